@@ -1,0 +1,67 @@
+"""The only door to Numba's decorators: flags, serial and parallel twins.
+
+A function marked `inner` is compiled into the kernels that call it. A function
+marked `kernel` can be called from Python as well; its one source gives two
+compiled twins, in which ``prange`` is a plain loop or a parallel one:
+
+    kernel.serial(...)      kernel.parallel(...)
+
+A kernel that calls kernels gets the twins of its own kind. Nothing is compiled
+before the first call.
+"""
+
+from functools import cached_property
+from types import FunctionType
+
+from numba import njit
+
+from .cache import DiskCache
+
+# no reference counting and no bounds checks inside loops: Python checks before;
+# no fast-math: sums keep their order and NaN stays visible
+_FLAGS = {"error_model": "numpy", "boundscheck": False, "fastmath": False}
+
+
+def inner(function):
+    """Compile `function` for use inside kernels only."""
+    return njit(**_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+
+
+class Kernel:
+    """One source, compiled as a serial and as a parallel twin.
+
+    Parameters
+    ----------
+    function : callable
+        The source. Kernels among its globals are replaced by their twins of
+        the same kind.
+    """
+
+    def __init__(self, function):
+        self.function = function
+        self.__name__, self.__doc__ = function.__name__, function.__doc__
+
+    @cached_property
+    def serial(self):
+        """The dispatcher in which ``prange`` is ``range``."""
+        return self._twin(parallel=False)
+
+    @cached_property
+    def parallel(self):
+        """The dispatcher in which ``prange`` runs on Numba's threads."""
+        return self._twin(parallel=True)
+
+    def _twin(self, parallel):
+        source = self.function
+        scope = dict(source.__globals__)
+        for name in source.__code__.co_names:
+            if isinstance(scope.get(name), Kernel):
+                scope[name] = scope[name].parallel if parallel else scope[name].serial
+        twin = FunctionType(source.__code__, scope, source.__name__, source.__defaults__)
+        options = {**_FLAGS, "nogil": True, "no_cfunc_wrapper": True, "parallel": parallel}
+        dispatcher = njit(**options)(twin)
+        dispatcher._cache = DiskCache(f"{source.__module__}.{source.__qualname__}", options)
+        return dispatcher
+
+
+kernel = Kernel
