@@ -11,7 +11,7 @@ multiplication, ACM TOMS 34(3), 2008.
 
 from .jit import inner
 from .tile import rank1, tile_load, tile_shapes, tile_store, tile_zeros
-from .vector import item_bytes, load_part, store_part, width
+from .intrinsics import item_bytes, load_part, store_part, width
 
 (MAIN_ROWS, _FEW_ROWS, _), _VECS = tile_shapes()
 

@@ -7,7 +7,7 @@ vector takes the vector's dtype, never the other way round. Nothing here may be
 reassociated: the bits of a lane depend on that lane's inputs alone, not on its
 place in a register, the length of an array or the number of threads.
 
-This file and `tile` are the only ones that write LLVM IR.
+This file, `intrinsics` and `tile` are the only ones that write LLVM IR.
 """
 
 import operator
@@ -17,14 +17,18 @@ from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import intrinsic, lower_builtin, models, register_model
+from numba.extending import lower_builtin, models, register_model
 
 _REGISTER_BITS = (("+avx512f", 512), ("+avx", 256))
+# a processor named by its level brings the level's features without listing them
+_LEVELS = {"x86-64-v3": "+avx", "x86-64-v4": "+avx512f"}
 
 
 def target_features():
     """Return the processor features Numba compiles for, as a set of ``+name`` strings."""
-    return set(cpu_target.target_context.codegen().magic_tuple()[2].split(","))
+    triple, cpu, features = cpu_target.target_context.codegen().magic_tuple()
+    neon = {"+neon"} if triple.startswith(("aarch64", "arm64")) else set()
+    return {*features.split(","), _LEVELS.get(cpu, "")} | neon
 
 
 def lanes(dtype):
@@ -70,7 +74,8 @@ def llvm_vector(vector):
     return ir.VectorType(llvm_scalar(vector.dtype), vector.lanes)
 
 
-def _integers(vector):
+def llvm_integers(vector):
+    """Return the LLVM type of the bit patterns of a `Vector`."""
     return ir.VectorType(ir.IntType(vector.dtype.bitwidth), vector.lanes)
 
 
@@ -103,7 +108,7 @@ def llvm_call(builder, name, result, args):
     return builder.call(function, args)
 
 
-def _vector_call(builder, name, args):
+def vector_call(builder, name, args):
     kind = args[0].type
     suffix = "f32" if kind.element == ir.FloatType() else "f64"
     return llvm_call(builder, f"llvm.{name}.v{kind.count}{suffix}", kind, args)
@@ -111,7 +116,7 @@ def _vector_call(builder, name, args):
 
 def fma_values(builder, a, b, c):
     """Emit ``a * b + c``, fused where the target has the instruction."""
-    return _vector_call(builder, "fmuladd", [a, b, c])
+    return vector_call(builder, "fmuladd", [a, b, c])
 
 
 def splat(builder, scalar, kind):
@@ -121,11 +126,16 @@ def splat(builder, scalar, kind):
     return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
 
 
+def lane_numbers(vector):
+    """Return the constant 0, 1, 2, ... of 64-bit integers, one for each lane."""
+    wide = ir.VectorType(ir.IntType(64), vector.lanes)
+    return ir.Constant(wide, [ir.IntType(64)(i) for i in range(vector.lanes)])
+
+
 def first_lanes(builder, count, vector):
     """Return the mask that is true in the first `count` lanes."""
-    wide = ir.VectorType(ir.IntType(64), vector.lanes)
-    index = ir.Constant(wide, [ir.IntType(64)(i) for i in range(vector.lanes)])
-    return builder.icmp_signed("<", index, splat(builder, count, wide))
+    lane = lane_numbers(vector)
+    return builder.icmp_signed("<", lane, splat(builder, count, lane.type))
 
 
 def load_values(builder, address, vector, mask=None):
@@ -152,7 +162,7 @@ def store_values(builder, value, address, vector, mask=None):
     llvm_call(builder, name, ir.VoidType(), [value, pointer, ir.IntType(32)(size), mask])
 
 
-def _lift(context, builder, vector, value, kind):
+def lift(context, builder, vector, value, kind):
     """Bring a vector or a Python number to the lanes of `vector`."""
     if isinstance(kind, Vector):
         return value
@@ -160,7 +170,7 @@ def _lift(context, builder, vector, value, kind):
     return splat(builder, scalar, llvm_vector(vector))
 
 
-def _the_vector(args):
+def the_vector(args):
     """Return the vector type among `args` if all are vectors of it or numbers, else None."""
     vectors = [a for a in args if isinstance(a, Vector)]
     rest = [a for a in args if not isinstance(a, Vector)]
@@ -182,13 +192,13 @@ def _define_operator(op, result, emit):
     @infer_global(op)
     class _Typing(AbstractTemplate):
         def generic(self, args, kws):
-            vector = _the_vector(args)
+            vector = the_vector(args)
             return signature(result(vector.dtype), *args) if vector else None
 
     def lower(context, builder, sig, args):
-        vector = _the_vector(sig.args)
+        vector = the_vector(sig.args)
         pairs = zip(args, sig.args, strict=True)
-        return emit(builder, *(_lift(context, builder, vector, v, k) for v, k in pairs))
+        return emit(builder, *(lift(context, builder, vector, v, k) for v, k in pairs))
 
     for pattern in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
         lower_builtin(op, *pattern)(lower)
@@ -252,241 +262,3 @@ def _write(context, builder, sig, args):
     size = sig.args[2].bitwidth // 8
     builder.store(args[2], builder.gep(args[0], [args[1]]), align=size)
     return context.get_dummy_value()
-
-
-# ---------------------------------------------------------------- functions
-
-
-@intrinsic
-def pointer(typingctx, array):
-    """Return the `Pointer` to the first element of a NumPy array."""
-
-    def codegen(context, builder, sig, args):
-        return context.make_array(sig.args[0])(context, builder, args[0]).data
-
-    return Pointer(array.dtype)(array), codegen
-
-
-@intrinsic
-def pointer_at(typingctx, like, address):
-    """Return the `Pointer` to the integer `address`, of the dtype of the pointer `like`."""
-
-    def codegen(context, builder, sig, args):
-        return builder.inttoptr(args[1], ir.PointerType(llvm_scalar(like.dtype)))
-
-    return like(like, types.intp), codegen
-
-
-@intrinsic
-def width(typingctx, p):
-    """Return the lanes of a vector of the pointer's dtype, a compile-time constant."""
-    count = lanes(p.dtype)
-
-    def codegen(context, builder, sig, args):
-        return context.get_constant(types.intp, count)
-
-    return types.intp(p), codegen
-
-
-@intrinsic
-def item_bytes(typingctx, p):
-    """Return the bytes of one float at the pointer, a compile-time constant."""
-    size = p.dtype.bitwidth // 8
-
-    def codegen(context, builder, sig, args):
-        return context.get_constant(types.intp, size)
-
-    return types.intp(p), codegen
-
-
-@intrinsic
-def prefetch(typingctx, p):
-    """Ask for the cache line at `p`, which need not be valid memory."""
-
-    def codegen(context, builder, sig, args):
-        i32 = ir.IntType(32)
-        where = builder.bitcast(args[0], ir.PointerType(ir.IntType(8)))
-        # to read, to keep in every level of the cache, data
-        hints = [i32(0), i32(2), i32(1)]
-        llvm_call(builder, "llvm.prefetch.p0", ir.VoidType(), [where, *hints])
-        return context.get_dummy_value()
-
-    return types.none(p), codegen
-
-
-@intrinsic
-def load(typingctx, p):
-    """Load the vector that starts at `p`."""
-    vector = Vector(p.dtype)
-
-    def codegen(context, builder, sig, args):
-        return load_values(builder, args[0], vector)
-
-    return vector(p), codegen
-
-
-@intrinsic
-def load_part(typingctx, p, count):
-    """Load the first `count` lanes of the vector at `p`; the others are zero."""
-    vector = Vector(p.dtype)
-
-    def codegen(context, builder, sig, args):
-        return load_values(builder, args[0], vector, first_lanes(builder, args[1], vector))
-
-    return vector(p, types.intp), codegen
-
-
-@intrinsic
-def store(typingctx, p, value):
-    """Store a vector at `p`."""
-
-    def codegen(context, builder, sig, args):
-        store_values(builder, args[1], args[0], value)
-        return context.get_dummy_value()
-
-    return types.none(p, value), codegen
-
-
-@intrinsic
-def store_part(typingctx, p, value, count):
-    """Store the first `count` lanes of a vector at `p`."""
-
-    def codegen(context, builder, sig, args):
-        mask = first_lanes(builder, args[2], value)
-        store_values(builder, args[1], args[0], value, mask)
-        return context.get_dummy_value()
-
-    return types.none(p, value, types.intp), codegen
-
-
-@intrinsic
-def broadcast(typingctx, p, scalar):
-    """Copy `scalar` into every lane of a vector of the pointer's dtype."""
-    vector = Vector(p.dtype)
-
-    def codegen(context, builder, sig, args):
-        return _lift(context, builder, vector, args[1], sig.args[1])
-
-    return vector(p, scalar), codegen
-
-
-@intrinsic
-def fma(typingctx, a, b, c):
-    """Return ``a * b + c`` with one rounding where the target can."""
-    vector = _the_vector((a, b, c))
-
-    def codegen(context, builder, sig, args):
-        pairs = zip(args, sig.args, strict=True)
-        lifted = (_lift(context, builder, vector, v, k) for v, k in pairs)
-        return fma_values(builder, *lifted)
-
-    return vector(a, b, c), codegen
-
-
-@intrinsic
-def select(typingctx, mask, a, b):
-    """Return `a` in the lanes where `mask` is true and `b` in the others."""
-    vector = Vector(mask.dtype)
-
-    def codegen(context, builder, sig, args):
-        pairs = zip(args[1:], sig.args[1:], strict=True)
-        return builder.select(args[0], *(_lift(context, builder, vector, v, k) for v, k in pairs))
-
-    return vector(mask, a, b), codegen
-
-
-def _elementwise(llvm_name, doc):
-    @intrinsic
-    def function(typingctx, value):
-        def codegen(context, builder, sig, args):
-            return _vector_call(builder, llvm_name, list(args))
-
-        return value(value), codegen
-
-    function.__doc__ = doc
-    return function
-
-
-absolute = _elementwise("fabs", "Return the magnitude of each lane.")
-nearest = _elementwise("rint", "Round each lane to the nearest integer, ties to even.")
-square_root = _elementwise("sqrt", "Return the square root of each lane, correctly rounded.")
-
-
-@intrinsic
-def copy_sign(typingctx, magnitude, sign):
-    """Return `magnitude` with the sign of `sign`, lane by lane."""
-
-    def codegen(context, builder, sig, args):
-        return _vector_call(builder, "copysign", list(args))
-
-    return magnitude(magnitude, sign), codegen
-
-
-@intrinsic
-def shift_exponent(typingctx, bits):
-    """Shift the bit pattern of each lane left by the width of the mantissa."""
-    mantissa = 23 if bits.dtype.bitwidth == 32 else 52
-
-    def codegen(context, builder, sig, args):
-        kind = _integers(bits)
-        pattern = builder.bitcast(args[0], kind)
-        shift = ir.Constant(kind, [kind.element(mantissa)] * bits.lanes)
-        return builder.bitcast(builder.shl(pattern, shift), llvm_vector(bits))
-
-    return bits(bits), codegen
-
-
-@intrinsic
-def split_exponent(typingctx, value):
-    """Split positive normal floats: return ``(m, e)``, value = m 2^e and 1 <= m < 2."""
-    mantissa, bias = (23, 127) if value.dtype.bitwidth == 32 else (52, 1023)
-
-    def codegen(context, builder, sig, args):
-        kind = _integers(value)
-
-        def constant(number):
-            return ir.Constant(kind, [kind.element(number)] * value.lanes)
-
-        pattern = builder.bitcast(args[0], kind)
-        exponent = builder.sub(builder.lshr(pattern, constant(mantissa)), constant(bias))
-        fraction = builder.and_(pattern, constant((1 << mantissa) - 1))
-        fraction = builder.or_(fraction, constant(bias << mantissa))
-        parts = [
-            builder.bitcast(fraction, llvm_vector(value)),
-            builder.sitofp(exponent, llvm_vector(value)),
-        ]
-        return context.make_tuple(builder, sig.return_type, parts)
-
-    return types.UniTuple(value, 2)(value), codegen
-
-
-def _reduction(emit, doc):
-    @intrinsic
-    def function(typingctx, value):
-        def codegen(context, builder, sig, args):
-            total, count = args[0], value.lanes
-            while count > 1:
-                count //= 2
-                order = ir.VectorType(ir.IntType(32), count)
-                halves = [
-                    ir.Constant(order, [ir.IntType(32)(start + i) for i in range(count)])
-                    for start in (0, count)
-                ]
-                undefined = ir.Constant(total.type, ir.Undefined)
-                low, high = (builder.shuffle_vector(total, undefined, h) for h in halves)
-                total = emit(builder, low, high)
-            return builder.extract_element(total, ir.IntType(32)(0))
-
-        return value.dtype(value), codegen
-
-    function.__doc__ = doc
-    return function
-
-
-def _greater(builder, a, b):
-    unordered = builder.fcmp_unordered("uno", a, a)
-    return builder.select(builder.or_(unordered, builder.fcmp_ordered(">", a, b)), a, b)
-
-
-lane_sum = _reduction(ir.IRBuilder.fadd, "Add the lanes, always pairing them in one order.")
-lane_max = _reduction(_greater, "Return the greatest lane.")

@@ -1,0 +1,332 @@
+"""What kernels do with vectors and pointers: load, store, fuse, select, reduce."""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .vector import (
+    Pointer,
+    Vector,
+    first_lanes,
+    fma_values,
+    lane_numbers,
+    lanes,
+    lift,
+    llvm_integers,
+    llvm_scalar,
+    llvm_vector,
+    load_values,
+    splat,
+    store_values,
+    the_vector,
+    vector_call,
+)
+
+
+@intrinsic
+def pointer(typingctx, array):
+    """Return the `Pointer` to the first element of a NumPy array."""
+
+    def codegen(context, builder, sig, args):
+        return context.make_array(sig.args[0])(context, builder, args[0]).data
+
+    return Pointer(array.dtype)(array), codegen
+
+
+@intrinsic
+def pointer_at(typingctx, like, address):
+    """Return the `Pointer` to the integer `address`, of the dtype of the pointer `like`."""
+
+    def codegen(context, builder, sig, args):
+        return builder.inttoptr(args[1], ir.PointerType(llvm_scalar(like.dtype)))
+
+    return like(like, types.intp), codegen
+
+
+@intrinsic
+def width(typingctx, p):
+    """Return the lanes of a vector of the pointer's dtype, a compile-time constant."""
+    count = lanes(p.dtype)
+
+    def codegen(context, builder, sig, args):
+        return context.get_constant(types.intp, count)
+
+    return types.intp(p), codegen
+
+
+@intrinsic
+def item_bytes(typingctx, p):
+    """Return the bytes of one float at the pointer, a compile-time constant."""
+    size = p.dtype.bitwidth // 8
+
+    def codegen(context, builder, sig, args):
+        return context.get_constant(types.intp, size)
+
+    return types.intp(p), codegen
+
+
+@intrinsic
+def load(typingctx, p):
+    """Load the vector that starts at `p`."""
+    vector = Vector(p.dtype)
+
+    def codegen(context, builder, sig, args):
+        return load_values(builder, args[0], vector)
+
+    return vector(p), codegen
+
+
+@intrinsic
+def load_part(typingctx, p, count):
+    """Load the first `count` lanes of the vector at `p`; the others are zero."""
+    vector = Vector(p.dtype)
+
+    def codegen(context, builder, sig, args):
+        return load_values(builder, args[0], vector, first_lanes(builder, args[1], vector))
+
+    return vector(p, types.intp), codegen
+
+
+@intrinsic
+def store(typingctx, p, value):
+    """Store a vector at `p`."""
+
+    def codegen(context, builder, sig, args):
+        store_values(builder, args[1], args[0], value)
+        return context.get_dummy_value()
+
+    return types.none(p, value), codegen
+
+
+@intrinsic
+def store_part(typingctx, p, value, count):
+    """Store the first `count` lanes of a vector at `p`."""
+
+    def codegen(context, builder, sig, args):
+        mask = first_lanes(builder, args[2], value)
+        store_values(builder, args[1], args[0], value, mask)
+        return context.get_dummy_value()
+
+    return types.none(p, value, types.intp), codegen
+
+
+@intrinsic
+def broadcast(typingctx, p, scalar):
+    """Copy `scalar` into every lane of a vector of the pointer's dtype."""
+    vector = Vector(p.dtype)
+
+    def codegen(context, builder, sig, args):
+        return lift(context, builder, vector, args[1], sig.args[1])
+
+    return vector(p, scalar), codegen
+
+
+@intrinsic
+def fma(typingctx, a, b, c):
+    """Return ``a * b + c`` with one rounding where the target can."""
+    vector = the_vector((a, b, c))
+
+    def codegen(context, builder, sig, args):
+        pairs = zip(args, sig.args, strict=True)
+        lifted = (lift(context, builder, vector, v, k) for v, k in pairs)
+        return fma_values(builder, *lifted)
+
+    return vector(a, b, c), codegen
+
+
+@intrinsic
+def select(typingctx, mask, a, b):
+    """Return `a` in the lanes where `mask` is true and `b` in the others."""
+    vector = Vector(mask.dtype)
+
+    def codegen(context, builder, sig, args):
+        pairs = zip(args[1:], sig.args[1:], strict=True)
+        return builder.select(args[0], *(lift(context, builder, vector, v, k) for v, k in pairs))
+
+    return vector(mask, a, b), codegen
+
+
+@intrinsic
+def keep_first(typingctx, value, count):
+    """Return `value` with zeros in all lanes but the first `count`."""
+
+    def codegen(context, builder, sig, args):
+        zero = ir.Constant(llvm_vector(value), None)
+        return builder.select(first_lanes(builder, args[1], value), args[0], zero)
+
+    return value(value, types.intp), codegen
+
+
+@intrinsic
+def one_hot(typingctx, p, index):
+    """Return the vector that is 1 in lane `index` and 0 elsewhere; any index is valid."""
+    vector = Vector(p.dtype)
+
+    def codegen(context, builder, sig, args):
+        kind = llvm_vector(vector)
+        lane = lane_numbers(vector)
+        here = builder.icmp_signed("==", lane, splat(builder, args[1], lane.type))
+        one = ir.Constant(kind, [kind.element(1.0)] * vector.lanes)
+        return builder.select(here, one, ir.Constant(kind, None))
+
+    return vector(p, types.intp), codegen
+
+
+def _elementwise(llvm_name, doc):
+    @intrinsic
+    def function(typingctx, value):
+        def codegen(context, builder, sig, args):
+            return vector_call(builder, llvm_name, list(args))
+
+        return value(value), codegen
+
+    function.__doc__ = doc
+    return function
+
+
+absolute = _elementwise("fabs", "Return the magnitude of each lane.")
+nearest = _elementwise("rint", "Round each lane to the nearest integer, ties to even.")
+square_root = _elementwise("sqrt", "Return the square root of each lane, correctly rounded.")
+
+
+@intrinsic
+def copy_sign(typingctx, magnitude, sign):
+    """Return `magnitude` with the sign of `sign`, lane by lane."""
+
+    def codegen(context, builder, sig, args):
+        return vector_call(builder, "copysign", list(args))
+
+    return magnitude(magnitude, sign), codegen
+
+
+def polynomial(single, double):
+    """Return the function ``x -> c0 + c1 x + c2 x^2 + ...`` of vectors, by Horner's rule.
+
+    Parameters
+    ----------
+    single, double : sequence of float
+        The coefficients for float32 and for float64.
+    """
+
+    @intrinsic
+    def evaluate(typingctx, x):
+        coefficients = single if x.dtype.bitwidth == 32 else double
+
+        def codegen(context, builder, sig, args):
+            kind = llvm_vector(x)
+            constants = [ir.Constant(kind, [kind.element(c)] * x.lanes) for c in coefficients]
+            total = constants.pop()
+            while constants:
+                total = fma_values(builder, total, args[0], constants.pop())
+            return total
+
+        return x(x), codegen
+
+    return evaluate
+
+
+@intrinsic
+def shift_exponent(typingctx, bits):
+    """Shift the bit pattern of each lane left by the width of the mantissa."""
+    mantissa = 23 if bits.dtype.bitwidth == 32 else 52
+
+    def codegen(context, builder, sig, args):
+        kind = llvm_integers(bits)
+        pattern = builder.bitcast(args[0], kind)
+        shift = ir.Constant(kind, [kind.element(mantissa)] * bits.lanes)
+        return builder.bitcast(builder.shl(pattern, shift), llvm_vector(bits))
+
+    return bits(bits), codegen
+
+
+@intrinsic
+def split_exponent(typingctx, value):
+    """Split positive normal floats: return ``(m, e)``, value = m 2^e and 1 <= m < 2."""
+    mantissa, bias = (23, 127) if value.dtype.bitwidth == 32 else (52, 1023)
+
+    def codegen(context, builder, sig, args):
+        kind = llvm_integers(value)
+
+        def constant(number):
+            return ir.Constant(kind, [kind.element(number)] * value.lanes)
+
+        pattern = builder.bitcast(args[0], kind)
+        exponent = builder.sub(builder.lshr(pattern, constant(mantissa)), constant(bias))
+        fraction = builder.and_(pattern, constant((1 << mantissa) - 1))
+        fraction = builder.or_(fraction, constant(bias << mantissa))
+        parts = [
+            builder.bitcast(fraction, llvm_vector(value)),
+            builder.sitofp(exponent, llvm_vector(value)),
+        ]
+        return context.make_tuple(builder, sig.return_type, parts)
+
+    return types.UniTuple(value, 2)(value), codegen
+
+
+def _reduction(emit, doc):
+    @intrinsic
+    def function(typingctx, value):
+        def codegen(context, builder, sig, args):
+            total, count = args[0], value.lanes
+            while count > 1:
+                count //= 2
+                order = ir.VectorType(ir.IntType(32), count)
+                halves = [
+                    ir.Constant(order, [ir.IntType(32)(start + i) for i in range(count)])
+                    for start in (0, count)
+                ]
+                undefined = ir.Constant(total.type, ir.Undefined)
+                low, high = (builder.shuffle_vector(total, undefined, h) for h in halves)
+                total = emit(builder, low, high)
+            return builder.extract_element(total, ir.IntType(32)(0))
+
+        return value.dtype(value), codegen
+
+    function.__doc__ = doc
+    return function
+
+
+def _greater(builder, a, b):
+    unordered = builder.fcmp_unordered("uno", a, a)
+    return builder.select(builder.or_(unordered, builder.fcmp_ordered(">", a, b)), a, b)
+
+
+lane_sum = _reduction(ir.IRBuilder.fadd, "Add the lanes, always pairing them in one order.")
+lane_max = _reduction(_greater, "Return the greatest lane.")
+
+
+def switch(*functions):
+    """Return the function ``(code, *args) -> functions[code](*args)``.
+
+    All of the jitted `functions` give the same type; an unknown code takes the last.
+    """
+
+    @intrinsic
+    def choose(typingctx, code, *args):
+        kinds = [types.Dispatcher(function) for function in functions]
+        signatures = [kind.get_call_type(typingctx, args, {}) for kind in kinds]
+        result = signatures[0].return_type
+
+        def codegen(context, builder, sig, values):
+            arguments = cgutils.unpack_tuple(builder, values[1])
+            end = builder.append_basic_block()
+            blocks = [builder.append_basic_block() for _ in kinds]
+            branch = builder.switch(values[0], blocks[-1])
+            outcomes = []
+            for i, block in enumerate(blocks):
+                branch.add_case(ir.Constant(values[0].type, i), block)
+                builder.position_at_end(block)
+                function = context.get_function(kinds[i], signatures[i])
+                context.add_linking_libs(getattr(function, "libs", ()))
+                outcomes.append((function(builder, arguments), builder.block))
+                builder.branch(end)
+            builder.position_at_end(end)
+            value = builder.phi(context.get_value_type(result))
+            for outcome, block in outcomes:
+                value.add_incoming(outcome, block)
+            return value
+
+        return result(types.intp, types.StarArgTuple(args)), codegen
+
+    return choose

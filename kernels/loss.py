@@ -1,0 +1,298 @@
+"""Losses ``L(a, y)`` of one sample, their derivatives ``dL/da``, and the output delta.
+
+The loss of a batch is ``sum_i w_i L_i / sum_i w_i``, L_i summed over the outputs
+of sample i (the textbook's C = |a - y|^2 / 2 for the squared error).
+
+A loss whose partner activation is its canonical link has ``delta(L) = a - y``
+and a value that is stable from the logits z; every other pair goes by the
+formula ``delta(L) = dL/da . sigma'(z)``.
+
+References: Rumelhart, Hinton and Williams, Learning representations by
+back-propagating errors, Nature 323, 1986, eq. 3; McCullagh and Nelder,
+Generalized Linear Models, 1989, section 2.2.4 (canonical links); Huber, Robust
+estimation of a location parameter, Ann. Math. Statist. 35, 1964; Koenker and
+Bassett, Regression quantiles, Econometrica 46, 1978.
+"""
+
+from dataclasses import dataclass
+
+from .activation import row_max
+from .elementary import exp, log, log1p
+from .hadamard import derivative_rows
+from .jit import inner
+from .table import Table, by_code
+from .intrinsics import (
+    absolute,
+    broadcast,
+    keep_first,
+    lane_sum,
+    load_part,
+    one_hot,
+    select,
+    store_part,
+    width,
+)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One loss.
+
+    Attributes
+    ----------
+    name, formula : str
+        The name in the API and the formula as a user reads it.
+    value, derivative : callable
+        ``value(a, y, parameter)`` and ``derivative(a, y, parameter)`` of vectors.
+    from_logits : callable
+        ``from_logits(z, y, shift)``, the value with the partner activation;
+        `shift` is log sum exp(z) for the cross-entropy, else 0.
+    partner : str
+        The activation with which ``delta = a - y``, and the output's default.
+    needs : {"real", "positive", "unit", "simplex"}
+        The outputs the formula is defined for.
+    targets : {"real", "nonnegative", "unit", "classes"}
+        The targets it accepts.
+    parameter : float or None
+        The default of its parameter, or None if it has none.
+    """
+
+    name: str
+    formula: str
+    value: object
+    derivative: object
+    from_logits: object = None
+    partner: str = "identity"
+    needs: str = "real"
+    targets: str = "real"
+    parameter: float | None = None
+
+
+@inner
+def _tiny(a):
+    """Return a probability so small that its logarithm is still finite."""
+    return a * 0 + 1e-30
+
+
+def _squared(a, y, parameter):
+    return 0.5 * (a - y) * (a - y)
+
+
+def _squared_derivative(a, y, parameter):
+    return a - y
+
+
+def _squared_logits(z, y, shift):
+    return 0.5 * (z - y) * (z - y)
+
+
+def _absolute(a, y, parameter):
+    return absolute(a - y)
+
+
+def _absolute_derivative(a, y, parameter):
+    return _sign(a - y)
+
+
+@inner
+def _sign(e):
+    return select(e > 0, e * 0 + 1, select(e < 0, e * 0 - 1, e * 0))
+
+
+def _huber(a, y, parameter):
+    e = absolute(a - y)
+    return select(e > parameter, parameter * (e - 0.5 * parameter), 0.5 * e * e)
+
+
+def _huber_derivative(a, y, parameter):
+    e = a - y
+    return select(absolute(e) > parameter, _sign(e) * parameter, e)
+
+
+def _poisson(a, y, parameter):
+    floor = _tiny(a)
+    ratio = log(select(y > 0, y, 1)) - log(select(a < floor, floor, a))
+    return a - y + y * ratio
+
+
+def _poisson_derivative(a, y, parameter):
+    floor = _tiny(a)
+    return 1 - y / select(a < floor, floor, a)
+
+
+def _poisson_logits(z, y, shift):
+    return exp(z) - y + y * (log(select(y > 0, y, 1)) - z)
+
+
+def _quantile(a, y, parameter):
+    e = y - a
+    return select(e > 0, e * parameter, e * (parameter - 1))
+
+
+def _quantile_derivative(a, y, parameter):
+    e = y - a
+    slope = select(e > 0, e * 0 - parameter, e * 0 + (1 - parameter))
+    return select(e == 0, e, slope)
+
+
+def _binary(a, y, parameter):
+    floor = _tiny(a)
+    yes = log(select(a < floor, floor, a))
+    no = log(select(1 - a < floor, floor, 1 - a))
+    return -(y * yes + (1 - y) * no)
+
+
+def _binary_derivative(a, y, parameter):
+    floor = _tiny(a)
+    spread = a * (1 - a)
+    return (a - y) / select(spread < floor, floor, spread)
+
+
+def _binary_logits(z, y, shift):
+    return select(z < 0, 0, z) - y * z + log1p(exp(-absolute(z)))
+
+
+def _cross(a, y, parameter):
+    floor = _tiny(a)
+    return -(y * log(select(a < floor, floor, a)))
+
+
+def _cross_derivative(a, y, parameter):
+    floor = _tiny(a)
+    return -(y / select(a < floor, floor, a))
+
+
+def _cross_logits(z, y, shift):
+    return y * (shift - z)
+
+
+def _none(z, y, shift):
+    return z * 0
+
+
+LOSSES = Table(
+    "loss",
+    [
+        Loss(
+            "squared_error",
+            "sum_j (a_j - y_j)^2 / 2",
+            _squared,
+            _squared_derivative,
+            _squared_logits,
+        ),
+        Loss("absolute_error", "sum_j |a_j - y_j|", _absolute, _absolute_derivative),
+        Loss(
+            "huber",
+            "sum_j e^2/2 if |e| <= p else p (|e| - p/2), e = a_j - y_j",
+            _huber,
+            _huber_derivative,
+            parameter=1.0,
+        ),
+        Loss(
+            "poisson",
+            "sum_j a_j - y_j + y_j log(y_j / a_j)",
+            _poisson,
+            _poisson_derivative,
+            _poisson_logits,
+            partner="exp",
+            needs="positive",
+            targets="nonnegative",
+        ),
+        Loss(
+            "quantile",
+            "sum_j max(p e, (p - 1) e), e = y_j - a_j",
+            _quantile,
+            _quantile_derivative,
+            parameter=0.5,
+        ),
+        Loss(
+            "binary_cross_entropy",
+            "-sum_j y_j log a_j + (1 - y_j) log(1 - a_j)",
+            _binary,
+            _binary_derivative,
+            _binary_logits,
+            partner="logistic",
+            needs="unit",
+            targets="unit",
+        ),
+        Loss(
+            "cross_entropy",
+            "-sum_j y_j log a_j",
+            _cross,
+            _cross_derivative,
+            _cross_logits,
+            partner="softmax",
+            needs="simplex",
+            targets="classes",
+        ),
+    ],
+    aliases={"mse": "squared_error", "mae": "absolute_error", "log_loss": "cross_entropy"},
+)
+CROSS_ENTROPY = LOSSES.code("cross_entropy")
+
+_value = by_code([record.value for record in LOSSES.values()])
+_derivative = by_code([record.derivative for record in LOSSES.values()])
+_from_logits = by_code([record.from_logits or _none for record in LOSSES.values()])
+
+
+@inner
+def _targets_part(y, label, j, left):
+    """Return y[j:] as a vector: read, or one-hot from an integer label >= 0."""
+    if label < 0:
+        return load_part(y + j, left)
+    return one_hot(y, label - j)
+
+
+@inner
+def _log_sum_exp(columns, z):
+    """Return log sum_j exp(z_j), shifted by the maximum."""
+    top = row_max(columns, z)
+    total = z[0] * 0
+    for j in range(0, columns, width(z)):
+        total += lane_sum(keep_first(exp(load_part(z + j, columns - j) - top), columns - j))
+    return top + lane_sum(keep_first(log(broadcast(z, total)), 1))
+
+
+@inner
+def row_loss(code, parameter, canonical, columns, z, a, y, label):
+    """Return the loss of one sample.
+
+    `canonical` says that the output activation is the loss's partner; z is
+    then read, else a. `label` is the class, or -1 to read targets from y.
+    """
+    shift = z[0] * 0
+    if canonical and code == CROSS_ENTROPY:
+        shift = _log_sum_exp(columns, z)
+    total = z[0] * 0
+    for j in range(0, columns, width(z)):
+        left = columns - j
+        target = _targets_part(y, label, j, left)
+        if canonical:
+            part = _from_logits(code, load_part(z + j, left), target, shift)
+        else:
+            part = _value(code, load_part(a + j, left), target, parameter)
+        total += lane_sum(keep_first(part, left))
+    return total
+
+
+@inner
+def row_delta(code, parameter, canonical, scale, columns, a, y, label, d):
+    """Write ``scale dL/da`` of one sample, or ``scale (a - y)`` of a canonical pair."""
+    for j in range(0, columns, width(a)):
+        left = columns - j
+        target, output = _targets_part(y, label, j, left), load_part(a + j, left)
+        if canonical:
+            slope = output - target
+        else:
+            slope = _derivative(code, output, target, parameter)
+        store_part(d + j, slope * scale, left)
+
+
+@inner
+def output_delta(
+    code, parameter, canonical, activation, alpha, scale, columns, z, s, a, y, label, d
+):
+    """Write delta(L) of one sample, times `scale`; s is what the activation keeps."""
+    row_delta(code, parameter, canonical, scale, columns, a, y, label, d)
+    if not canonical:
+        derivative_rows(activation, alpha, 1, columns, d, 0, s, 0)

@@ -1,0 +1,107 @@
+"""The random generator: a hash of (seed, purpose, place), with no state to carry.
+
+Number i of stream k is ``mix(k + (i + 1) g)``, the SplitMix64 sequence; streams
+are keyed by hashing the seed, what the numbers are for, and where they are
+used. Any moment of a run can be computed again from its place alone.
+
+Reference: Steele, Lea and Flood, Fast splittable pseudorandom number
+generators, OOPSLA 2014, figure 17 and section 5.
+"""
+
+import numpy as np
+from numba import prange
+
+from .jit import inner, kernel
+from .intrinsics import pointer
+
+WEIGHTS, SHUFFLE, DROPOUT = 1, 2, 3
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_ONE = np.uint64(1)
+_UNIT = 2.0**-53
+
+
+@inner
+def _mix(x):
+    x = (x ^ (x >> np.uint64(30))) * _MIX_1
+    x = (x ^ (x >> np.uint64(27))) * _MIX_2
+    return x ^ (x >> np.uint64(31))
+
+
+@inner
+def random_bits(key, index):
+    """Return number `index` of stream `key`: 64 random bits."""
+    return _mix(key + (np.uint64(index) + _ONE) * _GOLDEN)
+
+
+@inner
+def stream(key, place):
+    """Return the key of sub-stream `place` of a stream."""
+    return _mix(random_bits(key, place) ^ _GOLDEN)
+
+
+@inner
+def unit(bits):
+    """Return 64 random bits as a float64 in [0, 1)."""
+    return float(np.int64(bits >> np.uint64(11))) * _UNIT
+
+
+@inner
+def key_of(seed, purpose, place):
+    """Return the key of the stream for one purpose at one place of a run."""
+    return stream(stream(np.uint64(seed), purpose), place)
+
+
+@kernel
+def fill_uniform(seed, purpose, place, out):
+    """Fill `out` (n,) with uniform numbers of [0, 1)."""
+    key = key_of(seed, purpose, place)
+    for i in prange(out.size):
+        out[i] = unit(random_bits(key, i))
+
+
+@kernel
+def fill_normal(seed, purpose, place, out):
+    """Fill `out` (n,) with standard normal numbers (Box and Muller, 1958)."""
+    key = key_of(seed, purpose, place)
+    for i in prange(out.size):
+        radius = np.sqrt(-2.0 * np.log(1.0 - unit(random_bits(key, 2 * i))))
+        out[i] = radius * np.cos(2.0 * np.pi * unit(random_bits(key, 2 * i + 1)))
+
+
+@kernel
+def fill_permutation(seed, purpose, place, out):
+    """Fill `out` (n,) with a random order of 0..n-1 (Fisher and Yates; Durstenfeld, 1964)."""
+    key = key_of(seed, purpose, place)
+    for i in range(out.size):
+        out[i] = i
+    for i in range(out.size - 1, 0, -1):
+        # the high half of a product: a number of 0..i without division (Lemire, 2019)
+        j = np.int64(((random_bits(key, i) >> np.uint64(32)) * np.uint64(i + 1)) >> np.uint64(32))
+        out[i], out[j] = out[j], out[i]
+
+
+@inner
+def drop_row(key, rate, columns, a):
+    """Zero each of `columns` floats with probability `rate`, the others times 1 / (1 - rate).
+
+    Inverted dropout (Srivastava et al., JMLR 15, 2014, section 10); the same
+    key drops the same columns, so that the backward pass needs no mask.
+    """
+    threshold = np.uint64(rate * 2.0**53)
+    scale = (a[0] * 0 + 1) / (1 - rate)
+    for j in range(columns):
+        if random_bits(key, j) >> np.uint64(11) < threshold:
+            a[j] = 0
+        else:
+            a[j] = a[j] * scale
+
+
+@kernel
+def drop_rows(seed, place, rate, a):
+    """Apply dropout to the rows of `a` (n, m), in place."""
+    key = key_of(seed, DROPOUT, place)
+    for r in prange(a.shape[0]):
+        drop_row(stream(key, r), rate, a.shape[1], pointer(a) + r * a.shape[1])
