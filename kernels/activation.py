@@ -14,6 +14,7 @@ from .jit import inner
 from .table import Table, by_code
 from .intrinsics import (
     absolute,
+    broadcast,
     keep_first,
     lane_sum,
     load_part,
@@ -64,7 +65,7 @@ def _identity(z, alpha):
 
 
 def _identity_derivative(a, alpha):
-    return a * 0 + 1
+    return broadcast(a, 1)
 
 
 @inner
@@ -89,7 +90,7 @@ def _relu(z, alpha):
 
 
 def _relu_derivative(a, alpha):
-    return select(a > 0, a * 0 + 1, a * 0)
+    return select(a > 0, 1, 0)
 
 
 def _leaky_relu(z, alpha):
@@ -97,7 +98,7 @@ def _leaky_relu(z, alpha):
 
 
 def _leaky_relu_derivative(a, alpha):
-    return select(a > 0, a * 0 + 1, a * 0 + alpha)
+    return select(a > 0, 1, alpha)
 
 
 def _elu(z, alpha):
@@ -105,7 +106,7 @@ def _elu(z, alpha):
 
 
 def _elu_derivative(a, alpha):
-    return select(a > 0, a * 0 + 1, a + alpha)
+    return select(a > 0, 1, a + alpha)
 
 
 def _selu(z, alpha):
@@ -113,7 +114,7 @@ def _selu(z, alpha):
 
 
 def _selu_derivative(a, alpha):
-    return select(a > 0, a * 0 + _SELU_SCALE, a + _SELU_SCALE * _SELU_ALPHA)
+    return select(a > 0, _SELU_SCALE, a + _SELU_SCALE * _SELU_ALPHA)
 
 
 def _gelu(z, alpha):
@@ -178,8 +179,7 @@ def _hard_sigmoid(z, alpha):
 
 
 def _hard_sigmoid_derivative(a, alpha):
-    inside = select(a > 0, a * 0 + 1 / 6, a * 0)
-    return select(a < 1, inside, a * 0)
+    return select(a < 1, select(a > 0, 1 / 6, 0), 0)
 
 
 def _hard_tanh(z, alpha):
@@ -187,7 +187,7 @@ def _hard_tanh(z, alpha):
 
 
 def _hard_tanh_derivative(a, alpha):
-    return select(absolute(a) < 1, a * 0 + 1, a * 0)
+    return select(absolute(a) < 1, 1, 0)
 
 
 def _hard_swish(z, alpha):
@@ -285,7 +285,7 @@ def softmax_rows(rows, columns, z, z_row, a, a_row):
     """``A[r] = exp(Z[r]) / sum exp(Z[r])``, shifted by the row's maximum; A may be Z."""
     for r in range(rows):
         top = row_max(columns, z + r * z_row)
-        total = z[0] * 0
+        total = 0.0
         for j in range(0, columns, width(z)):
             value = exp(load_part(z + r * z_row + j, columns - j) - top)
             store_part(a + r * a_row + j, value, columns - j)

@@ -25,7 +25,7 @@ def derivative_rows(code, alpha, rows, columns, d, d_row, s, s_row):
     Softmax has a full Jacobian: ``d_j = a_j (d_j - sum_k d_k a_k)``.
     """
     for r in range(rows):
-        shift = d[0] * 0
+        shift = 0.0
         if code == SOFTMAX:
             for j in range(0, columns, width(d)):
                 left = columns - j

@@ -45,6 +45,17 @@ def pointer_at(typingctx, like, address):
 
 
 @intrinsic
+def integers_at(typingctx, address):
+    """Return the `Pointer` to the 64-bit integers at an integer `address`."""
+    integers = Pointer(types.int64)
+
+    def codegen(context, builder, sig, args):
+        return builder.inttoptr(args[0], ir.PointerType(llvm_scalar(integers.dtype)))
+
+    return integers(types.intp), codegen
+
+
+@intrinsic
 def width(typingctx, p):
     """Return the lanes of a vector of the pointer's dtype, a compile-time constant."""
     count = lanes(p.dtype)
@@ -112,14 +123,14 @@ def store_part(typingctx, p, value, count):
 
 
 @intrinsic
-def broadcast(typingctx, p, scalar):
-    """Copy `scalar` into every lane of a vector of the pointer's dtype."""
-    vector = Vector(p.dtype)
+def broadcast(typingctx, like, scalar):
+    """Copy `scalar` into every lane of a vector of the dtype of `like`."""
+    vector = Vector(like.dtype)
 
     def codegen(context, builder, sig, args):
         return lift(context, builder, vector, args[1], sig.args[1])
 
-    return vector(p, scalar), codegen
+    return vector(like, scalar), codegen
 
 
 @intrinsic

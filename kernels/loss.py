@@ -68,10 +68,18 @@ class Loss:
     parameter: float | None = None
 
 
+# a probability so small that only a bug or a saturated output reaches it
+_TINY = 1e-30
+
+
 @inner
-def _tiny(a):
-    """Return a probability so small that its logarithm is still finite."""
-    return a * 0 + 1e-30
+def _sign(e):
+    return select(e > 0, 1, select(e < 0, -1, 0))
+
+
+@inner
+def _at_least_tiny(a):
+    return select(a < _TINY, _TINY, a)
 
 
 def _squared(a, y, parameter):
@@ -94,11 +102,6 @@ def _absolute_derivative(a, y, parameter):
     return _sign(a - y)
 
 
-@inner
-def _sign(e):
-    return select(e > 0, e * 0 + 1, select(e < 0, e * 0 - 1, e * 0))
-
-
 def _huber(a, y, parameter):
     e = absolute(a - y)
     return select(e > parameter, parameter * (e - 0.5 * parameter), 0.5 * e * e)
@@ -110,14 +113,12 @@ def _huber_derivative(a, y, parameter):
 
 
 def _poisson(a, y, parameter):
-    floor = _tiny(a)
-    ratio = log(select(y > 0, y, 1)) - log(select(a < floor, floor, a))
+    ratio = log(select(y > 0, y, 1)) - log(_at_least_tiny(a))
     return a - y + y * ratio
 
 
 def _poisson_derivative(a, y, parameter):
-    floor = _tiny(a)
-    return 1 - y / select(a < floor, floor, a)
+    return 1 - y / _at_least_tiny(a)
 
 
 def _poisson_logits(z, y, shift):
@@ -131,21 +132,19 @@ def _quantile(a, y, parameter):
 
 def _quantile_derivative(a, y, parameter):
     e = y - a
-    slope = select(e > 0, e * 0 - parameter, e * 0 + (1 - parameter))
+    slope = select(e > 0, -parameter, 1 - parameter)
     return select(e == 0, e, slope)
 
 
 def _binary(a, y, parameter):
-    floor = _tiny(a)
-    yes = log(select(a < floor, floor, a))
-    no = log(select(1 - a < floor, floor, 1 - a))
+    yes = log(_at_least_tiny(a))
+    no = log(_at_least_tiny(1 - a))
     return -(y * yes + (1 - y) * no)
 
 
 def _binary_derivative(a, y, parameter):
-    floor = _tiny(a)
     spread = a * (1 - a)
-    return (a - y) / select(spread < floor, floor, spread)
+    return (a - y) / _at_least_tiny(spread)
 
 
 def _binary_logits(z, y, shift):
@@ -153,13 +152,11 @@ def _binary_logits(z, y, shift):
 
 
 def _cross(a, y, parameter):
-    floor = _tiny(a)
-    return -(y * log(select(a < floor, floor, a)))
+    return -(y * log(_at_least_tiny(a)))
 
 
 def _cross_derivative(a, y, parameter):
-    floor = _tiny(a)
-    return -(y / select(a < floor, floor, a))
+    return -(y / _at_least_tiny(a))
 
 
 def _cross_logits(z, y, shift):
@@ -167,7 +164,7 @@ def _cross_logits(z, y, shift):
 
 
 def _none(z, y, shift):
-    return z * 0
+    return broadcast(z, 0)
 
 
 LOSSES = Table(
@@ -247,7 +244,7 @@ def _targets_part(y, label, j, left):
 def _log_sum_exp(columns, z):
     """Return log sum_j exp(z_j), shifted by the maximum."""
     top = row_max(columns, z)
-    total = z[0] * 0
+    total = 0.0
     for j in range(0, columns, width(z)):
         total += lane_sum(keep_first(exp(load_part(z + j, columns - j) - top), columns - j))
     return top + lane_sum(keep_first(log(broadcast(z, total)), 1))
@@ -260,10 +257,10 @@ def row_loss(code, parameter, canonical, columns, z, a, y, label):
     `canonical` says that the output activation is the loss's partner; z is
     then read, else a. `label` is the class, or -1 to read targets from y.
     """
-    shift = z[0] * 0
+    shift = 0.0
     if canonical and code == CROSS_ENTROPY:
         shift = _log_sum_exp(columns, z)
-    total = z[0] * 0
+    total = 0.0
     for j in range(0, columns, width(z)):
         left = columns - j
         target = _targets_part(y, label, j, left)
@@ -290,7 +287,7 @@ def row_delta(code, parameter, canonical, scale, columns, a, y, label, d):
 
 @inner
 def output_delta(
-    code, parameter, canonical, activation, alpha, scale, columns, z, s, a, y, label, d
+    code, parameter, canonical, activation, alpha, scale, columns, s, a, y, label, d
 ):
     """Write delta(L) of one sample, times `scale`; s is what the activation keeps."""
     row_delta(code, parameter, canonical, scale, columns, a, y, label, d)

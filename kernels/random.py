@@ -91,12 +91,9 @@ def drop_row(key, rate, columns, a):
     key drops the same columns, so that the backward pass needs no mask.
     """
     threshold = np.uint64(rate * 2.0**53)
-    scale = (a[0] * 0 + 1) / (1 - rate)
     for j in range(columns):
-        if random_bits(key, j) >> np.uint64(11) < threshold:
-            a[j] = 0
-        else:
-            a[j] = a[j] * scale
+        kept = random_bits(key, j) >> np.uint64(11) >= threshold
+        a[j] = a[j] / (1 - rate) if kept else 0.0
 
 
 @kernel

@@ -112,18 +112,6 @@ def tile_zeros(typingctx, like, rows, vecs):
 
 
 @intrinsic(prefer_literal=True)
-def tile_rows(typingctx, p, rows, vecs, count):
-    """Return a tile in which every row is the one at `p` (the bias of a layer)."""
-    tile = Tile(p.dtype, rows.literal_value, vecs.literal_value)
-
-    def codegen(context, builder, sig, args):
-        row = _row(builder, tile, args[0], _mask(builder, tile, args[3], sig.args[3]))
-        return _build(builder, context, tile, [row[v] for _, _, v in tile.each()])
-
-    return tile(p, rows, vecs, count), codegen
-
-
-@intrinsic(prefer_literal=True)
 def tile_load(typingctx, p, stride, rows, vecs, count):
     """Return the tile at `p`, its rows `stride` elements apart."""
     tile = Tile(p.dtype, rows.literal_value, vecs.literal_value)
@@ -178,6 +166,20 @@ def rank1(typingctx, tile, a, stride, b, count):
         return _build(builder, context, tile, values)
 
     return tile(tile, a, types.intp, b, count), codegen
+
+
+@intrinsic
+def tile_square(typingctx, p, stride):
+    """Return the tile of as many rows as lanes at `p`, one vector a row."""
+    tile = Tile(p.dtype, Vector(p.dtype).lanes, 1)
+
+    def codegen(context, builder, sig, args):
+        starts = (_row_start(builder, args[0], r, args[1]) for r in range(tile.rows))
+        return _build(
+            builder, context, tile, [load_values(builder, s, tile.vector) for s in starts]
+        )
+
+    return tile(p, types.intp), codegen
 
 
 @intrinsic

@@ -39,7 +39,7 @@ def lanes(dtype):
 
 
 class Pointer(types.Type):
-    """Address of consecutive floats; ``p + i`` moves by elements, ``p[i]`` reads one."""
+    """Address of consecutive numbers; ``p + i`` moves by elements, ``p[i]`` reads one."""
 
     def __init__(self, dtype):
         self.dtype = dtype
@@ -65,7 +65,9 @@ class Mask(types.Type):
 
 
 def llvm_scalar(dtype):
-    """Return the LLVM type of a Numba float `dtype`."""
+    """Return the LLVM type of a Numba number `dtype`."""
+    if isinstance(dtype, types.Integer):
+        return ir.IntType(dtype.bitwidth)
     return ir.FloatType() if dtype.bitwidth == 32 else ir.DoubleType()
 
 

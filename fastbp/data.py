@@ -1,0 +1,117 @@
+"""Samples and targets, checked and in the form the kernels read."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .checks import float_array, same_rows
+from .kernels.loss import LOSSES
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Checked arrays of one data set; it keeps them alive while kernels read them.
+
+    Attributes
+    ----------
+    x : numpy.ndarray
+        (n, n_in), C-contiguous, of the network's dtype.
+    y : numpy.ndarray or None
+        (n, n_out) targets, or None if `labels` are given.
+    labels : numpy.ndarray or None
+        (n,) int64 classes.
+    weight : numpy.ndarray or None
+        (n,) sample weights.
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    weight: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.x)
+
+
+def features(X, plan):
+    """Return `X` checked against the inputs of a plan, as `Samples`."""
+    x = float_array("X", X, plan.dtype, rank=2)
+    n_in = plan.specs[0].n_in
+    if x.shape[1] != n_in:
+        raise ValueError(f"X has {x.shape[1]} columns but the network has {n_in} inputs")
+    return Samples(x)
+
+
+def samples(X, y, plan, loss, sample_weight=None, names=("X", "y")):
+    """Return data checked against a plan and a loss, as `Samples`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a shape, a dtype or a value is not what the network expects.
+    """
+    x = features(X, plan).x
+    n_out = plan.specs[-1].n_out
+    array = np.asarray(y)
+    if LOSSES[loss].targets == "classes" and array.ndim == 1:
+        labels, targets = _labels(array, n_out, names[1]), None
+        same_rows(names[1], labels, len(x), names[0])
+    else:
+        labels, targets = None, _targets(array, n_out, plan.dtype, names[1])
+        same_rows(names[1], targets, len(x), names[0])
+        _check_range(targets, LOSSES[loss], names[1])
+    weight = None
+    if sample_weight is not None:
+        weight = float_array("sample_weight", sample_weight, plan.dtype, rank=1)
+        same_rows("sample_weight", weight, len(x), names[0])
+        if weight.min() < 0 or weight.max() == 0:
+            raise ValueError(
+                f"sample_weight lies in [{weight.min()}, {weight.max()}]: "
+                "expected weights of at least 0, not all 0"
+            )
+    return Samples(x, targets, labels, weight)
+
+
+def _labels(array, n_out, name):
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all() or (array != np.floor(array)).any():
+            raise ValueError(f"{name} holds numbers that are not whole: expected class labels")
+    elif array.dtype.kind not in "iub":
+        raise TypeError(
+            f"{name} has dtype {array.dtype}: expected integer class labels 0 to {n_out - 1}"
+        )
+    if array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}: expected at least one label")
+    if array.min() < 0 or array.max() >= n_out:
+        bad = array.min() if array.min() < 0 else array.max()
+        raise ValueError(
+            f"{name} holds the label {bad}: the network has {n_out} outputs, "
+            f"expected labels 0 to {n_out - 1}"
+        )
+    return np.ascontiguousarray(array, np.int64)
+
+
+def _targets(array, n_out, dtype, name):
+    if array.ndim == 1 and n_out == 1:
+        array = array[:, None]
+    targets = float_array(name, array, dtype, rank=2)
+    if targets.shape[1] != n_out:
+        raise ValueError(f"{name} has {targets.shape[1]} columns but the network has {n_out} outputs")
+    return targets
+
+
+def _check_range(targets, loss, name):
+    low, high = float(targets.min()), float(targets.max())
+    if loss.targets == "nonnegative" and low < 0:
+        raise ValueError(f"{name} holds {low}: {loss.name} expects targets of at least 0")
+    if loss.targets in ("unit", "classes") and (low < 0 or high > 1):
+        bad = low if low < 0 else high
+        raise ValueError(f"{name} holds {bad}: {loss.name} expects targets from 0 to 1")
+    if loss.targets == "classes":
+        sums = targets.sum(axis=1)
+        row = int(np.argmax(np.abs(sums - 1)))
+        if abs(sums[row] - 1) > 1e-3:
+            raise ValueError(
+                f"{name}[{row}] adds up to {sums[row]}: {loss.name} expects integer labels (n,), "
+                "or rows of probabilities that add up to 1"
+            )

@@ -1,0 +1,156 @@
+"""The plan: an architecture as integer arrays over flat buffers.
+
+A `Plan` fixes where each weight lies in the one array of parameters; a
+`Workspace` where each layer's intermediate results lie for one batch size.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .kernels.activation import ACTIVATIONS
+from .kernels.backprop import LAYER
+from .kernels.gemm import SCRATCH_BYTES
+
+_ALIGNMENT = 64  # bytes: a cache line and the widest vector
+
+
+def aligned_zeros(count, dtype):
+    """Return `count` zeros that start on a cache line."""
+    dtype = np.dtype(dtype)
+    raw = np.zeros(count * dtype.itemsize + _ALIGNMENT, np.uint8)
+    start = -raw.__array_interface__["data"][0] % _ALIGNMENT
+    return raw[start : start + count * dtype.itemsize].view(dtype)
+
+
+def address(array):
+    """Return the address of an array's first element, or 0 for None."""
+    return 0 if array is None else array.__array_interface__["data"][0]
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """One dense layer with the dropout behind it, all names resolved."""
+
+    n_in: int
+    n_out: int
+    activation: str
+    alpha: float
+    initializer: str
+    bias: bool
+    drop: float
+
+
+class Plan:
+    """Where the parameters of a net lie.
+
+    Parameters
+    ----------
+    specs : sequence of LayerSpec
+        The layers, from input to output.
+    input_drop : float
+        The rate of dropout of the inputs.
+    dtype : numpy.dtype
+        float32 or float64.
+
+    Attributes
+    ----------
+    size : int
+        The number of parameters.
+    flops_per_row : int
+        Floating-point operations of one training step on one row: two for each
+        weight in forward, ``D W^T`` and ``A^T D``, the first layer without the second.
+    """
+
+    def __init__(self, specs, input_drop, dtype):
+        self.specs, self.input_drop, self.dtype = tuple(specs), input_drop, np.dtype(dtype)
+        self._weights, self._biases, place = [], [], 0
+        for spec in self.specs:
+            self._weights.append(place)
+            place += spec.n_in * spec.n_out
+            self._biases.append(place if spec.bias else -1)
+            place += spec.n_out if spec.bias else 0
+        self.size = place
+        products = [spec.n_in * spec.n_out for spec in self.specs]
+        self.flops_per_row = 6 * sum(products) - 2 * products[0]
+        self.flops_per_row_forward = 2 * sum(products)
+
+    def weights(self, flat):
+        """Return the weight matrices (n_in, n_out) as views of a flat array."""
+        return [
+            flat[place : place + spec.n_in * spec.n_out].reshape(spec.n_in, spec.n_out)
+            for place, spec in zip(self._weights, self.specs, strict=True)
+        ]
+
+    def biases(self, flat):
+        """Return the bias vectors (n_out,) as views; empty where a layer has none."""
+        return [
+            flat[max(place, 0) : max(place, 0) + (spec.n_out if spec.bias else 0)]
+            for place, spec in zip(self._biases, self.specs, strict=True)
+        ]
+
+    def workspace(self, batch, tasks, training):
+        """Return a `Workspace` for `batch` rows and as many parallel tasks."""
+        return Workspace(self, batch, tasks, training)
+
+    def _records(self):
+        records = np.zeros(len(self.specs), LAYER)
+        for record, spec, weights, biases in zip(
+            records, self.specs, self._weights, self._biases, strict=True
+        ):
+            record["n_in"], record["n_out"] = spec.n_in, spec.n_out
+            record["activation"] = ACTIVATIONS.code(spec.activation)
+            record["alpha"], record["drop"] = spec.alpha, spec.drop
+            record["weights"], record["biases"] = weights, biases
+        return records
+
+
+class Workspace:
+    """The intermediate results of one batch size, laid out in one flat array.
+
+    Attributes
+    ----------
+    layers : numpy.ndarray of LAYER
+        The records the kernels read.
+    work : numpy.ndarray
+        The buffer.
+    input, row_losses, scratch : int
+        Places in `work`; `input_row` and `scratch_row` are the strides.
+    """
+
+    def __init__(self, plan, batch, tasks, training):
+        self.batch, self.tasks, self.training = batch, tasks, training
+        self._item, self._size = plan.dtype.itemsize, 0
+        self.layers = plan._records()
+        self.input_row = self._row(plan.specs[0].n_in)
+        self.input = self._take(batch * self.input_row)
+        for n, (record, spec) in enumerate(zip(self.layers, plan.specs, strict=True)):
+            self._lay_out(record, spec, batch, training, n, n == len(plan.specs) - 1)
+        self.row_losses = self._take(batch)
+        self.scratch_row = self._row(SCRATCH_BYTES // self._item)
+        self.scratch = self._take(tasks * self.scratch_row)
+        self.work = aligned_zeros(self._size, plan.dtype)
+
+    def _lay_out(self, record, spec, batch, training, n, last):
+        keeps_z = ACTIVATIONS[spec.activation].keeps == "z"
+        record["row"] = self._row(spec.n_out)
+        block = batch * int(record["row"])
+        record["z"] = self._take(block)
+        # the loss reads the logits of the last layer; A overwrites Z elsewhere if it may
+        record["a"] = self._take(block) if keeps_z or last else record["z"]
+        record["kept"] = record["z"] if keeps_z else record["a"]
+        record["output"] = self._take(block) if spec.drop > 0 else record["a"]
+        record["delta"] = self._take(block) if training else -1
+        hidden_weights = training and n > 0
+        record["transposed"] = self._take(spec.n_in * spec.n_out) if hidden_weights else -1
+
+    def _row(self, count):
+        """Round a row up to whole cache lines, an odd number of them: no two rows collide."""
+        line = _ALIGNMENT // self._item
+        lines = -(-count // line)
+        return (lines + (lines > 8 and lines % 2 == 0)) * line
+
+    def _take(self, count):
+        place, line = self._size, _ALIGNMENT // self._item
+        self._size += -(-count // line) * line
+        return place

@@ -1,0 +1,378 @@
+"""Forward pass, backward pass and the compiled training loop over a plan.
+
+A plan is data: an array of `LAYER` records, offsets into one flat array of
+parameters and one of workspace. Depth, widths and activations are values, so
+one compilation per dtype serves every architecture.
+
+A step is two parallel regions. In the first each thread takes some rows of the
+batch all the way: gather, forward, output delta, hidden deltas. In the second
+each takes some rows of every weight matrix: gradient, update, transposition for
+the next step's ``D W^T``. Every element of a result is summed by one thread in
+one order, so its bits do not depend on the number of threads.
+"""
+
+import numpy as np
+from numba import prange
+
+from .activation import activate_rows
+from .gemm import gemm
+from .hadamard import derivative_rows
+from .intrinsics import integers_at, load_part, pointer, pointer_at, store_part, width
+from .jit import inner, kernel
+from .loss import output_delta, row_loss
+from .optimizer import corrected, sum_of_squares, update_range
+from .outer import column_sums
+from .random import DROPOUT, drop_row, key_of, stream
+from .transpose import transpose
+
+_int, _float = np.int64, np.float64
+
+# one layer: sizes, codes, and places in the parameters or in the workspace
+LAYER = np.dtype(
+    [
+        ("n_in", _int),
+        ("n_out", _int),
+        ("activation", _int),
+        ("alpha", _float),
+        ("drop", _float),  # rate of dropout after the activation
+        ("weights", _int),  # parameters: W (n_in, n_out)
+        ("biases", _int),  # parameters: b (n_out,), or -1
+        ("transposed", _int),  # workspace: W^T (n_out, n_in), or -1 for the first layer
+        ("row", _int),  # elements from one row to the next of the four below
+        ("z", _int),  # workspace: Z (batch, n_out)
+        ("a", _int),  # A = sigma(Z); may be z
+        ("kept", _int),  # what sigma' needs: z or a
+        ("output", _int),  # A after dropout; may be a
+        ("delta", _int),  # D = dL/dZ
+    ]
+)
+
+# one run over data: addresses, sizes and hyper-parameters
+RUN = np.dtype(
+    [
+        ("x", _int),  # address of X (n, n_in)
+        ("x_row", _int),  # its row stride in elements
+        ("y", _int),  # address of targets (n, n_out)
+        ("labels", _int),  # address of class labels (n,), or 0
+        ("sample_weight", _int),  # address of weights (n,), or 0
+        ("order", _int),  # address of the order of rows (n,), or 0
+        ("first", _int),  # place in the order of the batch's first row
+        ("rows", _int),  # rows of the batch
+        ("input", _int),  # workspace: the gathered batch (batch, n_in)
+        ("input_row", _int),
+        ("input_drop", _float),
+        ("row_losses", _int),  # workspace: the losses of the batch's rows
+        ("scratch", _int),  # workspace: packed panels, one block a task
+        ("scratch_row", _int),
+        ("loss", _int),
+        ("loss_parameter", _float),
+        ("canonical", _int),  # whether the output activation is the loss's partner
+        ("scale", _float),  # 1 / sum of the batch's weights
+        ("seed", _int),
+        ("step", _int),  # updates made so far
+        ("optimizer", _int),
+        ("corrects_bias", _int),
+        ("beta1", _float),
+        ("beta2", _float),
+        ("epsilon", _float),
+        ("l1", _float),
+        ("l2", _float),
+        ("decay", _float),
+        ("clip_norm", _float),  # or 0 for none
+        ("rate", _float),
+        ("clip", _float),  # factor of the gradient
+        ("tasks", _int),  # parts a region is cut into
+    ]
+)
+
+# what a pass over the rows does after the forward pass
+FORWARD, LOSS, TRAIN = 0, 1, 2
+# what a pass over the weights does
+GRADIENT, UPDATE, TRANSPOSE = 1, 2, 4
+
+
+@inner
+def _source(run, i):
+    """Return which row of the data is row `i` of the batch."""
+    place = run.first + i
+    return place if run.order == 0 else integers_at(run.order)[place]
+
+
+@inner
+def _gather(run, like, batch, columns, lo, hi):
+    """Copy rows of X into the batch, with dropout of the input if any."""
+    x = pointer_at(like, run.x)
+    for i in range(lo, hi):
+        source = x + _source(run, i) * run.x_row
+        target = batch + i * run.input_row
+        for j in range(0, columns, width(like)):
+            store_part(target + j, load_part(source + j, columns - j), columns - j)
+
+
+@inner
+def _dropout_key(run, layer, i):
+    """Return the key of the dropout after `layer` (0: of the input) for row `i`."""
+    return stream(stream(key_of(run.seed, DROPOUT, run.step), layer), i)
+
+
+@inner
+def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
+    """Z = A W + b, A = sigma(Z) for every layer, rows lo to hi of the batch."""
+    rows, a, a_row = hi - lo, work + run.input, run.input_row
+    if drop and run.input_drop > 0:
+        for i in range(lo, hi):
+            drop_row(_dropout_key(run, 0, i), run.input_drop, layers[0].n_in, a + i * a_row)
+    for n in range(layers.size):
+        layer = layers[n]
+        z, out = work + layer.z + lo * layer.row, work + layer.a + lo * layer.row
+        bias = params + max(layer.biases, 0)
+        gemm(
+            rows, layer.n_out, layer.n_in, bias, 0 if layer.biases >= 0 else -1,
+            a + lo * a_row, a_row, 1, params + layer.weights, layer.n_out,
+            z, layer.row, scratch,
+        )  # fmt: skip
+        activate_rows(
+            layer.activation, layer.alpha, rows, layer.n_out, z, layer.row, out, layer.row
+        )
+        a, a_row = work + layer.output, layer.row
+        if layer.output != layer.a:
+            _copy_rows(rows, layer.n_out, out, layer.row, a + lo * a_row, a_row)
+        if drop and layer.drop > 0:
+            for i in range(lo, hi):
+                key = _dropout_key(run, n + 1, i)
+                drop_row(key, layer.drop, layer.n_out, a + i * a_row)
+
+
+@inner
+def _copy_rows(rows, columns, a, a_row, b, b_row):
+    for i in range(rows):
+        for j in range(0, columns, width(a)):
+            part = load_part(a + i * a_row + j, columns - j)
+            store_part(b + i * b_row + j, part, columns - j)
+
+
+@inner
+def _sample_weight(run, like, source):
+    return 1.0 if run.sample_weight == 0 else float(pointer_at(like, run.sample_weight)[source])
+
+
+@inner
+def _loss_rows(layers, run, work, lo, hi, deltas):
+    """The loss of each row and, if `deltas`, the output delta."""
+    last = layers[layers.size - 1]
+    for i in range(lo, hi):
+        source = _source(run, i)
+        weight = _sample_weight(run, work, source)
+        y = pointer_at(work, run.y) + source * last.n_out
+        label = -1 if run.labels == 0 else integers_at(run.labels)[source]
+        place = i * last.row
+        z, a, d = work + last.z + place, work + last.a + place, work + last.delta + place
+        loss = row_loss(run.loss, run.loss_parameter, run.canonical != 0, last.n_out, z, a, y, label)
+        (work + run.row_losses)[i] = loss * weight
+        if deltas:
+            output_delta(
+                run.loss, run.loss_parameter, run.canonical != 0, last.activation, last.alpha,
+                run.scale * weight, last.n_out, work + last.kept + place, a, y, label, d,
+            )  # fmt: skip
+
+
+@inner
+def _backward_rows(layers, run, work, lo, hi, scratch):
+    """D_prev = (D W^T) . sigma'(Z_prev) for every hidden layer, rows lo to hi."""
+    rows = hi - lo
+    for n in range(layers.size - 1, 0, -1):
+        layer, previous = layers[n], layers[n - 1]
+        d = work + previous.delta + lo * previous.row
+        gemm(
+            rows, layer.n_in, layer.n_out, d, -1,
+            work + layer.delta + lo * layer.row, layer.row, 1,
+            work + layer.transposed, layer.n_in, d, previous.row, scratch,
+        )  # fmt: skip
+        if previous.drop > 0:
+            for i in range(lo, hi):
+                key = _dropout_key(run, n, i)
+                drop_row(key, previous.drop, previous.n_out, work + previous.delta + i * previous.row)
+        kept = work + previous.kept + lo * previous.row
+        derivative_rows(
+            previous.activation, previous.alpha, rows, previous.n_out,
+            d, previous.row, kept, previous.row,
+        )  # fmt: skip
+
+
+@kernel
+def pass_over_rows(layers, runs, params, work, aim):
+    """Run rows of a batch through the net: to the output, the loss, or all deltas.
+
+    `aim` is FORWARD, LOSS or TRAIN. Dropout acts only in training.
+    """
+    tasks = runs[0].tasks
+    for task in prange(tasks):
+        run = runs[0]
+        p, w = pointer(params), pointer(work)
+        lo, hi = task * run.rows // tasks, (task + 1) * run.rows // tasks
+        scratch = w + run.scratch + task * run.scratch_row
+        _gather(run, w, w + run.input, layers[0].n_in, lo, hi)
+        _forward_rows(layers, run, p, w, lo, hi, scratch, aim == TRAIN)
+        if aim >= LOSS:
+            _loss_rows(layers, run, w, lo, hi, aim == TRAIN)
+        if aim == TRAIN:
+            _backward_rows(layers, run, w, lo, hi, scratch)
+
+
+@inner
+def _gradient_part(layer, run, grads, work, a, a_row, lo, hi, biases, scratch):
+    """G_W = A^T D for rows lo to hi of W, and G_b if `biases`."""
+    d = work + layer.delta
+    g = grads + layer.weights + lo * layer.n_out
+    gemm(
+        hi - lo, layer.n_out, run.rows, g, -1, a + lo, 1, a_row,
+        d, layer.row, g, layer.n_out, scratch,
+    )  # fmt: skip
+    if biases and layer.biases >= 0:
+        column_sums(run.rows, layer.n_out, d, layer.row, grads + layer.biases)
+
+
+@inner
+def _update_part(layer, run, params, grads, moments, second, lo, hi, biases):
+    """W = W - rate ... for rows lo to hi of W, and for b if `biases`."""
+    rate, epsilon = run.rate, run.epsilon
+    if run.corrects_bias:
+        rate, epsilon = corrected(rate, run.beta1, run.beta2, epsilon, run.step + 1)
+    place, count = layer.weights + lo * layer.n_out, (hi - lo) * layer.n_out
+    update_range(
+        run.optimizer, count, params + place, grads + place, moments + place,
+        moments + second + place, run.rate, run.decay, rate, run.beta1, run.beta2, epsilon,
+        run.l1, run.l2, run.clip,
+    )  # fmt: skip
+    if biases and layer.biases >= 0:
+        place = layer.biases
+        update_range(
+            run.optimizer, layer.n_out, params + place, grads + place, moments + place,
+            moments + second + place, run.rate, 0.0, rate, run.beta1, run.beta2, epsilon,
+            0.0, 0.0, run.clip,
+        )  # fmt: skip
+
+
+@kernel
+def pass_over_weights(layers, runs, params, grads, moments, work, aims):
+    """Compute gradients, update parameters, transpose weights: any of the three.
+
+    `aims` adds GRADIENT, UPDATE and TRANSPOSE. Each task takes its rows of every
+    weight matrix, so that what one aim writes the next finds in the cache.
+    """
+    tasks = runs[0].tasks
+    for task in prange(tasks):
+        run = runs[0]
+        p, g, m, w = pointer(params), pointer(grads), pointer(moments), pointer(work)
+        scratch = w + run.scratch + task * run.scratch_row
+        a, a_row = w + run.input, run.input_row
+        for n in range(layers.size):
+            layer = layers[n]
+            lo, hi = task * layer.n_in // tasks, (task + 1) * layer.n_in // tasks
+            if aims & GRADIENT:
+                _gradient_part(layer, run, g, w, a, a_row, lo, hi, task == tasks - 1, scratch)
+            if aims & UPDATE:
+                _update_part(layer, run, p, g, m, params.size, lo, hi, task == tasks - 1)
+            if aims & TRANSPOSE and layer.transposed >= 0:
+                weights = p + layer.weights + lo * layer.n_out
+                transpose(
+                    hi - lo, layer.n_out, weights, layer.n_out,
+                    w + layer.transposed + lo, layer.n_in,
+                )  # fmt: skip
+            a, a_row = w + layer.output, layer.row
+
+
+@inner
+def start_batch(runs, like, first, rows):
+    """Point the run at a batch: `rows` rows from place `first` of the order."""
+    run = runs[0]
+    run.first, run.rows = first, rows
+    total = float(rows)
+    if run.sample_weight != 0:
+        total = 0.0
+        for i in range(rows):
+            total += _sample_weight(run, like, _source(run, i))
+    run.scale = 1 / total if total > 0 else 0.0
+    return total
+
+
+@inner
+def batch_loss(runs, work):
+    """Return the weighted sum of the row losses of a batch, in order."""
+    run, total = runs[0], 0.0
+    for i in range(run.rows):
+        total += (pointer(work) + run.row_losses)[i]
+    return total
+
+
+@kernel
+def gradient(layers, runs, params, grads, work, moments, first, rows):
+    """Run one batch forward and backward: fill `grads`, return the batch's loss."""
+    start_batch(runs, pointer(work), first, rows)
+    pass_over_rows(layers, runs, params, work, TRAIN)
+    pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
+    return batch_loss(runs, work) * runs[0].scale
+
+
+@kernel
+def update(layers, runs, params, grads, moments, work):
+    """Apply one optimizer step to the parameters from `grads`, clipped by global norm."""
+    run = runs[0]
+    run.clip = 1.0
+    if run.clip_norm > 0:
+        norm = np.sqrt(sum_of_squares(grads.size, pointer(grads)))
+        if norm > run.clip_norm:
+            run.clip = run.clip_norm / norm
+    pass_over_weights(layers, runs, params, grads, moments, work, UPDATE + TRANSPOSE)
+    run.step += 1
+
+
+@kernel
+def train(layers, runs, params, grads, moments, work, rates, first, rows, batch, losses):
+    """Run mini-batches until `rates` is used up; return how many updates were made.
+
+    Batch s holds places ``first + s batch`` on of the order, up to `rows`. A
+    loss that is not finite ends the loop before its update. ``losses[s]`` is the
+    weighted sum of batch s, ``losses[rates.size + s]`` its weight.
+    """
+    run = runs[0]
+    for s in range(rates.size):
+        start = first + s * batch
+        total = start_batch(runs, pointer(work), start, min(batch, rows - start))
+        pass_over_rows(layers, runs, params, work, TRAIN)
+        loss = batch_loss(runs, work)
+        losses[s], losses[rates.size + s] = loss, total
+        if not np.isfinite(loss):
+            return s
+        run.rate = rates[s]
+        if run.clip_norm > 0:
+            pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
+            update(layers, runs, params, grads, moments, work)
+        else:
+            run.clip = 1.0
+            pass_over_weights(
+                layers, runs, params, grads, moments, work, GRADIENT + UPDATE + TRANSPOSE
+            )
+            run.step += 1
+    return rates.size
+
+
+@kernel
+def infer(layers, runs, params, work, aim, first, rows, batch, out, totals):
+    """Run rows through the net in batches: outputs to `out`, or their loss to `totals`.
+
+    With aim FORWARD, ``out`` (rows, n_out) is filled; with LOSS, ``totals`` gets
+    the weighted sum of the losses and the sum of weights.
+    """
+    last = layers[layers.size - 1]
+    for start in range(first, first + rows, batch):
+        here = min(batch, first + rows - start)
+        total = start_batch(runs, pointer(work), start, here)
+        pass_over_rows(layers, runs, params, work, aim)
+        if aim == FORWARD:
+            target = pointer(out) + (start - first) * last.n_out
+            source = pointer(work) + last.a
+            _copy_rows(here, last.n_out, source, last.row, target, last.n_out)
+        else:
+            totals[0] += batch_loss(runs, work)
+            totals[1] += total

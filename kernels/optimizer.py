@@ -1,0 +1,180 @@
+"""Optimizers: one pass over flat parameters, gradients and moments.
+
+Each record's formula maps one vector of ``(w, g, m, v)`` to the new
+``(w, m, v)``; the kernel adds what all of them share:
+
+    g = clip g + l2 w + l1 sign(w)        w = w - rate decay w
+
+with ``clip = min(1, clip_norm / |g|)`` over all parameters. The penalties act on
+weights, not on biases.
+
+References: Polyak, USSR Comput. Math. Math. Phys. 4(5), 1964 (momentum);
+Sutskever et al., ICML 2013 (Nesterov's, in the form that needs no look-ahead);
+Kingma and Ba, Adam, ICLR 2015, algorithm 1; Loshchilov and Hutter, Decoupled
+weight decay regularization, ICLR 2019; Tieleman and Hinton, lecture 6.5 of
+Neural networks for machine learning, 2012 (RMSprop); Duchi, Hazan and Singer,
+JMLR 12, 2011 (AdaGrad); Pascanu, Mikolov and Bengio, ICML 2013 (clipping).
+"""
+
+from dataclasses import dataclass, field
+
+from .intrinsics import keep_first, lane_sum, load_part, select, square_root, store_part, width
+from .jit import inner
+from .table import Table, by_code
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """One optimizer.
+
+    Attributes
+    ----------
+    name, formula : str
+        The name in the API and the formula as a user reads it.
+    update : callable
+        ``update(w, g, m, v, rate, beta1, beta2, epsilon) -> (w, m, v)`` of vectors.
+    defaults : dict
+        The hyper-parameters it reads, with their defaults.
+    corrects_bias : bool
+        Whether the moments are divided by ``1 - beta^t``.
+    """
+
+    name: str
+    formula: str
+    update: object
+    defaults: dict = field(default_factory=dict)
+    corrects_bias: bool = False
+
+
+def _sgd(w, g, m, v, rate, beta1, beta2, epsilon):
+    return w - rate * g, m, v
+
+
+def _momentum(w, g, m, v, rate, beta1, beta2, epsilon):
+    m = beta1 * m + g
+    return w - rate * m, m, v
+
+
+def _nesterov(w, g, m, v, rate, beta1, beta2, epsilon):
+    m = beta1 * m + g
+    return w - rate * (g + beta1 * m), m, v
+
+
+def _adam(w, g, m, v, rate, beta1, beta2, epsilon):
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g * g
+    return w - rate * m / (square_root(v) + epsilon), m, v
+
+
+def _rmsprop(w, g, m, v, rate, beta1, beta2, epsilon):
+    v = beta2 * v + (1 - beta2) * g * g
+    return w - rate * g / (square_root(v) + epsilon), m, v
+
+
+def _adagrad(w, g, m, v, rate, beta1, beta2, epsilon):
+    v = v + g * g
+    return w - rate * g / (square_root(v) + epsilon), m, v
+
+
+_ADAM_DEFAULTS = {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+
+OPTIMIZERS = Table(
+    "optimizer",
+    [
+        Optimizer("sgd", "w -= rate g", _sgd, {"learning_rate": 1e-2}),
+        Optimizer(
+            "momentum",
+            "m = beta1 m + g; w -= rate m",
+            _momentum,
+            {"learning_rate": 1e-2, "beta1": 0.9},
+        ),
+        Optimizer(
+            "nesterov",
+            "m = beta1 m + g; w -= rate (g + beta1 m)",
+            _nesterov,
+            {"learning_rate": 1e-2, "beta1": 0.9},
+        ),
+        Optimizer(
+            "adam",
+            "m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2; "
+            "w -= rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)",
+            _adam,
+            _ADAM_DEFAULTS,
+            corrects_bias=True,
+        ),
+        Optimizer(
+            "adamw",
+            "adam, and w -= rate weight_decay w",
+            _adam,
+            {**_ADAM_DEFAULTS, "weight_decay": 1e-2},
+            corrects_bias=True,
+        ),
+        Optimizer(
+            "rmsprop",
+            "v = beta2 v + (1 - beta2) g^2; w -= rate g / (sqrt(v) + epsilon)",
+            _rmsprop,
+            {"learning_rate": 1e-3, "beta2": 0.9, "epsilon": 1e-8},
+        ),
+        Optimizer(
+            "adagrad",
+            "v = v + g^2; w -= rate g / (sqrt(v) + epsilon)",
+            _adagrad,
+            {"learning_rate": 1e-2, "epsilon": 1e-10},
+        ),
+    ],
+)
+
+_update = by_code([record.update for record in OPTIMIZERS.values()])
+# floats of a partial sum of squares, kept small so that float32 sums stay accurate
+_CHUNK = 512
+
+
+@inner
+def _sign(w):
+    return select(w > 0, 1, select(w < 0, -1, 0))
+
+
+@inner
+def update_range(
+    code, count, w, g, m, v, rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip
+):
+    """Update `count` parameters in place from their gradients.
+
+    `rate` is the learning rate; `step_rate` and `epsilon` include the bias
+    corrections of the moments (`corrected`).
+    """
+    for i in range(0, count, width(w)):
+        left = count - i
+        old, slope = load_part(w + i, left), load_part(g + i, left) * clip
+        slope = slope + l2 * old + l1 * _sign(old)
+        old = old * (1 - rate * decay)
+        first, second = load_part(m + i, left), load_part(v + i, left)
+        new = _update(code, old, slope, first, second, step_rate, beta1, beta2, epsilon)
+        store_part(w + i, new[0], left)
+        store_part(m + i, new[1], left)
+        store_part(v + i, new[2], left)
+
+
+@inner
+def corrected(rate, beta1, beta2, epsilon, step):
+    """Return the rate and epsilon that correct the moments' bias at `step` >= 1.
+
+    ``rate (m / c1) / (sqrt(v / c2) + e) = (rate sqrt(c2) / c1) m / (sqrt(v) + e sqrt(c2))``
+    """
+    root = (1 - beta2**step) ** 0.5
+    return rate * root / (1 - beta1**step), epsilon * root
+
+
+@inner
+def sum_of_squares(count, g):
+    """Return the float64 sum of squares of `count` floats, added in a fixed order."""
+    total = 0.0
+    for start in range(0, count, _CHUNK):
+        end = min(start + _CHUNK, count)
+        part = load_part(g + start, end - start)
+        squares = part * part
+        for i in range(start + width(g), end, width(g)):
+            part = load_part(g + i, end - i)
+            squares = squares + part * part
+        total += lane_sum(keep_first(squares, end - start))
+    return total

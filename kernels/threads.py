@@ -1,0 +1,110 @@
+"""How many threads a job may use, and whether parallel code is safe to enter.
+
+Numba aborts the process when two Python threads enter parallel code under its
+``workqueue`` layer, and a forked child is killed when it enters parallel code
+after its parent did under ``omp``. Both run the serial twin here.
+"""
+
+import contextlib
+import os
+import warnings
+from functools import lru_cache
+from pathlib import Path
+
+import numba
+
+# the cost of entering and leaving one parallel region, and the rate of one thread
+# on small matrices: a region must save several times its cost to be worth it
+_REGION_SECONDS = 2e-6
+_FLOPS_PER_SECOND = 1e11
+_WORTH = 4
+
+
+def available_threads():
+    """Return the threads this process may use.
+
+    The smallest of its CPU affinity, the quota of its control group
+    (``cpu.max``), ``NUMBA_NUM_THREADS`` and ``OMP_NUM_THREADS``.
+    """
+    limits = [numba.config.NUMBA_NUM_THREADS, _affinity(), *_quota()]
+    with contextlib.suppress(KeyError, ValueError):
+        limits.append(int(os.environ["OMP_NUM_THREADS"].split(",")[0]))
+    return max(1, min(limits))
+
+
+def _affinity():
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _quota():
+    """Yield the processors' worth of time that control groups of version 2 grant."""
+    with contextlib.suppress(OSError, ValueError):
+        own = Path("/proc/self/cgroup").read_text().strip().split(":", 2)[2].lstrip("/")
+        root = Path("/sys/fs/cgroup")
+        for folder in (root / own, *(root / own).parents):
+            if (folder / "cpu.max").is_file():
+                quota, period = (folder / "cpu.max").read_text().split()
+                if quota != "max":
+                    yield max(1, round(int(quota) / int(period)))
+
+
+def choose_threads(n_threads, flops, regions):
+    """Return how many threads run a piece of work; 1 means the serial twin.
+
+    Parameters
+    ----------
+    n_threads : int or "auto"
+        What the caller asked. An integer is a wish, honoured up to
+        ``NUMBA_NUM_THREADS``; "auto" takes all available threads if they pay.
+    flops, regions : float, int
+        The work of one step and the parallel regions it enters.
+
+    Raises
+    ------
+    ValueError
+        If `n_threads` is neither "auto" nor an integer of at least 1.
+    """
+    if n_threads == "auto":
+        wanted = available_threads()
+        saved = flops / _FLOPS_PER_SECOND * (1 - 1 / wanted)
+        if saved < _WORTH * regions * _REGION_SECONDS:
+            wanted = 1
+    elif isinstance(n_threads, int) and not isinstance(n_threads, bool) and n_threads >= 1:
+        wanted = min(n_threads, numba.config.NUMBA_NUM_THREADS)
+    else:
+        raise ValueError(f'n_threads={n_threads!r}: expected "auto" or an integer of at least 1')
+    return wanted if wanted == 1 or _parallel_is_safe() else 1
+
+
+def _parallel_is_safe():
+    return _process_of_threads() == os.getpid() and _layer_is_safe()
+
+
+@lru_cache(maxsize=1)
+def _process_of_threads():
+    """Return the process that first asked: a forked child finds its parent's answer."""
+    return os.getpid()
+
+
+@lru_cache(maxsize=1)
+def _layer_is_safe():
+    numba.get_num_threads()  # starts the threads, after which the layer is known
+    if numba.threading_layer() != "workqueue":
+        return True
+    warnings.warn(
+        "fastbp runs on one thread: Numba found neither OpenMP nor TBB. Install the system "
+        "package libgomp1 (Debian, Ubuntu) or libgomp (Fedora), or pip install tbb.",
+        RuntimeWarning,
+        stacklevel=4,
+    )
+    return False
+
+
+def twin(kernel, threads):
+    """Return the twin of `kernel` for so many threads, set up to run on them."""
+    if threads == 1:
+        return kernel.serial
+    numba.set_num_threads(threads)
+    return kernel.parallel

@@ -1,0 +1,19 @@
+"""Transposing a matrix by square register tiles: what ``D W^T`` needs of W."""
+
+from .intrinsics import width
+from .jit import inner
+from .tile import tile_square, tile_store, tile_transpose
+
+
+@inner
+def transpose(rows, columns, a, a_row, t, t_row):
+    """Write ``T = A^T``, A (rows, columns); they do not overlap."""
+    n = width(a)
+    whole_rows, whole_columns = rows // n * n, columns // n * n
+    for i in range(0, whole_rows, n):
+        for j in range(0, whole_columns, n):
+            tile = tile_square(a + i * a_row + j, a_row)
+            tile_store(tile_transpose(tile), t + j * t_row + i, t_row, None)
+    for i in range(rows):
+        for j in range(whole_columns if i < whole_rows else 0, columns):
+            t[j * t_row + i] = a[i * a_row + j]
