@@ -14,6 +14,7 @@ from functools import cached_property
 from types import FunctionType
 
 from numba import njit
+from numba.core.types import unliteral
 
 from .cache import DiskCache
 
@@ -24,7 +25,18 @@ _FLAGS = {"error_model": "numpy", "boundscheck": False, "fastmath": False}
 
 def inner(function):
     """Compile `function` for use inside kernels only."""
-    return njit(**_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return _of_plain_types(njit(**_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
+
+
+def _of_plain_types(dispatcher):
+    """Let the literal arguments of a caller be plain integers: one signature for all callers."""
+    typed = dispatcher.get_call_template
+
+    def get_call_template(args, kws):
+        return typed(tuple(map(unliteral, args)), {k: unliteral(v) for k, v in kws.items()})
+
+    dispatcher.get_call_template = get_call_template
+    return dispatcher
 
 
 class Kernel:
@@ -59,7 +71,7 @@ class Kernel:
                 scope[name] = scope[name].parallel if parallel else scope[name].serial
         twin = FunctionType(source.__code__, scope, source.__name__, source.__defaults__)
         options = {**_FLAGS, "nogil": True, "no_cfunc_wrapper": True, "parallel": parallel}
-        dispatcher = njit(**options)(twin)
+        dispatcher = _of_plain_types(njit(**options)(twin))
         dispatcher._cache = DiskCache(f"{source.__module__}.{source.__qualname__}", options)
         return dispatcher
 
