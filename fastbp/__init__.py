@@ -1,0 +1,39 @@
+"""fastbp: multilayer perceptrons trained by backpropagation on a CPU, at its full speed."""
+
+from importlib import import_module
+
+__version__ = "0.1.0"
+
+# what is public, and where it lives: imported when first used, so that
+# `import fastbp` costs nothing
+_HOME = {
+    "ACTIVATIONS": "kernels.activation",
+    "LOSSES": "kernels.loss",
+    "OPTIMIZERS": "kernels.optimizer",
+    "INITIALIZERS": "initializers",
+    "SCHEDULES": "schedules",
+    "Network": "network",
+    "Gradients": "network",
+    "Dense": "layers",
+    "Dropout": "layers",
+    "EarlyStopping": "training",
+    "History": "history",
+    "DivergenceError": "errors",
+    "ModelFileError": "errors",
+    "measure_peak": "kernels.peak",
+    **dict.fromkeys(["Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad"], "optimizers"),
+    **dict.fromkeys(
+        ["Constant", "Step", "Exponential", "Cosine", "OneCycle", "WarmUp"], "schedules"
+    ),
+}
+__all__ = [*_HOME, "kernels"]
+
+
+def __getattr__(name):
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_HOME])

@@ -11,7 +11,8 @@ from .kernels.backprop import FORWARD, LOSS, RUN, TRANSPOSE
 from .kernels.loss import LOSSES
 from .kernels.optimizer import OPTIMIZERS
 from .kernels.threads import choose_threads, twin
-from .plan import address, aligned_zeros
+from .kernels.arrays import address
+from .plan import aligned_zeros
 
 _INFERENCE_ROWS = 256
 _REGIONS_OF_A_STEP = 2

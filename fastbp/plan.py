@@ -23,10 +23,6 @@ def aligned_zeros(count, dtype):
     return raw[start : start + count * dtype.itemsize].view(dtype)
 
 
-def address(array):
-    """Return the address of an array's first element, or 0 for None."""
-    return 0 if array is None else array.__array_interface__["data"][0]
-
 
 @dataclass(frozen=True)
 class LayerSpec:

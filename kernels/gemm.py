@@ -13,7 +13,7 @@ from .jit import inner
 from .tile import rank1, tile_load, tile_shapes, tile_store, tile_zeros
 from .intrinsics import item_bytes, load_part, store_part, width
 
-(MAIN_ROWS, _FEW_ROWS, _), _VECS = tile_shapes()
+(MAIN_ROWS, _FEW_ROWS, _), VECS = tile_shapes()
 
 # a packed panel takes half of the first-level cache's reach from the second, and
 # a few panels share each load of a tile's rows of A
@@ -71,7 +71,7 @@ def _column_panel(vecs):
     return column_panel
 
 
-_wide_panel = _column_panel(_VECS)
+_wide_panel = _column_panel(VECS)
 _narrow_panel = _column_panel(1)
 
 
@@ -79,10 +79,10 @@ _narrow_panel = _column_panel(1)
 def _panel(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row):
     """Write ``C = start + A B`` for at most one panel of columns."""
     lanes = width(b)
-    if N == _VECS * lanes:
+    if N == VECS * lanes:
         _wide_panel(M, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, None)
-    elif N > (_VECS - 1) * lanes:
-        last = N - (_VECS - 1) * lanes
+    elif N > (VECS - 1) * lanes:
+        last = N - (VECS - 1) * lanes
         _wide_panel(M, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, last)
     else:
         _narrow_panel(M, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, N)
@@ -101,7 +101,7 @@ def _pack(K, N, b, b_row, packed, packed_row):
 @inner
 def _panels(M, N, K, start, start_row, a, a_row, a_col, b, b_row, b_step, c, c_row):
     """Write ``C = start + A B``, B in panels `b_step` elements apart."""
-    panel = _VECS * width(b)
+    panel = VECS * width(b)
     for j in range(0, N, panel):
         y = b + j // panel * b_step
         s, z, n = start + j, c + j, min(panel, N - j)
@@ -111,7 +111,7 @@ def _panels(M, N, K, start, start_row, a, a_row, a_col, b, b_row, b_step, c, c_r
 @inner
 def _packed(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch):
     """Write ``C = start + A B`` through packed blocks of B."""
-    panel = _VECS * width(b)
+    panel = VECS * width(b)
     depth = _PANEL_BYTES // (panel * item_bytes(b))
     for k in range(0, max(K, 1), depth):
         d = min(depth, K - k)
@@ -151,5 +151,5 @@ def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch
     if K * b_row * item_bytes(b) > _PACK_BYTES and M >= _PACK_ROWS:
         _packed(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch)
     else:
-        step = _VECS * width(b)
+        step = VECS * width(b)
         _panels(M, N, K, start, start_row, a, a_row, a_col, b, b_row, step, c, c_row)

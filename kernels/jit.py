@@ -70,9 +70,13 @@ class Kernel:
             if isinstance(scope.get(name), Kernel):
                 scope[name] = scope[name].parallel if parallel else scope[name].serial
         twin = FunctionType(source.__code__, scope, source.__name__, source.__defaults__)
-        options = {**_FLAGS, "nogil": True, "no_cfunc_wrapper": True, "parallel": parallel}
+        # a kernel without a loop of its own is parallel in what it calls
+        own_loop = parallel and "prange" in source.__code__.co_names
+        options = {**_FLAGS, "nogil": True, "no_cfunc_wrapper": True, "parallel": own_loop}
         dispatcher = _of_plain_types(njit(**options)(twin))
-        dispatcher._cache = DiskCache(f"{source.__module__}.{source.__qualname__}", options)
+        dispatcher._cache = DiskCache(
+            f"{source.__module__}.{source.__qualname__}", {**options, "twin": parallel}
+        )
         return dispatcher
 
 

@@ -1,0 +1,117 @@
+"""From what a caller wrote to layers with every name resolved, and back to a table."""
+
+from .checks import a_whole_number
+from .initializers import INITIALIZERS, default_initializer
+from .kernels.activation import ACTIVATIONS
+from .layers import Dense, Dropout
+from .plan import LayerSpec
+
+# which ranges of outputs satisfy what a loss needs
+_WITHIN = {
+    "real": {"real", "positive", "unit", "simplex"},
+    "positive": {"positive", "unit", "simplex"},
+    "unit": {"unit", "simplex"},
+    "simplex": {"simplex"},
+}
+
+
+def resolve(sizes, activation, inputs, layers, output_activation, initializer, loss):
+    """Return the layer specifications and the rate of dropout of the inputs.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the description is incomplete, or the output does not suit the loss.
+    """
+    if (sizes is None) == (layers is None):
+        raise TypeError("give either sizes, as in Network([64, 100, 10]), or inputs and layers")
+    if layers is None:
+        inputs, layers = _from_sizes(sizes, activation, initializer)
+    elif inputs is None:
+        raise TypeError("inputs: expected the number of input columns beside layers")
+    specs, input_drop, n_in = [], 0.0, a_whole_number("inputs", inputs, least=1)
+    dense = [layer for layer in layers if isinstance(layer, Dense)]
+    if not dense:
+        raise ValueError(f"layers={layers!r}: expected at least one Dense layer")
+    for layer in layers:
+        if isinstance(layer, Dropout):
+            if layer is layers[-1]:
+                raise ValueError(f"layers ends with {layer!r}: the last layer must be Dense")
+            specs, input_drop = _drop(specs, input_drop, layer.rate)
+        elif isinstance(layer, Dense):
+            last = layer is dense[-1] and len(specs) == len(dense) - 1
+            name = layer.activation
+            if last:
+                name = output_activation or name or loss.partner
+            specs.append(_spec(n_in, layer, name or "identity", last))
+            n_in = layer.units
+        else:
+            raise TypeError(f"layers holds {layer!r}: expected Dense and Dropout layers")
+    _check_output(ACTIVATIONS[specs[-1].activation], loss)
+    return specs, input_drop
+
+
+def _from_sizes(sizes, activation, initializer):
+    sizes = list(sizes)
+    if len(sizes) < 2:
+        raise ValueError(f"sizes={sizes!r}: expected at least an input and an output size")
+    sizes = [a_whole_number(f"sizes[{i}]", size, least=1) for i, size in enumerate(sizes)]
+    hidden = len(sizes) - 2
+    names = [activation] * hidden if isinstance(activation, str) else list(activation)
+    if len(names) != hidden:
+        raise ValueError(f"activation={activation!r}: expected one name, or {hidden}")
+    if isinstance(activation, str):
+        ACTIVATIONS.find(activation)
+    layers = [
+        Dense(size, name, initializer=initializer)
+        for size, name in zip(sizes[1:-1], names, strict=True)
+    ]
+    return sizes[0], [*layers, Dense(sizes[-1], initializer=initializer)]
+
+
+def _spec(n_in, layer, name, last):
+    record = ACTIVATIONS.find(name)
+    if record.outputs == "simplex" and not last:
+        raise ValueError(f"activation={name!r}: a hidden layer needs an elementwise activation")
+    alpha = layer.alpha if layer.alpha is not None else record.alpha
+    initializer = INITIALIZERS.find(layer.initializer or default_initializer(record.name)).name
+    return LayerSpec(n_in, layer.units, record.name, alpha or 0.0, initializer, layer.bias, 0.0)
+
+
+def _drop(specs, input_drop, rate):
+    """Put dropout behind the last layer so far; two in a row keep the product."""
+    if not specs:
+        return specs, 1 - (1 - input_drop) * (1 - rate)
+    last = specs[-1]
+    drop = 1 - (1 - last.drop) * (1 - rate)
+    return [*specs[:-1], LayerSpec(**{**vars(last), "drop": drop})], input_drop
+
+
+def _check_output(activation, loss):
+    if activation.outputs not in _WITHIN[loss.needs]:
+        fitting = [r.name for r in ACTIVATIONS.values() if r.outputs in _WITHIN[loss.needs]]
+        raise ValueError(
+            f"output_activation={activation.name!r}: {loss.name} needs {loss.needs} outputs; "
+            f"use {', '.join(fitting)}"
+        )
+
+
+def describe(network):
+    """Return the table of `Network.summary`."""
+    plan = network._engine.plan
+    rows = [("layer", "shape", "activation", "dropout", "parameters")]
+    for n, spec in enumerate(plan.specs):
+        count = spec.n_in * spec.n_out + (spec.n_out if spec.bias else 0)
+        drop = f"{spec.drop:g}" if spec.drop else ""
+        rows.append((str(n + 1), f"{spec.n_in} x {spec.n_out}", spec.activation, drop, f"{count:,}"))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(v.ljust(w) for v, w in zip(r, widths, strict=True)).rstrip() for r in rows]
+    memory = plan.size * plan.dtype.itemsize * 4
+    return "\n".join(
+        [
+            *lines,
+            f"{plan.size:,} parameters, {plan.dtype.name}; with gradient and moments "
+            f"{memory / 2**20:.1f} MiB; {plan.flops_per_row:,} FLOP a sample and step",
+            f"loss {network.loss}, {network.optimizer!r}",
+        ]
+    )

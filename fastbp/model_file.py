@@ -1,0 +1,185 @@
+"""The model file: safetensors with JSON metadata, one file, a format version.
+
+Tensors: ``parameters`` (n,) and ``moments`` (2, n), flat, in the order W(1), b(1),
+W(2), ...; W(l) is (n_in, n_out) by rows. Metadata ``fastbp``: the JSON that
+`_header` writes; ``digest``: SHA-256 of that JSON and of the tensors' bytes.
+Reading executes nothing from the file.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from . import schedules
+from .errors import ModelFileError
+from .kernels.activation import ACTIVATIONS
+from .kernels.loss import LOSSES
+from .optimizers import Optimizer
+from .plan import LayerSpec, Plan
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """Everything a model file holds; `moments` is flat, the first and then the second."""
+
+    specs: tuple
+    input_drop: float
+    dtype: str
+    loss: str
+    loss_parameter: float
+    optimizer: Optimizer
+    seed: int
+    steps: int
+    epochs: int
+    params: np.ndarray
+    moments: np.ndarray
+
+
+def save(path, model):
+    """Write `model` to `path`: under a temporary name, synced, then renamed."""
+    path = Path(path)
+    tensors = {"parameters": model.params, "moments": model.moments.reshape(2, -1)}
+    header = _header(model)
+    digest = _digest(header, tensors)
+    content = to_bytes(tensors, {"fastbp": header, "digest": digest})
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _header(model):
+    optimizer = model.optimizer
+    return json.dumps(
+        {
+            "version": FORMAT_VERSION,
+            "layers": [asdict(spec) for spec in model.specs],
+            "input_drop": model.input_drop,
+            "dtype": model.dtype,
+            "loss": model.loss,
+            "loss_parameter": model.loss_parameter,
+            "optimizer": {
+                "name": optimizer.name,
+                "hyper_parameters": optimizer.hyper_parameters,
+                "clip_norm": optimizer.clip_norm,
+                "schedule": _schedule_to_data(optimizer.schedule),
+            },
+            "seed": model.seed,
+            "steps": model.steps,
+            "epochs": model.epochs,
+        }
+    )
+
+
+def _digest(header, tensors):
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(tensors):
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()
+
+
+def _schedule_to_data(schedule):
+    if getattr(schedule, "name", None) not in schedules.SCHEDULES:
+        raise ModelFileError(f"schedule={schedule!r}: only fastbp's own schedules can be saved")
+    data = {"name": schedule.name, **vars(schedule)}
+    if "after" in data:
+        data["after"] = _schedule_to_data(data["after"])
+    return data
+
+
+def _schedule_from_data(data):
+    data = dict(data)
+    kind = schedules.SCHEDULES.find(data.pop("name"))
+    if "after" in data:
+        data["after"] = _schedule_from_data(data["after"])
+    return kind(**data)
+
+
+def load(path):
+    """Return the `Model` in the file at `path`.
+
+    Raises
+    ------
+    ModelFileError
+        If it is not such a file, or truncated, altered or of another version.
+    FileNotFoundError
+        If there is none.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no model file at {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelFileError(f"{path} is truncated or not a safetensors file: {error}") from error
+    if "fastbp" not in metadata or set(tensors) != {"parameters", "moments"}:
+        raise ModelFileError(f"{path} is a safetensors file, but not one that fastbp wrote")
+    header = _parse(path, metadata["fastbp"])
+    if metadata.get("digest") != _digest(metadata["fastbp"], tensors):
+        raise ModelFileError(f"{path} was altered: its content does not match its digest")
+    return _model(path, header, tensors)
+
+
+def _parse(path, text):
+    try:
+        header = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ModelFileError(f"{path} was altered: its description is not JSON") from error
+    version = header.get("version") if isinstance(header, dict) else None
+    if version != FORMAT_VERSION:
+        raise ModelFileError(
+            f"{path} is of format version {version!r}; this fastbp reads version {FORMAT_VERSION}"
+        )
+    return header
+
+
+def _model(path, header, tensors):
+    try:
+        specs = tuple(LayerSpec(**layer) for layer in header["layers"])
+        for spec in specs:
+            ACTIVATIONS.find(spec.activation)
+        saved = header["optimizer"]
+        optimizer = Optimizer(
+            saved["name"],
+            schedule=_schedule_from_data(saved["schedule"]),
+            clip_norm=saved["clip_norm"],
+            **saved["hyper_parameters"],
+        )
+        model = Model(
+            specs=specs,
+            input_drop=header["input_drop"],
+            dtype=header["dtype"],
+            loss=LOSSES.find(header["loss"]).name,
+            loss_parameter=header["loss_parameter"],
+            optimizer=optimizer,
+            seed=header["seed"],
+            steps=header["steps"],
+            epochs=header["epochs"],
+            params=tensors["parameters"],
+            moments=tensors["moments"].reshape(-1),
+        )
+        size = Plan(specs, model.input_drop, model.dtype).size
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{path} describes a network that cannot be built: {error}") from error
+    if model.params.shape != (size,) or model.moments.shape != (2 * size,):
+        raise ModelFileError(
+            f"{path} holds {model.params.size} parameters; its layers need {size}"
+        )
+    return model

@@ -1,0 +1,340 @@
+"""The `Network`: names, checks and memory around the engine. It holds no arithmetic."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import model_file
+from .architecture import describe, resolve
+from .checks import a_flag, a_number, a_whole_number
+from .data import features, samples
+from .engine import Engine
+from .kernels.loss import LOSSES
+from .metrics import metric_of
+from .optimizers import as_optimizer
+from .plan import Plan
+from .training import EarlyStopping, Options, Training
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The gradient of a loss, layer by layer.
+
+    Attributes
+    ----------
+    weights, biases : list of numpy.ndarray
+        ``weights[l]`` (n_in, n_out) is dL/dW(l), ``biases[l]`` (n_out,) is dL/db(l):
+        views of `flat`.
+    flat : numpy.ndarray
+        All of them, as the parameters lie in memory.
+    """
+
+    weights: list
+    biases: list
+    flat: np.ndarray
+
+
+class Network:
+    """A multilayer perceptron trained by backpropagation on the CPU.
+
+    Parameters
+    ----------
+    sizes : sequence of int, optional
+        Units of each layer from input to output: ``[64, 100, 10]``.
+    activation : str or sequence of str, default "relu"
+        The hidden layers' activation, or one for each.
+    loss : str, default "squared_error"
+        A name in ``fastbp.LOSSES``.
+    optimizer : str or Optimizer, default "adam"
+        A name in ``fastbp.OPTIMIZERS``, or for example ``Adam(1e-3)``.
+    inputs, layers : int, sequence of Dense and Dropout, optional
+        The long form, in place of `sizes`.
+    output_activation : str, optional
+        Default: the loss's partner (softmax for cross_entropy).
+    loss_parameter : float, optional
+        The threshold of ``huber`` (default 1) or the quantile of ``quantile`` (0.5).
+    initializer : str, optional
+        Of the short form's layers; default: what suits the activation.
+    dtype : {"float32", "float64"}, default "float32"
+        What it computes in.
+    seed : int, default 0
+        Keys initial weights, shuffles and dropout.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not of this form; the message names it.
+    """
+
+    def __init__(
+        self,
+        sizes=None,
+        activation="relu",
+        loss="squared_error",
+        optimizer="adam",
+        *,
+        inputs=None,
+        layers=None,
+        output_activation=None,
+        loss_parameter=None,
+        initializer=None,
+        dtype="float32",
+        seed=0,
+    ):
+        self._loss = LOSSES.find(loss)
+        specs, input_drop = resolve(
+            sizes, activation, inputs, layers, output_activation, initializer, self._loss
+        )
+        if dtype not in ("float32", "float64", np.float32, np.float64):
+            raise ValueError(f'dtype={dtype!r}: expected "float32" or "float64"')
+        seed = a_whole_number("seed", seed, least=0)
+        if seed >= 2**63:
+            raise ValueError(f"seed={seed}: expected less than 2**63")
+        plan = Plan(specs, input_drop, np.dtype(dtype))
+        self._parameter = _loss_parameter(self._loss, loss_parameter)
+        self._engine = Engine(
+            plan, self._loss.name, self._parameter, as_optimizer(optimizer), seed
+        )
+        self.history = None
+        self._draw_weights()
+
+    def _draw_weights(self):
+        from .initializers import INITIALIZERS
+
+        for n, (spec, weights) in enumerate(
+            zip(self._engine.plan.specs, self.weights, strict=True)
+        ):
+            draw = INITIALIZERS[spec.initializer].draw
+            weights[:] = draw(self._engine.seed, n, spec.n_in, spec.n_out)
+
+    @property
+    def weights(self):
+        """The weight matrices W(l) (n_in, n_out), as writable views."""
+        return self._engine.plan.weights(self._engine.params)
+
+    @property
+    def biases(self):
+        """The bias vectors b(l) (n_out,), as writable views."""
+        return self._engine.plan.biases(self._engine.params)
+
+    @property
+    def parameters(self):
+        """All parameters as one flat writable array: W(1), b(1), W(2), ..."""
+        return self._engine.params
+
+    @property
+    def dtype(self):
+        """What the network computes in."""
+        return self._engine.plan.dtype
+
+    @property
+    def loss(self):
+        """The name of the loss."""
+        return self._loss.name
+
+    @property
+    def optimizer(self):
+        """The optimizer with its hyper-parameters."""
+        return self._engine.optimizer
+
+    def forward(self, X, n_threads="auto"):
+        """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive."""
+        return self._engine.forward(features(X, self._engine.plan), n_threads)
+
+    def backward(self, X, y, sample_weight=None, n_threads="auto"):
+        """Run both passes on one batch: return its mean loss and the `Gradients`.
+
+        Dropout acts as it does in the next step of training. The penalties l1 and
+        l2 are the optimizer's and are not part of the loss or of its gradient.
+        """
+        data = samples(X, y, self._engine.plan, self.loss, sample_weight)
+        loss = self._engine.gradient(data, n_threads)
+        flat = self._engine.grads.copy()
+        plan = self._engine.plan
+        return loss, Gradients(plan.weights(flat), plan.biases(flat), flat)
+
+    def update(self, grads, n_threads="auto"):
+        """Apply one step of the optimizer from `grads`, at the schedule's rate of this epoch."""
+        if not isinstance(grads, Gradients) or grads.flat.shape != self.parameters.shape:
+            raise TypeError("grads: expected what backward of a network of this shape returned")
+        self._engine.grads[:] = grads.flat
+        rate = self.optimizer.rates(np.array([float(self._engine.epochs)]))[0]
+        self._engine.update(float(rate), n_threads)
+
+    def fit(
+        self,
+        X,
+        y,
+        epochs=10,
+        batch_size=128,
+        *,
+        sample_weight=None,
+        validation_data=None,
+        early_stopping=None,
+        shuffle=True,
+        n_threads="auto",
+        progress=False,
+        callbacks=(),
+        max_time=None,
+    ):
+        """Train on mini-batches; return the `History`.
+
+        Parameters
+        ----------
+        X : array_like (n, n_in)
+            Samples; converted to the network's dtype if they are of another.
+        y : array_like (n, n_out) or (n,)
+            Targets; class labels 0 to n_out - 1 for cross_entropy.
+        epochs, batch_size : int
+            Passes over the data, and samples a step.
+        sample_weight : array_like (n,), optional
+            Weights of the samples in the loss.
+        validation_data : tuple (X, y), optional
+            Scored after every epoch.
+        early_stopping : bool, int or EarlyStopping, optional
+            True, a patience in epochs, or the full form.
+        shuffle : bool, default True
+            Whether every epoch has an order of its own.
+        n_threads : int or "auto", default "auto"
+            The result's bits do not depend on it.
+        progress : bool, default False
+            Whether to show a progress bar.
+        callbacks : callable or sequence of callables
+            Called with each epoch's entry of the history; True stops.
+        max_time : float, optional
+            Seconds after which training stops, within a slice of about 50 ms.
+
+        Returns
+        -------
+        History
+            Also kept as ``network.history``. After Ctrl-C it says "interrupted".
+
+        Raises
+        ------
+        DivergenceError
+            If a loss is not finite; the network then holds its best weights.
+        ValueError, TypeError
+            If an argument is not of this form; nothing is changed then.
+        """
+        plan = self._engine.plan
+        options = Options(
+            a_whole_number("epochs", epochs, least=1),
+            a_whole_number("batch_size", batch_size, least=1),
+            a_flag("shuffle", shuffle),
+            _stopping(early_stopping),
+            n_threads,
+            a_flag("progress", progress),
+            _callables(callbacks),
+            None if max_time is None else a_number("max_time", max_time, above=0),
+        )
+        data = samples(X, y, plan, self.loss, sample_weight)
+        validation = None
+        if validation_data is not None:
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+                raise TypeError("validation_data: expected a tuple (X, y)")
+            validation = samples(*validation_data, plan, self.loss, names=("X", "y"))
+        training = Training(self._engine, data, validation, options)
+        self.history = training.history
+        return training.run()
+
+    def predict(self, X, n_threads="auto"):
+        """Return what the network says of `X`: classes (n,) or outputs.
+
+        Classes for cross_entropy, 0 or 1 for binary_cross_entropy, numbers for
+        the other losses; one output gives shape (n,).
+        """
+        outputs = self.forward(X, n_threads)
+        if self.loss == "cross_entropy":
+            return outputs.argmax(axis=1)
+        if self.loss == "binary_cross_entropy":
+            outputs = (outputs > 0.5).astype(np.int64)
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+    def evaluate(self, X, y, sample_weight=None, n_threads="auto"):
+        """Return a dict of the mean loss over data, and of the metric that suits it."""
+        data = samples(X, y, self._engine.plan, self.loss, sample_weight)
+        metric = metric_of(self.loss)
+        return {
+            "loss": self._engine.mean_loss(data, n_threads),
+            metric.name: metric.score(self._engine.forward(data, n_threads), data),
+        }
+
+    def summary(self):
+        """Return a table of the layers, with parameters, memory and work."""
+        return describe(self)
+
+    def __repr__(self):
+        sizes = [self._engine.plan.specs[0].n_in, *(s.n_out for s in self._engine.plan.specs)]
+        return f"Network({sizes}, loss={self.loss!r}, dtype={self.dtype.name!r})"
+
+    def save(self, path):
+        """Write the network to one safetensors file: weights, moments and where it stands.
+
+        A network that is loaded goes on training with the same bits.
+        """
+        model_file.save(path, self._state())
+
+    def _state(self):
+        engine, plan = self._engine, self._engine.plan
+        return model_file.Model(
+            specs=plan.specs,
+            input_drop=plan.input_drop,
+            dtype=plan.dtype.name,
+            loss=self.loss,
+            loss_parameter=self._parameter,
+            optimizer=engine.optimizer,
+            seed=engine.seed,
+            steps=engine.steps,
+            epochs=engine.epochs,
+            params=engine.params,
+            moments=engine.moments,
+        )
+
+    @classmethod
+    def load(cls, path):
+        """Return the network that `save` wrote.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is truncated, altered, or of a version this program cannot read.
+        """
+        model = model_file.load(path)
+        network = cls.__new__(cls)
+        network._loss, network._parameter = LOSSES.find(model.loss), model.loss_parameter
+        network.history = None
+        plan = Plan(model.specs, model.input_drop, np.dtype(model.dtype))
+        engine = Engine(plan, model.loss, model.loss_parameter, model.optimizer, model.seed)
+        engine.params[:], engine.moments[:] = model.params, model.moments
+        engine.steps, engine.epochs = model.steps, model.epochs
+        network._engine = engine
+        return network
+
+
+def _loss_parameter(loss, value):
+    if loss.parameter is None:
+        if value is not None:
+            raise ValueError(f"loss_parameter={value!r}: {loss.name} has no parameter")
+        return 0.0
+    if value is None:
+        return loss.parameter
+    below = 1 if loss.name == "quantile" else np.inf
+    return a_number("loss_parameter", value, above=0, below=below)
+
+
+def _stopping(early_stopping):
+    if early_stopping is None or early_stopping is False:
+        return None
+    if early_stopping is True:
+        return EarlyStopping()
+    if isinstance(early_stopping, EarlyStopping):
+        return early_stopping
+    return EarlyStopping(a_whole_number("early_stopping", early_stopping, least=1))
+
+
+def _callables(callbacks):
+    callbacks = (callbacks,) if callable(callbacks) else tuple(callbacks)
+    for callback in callbacks:
+        if not callable(callback):
+            raise TypeError(f"callbacks: {callback!r} is not callable")
+    return callbacks

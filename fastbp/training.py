@@ -1,0 +1,233 @@
+"""The training loop: epochs of compiled slices, with everything that must happen between.
+
+A slice is as many mini-batches as take about 50 ms; between slices Python looks
+for Ctrl-C and the time budget, between epochs for early stopping, validation,
+callbacks and progress.
+"""
+
+import contextlib
+import signal
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from .checks import a_number, a_whole_number
+from .errors import DivergenceError
+from .history import History
+from .kernels.random import SHUFFLE, fill_permutation
+from .metrics import metric_of
+
+_SLICE_SECONDS = 0.05
+_FIRST_SLICE_FLOPS = 2e9
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Stop when the monitored loss has not improved for `patience` epochs.
+
+    The validation loss is monitored if there is validation data, else the
+    training loss.
+
+    Parameters
+    ----------
+    patience : int, default 10
+        Epochs without improvement before training stops.
+    min_delta : float, default 0
+        How much lower a loss must be to count as an improvement.
+    restore_best : bool, default True
+        Whether the network gets back the weights of the best epoch.
+    """
+
+    patience: int = 10
+    min_delta: float = 0.0
+    restore_best: bool = True
+
+    def __post_init__(self):
+        a_whole_number("patience", self.patience, least=1)
+        a_number("min_delta", self.min_delta, low=0)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `fit` was asked, checked; see `Network.fit`."""
+
+    epochs: int
+    batch_size: int
+    shuffle: bool
+    stopping: EarlyStopping | None
+    n_threads: object
+    progress: bool
+    callbacks: tuple
+    max_time: float | None
+
+
+class _Interrupt:
+    """Notes SIGINT while a fit runs in the main thread, so that it can end in good order."""
+
+    def __init__(self):
+        self.seen = False
+
+    def note(self, number, frame):
+        self.seen = True
+
+    @contextlib.contextmanager
+    def watching(self):
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self.note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+class Training:
+    """One call of `fit`: its data, its options, and where it stands.
+
+    Parameters
+    ----------
+    engine : Engine
+        The net, trained in place.
+    data, validation : Samples, Samples or None
+        Checked data.
+    options : Options
+        What was asked.
+    """
+
+    def __init__(self, engine, data, validation, options):
+        self.engine, self.data, self.validation, self.options = engine, data, validation, options
+        self.batch = min(options.batch_size, len(data))
+        self.batches = -(-len(data) // self.batch)
+        self.threads = engine.threads_of_step(options.n_threads, self.batch)
+        self.history = History(engine.plan.dtype.name, self.threads)
+        self.metric = metric_of(engine.loss)
+        self._order = np.arange(len(data)) if options.shuffle else None
+        slice_steps = _FIRST_SLICE_FLOPS / (self.batch * engine.plan.flops_per_row)
+        self._steps_a_slice = max(1, int(slice_steps))
+        self._best, self._best_loss = engine.params.copy(), np.inf
+        self._interrupt = _Interrupt()
+
+    def run(self):
+        """Train; return the `History`.
+
+        Raises
+        ------
+        DivergenceError
+            If a loss is not finite; the engine then holds the best weights.
+        """
+        options, epoch = self.options, 0
+        self._deadline = np.inf
+        if options.max_time is not None:
+            self._deadline = time.perf_counter() + options.max_time
+        bar = tqdm(total=options.epochs, unit="epoch", disable=not options.progress)
+        with self._interrupt.watching(), bar:
+            while epoch < options.epochs and self.history.stopped == "epochs":
+                if not self._epoch(epoch):
+                    break
+                entry = self.history.epochs[-1]
+                bar.set_postfix_str(_progress(entry))
+                bar.update()
+                for callback in options.callbacks:
+                    if callback(entry) is True:
+                        self.history.stopped = "callback"
+                self._early_stopping(epoch)
+                epoch += 1
+        if options.stopping and options.stopping.restore_best and self.history.best_epoch is not None:
+            self.engine.params[:] = self._best
+        return self.history
+
+    def _epoch(self, epoch):
+        """Train one epoch and record it; return whether it was completed."""
+        engine, started = self.engine, time.perf_counter()
+        if self._order is not None:
+            fill_permutation.serial(engine.seed, SHUFFLE, engine.epochs, self._order)
+        engine.start_training(self.data, self.batch, self.threads)
+        rates = engine.optimizer.rates(engine.epochs + np.arange(self.batches) / self.batches)
+        total, weight, done = 0.0, 0.0, 0
+        while done < self.batches:
+            steps = min(self._steps_a_slice, self.batches - done)
+            losses, begin = np.zeros(2 * steps), time.perf_counter()
+            made = engine.train(
+                self.data, self._order, rates[done : done + steps], done * self.batch,
+                self.batch, losses,
+            )  # fmt: skip
+            if made < steps:
+                self._diverged(epoch, done + made, losses[made], rates[done + made])
+            self._fit_slice(steps, time.perf_counter() - begin)
+            total, weight, done = total + losses[:steps].sum(), weight + losses[steps:].sum(), done + steps
+            if self._interrupt.seen:
+                self.history.stopped = "interrupted"
+            elif time.perf_counter() > self._deadline:
+                self.history.stopped = "time"
+            if self.history.stopped != "epochs" and done < self.batches:
+                return False
+        engine.epochs += 1
+        seconds = time.perf_counter() - started
+        self._record(epoch, total / weight if weight > 0 else 0.0, float(rates[-1]), seconds)
+        return True
+
+    def _fit_slice(self, steps, seconds):
+        """Adapt the length of a slice to the time the last one took."""
+        wanted = int(steps * _SLICE_SECONDS / max(seconds, 1e-6))
+        self._steps_a_slice = max(1, min(wanted, 4 * self._steps_a_slice))
+
+    def _record(self, epoch, loss, rate, seconds):
+        rows = len(self.data)
+        entry = {
+            "epoch": epoch,
+            "loss": float(loss),
+            "learning_rate": rate,
+            "seconds": seconds,
+            "samples_per_second": rows / seconds,
+            "gflops": rows * self.engine.plan.flops_per_row / seconds / 1e9,
+        }
+        if self.validation is not None:
+            outputs = self.engine.forward(self.validation, self.options.n_threads)
+            entry["val_loss"] = self.engine.mean_loss(self.validation, self.options.n_threads)
+            entry[f"val_{self.metric.name}"] = self.metric.score(outputs, self.validation)
+        self.history.epochs.append(entry)
+
+    def _early_stopping(self, epoch):
+        """Keep the best weights, and stop when they have been the best for too long."""
+        entry, stopping = self.history.epochs[-1], self.options.stopping
+        loss = entry.get("val_loss", entry["loss"])
+        if loss < self._best_loss - (stopping.min_delta if stopping else 0.0):
+            self._best_loss, self.history.best_epoch = loss, epoch
+            self._best[:] = self.engine.params
+        elif (
+            stopping
+            and self.history.stopped == "epochs"
+            and epoch - (self.history.best_epoch or 0) >= stopping.patience
+        ):
+            self.history.stopped = "early stopping"
+
+    def _diverged(self, epoch, step, loss, rate):
+        self.engine.params[:] = self._best
+        self.engine.moments[:] = 0
+        self.history.stopped = "diverged"
+        raise DivergenceError(
+            f"the loss became {loss} in epoch {epoch + 1}, batch {step + 1} of {self.batches}, at "
+            f"learning rate {rate:g}. Likely cause: {self._likely_cause(rate)}. "
+            "The network holds its best weights so far.",
+            epoch,
+            step,
+            self.history,
+        )
+
+    def _likely_cause(self, rate):
+        largest = float(np.abs(self.data.x).max())
+        if largest > 1e3:
+            return f"X reaches {largest:.3g}; scale it to about [-1, 1]"
+        targets = self.data.y
+        if targets is not None and float(np.abs(targets).max()) > 1e3:
+            return f"y reaches {float(np.abs(targets).max()):.3g}; scale it to about [-1, 1]"
+        return f"the learning rate is too high; try {rate / 10:g}, or clip_norm=1.0"
+
+
+def _progress(entry):
+    shown = {k: v for k, v in entry.items() if k == "loss" or k.startswith("val_")}
+    return ", ".join(f"{name} {value:.4f}" for name, value in shown.items())

@@ -1,0 +1,70 @@
+"""The Python side of a public kernel: check arrays, make outputs, find addresses."""
+
+import numpy as np
+
+
+def floats(name, value, rank, like=None):
+    """Return `value` as an aligned array of float32 or float64, of `like`'s dtype if given.
+
+    Raises
+    ------
+    TypeError
+        If its dtype is another; kernels do not convert.
+    ValueError
+        If its rank is not `rank`.
+    """
+    array = np.asarray(value)
+    if array.dtype not in (np.float32, np.float64):
+        raise TypeError(f"{name} has dtype {array.dtype}: expected float32 or float64")
+    if like is not None and array.dtype != like.dtype:
+        raise TypeError(f"{name} has dtype {array.dtype} but the others {like.dtype}: convert one")
+    if array.ndim != rank:
+        raise ValueError(f"{name} has shape {array.shape}: expected {rank} dimensions")
+    return np.require(array, requirements="A")
+
+
+def rows(name, value, like=None):
+    """Return a matrix whose rows are contiguous; copied if they are not."""
+    array = floats(name, value, 2, like)
+    item = array.itemsize
+    regular = array.strides[1] == item and array.strides[0] % item == 0
+    return array if regular or array.size == 0 else np.ascontiguousarray(array)
+
+
+def strided(name, value, like=None):
+    """Return a matrix of any strides that are whole elements; copied if they are not."""
+    array = floats(name, value, 2, like)
+    whole = all(stride % array.itemsize == 0 for stride in array.strides)
+    return array if whole else np.ascontiguousarray(array)
+
+
+def output(name, out, shape, dtype):
+    """Return the array to write: a new one, or `out` if it can be written in place.
+
+    Raises
+    ------
+    ValueError
+        If `out` is read-only, not C-contiguous, or of another shape or dtype.
+    """
+    if out is None:
+        return np.empty(shape, dtype)
+    fits = isinstance(out, np.ndarray) and out.shape == shape and out.dtype == dtype
+    if not (fits and out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+        raise ValueError(f"{name}: expected a writable C-contiguous {np.dtype(dtype)} array {shape}")
+    return out
+
+
+def expect(name, array, shape):
+    """Raise ValueError unless `array` has this shape."""
+    if array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}: expected {shape}")
+
+
+def address(array):
+    """Return the address of an array's first element, or 0 for None."""
+    return 0 if array is None else array.__array_interface__["data"][0]
+
+
+def steps(array):
+    """Return the strides of an array in elements."""
+    return tuple(stride // array.itemsize for stride in array.strides)

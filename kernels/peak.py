@@ -1,0 +1,62 @@
+"""The processor's peak of fused multiply-add, measured by the tile that `gemm` runs."""
+
+import time
+
+import numpy as np
+from numba import prange
+
+from .gemm import MAIN_ROWS, VECS
+from .intrinsics import pointer, width
+from .jit import kernel
+from .threads import choose_threads, twin
+from .tile import rank1, tile_store, tile_zeros
+
+_STEPS = 200_000
+_ROUNDS = 5
+
+
+@kernel
+def multiply_add(steps, tasks, operands, sums):
+    """Run `steps` rank-1 updates of the main tile on operands that stay in registers."""
+    for task in prange(tasks):
+        a, out = pointer(operands), pointer(sums)
+        tile = tile_zeros(a, MAIN_ROWS, VECS)
+        for _ in range(steps):
+            tile = rank1(tile, a, 1, a, None)
+        place = task * MAIN_ROWS * VECS * width(a)
+        tile_store(tile, out + place, VECS * width(a), None)
+
+
+@kernel
+def vector_width(operands):
+    """Return how many floats a vector register of the target holds."""
+    return width(pointer(operands))
+
+
+def measure_peak(dtype="float32", n_threads=1):
+    """Return the peak rate of fused multiply-add, two operations each.
+
+    Parameters
+    ----------
+    dtype : str, default "float32"
+        Or "float64".
+    n_threads : int or "auto", default 1
+        Threads that compute at once.
+
+    Returns
+    -------
+    float
+        Floating-point operations a second, the best of a few rounds.
+    """
+    threads = choose_threads(n_threads, np.inf, 1)
+    operands = np.full(MAIN_ROWS + VECS * 64, 1e-3, np.dtype(dtype))
+    lanes = vector_width.serial(operands)
+    sums = np.empty(threads * MAIN_ROWS * VECS * lanes, operands.dtype)
+    run = twin(multiply_add, threads)
+    run(1, threads, operands, sums)
+    seconds = np.inf
+    for _ in range(_ROUNDS):
+        start = time.perf_counter()
+        run(_STEPS, threads, operands, sums)
+        seconds = min(seconds, time.perf_counter() - start)
+    return 2.0 * MAIN_ROWS * VECS * lanes * _STEPS * threads / seconds
