@@ -103,7 +103,9 @@ def describe(network):
     for n, spec in enumerate(plan.specs):
         count = spec.n_in * spec.n_out + (spec.n_out if spec.bias else 0)
         drop = f"{spec.drop:g}" if spec.drop else ""
-        rows.append((str(n + 1), f"{spec.n_in} x {spec.n_out}", spec.activation, drop, f"{count:,}"))
+        rows.append(
+            (str(n + 1), f"{spec.n_in} x {spec.n_out}", spec.activation, drop, f"{count:,}")
+        )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(v.ljust(w) for v, w in zip(r, widths, strict=True)).rstrip() for r in rows]
     memory = plan.size * plan.dtype.itemsize * 4

@@ -96,7 +96,9 @@ def _targets(array, n_out, dtype, name):
         array = array[:, None]
     targets = float_array(name, array, dtype, rank=2)
     if targets.shape[1] != n_out:
-        raise ValueError(f"{name} has {targets.shape[1]} columns but the network has {n_out} outputs")
+        raise ValueError(
+            f"{name} has {targets.shape[1]} columns but the network has {n_out} outputs"
+        )
     return targets
 
 

@@ -179,7 +179,5 @@ def _model(path, header, tensors):
     except (KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"{path} describes a network that cannot be built: {error}") from error
     if model.params.shape != (size,) or model.moments.shape != (2 * size,):
-        raise ModelFileError(
-            f"{path} holds {model.params.size} parameters; its layers need {size}"
-        )
+        raise ModelFileError(f"{path} holds {model.params.size} parameters; its layers need {size}")
     return model

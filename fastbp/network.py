@@ -92,9 +92,7 @@ class Network:
             raise ValueError(f"seed={seed}: expected less than 2**63")
         plan = Plan(specs, input_drop, np.dtype(dtype))
         self._parameter = _loss_parameter(self._loss, loss_parameter)
-        self._engine = Engine(
-            plan, self._loss.name, self._parameter, as_optimizer(optimizer), seed
-        )
+        self._engine = Engine(plan, self._loss.name, self._parameter, as_optimizer(optimizer), seed)
         self.history = None
         self._draw_weights()
 

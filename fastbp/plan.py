@@ -23,7 +23,6 @@ def aligned_zeros(count, dtype):
     return raw[start : start + count * dtype.itemsize].view(dtype)
 
 
-
 @dataclass(frozen=True)
 class LayerSpec:
     """One dense layer with the dropout behind it, all names resolved."""

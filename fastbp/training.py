@@ -136,7 +136,11 @@ class Training:
                         self.history.stopped = "callback"
                 self._early_stopping(epoch)
                 epoch += 1
-        if options.stopping and options.stopping.restore_best and self.history.best_epoch is not None:
+        if (
+            options.stopping
+            and options.stopping.restore_best
+            and self.history.best_epoch is not None
+        ):
             self.engine.params[:] = self._best
         return self.history
 
@@ -158,7 +162,11 @@ class Training:
             if made < steps:
                 self._diverged(epoch, done + made, losses[made], rates[done + made])
             self._fit_slice(steps, time.perf_counter() - begin)
-            total, weight, done = total + losses[:steps].sum(), weight + losses[steps:].sum(), done + steps
+            total, weight, done = (
+                total + losses[:steps].sum(),
+                weight + losses[steps:].sum(),
+                done + steps,
+            )
             if self._interrupt.seen:
                 self.history.stopped = "interrupted"
             elif time.perf_counter() > self._deadline:

@@ -1,0 +1,29 @@
+"""The compiled kernels, one for each line of backpropagation's mathematics.
+
+Every function takes and gives NumPy arrays, float32 or float64, and is the very
+code that training runs. Nothing is compiled before it is first called.
+"""
+
+from .apply import activation, activation_derivative
+from .delta import loss
+from .hadamard import hadamard
+from .matmul import matmul
+from .optimizer import update
+from .outer import outer
+from .peak import measure_peak
+from .random import dropout, permutation, random_normal, random_uniform
+
+__all__ = [
+    "activation",
+    "activation_derivative",
+    "dropout",
+    "hadamard",
+    "loss",
+    "matmul",
+    "measure_peak",
+    "outer",
+    "permutation",
+    "random_normal",
+    "random_uniform",
+    "update",
+]

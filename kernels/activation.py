@@ -12,16 +12,7 @@ from math import pi, sqrt
 from .elementary import erf, exp, expm1, log1p, tanh
 from .jit import inner
 from .table import Table, by_code
-from .intrinsics import (
-    absolute,
-    broadcast,
-    keep_first,
-    lane_sum,
-    load_part,
-    select,
-    store_part,
-    width,
-)
+from .intrinsics import absolute, broadcast, select
 
 
 @dataclass(frozen=True)
@@ -251,7 +242,7 @@ ACTIVATIONS = Table(
             "hard_swish", "z hard_sigmoid(z)", _hard_swish, _hard_swish_derivative, keeps="z"
         ),
         Activation("exp", "exp(z)", _exp, _exp_derivative, outputs="positive"),
-        # a row at a time, in softmax_rows and softmax_delta; elementwise it is the identity
+        # a row at a time, in apply.softmax_rows; elementwise it is the identity
         Activation(
             "softmax",
             "exp(z_j) / sum_k exp(z_k), at the output only",
@@ -264,42 +255,5 @@ ACTIVATIONS = Table(
 )
 SOFTMAX = ACTIVATIONS.code("softmax")
 
-apply = by_code([record.function for record in ACTIVATIONS.values()])
-apply_derivative = by_code([record.derivative for record in ACTIVATIONS.values()])
-
-
-@inner
-def activate_rows(code, alpha, rows, columns, z, z_row, a, a_row):
-    """``A = sigma(Z)`` of a block; A may be Z itself."""
-    if code == SOFTMAX:
-        softmax_rows(rows, columns, z, z_row, a, a_row)
-    else:
-        for r in range(rows):
-            for j in range(0, columns, width(z)):
-                value = apply(code, load_part(z + r * z_row + j, columns - j), alpha)
-                store_part(a + r * a_row + j, value, columns - j)
-
-
-@inner
-def softmax_rows(rows, columns, z, z_row, a, a_row):
-    """``A[r] = exp(Z[r]) / sum exp(Z[r])``, shifted by the row's maximum; A may be Z."""
-    for r in range(rows):
-        top = row_max(columns, z + r * z_row)
-        total = 0.0
-        for j in range(0, columns, width(z)):
-            value = exp(load_part(z + r * z_row + j, columns - j) - top)
-            store_part(a + r * a_row + j, value, columns - j)
-            total += lane_sum(keep_first(value, columns - j))
-        for j in range(0, columns, width(z)):
-            value = load_part(a + r * a_row + j, columns - j) / total
-            store_part(a + r * a_row + j, value, columns - j)
-
-
-@inner
-def row_max(columns, z):
-    """Return the greatest of `columns` floats; NaN if one is."""
-    top = z[0]
-    for j in range(1, columns):
-        if not z[j] <= top:
-            top = z[j]
-    return top
+evaluate = by_code([record.function for record in ACTIVATIONS.values()])
+evaluate_derivative = by_code([record.derivative for record in ACTIVATIONS.values()])

@@ -50,7 +50,9 @@ def output(name, out, shape, dtype):
         return np.empty(shape, dtype)
     fits = isinstance(out, np.ndarray) and out.shape == shape and out.dtype == dtype
     if not (fits and out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
-        raise ValueError(f"{name}: expected a writable C-contiguous {np.dtype(dtype)} array {shape}")
+        raise ValueError(
+            f"{name}: expected a writable C-contiguous {np.dtype(dtype)} array {shape}"
+        )
     return out
 
 

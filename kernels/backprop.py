@@ -14,14 +14,14 @@ one order, so its bits do not depend on the number of threads.
 import numpy as np
 from numba import prange
 
-from .activation import activate_rows
+from .apply import activate_rows
 from .gemm import gemm
 from .hadamard import derivative_rows
 from .intrinsics import integers_at, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel
-from .loss import output_delta, row_loss
+from .delta import output_delta, row_loss
 from .optimizer import corrected, sum_of_squares, update_range
-from .outer import column_sums
+from .outer import column_sums, outer_rows
 from .random import DROPOUT, drop_row, key_of, stream
 from .transpose import transpose
 
@@ -167,7 +167,9 @@ def _loss_rows(layers, run, work, lo, hi, deltas):
         label = -1 if run.labels == 0 else integers_at(run.labels)[source]
         place = i * last.row
         z, a, d = work + last.z + place, work + last.a + place, work + last.delta + place
-        loss = row_loss(run.loss, run.loss_parameter, run.canonical != 0, last.n_out, z, a, y, label)
+        loss = row_loss(
+            run.loss, run.loss_parameter, run.canonical != 0, last.n_out, z, a, y, label
+        )
         (work + run.row_losses)[i] = loss * weight
         if deltas:
             output_delta(
@@ -191,7 +193,9 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
         if previous.drop > 0:
             for i in range(lo, hi):
                 key = _dropout_key(run, n, i)
-                drop_row(key, previous.drop, previous.n_out, work + previous.delta + i * previous.row)
+                drop_row(
+                    key, previous.drop, previous.n_out, work + previous.delta + i * previous.row
+                )
         kept = work + previous.kept + lo * previous.row
         derivative_rows(
             previous.activation, previous.alpha, rows, previous.n_out,
@@ -222,12 +226,8 @@ def pass_over_rows(layers, runs, params, work, aim):
 @inner
 def _gradient_part(layer, run, grads, work, a, a_row, lo, hi, biases, scratch):
     """G_W = A^T D for rows lo to hi of W, and G_b if `biases`."""
-    d = work + layer.delta
-    g = grads + layer.weights + lo * layer.n_out
-    gemm(
-        hi - lo, layer.n_out, run.rows, g, -1, a + lo, 1, a_row,
-        d, layer.row, g, layer.n_out, scratch,
-    )  # fmt: skip
+    d, g = work + layer.delta, grads + layer.weights
+    outer_rows(lo, hi, run.rows, layer.n_out, a, a_row, 1, d, layer.row, g, scratch)
     if biases and layer.biases >= 0:
         column_sums(run.rows, layer.n_out, d, layer.row, grads + layer.biases)
 

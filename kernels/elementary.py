@@ -53,9 +53,7 @@ _exp_tail = _taylor(lambda k: 1 / factorial(k + 2), 6, 12)
 # atanh(s) / s - 1 over s^2, in s^2 <= 1/9
 _atanh_tail = _taylor(lambda k: 1 / (2 * k + 3), 7, 16)
 # erf(x) / x in x^2 <= 1
-_erf_series = _taylor(
-    lambda k: 2 / sqrt(pi) * (-1) ** k / (factorial(k) * (2 * k + 1)), 10, 19
-)
+_erf_series = _taylor(lambda k: 2 / sqrt(pi) * (-1) ** k / (factorial(k) * (2 * k + 1)), 10, 19)
 
 
 @inner

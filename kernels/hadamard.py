@@ -1,21 +1,24 @@
 """The Hadamard product ``D = D . S``, and the one with an activation's derivative.
 
-``delta(l) = (W(l+1)^T delta(l+1)) . sigma'(z(l))``: `hadamard_rows` multiplies a
+``delta(l) = (W(l+1)^T delta(l+1)) . sigma'(z(l))``: `derivative_rows` multiplies a
 block of back-propagated errors by the derivative while both are in the cache.
 """
 
-from .activation import SOFTMAX, apply_derivative
-from .jit import inner
-from .intrinsics import keep_first, lane_sum, load_part, store_part, width
+from numba import prange
 
-
-@inner
-def hadamard_rows(rows, columns, d, d_row, s, s_row):
-    """``D = D . S`` of a block."""
-    for r in range(rows):
-        for j in range(0, columns, width(d)):
-            here, left = d + r * d_row + j, columns - j
-            store_part(here, load_part(here, left) * load_part(s + r * s_row + j, left), left)
+from . import arrays
+from .activation import SOFTMAX, evaluate_derivative
+from .intrinsics import (
+    keep_first,
+    lane_sum,
+    load_part,
+    pointer,
+    pointer_at,
+    store_part,
+    width,
+)
+from .jit import inner, kernel
+from .threads import choose_threads, twin
 
 
 @inner
@@ -37,5 +40,53 @@ def derivative_rows(code, alpha, rows, columns, d, d_row, s, s_row):
             if code == SOFTMAX:
                 slope = kept
             else:
-                slope = apply_derivative(code, kept, alpha)
+                slope = evaluate_derivative(code, kept, alpha)
             store_part(here, (load_part(here, left) - shift) * slope, left)
+
+
+@kernel
+def multiply(rows, columns, d, d_row, s, s_row, out, tasks):
+    """``out = D . S`` from addresses, rows shared by the tasks."""
+    for task in prange(tasks):
+        like = pointer(out)
+        x, y = pointer_at(like, d), pointer_at(like, s)
+        for r in range(task * rows // tasks, (task + 1) * rows // tasks):
+            for j in range(0, columns, width(like)):
+                left = columns - j
+                value = load_part(x + r * d_row + j, left) * load_part(y + r * s_row + j, left)
+                store_part(like + r * columns + j, value, left)
+
+
+def hadamard(D, S, *, out=None, n_threads="auto"):
+    """Return the elementwise product ``D . S``.
+
+    Parameters
+    ----------
+    D, S : array (batch, n)
+        float32 or float64, of one dtype. Rows not contiguous are copied.
+    out : array (batch, n), optional
+        C-contiguous; written in place; it may be D or S itself.
+    n_threads : int or "auto"
+        Threads to share the rows.
+
+    Returns
+    -------
+    array (batch, n)
+        `out`, or a new array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an array is of another dtype, rank or shape.
+    """
+    D = arrays.rows("D", D)
+    S = arrays.rows("S", S, like=D)
+    arrays.expect("S", S, D.shape)
+    out = arrays.output("out", out, D.shape, D.dtype)
+    if out.size:
+        tasks = choose_threads(n_threads, 2.0 * out.size, 1)
+        twin(multiply, tasks)(
+            *D.shape, arrays.address(D), arrays.steps(D)[0], arrays.address(S),
+            arrays.steps(S)[0], out.reshape(-1), tasks,
+        )  # fmt: skip
+    return out

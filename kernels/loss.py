@@ -1,4 +1,4 @@
-"""Losses ``L(a, y)`` of one sample, their derivatives ``dL/da``, and the output delta.
+"""Losses ``L(a, y)`` of one sample and their derivatives ``dL/da``: the formulas.
 
 The loss of a batch is ``sum_i w_i L_i / sum_i w_i``, L_i summed over the outputs
 of sample i (the textbook's C = |a - y|^2 / 2 for the squared error).
@@ -16,22 +16,10 @@ Bassett, Regression quantiles, Econometrica 46, 1978.
 
 from dataclasses import dataclass
 
-from .activation import row_max
 from .elementary import exp, log, log1p
-from .hadamard import derivative_rows
 from .jit import inner
 from .table import Table, by_code
-from .intrinsics import (
-    absolute,
-    broadcast,
-    keep_first,
-    lane_sum,
-    load_part,
-    one_hot,
-    select,
-    store_part,
-    width,
-)
+from .intrinsics import absolute, broadcast, select
 
 
 @dataclass(frozen=True)
@@ -227,69 +215,6 @@ LOSSES = Table(
 )
 CROSS_ENTROPY = LOSSES.code("cross_entropy")
 
-_value = by_code([record.value for record in LOSSES.values()])
-_derivative = by_code([record.derivative for record in LOSSES.values()])
-_from_logits = by_code([record.from_logits or _none for record in LOSSES.values()])
-
-
-@inner
-def _targets_part(y, label, j, left):
-    """Return y[j:] as a vector: read, or one-hot from an integer label >= 0."""
-    if label < 0:
-        return load_part(y + j, left)
-    return one_hot(y, label - j)
-
-
-@inner
-def _log_sum_exp(columns, z):
-    """Return log sum_j exp(z_j), shifted by the maximum."""
-    top = row_max(columns, z)
-    total = 0.0
-    for j in range(0, columns, width(z)):
-        total += lane_sum(keep_first(exp(load_part(z + j, columns - j) - top), columns - j))
-    return top + lane_sum(keep_first(log(broadcast(z, total)), 1))
-
-
-@inner
-def row_loss(code, parameter, canonical, columns, z, a, y, label):
-    """Return the loss of one sample.
-
-    `canonical` says that the output activation is the loss's partner; z is
-    then read, else a. `label` is the class, or -1 to read targets from y.
-    """
-    shift = 0.0
-    if canonical and code == CROSS_ENTROPY:
-        shift = _log_sum_exp(columns, z)
-    total = 0.0
-    for j in range(0, columns, width(z)):
-        left = columns - j
-        target = _targets_part(y, label, j, left)
-        if canonical:
-            part = _from_logits(code, load_part(z + j, left), target, shift)
-        else:
-            part = _value(code, load_part(a + j, left), target, parameter)
-        total += lane_sum(keep_first(part, left))
-    return total
-
-
-@inner
-def row_delta(code, parameter, canonical, scale, columns, a, y, label, d):
-    """Write ``scale dL/da`` of one sample, or ``scale (a - y)`` of a canonical pair."""
-    for j in range(0, columns, width(a)):
-        left = columns - j
-        target, output = _targets_part(y, label, j, left), load_part(a + j, left)
-        if canonical:
-            slope = output - target
-        else:
-            slope = _derivative(code, output, target, parameter)
-        store_part(d + j, slope * scale, left)
-
-
-@inner
-def output_delta(
-    code, parameter, canonical, activation, alpha, scale, columns, s, a, y, label, d
-):
-    """Write delta(L) of one sample, times `scale`; s is what the activation keeps."""
-    row_delta(code, parameter, canonical, scale, columns, a, y, label, d)
-    if not canonical:
-        derivative_rows(activation, alpha, 1, columns, d, 0, s, 0)
+evaluate = by_code([record.value for record in LOSSES.values()])
+evaluate_derivative = by_code([record.derivative for record in LOSSES.values()])
+evaluate_from_logits = by_code([record.from_logits or _none for record in LOSSES.values()])

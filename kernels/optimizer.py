@@ -18,9 +18,23 @@ JMLR 12, 2011 (AdaGrad); Pascanu, Mikolov and Bengio, ICML 2013 (clipping).
 
 from dataclasses import dataclass, field
 
-from .intrinsics import keep_first, lane_sum, load_part, select, square_root, store_part, width
-from .jit import inner
+import numpy as np
+from numba import prange
+
+from . import arrays
+from .intrinsics import (
+    keep_first,
+    lane_sum,
+    load_part,
+    pointer,
+    select,
+    square_root,
+    store_part,
+    width,
+)
+from .jit import inner, kernel
 from .table import Table, by_code
+from .threads import choose_threads, twin
 
 
 @dataclass(frozen=True)
@@ -178,3 +192,70 @@ def sum_of_squares(count, g):
             squares = squares + part * part
         total += lane_sum(keep_first(squares, end - start))
     return total
+
+
+@kernel
+def update_flat(
+    code, w, g, moments, rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip_norm, tasks
+):
+    """Update flat parameters in place, ranges shared by the tasks; moments is (2 n,)."""
+    clip = 1.0
+    if clip_norm > 0:
+        norm = sum_of_squares(g.size, pointer(g)) ** 0.5
+        if norm > clip_norm:
+            clip = clip_norm / norm
+    for task in prange(tasks):
+        lo, hi = task * w.size // tasks, (task + 1) * w.size // tasks
+        update_range(
+            code, hi - lo, pointer(w) + lo, pointer(g) + lo, pointer(moments) + lo,
+            pointer(moments) + w.size + lo, rate, decay, step_rate, beta1, beta2, epsilon,
+            l1, l2, clip,
+        )  # fmt: skip
+
+
+def update(name, w, g, moments, step, *, clip_norm=None, l1=0.0, l2=0.0, n_threads="auto", **hyper):
+    """Apply one step of an optimizer to flat parameters, in place.
+
+    Parameters
+    ----------
+    name : str
+        A name in ``OPTIMIZERS``.
+    w, g : array (n,)
+        Parameters, written, and their gradient; float32 or float64, contiguous.
+    moments : array (2, n)
+        The first and second moments, zeros before the first step; written.
+    step : int
+        The number of this step, from 1.
+    clip_norm : float, optional
+        Scale the gradient down to this norm where it is larger.
+    l1, l2 : float
+        Penalties: ``l1 sign(w) + l2 w`` is added to the gradient.
+    n_threads : int or "auto"
+        Threads to share the parameters.
+    **hyper : float
+        learning_rate, beta1, beta2, epsilon, weight_decay; default: the table's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown, or an array is of another dtype, rank or shape.
+    """
+    record = OPTIMIZERS.find(name)
+    h = {"weight_decay": 0.0, "beta1": 0.0, "beta2": 0.0, "epsilon": 0.0, **record.defaults}
+    if unknown := set(hyper) - {"weight_decay", *record.defaults}:
+        raise TypeError(f"{record.name} has no parameter {sorted(unknown)[0]!r}; it has {[*h]}")
+    h |= hyper
+    w = arrays.output("w", arrays.floats("w", w, 1), np.shape(w), np.asarray(w).dtype)
+    g = np.ascontiguousarray(arrays.floats("g", g, 1, like=w))
+    arrays.expect("g", g, w.shape)
+    moments = arrays.output("moments", moments, (2, w.size), w.dtype)
+    if step < 1:
+        raise ValueError(f"step={step!r}: expected the number of the step, from 1")
+    rate, epsilon = h["learning_rate"], h["epsilon"]
+    if record.corrects_bias:
+        rate, epsilon = corrected.py_func(rate, h["beta1"], h["beta2"], epsilon, step)
+    tasks = choose_threads(n_threads, 20.0 * w.size, 1)
+    twin(update_flat, tasks)(
+        OPTIMIZERS.code(name), w, g, moments.reshape(-1), h["learning_rate"], h["weight_decay"],
+        rate, h["beta1"], h["beta2"], epsilon, l1, l2, clip_norm or 0.0, tasks,
+    )  # fmt: skip

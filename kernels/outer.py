@@ -1,11 +1,18 @@
 """The sum of outer products ``G_W = A^T D`` over a batch, and the column sums of D.
 
-``dL/dW(l) = delta(l) a(l-1)^T`` summed over the samples, in the transposed
-storage W (n_in, n_out); ``dL/db(l) = sum_i delta_i(l)``.
+dL/dW(l) = delta(l) a(l-1)^T                 G_W = A_prev^T D, in the storage of W (n_in, n_out)
+dL/db(l) = delta(l)                          G_b = sum_i D_i
 """
 
-from .intrinsics import load_part, store_part, width
-from .jit import inner
+import numpy as np
+from numba import prange
+
+from . import arrays
+from .gemm import gemm
+from .intrinsics import load_part, pointer, pointer_at, store_part, width
+from .jit import inner, kernel
+from .matmul import scratch_for
+from .threads import choose_threads, twin
 
 
 @inner
@@ -21,3 +28,69 @@ def column_sums(rows, columns, d, d_row, sums):
         if rows > 0 and rows % 2 == 0:
             odd = odd + load_part(d + (rows - 1) * d_row + j, left)
         store_part(sums + j, even + odd, left)
+
+
+@inner
+def outer_rows(lo, hi, rows, columns, a, a_row, a_col, d, d_row, g, scratch):
+    """Write rows lo to hi of ``G = A^T D``; A (rows, n_in), D (rows, columns)."""
+    out = g + lo * columns
+    gemm(
+        hi - lo, columns, rows, out, -1, a + lo * a_col, a_col, a_row,
+        d, d_row, out, columns, scratch,
+    )  # fmt: skip
+
+
+@kernel
+def outer_sum(rows, n_in, n_out, a, a_row, a_col, d, d_row, out, sums, tasks, scratch):
+    """``out = A^T D`` and ``sums = column sums of D`` from addresses."""
+    for task in prange(tasks):
+        like = pointer(scratch)
+        part = like + task * (scratch.size // tasks)
+        lo, hi = task * n_in // tasks, (task + 1) * n_in // tasks
+        x, y = pointer_at(like, a), pointer_at(like, d)
+        outer_rows(lo, hi, rows, n_out, x, a_row, a_col, y, d_row, pointer_at(like, out), part)
+        if task == tasks - 1:
+            column_sums(rows, n_out, y, d_row, pointer(sums))
+
+
+def outer(A, D, *, out=None, n_threads="auto"):
+    """Return ``A^T D``, the outer products of the rows summed, and the column sums of D.
+
+    Parameters
+    ----------
+    A : array (batch, n_in)
+        float32 or float64, of any strides: the layer's inputs.
+    D : array (batch, n_out)
+        Of the same dtype: the layer's deltas. Rows not contiguous are copied.
+    out : array (n_in, n_out), optional
+        C-contiguous; written in place. It may overlap neither A nor D.
+    n_threads : int or "auto"
+        Threads to share the rows of the result.
+
+    Returns
+    -------
+    G_W : array (n_in, n_out)
+        `out`, or a new array; zeros if the batch is empty.
+    G_b : array (n_out,)
+        The bias gradient.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is neither float32 nor float64, or they differ.
+    ValueError
+        If shapes do not fit or `out` cannot be written.
+    """
+    A = arrays.strided("A", A)
+    D = arrays.rows("D", D, like=A)
+    (rows, n_in), n_out = A.shape, D.shape[1]
+    arrays.expect("D", D, (rows, n_out))
+    out = arrays.output("out", out, (n_in, n_out), A.dtype)
+    sums = np.zeros(n_out, A.dtype)
+    tasks = min(choose_threads(n_threads, 2.0 * rows * n_in * n_out, 1), max(n_in, 1))
+    a_row, a_col = arrays.steps(A)
+    twin(outer_sum, tasks)(
+        rows, n_in, n_out, arrays.address(A), a_row, a_col, arrays.address(D),
+        arrays.steps(D)[0], arrays.address(out), sums, tasks, scratch_for(tasks, A.dtype),
+    )  # fmt: skip
+    return out, sums

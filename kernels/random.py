@@ -11,6 +11,7 @@ generators, OOPSLA 2014, figure 17 and section 5.
 import numpy as np
 from numba import prange
 
+from . import arrays
 from .jit import inner, kernel
 from .intrinsics import pointer
 
@@ -102,3 +103,57 @@ def drop_rows(seed, place, rate, a):
     key = key_of(seed, DROPOUT, place)
     for r in prange(a.shape[0]):
         drop_row(stream(key, r), rate, a.shape[1], pointer(a) + r * a.shape[1])
+
+
+def random_uniform(n, seed, purpose=0, place=0):
+    """Return `n` uniform float64 numbers of [0, 1): those of one stream, always the same.
+
+    Parameters
+    ----------
+    n, seed : int
+        How many, and the seed, 0 <= seed < 2**63.
+    purpose, place : int, default 0
+        Which stream of the seed.
+    """
+    return _filled(fill_uniform, np.empty(n), seed, purpose, place)
+
+
+def random_normal(n, seed, purpose=0, place=0):
+    """Return `n` standard normal float64 numbers; parameters as for `random_uniform`."""
+    return _filled(fill_normal, np.empty(n), seed, purpose, place)
+
+
+def permutation(n, seed, place=0):
+    """Return the random order (n,) int64 of 0..n-1 that epoch `place` of a run with `seed` has."""
+    return _filled(fill_permutation, np.empty(n, np.int64), seed, SHUFFLE, place)
+
+
+def _filled(fill, out, seed, purpose, place):
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed={seed!r}: expected 0 <= seed < 2**63")
+    fill.serial(seed, purpose, place, out)
+    return out
+
+
+def dropout(A, rate, seed, place=0):
+    """Return `A` (batch, n) with each element 0 with probability `rate`, else / (1 - rate).
+
+    Parameters
+    ----------
+    A : array (batch, n)
+        float32 or float64; not written.
+    rate : float
+        In [0, 1).
+    seed, place : int
+        Key the mask: the same key drops the same elements.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `A` is of another dtype or rank, or `rate` out of range.
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"rate={rate!r}: expected at least 0 and less than 1")
+    out = arrays.floats("A", A, 2).copy(order="C")
+    drop_rows.serial(seed, place, float(rate), out)
+    return out

@@ -1,0 +1,159 @@
+"""Activations and their derivatives on blocks of rows, and on NumPy arrays.
+
+a(l) = sigma(z(l))                           A = sigma(Z)
+sigma'(z(l))                                 from A where it can be, else from Z
+"""
+
+from numba import prange
+
+from . import arrays
+from .activation import ACTIVATIONS, SOFTMAX, evaluate, evaluate_derivative
+from .elementary import exp
+from .intrinsics import (
+    keep_first,
+    lane_sum,
+    load_part,
+    pointer,
+    pointer_at,
+    store_part,
+    width,
+)
+from .jit import inner, kernel
+from .threads import choose_threads, twin
+
+
+@inner
+def activate_rows(code, alpha, rows, columns, z, z_row, a, a_row):
+    """``A = sigma(Z)`` of a block; A may be Z itself."""
+    if code == SOFTMAX:
+        softmax_rows(rows, columns, z, z_row, a, a_row)
+    else:
+        for r in range(rows):
+            for j in range(0, columns, width(z)):
+                value = evaluate(code, load_part(z + r * z_row + j, columns - j), alpha)
+                store_part(a + r * a_row + j, value, columns - j)
+
+
+@inner
+def softmax_rows(rows, columns, z, z_row, a, a_row):
+    """``A[r] = exp(Z[r]) / sum exp(Z[r])``, shifted by the row's maximum; A may be Z."""
+    for r in range(rows):
+        top = row_max(columns, z + r * z_row)
+        total = 0.0
+        for j in range(0, columns, width(z)):
+            value = exp(load_part(z + r * z_row + j, columns - j) - top)
+            store_part(a + r * a_row + j, value, columns - j)
+            total += lane_sum(keep_first(value, columns - j))
+        for j in range(0, columns, width(z)):
+            value = load_part(a + r * a_row + j, columns - j) / total
+            store_part(a + r * a_row + j, value, columns - j)
+
+
+@inner
+def row_max(columns, z):
+    """Return the greatest of `columns` floats; NaN if one is."""
+    top = z[0]
+    for j in range(1, columns):
+        if not z[j] <= top:
+            top = z[j]
+    return top
+
+
+@kernel
+def activate(code, alpha, rows, columns, z, z_row, out, tasks):
+    """``out = sigma(Z)`` from an address, rows shared by the tasks."""
+    for task in prange(tasks):
+        lo, hi = task * rows // tasks, (task + 1) * rows // tasks
+        like = pointer(out)
+        source = pointer_at(like, z) + lo * z_row
+        activate_rows(code, alpha, hi - lo, columns, source, z_row, like + lo * columns, columns)
+
+
+@inner
+def slope_rows(code, alpha, rows, columns, s, s_row, out, out_row):
+    """``out = sigma'`` of a block, from what the activation keeps in S."""
+    for r in range(rows):
+        for j in range(0, columns, width(s)):
+            kept = load_part(s + r * s_row + j, columns - j)
+            store_part(out + r * out_row + j, evaluate_derivative(code, kept, alpha), columns - j)
+
+
+@kernel
+def slope(code, alpha, rows, columns, s, s_row, out, tasks):
+    """``out = sigma'`` from an address, rows shared by the tasks."""
+    for task in prange(tasks):
+        lo, hi = task * rows // tasks, (task + 1) * rows // tasks
+        like = pointer(out)
+        source = pointer_at(like, s) + lo * s_row
+        slope_rows(code, alpha, hi - lo, columns, source, s_row, like + lo * columns, columns)
+
+
+def activation(Z, name, alpha=None, *, out=None, n_threads="auto"):
+    """Return ``A = sigma(Z)``.
+
+    Parameters
+    ----------
+    Z : array (batch, n)
+        float32 or float64. Rows that are not contiguous are copied.
+    name : str
+        A name in ``ACTIVATIONS``; softmax acts on each row.
+    alpha : float, optional
+        The parameter of ``leaky_relu`` and ``elu``.
+    out : array (batch, n), optional
+        C-contiguous; written in place; it may be Z itself.
+    n_threads : int or "auto"
+        Threads to share the rows.
+
+    Returns
+    -------
+    array (batch, n)
+        `out`, or a new array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `name` is unknown, or an array of another dtype, rank or shape.
+    """
+    return _elementwise(activate, "Z", Z, name, alpha, out, n_threads)
+
+
+def activation_derivative(S, name, alpha=None, *, out=None, n_threads="auto"):
+    """Return ``sigma'`` from what the activation keeps.
+
+    Parameters
+    ----------
+    S : array (batch, n)
+        The output ``A`` where ``ACTIVATIONS[name].keeps`` is "a", else the
+        pre-activation ``Z``.
+    name, alpha, out, n_threads
+        As for `activation`.
+
+    Returns
+    -------
+    array (batch, n)
+        `out`, or a new array.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `activation`, and for softmax, whose derivative is a full Jacobian.
+    """
+    if ACTIVATIONS.code(name) == SOFTMAX:
+        raise ValueError(
+            "softmax has a Jacobian, not an elementwise derivative; see derivative_rows"
+        )
+    return _elementwise(slope, "S", S, name, alpha, out, n_threads)
+
+
+def _elementwise(run, what, values, name, alpha, out, n_threads):
+    record = ACTIVATIONS.find(name)
+    values = arrays.rows(what, values)
+    out = arrays.output("out", out, values.shape, values.dtype)
+    alpha = float(alpha if alpha is not None else record.alpha or 0.0)
+    if out.size:
+        tasks = choose_threads(n_threads, 8.0 * out.size, 1)
+        twin(run, tasks)(
+            ACTIVATIONS.code(name), alpha, *values.shape, arrays.address(values),
+            arrays.steps(values)[0], out.reshape(-1), tasks,
+        )  # fmt: skip
+    return out

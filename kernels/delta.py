@@ -1,0 +1,172 @@
+"""The loss of a batch and the output delta, on rows and on NumPy arrays.
+
+delta(L) = dL/da(L) . sigma'(z(L))           by the formula, or a - y for a canonical pair
+"""
+
+import numpy as np
+
+from . import arrays
+from .apply import row_max
+from .elementary import exp, log
+from .hadamard import derivative_rows
+from .intrinsics import (
+    broadcast,
+    integers_at,
+    keep_first,
+    lane_sum,
+    load_part,
+    one_hot,
+    pointer,
+    pointer_at,
+    store_part,
+    width,
+)
+from .jit import inner, kernel
+from .loss import (
+    CROSS_ENTROPY,
+    LOSSES,
+    evaluate,
+    evaluate_derivative,
+    evaluate_from_logits,
+)
+
+
+@inner
+def _targets_part(y, label, j, left):
+    """Return y[j:] as a vector: read, or one-hot from an integer label >= 0."""
+    if label < 0:
+        return load_part(y + j, left)
+    return one_hot(y, label - j)
+
+
+@inner
+def _log_sum_exp(columns, z):
+    """Return log sum_j exp(z_j), shifted by the maximum."""
+    top = row_max(columns, z)
+    total = 0.0
+    for j in range(0, columns, width(z)):
+        total += lane_sum(keep_first(exp(load_part(z + j, columns - j) - top), columns - j))
+    return top + lane_sum(keep_first(log(broadcast(z, total)), 1))
+
+
+@inner
+def row_loss(code, parameter, canonical, columns, z, a, y, label):
+    """Return the loss of one sample.
+
+    `canonical` says that the output activation is the loss's partner; z is
+    then read, else a. `label` is the class, or -1 to read targets from y.
+    """
+    shift = 0.0
+    if canonical and code == CROSS_ENTROPY:
+        shift = _log_sum_exp(columns, z)
+    total = 0.0
+    for j in range(0, columns, width(z)):
+        left = columns - j
+        target = _targets_part(y, label, j, left)
+        if canonical:
+            part = evaluate_from_logits(code, load_part(z + j, left), target, shift)
+        else:
+            part = evaluate(code, load_part(a + j, left), target, parameter)
+        total += lane_sum(keep_first(part, left))
+    return total
+
+
+@inner
+def row_delta(code, parameter, canonical, scale, columns, a, y, label, d):
+    """Write ``scale dL/da`` of one sample, or ``scale (a - y)`` of a canonical pair."""
+    for j in range(0, columns, width(a)):
+        left = columns - j
+        target, output = _targets_part(y, label, j, left), load_part(a + j, left)
+        if canonical:
+            slope = output - target
+        else:
+            slope = evaluate_derivative(code, output, target, parameter)
+        store_part(d + j, slope * scale, left)
+
+
+@inner
+def output_delta(code, parameter, canonical, activation, alpha, scale, columns, s, a, y, label, d):
+    """Write delta(L) of one sample, times `scale`; s is what the activation keeps."""
+    row_delta(code, parameter, canonical, scale, columns, a, y, label, d)
+    if not canonical:
+        derivative_rows(activation, alpha, 1, columns, d, 0, s, 0)
+
+
+@kernel
+def batch_losses(code, parameter, canonical, rows, columns, z, a, y, labels, scale, d, losses):
+    """The loss of each row and ``scale[row]`` times its derivative or canonical delta."""
+    like, out = pointer(scale), pointer(losses)
+    x, outputs, targets = pointer_at(like, z), pointer_at(like, a), pointer_at(like, y)
+    deltas = pointer_at(like, d)
+    for r in range(rows):
+        label = -1 if labels == 0 else integers_at(labels)[r]
+        here = r * columns
+        out[r] = row_loss(
+            code, parameter, canonical, columns, x + here, outputs + here, targets + here, label
+        )
+        row_delta(
+            code, parameter, canonical, scale[r], columns, outputs + here, targets + here, label,
+            deltas + here,
+        )  # fmt: skip
+
+
+def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None):
+    """Return the mean loss of a batch and its derivative.
+
+    Parameters
+    ----------
+    A : array (batch, n)
+        Outputs, float32 or float64.
+    y : array (batch, n), or (batch,) of int64 for cross_entropy
+        Targets of the same dtype, or class labels 0 to n - 1.
+    name : str
+        A name in ``LOSSES``.
+    Z : array (batch, n), optional
+        The logits, if A is the loss's partner activation of Z: the value is then
+        the stable one, and the derivative is that by Z, ``delta(L) = a - y``.
+    sample_weight : array (batch,), optional
+        Weights of the rows.
+    parameter : float, optional
+        The threshold of huber, or the quantile.
+
+    Returns
+    -------
+    value : float
+        ``sum_i w_i L_i / sum_i w_i``; 0 if the weights are.
+    D : array (batch, n)
+        Its derivative by A, or by Z if that is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another dtype, rank or shape, or a label out of range.
+    """
+    record, code = LOSSES.find(name), LOSSES.code(name)
+    A = np.ascontiguousarray(arrays.floats("A", A, 2))
+    Z_or_A = A if Z is None else np.ascontiguousarray(arrays.floats("Z", Z, 2, like=A))
+    arrays.expect("Z", Z_or_A, A.shape)
+    if Z is not None and record.from_logits is None:
+        raise ValueError(f"Z: {record.name} has no partner activation; leave Z out")
+    labels = None
+    if np.asarray(y).ndim == 1 and record.targets == "classes":
+        labels = np.ascontiguousarray(np.asarray(y), np.int64)
+        arrays.expect("y", labels, A.shape[:1])
+        if labels.size and not 0 <= labels.min() <= labels.max() < A.shape[1]:
+            raise ValueError(f"y holds a label outside 0 to {A.shape[1] - 1}")
+        y = None
+    else:
+        y = np.ascontiguousarray(arrays.floats("y", y, 2, like=A))
+        arrays.expect("y", y, A.shape)
+    weight = np.ones(len(A), A.dtype)
+    if sample_weight is not None:
+        weight = np.ascontiguousarray(arrays.floats("sample_weight", sample_weight, 1, like=A))
+        arrays.expect("sample_weight", weight, A.shape[:1])
+    total = weight.sum()
+    scale = (weight / total).astype(A.dtype) if total > 0 else np.zeros_like(weight)
+    D, losses = np.empty_like(A), np.empty(len(A), A.dtype)
+    batch_losses.serial(
+        code, float(record.parameter or 0.0 if parameter is None else parameter), Z is not None,
+        *A.shape, arrays.address(Z_or_A), arrays.address(A), arrays.address(y),
+        arrays.address(labels), scale, arrays.address(D), losses,
+    )  # fmt: skip
+    return float((losses.astype(np.float64) * scale).sum()), D

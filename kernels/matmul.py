@@ -1,0 +1,110 @@
+"""``Z = A W + b`` and ``D W^T`` on NumPy arrays: the public face of `gemm`.
+
+z(l) = W(l) a(l-1) + b(l)                    Z = A W + b
+W(l+1)^T delta(l+1)                          D W^T
+"""
+
+import numpy as np
+from numba import prange
+
+from . import arrays
+from .gemm import SCRATCH_BYTES, gemm
+from .intrinsics import pointer, pointer_at
+from .jit import kernel
+from .threads import choose_threads, twin
+from .transpose import transpose as transpose_block
+
+
+@kernel
+def product(M, N, K, bias, a, a_row, a_col, b, b_row, out, tasks, scratch):
+    """``out = bias + A B`` from addresses, rows of A or columns of B shared by the tasks."""
+    for task in prange(tasks):
+        like = pointer(scratch)
+        part = like + task * (scratch.size // tasks)
+        start, start_row = pointer_at(like, bias), 0 if bias != 0 else -1
+        x, y, z = pointer_at(like, a), pointer_at(like, b), pointer_at(like, out)
+        lo, hi = task * M // tasks, (task + 1) * M // tasks
+        if tasks <= M:
+            gemm(
+                hi - lo, N, K, start, start_row, x + lo * a_row, a_row, a_col,
+                y, b_row, z + lo * N, N, part,
+            )  # fmt: skip
+        else:
+            lo, hi = task * N // tasks, (task + 1) * N // tasks
+            gemm(
+                M, hi - lo, K, start + lo, start_row, x, a_row, a_col,
+                y + lo, b_row, z + lo, N, part,
+            )  # fmt: skip
+
+
+@kernel
+def transposed(rows, columns, a, a_row, out, tasks):
+    """``out = A^T`` (columns, rows), rows of A shared by the tasks."""
+    for task in prange(tasks):
+        lo, hi = task * rows // tasks, (task + 1) * rows // tasks
+        like = pointer(out)
+        source = pointer_at(like, a) + lo * a_row
+        transpose_block(hi - lo, columns, source, a_row, like + lo, rows)
+
+
+def scratch_for(tasks, dtype):
+    """Return the memory that so many tasks of `gemm` pack panels in."""
+    return np.empty(tasks * SCRATCH_BYTES // np.dtype(dtype).itemsize, dtype)
+
+
+def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
+    """Return ``A W + bias``, or ``A W^T`` with `transpose`.
+
+    Each element is one chain of fused multiply-adds over k in order, the same
+    bits for any number of threads and any neighbours.
+
+    Parameters
+    ----------
+    A : array (M, K)
+        float32 or float64, of any strides.
+    W : array (K, N), or (N, K) with `transpose`
+        Of the same dtype. Rows that are not contiguous are copied.
+    bias : array (N,), optional
+        Added to every row.
+    transpose : bool, default False
+        Whether W is used transposed, as the backward pass does.
+    out : array (M, N), optional
+        C-contiguous; written in place. It may overlap no other argument.
+    n_threads : int or "auto"
+        Threads to share the rows.
+
+    Returns
+    -------
+    array (M, N)
+        `out`, or a new array. ``K = 0`` gives the bias, or zeros.
+
+    Raises
+    ------
+    TypeError
+        If a dtype is neither float32 nor float64, or they differ.
+    ValueError
+        If shapes do not fit or `out` cannot be written.
+    """
+    A = arrays.strided("A", A)
+    W = arrays.rows("W", W, like=A)
+    M, K = A.shape
+    N = W.shape[0] if transpose else W.shape[1]
+    arrays.expect("W", W, (N, K) if transpose else (K, N))
+    if bias is not None:
+        bias = np.ascontiguousarray(arrays.floats("bias", bias, 1, like=A))
+        arrays.expect("bias", bias, (N,))
+    out = arrays.output("out", out, (M, N), A.dtype)
+    tasks = choose_threads(n_threads, 2.0 * M * N * K, 1)
+    if out.size:
+        if transpose:
+            turned = np.empty((K, N), A.dtype)
+            row = arrays.steps(W)[0]
+            twin(transposed, tasks)(N, K, arrays.address(W), row, turned.reshape(-1), tasks)
+            W = turned
+        a_row, a_col = arrays.steps(A)
+        twin(product, tasks)(
+            M, N, K, arrays.address(bias), arrays.address(A), a_row, a_col,
+            arrays.address(W), arrays.steps(W)[0], arrays.address(out), tasks,
+            scratch_for(tasks, A.dtype),
+        )  # fmt: skip
+    return out
