@@ -7,11 +7,11 @@ import numpy as np
 
 from .kernels import backprop
 from .kernels.activation import ACTIVATIONS
+from .kernels.arrays import address
 from .kernels.backprop import FORWARD, LOSS, RUN, TRANSPOSE
 from .kernels.loss import LOSSES
 from .kernels.optimizer import OPTIMIZERS
 from .kernels.threads import choose_threads, twin
-from .kernels.arrays import address
 from .plan import aligned_zeros
 
 _INFERENCE_ROWS = 256

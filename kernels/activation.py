@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from math import pi, sqrt
 
 from .elementary import erf, exp, expm1, log1p, tanh
+from .intrinsics import absolute, broadcast, select
 from .jit import inner
 from .table import Table, by_code
-from .intrinsics import absolute, broadcast, select
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ import numpy as np
 from numba import prange
 
 from .apply import activate_rows
+from .delta import output_delta, row_loss
 from .gemm import gemm
 from .hadamard import derivative_rows
 from .intrinsics import integers_at, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel
-from .delta import output_delta, row_loss
 from .optimizer import corrected, sum_of_squares, update_range
 from .outer import column_sums, outer_rows
 from .random import DROPOUT, drop_row, key_of, stream

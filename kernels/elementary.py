@@ -15,7 +15,6 @@ References: Cody and Waite, Software Manual for the Elementary Functions, 1980
 
 from math import factorial, pi, sqrt
 
-from .jit import inner
 from .intrinsics import (
     absolute,
     copy_sign,
@@ -26,6 +25,7 @@ from .intrinsics import (
     shift_exponent,
     split_exponent,
 )
+from .jit import inner
 
 
 def _constant(single, double):

@@ -9,9 +9,9 @@ Reference: Goto and van de Geijn, Anatomy of high-performance matrix
 multiplication, ACM TOMS 34(3), 2008.
 """
 
+from .intrinsics import item_bytes, load_part, store_part, width
 from .jit import inner
 from .tile import rank1, tile_load, tile_shapes, tile_store, tile_zeros
-from .intrinsics import item_bytes, load_part, store_part, width
 
 (MAIN_ROWS, _FEW_ROWS, _), VECS = tile_shapes()
 
@@ -79,9 +79,9 @@ _narrow_panel = _column_panel(1)
 def _panel(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row):
     """Write ``C = start + A B`` for at most one panel of columns."""
     lanes = width(b)
-    if N == VECS * lanes:
+    if VECS * lanes == N:
         _wide_panel(M, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, None)
-    elif N > (VECS - 1) * lanes:
+    elif (VECS - 1) * lanes < N:
         last = N - (VECS - 1) * lanes
         _wide_panel(M, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, last)
     else:

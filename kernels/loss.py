@@ -17,9 +17,9 @@ Bassett, Regression quantiles, Econometrica 46, 1978.
 from dataclasses import dataclass
 
 from .elementary import exp, log, log1p
+from .intrinsics import absolute, broadcast, select
 from .jit import inner
 from .table import Table, by_code
-from .intrinsics import absolute, broadcast, select
 
 
 @dataclass(frozen=True)

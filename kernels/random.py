@@ -12,8 +12,8 @@ import numpy as np
 from numba import prange
 
 from . import arrays
-from .jit import inner, kernel
 from .intrinsics import pointer
+from .jit import inner, kernel
 
 WEIGHTS, SHUFFLE, DROPOUT = 1, 2, 3
 
