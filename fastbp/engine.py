@@ -155,6 +155,12 @@ class Engine:
         run["input"], run["input_row"] = here.input, here.input_row
         run["row_losses"] = here.row_losses
         run["scratch"], run["scratch_row"] = here.scratch, here.scratch_row
+        rows, weights = self._arrays()[:3], self._arrays()
+        run["rows_task"] = backprop.rows_task.address(*rows, here.work, 0, 0)
+        if training:
+            run["weights_task"] = backprop.weights_task.address(
+                *weights, self.moments, here.work, 0, 0
+            )
 
 
 def _is_canonical(loss, activation):

@@ -18,8 +18,8 @@ from .apply import activate_rows
 from .delta import output_delta, row_loss
 from .gemm import gemm
 from .hadamard import derivative_rows
-from .intrinsics import integers_at, load_part, pointer, pointer_at, store_part, width
-from .jit import inner, kernel
+from .intrinsics import call, integers_at, load_part, pointer, pointer_at, store_part, width
+from .jit import inner, kernel, task
 from .optimizer import corrected, sum_of_squares, update_range
 from .outer import column_sums, outer_rows
 from .random import DROPOUT, drop_row, key_of, stream
@@ -82,6 +82,8 @@ RUN = np.dtype(
         ("rate", _float),
         ("clip", _float),  # factor of the gradient
         ("tasks", _int),  # parts a region is cut into
+        ("rows_task", _int),  # addresses of the compiled tasks
+        ("weights_task", _int),
     ]
 )
 
@@ -203,24 +205,29 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
         )  # fmt: skip
 
 
+@task
+def rows_task(layers, runs, params, work, aim, number):
+    """Take the rows of one task through the net: to the output, the loss, or all deltas."""
+    run = runs[0]
+    p, w = pointer(params), pointer(work)
+    lo, hi = number * run.rows // run.tasks, (number + 1) * run.rows // run.tasks
+    scratch = w + run.scratch + number * run.scratch_row
+    _gather(run, w, w + run.input, layers[0].n_in, lo, hi)
+    _forward_rows(layers, run, p, w, lo, hi, scratch, aim == TRAIN)
+    if aim >= LOSS:
+        _loss_rows(layers, run, w, lo, hi, aim == TRAIN)
+    if aim == TRAIN:
+        _backward_rows(layers, run, w, lo, hi, scratch)
+
+
 @kernel
 def pass_over_rows(layers, runs, params, work, aim):
-    """Run rows of a batch through the net: to the output, the loss, or all deltas.
+    """Run the rows of a batch through the net, some rows a task.
 
     `aim` is FORWARD, LOSS or TRAIN. Dropout acts only in training.
     """
-    tasks = runs[0].tasks
-    for task in prange(tasks):
-        run = runs[0]
-        p, w = pointer(params), pointer(work)
-        lo, hi = task * run.rows // tasks, (task + 1) * run.rows // tasks
-        scratch = w + run.scratch + task * run.scratch_row
-        _gather(run, w, w + run.input, layers[0].n_in, lo, hi)
-        _forward_rows(layers, run, p, w, lo, hi, scratch, aim == TRAIN)
-        if aim >= LOSS:
-            _loss_rows(layers, run, w, lo, hi, aim == TRAIN)
-        if aim == TRAIN:
-            _backward_rows(layers, run, w, lo, hi, scratch)
+    for number in prange(runs[0].tasks):
+        call(runs[0].rows_task, layers, runs, params, work, aim, number)
 
 
 @inner
@@ -253,6 +260,27 @@ def _update_part(layer, run, params, grads, moments, second, lo, hi, biases):
         )  # fmt: skip
 
 
+@task
+def weights_task(layers, runs, params, grads, moments, work, aims, number):
+    """Gradient, update and transposition, as `aims` asks, of one task's rows of every W."""
+    run, tasks = runs[0], runs[0].tasks
+    p, g, m, w = pointer(params), pointer(grads), pointer(moments), pointer(work)
+    scratch = w + run.scratch + number * run.scratch_row
+    a, a_row, biases = w + run.input, run.input_row, number == tasks - 1
+    for n in range(layers.size):
+        layer = layers[n]
+        lo, hi = number * layer.n_in // tasks, (number + 1) * layer.n_in // tasks
+        if aims & GRADIENT:
+            _gradient_part(layer, run, g, w, a, a_row, lo, hi, biases, scratch)
+        if aims & UPDATE:
+            _update_part(layer, run, p, g, m, params.size, lo, hi, biases)
+        if aims & TRANSPOSE and layer.transposed >= 0:
+            source = p + layer.weights + lo * layer.n_out
+            target = w + layer.transposed + lo
+            transpose(hi - lo, layer.n_out, source, layer.n_out, target, layer.n_in)
+        a, a_row = w + layer.output, layer.row
+
+
 @kernel
 def pass_over_weights(layers, runs, params, grads, moments, work, aims):
     """Compute gradients, update parameters, transpose weights: any of the three.
@@ -260,26 +288,8 @@ def pass_over_weights(layers, runs, params, grads, moments, work, aims):
     `aims` adds GRADIENT, UPDATE and TRANSPOSE. Each task takes its rows of every
     weight matrix, so that what one aim writes the next finds in the cache.
     """
-    tasks = runs[0].tasks
-    for task in prange(tasks):
-        run = runs[0]
-        p, g, m, w = pointer(params), pointer(grads), pointer(moments), pointer(work)
-        scratch = w + run.scratch + task * run.scratch_row
-        a, a_row = w + run.input, run.input_row
-        for n in range(layers.size):
-            layer = layers[n]
-            lo, hi = task * layer.n_in // tasks, (task + 1) * layer.n_in // tasks
-            if aims & GRADIENT:
-                _gradient_part(layer, run, g, w, a, a_row, lo, hi, task == tasks - 1, scratch)
-            if aims & UPDATE:
-                _update_part(layer, run, p, g, m, params.size, lo, hi, task == tasks - 1)
-            if aims & TRANSPOSE and layer.transposed >= 0:
-                weights = p + layer.weights + lo * layer.n_out
-                transpose(
-                    hi - lo, layer.n_out, weights, layer.n_out,
-                    w + layer.transposed + lo, layer.n_in,
-                )  # fmt: skip
-            a, a_row = w + layer.output, layer.row
+    for number in prange(runs[0].tasks):
+        call(runs[0].weights_task, layers, runs, params, grads, moments, work, aims, number)
 
 
 @inner

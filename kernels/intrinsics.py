@@ -341,3 +341,18 @@ def switch(*functions):
         return result(types.intp, types.StarArgTuple(args)), codegen
 
     return choose
+
+
+@intrinsic
+def call(typingctx, address, *args):
+    """Call the `jit.Task` at `address` with `args`; it returns nothing."""
+
+    def codegen(context, builder, sig, values):
+        kinds = [context.get_value_type(kind) for kind in args]
+        nothing = context.get_value_type(types.none)
+        function = ir.PointerType(ir.FunctionType(nothing, kinds))
+        arguments = cgutils.unpack_tuple(builder, values[1])
+        builder.call(builder.inttoptr(values[0], function), arguments)
+        return context.get_dummy_value()
+
+    return types.none(types.intp, types.StarArgTuple(args)), codegen

@@ -13,7 +13,7 @@ before the first call.
 from functools import cached_property
 from types import FunctionType
 
-from numba import njit
+from numba import njit, typeof
 from numba.core.types import unliteral
 
 from .cache import DiskCache
@@ -74,10 +74,40 @@ class Kernel:
         own_loop = parallel and "prange" in source.__code__.co_names
         options = {**_FLAGS, "nogil": True, "no_cfunc_wrapper": True, "parallel": own_loop}
         dispatcher = _of_plain_types(njit(**options)(twin))
-        dispatcher._cache = DiskCache(
-            f"{source.__module__}.{source.__qualname__}", {**options, "twin": parallel}
-        )
-        return dispatcher
+        return _on_disk(dispatcher, source, {**options, "twin": parallel})
+
+
+class Task:
+    """A large function that kernels call by its address, compiled once whoever calls it.
+
+    Parameters
+    ----------
+    function : callable
+        The source; it returns nothing. `intrinsics.call` runs it.
+    """
+
+    def __init__(self, function):
+        self.function = function
+        self.__name__, self.__doc__ = function.__name__, function.__doc__
+
+    @cached_property
+    def dispatcher(self):
+        """The dispatcher; its C wrapper is what the address is of."""
+        options = {**_FLAGS, "no_cpython_wrapper": True}
+        return _on_disk(njit(**options)(self.function), self.function, options)
+
+    def address(self, *arguments):
+        """Return the address of the function compiled for arguments of these types."""
+        types = tuple(unliteral(typeof(argument)) for argument in arguments)
+        self.dispatcher.compile(types)
+        compiled = self.dispatcher.overloads[types]
+        return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
+
+
+def _on_disk(dispatcher, source, options):
+    dispatcher._cache = DiskCache(f"{source.__module__}.{source.__qualname__}", options)
+    return dispatcher
 
 
 kernel = Kernel
+task = Task
