@@ -4,6 +4,7 @@ delta(L) = dL/da(L) . sigma'(z(L))           by the formula, or a - y for a cano
 """
 
 import numpy as np
+from numba import prange
 
 from . import arrays
 from .apply import row_max
@@ -29,6 +30,7 @@ from .loss import (
     evaluate_derivative,
     evaluate_from_logits,
 )
+from .threads import choose_threads, twin
 
 
 @inner
@@ -93,24 +95,24 @@ def output_delta(code, parameter, canonical, activation, alpha, scale, columns, 
 
 
 @kernel
-def batch_losses(code, parameter, canonical, rows, columns, z, a, y, labels, scale, d, losses):
+def batch_losses(
+    code, parameter, canonical, rows, columns, z, a, y, labels, scale, d, losses, tasks
+):
     """The loss of each row and ``scale[row]`` times its derivative or canonical delta."""
-    like, out = pointer(scale), pointer(losses)
-    x, outputs, targets = pointer_at(like, z), pointer_at(like, a), pointer_at(like, y)
-    deltas = pointer_at(like, d)
-    for r in range(rows):
-        label = -1 if labels == 0 else integers_at(labels)[r]
-        here = r * columns
-        out[r] = row_loss(
-            code, parameter, canonical, columns, x + here, outputs + here, targets + here, label
-        )
-        row_delta(
-            code, parameter, canonical, scale[r], columns, outputs + here, targets + here, label,
-            deltas + here,
-        )  # fmt: skip
+    for task in prange(tasks):
+        like = pointer(scale)
+        for r in range(task * rows // tasks, (task + 1) * rows // tasks):
+            place = r * columns
+            label = -1 if labels == 0 else integers_at(labels)[r]
+            outputs, target = pointer_at(like, a) + place, pointer_at(like, y) + place
+            logits, delta = pointer_at(like, z) + place, pointer_at(like, d) + place
+            losses[r] = row_loss(
+                code, parameter, canonical, columns, logits, outputs, target, label
+            )
+            row_delta(code, parameter, canonical, scale[r], columns, outputs, target, label, delta)
 
 
-def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None):
+def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="auto"):
     """Return the mean loss of a batch and its derivative.
 
     Parameters
@@ -128,6 +130,8 @@ def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None):
         Weights of the rows.
     parameter : float, optional
         The threshold of huber, or the quantile.
+    n_threads : int or "auto"
+        Threads to share the rows.
 
     Returns
     -------
@@ -164,9 +168,10 @@ def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None):
     total = weight.sum()
     scale = (weight / total).astype(A.dtype) if total > 0 else np.zeros_like(weight)
     D, losses = np.empty_like(A), np.empty(len(A), A.dtype)
-    batch_losses.serial(
+    tasks = choose_threads(n_threads, 60.0 * A.size, 1)
+    twin(batch_losses, tasks)(
         code, float(record.parameter or 0.0 if parameter is None else parameter), Z is not None,
         *A.shape, arrays.address(Z_or_A), arrays.address(A), arrays.address(y),
-        arrays.address(labels), scale, arrays.address(D), losses,
+        arrays.address(labels), scale, arrays.address(D), losses, tasks,
     )  # fmt: skip
     return float((losses.astype(np.float64) * scale).sum()), D

@@ -14,6 +14,7 @@ from numba import prange
 from . import arrays
 from .intrinsics import pointer
 from .jit import inner, kernel
+from .threads import choose_threads, twin
 
 WEIGHTS, SHUFFLE, DROPOUT = 1, 2, 3
 
@@ -105,7 +106,7 @@ def drop_rows(seed, place, rate, a):
         drop_row(stream(key, r), rate, a.shape[1], pointer(a) + r * a.shape[1])
 
 
-def random_uniform(n, seed, purpose=0, place=0):
+def random_uniform(n, seed, purpose=0, place=0, *, n_threads="auto"):
     """Return `n` uniform float64 numbers of [0, 1): those of one stream, always the same.
 
     Parameters
@@ -114,28 +115,35 @@ def random_uniform(n, seed, purpose=0, place=0):
         How many, and the seed, 0 <= seed < 2**63.
     purpose, place : int, default 0
         Which stream of the seed.
+    n_threads : int or "auto"
+        Threads to share the numbers.
+
+    Raises
+    ------
+    ValueError
+        If `seed` or `n` is out of range.
     """
-    return _filled(fill_uniform, np.empty(n), seed, purpose, place)
+    return _filled(fill_uniform, np.empty(n), seed, purpose, place, n_threads)
 
 
-def random_normal(n, seed, purpose=0, place=0):
+def random_normal(n, seed, purpose=0, place=0, *, n_threads="auto"):
     """Return `n` standard normal float64 numbers; parameters as for `random_uniform`."""
-    return _filled(fill_normal, np.empty(n), seed, purpose, place)
+    return _filled(fill_normal, np.empty(n), seed, purpose, place, n_threads)
 
 
 def permutation(n, seed, place=0):
     """Return the random order (n,) int64 of 0..n-1 that epoch `place` of a run with `seed` has."""
-    return _filled(fill_permutation, np.empty(n, np.int64), seed, SHUFFLE, place)
+    return _filled(fill_permutation, np.empty(n, np.int64), seed, SHUFFLE, place, 1)
 
 
-def _filled(fill, out, seed, purpose, place):
+def _filled(fill, out, seed, purpose, place, n_threads):
     if not 0 <= seed < 2**63:
         raise ValueError(f"seed={seed!r}: expected 0 <= seed < 2**63")
-    fill.serial(seed, purpose, place, out)
+    twin(fill, choose_threads(n_threads, 40.0 * out.size, 1))(seed, purpose, place, out)
     return out
 
 
-def dropout(A, rate, seed, place=0):
+def dropout(A, rate, seed, place=0, *, n_threads="auto"):
     """Return `A` (batch, n) with each element 0 with probability `rate`, else / (1 - rate).
 
     Parameters
@@ -146,6 +154,8 @@ def dropout(A, rate, seed, place=0):
         In [0, 1).
     seed, place : int
         Key the mask: the same key drops the same elements.
+    n_threads : int or "auto"
+        Threads to share the rows.
 
     Raises
     ------
@@ -155,5 +165,5 @@ def dropout(A, rate, seed, place=0):
     if not 0 <= rate < 1:
         raise ValueError(f"rate={rate!r}: expected at least 0 and less than 1")
     out = arrays.floats("A", A, 2).copy(order="C")
-    drop_rows.serial(seed, place, float(rate), out)
+    twin(drop_rows, choose_threads(n_threads, 20.0 * out.size, 1))(seed, place, float(rate), out)
     return out

@@ -1,0 +1,43 @@
+"""What all tests share: the installed package, and fresh interpreters."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+# `python -m pytest` puts the checkout on the path, where fastbp/ lies without its kernels
+# (they are installed from kernels/): test what is installed, as a user would import it
+_CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != _CHECKOUT]
+
+
+@pytest.fixture(scope="session")
+def run_python(tmp_path_factory):
+    """Return ``run(code, **env) -> stdout``: run a script in a fresh interpreter.
+
+    It runs in an empty folder, with this environment and `env` on top (None
+    removes a variable), and shares the user's cache of kernels unless
+    ``FASTBP_CACHE_DIR`` says otherwise. A script that fails fails the test.
+    """
+
+    def run(code, timeout=300, **env):
+        folder = tmp_path_factory.mktemp("run")
+        script = tmp_path_factory.mktemp("script") / "script.py"
+        script.write_text(textwrap.dedent(code))
+        variables = {**os.environ, **env}
+        done = subprocess.run(
+            [sys.executable, str(script)],
+            cwd=folder,
+            env={name: str(value) for name, value in variables.items() if value is not None},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        if done.returncode != 0:
+            pytest.fail(f"exit status {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    return run

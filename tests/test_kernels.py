@@ -1,0 +1,253 @@
+"""The public kernels on NumPy arrays: shapes, strides, threads, processors, bad input."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fastbp import ACTIVATIONS, LOSSES, OPTIMIZERS, kernels
+
+DTYPES = [np.float32, np.float64]
+# sizes on both sides of every tile, panel and vector, and large enough to be packed
+SIZES = [0, 1, 2, 3, 4, 5, 11, 12, 13, 15, 16, 17, 31, 32, 33, 47, 48, 49, 100]
+
+
+def _normal(shape, dtype, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def _tolerance(dtype, terms):
+    # a chain of `terms` roundings of half an ulp each, of numbers of order one
+    return np.finfo(dtype).eps * (terms + 4) * 4
+
+
+def _agree(value, exact, terms):
+    assert value.dtype in DTYPES
+    np.testing.assert_allclose(value, exact, rtol=0, atol=_tolerance(value.dtype, terms))
+
+
+sizes = st.sampled_from(SIZES)
+
+
+@settings(max_examples=150, deadline=None)
+@given(sizes, sizes, sizes, st.sampled_from(DTYPES), st.booleans())
+def test_matmul_is_the_product_for_any_shape(m, k, n, dtype, with_bias):
+    a, w = _normal((m, k), dtype), _normal((k, n), dtype, 1)
+    bias = _normal(n, dtype, 2) if with_bias else None
+    exact = a.astype(np.float64) @ w.astype(np.float64) + (0 if bias is None else bias)
+    _agree(kernels.matmul(a, w, bias, n_threads=1), exact, k)
+    _agree(kernels.matmul(a, w.T, bias, transpose=True, n_threads=1), exact, k)
+
+
+@settings(max_examples=150, deadline=None)
+@given(sizes, sizes, sizes, st.sampled_from(DTYPES))
+def test_outer_is_the_sum_of_outer_products_for_any_shape(batch, n_in, n_out, dtype):
+    a, d = _normal((batch, n_in), dtype), _normal((batch, n_out), dtype, 1)
+    weights, biases = kernels.outer(a, d, n_threads=1)
+    exact = sum(np.outer(x, y) for x, y in zip(a.astype(float), d.astype(float), strict=True))
+    _agree(weights, exact if batch else np.zeros((n_in, n_out)), batch)
+    _agree(biases, d.astype(float).sum(axis=0), batch)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_large_enough_to_be_packed(dtype):
+    # B of more than 2 MB, depth beyond one packed panel, ragged in every direction
+    a, b = _normal((61, 1030), dtype), _normal((1030, 1100), dtype, 1)
+    _agree(kernels.matmul(a, b), a.astype(float) @ b.astype(float), 1030)
+    d = _normal((1030, 1100), dtype, 2)
+    _agree(kernels.outer(b[:, :70], d)[0], b[:, :70].T.astype(float) @ d.astype(float), 1030)
+
+
+def test_a_row_does_not_depend_on_its_neighbours():
+    a, w, bias = _normal((70, 53), np.float32), _normal((53, 41), np.float32, 1), None
+    whole = kernels.matmul(a, w, bias)
+    for rows in (1, 2, 5, 13, 69):
+        np.testing.assert_array_equal(kernels.matmul(a[-rows:], w, bias), whole[-rows:])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_any_strides_are_read_and_never_written(dtype):
+    a, w = _normal((40, 60), dtype), _normal((30, 44), dtype, 1)
+    for view in (a[::-2, ::2], np.asfortranarray(a[:20, :30]), a.T[:20, ::-1][:, :30]):
+        before = view.copy()
+        view.flags.writeable = False
+        _agree(kernels.matmul(view, w), view.astype(float) @ w.astype(float), 30)
+        _agree(kernels.outer(view, view)[0], view.T.astype(float) @ view.astype(float), 20)
+        np.testing.assert_array_equal(view, before)
+    _agree(kernels.hadamard(a.T, a.T), a.T.astype(float) ** 2, 1)
+
+
+def test_infinity_and_nan_go_through():
+    a = np.array([[np.nan, 1.0], [np.inf, 1.0], [1.0, 1.0]])
+    product = kernels.matmul(a, np.ones((2, 3)))
+    assert np.isnan(product[0]).all() and np.isinf(product[1]).all() and (product[2] == 2).all()
+    for name in ACTIVATIONS:
+        assert np.isnan(kernels.activation(np.full((1, 3), np.nan), name)).all(), name
+
+
+def test_out_is_written_in_place():
+    a, w = _normal((5, 6), np.float64), _normal((6, 7), np.float64, 1)
+    out = np.full((5, 7), np.nan)
+    assert kernels.matmul(a, w, out=out) is out
+    np.testing.assert_array_equal(out, kernels.matmul(a, w))
+    z = a.copy()
+    assert kernels.activation(z, "tanh", out=z) is z
+    np.testing.assert_array_equal(z, kernels.activation(a, "tanh"))
+
+
+# every kernel as (name, arguments, keywords); the same bits are asked of any number of threads
+CALLS = """
+    import hashlib, sys
+    import numpy as np
+    from fastbp import kernels, ACTIVATIONS, LOSSES, OPTIMIZERS
+
+    def digest(values):
+        values = values if isinstance(values, tuple) else (values,)
+        content = b"".join(np.asarray(v).tobytes() for v in values)
+        return hashlib.sha256(content).hexdigest()
+
+    def run(threads):
+        rng, results = np.random.default_rng(0), {}
+        for dtype in (np.float32, np.float64):
+            for m, k, n in [(1, 1, 1), (70, 33, 7), (128, 100, 130), (5, 2000, 600)]:
+                a, w = rng.normal(size=(m, k)).astype(dtype), rng.normal(size=(k, n)).astype(dtype)
+                d, t = rng.normal(size=(m, n)).astype(dtype), {"n_threads": threads}
+                key = (np.dtype(dtype).name, m, k, n)
+                results["matmul", key] = kernels.matmul(a, w, d[0], **t)
+                results["transposed", key] = kernels.matmul(d, w, transpose=True, **t)
+                results["outer", key] = kernels.outer(a, d, **t)
+                results["hadamard", key] = kernels.hadamard(d, d, **t)
+                results["dropout", key] = kernels.dropout(d, 0.3, 1, **t)
+                y = abs(d) / abs(d).sum(axis=1, keepdims=True)
+                for name in LOSSES:
+                    results[name, key] = kernels.loss(y, y[::-1], name, **t)
+                for name in ACTIVATIONS:
+                    results[name, key] = kernels.activation(d, name, **t)
+                    if name != "softmax":
+                        results[name, "slope", key] = kernels.activation_derivative(d, name, **t)
+                for name in OPTIMIZERS:
+                    p, moments = w.copy().ravel(), np.zeros((2, w.size), dtype)
+                    kernels.update(name, p, w.ravel() / 2, moments, 1, clip_norm=1.0, **t)
+                    results[name, key] = (p, moments)
+        results["uniform"] = kernels.random_uniform(1001, 3, n_threads=threads)
+        results["normal"] = kernels.random_normal(1001, 3, n_threads=threads)
+        return {key: digest(value) for key, value in results.items()}
+"""
+
+
+@pytest.mark.slow
+def test_every_kernel_gives_the_same_bits_from_1_2_and_3_threads(run_python):
+    code = CALLS + """
+    one = run(1)
+    assert len(one) > 200
+    for threads in (2, 3):
+        differ = [key for key, value in run(threads).items() if value != one[key]]
+        assert not differ, differ
+    print("same")
+    """
+    assert run_python(code, NUMBA_NUM_THREADS=3).strip() == "same"
+
+
+ISA = """
+    import numpy as np
+    from fastbp import kernels, Network
+    from fastbp.kernels.tile import tile_shapes
+    from fastbp.kernels.peak import vector_width
+
+    for dtype in (np.float32, np.float64):
+        rng = np.random.default_rng(0)
+        a, w = rng.normal(size=(29, 37)).astype(dtype), rng.normal(size=(37, 45)).astype(dtype)
+        eps = np.finfo(dtype).eps
+        np.testing.assert_allclose(kernels.matmul(a, w), a.astype(float) @ w, atol=600 * eps)
+        np.testing.assert_allclose(kernels.outer(a, a)[0], a.T.astype(float) @ a, atol=600 * eps)
+        np.testing.assert_allclose(
+            kernels.matmul(a, w.T.copy(), transpose=True), a.astype(float) @ w, atol=600 * eps)
+        np.testing.assert_allclose(
+            kernels.activation(a, "tanh"), np.tanh(a.astype(float)), atol=8 * eps)
+    X = rng.uniform(-1, 1, size=(256, 2)); y = (X[:, 0] * X[:, 1] > 0).astype(int)
+    net = Network([2, 24, 2], "tanh", loss="cross_entropy", dtype="float32")
+    net.fit(X, y, epochs=150, batch_size=32)
+    assert net.evaluate(X, y)["accuracy"] > 0.9
+    print(vector_width.serial(np.zeros(1, np.float32)), *tile_shapes())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("level", "width", "rows"), [("x86-64-v2", 4, 6), ("x86-64-v3", 8, 6), ("x86-64-v4", 16, 12)]
+)
+def test_tiles_of_each_processor_level(run_python, level, width, rows):
+    import platform
+
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("levels of x86-64")
+    if level == "x86-64-v4" and not _runs_here("+avx512f"):
+        pytest.skip("this processor has no AVX-512")
+    if level == "x86-64-v3" and not _runs_here("+avx2"):
+        pytest.skip("this processor has no AVX2")
+    words = run_python(ISA, NUMBA_CPU_NAME=level, NUMBA_CPU_FEATURES="").split()
+    assert int(words[0]) == width
+    assert int(words[1].strip("(,")) == rows
+
+
+def _runs_here(feature):
+    from llvmlite.binding import get_host_cpu_features
+
+    return bool(get_host_cpu_features().get(feature.lstrip("+")))
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_update_rejects_what_it_cannot_write(name):
+    w = np.zeros(3)
+    with pytest.raises(ValueError, match="moments"):
+        kernels.update(name, w, w, np.zeros((3, 2)), 1)
+    with pytest.raises(ValueError, match="g has shape"):
+        kernels.update(name, w, np.zeros(2), np.zeros((2, 3)), 1)
+    with pytest.raises(ValueError, match="step=0"):
+        kernels.update(name, w, w, np.zeros((2, 3)), 0)
+    w.flags.writeable = False
+    with pytest.raises(ValueError, match="w: expected a writable"):
+        kernels.update(name, w, np.zeros(3), np.zeros((2, 3)), 1)
+
+
+def test_bad_arrays_are_named():
+    good = np.zeros((2, 3))
+    with pytest.raises(TypeError, match="A has dtype int64"):
+        kernels.matmul(np.zeros((2, 3), int), good.T)
+    with pytest.raises(TypeError, match="W has dtype float32 but the others float64"):
+        kernels.matmul(good, np.zeros((3, 2), np.float32))
+    with pytest.raises(ValueError, match=r"W has shape \(2, 3\): expected \(3, 3\)"):
+        kernels.matmul(good, good)
+    with pytest.raises(ValueError, match=r"A has shape \(3,\): expected 2 dimensions"):
+        kernels.matmul(np.zeros(3), good)
+    with pytest.raises(ValueError, match="out: expected a writable C-contiguous float64"):
+        kernels.hadamard(good, good, out=np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="unknown activation 'rellu'; did you mean 'relu'"):
+        kernels.activation(good, "rellu")
+    with pytest.raises(ValueError, match="softmax has a Jacobian"):
+        kernels.activation_derivative(good, "softmax")
+    with pytest.raises(ValueError, match="label outside 0 to 2"):
+        kernels.loss(good, np.array([0, 3]), "cross_entropy")
+    with pytest.raises(ValueError, match="n_threads=0"):
+        kernels.matmul(good, good.T, n_threads=0)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss_of_a_canonical_pair_agrees_with_the_formula(name):
+    record = LOSSES[name]
+    if record.from_logits is None:
+        pytest.skip("no partner activation")
+    z = _normal((6, 4), np.float64)
+    a = kernels.activation(z, record.partner)
+    y = np.abs(_normal((6, 4), np.float64, 1))
+    y /= y.sum(axis=1, keepdims=True)
+    by_formula, _ = kernels.loss(a, y, name)
+    from_logits, delta = kernels.loss(a, y, name, Z=z)
+    assert from_logits == pytest.approx(by_formula, rel=1e-12)
+    np.testing.assert_allclose(delta, (a - y) / 6, atol=1e-15)
+
+
+def test_sample_weights_of_zero_give_zero():
+    a = np.abs(_normal((3, 2), np.float64))
+    value, derivative = kernels.loss(a, a[::-1].copy(), "squared_error", sample_weight=np.zeros(3))
+    assert value == 0 and not derivative.any()
