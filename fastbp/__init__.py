@@ -21,12 +21,14 @@ _HOME = {
     "DivergenceError": "errors",
     "ModelFileError": "errors",
     "measure_peak": "kernels.peak",
-    **dict.fromkeys(["Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad"], "optimizers"),
+    **dict.fromkeys(
+        ["Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad"], "optimizers"
+    ),
     **dict.fromkeys(
         ["Constant", "Step", "Exponential", "Cosine", "OneCycle", "WarmUp"], "schedules"
     ),
 }
-__all__ = [*_HOME, "kernels"]
+__all__ = list(_HOME)
 
 
 def __getattr__(name):

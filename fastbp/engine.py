@@ -49,7 +49,10 @@ class Engine:
         self.grads = aligned_zeros(plan.size, plan.dtype)
         self.moments = aligned_zeros(2 * plan.size, plan.dtype)
         self.epochs = 0
-        self._workspace = None
+        self._training = None
+        # workspaces of inference that no call uses now: calls from several threads
+        # each take one, so that a network may serve them all at once
+        self._idle = []
         self._run = np.zeros(1, RUN)
         run, h = self._run[0], optimizer.hyper_parameters
         run["input_drop"] = plan.input_drop
@@ -74,42 +77,40 @@ class Engine:
 
     def threads_of_step(self, n_threads, rows):
         """Return how many threads a training step on `rows` rows runs on."""
-        return choose_threads(n_threads, rows * self.plan.flops_per_row, _REGIONS_OF_A_STEP)
+        return choose_threads(
+            n_threads, rows * self.plan.flops_per_row, _REGIONS_OF_A_STEP
+        )
 
     def gradient(self, data, n_threads="auto"):
         """Run all of `data` forward and backward as one batch: fill `grads`, return the loss."""
         threads = self.threads_of_step(n_threads, len(data))
-        self._bind(data, len(data), threads, training=True)
+        self._prepare(len(data), threads, data)
         self.refresh()
-        return twin(backprop.gradient, threads)(
-            *self._arrays(), self._workspace.work, self.moments, 0, len(data)
-        )
+        return twin(backprop.gradient, threads)(*self._arrays(), 0, len(data))
 
     def update(self, rate, n_threads="auto"):
         """Apply one optimizer step from `grads` at the learning rate `rate`."""
-        threads = self.threads_of_step(n_threads, 1)
-        if self._workspace is None:
-            self._lay_out(1, threads, training=True)
-        self._run[0]["rate"], self._run[0]["tasks"] = rate, threads
-        twin(backprop.update, threads)(*self._arrays(), self.moments, self._workspace.work)
+        if self._training is None:
+            self._prepare(1, choose_threads(n_threads, 10.0 * self.plan.size, 1))
+        self._run[0]["rate"] = rate
+        twin(backprop.update, self._training.tasks)(*self._arrays())
 
     def start_training(self, data, batch, threads):
         """Prepare buffers for mini-batches of `batch` rows of `data`."""
-        self._bind(data, batch, threads, training=True)
+        self._prepare(batch, threads, data)
         self.refresh()
 
     def train(self, data, order, rates, first, batch, losses):
         """Run one slice of mini-batches; see `kernels.backprop.train`."""
         self._run[0]["order"] = address(order)
-        return twin(backprop.train, self._workspace.tasks)(
-            *self._arrays(), self.moments, self._workspace.work,
-            rates, first, len(data), batch, losses,
-        )  # fmt: skip
+        return twin(backprop.train, self._training.tasks)(
+            *self._arrays(), rates, first, len(data), batch, losses
+        )
 
     def refresh(self):
         """Make the transposed weights those of the parameters, which a caller may have set."""
-        twin(backprop.pass_over_weights, self._workspace.tasks)(
-            *self._arrays(), self.moments, self._workspace.work, TRANSPOSE
+        twin(backprop.pass_over_weights, self._training.tasks)(
+            *self._arrays(), TRANSPOSE
         )
 
     def forward(self, data, n_threads="auto"):
@@ -125,44 +126,64 @@ class Engine:
         return float(totals[0] / totals[1])
 
     def _infer(self, aim, data, out, totals, n_threads):
-        batch = min(len(data), _INFERENCE_ROWS)
-        threads = choose_threads(n_threads, batch * self.plan.flops_per_row_forward, 1)
+        rows = min(len(data), _INFERENCE_ROWS)
+        threads = choose_threads(n_threads, rows * self.plan.flops_per_row_forward, 1)
         batch = min(len(data), _INFERENCE_ROWS * threads)
-        self._bind(data, batch, threads, training=False)
+        here = self._idle.pop() if self._idle else None
+        if here is None or (here.batch, here.tasks) != (batch, threads):
+            here = self.plan.workspace(batch, threads, training=False)
+        run = self._run.copy()
+        self._place(run, here, data)
+        self._run[0]["rows_task"] = run[0]["rows_task"]
         twin(backprop.infer, threads)(
-            self._workspace.layers, self._run, self.params, self._workspace.work,
-            aim, 0, len(data), batch, out, totals,
-        )  # fmt: skip
+            here.layers,
+            run,
+            self.params,
+            here.work,
+            aim,
+            0,
+            len(data),
+            batch,
+            out,
+            totals,
+        )
+        self._idle.append(here)
 
     def _arrays(self):
-        return self._workspace.layers, self._run, self.params, self.grads
+        here = self._training
+        return here.layers, self._run, self.params, self.grads, self.moments, here.work
 
-    def _bind(self, data, batch, threads, training):
-        """Lay out the workspace and point the run at `data`."""
-        self._lay_out(batch, threads, training)
-        run = self._run[0]
-        run["x"], run["x_row"] = address(data.x), data.x.shape[1]
-        run["y"], run["labels"] = address(data.y), address(data.labels)
-        run["sample_weight"], run["order"] = address(data.weight), 0
-        run["first"], run["rows"], run["tasks"] = 0, batch, threads
-
-    def _lay_out(self, batch, threads, training):
-        here = self._workspace
-        if here and (here.batch, here.tasks) == (batch, threads) and here.training >= training:
-            return
-        self._workspace = here = self.plan.workspace(batch, threads, training)
-        run = self._run[0]
-        run["input"], run["input_row"] = here.input, here.input_row
-        run["row_losses"] = here.row_losses
-        run["scratch"], run["scratch_row"] = here.scratch, here.scratch_row
-        rows, weights = self._arrays()[:3], self._arrays()
-        run["rows_task"] = backprop.rows_task.address(*rows, here.work, 0, 0)
-        if training:
-            run["weights_task"] = backprop.weights_task.address(
-                *weights, self.moments, here.work, 0, 0
+    def _prepare(self, batch, threads, data=None):
+        """Lay out the training workspace, unless it fits, and point the run at `data`."""
+        here = self._training
+        if here is None or (here.batch, here.tasks) != (batch, threads):
+            self._training = self.plan.workspace(batch, threads, training=True)
+        self._place(self._run, self._training, data)
+        if not self._run[0]["weights_task"]:
+            self._run[0]["weights_task"] = backprop.weights_task.address(
+                *self._arrays(), 0, 0
             )
+
+    def _place(self, runs, here, data):
+        """Tell a run where its workspace lies, and its data if any."""
+        run = runs[0]
+        run["input"], run["input_row"] = here.input, here.input_row
+        run["row_losses"], run["tasks"] = here.row_losses, here.tasks
+        run["scratch"], run["scratch_row"] = here.scratch, here.scratch_row
+        if not run["rows_task"]:
+            address_of = backprop.rows_task.address
+            run["rows_task"] = address_of(
+                here.layers, runs, self.params, here.work, 0, 0
+            )
+        if data is not None:
+            run["x"], run["x_row"] = address(data.x), data.x.shape[1]
+            run["y"], run["labels"] = address(data.y), address(data.labels)
+            run["sample_weight"], run["order"] = address(data.weight), 0
 
 
 def _is_canonical(loss, activation):
     record = LOSSES[loss]
-    return record.from_logits is not None and ACTIVATIONS.find(activation).name == record.partner
+    return (
+        record.from_logits is not None
+        and ACTIVATIONS.find(activation).name == record.partner
+    )

@@ -63,7 +63,9 @@ class History:
             return [entry["gflops"] * 1e9 / self.peak for entry in self.epochs]
         known = self.epochs[0].keys() if self.epochs else ()
         if name not in known:
-            raise KeyError(f"{name!r}: this history has {', '.join([*known, 'share_of_peak'])}")
+            raise KeyError(
+                f"{name!r}: this history has {', '.join([*known, 'share_of_peak'])}"
+            )
         return [entry[name] for entry in self.epochs]
 
     @property
@@ -83,7 +85,9 @@ class History:
             values = (_COLUMNS[name][1].format(entry[name]) for name in names)
             rows.append([str(entry["epoch"] + 1), *values])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ["  ".join(v.rjust(w) for v, w in zip(r, widths, strict=True)) for r in rows]
+        lines = [
+            "  ".join(v.rjust(w) for v, w in zip(r, widths, strict=True)) for r in rows
+        ]
         return "\n".join([*lines, self._summary()])
 
     def _shown(self):

@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as to_bytes
+from safetensors import SafetensorError
+from safetensors.numpy import load as deserialize
+from safetensors.numpy import save as serialize
 
 from . import schedules
 from .errors import ModelFileError
@@ -46,11 +47,7 @@ class Model:
 
 def save(path, model):
     """Write `model` to `path`: under a temporary name, synced, then renamed."""
-    path = Path(path)
-    tensors = {"parameters": model.params, "moments": model.moments.reshape(2, -1)}
-    header = _header(model)
-    digest = _digest(header, tensors)
-    content = to_bytes(tensors, {"fastbp": header, "digest": digest})
+    path, content = Path(path), to_bytes(model)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -61,6 +58,13 @@ def save(path, model):
     except BaseException:
         os.unlink(name)
         raise
+
+
+def to_bytes(model):
+    """Return the content of the file that holds `model`."""
+    tensors = {"parameters": model.params, "moments": model.moments.reshape(2, -1)}
+    header = _header(model)
+    return serialize(tensors, {"fastbp": header, "digest": _digest(header, tensors)})
 
 
 def _header(model):
@@ -95,7 +99,9 @@ def _digest(header, tensors):
 
 def _schedule_to_data(schedule):
     if getattr(schedule, "name", None) not in schedules.SCHEDULES:
-        raise ModelFileError(f"schedule={schedule!r}: only fastbp's own schedules can be saved")
+        raise ModelFileError(
+            f"schedule={schedule!r}: only fastbp's own schedules can be saved"
+        )
     data = {"name": schedule.name, **vars(schedule)}
     if "after" in data:
         data["after"] = _schedule_to_data(data["after"])
@@ -123,34 +129,51 @@ def load(path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no model file at {path}")
+    return from_bytes(path.read_bytes(), path)
+
+
+def from_bytes(content, source="the content"):
+    """Return the `Model` in the content of a file; `source` names it in errors."""
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelFileError(f"{path} is truncated or not a safetensors file: {error}") from error
+        tensors, metadata = deserialize(content), _metadata(content)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(
+            f"{source} is truncated or not a safetensors file: {error}"
+        ) from error
     if "fastbp" not in metadata or set(tensors) != {"parameters", "moments"}:
-        raise ModelFileError(f"{path} is a safetensors file, but not one that fastbp wrote")
-    header = _parse(path, metadata["fastbp"])
+        raise ModelFileError(
+            f"{source} is a safetensors file, but not one that fastbp wrote"
+        )
+    header = _parse(source, metadata["fastbp"])
     if metadata.get("digest") != _digest(metadata["fastbp"], tensors):
-        raise ModelFileError(f"{path} was altered: its content does not match its digest")
-    return _model(path, header, tensors)
+        raise ModelFileError(
+            f"{source} was altered: its content does not match its digest"
+        )
+    return _model(source, header, tensors)
 
 
-def _parse(path, text):
+def _metadata(content):
+    """Return the metadata of safetensors: the length of its JSON, 8 bytes, and the JSON."""
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length]).get("__metadata__", {})
+
+
+def _parse(source, text):
     try:
         header = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ModelFileError(f"{path} was altered: its description is not JSON") from error
+        raise ModelFileError(
+            f"{source} was altered: its description is not JSON"
+        ) from error
     version = header.get("version") if isinstance(header, dict) else None
     if version != FORMAT_VERSION:
         raise ModelFileError(
-            f"{path} is of format version {version!r}; this fastbp reads version {FORMAT_VERSION}"
+            f"{source} is of format version {version!r}; this fastbp reads version {FORMAT_VERSION}"
         )
     return header
 
 
-def _model(path, header, tensors):
+def _model(source, header, tensors):
     try:
         specs = tuple(LayerSpec(**layer) for layer in header["layers"])
         for spec in specs:
@@ -177,7 +200,11 @@ def _model(path, header, tensors):
         )
         size = Plan(specs, model.input_drop, model.dtype).size
     except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{path} describes a network that cannot be built: {error}") from error
+        raise ModelFileError(
+            f"{source} describes a network that cannot be built: {error}"
+        ) from error
     if model.params.shape != (size,) or model.moments.shape != (2 * size,):
-        raise ModelFileError(f"{path} holds {model.params.size} parameters; its layers need {size}")
+        raise ModelFileError(
+            f"{source} holds {model.params.size} parameters; its layers need {size}"
+        )
     return model

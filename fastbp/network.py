@@ -83,7 +83,13 @@ class Network:
     ):
         self._loss = LOSSES.find(loss)
         specs, input_drop = resolve(
-            sizes, activation, inputs, layers, output_activation, initializer, self._loss
+            sizes,
+            activation,
+            inputs,
+            layers,
+            output_activation,
+            initializer,
+            self._loss,
         )
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f'dtype={dtype!r}: expected "float32" or "float64"')
@@ -92,7 +98,9 @@ class Network:
             raise ValueError(f"seed={seed}: expected less than 2**63")
         plan = Plan(specs, input_drop, np.dtype(dtype))
         self._parameter = _loss_parameter(self._loss, loss_parameter)
-        self._engine = Engine(plan, self._loss.name, self._parameter, as_optimizer(optimizer), seed)
+        self._engine = Engine(
+            plan, self._loss.name, self._parameter, as_optimizer(optimizer), seed
+        )
         self.history = None
         self._draw_weights()
 
@@ -153,8 +161,13 @@ class Network:
 
     def update(self, grads, n_threads="auto"):
         """Apply one step of the optimizer from `grads`, at the schedule's rate of this epoch."""
-        if not isinstance(grads, Gradients) or grads.flat.shape != self.parameters.shape:
-            raise TypeError("grads: expected what backward of a network of this shape returned")
+        if (
+            not isinstance(grads, Gradients)
+            or grads.flat.shape != self.parameters.shape
+        ):
+            raise TypeError(
+                "grads: expected what backward of a network of this shape returned"
+            )
         self._engine.grads[:] = grads.flat
         rate = self.optimizer.rates(np.array([float(self._engine.epochs)]))[0]
         self._engine.update(float(rate), n_threads)
@@ -228,7 +241,10 @@ class Network:
         data = samples(X, y, plan, self.loss, sample_weight)
         validation = None
         if validation_data is not None:
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+            if (
+                not isinstance(validation_data, (tuple, list))
+                or len(validation_data) != 2
+            ):
                 raise TypeError("validation_data: expected a tuple (X, y)")
             validation = samples(*validation_data, plan, self.loss, names=("X", "y"))
         training = Training(self._engine, data, validation, options)
@@ -262,7 +278,10 @@ class Network:
         return describe(self)
 
     def __repr__(self):
-        sizes = [self._engine.plan.specs[0].n_in, *(s.n_out for s in self._engine.plan.specs)]
+        sizes = [
+            self._engine.plan.specs[0].n_in,
+            *(s.n_out for s in self._engine.plan.specs),
+        ]
         return f"Network({sizes}, loss={self.loss!r}, dtype={self.dtype.name!r})"
 
     def save(self, path):
@@ -296,17 +315,36 @@ class Network:
         ------
         ModelFileError
             If the file is truncated, altered, or of a version this program cannot read.
+        FileNotFoundError
+            If there is none.
         """
-        model = model_file.load(path)
+        return cls._from_model(model_file.load(path))
+
+    @classmethod
+    def _from_model(cls, model):
         network = cls.__new__(cls)
-        network._loss, network._parameter = LOSSES.find(model.loss), model.loss_parameter
+        network._loss, network._parameter = (
+            LOSSES.find(model.loss),
+            model.loss_parameter,
+        )
         network.history = None
         plan = Plan(model.specs, model.input_drop, np.dtype(model.dtype))
-        engine = Engine(plan, model.loss, model.loss_parameter, model.optimizer, model.seed)
+        engine = Engine(
+            plan, model.loss, model.loss_parameter, model.optimizer, model.seed
+        )
         engine.params[:], engine.moments[:] = model.params, model.moments
         engine.steps, engine.epochs = model.steps, model.epochs
         network._engine = engine
         return network
+
+    def __reduce__(self):
+        """Pickle and copy by the content of a model file: addresses do not travel."""
+        content = model_file.to_bytes(self._state())
+        return _from_bytes, (content,), {"history": self.history}
+
+
+def _from_bytes(content):
+    return Network._from_model(model_file.from_bytes(content))
 
 
 def _loss_parameter(loss, value):

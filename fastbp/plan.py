@@ -58,7 +58,11 @@ class Plan:
     """
 
     def __init__(self, specs, input_drop, dtype):
-        self.specs, self.input_drop, self.dtype = tuple(specs), input_drop, np.dtype(dtype)
+        self.specs, self.input_drop, self.dtype = (
+            tuple(specs),
+            input_drop,
+            np.dtype(dtype),
+        )
         self._weights, self._biases, place = [], [], 0
         for spec in self.specs:
             self._weights.append(place)
@@ -137,7 +141,9 @@ class Workspace:
         record["output"] = self._take(block) if spec.drop > 0 else record["a"]
         record["delta"] = self._take(block) if training else -1
         hidden_weights = training and n > 0
-        record["transposed"] = self._take(spec.n_in * spec.n_out) if hidden_weights else -1
+        record["transposed"] = (
+            self._take(spec.n_in * spec.n_out) if hidden_weights else -1
+        )
 
     def _row(self, count):
         """Round a row up to whole cache lines, an odd number of them: no two rows collide."""

@@ -99,7 +99,12 @@ class Training:
     """
 
     def __init__(self, engine, data, validation, options):
-        self.engine, self.data, self.validation, self.options = engine, data, validation, options
+        self.engine, self.data, self.validation, self.options = (
+            engine,
+            data,
+            validation,
+            options,
+        )
         self.batch = min(options.batch_size, len(data))
         self.batches = -(-len(data) // self.batch)
         self.threads = engine.threads_of_step(options.n_threads, self.batch)
@@ -150,7 +155,9 @@ class Training:
         if self._order is not None:
             fill_permutation.serial(engine.seed, SHUFFLE, engine.epochs, self._order)
         engine.start_training(self.data, self.batch, self.threads)
-        rates = engine.optimizer.rates(engine.epochs + np.arange(self.batches) / self.batches)
+        rates = engine.optimizer.rates(
+            engine.epochs + np.arange(self.batches) / self.batches
+        )
         total, weight, done = 0.0, 0.0, 0
         while done < self.batches:
             steps = min(self._steps_a_slice, self.batches - done)
@@ -175,7 +182,9 @@ class Training:
                 return False
         engine.epochs += 1
         seconds = time.perf_counter() - started
-        self._record(epoch, total / weight if weight > 0 else 0.0, float(rates[-1]), seconds)
+        self._record(
+            epoch, total / weight if weight > 0 else 0.0, float(rates[-1]), seconds
+        )
         return True
 
     def _fit_slice(self, steps, seconds):
@@ -195,8 +204,12 @@ class Training:
         }
         if self.validation is not None:
             outputs = self.engine.forward(self.validation, self.options.n_threads)
-            entry["val_loss"] = self.engine.mean_loss(self.validation, self.options.n_threads)
-            entry[f"val_{self.metric.name}"] = self.metric.score(outputs, self.validation)
+            entry["val_loss"] = self.engine.mean_loss(
+                self.validation, self.options.n_threads
+            )
+            entry[f"val_{self.metric.name}"] = self.metric.score(
+                outputs, self.validation
+            )
         self.history.epochs.append(entry)
 
     def _early_stopping(self, epoch):

@@ -66,7 +66,9 @@ def activate(code, alpha, rows, columns, z, z_row, out, tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
         like = pointer(out)
         source = pointer_at(like, z) + lo * z_row
-        activate_rows(code, alpha, hi - lo, columns, source, z_row, like + lo * columns, columns)
+        activate_rows(
+            code, alpha, hi - lo, columns, source, z_row, like + lo * columns, columns
+        )
 
 
 @inner
@@ -75,7 +77,11 @@ def slope_rows(code, alpha, rows, columns, s, s_row, out, out_row):
     for r in range(rows):
         for j in range(0, columns, width(s)):
             kept = load_part(s + r * s_row + j, columns - j)
-            store_part(out + r * out_row + j, evaluate_derivative(code, kept, alpha), columns - j)
+            store_part(
+                out + r * out_row + j,
+                evaluate_derivative(code, kept, alpha),
+                columns - j,
+            )
 
 
 @kernel
@@ -85,7 +91,9 @@ def slope(code, alpha, rows, columns, s, s_row, out, tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
         like = pointer(out)
         source = pointer_at(like, s) + lo * s_row
-        slope_rows(code, alpha, hi - lo, columns, source, s_row, like + lo * columns, columns)
+        slope_rows(
+            code, alpha, hi - lo, columns, source, s_row, like + lo * columns, columns
+        )
 
 
 def activation(Z, name, alpha=None, *, out=None, n_threads="auto"):

@@ -18,7 +18,15 @@ from .apply import activate_rows
 from .delta import output_delta, row_loss
 from .gemm import gemm
 from .hadamard import derivative_rows
-from .intrinsics import call, integers_at, load_part, pointer, pointer_at, store_part, width
+from .intrinsics import (
+    call,
+    integers_at,
+    load_part,
+    pointer,
+    pointer_at,
+    store_part,
+    width,
+)
 from .jit import inner, kernel, task
 from .optimizer import corrected, sum_of_squares, update_range
 from .outer import column_sums, outer_rows
@@ -123,7 +131,9 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
     rows, a, a_row = hi - lo, work + run.input, run.input_row
     if drop and run.input_drop > 0:
         for i in range(lo, hi):
-            drop_row(_dropout_key(run, 0, i), run.input_drop, layers[0].n_in, a + i * a_row)
+            drop_row(
+                _dropout_key(run, 0, i), run.input_drop, layers[0].n_in, a + i * a_row
+            )
     for n in range(layers.size):
         layer = layers[n]
         z, out = work + layer.z + lo * layer.row, work + layer.a + lo * layer.row
@@ -134,7 +144,14 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
             z, layer.row, scratch,
         )  # fmt: skip
         activate_rows(
-            layer.activation, layer.alpha, rows, layer.n_out, z, layer.row, out, layer.row
+            layer.activation,
+            layer.alpha,
+            rows,
+            layer.n_out,
+            z,
+            layer.row,
+            out,
+            layer.row,
         )
         a, a_row = work + layer.output, layer.row
         if layer.output != layer.a:
@@ -155,7 +172,11 @@ def _copy_rows(rows, columns, a, a_row, b, b_row):
 
 @inner
 def _sample_weight(run, like, source):
-    return 1.0 if run.sample_weight == 0 else float(pointer_at(like, run.sample_weight)[source])
+    return (
+        1.0
+        if run.sample_weight == 0
+        else float(pointer_at(like, run.sample_weight)[source])
+    )
 
 
 @inner
@@ -168,7 +189,11 @@ def _loss_rows(layers, run, work, lo, hi, deltas):
         y = pointer_at(work, run.y) + source * last.n_out
         label = -1 if run.labels == 0 else integers_at(run.labels)[source]
         place = i * last.row
-        z, a, d = work + last.z + place, work + last.a + place, work + last.delta + place
+        z, a, d = (
+            work + last.z + place,
+            work + last.a + place,
+            work + last.delta + place,
+        )
         loss = row_loss(
             run.loss, run.loss_parameter, run.canonical != 0, last.n_out, z, a, y, label
         )
@@ -196,7 +221,10 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
             for i in range(lo, hi):
                 key = _dropout_key(run, n, i)
                 drop_row(
-                    key, previous.drop, previous.n_out, work + previous.delta + i * previous.row
+                    key,
+                    previous.drop,
+                    previous.n_out,
+                    work + previous.delta + i * previous.row,
                 )
         kept = work + previous.kept + lo * previous.row
         derivative_rows(
@@ -289,7 +317,17 @@ def pass_over_weights(layers, runs, params, grads, moments, work, aims):
     weight matrix, so that what one aim writes the next finds in the cache.
     """
     for number in prange(runs[0].tasks):
-        call(runs[0].weights_task, layers, runs, params, grads, moments, work, aims, number)
+        call(
+            runs[0].weights_task,
+            layers,
+            runs,
+            params,
+            grads,
+            moments,
+            work,
+            aims,
+            number,
+        )
 
 
 @inner
@@ -316,7 +354,7 @@ def batch_loss(runs, work):
 
 
 @kernel
-def gradient(layers, runs, params, grads, work, moments, first, rows):
+def gradient(layers, runs, params, grads, moments, work, first, rows):
     """Run one batch forward and backward: fill `grads`, return the batch's loss."""
     start_batch(runs, pointer(work), first, rows)
     pass_over_rows(layers, runs, params, work, TRAIN)
@@ -338,7 +376,9 @@ def update(layers, runs, params, grads, moments, work):
 
 
 @kernel
-def train(layers, runs, params, grads, moments, work, rates, first, rows, batch, losses):
+def train(
+    layers, runs, params, grads, moments, work, rates, first, rows, batch, losses
+):
     """Run mini-batches until `rates` is used up; return how many updates were made.
 
     Batch s holds places ``first + s batch`` on of the order, up to `rows`. A
@@ -361,7 +401,13 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
         else:
             run.clip = 1.0
             pass_over_weights(
-                layers, runs, params, grads, moments, work, GRADIENT + UPDATE + TRANSPOSE
+                layers,
+                runs,
+                params,
+                grads,
+                moments,
+                work,
+                GRADIENT + UPDATE + TRANSPOSE,
             )
             run.step += 1
     return rates.size

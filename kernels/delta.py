@@ -47,7 +47,9 @@ def _log_sum_exp(columns, z):
     top = row_max(columns, z)
     total = 0.0
     for j in range(0, columns, width(z)):
-        total += lane_sum(keep_first(exp(load_part(z + j, columns - j) - top), columns - j))
+        total += lane_sum(
+            keep_first(exp(load_part(z + j, columns - j) - top), columns - j)
+        )
     return top + lane_sum(keep_first(log(broadcast(z, total)), 1))
 
 
@@ -87,7 +89,9 @@ def row_delta(code, parameter, canonical, scale, columns, a, y, label, d):
 
 
 @inner
-def output_delta(code, parameter, canonical, activation, alpha, scale, columns, s, a, y, label, d):
+def output_delta(
+    code, parameter, canonical, activation, alpha, scale, columns, s, a, y, label, d
+):
     """Write delta(L) of one sample, times `scale`; s is what the activation keeps."""
     row_delta(code, parameter, canonical, scale, columns, a, y, label, d)
     if not canonical:
@@ -109,7 +113,17 @@ def batch_losses(
             losses[r] = row_loss(
                 code, parameter, canonical, columns, logits, outputs, target, label
             )
-            row_delta(code, parameter, canonical, scale[r], columns, outputs, target, label, delta)
+            row_delta(
+                code,
+                parameter,
+                canonical,
+                scale[r],
+                columns,
+                outputs,
+                target,
+                label,
+                delta,
+            )
 
 
 def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="auto"):
@@ -163,7 +177,9 @@ def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="a
         arrays.expect("y", y, A.shape)
     weight = np.ones(len(A), A.dtype)
     if sample_weight is not None:
-        weight = np.ascontiguousarray(arrays.floats("sample_weight", sample_weight, 1, like=A))
+        weight = np.ascontiguousarray(
+            arrays.floats("sample_weight", sample_weight, 1, like=A)
+        )
         arrays.expect("sample_weight", weight, A.shape[:1])
     total = weight.sum()
     scale = (weight / total).astype(A.dtype) if total > 0 else np.zeros_like(weight)
