@@ -21,9 +21,7 @@ _HOME = {
     "DivergenceError": "errors",
     "ModelFileError": "errors",
     "measure_peak": "kernels.peak",
-    **dict.fromkeys(
-        ["Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad"], "optimizers"
-    ),
+    **dict.fromkeys(["Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad"], "optimizers"),
     **dict.fromkeys(
         ["Constant", "Step", "Exponential", "Cosine", "OneCycle", "WarmUp"], "schedules"
     ),

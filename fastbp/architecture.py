@@ -24,9 +24,7 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
         If the description is incomplete, or the output does not suit the loss.
     """
     if (sizes is None) == (layers is None):
-        raise TypeError(
-            "give either sizes, as in Network([64, 100, 10]), or inputs and layers"
-        )
+        raise TypeError("give either sizes, as in Network([64, 100, 10]), or inputs and layers")
     if layers is None:
         inputs, layers = _from_sizes(sizes, activation, initializer)
     elif inputs is None:
@@ -38,9 +36,7 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
     for layer in layers:
         if isinstance(layer, Dropout):
             if layer is layers[-1]:
-                raise ValueError(
-                    f"layers ends with {layer!r}: the last layer must be Dense"
-                )
+                raise ValueError(f"layers ends with {layer!r}: the last layer must be Dense")
             specs, input_drop = _drop(specs, input_drop, layer.rate)
         elif isinstance(layer, Dense):
             last = layer is dense[-1] and len(specs) == len(dense) - 1
@@ -50,9 +46,7 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
             specs.append(_spec(n_in, layer, name or "identity", last))
             n_in = layer.units
         else:
-            raise TypeError(
-                f"layers holds {layer!r}: expected Dense and Dropout layers"
-            )
+            raise TypeError(f"layers holds {layer!r}: expected Dense and Dropout layers")
     _check_output(ACTIVATIONS[specs[-1].activation], loss)
     return specs, input_drop
 
@@ -60,12 +54,8 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
 def _from_sizes(sizes, activation, initializer):
     sizes = list(sizes)
     if len(sizes) < 2:
-        raise ValueError(
-            f"sizes={sizes!r}: expected at least an input and an output size"
-        )
-    sizes = [
-        a_whole_number(f"sizes[{i}]", size, least=1) for i, size in enumerate(sizes)
-    ]
+        raise ValueError(f"sizes={sizes!r}: expected at least an input and an output size")
+    sizes = [a_whole_number(f"sizes[{i}]", size, least=1) for i, size in enumerate(sizes)]
     hidden = len(sizes) - 2
     names = [activation] * hidden if isinstance(activation, str) else list(activation)
     if len(names) != hidden:
@@ -82,16 +72,10 @@ def _from_sizes(sizes, activation, initializer):
 def _spec(n_in, layer, name, last):
     record = ACTIVATIONS.find(name)
     if record.outputs == "simplex" and not last:
-        raise ValueError(
-            f"activation={name!r}: a hidden layer needs an elementwise activation"
-        )
+        raise ValueError(f"activation={name!r}: a hidden layer needs an elementwise activation")
     alpha = layer.alpha if layer.alpha is not None else record.alpha
-    initializer = INITIALIZERS.find(
-        layer.initializer or default_initializer(record.name)
-    ).name
-    return LayerSpec(
-        n_in, layer.units, record.name, alpha or 0.0, initializer, layer.bias, 0.0
-    )
+    initializer = INITIALIZERS.find(layer.initializer or default_initializer(record.name)).name
+    return LayerSpec(n_in, layer.units, record.name, alpha or 0.0, initializer, layer.bias, 0.0)
 
 
 def _drop(specs, input_drop, rate):
@@ -105,9 +89,7 @@ def _drop(specs, input_drop, rate):
 
 def _check_output(activation, loss):
     if activation.outputs not in _WITHIN[loss.needs]:
-        fitting = [
-            r.name for r in ACTIVATIONS.values() if r.outputs in _WITHIN[loss.needs]
-        ]
+        fitting = [r.name for r in ACTIVATIONS.values() if r.outputs in _WITHIN[loss.needs]]
         raise ValueError(
             f"output_activation={activation.name!r}: {loss.name} needs {loss.needs} outputs; "
             f"use {', '.join(fitting)}"
@@ -131,10 +113,7 @@ def describe(network):
             )
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(v.ljust(w) for v, w in zip(r, widths, strict=True)).rstrip()
-        for r in rows
-    ]
+    lines = ["  ".join(v.ljust(w) for v, w in zip(r, widths, strict=True)).rstrip() for r in rows]
     memory = plan.size * plan.dtype.itemsize * 4 / 2**20
     lines.append(
         f"{plan.size:,} parameters, {plan.dtype.name}; with gradient and moments "

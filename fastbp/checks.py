@@ -54,13 +54,9 @@ def float_array(name, value, dtype, rank):
         raise TypeError(f"{name} has dtype {array.dtype}: expected real numbers")
     if array.ndim != rank:
         shape = "(n_samples, n_features)" if rank == 2 else "(n_samples,)"
-        raise ValueError(
-            f"{name} has shape {array.shape}: expected {rank} dimensions, {shape}"
-        )
+        raise ValueError(f"{name} has shape {array.shape}: expected {rank} dimensions, {shape}")
     if array.size == 0:
-        raise ValueError(
-            f"{name} has shape {array.shape}: expected at least one sample and column"
-        )
+        raise ValueError(f"{name} has shape {array.shape}: expected at least one sample and column")
     with np.errstate(over="ignore"):
         array = np.ascontiguousarray(array, dtype=dtype)
     for start in range(0, len(array), _ROWS_AT_ONCE):
@@ -79,6 +75,4 @@ def float_array(name, value, dtype, rank):
 def same_rows(name, array, rows, other="X"):
     """Raise ValueError unless `array` has as many rows as `other`."""
     if len(array) != rows:
-        raise ValueError(
-            f"{name} has {len(array)} rows but {other} has {rows}: they must match"
-        )
+        raise ValueError(f"{name} has {len(array)} rows but {other} has {rows}: they must match")

@@ -8,9 +8,7 @@ def main():
     try:
         import typer  # noqa: F401
     except ImportError:
-        sys.exit(
-            "the command line needs the extra cli: python -m pip install 'fastbp[cli]'"
-        )
+        sys.exit("the command line needs the extra cli: python -m pip install 'fastbp[cli]'")
     from .commands import app
 
     app(prog_name="fastbp")

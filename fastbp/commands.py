@@ -48,9 +48,7 @@ def train(
     batch_size: Annotated[int, typer.Option(help="Samples a step.", min=1)] = 32,
     seed: Annotated[int, typer.Option(help="Keys weights and shuffles.", min=0)] = 0,
     threads: Annotated[str, typer.Option(help="auto, or how many.")] = "auto",
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="Save the model here.")
-    ] = "",
+    output: Annotated[str, typer.Option("--output", "-o", help="Save the model here.")] = "",
 ):
     """Train a net on real data; print progress, test accuracy, time and share of peak."""
     from . import Adam, Network
@@ -64,13 +62,9 @@ def train(
     try:
         split = dataset.load()
     except ImportError:
-        sys.exit(
-            f"{data} needs the extra sklearn: python -m pip install 'fastbp[sklearn]'"
-        )
+        sys.exit(f"{data} needs the extra sklearn: python -m pip install 'fastbp[sklearn]'")
     started = time.perf_counter()
-    network = Network(
-        dataset.sizes, loss="cross_entropy", optimizer=Adam(2e-3), seed=seed
-    )
+    network = Network(dataset.sizes, loss="cross_entropy", optimizer=Adam(2e-3), seed=seed)
     print(f"{dataset.name}: {dataset.title}")
     print(f"{len(split.train[0])} to train on, {len(split.test[0])} to test on\n")
     print(network.summary())

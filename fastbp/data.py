@@ -38,9 +38,7 @@ def features(X, plan):
     x = float_array("X", X, plan.dtype, rank=2)
     n_in = plan.specs[0].n_in
     if x.shape[1] != n_in:
-        raise ValueError(
-            f"X has {x.shape[1]} columns but the network has {n_in} inputs"
-        )
+        raise ValueError(f"X has {x.shape[1]} columns but the network has {n_in} inputs")
     return Samples(x)
 
 
@@ -77,9 +75,7 @@ def samples(X, y, plan, loss, sample_weight=None, names=("X", "y")):
 def _labels(array, n_out, name):
     if array.dtype.kind == "f":
         if not np.isfinite(array).all() or (array != np.floor(array)).any():
-            raise ValueError(
-                f"{name} holds numbers that are not whole: expected class labels"
-            )
+            raise ValueError(f"{name} holds numbers that are not whole: expected class labels")
     elif array.dtype.kind not in "iub":
         raise TypeError(
             f"{name} has dtype {array.dtype}: expected integer class labels 0 to {n_out - 1}"
@@ -109,9 +105,7 @@ def _targets(array, n_out, dtype, name):
 def _check_range(targets, loss, name):
     low, high = float(targets.min()), float(targets.max())
     if loss.targets == "nonnegative" and low < 0:
-        raise ValueError(
-            f"{name} holds {low}: {loss.name} expects targets of at least 0"
-        )
+        raise ValueError(f"{name} holds {low}: {loss.name} expects targets of at least 0")
     if loss.targets in ("unit", "classes") and (low < 0 or high > 1):
         bad = low if low < 0 else high
         raise ValueError(f"{name} holds {bad}: {loss.name} expects targets from 0 to 1")

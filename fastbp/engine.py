@@ -5,12 +5,13 @@ It holds no arithmetic; every number comes from `fastbp.kernels`.
 
 import numpy as np
 
-from .kernels import backprop
+from .kernels import backprop, loop
 from .kernels.activation import ACTIVATIONS
 from .kernels.arrays import address
-from .kernels.backprop import FORWARD, LOSS, RUN, TRANSPOSE
+from .kernels.backprop import FORWARD, LOSS, TRANSPOSE
 from .kernels.loss import LOSSES
 from .kernels.optimizer import OPTIMIZERS
+from .kernels.records import RUN
 from .kernels.threads import choose_threads, twin
 from .plan import aligned_zeros
 
@@ -77,23 +78,21 @@ class Engine:
 
     def threads_of_step(self, n_threads, rows):
         """Return how many threads a training step on `rows` rows runs on."""
-        return choose_threads(
-            n_threads, rows * self.plan.flops_per_row, _REGIONS_OF_A_STEP
-        )
+        return choose_threads(n_threads, rows * self.plan.flops_per_row, _REGIONS_OF_A_STEP)
 
     def gradient(self, data, n_threads="auto"):
         """Run all of `data` forward and backward as one batch: fill `grads`, return the loss."""
         threads = self.threads_of_step(n_threads, len(data))
         self._prepare(len(data), threads, data)
         self.refresh()
-        return twin(backprop.gradient, threads)(*self._arrays(), 0, len(data))
+        return twin(loop.gradient, threads)(*self._arrays(), 0, len(data))
 
     def update(self, rate, n_threads="auto"):
         """Apply one optimizer step from `grads` at the learning rate `rate`."""
         if self._training is None:
             self._prepare(1, choose_threads(n_threads, 10.0 * self.plan.size, 1))
         self._run[0]["rate"] = rate
-        twin(backprop.update, self._training.tasks)(*self._arrays())
+        twin(loop.update, self._training.tasks)(*self._arrays())
 
     def start_training(self, data, batch, threads):
         """Prepare buffers for mini-batches of `batch` rows of `data`."""
@@ -101,17 +100,15 @@ class Engine:
         self.refresh()
 
     def train(self, data, order, rates, first, batch, losses):
-        """Run one slice of mini-batches; see `kernels.backprop.train`."""
+        """Run one slice of mini-batches; see `kernels.loop.train`."""
         self._run[0]["order"] = address(order)
-        return twin(backprop.train, self._training.tasks)(
+        return twin(loop.train, self._training.tasks)(
             *self._arrays(), rates, first, len(data), batch, losses
         )
 
     def refresh(self):
         """Make the transposed weights those of the parameters, which a caller may have set."""
-        twin(backprop.pass_over_weights, self._training.tasks)(
-            *self._arrays(), TRANSPOSE
-        )
+        twin(backprop.pass_over_weights, self._training.tasks)(*self._arrays(), TRANSPOSE)
 
     def forward(self, data, n_threads="auto"):
         """Return the outputs (n, n_out) for the rows of `data`."""
@@ -135,7 +132,7 @@ class Engine:
         run = self._run.copy()
         self._place(run, here, data)
         self._run[0]["rows_task"] = run[0]["rows_task"]
-        twin(backprop.infer, threads)(
+        twin(loop.infer, threads)(
             here.layers,
             run,
             self.params,
@@ -160,9 +157,7 @@ class Engine:
             self._training = self.plan.workspace(batch, threads, training=True)
         self._place(self._run, self._training, data)
         if not self._run[0]["weights_task"]:
-            self._run[0]["weights_task"] = backprop.weights_task.address(
-                *self._arrays(), 0, 0
-            )
+            self._run[0]["weights_task"] = backprop.weights_task.address(*self._arrays(), 0, 0)
 
     def _place(self, runs, here, data):
         """Tell a run where its workspace lies, and its data if any."""
@@ -172,9 +167,7 @@ class Engine:
         run["scratch"], run["scratch_row"] = here.scratch, here.scratch_row
         if not run["rows_task"]:
             address_of = backprop.rows_task.address
-            run["rows_task"] = address_of(
-                here.layers, runs, self.params, here.work, 0, 0
-            )
+            run["rows_task"] = address_of(here.layers, runs, self.params, here.work, 0, 0)
         if data is not None:
             run["x"], run["x_row"] = address(data.x), data.x.shape[1]
             run["y"], run["labels"] = address(data.y), address(data.labels)
@@ -183,7 +176,4 @@ class Engine:
 
 def _is_canonical(loss, activation):
     record = LOSSES[loss]
-    return (
-        record.from_logits is not None
-        and ACTIVATIONS.find(activation).name == record.partner
-    )
+    return record.from_logits is not None and ACTIVATIONS.find(activation).name == record.partner

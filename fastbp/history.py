@@ -63,9 +63,7 @@ class History:
             return [entry["gflops"] * 1e9 / self.peak for entry in self.epochs]
         known = self.epochs[0].keys() if self.epochs else ()
         if name not in known:
-            raise KeyError(
-                f"{name!r}: this history has {', '.join([*known, 'share_of_peak'])}"
-            )
+            raise KeyError(f"{name!r}: this history has {', '.join([*known, 'share_of_peak'])}")
         return [entry[name] for entry in self.epochs]
 
     @property
@@ -85,13 +83,11 @@ class History:
             values = (_COLUMNS[name][1].format(entry[name]) for name in names)
             rows.append([str(entry["epoch"] + 1), *values])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = [
-            "  ".join(v.rjust(w) for v, w in zip(r, widths, strict=True)) for r in rows
-        ]
+        lines = ["  ".join(v.rjust(w) for v, w in zip(r, widths, strict=True)) for r in rows]
         return "\n".join([*lines, self._summary()])
 
     def _shown(self):
-        """Return the places of the epochs in the table: all, or the first, every k-th and the last."""
+        """Return the places of the table's epochs: the first, every k-th and the last."""
         count = len(self)
         step = -(-count // _MOST_ROWS)
         return sorted({0, *range(step - 1, count, step), count - 1})

@@ -48,9 +48,7 @@ def _uniform(variance):
 def _normal(variance):
     def draw(seed, layer, fan_in, fan_out):
         scale = np.sqrt(variance(fan_in, fan_out))
-        return scale * _numbers(fill_normal, seed, layer, fan_in * fan_out).reshape(
-            fan_in, fan_out
-        )
+        return scale * _numbers(fill_normal, seed, layer, fan_in * fan_out).reshape(fan_in, fan_out)
 
     return draw
 
@@ -82,12 +80,8 @@ def _lecun(fan_in, fan_out):
 INITIALIZERS = Table(
     "initializer",
     [
-        Initializer(
-            "glorot_uniform", "variance 2 / (fan_in + fan_out)", _uniform(_glorot)
-        ),
-        Initializer(
-            "glorot_normal", "variance 2 / (fan_in + fan_out)", _normal(_glorot)
-        ),
+        Initializer("glorot_uniform", "variance 2 / (fan_in + fan_out)", _uniform(_glorot)),
+        Initializer("glorot_normal", "variance 2 / (fan_in + fan_out)", _normal(_glorot)),
         Initializer("he_uniform", "variance 2 / fan_in", _uniform(_he)),
         Initializer("he_normal", "variance 2 / fan_in", _normal(_he)),
         Initializer("lecun_uniform", "variance 1 / fan_in", _uniform(_lecun)),

@@ -43,9 +43,7 @@ class Dense:
         if self.activation is not None:
             record = ACTIVATIONS.find(self.activation)
             if self.alpha is not None and record.alpha is None:
-                raise ValueError(
-                    f"alpha={self.alpha!r}: {record.name} has no parameter"
-                )
+                raise ValueError(f"alpha={self.alpha!r}: {record.name} has no parameter")
         if self.alpha is not None:
             a_number("alpha", self.alpha, low=0)
         if self.initializer is not None:

@@ -39,9 +39,7 @@ def _r2(outputs, samples):
     """Return 1 - residual / total sum of squares, the mean over outputs that vary."""
     y, weight = samples.y.astype(np.float64), samples.weight
     residual = np.average((outputs - y) ** 2, axis=0, weights=weight)
-    total = np.average(
-        (y - np.average(y, axis=0, weights=weight)) ** 2, axis=0, weights=weight
-    )
+    total = np.average((y - np.average(y, axis=0, weights=weight)) ** 2, axis=0, weights=weight)
     varies = total > 0
     if not varies.any():
         return 1.0 if not residual.any() else 0.0
@@ -55,6 +53,4 @@ _NUMBERS = Metric("r2", _r2)
 
 def metric_of(loss):
     """Return the metric that suits the loss of a given name."""
-    return {"cross_entropy": _CLASSES, "binary_cross_entropy": _BITS}.get(
-        loss, _NUMBERS
-    )
+    return {"cross_entropy": _CLASSES, "binary_cross_entropy": _BITS}.get(loss, _NUMBERS)

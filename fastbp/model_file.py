@@ -99,9 +99,7 @@ def _digest(header, tensors):
 
 def _schedule_to_data(schedule):
     if getattr(schedule, "name", None) not in schedules.SCHEDULES:
-        raise ModelFileError(
-            f"schedule={schedule!r}: only fastbp's own schedules can be saved"
-        )
+        raise ModelFileError(f"schedule={schedule!r}: only fastbp's own schedules can be saved")
     data = {"name": schedule.name, **vars(schedule)}
     if "after" in data:
         data["after"] = _schedule_to_data(data["after"])
@@ -137,18 +135,12 @@ def from_bytes(content, source="the content"):
     try:
         tensors, metadata = deserialize(content), _metadata(content)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(
-            f"{source} is truncated or not a safetensors file: {error}"
-        ) from error
+        raise ModelFileError(f"{source} is truncated or not a safetensors file: {error}") from error
     if "fastbp" not in metadata or set(tensors) != {"parameters", "moments"}:
-        raise ModelFileError(
-            f"{source} is a safetensors file, but not one that fastbp wrote"
-        )
+        raise ModelFileError(f"{source} is a safetensors file, but not one that fastbp wrote")
     header = _parse(source, metadata["fastbp"])
     if metadata.get("digest") != _digest(metadata["fastbp"], tensors):
-        raise ModelFileError(
-            f"{source} was altered: its content does not match its digest"
-        )
+        raise ModelFileError(f"{source} was altered: its content does not match its digest")
     return _model(source, header, tensors)
 
 
@@ -162,9 +154,7 @@ def _parse(source, text):
     try:
         header = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ModelFileError(
-            f"{source} was altered: its description is not JSON"
-        ) from error
+        raise ModelFileError(f"{source} was altered: its description is not JSON") from error
     version = header.get("version") if isinstance(header, dict) else None
     if version != FORMAT_VERSION:
         raise ModelFileError(

@@ -98,9 +98,7 @@ class Network:
             raise ValueError(f"seed={seed}: expected less than 2**63")
         plan = Plan(specs, input_drop, np.dtype(dtype))
         self._parameter = _loss_parameter(self._loss, loss_parameter)
-        self._engine = Engine(
-            plan, self._loss.name, self._parameter, as_optimizer(optimizer), seed
-        )
+        self._engine = Engine(plan, self._loss.name, self._parameter, as_optimizer(optimizer), seed)
         self.history = None
         self._draw_weights()
 
@@ -161,13 +159,8 @@ class Network:
 
     def update(self, grads, n_threads="auto"):
         """Apply one step of the optimizer from `grads`, at the schedule's rate of this epoch."""
-        if (
-            not isinstance(grads, Gradients)
-            or grads.flat.shape != self.parameters.shape
-        ):
-            raise TypeError(
-                "grads: expected what backward of a network of this shape returned"
-            )
+        if not isinstance(grads, Gradients) or grads.flat.shape != self.parameters.shape:
+            raise TypeError("grads: expected what backward of a network of this shape returned")
         self._engine.grads[:] = grads.flat
         rate = self.optimizer.rates(np.array([float(self._engine.epochs)]))[0]
         self._engine.update(float(rate), n_threads)
@@ -241,10 +234,7 @@ class Network:
         data = samples(X, y, plan, self.loss, sample_weight)
         validation = None
         if validation_data is not None:
-            if (
-                not isinstance(validation_data, (tuple, list))
-                or len(validation_data) != 2
-            ):
+            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
                 raise TypeError("validation_data: expected a tuple (X, y)")
             validation = samples(*validation_data, plan, self.loss, names=("X", "y"))
         training = Training(self._engine, data, validation, options)
@@ -329,9 +319,7 @@ class Network:
         )
         network.history = None
         plan = Plan(model.specs, model.input_drop, np.dtype(model.dtype))
-        engine = Engine(
-            plan, model.loss, model.loss_parameter, model.optimizer, model.seed
-        )
+        engine = Engine(plan, model.loss, model.loss_parameter, model.optimizer, model.seed)
         engine.params[:], engine.moments[:] = model.params, model.moments
         engine.steps, engine.epochs = model.steps, model.epochs
         network._engine = engine

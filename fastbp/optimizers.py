@@ -45,14 +45,10 @@ class Optimizer:
         known = {**_SHARED, **self.record.defaults}
         for key, value in hyper_parameters.items():
             if key not in known:
-                raise TypeError(
-                    f"{self.record.name} has no parameter {key!r}; it has {[*known]}"
-                )
+                raise TypeError(f"{self.record.name} has no parameter {key!r}; it has {[*known]}")
             known[key] = a_number(key, value, **_BOUNDS[key])
         self.hyper_parameters = known
-        self.clip_norm = (
-            None if clip_norm is None else a_number("clip_norm", clip_norm, above=0)
-        )
+        self.clip_norm = None if clip_norm is None else a_number("clip_norm", clip_norm, above=0)
         self.schedule = _schedule(schedule)
 
     @property
@@ -68,8 +64,7 @@ class Optimizer:
         shown = {
             key: value
             for key, value in self.hyper_parameters.items()
-            if value != {**_SHARED, **self.record.defaults}[key]
-            or key == "learning_rate"
+            if value != {**_SHARED, **self.record.defaults}[key] or key == "learning_rate"
         }
         if self.clip_norm is not None:
             shown["clip_norm"] = self.clip_norm
@@ -85,9 +80,7 @@ def _schedule(schedule):
     if isinstance(schedule, str):
         return SCHEDULES.find(schedule)()
     if not hasattr(schedule, "factors"):
-        raise TypeError(
-            f"schedule={schedule!r}: expected a schedule such as Cosine(epochs=50)"
-        )
+        raise TypeError(f"schedule={schedule!r}: expected a schedule such as Cosine(epochs=50)")
     return schedule
 
 
@@ -97,9 +90,7 @@ def as_optimizer(optimizer):
         return optimizer
     if isinstance(optimizer, str):
         return Optimizer(optimizer)
-    raise TypeError(
-        f"optimizer={optimizer!r}: expected a name or an optimizer such as Adam(1e-3)"
-    )
+    raise TypeError(f"optimizer={optimizer!r}: expected a name or an optimizer such as Adam(1e-3)")
 
 
 class SGD(Optimizer):
@@ -111,17 +102,13 @@ class SGD(Optimizer):
             super().__init__("sgd", learning_rate=learning_rate, **shared)
         else:
             name = "nesterov" if nesterov else "momentum"
-            super().__init__(
-                name, learning_rate=learning_rate, beta1=momentum, **shared
-            )
+            super().__init__(name, learning_rate=learning_rate, beta1=momentum, **shared)
 
 
 class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015)."""
 
-    def __init__(
-        self, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, **shared
-    ):
+    def __init__(self, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, **shared):
         super().__init__(
             "adam",
             learning_rate=learning_rate,
@@ -172,6 +159,4 @@ class Adagrad(Optimizer):
     """AdaGrad (Duchi, Hazan and Singer, 2011)."""
 
     def __init__(self, learning_rate=1e-2, epsilon=1e-10, **shared):
-        super().__init__(
-            "adagrad", learning_rate=learning_rate, epsilon=epsilon, **shared
-        )
+        super().__init__("adagrad", learning_rate=learning_rate, epsilon=epsilon, **shared)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .kernels.activation import ACTIVATIONS
-from .kernels.backprop import LAYER
 from .kernels.gemm import SCRATCH_BYTES
+from .kernels.records import LAYER
 
 _ALIGNMENT = 64  # bytes: a cache line and the widest vector
 
@@ -141,9 +141,7 @@ class Workspace:
         record["output"] = self._take(block) if spec.drop > 0 else record["a"]
         record["delta"] = self._take(block) if training else -1
         hidden_weights = training and n > 0
-        record["transposed"] = (
-            self._take(spec.n_in * spec.n_out) if hidden_weights else -1
-        )
+        record["transposed"] = self._take(spec.n_in * spec.n_out) if hidden_weights else -1
 
     def _row(self, count):
         """Round a row up to whole cache lines, an odd number of them: no two rows collide."""

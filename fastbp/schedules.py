@@ -128,9 +128,7 @@ class WarmUp:
     def __post_init__(self):
         a_number("epochs", self.epochs, above=0)
         if not hasattr(self.after, "factors"):
-            raise TypeError(
-                f"after={self.after!r}: expected a schedule such as Cosine(50)"
-            )
+            raise TypeError(f"after={self.after!r}: expected a schedule such as Cosine(50)")
 
     def factors(self, t):
         """Return the factors (n,) at times `t` (n,) in epochs."""

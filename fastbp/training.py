@@ -155,9 +155,7 @@ class Training:
         if self._order is not None:
             fill_permutation.serial(engine.seed, SHUFFLE, engine.epochs, self._order)
         engine.start_training(self.data, self.batch, self.threads)
-        rates = engine.optimizer.rates(
-            engine.epochs + np.arange(self.batches) / self.batches
-        )
+        rates = engine.optimizer.rates(engine.epochs + np.arange(self.batches) / self.batches)
         total, weight, done = 0.0, 0.0, 0
         while done < self.batches:
             steps = min(self._steps_a_slice, self.batches - done)
@@ -182,9 +180,7 @@ class Training:
                 return False
         engine.epochs += 1
         seconds = time.perf_counter() - started
-        self._record(
-            epoch, total / weight if weight > 0 else 0.0, float(rates[-1]), seconds
-        )
+        self._record(epoch, total / weight if weight > 0 else 0.0, float(rates[-1]), seconds)
         return True
 
     def _fit_slice(self, steps, seconds):
@@ -204,12 +200,8 @@ class Training:
         }
         if self.validation is not None:
             outputs = self.engine.forward(self.validation, self.options.n_threads)
-            entry["val_loss"] = self.engine.mean_loss(
-                self.validation, self.options.n_threads
-            )
-            entry[f"val_{self.metric.name}"] = self.metric.score(
-                outputs, self.validation
-            )
+            entry["val_loss"] = self.engine.mean_loss(self.validation, self.options.n_threads)
+            entry[f"val_{self.metric.name}"] = self.metric.score(outputs, self.validation)
         self.history.epochs.append(entry)
 
     def _early_stopping(self, epoch):

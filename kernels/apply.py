@@ -24,7 +24,7 @@ from .threads import choose_threads, twin
 
 @inner
 def activate_rows(code, alpha, rows, columns, z, z_row, a, a_row):
-    """``A = sigma(Z)`` of a block; A may be Z itself."""
+    """Write ``A = sigma(Z)`` of a block; A may be Z itself."""
     if code == SOFTMAX:
         softmax_rows(rows, columns, z, z_row, a, a_row)
     else:
@@ -66,9 +66,7 @@ def activate(code, alpha, rows, columns, z, z_row, out, tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
         like = pointer(out)
         source = pointer_at(like, z) + lo * z_row
-        activate_rows(
-            code, alpha, hi - lo, columns, source, z_row, like + lo * columns, columns
-        )
+        activate_rows(code, alpha, hi - lo, columns, source, z_row, like + lo * columns, columns)
 
 
 @inner
@@ -91,9 +89,7 @@ def slope(code, alpha, rows, columns, s, s_row, out, tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
         like = pointer(out)
         source = pointer_at(like, s) + lo * s_row
-        slope_rows(
-            code, alpha, hi - lo, columns, source, s_row, like + lo * columns, columns
-        )
+        slope_rows(code, alpha, hi - lo, columns, source, s_row, like + lo * columns, columns)
 
 
 def activation(Z, name, alpha=None, *, out=None, n_threads="auto"):

@@ -17,9 +17,7 @@ def floats(name, value, rank, like=None):
     if array.dtype not in (np.float32, np.float64):
         raise TypeError(f"{name} has dtype {array.dtype}: expected float32 or float64")
     if like is not None and array.dtype != like.dtype:
-        raise TypeError(
-            f"{name} has dtype {array.dtype} but the others {like.dtype}: convert one"
-        )
+        raise TypeError(f"{name} has dtype {array.dtype} but the others {like.dtype}: convert one")
     if array.ndim != rank:
         raise ValueError(f"{name} has shape {array.shape}: expected {rank} dimensions")
     return np.require(array, requirements="A")
@@ -51,9 +49,7 @@ def output(name, out, shape, dtype):
     if out is None:
         return np.empty(shape, dtype)
     fits = isinstance(out, np.ndarray) and out.shape == shape and out.dtype == dtype
-    if not (
-        fits and out.flags.c_contiguous and out.flags.writeable and out.flags.aligned
-    ):
+    if not (fits and out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
         raise ValueError(
             f"{name}: expected a writable C-contiguous {np.dtype(dtype)} array {shape}"
         )

@@ -1,8 +1,4 @@
-"""Forward pass, backward pass and the compiled training loop over a plan.
-
-A plan is data: an array of `LAYER` records, offsets into one flat array of
-parameters and one of workspace. Depth, widths and activations are values, so
-one compilation per dtype serves every architecture.
+"""Forward and backward pass of one batch, over a plan of `records`.
 
 A step is two parallel regions. In the first each thread takes some rows of the
 batch all the way: gather, forward, output delta, hidden deltas. In the second
@@ -11,7 +7,6 @@ the next step's ``D W^T``. Every element of a result is summed by one thread in
 one order, so its bits do not depend on the number of threads.
 """
 
-import numpy as np
 from numba import prange
 
 from .apply import activate_rows
@@ -28,72 +23,10 @@ from .intrinsics import (
     width,
 )
 from .jit import inner, kernel, task
-from .optimizer import corrected, sum_of_squares, update_range
+from .optimizer import corrected, update_range
 from .outer import column_sums, outer_rows
 from .random import DROPOUT, drop_row, key_of, stream
 from .transpose import transpose
-
-_int, _float = np.int64, np.float64
-
-# one layer: sizes, codes, and places in the parameters or in the workspace
-LAYER = np.dtype(
-    [
-        ("n_in", _int),
-        ("n_out", _int),
-        ("activation", _int),
-        ("alpha", _float),
-        ("drop", _float),  # rate of dropout after the activation
-        ("weights", _int),  # parameters: W (n_in, n_out)
-        ("biases", _int),  # parameters: b (n_out,), or -1
-        ("transposed", _int),  # workspace: W^T (n_out, n_in), or -1 for the first layer
-        ("row", _int),  # elements from one row to the next of the four below
-        ("z", _int),  # workspace: Z (batch, n_out)
-        ("a", _int),  # A = sigma(Z); may be z
-        ("kept", _int),  # what sigma' needs: z or a
-        ("output", _int),  # A after dropout; may be a
-        ("delta", _int),  # D = dL/dZ
-    ]
-)
-
-# one run over data: addresses, sizes and hyper-parameters
-RUN = np.dtype(
-    [
-        ("x", _int),  # address of X (n, n_in)
-        ("x_row", _int),  # its row stride in elements
-        ("y", _int),  # address of targets (n, n_out)
-        ("labels", _int),  # address of class labels (n,), or 0
-        ("sample_weight", _int),  # address of weights (n,), or 0
-        ("order", _int),  # address of the order of rows (n,), or 0
-        ("first", _int),  # place in the order of the batch's first row
-        ("rows", _int),  # rows of the batch
-        ("input", _int),  # workspace: the gathered batch (batch, n_in)
-        ("input_row", _int),
-        ("input_drop", _float),
-        ("row_losses", _int),  # workspace: the losses of the batch's rows
-        ("scratch", _int),  # workspace: packed panels, one block a task
-        ("scratch_row", _int),
-        ("loss", _int),
-        ("loss_parameter", _float),
-        ("canonical", _int),  # whether the output activation is the loss's partner
-        ("scale", _float),  # 1 / sum of the batch's weights
-        ("seed", _int),
-        ("step", _int),  # updates made so far
-        ("optimizer", _int),
-        ("corrects_bias", _int),
-        ("beta1", _float),
-        ("beta2", _float),
-        ("epsilon", _float),
-        ("l1", _float),
-        ("l2", _float),
-        ("decay", _float),
-        ("clip_norm", _float),  # or 0 for none
-        ("rate", _float),
-        ("clip", _float),  # factor of the gradient
-        ("tasks", _int),  # parts a region is cut into
-        ("rows_task", _int),  # addresses of the compiled tasks
-        ("weights_task", _int),
-    ]
-)
 
 # what a pass over the rows does after the forward pass
 FORWARD, LOSS, TRAIN = 0, 1, 2
@@ -102,7 +35,7 @@ GRADIENT, UPDATE, TRANSPOSE = 1, 2, 4
 
 
 @inner
-def _source(run, i):
+def source_row(run, i):
     """Return which row of the data is row `i` of the batch."""
     place = run.first + i
     return place if run.order == 0 else integers_at(run.order)[place]
@@ -110,10 +43,10 @@ def _source(run, i):
 
 @inner
 def _gather(run, like, batch, columns, lo, hi):
-    """Copy rows of X into the batch, with dropout of the input if any."""
+    """Copy rows of X into the batch."""
     x = pointer_at(like, run.x)
     for i in range(lo, hi):
-        source = x + _source(run, i) * run.x_row
+        source = x + source_row(run, i) * run.x_row
         target = batch + i * run.input_row
         for j in range(0, columns, width(like)):
             store_part(target + j, load_part(source + j, columns - j), columns - j)
@@ -131,9 +64,7 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
     rows, a, a_row = hi - lo, work + run.input, run.input_row
     if drop and run.input_drop > 0:
         for i in range(lo, hi):
-            drop_row(
-                _dropout_key(run, 0, i), run.input_drop, layers[0].n_in, a + i * a_row
-            )
+            drop_row(_dropout_key(run, 0, i), run.input_drop, layers[0].n_in, a + i * a_row)
     for n in range(layers.size):
         layer = layers[n]
         z, out = work + layer.z + lo * layer.row, work + layer.a + lo * layer.row
@@ -155,7 +86,7 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
         )
         a, a_row = work + layer.output, layer.row
         if layer.output != layer.a:
-            _copy_rows(rows, layer.n_out, out, layer.row, a + lo * a_row, a_row)
+            copy_rows(rows, layer.n_out, out, layer.row, a + lo * a_row, a_row)
         if drop and layer.drop > 0:
             for i in range(lo, hi):
                 key = _dropout_key(run, n + 1, i)
@@ -163,7 +94,8 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
 
 
 @inner
-def _copy_rows(rows, columns, a, a_row, b, b_row):
+def copy_rows(rows, columns, a, a_row, b, b_row):
+    """Copy a block A (rows, columns) to B."""
     for i in range(rows):
         for j in range(0, columns, width(a)):
             part = load_part(a + i * a_row + j, columns - j)
@@ -171,21 +103,18 @@ def _copy_rows(rows, columns, a, a_row, b, b_row):
 
 
 @inner
-def _sample_weight(run, like, source):
-    return (
-        1.0
-        if run.sample_weight == 0
-        else float(pointer_at(like, run.sample_weight)[source])
-    )
+def sample_weight(run, like, source):
+    """Return the weight of row `source` of the data: 1 if there are none."""
+    return 1.0 if run.sample_weight == 0 else float(pointer_at(like, run.sample_weight)[source])
 
 
 @inner
 def _loss_rows(layers, run, work, lo, hi, deltas):
-    """The loss of each row and, if `deltas`, the output delta."""
+    """Write the loss of each row and, if `deltas`, the output delta."""
     last = layers[layers.size - 1]
     for i in range(lo, hi):
-        source = _source(run, i)
-        weight = _sample_weight(run, work, source)
+        source = source_row(run, i)
+        weight = sample_weight(run, work, source)
         y = pointer_at(work, run.y) + source * last.n_out
         label = -1 if run.labels == 0 else integers_at(run.labels)[source]
         place = i * last.row
@@ -328,107 +257,3 @@ def pass_over_weights(layers, runs, params, grads, moments, work, aims):
             aims,
             number,
         )
-
-
-@inner
-def start_batch(runs, like, first, rows):
-    """Point the run at a batch: `rows` rows from place `first` of the order."""
-    run = runs[0]
-    run.first, run.rows = first, rows
-    total = float(rows)
-    if run.sample_weight != 0:
-        total = 0.0
-        for i in range(rows):
-            total += _sample_weight(run, like, _source(run, i))
-    run.scale = 1 / total if total > 0 else 0.0
-    return total
-
-
-@inner
-def batch_loss(runs, work):
-    """Return the weighted sum of the row losses of a batch, in order."""
-    run, total = runs[0], 0.0
-    for i in range(run.rows):
-        total += (pointer(work) + run.row_losses)[i]
-    return total
-
-
-@kernel
-def gradient(layers, runs, params, grads, moments, work, first, rows):
-    """Run one batch forward and backward: fill `grads`, return the batch's loss."""
-    start_batch(runs, pointer(work), first, rows)
-    pass_over_rows(layers, runs, params, work, TRAIN)
-    pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
-    return batch_loss(runs, work) * runs[0].scale
-
-
-@kernel
-def update(layers, runs, params, grads, moments, work):
-    """Apply one optimizer step to the parameters from `grads`, clipped by global norm."""
-    run = runs[0]
-    run.clip = 1.0
-    if run.clip_norm > 0:
-        norm = np.sqrt(sum_of_squares(grads.size, pointer(grads)))
-        if norm > run.clip_norm:
-            run.clip = run.clip_norm / norm
-    pass_over_weights(layers, runs, params, grads, moments, work, UPDATE + TRANSPOSE)
-    run.step += 1
-
-
-@kernel
-def train(
-    layers, runs, params, grads, moments, work, rates, first, rows, batch, losses
-):
-    """Run mini-batches until `rates` is used up; return how many updates were made.
-
-    Batch s holds places ``first + s batch`` on of the order, up to `rows`. A
-    loss that is not finite ends the loop before its update. ``losses[s]`` is the
-    weighted sum of batch s, ``losses[rates.size + s]`` its weight.
-    """
-    run = runs[0]
-    for s in range(rates.size):
-        start = first + s * batch
-        total = start_batch(runs, pointer(work), start, min(batch, rows - start))
-        pass_over_rows(layers, runs, params, work, TRAIN)
-        loss = batch_loss(runs, work)
-        losses[s], losses[rates.size + s] = loss, total
-        if not np.isfinite(loss):
-            return s
-        run.rate = rates[s]
-        if run.clip_norm > 0:
-            pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
-            update(layers, runs, params, grads, moments, work)
-        else:
-            run.clip = 1.0
-            pass_over_weights(
-                layers,
-                runs,
-                params,
-                grads,
-                moments,
-                work,
-                GRADIENT + UPDATE + TRANSPOSE,
-            )
-            run.step += 1
-    return rates.size
-
-
-@kernel
-def infer(layers, runs, params, work, aim, first, rows, batch, out, totals):
-    """Run rows through the net in batches: outputs to `out`, or their loss to `totals`.
-
-    With aim FORWARD, ``out`` (rows, n_out) is filled; with LOSS, ``totals`` gets
-    the weighted sum of the losses and the sum of weights.
-    """
-    last = layers[layers.size - 1]
-    for start in range(first, first + rows, batch):
-        here = min(batch, first + rows - start)
-        total = start_batch(runs, pointer(work), start, here)
-        pass_over_rows(layers, runs, params, work, aim)
-        if aim == FORWARD:
-            target = pointer(out) + (start - first) * last.n_out
-            source = pointer(work) + last.a
-            _copy_rows(here, last.n_out, source, last.row, target, last.n_out)
-        else:
-            totals[0] += batch_loss(runs, work)
-            totals[1] += total

@@ -47,9 +47,7 @@ def _log_sum_exp(columns, z):
     top = row_max(columns, z)
     total = 0.0
     for j in range(0, columns, width(z)):
-        total += lane_sum(
-            keep_first(exp(load_part(z + j, columns - j) - top), columns - j)
-        )
+        total += lane_sum(keep_first(exp(load_part(z + j, columns - j) - top), columns - j))
     return top + lane_sum(keep_first(log(broadcast(z, total)), 1))
 
 
@@ -89,9 +87,7 @@ def row_delta(code, parameter, canonical, scale, columns, a, y, label, d):
 
 
 @inner
-def output_delta(
-    code, parameter, canonical, activation, alpha, scale, columns, s, a, y, label, d
-):
+def output_delta(code, parameter, canonical, activation, alpha, scale, columns, s, a, y, label, d):
     """Write delta(L) of one sample, times `scale`; s is what the activation keeps."""
     row_delta(code, parameter, canonical, scale, columns, a, y, label, d)
     if not canonical:
@@ -102,7 +98,7 @@ def output_delta(
 def batch_losses(
     code, parameter, canonical, rows, columns, z, a, y, labels, scale, d, losses, tasks
 ):
-    """The loss of each row and ``scale[row]`` times its derivative or canonical delta."""
+    """Write the loss of each row and ``scale[row]`` times its derivative or canonical delta."""
     for task in prange(tasks):
         like = pointer(scale)
         for r in range(task * rows // tasks, (task + 1) * rows // tasks):
@@ -177,9 +173,7 @@ def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="a
         arrays.expect("y", y, A.shape)
     weight = np.ones(len(A), A.dtype)
     if sample_weight is not None:
-        weight = np.ascontiguousarray(
-            arrays.floats("sample_weight", sample_weight, 1, like=A)
-        )
+        weight = np.ascontiguousarray(arrays.floats("sample_weight", sample_weight, 1, like=A))
         arrays.expect("sample_weight", weight, A.shape[:1])
     total = weight.sum()
     scale = (weight / total).astype(A.dtype) if total > 0 else np.zeros_like(weight)

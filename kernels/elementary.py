@@ -35,9 +35,7 @@ def _constant(single, double):
 
 def _taylor(term, single, double):
     """Return the polynomial of a power series, with as many terms as each dtype needs."""
-    return polynomial(
-        [term(k) for k in range(single)], [term(k) for k in range(double)]
-    )
+    return polynomial([term(k) for k in range(single)], [term(k) for k in range(double)])
 
 
 _LOG2_E = 1.4426950408889634
@@ -55,9 +53,7 @@ _exp_tail = _taylor(lambda k: 1 / factorial(k + 2), 6, 12)
 # atanh(s) / s - 1 over s^2, in s^2 <= 1/9
 _atanh_tail = _taylor(lambda k: 1 / (2 * k + 3), 7, 16)
 # erf(x) / x in x^2 <= 1
-_erf_series = _taylor(
-    lambda k: 2 / sqrt(pi) * (-1) ** k / (factorial(k) * (2 * k + 1)), 10, 19
-)
+_erf_series = _taylor(lambda k: 2 / sqrt(pi) * (-1) ** k / (factorial(k) * (2 * k + 1)), 10, 19)
 
 
 @inner

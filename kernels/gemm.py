@@ -52,9 +52,7 @@ def _column_panel(vecs):
     main, few, one = (_tile_product(rows, vecs) for rows in (MAIN_ROWS, _FEW_ROWS, 1))
 
     @inner
-    def column_panel(
-        M, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, count
-    ):
+    def column_panel(M, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, count):
         # A (M, K), B (K, vecs * lanes), C (M, vecs * lanes)
         step = max(start_row, 0)
         i = 0

@@ -32,17 +32,12 @@ def derivative_rows(code, alpha, rows, columns, d, d_row, s, s_row):
         if code == SOFTMAX:
             for j in range(0, columns, width(d)):
                 left = columns - j
-                part = load_part(d + r * d_row + j, left) * load_part(
-                    s + r * s_row + j, left
-                )
+                part = load_part(d + r * d_row + j, left) * load_part(s + r * s_row + j, left)
                 shift += lane_sum(keep_first(part, left))
         for j in range(0, columns, width(d)):
             here, left = d + r * d_row + j, columns - j
             kept = load_part(s + r * s_row + j, left)
-            if code == SOFTMAX:
-                slope = kept
-            else:
-                slope = evaluate_derivative(code, kept, alpha)
+            slope = kept if code == SOFTMAX else evaluate_derivative(code, kept, alpha)
             store_part(here, (load_part(here, left) - shift) * slope, left)
 
 
@@ -55,9 +50,7 @@ def multiply(rows, columns, d, d_row, s, s_row, out, tasks):
         for r in range(task * rows // tasks, (task + 1) * rows // tasks):
             for j in range(0, columns, width(like)):
                 left = columns - j
-                value = load_part(x + r * d_row + j, left) * load_part(
-                    y + r * s_row + j, left
-                )
+                value = load_part(x + r * d_row + j, left) * load_part(y + r * s_row + j, left)
                 store_part(like + r * columns + j, value, left)
 
 

@@ -94,9 +94,7 @@ def load_part(typingctx, p, count):
     vector = Vector(p.dtype)
 
     def codegen(context, builder, sig, args):
-        return load_values(
-            builder, args[0], vector, first_lanes(builder, args[1], vector)
-        )
+        return load_values(builder, args[0], vector, first_lanes(builder, args[1], vector))
 
     return vector(p, types.intp), codegen
 
@@ -155,9 +153,7 @@ def select(typingctx, mask, a, b):
 
     def codegen(context, builder, sig, args):
         pairs = zip(args[1:], sig.args[1:], strict=True)
-        return builder.select(
-            args[0], *(lift(context, builder, vector, v, k) for v, k in pairs)
-        )
+        return builder.select(args[0], *(lift(context, builder, vector, v, k) for v, k in pairs))
 
     return vector(mask, a, b), codegen
 
@@ -202,9 +198,7 @@ def _elementwise(llvm_name, doc):
 
 absolute = _elementwise("fabs", "Return the magnitude of each lane.")
 nearest = _elementwise("rint", "Round each lane to the nearest integer, ties to even.")
-square_root = _elementwise(
-    "sqrt", "Return the square root of each lane, correctly rounded."
-)
+square_root = _elementwise("sqrt", "Return the square root of each lane, correctly rounded.")
 
 
 @intrinsic
@@ -232,9 +226,7 @@ def polynomial(single, double):
 
         def codegen(context, builder, sig, args):
             kind = llvm_vector(x)
-            constants = [
-                ir.Constant(kind, [kind.element(c)] * x.lanes) for c in coefficients
-            ]
+            constants = [ir.Constant(kind, [kind.element(c)] * x.lanes) for c in coefficients]
             total = constants.pop()
             while constants:
                 total = fma_values(builder, total, args[0], constants.pop())
@@ -271,9 +263,7 @@ def split_exponent(typingctx, value):
             return ir.Constant(kind, [kind.element(number)] * value.lanes)
 
         pattern = builder.bitcast(args[0], kind)
-        exponent = builder.sub(
-            builder.lshr(pattern, constant(mantissa)), constant(bias)
-        )
+        exponent = builder.sub(builder.lshr(pattern, constant(mantissa)), constant(bias))
         fraction = builder.and_(pattern, constant((1 << mantissa) - 1))
         fraction = builder.or_(fraction, constant(bias << mantissa))
         parts = [
@@ -294,15 +284,11 @@ def _reduction(emit, doc):
                 count //= 2
                 order = ir.VectorType(ir.IntType(32), count)
                 halves = [
-                    ir.Constant(
-                        order, [ir.IntType(32)(start + i) for i in range(count)]
-                    )
+                    ir.Constant(order, [ir.IntType(32)(start + i) for i in range(count)])
                     for start in (0, count)
                 ]
                 undefined = ir.Constant(total.type, ir.Undefined)
-                low, high = (
-                    builder.shuffle_vector(total, undefined, h) for h in halves
-                )
+                low, high = (builder.shuffle_vector(total, undefined, h) for h in halves)
                 total = emit(builder, low, high)
             return builder.extract_element(total, ir.IntType(32)(0))
 
@@ -317,9 +303,7 @@ def _greater(builder, a, b):
     return builder.select(builder.or_(unordered, builder.fcmp_ordered(">", a, b)), a, b)
 
 
-lane_sum = _reduction(
-    ir.IRBuilder.fadd, "Add the lanes, always pairing them in one order."
-)
+lane_sum = _reduction(ir.IRBuilder.fadd, "Add the lanes, always pairing them in one order.")
 lane_max = _reduction(_greater, "Return the greatest lane.")
 
 

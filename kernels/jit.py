@@ -25,9 +25,7 @@ _FLAGS = {"error_model": "numpy", "boundscheck": False, "fastmath": False}
 
 def inner(function):
     """Compile `function` for use inside kernels only."""
-    return _of_plain_types(
-        njit(**_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
-    )
+    return _of_plain_types(njit(**_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
 
 
 def _of_plain_types(dispatcher):
@@ -35,9 +33,7 @@ def _of_plain_types(dispatcher):
     typed = dispatcher.get_call_template
 
     def get_call_template(args, kws):
-        return typed(
-            tuple(map(unliteral, args)), {k: unliteral(v) for k, v in kws.items()}
-        )
+        return typed(tuple(map(unliteral, args)), {k: unliteral(v) for k, v in kws.items()})
 
     dispatcher.get_call_template = get_call_template
     return dispatcher
@@ -73,9 +69,7 @@ class Kernel:
         for name in source.__code__.co_names:
             if isinstance(scope.get(name), Kernel):
                 scope[name] = scope[name].parallel if parallel else scope[name].serial
-        twin = FunctionType(
-            source.__code__, scope, source.__name__, source.__defaults__
-        )
+        twin = FunctionType(source.__code__, scope, source.__name__, source.__defaults__)
         # a kernel without a loop of its own is parallel in what it calls
         own_loop = parallel and "prange" in source.__code__.co_names
         options = {
@@ -112,9 +106,7 @@ class Task:
         types = tuple(unliteral(typeof(argument)) for argument in arguments)
         self.dispatcher.compile(types)
         compiled = self.dispatcher.overloads[types]
-        return compiled.library.get_pointer_to_function(
-            compiled.fndesc.llvm_cfunc_wrapper_name
-        )
+        return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
 
 
 def _on_disk(dispatcher, source, options):

@@ -221,6 +221,4 @@ CROSS_ENTROPY = LOSSES.code("cross_entropy")
 
 evaluate = by_code([record.value for record in LOSSES.values()])
 evaluate_derivative = by_code([record.derivative for record in LOSSES.values()])
-evaluate_from_logits = by_code(
-    [record.from_logits or _none for record in LOSSES.values()]
-)
+evaluate_from_logits = by_code([record.from_logits or _none for record in LOSSES.values()])

@@ -99,9 +99,7 @@ def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
         if transpose:
             turned = np.empty((K, N), A.dtype)
             row = arrays.steps(W)[0]
-            twin(transposed, tasks)(
-                N, K, arrays.address(W), row, turned.reshape(-1), tasks
-            )
+            twin(transposed, tasks)(N, K, arrays.address(W), row, turned.reshape(-1), tasks)
             W = turned
         a_row, a_col = arrays.steps(A)
         twin(product, tasks)(

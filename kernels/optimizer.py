@@ -274,9 +274,7 @@ def update(
         **record.defaults,
     }
     if unknown := set(hyper) - {"weight_decay", *record.defaults}:
-        raise TypeError(
-            f"{record.name} has no parameter {min(unknown)!r}; it has {[*h]}"
-        )
+        raise TypeError(f"{record.name} has no parameter {min(unknown)!r}; it has {[*h]}")
     h |= hyper
     w = arrays.output("w", arrays.floats("w", w, 1), np.shape(w), np.asarray(w).dtype)
     g = np.ascontiguousarray(arrays.floats("g", g, 1, like=w))

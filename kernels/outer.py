@@ -48,9 +48,7 @@ def outer_sum(rows, n_in, n_out, a, a_row, a_col, d, d_row, out, sums, tasks, sc
         part = like + task * (scratch.size // tasks)
         lo, hi = task * n_in // tasks, (task + 1) * n_in // tasks
         x, y = pointer_at(like, a), pointer_at(like, d)
-        outer_rows(
-            lo, hi, rows, n_out, x, a_row, a_col, y, d_row, pointer_at(like, out), part
-        )
+        outer_rows(lo, hi, rows, n_out, x, a_row, a_col, y, d_row, pointer_at(like, out), part)
         if task == tasks - 1:
             column_sums(rows, n_out, y, d_row, pointer(sums))
 

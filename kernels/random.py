@@ -81,9 +81,7 @@ def fill_permutation(seed, purpose, place, out):
         out[i] = i
     for i in range(out.size - 1, 0, -1):
         # the high half of a product: a number of 0..i without division (Lemire, 2019)
-        j = np.int64(
-            ((random_bits(key, i) >> np.uint64(32)) * np.uint64(i + 1)) >> np.uint64(32)
-        )
+        j = np.int64(((random_bits(key, i) >> np.uint64(32)) * np.uint64(i + 1)) >> np.uint64(32))
         out[i], out[j] = out[j], out[i]
 
 
@@ -167,7 +165,5 @@ def dropout(A, rate, seed, place=0, *, n_threads="auto"):
     if not 0 <= rate < 1:
         raise ValueError(f"rate={rate!r}: expected at least 0 and less than 1")
     out = arrays.floats("A", A, 2).copy(order="C")
-    twin(drop_rows, choose_threads(n_threads, 20.0 * out.size, 1))(
-        seed, place, float(rate), out
-    )
+    twin(drop_rows, choose_threads(n_threads, 20.0 * out.size, 1))(seed, place, float(rate), out)
     return out

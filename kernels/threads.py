@@ -71,16 +71,10 @@ def choose_threads(n_threads, flops, regions):
         saved = flops / _FLOPS_PER_SECOND * (1 - 1 / wanted)
         if saved < _WORTH * regions * _REGION_SECONDS:
             wanted = 1
-    elif (
-        isinstance(n_threads, int)
-        and not isinstance(n_threads, bool)
-        and n_threads >= 1
-    ):
+    elif isinstance(n_threads, int) and not isinstance(n_threads, bool) and n_threads >= 1:
         wanted = min(n_threads, numba.config.NUMBA_NUM_THREADS)
     else:
-        raise ValueError(
-            f'n_threads={n_threads!r}: expected "auto" or an integer of at least 1'
-        )
+        raise ValueError(f'n_threads={n_threads!r}: expected "auto" or an integer of at least 1')
     return wanted if wanted == 1 or _parallel_is_safe() else 1
 
 

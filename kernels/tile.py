@@ -96,9 +96,7 @@ def _row_start(builder, address, row, stride):
 
 def _forbid_unrolling(builder):
     """Emit nothing that may not be duplicated: an unrolled loop spills the tile."""
-    empty = builder.asm(
-        ir.FunctionType(ir.VoidType(), []), "", "", [], side_effect=True
-    )
+    empty = builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], side_effect=True)
     empty.attributes.add("convergent")
 
 
@@ -143,9 +141,7 @@ def tile_store(typingctx, tile, p, stride, count):
             start = _row_start(builder, args[1], r, args[2])
             address = builder.gep(start, [ir.IntType(64)(v * lanes)])
             value = builder.extract_value(args[0], i)
-            store_values(
-                builder, value, address, tile.vector, mask if v == last else None
-            )
+            store_values(builder, value, address, tile.vector, mask if v == last else None)
         return context.get_dummy_value()
 
     return types.none(tile, p, types.intp, count), codegen
@@ -207,9 +203,7 @@ def tile_transpose(typingctx, tile):
                 high = [(i + half if not i & half else n + i) for i in range(n)]
                 for target, picks in ((r, low), (r + half, high)):
                     order = ir.Constant(index, [ir.IntType(32)(p) for p in picks])
-                    swapped[target] = builder.shuffle_vector(
-                        rows[r], rows[r + half], order
-                    )
+                    swapped[target] = builder.shuffle_vector(rows[r], rows[r + half], order)
             rows = swapped
             half //= 2
         return _build(builder, context, tile, rows)

@@ -111,6 +111,7 @@ def llvm_call(builder, name, result, args):
 
 
 def vector_call(builder, name, args):
+    """Call the LLVM intrinsic `name`, elementwise on vectors of one type."""
     kind = args[0].type
     suffix = "f32" if kind.element == ir.FloatType() else "f64"
     return llvm_call(builder, f"llvm.{name}.v{kind.count}{suffix}", kind, args)
@@ -123,9 +124,7 @@ def fma_values(builder, a, b, c):
 
 def splat(builder, scalar, kind):
     """Copy one LLVM scalar into every lane of the vector type `kind`."""
-    one = builder.insert_element(
-        ir.Constant(kind, ir.Undefined), scalar, ir.IntType(32)(0)
-    )
+    one = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.IntType(32)(0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), kind.count), None)
     return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
 
@@ -163,9 +162,7 @@ def store_values(builder, value, address, vector, mask=None):
         builder.store(value, pointer, align=size)
         return
     name = f"llvm.masked.store.v{kind.count}f{vector.dtype.bitwidth}.p0"
-    llvm_call(
-        builder, name, ir.VoidType(), [value, pointer, ir.IntType(32)(size), mask]
-    )
+    llvm_call(builder, name, ir.VoidType(), [value, pointer, ir.IntType(32)(size), mask])
 
 
 def lift(context, builder, vector, value, kind):
@@ -186,9 +183,7 @@ def the_vector(args):
 
 
 def _is_number(kind):
-    return isinstance(kind, types.Literal) and isinstance(
-        kind.literal_type, types.Number
-    )
+    return isinstance(kind, types.Literal) and isinstance(kind.literal_type, types.Number)
 
 
 # ---------------------------------------------------------------- operators
@@ -220,9 +215,7 @@ for _op, _name in (
 ):
     _define_operator(getattr(operator, _op), Vector, getattr(ir.IRBuilder, _name))
 for _op, _sign in (("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">="), ("eq", "==")):
-    _define_operator(
-        getattr(operator, _op), Mask, lambda b, x, y, s=_sign: b.fcmp_ordered(s, x, y)
-    )
+    _define_operator(getattr(operator, _op), Mask, lambda b, x, y, s=_sign: b.fcmp_ordered(s, x, y))
 
 
 @infer_global(operator.neg)
@@ -259,9 +252,7 @@ class _ReadTyping(AbstractTemplate):
 
 @lower_builtin(operator.getitem, Pointer, types.Integer)
 def _read(context, builder, sig, args):
-    return builder.load(
-        builder.gep(args[0], [args[1]]), align=sig.return_type.bitwidth // 8
-    )
+    return builder.load(builder.gep(args[0], [args[1]]), align=sig.return_type.bitwidth // 8)
 
 
 @infer_global(operator.setitem)

@@ -1,0 +1,125 @@
+"""One call from Python, many mini-batches: training, inference, and single steps.
+
+The loops run the two passes of `backprop` over batches of a run; they are the
+only code here that goes from one batch to the next.
+"""
+
+import numpy as np
+
+from .backprop import (
+    FORWARD,
+    GRADIENT,
+    TRAIN,
+    TRANSPOSE,
+    UPDATE,
+    copy_rows,
+    pass_over_rows,
+    pass_over_weights,
+    sample_weight,
+    source_row,
+)
+from .intrinsics import pointer
+from .jit import inner, kernel
+from .optimizer import sum_of_squares
+
+
+@inner
+def start_batch(runs, like, first, rows):
+    """Point the run at a batch: `rows` rows from place `first` of the order."""
+    run = runs[0]
+    run.first, run.rows = first, rows
+    total = float(rows)
+    if run.sample_weight != 0:
+        total = 0.0
+        for i in range(rows):
+            total += sample_weight(run, like, source_row(run, i))
+    run.scale = 1 / total if total > 0 else 0.0
+    return total
+
+
+@inner
+def batch_loss(runs, work):
+    """Return the weighted sum of the row losses of a batch, in order."""
+    run, total = runs[0], 0.0
+    for i in range(run.rows):
+        total += (pointer(work) + run.row_losses)[i]
+    return total
+
+
+@kernel
+def gradient(layers, runs, params, grads, moments, work, first, rows):
+    """Run one batch forward and backward: fill `grads`, return the batch's loss."""
+    start_batch(runs, pointer(work), first, rows)
+    pass_over_rows(layers, runs, params, work, TRAIN)
+    pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
+    return batch_loss(runs, work) * runs[0].scale
+
+
+@kernel
+def update(layers, runs, params, grads, moments, work):
+    """Apply one optimizer step to the parameters from `grads`, clipped by global norm."""
+    run = runs[0]
+    run.clip = 1.0
+    if run.clip_norm > 0:
+        norm = np.sqrt(sum_of_squares(grads.size, pointer(grads)))
+        if norm > run.clip_norm:
+            run.clip = run.clip_norm / norm
+    pass_over_weights(layers, runs, params, grads, moments, work, UPDATE + TRANSPOSE)
+    run.step += 1
+
+
+@kernel
+def train(layers, runs, params, grads, moments, work, rates, first, rows, batch, losses):
+    """Run mini-batches until `rates` is used up; return how many updates were made.
+
+    Batch s holds places ``first + s batch`` on of the order, up to `rows`. A
+    loss that is not finite ends the loop before its update. ``losses[s]`` is the
+    weighted sum of batch s, ``losses[rates.size + s]`` its weight.
+    """
+    run = runs[0]
+    for s in range(rates.size):
+        start = first + s * batch
+        total = start_batch(runs, pointer(work), start, min(batch, rows - start))
+        pass_over_rows(layers, runs, params, work, TRAIN)
+        loss = batch_loss(runs, work)
+        losses[s], losses[rates.size + s] = loss, total
+        if not np.isfinite(loss):
+            return s
+        run.rate = rates[s]
+        if run.clip_norm > 0:
+            pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
+            update(layers, runs, params, grads, moments, work)
+        else:
+            run.clip = 1.0
+            pass_over_weights(
+                layers,
+                runs,
+                params,
+                grads,
+                moments,
+                work,
+                GRADIENT + UPDATE + TRANSPOSE,
+            )
+            run.step += 1
+    return rates.size
+
+
+@kernel
+def infer(layers, runs, params, work, aim, first, rows, batch, out, totals):
+    """Run rows through the net in batches: outputs to `out`, or their loss to `totals`.
+
+    With aim FORWARD, ``out`` (rows, n_out) is filled; with LOSS, ``totals`` gets
+    the weighted sum of the losses and the sum of weights.
+    """
+    last = layers[layers.size - 1]
+    for start in range(first, first + rows, batch):
+        here = min(batch, first + rows - start)
+        total = start_batch(runs, pointer(work), start, here)
+        pass_over_rows(layers, runs, params, work, aim)
+        if aim == FORWARD:
+            target = pointer(out) + (start - first) * last.n_out
+            source = pointer(work) + last.a
+            copy_rows(here, last.n_out, source, last.row, target, last.n_out)
+        else:
+            totals[0] += batch_loss(runs, work)
+            totals[1] += total

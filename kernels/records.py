@@ -1,0 +1,69 @@
+"""The plan as the kernels read it: one record a layer, and one for a run over data.
+
+Depth, widths, activations and hyper-parameters are values in these records,
+never types, so that one compilation per dtype serves every architecture.
+"""
+
+import numpy as np
+
+_int, _float = np.int64, np.float64
+
+# one layer: sizes, codes, and places in the parameters or in the workspace
+LAYER = np.dtype(
+    [
+        ("n_in", _int),
+        ("n_out", _int),
+        ("activation", _int),
+        ("alpha", _float),
+        ("drop", _float),  # rate of dropout after the activation
+        ("weights", _int),  # parameters: W (n_in, n_out)
+        ("biases", _int),  # parameters: b (n_out,), or -1
+        ("transposed", _int),  # workspace: W^T (n_out, n_in), or -1 for the first layer
+        ("row", _int),  # elements from one row to the next of the four below
+        ("z", _int),  # workspace: Z (batch, n_out)
+        ("a", _int),  # A = sigma(Z); may be z
+        ("kept", _int),  # what sigma' needs: z or a
+        ("output", _int),  # A after dropout; may be a
+        ("delta", _int),  # D = dL/dZ
+    ]
+)
+
+# one run over data: addresses, sizes and hyper-parameters
+RUN = np.dtype(
+    [
+        ("x", _int),  # address of X (n, n_in)
+        ("x_row", _int),  # its row stride in elements
+        ("y", _int),  # address of targets (n, n_out)
+        ("labels", _int),  # address of class labels (n,), or 0
+        ("sample_weight", _int),  # address of weights (n,), or 0
+        ("order", _int),  # address of the order of rows (n,), or 0
+        ("first", _int),  # place in the order of the batch's first row
+        ("rows", _int),  # rows of the batch
+        ("input", _int),  # workspace: the gathered batch (batch, n_in)
+        ("input_row", _int),
+        ("input_drop", _float),
+        ("row_losses", _int),  # workspace: the losses of the batch's rows
+        ("scratch", _int),  # workspace: packed panels, one block a task
+        ("scratch_row", _int),
+        ("loss", _int),
+        ("loss_parameter", _float),
+        ("canonical", _int),  # whether the output activation is the loss's partner
+        ("scale", _float),  # 1 / sum of the batch's weights
+        ("seed", _int),
+        ("step", _int),  # updates made so far
+        ("optimizer", _int),
+        ("corrects_bias", _int),
+        ("beta1", _float),
+        ("beta2", _float),
+        ("epsilon", _float),
+        ("l1", _float),
+        ("l2", _float),
+        ("decay", _float),
+        ("clip_norm", _float),  # or 0 for none
+        ("rate", _float),
+        ("clip", _float),  # factor of the gradient
+        ("tasks", _int),  # parts a region is cut into
+        ("rows_task", _int),  # addresses of the compiled tasks
+        ("weights_task", _int),
+    ]
+)
