@@ -60,6 +60,8 @@ def samples(X, y, plan, loss, sample_weight=None, names=("X", "y")):
         labels, targets = None, _targets(array, n_out, plan.dtype, names[1])
         same_rows(names[1], targets, len(x), names[0])
         _check_range(targets, LOSSES[loss], names[1])
+        if LOSSES[loss].targets == "classes":
+            targets = targets / targets.sum(axis=1, keepdims=True)
     weight = None
     if sample_weight is not None:
         weight = float_array("sample_weight", sample_weight, plan.dtype, rank=1)

@@ -51,6 +51,11 @@ _SQRT_2_PI = sqrt(2 / pi)
 _GELU_CUBIC = 0.044715
 
 
+@inner
+def _clip(z, low, high):
+    return select(z < low, low, select(z > high, high, z))
+
+
 def _identity(z, alpha):
     return z
 
@@ -121,6 +126,7 @@ def _gelu_tanh(z, alpha):
 
 
 def _gelu_tanh_derivative(z, alpha):
+    z = _clip(z, -10, 10)  # 0 or 1 beyond, where z^2 might overflow
     t = tanh(_SQRT_2_PI * (z + _GELU_CUBIC * z * z * z))
     slope = _SQRT_2_PI * (1 + 3 * _GELU_CUBIC * z * z)
     return 0.5 * (1 + t) + 0.5 * z * (1 - t * t) * slope
@@ -158,11 +164,6 @@ def _mish(z, alpha):
 def _mish_derivative(z, alpha):
     t = _tanh_softplus(z)
     return t + z * (1 - t * t) * _logistic(z, alpha)
-
-
-@inner
-def _clip(z, low, high):
-    return select(z < low, low, select(z > high, high, z))
 
 
 def _hard_sigmoid(z, alpha):

@@ -3,7 +3,7 @@
 Measured against exact values over the whole range (``tests/test_elementary``),
 in units in the last place of float32 and float64:
 
-    exp 1    expm1 2    log 2    log1p 2    tanh 3    erf 5
+    exp 1.1    expm1 2    log 2    log1p 2    tanh 3    erf 5
 
 NaN gives NaN, overflow gives infinity, and underflow of exp below the smallest
 normal float gives a subnormal or zero.
@@ -133,21 +133,22 @@ def tanh(x):
     return copy_sign(grown / (grown + 2), x)
 
 
-# log erfc(x) in u = (2 x - 7) / 5, 1 <= x <= 6: a minimax fit weighted by erfc, so that
-# 1 - e^P is erf to less than a rounding error
+# log erfc(x) in t = (x - 1) / 5, 1 <= x <= 6: a minimax fit weighted by erfc / erf, so
+# that 1 - e^P is erf to less than a rounding error
 _log_erfc = polynomial(
     (
-        -14.1124601, -18.1656484, -6.04500255,
-        -0.0920893733, 0.011114753, -0.0451109624,
-        -0.0179144095, -0.0114844965, 0.000323572632,
+        -1.84960551, -13.1948376, -21.0776783,
+        -5.19529898, 6.27525773, -6.23919495,
+        4.20026632, -0.522955504, -2.1496381,
+        1.56040107,
     ),
     (
-        -14.112437402141126, -18.16524897064697, -6.042206590416254,
-        -0.08165092548645116, 0.03412816572888412, -0.014385640092918922,
-        0.005953174298514997, -0.002360140327503935, 0.0009545158723043019,
-        -0.000197993796306039, 0.00010031675044681409, -0.0004270414295475453,
-        -0.0010291601953346654, -0.0013887705438547131, -0.0011960078109065232,
-        -0.0006459725167274461, -0.00020666697137420684, -2.86901113158901e-05,
+        -1.8496055099332482, -13.194837571173887, -21.07768140898326,
+        -5.19513725333528, 6.271140746975699, -6.180941596882275,
+        3.7080749865542693, 2.0543264272218904, -10.6239189947034,
+        18.884916140670313, -20.79805209835194, 9.923890478880542,
+        14.361240022804347, -41.1298726691458, 52.4749876413336,
+        -40.6702035337606, 18.41987066238893, -3.7604702703963473,
     ),
 )  # fmt: skip
 
@@ -157,5 +158,5 @@ def erf(x):
     """Return the error function of a vector."""
     a = absolute(x)
     a = select(a > 6, 6, a)
-    far = 1 - exp(_log_erfc((2 * a - 7) * 0.2))
+    far = 1 - exp(_log_erfc((a - 1) * 0.2))
     return select(a < 1, x * _erf_series(x * x), copy_sign(far, x))
