@@ -14,6 +14,13 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != _CHECKOUT]
 
 
+def pytest_collection_modifyitems(items):
+    """Mark the tests that start interpreters as slow."""
+    for item in items:
+        if "run_python" in item.fixturenames:
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def run_python(tmp_path_factory):
     """Return ``run(code, **env) -> stdout``: run a script in a fresh interpreter.
