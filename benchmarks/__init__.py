@@ -1,0 +1,1 @@
+"""Benchmarks of fastbp for asv: kernels, training, prediction, memory and start."""

@@ -1,0 +1,87 @@
+"""The products alone, at the sizes that speed is judged on, and the peak they are held against."""
+
+import numpy as np
+
+from fastbp import kernels, measure_peak
+
+from .common import DTYPES, gflops, share_of_peak, shortest_seconds
+
+# M x K x N of C (M, N) = A (M, K) B (K, N)
+SHAPES = {
+    "128x784x128": (128, 784, 128),
+    "256^3": (256, 256, 256),
+    "512^3": (512, 512, 512),
+    "1024^3": (1024, 1024, 1024),
+}
+
+
+def make_call(product, shape, dtype):
+    """Return a call ``run(n_threads)`` of one product, and its floating-point operations."""
+    M, K, N = SHAPES[shape]
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal((K, M) if product == "outer" else (M, K)).astype(dtype)
+    b = rng.standard_normal((N, K) if product == "matmul_transposed" else (K, N)).astype(dtype)
+    out = np.empty((M, N), dtype)
+
+    def run(n_threads=1):
+        if product == "outer":
+            kernels.outer(a, b, out=out, n_threads=n_threads)
+        else:
+            kernels.matmul(
+                a, b, transpose=product == "matmul_transposed", out=out, n_threads=n_threads
+            )
+
+    return run, 2 * M * K * N
+
+
+class Products:
+    """``Z = A W``, ``D W^T`` and ``G_W = A^T D``, one thread."""
+
+    params = (("matmul", "matmul_transposed", "outer"), tuple(SHAPES), DTYPES)
+    param_names = ("kernel", "shape", "dtype")
+
+    def setup(self, product, shape, dtype):
+        self.run, self.flops = make_call(product, shape, dtype)
+        self.run()
+
+    def time_product(self, product, shape, dtype):
+        self.run()
+
+    def track_gflops(self, product, shape, dtype):
+        return gflops(self.flops, shortest_seconds(self.run))
+
+    track_gflops.unit = "GFLOP/s"
+
+    def track_share_of_peak(self, product, shape, dtype):
+        return share_of_peak(self.flops, shortest_seconds(self.run), dtype, 1)
+
+
+class Threads:
+    """How many times faster all threads are than one."""
+
+    params = (("matmul", "outer"), ("512^3", "1024^3"))
+    param_names = ("kernel", "shape")
+
+    def setup(self, product, shape):
+        self.run, _ = make_call(product, shape, "float32")
+        self.run()
+        self.run("auto")
+
+    def track_speedup(self, product, shape):
+        one = shortest_seconds(self.run, budget=0.5)
+        return one / shortest_seconds(lambda: self.run("auto"), budget=0.5)
+
+
+class Peak:
+    """The peak of fused multiply-add that every share refers to."""
+
+    params = (DTYPES, (1, "auto"))
+    param_names = ("dtype", "threads")
+
+    def setup(self, dtype, threads):
+        measure_peak(dtype, threads)
+
+    def track_peak(self, dtype, threads):
+        return measure_peak(dtype, threads) / 1e9
+
+    track_peak.unit = "GFLOP/s"

@@ -1,0 +1,84 @@
+"""One epoch of each workload, prediction, and the score reached beside the time it took."""
+
+from fastbp import Adam, Network
+from fastbp.datasets import DATASETS
+
+from .common import gflops, share_of_peak, shortest_seconds
+from .workloads import WORKLOADS, make_data
+
+
+def make_network(workload, dtype="float32"):
+    """Return a new network of a workload, with Adam."""
+    return Network(list(workload.sizes), loss=workload.loss, optimizer="adam", dtype=dtype)
+
+
+class Epoch:
+    """One call of `fit` for one epoch: checks, gather, all passes, loss and Adam."""
+
+    dtype = "float32"
+    params = (tuple(WORKLOADS), (1, "auto"))
+    param_names = ("workload", "threads")
+    warmup_time, repeat, timeout = 0, (2, 10, 4.0), 300
+
+    def setup(self, name, threads):
+        workload = WORKLOADS[name]
+        data = make_data(workload, dtype=self.dtype)
+        network = make_network(workload, self.dtype)
+        self.flops = workload.flops_per_epoch
+        self.run = lambda: network.fit(
+            *data, epochs=1, batch_size=workload.batch, n_threads=threads
+        )
+        self.run()
+
+    def time_epoch(self, name, threads):
+        self.run()
+
+    def track_gflops(self, name, threads):
+        return gflops(self.flops, shortest_seconds(self.run, budget=1))
+
+    track_gflops.unit = "GFLOP/s"
+
+    def track_share_of_peak(self, name, threads):
+        seconds = shortest_seconds(self.run, budget=1)
+        return share_of_peak(self.flops, seconds, self.dtype, threads)
+
+
+class EpochFloat64(Epoch):
+    """The same in double precision, where it is used."""
+
+    dtype = "float64"
+    params = (("digits", "mnist"), (1, "auto"))
+
+
+class Predict:
+    """`predict` for one row, where a call's overhead counts, and for many."""
+
+    params = (("digits", "mnist"), (1, 10_000))
+    param_names = ("workload", "rows")
+
+    def setup(self, name, rows):
+        self.X, _ = make_data(WORKLOADS[name], rows)
+        self.network = make_network(WORKLOADS[name])
+        self.network.predict(self.X)
+
+    def time_predict(self, name, rows):
+        self.network.predict(self.X)
+
+
+class Digits:
+    """Real handwritten digits: the score on held-out ones, beside the time it took."""
+
+    def setup(self):
+        try:
+            split = DATASETS["digits"].load()
+        except ImportError:
+            raise NotImplementedError("scikit-learn is not installed") from None
+        self.train, self.test = split.train, split.test
+        self.time_fit()
+
+    def time_fit(self):
+        self.network = Network([64, 100, 10], loss="cross_entropy", optimizer=Adam(3e-3))
+        self.network.fit(*self.train, epochs=30, batch_size=64)
+
+    def track_test_accuracy(self):
+        return self.network.evaluate(*self.test)["accuracy"]

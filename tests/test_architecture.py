@@ -1,0 +1,208 @@
+"""The rules of the house: arrows point down, one door to Numba, small files, documented names."""
+
+import ast
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import fastbp
+import fastbp.kernels
+
+# installed, kernels/ lies below fastbp/; in an editable checkout it lies beside it
+FASTBP, KERNELS = Path(fastbp.__file__).parent, Path(fastbp.kernels.__file__).parent
+CHECKOUT = Path(__file__).resolve().parent.parent
+TOP_LEVEL = {
+    "pyproject.toml",
+    "README.md",
+    "setup.cfg",
+    "LICENSE",
+    "fastbp",
+    "kernels",
+    "benchmarks",
+    "tests",
+}
+MOST_LINES = 400
+# the files that may write LLVM IR
+IR_FILES = {"fastbp.kernels.vector", "fastbp.kernels.intrinsics", "fastbp.kernels.tile"}
+
+
+def _module_name(path):
+    kernel = path.parent == KERNELS
+    parts = ["fastbp", *(["kernels"] if kernel else []), path.stem]
+    return ".".join(part for part in parts if part != "__init__")
+
+
+SOURCES = {_module_name(path): path for folder in (FASTBP, KERNELS) for path in folder.glob("*.py")}
+TREES = {name: ast.parse(path.read_text()) for name, path in SOURCES.items()}
+
+
+def imports(name):
+    """Return all that a module imports anywhere in it, as dotted names of modules and members."""
+    is_package = SOURCES[name].stem == "__init__"
+    package = name if is_package else name.rpartition(".")[0]
+    found = set()
+    for node in ast.walk(TREES[name]):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1]
+            start = ".".join([*(base if node.level else []), *filter(None, [node.module])])
+            found |= {f"{start}.{alias.name}" for alias in node.names}
+    return found
+
+
+def own_modules(name):
+    """Return which modules of fastbp a module imports."""
+    found = set()
+    for target in imports(name):
+        # `from .table import Table` names a member; its module is the longest known prefix
+        parts = target.split(".")
+        prefixes = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+        found |= {next((prefix for prefix in prefixes if prefix in SOURCES), None)}
+    return found - {None, name}
+
+
+def test_the_walk_sees_the_files_and_their_imports():
+    # the other tests would pass if it saw none
+    assert {"fastbp.network", "fastbp.kernels.jit", "fastbp.kernels.gemm"} <= SOURCES.keys()
+    assert "fastbp.kernels.tile" in own_modules("fastbp.kernels.gemm")
+    assert "fastbp.kernels.loss" in own_modules("fastbp.network")
+    assert "numba.njit" in imports("fastbp.kernels.jit")
+
+
+@pytest.mark.parametrize("name", sorted(name for name in SOURCES if ".kernels" in name))
+def test_kernels_import_nothing_above_them(name):
+    assert {module for module in own_modules(name) if ".kernels" not in module} == set()
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    graph = {name: own_modules(name) for name in SOURCES}
+    while graph:
+        # take away what imports nothing that is left, until a cycle is all there is
+        leaves = {name for name, targets in graph.items() if not targets & graph.keys()}
+        assert leaves, f"these import each other: {sorted(graph)}"
+        graph = {name: targets for name, targets in graph.items() if name not in leaves}
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_nobody_imports_a_top_level_package_called_kernels(name):
+    # that name belongs to another package on PyPI
+    assert {target for target in imports(name) if target.split(".")[0] == "kernels"} == set()
+
+
+DECORATORS = {"njit", "jit", "vectorize", "guvectorize", "stencil", "cfunc", "generated_jit"}
+
+
+@pytest.mark.parametrize("name", sorted(set(SOURCES) - {"fastbp.kernels.jit"}))
+def test_only_jit_is_a_door_to_numbas_decorators(name):
+    from_numba = {target for target in imports(name) if target.split(".")[0] == "numba"}
+    assert {target for target in from_numba if target.rpartition(".")[2] in DECORATORS} == set()
+    attributes = {
+        node.attr
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Attribute) and _name_of(node.value) in {"numba", "nb"}
+    }
+    assert attributes & DECORATORS == set()
+
+
+@pytest.mark.parametrize("name", sorted(set(SOURCES) - IR_FILES))
+def test_only_three_files_write_llvm_ir(name):
+    assert {target for target in imports(name) if target.startswith("llvmlite.ir")} == set()
+    assert {t for t in imports(name) if t.startswith("numba.extending")} == set()
+
+
+def _name_of(node):
+    return node.id if isinstance(node, ast.Name) else None
+
+
+PRODUCTS = {"dot", "matmul", "einsum", "vdot", "inner", "tensordot", "linalg", "blas"}
+
+
+@pytest.mark.parametrize("name", sorted(name for name in SOURCES if ".kernels" in name))
+def test_kernels_leave_no_product_to_blas(name):
+    tree = TREES[name]
+    called = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and _name_of(node.value) in {"np", "numpy", "scipy"}
+    }
+    assert called & PRODUCTS == set()
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.MatMult)]
+    libraries = {target.split(".")[0] for target in imports(name)}
+    assert "scipy" not in libraries
+    members = {target.rpartition(".")[2] for target in imports(name) if target[:5] == "numpy"}
+    assert members & PRODUCTS == set()
+
+
+def test_import_fastbp_imports_no_other_package_but_numpy(run_python):
+    code = """
+    import sys
+    import fastbp
+    heavy = {"numba", "llvmlite", "sklearn", "scipy", "torch", "jax", "polars", "pandas",
+             "matplotlib", "safetensors", "tqdm"}
+    assert not heavy & set(sys.modules), heavy & set(sys.modules)
+    # and using it imports nothing that is for extras (scipy, if it is there, Numba imports)
+    import numpy as np
+    fastbp.Network([2, 1]).fit(np.ones((3, 2)), np.ones(3), epochs=1)
+    extras = {"sklearn", "torch", "jax", "polars", "pandas", "matplotlib"}
+    assert not extras & set(sys.modules), extras & set(sys.modules)
+    """
+    run_python(code)
+
+
+def test_every_public_name_can_be_had_and_is_listed():
+    for name in fastbp.__all__:
+        assert getattr(fastbp, name) is not None
+        assert name in dir(fastbp)
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = fastbp.no_such_name
+
+
+def _git(*arguments):
+    if not (CHECKOUT / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("not in a git checkout: nothing says which files belong to the repository")
+    done = subprocess.run(
+        ["git", "-C", str(CHECKOUT), *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:  # as where another user owns the checkout
+        pytest.skip(f"git does not read this checkout: {done.stderr.strip()}")
+    return done.stdout.splitlines()
+
+
+def test_the_top_level_holds_what_it_should_and_no_more():
+    files = _git("ls-files", "--cached", "--others", "--exclude-standard")
+    found = {Path(file).parts[0] for file in files if (CHECKOUT / file).exists()}
+    assert {name for name in found if not name.startswith(".")} == TOP_LEVEL
+
+
+def test_no_file_is_longer_than_it_should_be():
+    files = _git("ls-files", "--cached", "--others", "--exclude-standard", "*.py")
+    paths = [CHECKOUT / file for file in files if (CHECKOUT / file).exists()]
+    assert paths
+    lengths = {str(path): len(path.read_text().splitlines()) for path in paths}
+    assert {path: length for path, length in lengths.items() if length > MOST_LINES} == {}
+
+
+def _public(body, prefix=""):
+    """Yield the functions and classes, with public methods, that have no underscore."""
+    for node in body:
+        is_callable = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if is_callable and not node.name.startswith("_"):
+            yield prefix + node.name, node
+            if isinstance(node, ast.ClassDef):
+                yield from _public(node.body, f"{node.name}.")
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_every_public_callable_says_what_it_does(name):
+    assert ast.get_docstring(TREES[name])
+    silent = [
+        path
+        for path, node in _public(TREES[name].body)
+        # a setter is described by its property
+        if not ast.get_docstring(node)
+        and not any(getattr(d, "attr", "") == "setter" for d in node.decorator_list)
+    ]
+    assert silent == []

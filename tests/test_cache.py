@@ -1,0 +1,299 @@
+"""The disk cache of kernels: few compilations, none twice, and never an error."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import fastbp
+import fastbp.kernels
+from fastbp.kernels.cache import cache_folder
+
+PACKAGE, KERNELS = Path(fastbp.__file__).parent, Path(fastbp.kernels.__file__).parent
+
+# counts what Numba compiles; a kernel from the cache is not compiled
+_COUNT = """
+from numba.core import event
+class Compilations(event.Listener):
+    count = 0
+    def on_start(self, event): Compilations.count += 1
+    def on_end(self, event): pass
+event.register("numba:compile", Compilations())
+"""
+# trains two nets that share nothing but the dtype
+_TWO_NETS = """
+import numpy as np
+from fastbp import Dense, Dropout, Network, RMSprop, SGD, Step
+
+def train(dtype, threads):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 4))
+    labels, numbers = rng.integers(0, 3, 50), rng.normal(size=(50, 2))
+    small = Network([4, 7, 3], "tanh", "cross_entropy", SGD(0.1, momentum=0.9), dtype=dtype)
+    layers = [Dropout(0.1), Dense(33, "gelu"), Dropout(0.2), Dense(5, "selu", bias=False)]
+    large = Network(
+        inputs=4, layers=[*layers, Dense(9, "elu"), Dense(2)], loss="huber", dtype=dtype,
+        optimizer=RMSprop(clip_norm=1.0, l1=1e-3, schedule=Step()),
+    )
+    for net, y in ((small, labels), (large, numbers)):
+        options = {"n_threads": threads}
+        net.fit(
+            X, y, epochs=2, batch_size=16 if net is small else 50, validation_data=(X, y),
+            sample_weight=None if net is small else np.ones(50), **options,
+        )
+        net.update(net.backward(X, y, **options)[1], **options)
+        net.evaluate(X, y, **options)
+"""
+# a kernel that compiles in a moment
+_FILL = """
+import numpy as np
+from fastbp.kernels.random import fill_uniform
+out = np.empty(5)
+fill_uniform.serial(3, 1, 0, out)
+assert ((out >= 0) & (out < 1)).all() and len(set(out)) == 5
+"""
+
+
+def test_one_signature_of_every_kernel_for_each_dtype(run_python):
+    code = """
+    import importlib, json, pkgutil
+    import fastbp.kernels
+    from fastbp.kernels.jit import Kernel
+
+    def kernels():
+        for module in pkgutil.iter_modules(fastbp.kernels.__path__):
+            for value in vars(importlib.import_module(f"fastbp.kernels.{module.name}")).values():
+                if isinstance(value, Kernel): yield value
+
+    def signatures():
+        return {
+            f"{kernel.function.__module__}.{kernel.__name__}.{kind}": len(twin.signatures)
+            for kernel in kernels()
+            for kind in ("serial", "parallel") if (twin := vars(kernel).get(kind))
+        }
+
+    found = []
+    for dtype in ("float32", "float64"):
+        for threads in (1, 2): train(dtype, threads)
+        found.append(signatures())
+    print(json.dumps(found))
+    """
+    one, two = json.loads(run_python(_TWO_NETS + textwrap.dedent(code), NUMBA_NUM_THREADS=2))
+    assert {"train.serial", "infer.serial"} <= {name.split(".", 3)[-1] for name in one}
+    assert {name: count for name, count in one.items() if count > 1} == {}
+    assert {name: count for name, count in two.items() if count > 2} == {}
+
+
+@pytest.fixture(scope="module")
+def cold_and_warm(run_python, tmp_path_factory):
+    """Return what a process with an empty cache, and the one after it, compiled; and the cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    code = """
+import json
+from numba.core.dispatcher import Dispatcher
+train("float32", 1)
+import fastbp.kernels.gemm as gemm
+loops = {
+    name: [str(signature) for signature in value.signatures]
+    for name, value in vars(gemm).items() if isinstance(value, Dispatcher)
+}
+print(json.dumps({"compiled": Compilations.count, "loops": loops}))
+"""
+    answers = [
+        json.loads(run_python(_COUNT + _TWO_NETS + code, FASTBP_CACHE_DIR=folder)) for _ in range(2)
+    ]
+    return (*answers, folder)
+
+
+def test_a_second_process_compiles_nothing(cold_and_warm):
+    cold, warm, _ = cold_and_warm
+    assert cold["compiled"] > 0  # the listener hears
+    assert warm["compiled"] == 0
+
+
+def test_the_loops_around_the_tile_have_one_signature(cold_and_warm):
+    # literal and variable integers from different callers once tripled the compile time
+    loops = cold_and_warm[0]["loops"]
+    assert len(loops["gemm"]) == 1
+    for name, signatures in loops.items():
+        # a count of None, for whole vectors without a mask, is a kind of its own by design
+        masked = [signature for signature in signatures if "none" not in signature]
+        whole = [signature for signature in signatures if "none" in signature]
+        assert len(masked) <= 1 and len(whole) <= 1, (name, signatures)
+
+
+def test_the_cache_holds_whole_files_only(cold_and_warm):
+    files = [path for path in cold_and_warm[2].rglob("*") if path.is_file()]
+    assert files
+    assert [path.name for path in files if path.suffix != ".bin"] == []
+
+
+# ---------------------------------------------------------------- edits
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """Return the folder of a copy of the package, laid out as a wheel installs it."""
+    shutil.copytree(PACKAGE, tmp_path / "fastbp", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        KERNELS,
+        tmp_path / "fastbp" / "kernels",
+        ignore=shutil.ignore_patterns("__pycache__"),
+        dirs_exist_ok=True,
+    )
+    return tmp_path
+
+
+def test_one_more_byte_in_any_kernel_file_means_another_cache(run_python, copy):
+    folders = json.loads(
+        run_python(
+            """
+            import importlib, json, pathlib
+            import fastbp.kernels.cache as cache
+            files = sorted(pathlib.Path(cache.__file__).parent.glob("*.py"))
+            folders = {"unedited": str(cache.cache_folder())}
+            for file in files:
+                before = file.read_bytes()
+                file.write_bytes(before + b"#")
+                folders[file.name] = str(importlib.reload(cache).cache_folder())
+                file.write_bytes(before)
+            folders["unedited again"] = str(importlib.reload(cache).cache_folder())
+            print(json.dumps(folders))
+            """,
+            PYTHONPATH=copy,
+        )
+    )
+    assert folders.pop("unedited again") == folders["unedited"]
+    assert {"elementary.py", "gemm.py", "tile.py", "jit.py"} <= folders.keys()
+    assert len(set(folders.values())) == len(folders)
+
+
+_FILL_AND_PRINT = _FILL + "print(out.max())\n"
+
+
+def _halve_the_numbers(random):
+    """Edit a constant that `fill_uniform` multiplies with."""
+    text = random.read_text()
+    assert "_UNIT = 2.0**-53" in text
+    random.write_text(text.replace("_UNIT = 2.0**-53", "_UNIT = 2.0**-54"))
+
+
+def test_an_edited_constant_is_compiled_anew(run_python, copy):
+    env = {"PYTHONPATH": copy, "FASTBP_CACHE_DIR": copy / "cache"}
+    before = float(run_python(_FILL_AND_PRINT, **env))
+    _halve_the_numbers(copy / "fastbp" / "kernels" / "random.py")
+    assert float(run_python(_FILL_AND_PRINT, **env)) == before / 2
+
+
+def test_an_edit_while_a_process_runs_does_not_reach_its_cache(run_python, copy):
+    # the old code must not be stored as if it were that of the new sources
+    env = {"PYTHONPATH": copy, "FASTBP_CACHE_DIR": copy / "cache"}
+    edit = """
+import fastbp.kernels.random as module
+from pathlib import Path
+path = Path(module.__file__)
+path.write_text(path.read_text().replace("_UNIT = 2.0**-53", "_UNIT = 2.0**-54"))
+"""
+    old = float(run_python(edit + _FILL_AND_PRINT, **env))
+    assert "_UNIT = 2.0**-54" in (copy / "fastbp" / "kernels" / "random.py").read_text()
+    assert float(run_python(_FILL_AND_PRINT, **env)) == old / 2
+
+
+# ---------------------------------------------------------------- damage
+
+
+def _of_another_program(content):
+    return hashlib.sha256(b"junk").digest() + b"junk"
+
+
+DAMAGE = {
+    "empty": lambda content: b"",
+    "garbage": lambda content: b"\x80garbage" * 50,
+    "cut in half": lambda content: content[: len(content) // 2],
+    "last byte changed": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+    "checksum of something else": _of_another_program,
+}
+
+
+@pytest.fixture(scope="module")
+def filled(run_python, tmp_path_factory):
+    """Return a cache that holds one small kernel."""
+    folder = tmp_path_factory.mktemp("filled")
+    run_python(_FILL, FASTBP_CACHE_DIR=folder)
+    return folder
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_file_means_compiling_again(run_python, filled, tmp_path, damage):
+    shutil.copytree(filled, tmp_path / "cache")
+    (file,) = tmp_path.rglob("*.bin")
+    file.write_bytes(damage(file.read_bytes()))
+    fill = _COUNT + _FILL + "print(Compilations.count)\n"
+    assert int(run_python(fill, FASTBP_CACHE_DIR=tmp_path / "cache")) > 0
+    # the damage was repaired
+    assert int(run_python(fill, FASTBP_CACHE_DIR=tmp_path / "cache")) == 0
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file]
+
+
+def test_a_folder_in_the_place_of_a_file_is_no_error(run_python, filled, tmp_path):
+    shutil.copytree(filled, tmp_path / "cache")
+    (file,) = tmp_path.rglob("*.bin")
+    file.unlink()
+    file.mkdir()
+    run_python(_FILL, FASTBP_CACHE_DIR=tmp_path / "cache")
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+def test_without_a_place_for_the_cache_kernels_compile(run_python, tmp_path):
+    # a path below a regular file can be made by nobody, not even by root
+    file = tmp_path / "file"
+    file.write_text("")
+    run_python(_FILL, FASTBP_CACHE_DIR=file / "cache")
+    assert file.read_text() == ""
+
+
+_NO_CACHE_SET = dict.fromkeys(
+    ["FASTBP_CACHE_DIR", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA", "HOME"]
+)
+
+
+def test_without_home_kernels_compile(run_python):
+    run_python(_FILL, **_NO_CACHE_SET)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no password database")
+def test_a_user_without_home_and_name_gets_no_folder_called_tilde(run_python):
+    # as in a container that runs under a number which no one entered in /etc/passwd
+    code = """
+    import os, pwd
+    def unknown(uid): raise KeyError(uid)
+    pwd.getpwuid = unknown
+    """
+    listing = "import os\nassert os.listdir() == [], os.listdir()\n"
+    run_python(textwrap.dedent(code) + _FILL + listing, **_NO_CACHE_SET)
+
+
+def test_two_processes_that_compile_at_once_leave_one_good_file(run_python, tmp_path):
+    env = {**os.environ, "FASTBP_CACHE_DIR": str(tmp_path)}
+    both = [subprocess.Popen([sys.executable, "-c", _FILL], env=env, cwd=tmp_path) for _ in "12"]
+    assert [process.wait() for process in both] == [0, 0]
+    assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+    count = run_python(_COUNT + _FILL + "print(Compilations.count)", FASTBP_CACHE_DIR=tmp_path)
+    assert int(count) == 0
+
+
+def test_which_variable_names_the_folder(monkeypatch, tmp_path):
+    for name, below in (("XDG_CACHE_HOME", "fastbp"), ("NUMBA_CACHE_DIR", "fastbp")):
+        monkeypatch.delenv("FASTBP_CACHE_DIR", raising=False)
+        monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
+        monkeypatch.setenv(name, str(tmp_path / name))
+        assert cache_folder().parent == tmp_path / name / below
+    # fastbp's own goes before Numba's
+    monkeypatch.setenv("FASTBP_CACHE_DIR", str(tmp_path / "own"))
+    assert cache_folder().parent == tmp_path / "own"

@@ -1,0 +1,127 @@
+"""What `fit` learns, and data of odd shapes and weights."""
+
+import numpy as np
+import pytest
+
+from fastbp import SGD, Adam, Network
+
+rng = np.random.default_rng(3)
+X, LABELS = rng.normal(size=(24, 4)), rng.integers(0, 3, 24)
+TARGETS = rng.normal(size=(24, 2))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_learns_xor(seed):
+    corners, xor = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+    net = Network([2, 16, 1], "tanh", "binary_cross_entropy", Adam(0.05), seed=seed)
+    history = net.fit(corners, xor, epochs=400)
+    np.testing.assert_array_equal(net.predict(corners), xor)
+    assert history["loss"][-1] < 0.05  # chance is log 2 = 0.69
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_learns_a_curve(dtype):
+    x = np.linspace(-2, 2, 400)[:, None]
+    y = np.sin(3 * x[:, 0])
+    net = Network([1, 32, 32, 1], "tanh", optimizer=Adam(0.01), dtype=dtype)
+    net.fit(x, y, epochs=300, batch_size=50)
+    assert net.evaluate(x, y)["r2"] > 0.99
+    assert net.predict(x).shape == (400,)
+
+
+def test_learns_real_digits():
+    images, digits = pytest.importorskip("sklearn.datasets").load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(images))
+    train, test = order[360:], order[:360]
+    net = Network([64, 100, 10], "relu", "cross_entropy", Adam(3e-3))
+    net.fit(images[train] / 16, digits[train], epochs=60, batch_size=128)
+    assert net.evaluate(images[test] / 16, digits[test])["accuracy"] >= 0.97
+    assert (net.predict(images[test] / 16) == digits[test]).mean() >= 0.97
+
+
+@pytest.mark.parametrize(
+    ("loss", "y"), [("cross_entropy", LABELS), ("squared_error", TARGETS)], ids=["labels", "reals"]
+)
+@pytest.mark.parametrize("optimizer", [SGD(0.1), Adam(0.01)], ids=["sgd", "adam"])
+def test_a_weight_is_worth_as_many_rows(loss, y, optimizer):
+    times = np.arange(24) % 4  # 0 to 3: a row of weight 0 is as if it were not there
+    sizes = [4, 7, 3 if loss == "cross_entropy" else 2]
+    weighted, repeated = (
+        Network(sizes, "tanh", loss, optimizer, dtype="float64") for _ in range(2)
+    )
+    options = {"epochs": 10, "batch_size": 1000, "shuffle": False}
+    one = weighted.fit(X, y, sample_weight=times, **options)
+    two = repeated.fit(X.repeat(times, 0), y.repeat(times, 0), **options)
+    np.testing.assert_allclose(weighted.parameters, repeated.parameters, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(one["loss"], two["loss"], rtol=1e-12)
+    # and so in scores and gradients
+    scores = (
+        weighted.evaluate(X, y, times),
+        weighted.evaluate(X.repeat(times, 0), y.repeat(times, 0)),
+    )
+    for name, value in scores[0].items():
+        assert value == pytest.approx(scores[1][name], rel=1e-12)
+    grads = [
+        weighted.backward(X, y, times)[1].flat,
+        weighted.backward(X.repeat(times, 0), y.repeat(times, 0))[1].flat,
+    ]
+    np.testing.assert_allclose(*grads, rtol=0, atol=1e-12)
+
+
+def test_the_scale_of_the_weights_does_not_matter():
+    weight = rng.uniform(0.1, 1, 24)
+    nets = [Network([4, 7, 2], dtype="float64") for _ in range(2)]
+    for net, factor in zip(nets, (1, 8), strict=True):  # a power of two rounds nothing
+        net.fit(X, TARGETS, sample_weight=factor * weight, epochs=5, batch_size=7)
+    np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters)
+
+
+def test_a_batch_whose_weights_are_all_zero_teaches_nothing():
+    weight = np.r_[np.zeros(12), np.ones(12)]
+    nets = [Network([4, 7, 2], optimizer=SGD(0.1), dtype="float64") for _ in range(2)]
+    nets[0].fit(X, TARGETS, sample_weight=weight, epochs=3, batch_size=12, shuffle=False)
+    nets[1].fit(X[12:], TARGETS[12:], epochs=3, batch_size=12, shuffle=False)
+    np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters)
+    assert nets[0].history["loss"] == pytest.approx(nets[1].history["loss"], rel=1e-12)
+
+
+def test_a_batch_larger_than_the_data_is_all_of_it():
+    nets = [Network([4, 7, 2]) for _ in range(2)]
+    for net, batch in zip(nets, (24, 10**9), strict=True):
+        net.fit(X, TARGETS, epochs=5, batch_size=batch)
+    np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 24])
+@pytest.mark.parametrize("sizes", [[1, 1], [1, 3, 1], [4, 1, 2], [4, 2]], ids=str)
+@pytest.mark.parametrize("batch", [1, 2, 5])
+def test_one_row_and_one_column_train(rows, sizes, batch):
+    net = Network(sizes, "tanh", optimizer=SGD(0.02))
+    x, y = X[:rows, : sizes[0]], TARGETS[:rows, : sizes[-1]]
+    before = net.evaluate(x, y)["loss"]
+    history = net.fit(x, y, epochs=20, batch_size=batch)
+    assert len(history) == 20
+    assert net.evaluate(x, y)["loss"] < before
+    assert net.forward(x).shape == (rows, sizes[-1])
+
+
+def test_a_prediction_does_not_depend_on_the_rows_beside_it():
+    net = Network([4, 33, 2], "gelu")
+    rows = rng.normal(size=(600, 4))
+    together = net.forward(rows)
+    for part in (slice(0, 1), slice(599, 600), slice(250, 263), slice(3, 600)):
+        np.testing.assert_array_equal(net.forward(rows[part]), together[part])
+
+
+@pytest.mark.parametrize(
+    ("loss", "y"),
+    [("cross_entropy", LABELS), ("squared_error", TARGETS), ("huber", TARGETS[:, 0])],
+    ids=["labels", "two columns", "one column"],
+)
+def test_targets_in_one_column_or_one_hot_teach_the_same(loss, y):
+    n_out = 3 if loss == "cross_entropy" else np.atleast_2d(y.T).shape[0]
+    nets = [Network([4, 7, n_out], loss=loss, dtype="float64") for _ in range(2)]
+    full = np.eye(3)[y] if loss == "cross_entropy" else y.reshape(24, -1)
+    for net, form in zip(nets, (y, full), strict=True):
+        net.fit(X, form, epochs=3, batch_size=10)
+    np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, rtol=1e-12, atol=1e-15)
