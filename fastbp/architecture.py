@@ -1,6 +1,8 @@
 """From what a caller wrote to layers with every name resolved, and back to a table."""
 
-from .checks import a_whole_number
+from collections.abc import Iterable
+
+from .checks import a_flag, a_number, a_whole_number
 from .initializers import INITIALIZERS, default_initializer
 from .kernels.activation import ACTIVATIONS
 from .layers import Dense, Dropout
@@ -29,7 +31,10 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
         inputs, layers = _from_sizes(sizes, activation, initializer)
     elif inputs is None:
         raise TypeError("inputs: expected the number of input columns beside layers")
-    specs, input_drop, n_in = [], 0.0, a_whole_number("inputs", inputs, least=1)
+    if isinstance(layers, (str, Dense, Dropout)) or not isinstance(layers, Iterable):
+        raise TypeError(f"layers={layers!r}: expected a sequence of Dense and Dropout layers")
+    layers, specs, input_drop = list(layers), [], 0.0
+    n_in = a_whole_number("inputs", inputs, least=1)
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     if not dense:
         raise ValueError(f"layers={layers!r}: expected at least one Dense layer")
@@ -43,15 +48,43 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
             name = layer.activation
             if last:
                 name = output_activation or name or loss.partner
-            specs.append(_spec(n_in, layer, name or "identity", last))
+            specs.append(_spec(n_in, layer, name or "identity"))
             n_in = layer.units
         else:
             raise TypeError(f"layers holds {layer!r}: expected Dense and Dropout layers")
-    _check_output(ACTIVATIONS[specs[-1].activation], loss)
+    check(specs, input_drop, loss)
     return specs, input_drop
 
 
+def check(specs, input_drop, loss):
+    """Raise ValueError or TypeError unless the layers make a network for a loss."""
+    a_number("input_drop", input_drop, low=0, below=1)
+    if not specs:
+        raise ValueError("layers: expected at least one")
+    for n, spec in enumerate(specs):
+        a_whole_number("n_in", spec.n_in, least=1)
+        a_whole_number("n_out", spec.n_out, least=1)
+        a_number("alpha", spec.alpha, low=0)
+        a_number("drop", spec.drop, low=0, below=1)
+        a_flag("bias", spec.bias)
+        INITIALIZERS.find(spec.initializer)
+        record, last = ACTIVATIONS.find(spec.activation), n == len(specs) - 1
+        if record.outputs == "simplex" and not last:
+            raise ValueError(
+                f"activation={record.name!r}: a hidden layer needs an elementwise activation"
+            )
+        if not last and specs[n + 1].n_in != spec.n_out:
+            raise ValueError(f"layer {n + 2} has {specs[n + 1].n_in} inputs for {spec.n_out} units")
+    _check_output(ACTIVATIONS.find(specs[-1].activation), loss)
+    if specs[-1].drop > 0:
+        raise ValueError("the last layer must have no dropout behind it")
+
+
 def _from_sizes(sizes, activation, initializer):
+    if isinstance(sizes, str) or not isinstance(sizes, Iterable):
+        raise TypeError(f"sizes={sizes!r}: expected a sequence such as [64, 100, 10]")
+    if not isinstance(activation, Iterable):
+        raise TypeError(f"activation={activation!r}: expected a name, or one a hidden layer")
     sizes = list(sizes)
     if len(sizes) < 2:
         raise ValueError(f"sizes={sizes!r}: expected at least an input and an output size")
@@ -69,10 +102,10 @@ def _from_sizes(sizes, activation, initializer):
     return sizes[0], [*layers, Dense(sizes[-1], initializer=initializer)]
 
 
-def _spec(n_in, layer, name, last):
+def _spec(n_in, layer, name):
     record = ACTIVATIONS.find(name)
-    if record.outputs == "simplex" and not last:
-        raise ValueError(f"activation={name!r}: a hidden layer needs an elementwise activation")
+    if layer.alpha is not None and record.alpha is None:
+        raise ValueError(f"alpha={layer.alpha!r}: {record.name} has no parameter")
     alpha = layer.alpha if layer.alpha is not None else record.alpha
     initializer = INITIALIZERS.find(layer.initializer or default_initializer(record.name)).name
     return LayerSpec(n_in, layer.units, record.name, alpha or 0.0, initializer, layer.bias, 0.0)

@@ -8,12 +8,13 @@ import numpy as np
 _ROWS_AT_ONCE = 4096
 
 
-def a_whole_number(name, value, least):
-    """Return `value` as an int of at least `least`, or raise."""
+def a_whole_number(name, value, least, below=math.inf):
+    """Return `value` as an int, least <= value < below, or raise."""
     if isinstance(value, Integral) and not isinstance(value, (bool, np.bool_)):
-        if value >= least:
+        if least <= value < below:
             return int(value)
-        raise ValueError(f"{name}={value!r}: expected at least {least}")
+        limit = f" and less than {below}" if below < math.inf else ""
+        raise ValueError(f"{name}={value!r}: expected at least {least}{limit}")
     raise TypeError(f"{name}={value!r}: expected a whole number of at least {least}")
 
 
@@ -39,6 +40,20 @@ def a_flag(name, value):
     raise TypeError(f"{name}={value!r}: expected True or False")
 
 
+def as_array(name, value):
+    """Return `value` as an array, or raise ValueError where its rows are ragged."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is not a regular array: {error}") from error
+
+
+def settle(instance, **values):
+    """Give fields of a frozen dataclass their checked values."""
+    for name, value in values.items():
+        object.__setattr__(instance, name, value)
+
+
 def float_array(name, value, dtype, rank):
     """Return `value` as a C-contiguous array of floats; copied only if it must be.
 
@@ -49,7 +64,7 @@ def float_array(name, value, dtype, rank):
     ValueError
         If it is of another rank, empty, or holds NaN or infinity.
     """
-    array = np.asarray(value)
+    array = as_array(name, value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}: expected real numbers")
     if array.ndim != rank:

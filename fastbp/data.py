@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .checks import float_array, same_rows
+from .checks import as_array, float_array, same_rows
 from .kernels.loss import LOSSES
 
 
@@ -30,15 +30,21 @@ class Samples:
     weight: np.ndarray | None = None
 
     def __len__(self):
+        """Return the number of samples."""
         return len(self.x)
 
+    @property
+    def total_weight(self):
+        """The sum of the sample weights."""
+        return float(len(self) if self.weight is None else self.weight.sum(dtype=np.float64))
 
-def features(X, plan):
+
+def features(X, plan, name="X"):
     """Return `X` checked against the inputs of a plan, as `Samples`."""
-    x = float_array("X", X, plan.dtype, rank=2)
+    x = float_array(name, X, plan.dtype, rank=2)
     n_in = plan.specs[0].n_in
     if x.shape[1] != n_in:
-        raise ValueError(f"X has {x.shape[1]} columns but the network has {n_in} inputs")
+        raise ValueError(f"{name} has {x.shape[1]} columns but the network has {n_in} inputs")
     return Samples(x)
 
 
@@ -50,9 +56,9 @@ def samples(X, y, plan, loss, sample_weight=None, names=("X", "y")):
     ValueError, TypeError
         If a shape, a dtype or a value is not what the network expects.
     """
-    x = features(X, plan).x
+    x = features(X, plan, names[0]).x
     n_out = plan.specs[-1].n_out
-    array = np.asarray(y)
+    array = as_array(names[1], y)
     if LOSSES[loss].targets == "classes" and array.ndim == 1:
         labels, targets = _labels(array, n_out, names[1]), None
         same_rows(names[1], labels, len(x), names[0])
@@ -76,8 +82,12 @@ def samples(X, y, plan, loss, sample_weight=None, names=("X", "y")):
 
 def _labels(array, n_out, name):
     if array.dtype.kind == "f":
-        if not np.isfinite(array).all() or (array != np.floor(array)).any():
-            raise ValueError(f"{name} holds numbers that are not whole: expected class labels")
+        whole = np.isfinite(array) & (array == np.floor(array))
+        if not whole.all():
+            raise ValueError(
+                f"{name}[{np.argmin(whole)}] is {array[np.argmin(whole)]}: expected whole "
+                f"class labels 0 to {n_out - 1}"
+            )
     elif array.dtype.kind not in "iub":
         raise TypeError(
             f"{name} has dtype {array.dtype}: expected integer class labels 0 to {n_out - 1}"

@@ -3,6 +3,8 @@
 It holds no arithmetic; every number comes from `fastbp.kernels`.
 """
 
+import threading
+
 import numpy as np
 
 from .kernels import backprop, loop
@@ -17,7 +19,7 @@ from .plan import aligned_zeros
 
 _INFERENCE_ROWS = 256
 _REGIONS_OF_A_STEP = 2
-_NOTHING = np.zeros(2)
+_NOTHING = np.zeros(1)
 
 
 class Engine:
@@ -42,6 +44,8 @@ class Engine:
         Flat arrays; `moments` holds the first and then the second.
     steps, epochs : int
         Updates and whole epochs so far.
+    in_use : threading.RLock
+        Held by whoever trains: the buffers of training are one set.
     """
 
     def __init__(self, plan, loss, loss_parameter, optimizer, seed):
@@ -51,6 +55,7 @@ class Engine:
         self.moments = aligned_zeros(2 * plan.size, plan.dtype)
         self.epochs = 0
         self._training = None
+        self.in_use = threading.RLock()
         # workspaces of inference that no call uses now: calls from several threads
         # each take one, so that a network may serve them all at once
         self._idle = []
@@ -118,11 +123,11 @@ class Engine:
 
     def mean_loss(self, data, n_threads="auto"):
         """Return the weighted mean loss over `data`."""
-        totals = np.zeros(2)
-        self._infer(LOSS, data, self.params[:0].reshape(0, 1), totals, n_threads)
-        return float(totals[0] / totals[1])
+        total = np.zeros(1)
+        self._infer(LOSS, data, self.params[:0].reshape(0, 1), total, n_threads)
+        return float(total[0] / data.total_weight)
 
-    def _infer(self, aim, data, out, totals, n_threads):
+    def _infer(self, aim, data, out, total, n_threads):
         rows = min(len(data), _INFERENCE_ROWS)
         threads = choose_threads(n_threads, rows * self.plan.flops_per_row_forward, 1)
         batch = min(len(data), _INFERENCE_ROWS * threads)
@@ -142,7 +147,7 @@ class Engine:
             len(data),
             batch,
             out,
-            totals,
+            total,
         )
         self._idle.append(here)
 

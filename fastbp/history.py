@@ -7,9 +7,7 @@ from .kernels.peak import measure_peak
 _COLUMNS = {
     "loss": ("loss", "{:.5f}"),
     "val_loss": ("val loss", "{:.5f}"),
-    "accuracy": ("accuracy", "{:.4f}"),
     "val_accuracy": ("val accuracy", "{:.4f}"),
-    "r2": ("R2", "{:.4f}"),
     "val_r2": ("val R2", "{:.4f}"),
     "learning_rate": ("rate", "{:.2e}"),
     "seconds": ("seconds", "{:.3f}"),
@@ -35,9 +33,10 @@ class History:
     epochs : list of dict
         For each epoch: ``epoch`` (from 0), ``loss``, ``learning_rate``,
         ``seconds``, ``samples_per_second``, ``gflops``, and, with validation
-        data, ``val_loss`` and a metric for training and validation data.
+        data, ``val_loss`` and its metric, ``val_accuracy`` or ``val_r2``.
     stopped : str
-        Why it ended: "epochs", "early stopping", "time", "interrupted" or "diverged".
+        Why it ended: "epochs", "early stopping", "time", "callback", "interrupted"
+        or "diverged".
     best_epoch : int or None
         The epoch of the lowest monitored loss, from 0.
     peak : float

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .checks import a_flag, a_number, a_whole_number
+from .checks import a_flag, a_number, a_whole_number, settle
 from .initializers import INITIALIZERS
 from .kernels.activation import ACTIVATIONS
 
@@ -39,16 +39,17 @@ class Dense:
     bias: bool = True
 
     def __post_init__(self):
-        a_whole_number("units", self.units, least=1)
+        settle(
+            self,
+            units=a_whole_number("units", self.units, least=1),
+            bias=a_flag("bias", self.bias),
+        )
         if self.activation is not None:
-            record = ACTIVATIONS.find(self.activation)
-            if self.alpha is not None and record.alpha is None:
-                raise ValueError(f"alpha={self.alpha!r}: {record.name} has no parameter")
+            ACTIVATIONS.find(self.activation)
         if self.alpha is not None:
-            a_number("alpha", self.alpha, low=0)
+            settle(self, alpha=a_number("alpha", self.alpha, low=0))
         if self.initializer is not None:
             INITIALIZERS.find(self.initializer)
-        a_flag("bias", self.bias)
 
 
 @dataclass(frozen=True)
@@ -70,4 +71,4 @@ class Dropout:
     rate: float
 
     def __post_init__(self):
-        a_number("rate", self.rate, low=0, below=1)
+        settle(self, rate=a_number("rate", self.rate, low=0, below=1))

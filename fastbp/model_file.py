@@ -2,14 +2,11 @@
 
 Tensors: ``parameters`` (n,) and ``moments`` (2, n), flat, in the order W(1), b(1),
 W(2), ...; W(l) is (n_in, n_out) by rows. Metadata ``fastbp``: the JSON that
-`_header` writes; ``digest``: SHA-256 of that JSON and of the tensors' bytes.
-Reading executes nothing from the file.
+`_header` writes, with a ``digest`` of it and of the tensors. Reading executes nothing from the file.
 """
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,8 +16,10 @@ from safetensors.numpy import load as deserialize
 from safetensors.numpy import save as serialize
 
 from . import schedules
+from .architecture import check
+from .checks import a_number, a_whole_number
 from .errors import ModelFileError
-from .kernels.activation import ACTIVATIONS
+from .kernels.files import write_whole
 from .kernels.loss import LOSSES
 from .optimizers import Optimizer
 from .plan import LayerSpec, Plan
@@ -47,53 +46,45 @@ class Model:
 
 def save(path, model):
     """Write `model` to `path`: under a temporary name, synced, then renamed."""
-    path, content = Path(path), to_bytes(model)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    write_whole(Path(path), to_bytes(model), sync=True)
 
 
 def to_bytes(model):
     """Return the content of the file that holds `model`."""
     tensors = {"parameters": model.params, "moments": model.moments.reshape(2, -1)}
     header = _header(model)
-    return serialize(tensors, {"fastbp": header, "digest": _digest(header, tensors)})
+    header["digest"] = _digest(header, tensors)
+    return serialize(tensors, {"fastbp": json.dumps(header)})
 
 
 def _header(model):
     optimizer = model.optimizer
-    return json.dumps(
-        {
-            "version": FORMAT_VERSION,
-            "layers": [asdict(spec) for spec in model.specs],
-            "input_drop": model.input_drop,
-            "dtype": model.dtype,
-            "loss": model.loss,
-            "loss_parameter": model.loss_parameter,
-            "optimizer": {
-                "name": optimizer.name,
-                "hyper_parameters": optimizer.hyper_parameters,
-                "clip_norm": optimizer.clip_norm,
-                "schedule": _schedule_to_data(optimizer.schedule),
-            },
-            "seed": model.seed,
-            "steps": model.steps,
-            "epochs": model.epochs,
-        }
-    )
+    return {
+        "version": FORMAT_VERSION,
+        "layers": [asdict(spec) for spec in model.specs],
+        "input_drop": model.input_drop,
+        "dtype": model.dtype,
+        "loss": model.loss,
+        "loss_parameter": model.loss_parameter,
+        "optimizer": {
+            "name": optimizer.name,
+            "hyper_parameters": optimizer.hyper_parameters,
+            "clip_norm": optimizer.clip_norm,
+            "schedule": _schedule_to_data(optimizer.schedule),
+        },
+        "seed": model.seed,
+        "steps": model.steps,
+        "epochs": model.epochs,
+    }
 
 
 def _digest(header, tensors):
-    digest = hashlib.sha256(header.encode())
+    """Return the SHA-256 of the description, and of each tensor's type, shape and bytes."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
     for name in sorted(tensors):
-        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+        tensor = tensors[name]
+        digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
+        digest.update(np.ascontiguousarray(tensor).tobytes())
     return digest.hexdigest()
 
 
@@ -139,7 +130,7 @@ def from_bytes(content, source="the content"):
     if "fastbp" not in metadata or set(tensors) != {"parameters", "moments"}:
         raise ModelFileError(f"{source} is a safetensors file, but not one that fastbp wrote")
     header = _parse(source, metadata["fastbp"])
-    if metadata.get("digest") != _digest(metadata["fastbp"], tensors):
+    if header.pop("digest", None) != _digest(header, tensors):
         raise ModelFileError(f"{source} was altered: its content does not match its digest")
     return _model(source, header, tensors)
 
@@ -166,35 +157,44 @@ def _parse(source, text):
 def _model(source, header, tensors):
     try:
         specs = tuple(LayerSpec(**layer) for layer in header["layers"])
-        for spec in specs:
-            ACTIVATIONS.find(spec.activation)
-        saved = header["optimizer"]
-        optimizer = Optimizer(
-            saved["name"],
-            schedule=_schedule_from_data(saved["schedule"]),
-            clip_norm=saved["clip_norm"],
-            **saved["hyper_parameters"],
-        )
+        saved, loss = header["optimizer"], LOSSES.find(header["loss"])
+        check(specs, header["input_drop"], loss)
         model = Model(
             specs=specs,
             input_drop=header["input_drop"],
             dtype=header["dtype"],
-            loss=LOSSES.find(header["loss"]).name,
-            loss_parameter=header["loss_parameter"],
-            optimizer=optimizer,
-            seed=header["seed"],
-            steps=header["steps"],
-            epochs=header["epochs"],
+            loss=loss.name,
+            loss_parameter=a_number("loss_parameter", header["loss_parameter"], low=0),
+            optimizer=Optimizer(
+                saved["name"],
+                schedule=_schedule_from_data(saved["schedule"]),
+                clip_norm=saved["clip_norm"],
+                **saved["hyper_parameters"],
+            ),
+            seed=a_whole_number("seed", header["seed"], least=0, below=2**63),
+            steps=a_whole_number("steps", header["steps"], least=0, below=2**63),
+            epochs=a_whole_number("epochs", header["epochs"], least=0, below=2**63),
             params=tensors["parameters"],
             moments=tensors["moments"].reshape(-1),
         )
-        size = Plan(specs, model.input_drop, model.dtype).size
-    except (KeyError, TypeError, ValueError) as error:
+        _check_tensors(model)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(
             f"{source} describes a network that cannot be built: {error}"
         ) from error
-    if model.params.shape != (size,) or model.moments.shape != (2 * size,):
-        raise ModelFileError(
-            f"{source} holds {model.params.size} parameters; its layers need {size}"
-        )
     return model
+
+
+def _check_tensors(model):
+    if model.dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype={model.dtype!r}: expected float32 or float64")
+    size = Plan(model.specs, model.input_drop, model.dtype).size
+    for name, tensor, count in (
+        ("parameters", model.params, size),
+        ("moments", model.moments, 2 * size),
+    ):
+        if tensor.dtype != model.dtype or tensor.shape != (count,):
+            raise ValueError(
+                f"{name} holds {tensor.size} numbers of {tensor.dtype}; "
+                f"the layers need {count} of {model.dtype}"
+            )

@@ -1,5 +1,7 @@
 """The `Network`: names, checks and memory around the engine. It holds no arithmetic."""
 
+from collections.abc import Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,9 +95,7 @@ class Network:
         )
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f'dtype={dtype!r}: expected "float32" or "float64"')
-        seed = a_whole_number("seed", seed, least=0)
-        if seed >= 2**63:
-            raise ValueError(f"seed={seed}: expected less than 2**63")
+        seed = a_whole_number("seed", seed, least=0, below=2**63)
         plan = Plan(specs, input_drop, np.dtype(dtype))
         self._parameter = _loss_parameter(self._loss, loss_parameter)
         self._engine = Engine(plan, self._loss.name, self._parameter, as_optimizer(optimizer), seed)
@@ -152,8 +152,9 @@ class Network:
         l2 are the optimizer's and are not part of the loss or of its gradient.
         """
         data = samples(X, y, self._engine.plan, self.loss, sample_weight)
-        loss = self._engine.gradient(data, n_threads)
-        flat = self._engine.grads.copy()
+        with self._alone():
+            loss = self._engine.gradient(data, n_threads)
+            flat = self._engine.grads.copy()
         plan = self._engine.plan
         return loss, Gradients(plan.weights(flat), plan.biases(flat), flat)
 
@@ -161,9 +162,10 @@ class Network:
         """Apply one step of the optimizer from `grads`, at the schedule's rate of this epoch."""
         if not isinstance(grads, Gradients) or grads.flat.shape != self.parameters.shape:
             raise TypeError("grads: expected what backward of a network of this shape returned")
-        self._engine.grads[:] = grads.flat
         rate = self.optimizer.rates(np.array([float(self._engine.epochs)]))[0]
-        self._engine.update(float(rate), n_threads)
+        with self._alone():
+            self._engine.grads[:] = grads.flat
+            self._engine.update(float(rate), n_threads)
 
     def fit(
         self,
@@ -236,10 +238,24 @@ class Network:
         if validation_data is not None:
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
                 raise TypeError("validation_data: expected a tuple (X, y)")
-            validation = samples(*validation_data, plan, self.loss, names=("X", "y"))
-        training = Training(self._engine, data, validation, options)
-        self.history = training.history
-        return training.run()
+            names = ("validation_data[0]", "validation_data[1]")
+            validation = samples(*validation_data, plan, self.loss, names=names)
+        with self._alone():
+            training = Training(self._engine, data, validation, options)
+            self.history = training.history
+            return training.run()
+
+    @contextmanager
+    def _alone(self):
+        """Hold the buffers of training, which are one set, or raise RuntimeError."""
+        if not self._engine.in_use.acquire(blocking=False):
+            raise RuntimeError(
+                "another thread trains this network; give each thread a copy (copy.deepcopy)"
+            )
+        try:
+            yield
+        finally:
+            self._engine.in_use.release()
 
     def predict(self, X, n_threads="auto"):
         """Return what the network says of `X`: classes (n,) or outputs.
@@ -357,7 +373,11 @@ def _stopping(early_stopping):
 
 
 def _callables(callbacks):
-    callbacks = (callbacks,) if callable(callbacks) else tuple(callbacks)
+    if callable(callbacks):
+        return (callbacks,)
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks={callbacks!r}: expected a callable, or a sequence of them")
+    callbacks = tuple(callbacks)
     for callback in callbacks:
         if not callable(callback):
             raise TypeError(f"callbacks: {callback!r} is not callable")

@@ -1,8 +1,8 @@
 """Optimizers as a caller names them: ``Adam(1e-3, clip_norm=1.0, schedule=Cosine(50))``."""
 
-from .checks import a_number
+from .checks import a_flag, a_number
 from .kernels.optimizer import OPTIMIZERS
-from .schedules import SCHEDULES, Constant
+from .schedules import Constant, as_schedule
 
 _BOUNDS = {
     "learning_rate": {"above": 0},
@@ -49,7 +49,7 @@ class Optimizer:
             known[key] = a_number(key, value, **_BOUNDS[key])
         self.hyper_parameters = known
         self.clip_norm = None if clip_norm is None else a_number("clip_norm", clip_norm, above=0)
-        self.schedule = _schedule(schedule)
+        self.schedule = as_schedule("schedule", schedule)
 
     @property
     def name(self):
@@ -74,16 +74,6 @@ class Optimizer:
         return f"Optimizer({self.name!r}{arguments})"
 
 
-def _schedule(schedule):
-    if schedule is None:
-        return Constant()
-    if isinstance(schedule, str):
-        return SCHEDULES.find(schedule)()
-    if not hasattr(schedule, "factors"):
-        raise TypeError(f"schedule={schedule!r}: expected a schedule such as Cosine(epochs=50)")
-    return schedule
-
-
 def as_optimizer(optimizer):
     """Return an `Optimizer` from one, or from a name in the table."""
     if isinstance(optimizer, Optimizer):
@@ -98,10 +88,10 @@ class SGD(Optimizer):
 
     def __init__(self, learning_rate=1e-2, momentum=0.0, nesterov=False, **shared):
         momentum = a_number("momentum", momentum, low=0, below=1)
-        if momentum == 0:
+        if momentum == 0 and not a_flag("nesterov", nesterov):
             super().__init__("sgd", learning_rate=learning_rate, **shared)
         else:
-            name = "nesterov" if nesterov else "momentum"
+            name = "nesterov" if a_flag("nesterov", nesterov) else "momentum"
             super().__init__(name, learning_rate=learning_rate, beta1=momentum, **shared)
 
 

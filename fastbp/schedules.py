@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .checks import a_number
+from .checks import a_number, settle
 from .kernels.table import Table
 
 
@@ -35,8 +35,8 @@ class Step:
     factor: float = 0.1
 
     def __post_init__(self):
-        a_number("every", self.every, above=0)
-        a_number("factor", self.factor, above=0)
+        settle(self, every=a_number("every", self.every, above=0))
+        settle(self, factor=a_number("factor", self.factor, above=0))
 
     def factors(self, t):
         """Return the factors (n,) at times `t` (n,) in epochs."""
@@ -52,7 +52,7 @@ class Exponential:
     factor: float = 0.95
 
     def __post_init__(self):
-        a_number("factor", self.factor, above=0)
+        settle(self, factor=a_number("factor", self.factor, above=0))
 
     def factors(self, t):
         """Return the factors (n,) at times `t` (n,) in epochs."""
@@ -73,8 +73,8 @@ class Cosine:
     end: float = 0.0
 
     def __post_init__(self):
-        a_number("epochs", self.epochs, above=0)
-        a_number("end", self.end, low=0)
+        settle(self, epochs=a_number("epochs", self.epochs, above=0))
+        settle(self, end=a_number("end", self.end, low=0))
 
     def factors(self, t):
         """Return the factors (n,) at times `t` (n,) in epochs."""
@@ -97,10 +97,10 @@ class OneCycle:
     end: float = 4e-6
 
     def __post_init__(self):
-        a_number("epochs", self.epochs, above=0)
-        a_number("warm", self.warm, above=0, below=1)
-        a_number("start", self.start, low=0)
-        a_number("end", self.end, low=0)
+        settle(self, epochs=a_number("epochs", self.epochs, above=0))
+        settle(self, warm=a_number("warm", self.warm, above=0, below=1))
+        settle(self, start=a_number("start", self.start, low=0))
+        settle(self, end=a_number("end", self.end, low=0))
 
     def factors(self, t):
         """Return the factors (n,) at times `t` (n,) in epochs."""
@@ -126,9 +126,8 @@ class WarmUp:
     after: object = Constant()
 
     def __post_init__(self):
-        a_number("epochs", self.epochs, above=0)
-        if not hasattr(self.after, "factors"):
-            raise TypeError(f"after={self.after!r}: expected a schedule such as Cosine(50)")
+        settle(self, epochs=a_number("epochs", self.epochs, above=0))
+        settle(self, after=as_schedule("after", self.after))
 
     def factors(self, t):
         """Return the factors (n,) at times `t` (n,) in epochs."""
@@ -137,3 +136,20 @@ class WarmUp:
 
 
 SCHEDULES = Table("schedule", [Constant, Step, Exponential, Cosine, OneCycle, WarmUp])
+
+
+def as_schedule(name, value):
+    """Return a schedule from one, from its name, or the constant one from None.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a name is unknown, or `value` is neither; `name` is the argument's.
+    """
+    if value is None:
+        return Constant()
+    if isinstance(value, str):
+        return SCHEDULES.find(value)()
+    if isinstance(value, type) or not hasattr(value, "factors"):
+        raise TypeError(f"{name}={value!r}: expected a schedule such as Cosine(epochs=50)")
+    return value

@@ -14,14 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm.auto import tqdm
 
-from .checks import a_number, a_whole_number
+from .checks import a_flag, a_number, a_whole_number, settle
 from .errors import DivergenceError
 from .history import History
 from .kernels.random import SHUFFLE, fill_permutation
 from .metrics import metric_of
 
 _SLICE_SECONDS = 0.05
-_FIRST_SLICE_FLOPS = 2e9
+# the first slice: short on any machine, whatever a step costs
+_FIRST_SLICE_FLOPS = 1_000_000_000
+_FIRST_SLICE_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,12 @@ class EarlyStopping:
     restore_best: bool = True
 
     def __post_init__(self):
-        a_whole_number("patience", self.patience, least=1)
-        a_number("min_delta", self.min_delta, low=0)
+        settle(
+            self,
+            patience=a_whole_number("patience", self.patience, least=1),
+            min_delta=a_number("min_delta", self.min_delta, low=0),
+            restore_best=a_flag("restore_best", self.restore_best),
+        )
 
 
 @dataclass(frozen=True)
@@ -111,8 +117,8 @@ class Training:
         self.history = History(engine.plan.dtype.name, self.threads)
         self.metric = metric_of(engine.loss)
         self._order = np.arange(len(data)) if options.shuffle else None
-        slice_steps = _FIRST_SLICE_FLOPS / (self.batch * engine.plan.flops_per_row)
-        self._steps_a_slice = max(1, int(slice_steps))
+        first = _FIRST_SLICE_FLOPS // (self.batch * engine.plan.flops_per_row)
+        self._steps_a_slice = max(1, min(first, _FIRST_SLICE_STEPS))
         self._best, self._best_loss = engine.params.copy(), np.inf
         self._interrupt = _Interrupt()
 
@@ -137,7 +143,7 @@ class Training:
                 bar.set_postfix_str(_progress(entry))
                 bar.update()
                 for callback in options.callbacks:
-                    if callback(entry) is True:
+                    if callback(entry) in (True, np.True_):
                         self.history.stopped = "callback"
                 self._early_stopping(epoch)
                 epoch += 1
@@ -156,22 +162,16 @@ class Training:
             fill_permutation.serial(engine.seed, SHUFFLE, engine.epochs, self._order)
         engine.start_training(self.data, self.batch, self.threads)
         rates = engine.optimizer.rates(engine.epochs + np.arange(self.batches) / self.batches)
-        total, weight, done = 0.0, 0.0, 0
+        losses, done = np.zeros(self.batches), 0
         while done < self.batches:
-            steps = min(self._steps_a_slice, self.batches - done)
-            losses, begin = np.zeros(2 * steps), time.perf_counter()
-            made = engine.train(
-                self.data, self._order, rates[done : done + steps], done * self.batch,
-                self.batch, losses,
-            )  # fmt: skip
-            if made < steps:
-                self._diverged(epoch, done + made, losses[made], rates[done + made])
-            self._fit_slice(steps, time.perf_counter() - begin)
-            total, weight, done = (
-                total + losses[:steps].sum(),
-                weight + losses[steps:].sum(),
-                done + steps,
+            end, begin = min(done + self._steps_a_slice, self.batches), time.perf_counter()
+            place, part = done * self.batch, slice(done, end)
+            done += engine.train(
+                self.data, self._order, rates[part], place, self.batch, losses[part]
             )
+            if done < end:
+                self._diverged(epoch, done, losses[done], rates[done])
+            self._fit_slice(part, time.perf_counter() - begin)
             if self._interrupt.seen:
                 self.history.stopped = "interrupted"
             elif time.perf_counter() > self._deadline:
@@ -180,12 +180,12 @@ class Training:
                 return False
         engine.epochs += 1
         seconds = time.perf_counter() - started
-        self._record(epoch, total / weight if weight > 0 else 0.0, float(rates[-1]), seconds)
+        self._record(epoch, losses.sum() / self.data.total_weight, float(rates[-1]), seconds)
         return True
 
-    def _fit_slice(self, steps, seconds):
+    def _fit_slice(self, part, seconds):
         """Adapt the length of a slice to the time the last one took."""
-        wanted = int(steps * _SLICE_SECONDS / max(seconds, 1e-6))
+        wanted = int((part.stop - part.start) * _SLICE_SECONDS / max(seconds, 1e-6))
         self._steps_a_slice = max(1, min(wanted, 4 * self._steps_a_slice))
 
     def _record(self, epoch, loss, rate, seconds):
@@ -208,7 +208,9 @@ class Training:
         """Keep the best weights, and stop when they have been the best for too long."""
         entry, stopping = self.history.epochs[-1], self.options.stopping
         loss = entry.get("val_loss", entry["loss"])
-        if loss < self._best_loss - (stopping.min_delta if stopping else 0.0):
+        better = loss < self._best_loss - (stopping.min_delta if stopping else 0.0)
+        # a loss is of the weights before the epoch's last updates: look at those after
+        if better and np.isfinite(self.engine.params).all():
             self._best_loss, self.history.best_epoch = loss, epoch
             self._best[:] = self.engine.params
         elif (
@@ -219,8 +221,8 @@ class Training:
             self.history.stopped = "early stopping"
 
     def _diverged(self, epoch, step, loss, rate):
-        self.engine.params[:] = self._best
-        self.engine.moments[:] = 0
+        self.engine.params[:], self.engine.moments[:] = self._best, 0
+        self.engine.steps = 0  # moments and their bias corrections start anew together
         self.history.stopped = "diverged"
         raise DivergenceError(
             f"the loss became {loss} in epoch {epoch + 1}, batch {step + 1} of {self.batches}, at "

@@ -14,14 +14,14 @@ import hashlib
 import os
 import pickle
 import sys
-import tempfile
-from functools import lru_cache
 from pathlib import Path
 
 import llvmlite
 import numba
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
+
+from .files import write_whole
 
 _CHECKSUM_BYTES = 32
 
@@ -43,23 +43,39 @@ def cache_folder():
         parent = Path(folder) / "fastbp"
     else:
         parent = _user_cache() / "fastbp"
-    return parent / _digest_of_sources()
+    return parent / _DIGEST
 
 
 def _user_cache():
     if folder := os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA"):
         return Path(folder)
-    home = Path(os.path.expanduser("~"))
-    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    home = os.path.expanduser("~")
+    if home == "~":  # nobody's: a folder that cannot be made, so nothing is cached
+        return Path(os.devnull)
+    return Path(home) / ("Library/Caches" if sys.platform == "darwin" else ".cache")
 
 
-@lru_cache(maxsize=1)
 def _digest_of_sources():
     versions = (numba.__version__, llvmlite.__version__, sys.version)
     digest = hashlib.sha256(repr(versions).encode())
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:20]
+
+
+# of the sources as they are imported, not as someone may edit them later
+_DIGEST = _digest_of_sources()
+# what reading a pickle raises when it is not what it should be
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+)
 
 
 class DiskCache:
@@ -89,7 +105,10 @@ class DiskCache:
         checksum, payload = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
         if hashlib.sha256(payload).digest() != checksum:
             return None
-        return CompileResult._rebuild(target_context, *pickle.loads(payload))
+        try:
+            return CompileResult._rebuild(target_context, *pickle.loads(payload))
+        except _UNREADABLE:
+            return None
 
     def save_overload(self, signature, result):
         """Write a compiled signature, or nothing if the folder takes no file."""
@@ -97,21 +116,9 @@ class DiskCache:
         payload = dumps(result._reduce())
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, hashlib.sha256(payload).digest() + payload)
+            write_whole(path, hashlib.sha256(payload).digest() + payload)
 
     def _path(self, signature, codegen):
         key = repr((self._name, self._options, str(signature), codegen.magic_tuple()))
         digest = hashlib.sha256(key.encode()).hexdigest()[:20]
         return Path(self.cache_path) / f"{self._name.rsplit('.', 1)[-1]}-{digest}.bin"
-
-
-def _write_whole(path, content):
-    """Write `path` so that no reader ever sees a part of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.replace(name, path)
-    except OSError:
-        os.unlink(name)
-        raise

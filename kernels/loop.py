@@ -34,13 +34,12 @@ def start_batch(runs, like, first, rows):
         for i in range(rows):
             total += sample_weight(run, like, source_row(run, i))
     run.scale = 1 / total if total > 0 else 0.0
-    return total
 
 
 @inner
-def batch_loss(runs, work):
-    """Return the weighted sum of the row losses of a batch, in order."""
-    run, total = runs[0], 0.0
+def batch_loss(runs, work, total):
+    """Add the weighted losses of a batch's rows to `total`, one after the other."""
+    run = runs[0]
     for i in range(run.rows):
         total += (pointer(work) + run.row_losses)[i]
     return total
@@ -52,7 +51,7 @@ def gradient(layers, runs, params, grads, moments, work, first, rows):
     start_batch(runs, pointer(work), first, rows)
     pass_over_rows(layers, runs, params, work, TRAIN)
     pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
-    return batch_loss(runs, work) * runs[0].scale
+    return batch_loss(runs, work, 0.0) * runs[0].scale
 
 
 @kernel
@@ -74,15 +73,15 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
 
     Batch s holds places ``first + s batch`` on of the order, up to `rows`. A
     loss that is not finite ends the loop before its update. ``losses[s]`` is the
-    weighted sum of batch s, ``losses[rates.size + s]`` its weight.
+    weighted sum of the losses of batch s.
     """
     run = runs[0]
     for s in range(rates.size):
         start = first + s * batch
-        total = start_batch(runs, pointer(work), start, min(batch, rows - start))
+        start_batch(runs, pointer(work), start, min(batch, rows - start))
         pass_over_rows(layers, runs, params, work, TRAIN)
-        loss = batch_loss(runs, work)
-        losses[s], losses[rates.size + s] = loss, total
+        loss = batch_loss(runs, work, 0.0)
+        losses[s] = loss
         if not np.isfinite(loss):
             return s
         run.rate = rates[s]
@@ -105,21 +104,20 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
 
 
 @kernel
-def infer(layers, runs, params, work, aim, first, rows, batch, out, totals):
-    """Run rows through the net in batches: outputs to `out`, or their loss to `totals`.
+def infer(layers, runs, params, work, aim, first, rows, batch, out, total):
+    """Run rows through the net in batches: outputs to `out`, or their loss to `total`.
 
-    With aim FORWARD, ``out`` (rows, n_out) is filled; with LOSS, ``totals`` gets
-    the weighted sum of the losses and the sum of weights.
+    With aim FORWARD, ``out`` (rows, n_out) is filled; with LOSS, ``total[0]`` grows
+    by the weighted losses, row after row, whatever the batches.
     """
     last = layers[layers.size - 1]
     for start in range(first, first + rows, batch):
         here = min(batch, first + rows - start)
-        total = start_batch(runs, pointer(work), start, here)
+        start_batch(runs, pointer(work), start, here)
         pass_over_rows(layers, runs, params, work, aim)
         if aim == FORWARD:
             target = pointer(out) + (start - first) * last.n_out
             source = pointer(work) + last.a
             copy_rows(here, last.n_out, source, last.row, target, last.n_out)
         else:
-            totals[0] += batch_loss(runs, work)
-            totals[1] += total
+            total[0] = batch_loss(runs, work, total[0])

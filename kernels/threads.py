@@ -9,15 +9,21 @@ import contextlib
 import os
 import warnings
 from functools import lru_cache
+from numbers import Integral
 from pathlib import Path
 
 import numba
+import numba.np.ufunc.parallel
 
 # the cost of entering and leaving one parallel region, and the rate of one thread
 # on small matrices: a region must save several times its cost to be worth it
 _REGION_SECONDS = 2e-6
 _FLOPS_PER_SECOND = 1e11
 _WORTH = 4
+
+
+# threads that were started before a fork, by whomever, are not in the child
+_IMPORTED_IN = os.getpid()
 
 
 def available_threads():
@@ -71,8 +77,8 @@ def choose_threads(n_threads, flops, regions):
         saved = flops / _FLOPS_PER_SECOND * (1 - 1 / wanted)
         if saved < _WORTH * regions * _REGION_SECONDS:
             wanted = 1
-    elif isinstance(n_threads, int) and not isinstance(n_threads, bool) and n_threads >= 1:
-        wanted = min(n_threads, numba.config.NUMBA_NUM_THREADS)
+    elif isinstance(n_threads, Integral) and not isinstance(n_threads, bool) and n_threads >= 1:
+        wanted = min(int(n_threads), numba.config.NUMBA_NUM_THREADS)
     else:
         raise ValueError(f'n_threads={n_threads!r}: expected "auto" or an integer of at least 1')
     return wanted if wanted == 1 or _parallel_is_safe() else 1
@@ -84,8 +90,9 @@ def _parallel_is_safe():
 
 @lru_cache(maxsize=1)
 def _process_of_threads():
-    """Return the process that first asked: a forked child finds its parent's answer."""
-    return os.getpid()
+    """Return the process whose threads Numba runs on; a forked child keeps its parent's answer."""
+    started = getattr(numba.np.ufunc.parallel, "_is_initialized", False)
+    return _IMPORTED_IN if started else os.getpid()
 
 
 @lru_cache(maxsize=1)

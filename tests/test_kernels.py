@@ -137,7 +137,9 @@ CALLS = """
 
 @pytest.mark.slow
 def test_every_kernel_gives_the_same_bits_from_1_2_and_3_threads(run_python):
-    code = CALLS + """
+    code = (
+        CALLS
+        + """
     one = run(1)
     assert len(one) > 200
     for threads in (2, 3):
@@ -145,6 +147,7 @@ def test_every_kernel_gives_the_same_bits_from_1_2_and_3_threads(run_python):
         assert not differ, differ
     print("same")
     """
+    )
     assert run_python(code, NUMBA_NUM_THREADS=3).strip() == "same"
 
 

@@ -1,0 +1,24 @@
+"""Writing a file as a whole: under a temporary name, then renamed."""
+
+import os
+import secrets
+
+
+def write_whole(path, content, sync=False):
+    """Write `content` to `path` so that no reader ever sees a part of it.
+
+    The file has the permissions that the user's umask gives. `sync` waits until
+    it is on the disk. What cannot be written leaves `path` as it was.
+    """
+    name = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
