@@ -33,7 +33,8 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
         raise TypeError("inputs: expected the number of input columns beside layers")
     if isinstance(layers, (str, Dense, Dropout)) or not isinstance(layers, Iterable):
         raise TypeError(f"layers={layers!r}: expected a sequence of Dense and Dropout layers")
-    layers, specs, input_drop = list(layers), [], 0.0
+    layers, input_drop = list(layers), 0.0
+    specs: list[LayerSpec] = []
     n_in = a_whole_number("inputs", inputs, least=1)
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     if not dense:

@@ -45,7 +45,9 @@ def as_array(name, value):
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise ValueError(f"{name} is not a regular array: {error}") from error
+        raise ValueError(
+            f"{name} is ragged: expected rows of one length; NumPy says: {error}"
+        ) from error
 
 
 def settle(instance, **values):

@@ -85,8 +85,8 @@ def _labels(array, n_out, name):
         whole = np.isfinite(array) & (array == np.floor(array))
         if not whole.all():
             raise ValueError(
-                f"{name}[{np.argmin(whole)}] is {array[np.argmin(whole)]}: expected whole "
-                f"class labels 0 to {n_out - 1}"
+                f"{name} holds {array[np.argmin(whole)]} in row {np.argmin(whole)}: "
+                f"expected whole class labels 0 to {n_out - 1}"
             )
     elif array.dtype.kind not in "iub":
         raise TypeError(

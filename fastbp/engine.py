@@ -4,6 +4,7 @@ It holds no arithmetic; every number comes from `fastbp.kernels`.
 """
 
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class Engine:
         self.grads = aligned_zeros(plan.size, plan.dtype)
         self.moments = aligned_zeros(2 * plan.size, plan.dtype)
         self.epochs = 0
-        self._training = None
+        self._training: Any = None
         self.in_use = threading.RLock()
         # workspaces of inference that no call uses now: calls from several threads
         # each take one, so that a network may serve them all at once

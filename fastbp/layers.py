@@ -45,7 +45,9 @@ class Dense:
             bias=a_flag("bias", self.bias),
         )
         if self.activation is not None:
-            ACTIVATIONS.find(self.activation)
+            record = ACTIVATIONS.find(self.activation)
+            if self.alpha is not None and record.alpha is None:
+                raise ValueError(f"alpha={self.alpha!r}: {record.name} has no parameter")
         if self.alpha is not None:
             settle(self, alpha=a_number("alpha", self.alpha, low=0))
         if self.initializer is not None:

@@ -1,8 +1,8 @@
 """The model file: safetensors with JSON metadata, one file, a format version.
 
 Tensors: ``parameters`` (n,) and ``moments`` (2, n), flat, in the order W(1), b(1),
-W(2), ...; W(l) is (n_in, n_out) by rows. Metadata ``fastbp``: the JSON that
-`_header` writes, with a ``digest`` of it and of the tensors. Reading executes nothing from the file.
+W(2), ...; W(l) is (n_in, n_out) by rows; ``digest`` (32,) of bytes, by `_digest`.
+Metadata ``fastbp``: the JSON of `_header`. Reading executes nothing from the file.
 """
 
 import hashlib
@@ -25,6 +25,7 @@ from .optimizers import Optimizer
 from .plan import LayerSpec, Plan
 
 FORMAT_VERSION = 1
+_TENSORS = ("parameters", "moments")
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,8 @@ def save(path, model):
 def to_bytes(model):
     """Return the content of the file that holds `model`."""
     tensors = {"parameters": model.params, "moments": model.moments.reshape(2, -1)}
-    header = _header(model)
-    header["digest"] = _digest(header, tensors)
-    return serialize(tensors, {"fastbp": json.dumps(header)})
+    header = json.dumps(_header(model))
+    return serialize({**tensors, "digest": _digest(header, tensors)}, {"fastbp": header})
 
 
 def _header(model):
@@ -80,12 +80,12 @@ def _header(model):
 
 def _digest(header, tensors):
     """Return the SHA-256 of the description, and of each tensor's type, shape and bytes."""
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-    for name in sorted(tensors):
+    digest = hashlib.sha256(header.encode())
+    for name in _TENSORS:
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
         digest.update(np.ascontiguousarray(tensor).tobytes())
-    return digest.hexdigest()
+    return np.frombuffer(digest.digest(), np.uint8)
 
 
 def _schedule_to_data(schedule):
@@ -127,10 +127,10 @@ def from_bytes(content, source="the content"):
         tensors, metadata = deserialize(content), _metadata(content)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise ModelFileError(f"{source} is truncated or not a safetensors file: {error}") from error
-    if "fastbp" not in metadata or set(tensors) != {"parameters", "moments"}:
+    if "fastbp" not in metadata or set(tensors) != {*_TENSORS, "digest"}:
         raise ModelFileError(f"{source} is a safetensors file, but not one that fastbp wrote")
     header = _parse(source, metadata["fastbp"])
-    if header.pop("digest", None) != _digest(header, tensors):
+    if not np.array_equal(tensors["digest"], _digest(metadata["fastbp"], tensors)):
         raise ModelFileError(f"{source} was altered: its content does not match its digest")
     return _model(source, header, tensors)
 

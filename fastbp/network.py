@@ -239,7 +239,8 @@ class Network:
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
                 raise TypeError("validation_data: expected a tuple (X, y)")
             names = ("validation_data[0]", "validation_data[1]")
-            validation = samples(*validation_data, plan, self.loss, names=names)
+            X_valid, y_valid = validation_data
+            validation = samples(X_valid, y_valid, plan, self.loss, names=names)
         with self._alone():
             training = Training(self._engine, data, validation, options)
             self.history = training.history

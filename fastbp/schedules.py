@@ -6,6 +6,7 @@ anywhere and go on with the same rates.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -123,7 +124,7 @@ class WarmUp:
     name = "warm_up"
     formula = "t / epochs, then after(t - epochs)"
     epochs: float = 5.0
-    after: object = Constant()
+    after: Any = Constant()
 
     def __post_init__(self):
         settle(self, epochs=a_number("epochs", self.epochs, above=0))

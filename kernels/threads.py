@@ -13,7 +13,6 @@ from numbers import Integral
 from pathlib import Path
 
 import numba
-import numba.np.ufunc.parallel
 
 # the cost of entering and leaving one parallel region, and the rate of one thread
 # on small matrices: a region must save several times its cost to be worth it
@@ -22,8 +21,23 @@ _FLOPS_PER_SECOND = 1e11
 _WORTH = 4
 
 
-# threads that were started before a fork, by whomever, are not in the child
-_IMPORTED_IN = os.getpid()
+def _started():
+    """Return whether anyone in this process, or in one it was forked from, started threads."""
+    try:
+        numba.threading_layer()
+    except ValueError:
+        return False
+    return True
+
+
+def _orphaned():
+    """Return whether the threads are a parent's: started, but this process has only one."""
+    tasks = Path("/proc/self/task")
+    return _started() and tasks.is_dir() and len(list(tasks.iterdir())) == 1
+
+
+# the process whose threads those are that run already; 0 is none
+_IMPORTED_IN = 0 if _orphaned() else os.getpid()
 
 
 def available_threads():
@@ -91,8 +105,7 @@ def _parallel_is_safe():
 @lru_cache(maxsize=1)
 def _process_of_threads():
     """Return the process whose threads Numba runs on; a forked child keeps its parent's answer."""
-    started = getattr(numba.np.ufunc.parallel, "_is_initialized", False)
-    return _IMPORTED_IN if started else os.getpid()
+    return _IMPORTED_IN if _started() else os.getpid()
 
 
 @lru_cache(maxsize=1)

@@ -6,11 +6,11 @@ import re
 import numpy as np
 import oracle
 import pytest
-from fastbp.kernels import elementary
-from fastbp.kernels.intrinsics import load_part, pointer, store_part, switch, width
 from numba import njit
 
 from fastbp import ACTIVATIONS, Dense, Network
+from fastbp.kernels import elementary
+from fastbp.kernels.intrinsics import load_part, pointer, store_part, switch, width
 
 WIDE = np.longdouble
 # NumPy's and the C library's own functions may be one unit off where no wider float exists
