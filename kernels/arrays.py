@@ -2,6 +2,8 @@
 
 import numpy as np
 
+_FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
+
 
 def floats(name, value, rank, like=None):
     """Return `value` as an aligned array of float32 or float64, of `like`'s dtype if given.
@@ -14,28 +16,28 @@ def floats(name, value, rank, like=None):
         If its rank is not `rank`.
     """
     array = np.asarray(value)
-    if array.dtype not in (np.float32, np.float64):
+    if array.dtype not in _FLOATS:
         raise TypeError(f"{name} has dtype {array.dtype}: expected float32 or float64")
     if like is not None and array.dtype != like.dtype:
         raise TypeError(f"{name} has dtype {array.dtype} but the others {like.dtype}: convert one")
     if array.ndim != rank:
         raise ValueError(f"{name} has shape {array.shape}: expected {rank} dimensions")
-    return np.require(array, requirements="A")
+    return array if array.flags.aligned else array.copy()
 
 
 def rows(name, value, like=None):
     """Return a matrix whose rows are contiguous; copied if they are not."""
     array = floats(name, value, 2, like)
-    item = array.itemsize
-    regular = array.strides[1] == item and array.strides[0] % item == 0
+    (row, column), item = array.strides, array.itemsize
+    regular = column == item and row % item == 0
     return array if regular or array.size == 0 else np.ascontiguousarray(array)
 
 
 def strided(name, value, like=None):
     """Return a matrix of any strides that are whole elements; copied if they are not."""
     array = floats(name, value, 2, like)
-    whole = all(stride % array.itemsize == 0 for stride in array.strides)
-    return array if whole else np.ascontiguousarray(array)
+    (row, column), item = array.strides, array.itemsize
+    return array if row % item == column % item == 0 else np.ascontiguousarray(array)
 
 
 def output(name, out, shape, dtype):
@@ -64,9 +66,10 @@ def expect(name, array, shape):
 
 def address(array):
     """Return the address of an array's first element, or 0 for None."""
-    return 0 if array is None else array.__array_interface__["data"][0]
+    return 0 if array is None else array.ctypes.data
 
 
-def steps(array):
-    """Return the strides of an array in elements."""
-    return tuple(stride // array.itemsize for stride in array.strides)
+def steps(matrix):
+    """Return the row and column stride of a matrix, in elements."""
+    row, column = matrix.strides
+    return row // matrix.itemsize, column // matrix.itemsize

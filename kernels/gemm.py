@@ -11,7 +11,7 @@ multiplication, ACM TOMS 34(3), 2008.
 
 from .intrinsics import item_bytes, load_part, store_part, width
 from .jit import inner
-from .tile import rank1, tile_load, tile_shapes, tile_store, tile_zeros
+from .tile import rank1, row_pointers, tile_load, tile_shapes, tile_store, tile_zeros
 
 (MAIN_ROWS, _FEW_ROWS, _), VECS = tile_shapes()
 
@@ -40,8 +40,9 @@ def _tile_product(rows, vecs):
             tile = tile_zeros(c, rows, vecs)
         else:
             tile = tile_load(start, start_row, rows, vecs, count)
+        starts = row_pointers(a, a_row, rows)
         for k in range(K):
-            tile = rank1(tile, a + k * a_col, a_row, b + k * b_row, count)
+            tile = rank1(tile, starts, a_row, k * a_col, b + k * b_row, count)
         tile_store(tile, c, c_row, count)
 
     return tile_product
@@ -131,6 +132,12 @@ def _packed(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scra
 
 
 @inner
+def is_packed(M, K, b_row, item):
+    """Return whether `gemm` packs B, its floats `item` bytes, and so reads `scratch`."""
+    return K * b_row * item > _PACK_BYTES and M >= _PACK_ROWS
+
+
+@inner
 def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch):
     """Write ``C = start + A B``.
 
@@ -146,9 +153,9 @@ def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch
     b, b_row, c, c_row : Pointer, int, Pointer, int
         B and C, whose rows are contiguous. C overlaps neither A nor B.
     scratch : Pointer
-        `SCRATCH_BYTES` of memory for packed panels.
+        `SCRATCH_BYTES` of memory for packed panels, read only if `is_packed`.
     """
-    if K * b_row * item_bytes(b) > _PACK_BYTES and M >= _PACK_ROWS:
+    if is_packed(M, K, b_row, item_bytes(b)):
         _packed(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch)
     else:
         step = VECS * width(b)

@@ -8,8 +8,8 @@ import numpy as np
 from numba import prange
 
 from . import arrays
-from .gemm import SCRATCH_BYTES, gemm
-from .intrinsics import pointer, pointer_at
+from .gemm import SCRATCH_BYTES, gemm, is_packed
+from .intrinsics import item_bytes, pointer, pointer_at
 from .jit import kernel
 from .threads import choose_threads, twin
 from .transpose import transpose as transpose_block
@@ -19,10 +19,10 @@ from .transpose import transpose as transpose_block
 def product(M, N, K, bias, a, a_row, a_col, b, b_row, out, tasks, scratch):
     """``out = bias + A B`` from addresses, rows of A or columns of B shared by the tasks."""
     for task in prange(tasks):
-        like = pointer(scratch)
-        part = like + task * (scratch.size // tasks)
-        start, start_row = pointer_at(like, bias), 0 if bias != 0 else -1
-        x, y, z = pointer_at(like, a), pointer_at(like, b), pointer_at(like, out)
+        z = pointer(out)
+        part = pointer_at(z, scratch) + task * (SCRATCH_BYTES // item_bytes(z))
+        start, start_row = pointer_at(z, bias), 0 if bias != 0 else -1
+        x, y = pointer_at(z, a), pointer_at(z, b)
         lo, hi = task * M // tasks, (task + 1) * M // tasks
         if tasks <= M:
             gemm(
@@ -47,9 +47,11 @@ def transposed(rows, columns, a, a_row, out, tasks):
         transpose_block(hi - lo, columns, source, a_row, like + lo, rows)
 
 
-def scratch_for(tasks, dtype):
-    """Return the memory that so many tasks of `gemm` pack panels in."""
-    return np.empty(tasks * SCRATCH_BYTES // np.dtype(dtype).itemsize, dtype)
+def scratch_for(tasks, M, K, b):
+    """Return the memory that so many tasks of `gemm` pack panels of `b` in; None if they do not."""
+    if is_packed.py_func(M, K, arrays.steps(b)[0], b.itemsize):
+        return np.empty(tasks * SCRATCH_BYTES, np.uint8)
+    return None
 
 
 def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
@@ -102,9 +104,9 @@ def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
             twin(transposed, tasks)(N, K, arrays.address(W), row, turned.reshape(-1), tasks)
             W = turned
         a_row, a_col = arrays.steps(A)
+        scratch = scratch_for(tasks, M, K, W)
         twin(product, tasks)(
             M, N, K, arrays.address(bias), arrays.address(A), a_row, a_col,
-            arrays.address(W), arrays.steps(W)[0], arrays.address(out), tasks,
-            scratch_for(tasks, A.dtype),
+            arrays.address(W), arrays.steps(W)[0], out, tasks, arrays.address(scratch),
         )  # fmt: skip
     return out

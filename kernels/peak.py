@@ -9,7 +9,7 @@ from .gemm import MAIN_ROWS, VECS
 from .intrinsics import pointer, width
 from .jit import kernel
 from .threads import choose_threads, twin
-from .tile import rank1, tile_store, tile_zeros
+from .tile import rank1, row_pointers, tile_store, tile_zeros
 
 _STEPS = 200_000
 _ROUNDS = 5
@@ -21,8 +21,9 @@ def multiply_add(steps, tasks, operands, sums):
     for task in prange(tasks):
         a, out = pointer(operands), pointer(sums)
         tile = tile_zeros(a, MAIN_ROWS, VECS)
+        starts = row_pointers(a, 1, MAIN_ROWS)
         for _ in range(steps):
-            tile = rank1(tile, a, 1, a, None)
+            tile = rank1(tile, starts, 1, 0, a, None)
         place = task * MAIN_ROWS * VECS * width(a)
         tile_store(tile, out + place, VECS * width(a), None)
 

@@ -86,6 +86,8 @@ def choose_threads(n_threads, flops, regions):
     ValueError
         If `n_threads` is neither "auto" nor an integer of at least 1.
     """
+    if type(n_threads) is int and n_threads == 1:
+        return 1
     if n_threads == "auto":
         wanted = available_threads()
         saved = flops / _FLOPS_PER_SECOND * (1 - 1 / wanted)

@@ -15,6 +15,7 @@ instantiating BLAS functionality, ACM TOMS 41(3), 2015, section 4.
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
 from .vector import (
@@ -147,17 +148,46 @@ def tile_store(typingctx, tile, p, stride, count):
     return types.none(tile, p, types.intp, count), codegen
 
 
+# rows of A that one pointer reaches: x86 adds a register times 1 or 2 in a load, and
+# three times the stride is a register of its own
+_ROWS_A_POINTER = 4
+
+
+@intrinsic(prefer_literal=True)
+def row_pointers(typingctx, a, stride, rows):
+    """Return pointers to every fourth of `rows` rows of A, `stride` elements apart.
+
+    The compiler must not see that they belong together: it would step from row
+    to row by a chain of additions that takes as long as the products.
+    """
+    count = -(-rows.literal_value // _ROWS_A_POINTER)
+    pointers = types.UniTuple(a, count)
+
+    def codegen(context, builder, sig, args):
+        same = ir.FunctionType(args[0].type, [args[0].type])
+        hidden = []
+        for group in range(count):
+            start = _row_start(builder, args[0], group * _ROWS_A_POINTER, args[1])
+            hidden.append(builder.asm(same, "", "=r,0", [start], side_effect=False))
+        return context.make_tuple(builder, pointers, hidden)
+
+    return pointers(a, types.intp, rows), codegen
+
+
 @intrinsic
-def rank1(typingctx, tile, a, stride, b, count):
-    """Return ``T[r, c] + a[r * stride] * b[c]``; `count` as in `tile_store`."""
+def rank1(typingctx, tile, a, stride, offset, b, count):
+    """Return ``T[r, c] + a[r][offset] * b[c]``, `a` from `row_pointers`; see `tile_store`."""
 
     def codegen(context, builder, sig, args):
         kind = llvm_vector(tile.vector)
-        row = _row(builder, tile, args[3], _mask(builder, tile, args[4], sig.args[4]))
+        starts = cgutils.unpack_tuple(builder, args[1])
+        starts = [builder.gep(start, [args[3]]) for start in starts]
+        row = _row(builder, tile, args[4], _mask(builder, tile, args[5], sig.args[5]))
         values = []
         for i, r, v in tile.each():
             if v == 0:
-                address = _row_start(builder, args[1], r, args[2])
+                group, step = divmod(r, _ROWS_A_POINTER)
+                address = _row_start(builder, starts[group], step, args[2])
                 scalar = builder.load(address, align=tile.vector.dtype.bitwidth // 8)
                 column = splat(builder, scalar, kind)
             old = builder.extract_value(args[0], i)
@@ -165,7 +195,7 @@ def rank1(typingctx, tile, a, stride, b, count):
         _forbid_unrolling(builder)
         return _build(builder, context, tile, values)
 
-    return tile(tile, a, types.intp, b, count), codegen
+    return tile(tile, a, types.intp, types.intp, b, count), codegen
 
 
 @intrinsic
