@@ -137,7 +137,7 @@ BAD_NUMBERS = [
     *_each(OneCycle, "start", (-0.1, "x")),
     *_each(OneCycle, "end", (-0.1,)),
     *_each(WarmUp, "epochs", (0, -1)),
-    *_each(WarmUp, "after", (3, "cosine", Constant)),
+    *_each(WarmUp, "after", (3, Constant)),
     *_each(Dropout, "rate", (-0.1, 1, 1.5, NAN, "0.5", None, True)),
     *_each(Dense, "units", (0, -1, 2.5, "3", None, True)),
     *_each(partial(Dense, 3), "bias", ("no", 1, None)),
