@@ -138,13 +138,7 @@ def describe(network):
         count = spec.n_in * spec.n_out + (spec.n_out if spec.bias else 0)
         drop = f"{spec.drop:g}" if spec.drop else ""
         rows.append(
-            (
-                str(n + 1),
-                f"{spec.n_in} x {spec.n_out}",
-                spec.activation,
-                drop,
-                f"{count:,}",
-            )
+            (str(n + 1), f"{spec.n_in} x {spec.n_out}", spec.activation, drop, f"{count:,}")
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(v.ljust(w) for v, w in zip(r, widths, strict=True)).rstrip() for r in rows]

@@ -25,8 +25,7 @@ def _print_version(wanted: bool):
 @app.callback()
 def options(
     version: Annotated[
-        bool,
-        typer.Option("--version", callback=_print_version, help="Print the version."),
+        bool, typer.Option("--version", callback=_print_version, help="Print the version.")
     ] = False,
 ):
     """Hold what belongs to no single command."""

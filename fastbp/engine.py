@@ -10,13 +10,12 @@ import numpy as np
 
 from .kernels import backprop, loop
 from .kernels.activation import ACTIVATIONS
-from .kernels.arrays import address
+from .kernels.arrays import address, aligned_zeros
 from .kernels.backprop import FORWARD, LOSS, TRANSPOSE
 from .kernels.loss import LOSSES
 from .kernels.optimizer import OPTIMIZERS
 from .kernels.records import RUN
 from .kernels.threads import choose_threads, twin
-from .plan import aligned_zeros
 
 _INFERENCE_ROWS = 256
 _REGIONS_OF_A_STEP = 2
@@ -139,16 +138,7 @@ class Engine:
         self._place(run, here, data)
         self._run[0]["rows_task"] = run[0]["rows_task"]
         twin(loop.infer, threads)(
-            here.layers,
-            run,
-            self.params,
-            here.work,
-            aim,
-            0,
-            len(data),
-            batch,
-            out,
-            total,
+            here.layers, run, self.params, here.work, aim, 0, len(data), batch, out, total
         )
         self._idle.append(here)
 

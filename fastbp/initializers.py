@@ -91,16 +91,7 @@ INITIALIZERS = Table(
     ],
 )
 
-_RECTIFIERS = {
-    "relu",
-    "leaky_relu",
-    "elu",
-    "gelu",
-    "gelu_tanh",
-    "silu",
-    "mish",
-    "hard_swish",
-}
+_RECTIFIERS = {"relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "mish", "hard_swish"}
 
 
 def default_initializer(activation):

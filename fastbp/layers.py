@@ -40,9 +40,7 @@ class Dense:
 
     def __post_init__(self):
         settle(
-            self,
-            units=a_whole_number("units", self.units, least=1),
-            bias=a_flag("bias", self.bias),
+            self, units=a_whole_number("units", self.units, least=1), bias=a_flag("bias", self.bias)
         )
         if self.activation is not None:
             record = ACTIVATIONS.find(self.activation)

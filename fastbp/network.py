@@ -85,13 +85,7 @@ class Network:
     ):
         self._loss = LOSSES.find(loss)
         specs, input_drop = resolve(
-            sizes,
-            activation,
-            inputs,
-            layers,
-            output_activation,
-            initializer,
-            self._loss,
+            sizes, activation, inputs, layers, output_activation, initializer, self._loss
         )
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f'dtype={dtype!r}: expected "float32" or "float64"')
@@ -285,10 +279,7 @@ class Network:
         return describe(self)
 
     def __repr__(self):
-        sizes = [
-            self._engine.plan.specs[0].n_in,
-            *(s.n_out for s in self._engine.plan.specs),
-        ]
+        sizes = [self._engine.plan.specs[0].n_in, *(s.n_out for s in self._engine.plan.specs)]
         return f"Network({sizes}, loss={self.loss!r}, dtype={self.dtype.name!r})"
 
     def save(self, path):
@@ -330,10 +321,7 @@ class Network:
     @classmethod
     def _from_model(cls, model):
         network = cls.__new__(cls)
-        network._loss, network._parameter = (
-            LOSSES.find(model.loss),
-            model.loss_parameter,
-        )
+        network._loss, network._parameter = (LOSSES.find(model.loss), model.loss_parameter)
         network.history = None
         plan = Plan(model.specs, model.input_drop, np.dtype(model.dtype))
         engine = Engine(plan, model.loss, model.loss_parameter, model.optimizer, model.seed)

@@ -100,12 +100,7 @@ class Adam(Optimizer):
 
     def __init__(self, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, **shared):
         super().__init__(
-            "adam",
-            learning_rate=learning_rate,
-            beta1=beta1,
-            beta2=beta2,
-            epsilon=epsilon,
-            **shared,
+            "adam", learning_rate=learning_rate, beta1=beta1, beta2=beta2, epsilon=epsilon, **shared
         )
 
 
@@ -113,13 +108,7 @@ class AdamW(Optimizer):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
 
     def __init__(
-        self,
-        learning_rate=1e-3,
-        beta1=0.9,
-        beta2=0.999,
-        epsilon=1e-8,
-        weight_decay=1e-2,
-        **shared,
+        self, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=1e-2, **shared
     ):
         super().__init__(
             "adamw",
@@ -137,11 +126,7 @@ class RMSprop(Optimizer):
 
     def __init__(self, learning_rate=1e-3, beta2=0.9, epsilon=1e-8, **shared):
         super().__init__(
-            "rmsprop",
-            learning_rate=learning_rate,
-            beta2=beta2,
-            epsilon=epsilon,
-            **shared,
+            "rmsprop", learning_rate=learning_rate, beta2=beta2, epsilon=epsilon, **shared
         )
 
 

@@ -9,18 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from .kernels.activation import ACTIVATIONS
+from .kernels.arrays import CACHE_LINE, aligned_zeros
 from .kernels.gemm import SCRATCH_BYTES
 from .kernels.records import LAYER
-
-_ALIGNMENT = 64  # bytes: a cache line and the widest vector
-
-
-def aligned_zeros(count, dtype):
-    """Return `count` zeros that start on a cache line."""
-    dtype = np.dtype(dtype)
-    raw = np.zeros(count * dtype.itemsize + _ALIGNMENT, np.uint8)
-    start = -raw.__array_interface__["data"][0] % _ALIGNMENT
-    return raw[start : start + count * dtype.itemsize].view(dtype)
 
 
 @dataclass(frozen=True)
@@ -58,11 +49,7 @@ class Plan:
     """
 
     def __init__(self, specs, input_drop, dtype):
-        self.specs, self.input_drop, self.dtype = (
-            tuple(specs),
-            input_drop,
-            np.dtype(dtype),
-        )
+        self.specs, self.input_drop, self.dtype = (tuple(specs), input_drop, np.dtype(dtype))
         self._weights, self._biases, place = [], [], 0
         for spec in self.specs:
             self._weights.append(place)
@@ -145,11 +132,11 @@ class Workspace:
 
     def _row(self, count):
         """Round a row up to whole cache lines, an odd number of them: no two rows collide."""
-        line = _ALIGNMENT // self._item
+        line = CACHE_LINE // self._item
         lines = -(-count // line)
         return (lines + (lines > 8 and lines % 2 == 0)) * line
 
     def _take(self, count):
-        place, line = self._size, _ALIGNMENT // self._item
+        place, line = self._size, CACHE_LINE // self._item
         self._size += -(-count // line) * line
         return place

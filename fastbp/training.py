@@ -105,12 +105,7 @@ class Training:
     """
 
     def __init__(self, engine, data, validation, options):
-        self.engine, self.data, self.validation, self.options = (
-            engine,
-            data,
-            validation,
-            options,
-        )
+        self.engine, self.data, self.validation, self.options = (engine, data, validation, options)
         self.batch = min(options.batch_size, len(data))
         self.batches = -(-len(data) // self.batch)
         self.threads = engine.threads_of_step(options.n_threads, self.batch)

@@ -204,28 +204,14 @@ ACTIVATIONS = Table(
     [
         Activation("identity", "z", _identity, _identity_derivative),
         Activation(
-            "logistic",
-            "1 / (1 + exp(-z))",
-            _logistic.py_func,
-            _logistic_derivative,
-            outputs="unit",
+            "logistic", "1 / (1 + exp(-z))", _logistic.py_func, _logistic_derivative, outputs="unit"
         ),
         Activation("tanh", "tanh(z)", _tanh, _tanh_derivative),
         Activation("relu", "max(z, 0)", _relu, _relu_derivative),
         Activation(
-            "leaky_relu",
-            "z if z > 0 else alpha z",
-            _leaky_relu,
-            _leaky_relu_derivative,
-            alpha=0.01,
+            "leaky_relu", "z if z > 0 else alpha z", _leaky_relu, _leaky_relu_derivative, alpha=0.01
         ),
-        Activation(
-            "elu",
-            "z if z > 0 else alpha (exp(z) - 1)",
-            _elu,
-            _elu_derivative,
-            alpha=1.0,
-        ),
+        Activation("elu", "z if z > 0 else alpha (exp(z) - 1)", _elu, _elu_derivative, alpha=1.0),
         Activation("selu", "1.0507 elu(z, 1.6733)", _selu, _selu_derivative),
         Activation("gelu", "z Phi(z)", _gelu, _gelu_derivative, keeps="z"),
         Activation(
@@ -254,11 +240,7 @@ ACTIVATIONS = Table(
         ),
         Activation("hard_tanh", "clip(z, -1, 1)", _hard_tanh, _hard_tanh_derivative),
         Activation(
-            "hard_swish",
-            "z hard_sigmoid(z)",
-            _hard_swish,
-            _hard_swish_derivative,
-            keeps="z",
+            "hard_swish", "z hard_sigmoid(z)", _hard_swish, _hard_swish_derivative, keeps="z"
         ),
         Activation("exp", "exp(z)", _exp, _exp_derivative, outputs="positive"),
         # a row at a time, in apply.softmax_rows; elementwise it is the identity

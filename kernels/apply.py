@@ -9,15 +9,7 @@ from numba import prange
 from . import arrays
 from .activation import ACTIVATIONS, SOFTMAX, evaluate, evaluate_derivative
 from .elementary import exp
-from .intrinsics import (
-    keep_first,
-    lane_sum,
-    load_part,
-    pointer,
-    pointer_at,
-    store_part,
-    width,
-)
+from .intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel
 from .threads import choose_threads, twin
 
@@ -75,11 +67,7 @@ def slope_rows(code, alpha, rows, columns, s, s_row, out, out_row):
     for r in range(rows):
         for j in range(0, columns, width(s)):
             kept = load_part(s + r * s_row + j, columns - j)
-            store_part(
-                out + r * out_row + j,
-                evaluate_derivative(code, kept, alpha),
-                columns - j,
-            )
+            store_part(out + r * out_row + j, evaluate_derivative(code, kept, alpha), columns - j)
 
 
 @kernel

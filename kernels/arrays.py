@@ -2,6 +2,7 @@
 
 import numpy as np
 
+CACHE_LINE = 64  # bytes; also the widest vector
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 
 
@@ -62,6 +63,14 @@ def expect(name, array, shape):
     """Raise ValueError unless `array` has this shape."""
     if array.shape != shape:
         raise ValueError(f"{name} has shape {array.shape}: expected {shape}")
+
+
+def aligned_zeros(count, dtype):
+    """Return `count` zeros that start on a cache line."""
+    dtype = np.dtype(dtype)
+    raw = np.zeros(count * dtype.itemsize + CACHE_LINE, np.uint8)
+    start = -raw.ctypes.data % CACHE_LINE
+    return raw[start : start + count * dtype.itemsize].view(dtype)
 
 
 def address(array):

@@ -13,15 +13,7 @@ from .apply import activate_rows
 from .delta import output_delta, row_loss
 from .gemm import gemm
 from .hadamard import derivative_rows
-from .intrinsics import (
-    call,
-    integers_at,
-    load_part,
-    pointer,
-    pointer_at,
-    store_part,
-    width,
-)
+from .intrinsics import call, integers_at, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel, task
 from .optimizer import corrected, update_range
 from .outer import column_sums, outer_rows
@@ -75,14 +67,7 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
             z, layer.row, scratch,
         )  # fmt: skip
         activate_rows(
-            layer.activation,
-            layer.alpha,
-            rows,
-            layer.n_out,
-            z,
-            layer.row,
-            out,
-            layer.row,
+            layer.activation, layer.alpha, rows, layer.n_out, z, layer.row, out, layer.row
         )
         a, a_row = work + layer.output, layer.row
         if layer.output != layer.a:
@@ -118,11 +103,7 @@ def _loss_rows(layers, run, work, lo, hi, deltas):
         y = pointer_at(work, run.y) + source * last.n_out
         label = -1 if run.labels == 0 else integers_at(run.labels)[source]
         place = i * last.row
-        z, a, d = (
-            work + last.z + place,
-            work + last.a + place,
-            work + last.delta + place,
-        )
+        z, a, d = (work + last.z + place, work + last.a + place, work + last.delta + place)
         loss = row_loss(
             run.loss, run.loss_parameter, run.canonical != 0, last.n_out, z, a, y, label
         )
@@ -150,10 +131,7 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
             for i in range(lo, hi):
                 key = _dropout_key(run, n, i)
                 drop_row(
-                    key,
-                    previous.drop,
-                    previous.n_out,
-                    work + previous.delta + i * previous.row,
+                    key, previous.drop, previous.n_out, work + previous.delta + i * previous.row
                 )
         kept = work + previous.kept + lo * previous.row
         derivative_rows(
@@ -246,14 +224,4 @@ def pass_over_weights(layers, runs, params, grads, moments, work, aims):
     weight matrix, so that what one aim writes the next finds in the cache.
     """
     for number in prange(runs[0].tasks):
-        call(
-            runs[0].weights_task,
-            layers,
-            runs,
-            params,
-            grads,
-            moments,
-            work,
-            aims,
-            number,
-        )
+        call(runs[0].weights_task, layers, runs, params, grads, moments, work, aims, number)

@@ -23,13 +23,7 @@ from .intrinsics import (
     width,
 )
 from .jit import inner, kernel
-from .loss import (
-    CROSS_ENTROPY,
-    LOSSES,
-    evaluate,
-    evaluate_derivative,
-    evaluate_from_logits,
-)
+from .loss import CROSS_ENTROPY, LOSSES, evaluate, evaluate_derivative, evaluate_from_logits
 from .threads import choose_threads, twin
 
 
@@ -109,17 +103,7 @@ def batch_losses(
             losses[r] = row_loss(
                 code, parameter, canonical, columns, logits, outputs, target, label
             )
-            row_delta(
-                code,
-                parameter,
-                canonical,
-                scale[r],
-                columns,
-                outputs,
-                target,
-                label,
-                delta,
-            )
+            row_delta(code, parameter, canonical, scale[r], columns, outputs, target, label, delta)
 
 
 def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="auto"):

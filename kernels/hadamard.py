@@ -8,15 +8,7 @@ from numba import prange
 
 from . import arrays
 from .activation import SOFTMAX, evaluate_derivative
-from .intrinsics import (
-    keep_first,
-    lane_sum,
-    load_part,
-    pointer,
-    pointer_at,
-    store_part,
-    width,
-)
+from .intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel
 from .threads import choose_threads, twin
 

@@ -72,12 +72,7 @@ class Kernel:
         twin = FunctionType(source.__code__, scope, source.__name__, source.__defaults__)
         # a kernel without a loop of its own is parallel in what it calls
         own_loop = parallel and "prange" in source.__code__.co_names
-        options = {
-            **_FLAGS,
-            "nogil": True,
-            "no_cfunc_wrapper": True,
-            "parallel": own_loop,
-        }
+        options = {**_FLAGS, "nogil": True, "no_cfunc_wrapper": True, "parallel": own_loop}
         dispatcher = _of_plain_types(njit(**options)(twin))
         return _on_disk(dispatcher, source, {**options, "twin": parallel})
 

@@ -91,13 +91,7 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
         else:
             run.clip = 1.0
             pass_over_weights(
-                layers,
-                runs,
-                params,
-                grads,
-                moments,
-                work,
-                GRADIENT + UPDATE + TRANSPOSE,
+                layers, runs, params, grads, moments, work, GRADIENT + UPDATE + TRANSPOSE
             )
             run.step += 1
     return rates.size

@@ -211,11 +211,7 @@ LOSSES = Table(
             targets="classes",
         ),
     ],
-    aliases={
-        "mse": "squared_error",
-        "mae": "absolute_error",
-        "log_loss": "cross_entropy",
-    },
+    aliases={"mse": "squared_error", "mae": "absolute_error", "log_loss": "cross_entropy"},
 )
 CROSS_ENTROPY = LOSSES.code("cross_entropy")
 

@@ -50,7 +50,7 @@ def transposed(rows, columns, a, a_row, out, tasks):
 def scratch_for(tasks, M, K, b):
     """Return the memory that so many tasks of `gemm` pack panels of `b` in; None if they do not."""
     if is_packed.py_func(M, K, arrays.steps(b)[0], b.itemsize):
-        return np.empty(tasks * SCRATCH_BYTES, np.uint8)
+        return arrays.aligned_zeros(tasks * SCRATCH_BYTES, np.uint8)
     return None
 
 
@@ -99,7 +99,7 @@ def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
     tasks = choose_threads(n_threads, 2.0 * M * N * K, 1)
     if out.size:
         if transpose:
-            turned = np.empty((K, N), A.dtype)
+            turned = arrays.aligned_zeros(K * N, A.dtype).reshape(K, N)
             row = arrays.steps(W)[0]
             twin(transposed, tasks)(N, K, arrays.address(W), row, turned.reshape(-1), tasks)
             W = turned

@@ -196,20 +196,7 @@ def sum_of_squares(count, g):
 
 @kernel
 def update_flat(
-    code,
-    w,
-    g,
-    moments,
-    rate,
-    decay,
-    step_rate,
-    beta1,
-    beta2,
-    epsilon,
-    l1,
-    l2,
-    clip_norm,
-    tasks,
+    code, w, g, moments, rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip_norm, tasks
 ):
     """Update flat parameters in place, ranges shared by the tasks; moments is (2 n,)."""
     clip = 1.0
@@ -226,19 +213,7 @@ def update_flat(
         )  # fmt: skip
 
 
-def update(
-    name,
-    w,
-    g,
-    moments,
-    step,
-    *,
-    clip_norm=None,
-    l1=0.0,
-    l2=0.0,
-    n_threads="auto",
-    **hyper,
-):
+def update(name, w, g, moments, step, *, clip_norm=None, l1=0.0, l2=0.0, n_threads="auto", **hyper):
     """Apply one step of an optimizer to flat parameters, in place.
 
     Parameters
@@ -266,13 +241,7 @@ def update(
         If a name is unknown, or an array is of another dtype, rank or shape.
     """
     record = OPTIMIZERS.find(name)
-    h = {
-        "weight_decay": 0.0,
-        "beta1": 0.0,
-        "beta2": 0.0,
-        "epsilon": 0.0,
-        **record.defaults,
-    }
+    h = {"weight_decay": 0.0, "beta1": 0.0, "beta2": 0.0, "epsilon": 0.0, **record.defaults}
     if unknown := set(hyper) - {"weight_decay", *record.defaults}:
         raise TypeError(f"{record.name} has no parameter {min(unknown)!r}; it has {[*h]}")
     h |= hyper

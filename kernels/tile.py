@@ -206,10 +206,7 @@ def tile_square(typingctx, p, stride):
     def codegen(context, builder, sig, args):
         starts = (_row_start(builder, args[0], r, args[1]) for r in range(tile.rows))
         return _build(
-            builder,
-            context,
-            tile,
-            [load_values(builder, s, tile.vector) for s in starts],
+            builder, context, tile, [load_values(builder, s, tile.vector) for s in starts]
         )
 
     return tile(p, types.intp), codegen

@@ -207,12 +207,7 @@ def _define_operator(op, result, emit):
         lower_builtin(op, *pattern)(lower)
 
 
-for _op, _name in (
-    ("add", "fadd"),
-    ("sub", "fsub"),
-    ("mul", "fmul"),
-    ("truediv", "fdiv"),
-):
+for _op, _name in (("add", "fadd"), ("sub", "fsub"), ("mul", "fmul"), ("truediv", "fdiv")):
     _define_operator(getattr(operator, _op), Vector, getattr(ir.IRBuilder, _name))
 for _op, _sign in (("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">="), ("eq", "==")):
     _define_operator(getattr(operator, _op), Mask, lambda b, x, y, s=_sign: b.fcmp_ordered(s, x, y))

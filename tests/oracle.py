@@ -98,10 +98,7 @@ ACTIVATIONS = {
         lambda z, p: np.clip(z / 6 + 0.5, 0, 1),
         lambda z, p: np.where(np.abs(z) < 3, 1 / 6, 0),
     ),
-    "hard_tanh": (
-        lambda z, p: np.clip(z, -1, 1),
-        lambda z, p: np.where(np.abs(z) < 1, 1.0, 0.0),
-    ),
+    "hard_tanh": (lambda z, p: np.clip(z, -1, 1), lambda z, p: np.where(np.abs(z) < 1, 1.0, 0.0)),
     "hard_swish": (
         lambda z, p: z * np.clip(z / 6 + 0.5, 0, 1),
         lambda z, p: np.where(z < -3, 0, np.where(z > 3, 1, z / 3 + 0.5)),

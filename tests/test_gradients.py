@@ -74,11 +74,7 @@ def build(sizes, names, loss, dtype="float64", bias=True, rows=7):
         for n, name, alpha in zip(sizes[1:], names, alphas, strict=True)
     ]
     network = Network(
-        inputs=sizes[0],
-        layers=layers,
-        loss=loss,
-        loss_parameter=PARAMETER.get(loss),
-        dtype=dtype,
+        inputs=sizes[0], layers=layers, loss=loss, loss_parameter=PARAMETER.get(loss), dtype=dtype
     )
     names = [name or LOSSES[loss].partner for name in names]
     for seed in range(1000):

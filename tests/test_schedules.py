@@ -4,17 +4,7 @@ import numpy as np
 import oracle
 import pytest
 
-from fastbp import (
-    SCHEDULES,
-    Adam,
-    Constant,
-    Cosine,
-    Exponential,
-    Network,
-    OneCycle,
-    Step,
-    WarmUp,
-)
+from fastbp import SCHEDULES, Adam, Constant, Cosine, Exponential, Network, OneCycle, Step, WarmUp
 
 # each with its own numbers and, where it has any, with its defaults
 EXAMPLES = [
@@ -138,13 +128,7 @@ def test_a_name_stands_for_the_schedule_with_its_defaults(name):
 @pytest.mark.parametrize("epochs", [(1, 5), (3, 3), (1, 1, 1, 1, 1, 1)])
 @pytest.mark.parametrize(
     "schedule",
-    [
-        Step(2.5, 0.3),
-        Exponential(0.7),
-        Cosine(4.0, 0.2),
-        OneCycle(6.0),
-        WarmUp(2.0, Cosine(3.0)),
-    ],
+    [Step(2.5, 0.3), Exponential(0.7), Cosine(4.0, 0.2), OneCycle(6.0), WarmUp(2.0, Cosine(3.0))],
     ids=repr,
 )
 def test_training_resumed_anywhere_has_the_same_rates_and_bits(schedule, epochs):
