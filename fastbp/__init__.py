@@ -30,6 +30,8 @@ __all__ = list(_HOME)
 
 
 def __getattr__(name):
+    if name == "kernels":
+        return import_module(f"{__name__}.kernels")
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

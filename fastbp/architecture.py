@@ -1,6 +1,7 @@
 """From what a caller wrote to layers with every name resolved, and back to a table."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from .checks import a_flag, a_number, a_whole_number
 from .initializers import INITIALIZERS, default_initializer
@@ -28,7 +29,11 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
     if (sizes is None) == (layers is None):
         raise TypeError("give either sizes, as in Network([64, 100, 10]), or inputs and layers")
     if layers is None:
-        inputs, layers = _from_sizes(sizes, activation, initializer)
+        if inputs is not None:
+            raise TypeError(f"inputs={inputs!r}: sizes begins with the number of inputs already")
+        inputs, layers = _from_sizes(sizes, activation or "relu", initializer)
+    elif (activation, initializer) != (None, None):
+        raise TypeError("activation and initializer are of the short form: give each Dense its own")
     elif inputs is None:
         raise TypeError("inputs: expected the number of input columns beside layers")
     if isinstance(layers, (str, Dense, Dropout)) or not isinstance(layers, Iterable):
@@ -118,7 +123,7 @@ def _drop(specs, input_drop, rate):
         return specs, 1 - (1 - input_drop) * (1 - rate)
     last = specs[-1]
     drop = 1 - (1 - last.drop) * (1 - rate)
-    return [*specs[:-1], LayerSpec(**{**vars(last), "drop": drop})], input_drop
+    return [*specs[:-1], replace(last, drop=drop)], input_drop
 
 
 def _check_output(activation, loss):

@@ -1,12 +1,17 @@
 """The commands of ``fastbp``, as Typer declares them."""
 
+import copy
+import os
 import sys
 import time
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from . import __version__
+
+_DIVERGED, _INTERRUPTED = 4, 130
 
 app = typer.Typer(
     help="Train multilayer perceptrons on the CPU, at its full speed.",
@@ -31,68 +36,74 @@ def options(
     """Hold what belongs to no single command."""
 
 
-def _threads(text: str):
-    if text == "auto":
-        return text
+def _threads(text: str) -> int | str:
+    if text == "auto" or (text.isdecimal() and int(text) >= 1):
+        return text if text == "auto" else int(text)
+    raise typer.BadParameter(f"{text!r}: expected auto, or a number of at least 1")
+
+
+def _writable(path: str) -> str:
+    folder = Path(path).resolve().parent
+    if path and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise typer.BadParameter(f"{path!r}: {folder} is not a folder that can be written")
+    return path
+
+
+def _dataset(name: str):
+    from .datasets import DATASETS
+
     try:
-        return int(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r}: expected auto or a number") from None
+        return DATASETS.find(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @app.command(epilog="Example: fastbp train digits --epochs 60 --threads 2")
 def train(
-    data: Annotated[str, typer.Argument(help="The data set: digits.")],
+    data: Annotated[Any, typer.Argument(help="The data set: digits.", parser=_dataset)],
     epochs: Annotated[int, typer.Option(help="Passes over the data.", min=1)] = 40,
     batch_size: Annotated[int, typer.Option(help="Samples a step.", min=1)] = 32,
-    seed: Annotated[int, typer.Option(help="Keys weights and shuffles.", min=0)] = 0,
-    threads: Annotated[str, typer.Option(help="auto, or how many.")] = "auto",
-    output: Annotated[str, typer.Option("--output", "-o", help="Save the model here.")] = "",
+    seed: Annotated[int, typer.Option(help="Keys it all.", min=0, max=2**63 - 1)] = 0,
+    threads: Annotated[Any, typer.Option(help="auto, or how many.", parser=_threads)] = "auto",
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Save the model here.", callback=_writable)
+    ] = "",
 ):
     """Train a net on real data; print progress, test accuracy, time and share of peak."""
-    from . import Adam, Network
-    from .datasets import DATASETS
+    from . import Adam, DivergenceError, Network
 
-    n_threads = _threads(threads)
     try:
-        dataset = DATASETS.find(data)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    try:
-        split = dataset.load()
+        split = data.load()
     except ImportError:
-        sys.exit(f"{data} needs the extra sklearn: python -m pip install 'fastbp[sklearn]'")
+        sys.exit(f"fastbp: {data.name} needs scikit-learn: python -m pip install 'fastbp[sklearn]'")
     started = time.perf_counter()
-    network = Network(dataset.sizes, loss="cross_entropy", optimizer=Adam(2e-3), seed=seed)
-    print(f"{dataset.name}: {dataset.title}")
+    network = Network(data.sizes, loss="cross_entropy", optimizer=Adam(2e-3), seed=seed)
+    print(f"{data.name}: {data.title}")
     print(f"{len(split.train[0])} to train on, {len(split.test[0])} to test on\n")
     print(network.summary())
     print("\ncompiling, or loading compiled kernels ... ", end="", flush=True)
-    network.evaluate(*split.test, n_threads=n_threads)
-    _compile_training(dataset, n_threads, batch_size)
-    print(f"{time.perf_counter() - started:.1f} s\n")
-    history = network.fit(
-        *split.train,
-        epochs=epochs,
-        batch_size=batch_size,
-        validation_data=split.test,
-        n_threads=n_threads,
-        progress=sys.stderr.isatty(),
+    # on a copy, before the clock of the first epoch starts
+    copy.deepcopy(network).fit(
+        *split.train, epochs=1, batch_size=batch_size, validation_data=split.test, n_threads=threads
     )
+    print(f"{time.perf_counter() - started:.1f} s\n")
+    try:
+        history = network.fit(
+            *split.train,
+            epochs=epochs,
+            batch_size=batch_size,
+            validation_data=split.test,
+            n_threads=threads,
+            progress=sys.stderr.isatty(),
+        )
+    except DivergenceError as error:
+        print(f"fastbp: {error}", file=sys.stderr)
+        raise typer.Exit(_DIVERGED) from None
     print(history)
-    score = network.evaluate(*split.test)
+    score = network.evaluate(*split.test, n_threads=threads)
     print(f"\ntest accuracy {score['accuracy']:.2%}, test loss {score['loss']:.4f}")
     if output:
         network.save(output)
         print(f"saved to {output}")
     if history.stopped == "interrupted":
-        raise typer.Exit(130)
-
-
-def _compile_training(dataset, n_threads, batch_size):
-    """Compile before the clock of the first epoch starts, on a net of its own."""
-    from . import Network
-
-    split = dataset.load()
-    twin = Network(dataset.sizes, loss="cross_entropy", seed=0)
-    twin.fit(*split.train, epochs=1, batch_size=batch_size, n_threads=n_threads)
+        raise typer.Exit(_INTERRUPTED)

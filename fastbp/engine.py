@@ -12,6 +12,7 @@ from .kernels import backprop, loop
 from .kernels.activation import ACTIVATIONS
 from .kernels.arrays import address, aligned_zeros
 from .kernels.backprop import FORWARD, LOSS, TRANSPOSE
+from .kernels.gemm import MAIN_ROWS
 from .kernels.loss import LOSSES
 from .kernels.optimizer import OPTIMIZERS
 from .kernels.records import RUN
@@ -83,7 +84,8 @@ class Engine:
 
     def threads_of_step(self, n_threads, rows):
         """Return how many threads a training step on `rows` rows runs on."""
-        return choose_threads(n_threads, rows * self.plan.flops_per_row, _REGIONS_OF_A_STEP)
+        flops, parts = rows * self.plan.flops_per_row, rows // MAIN_ROWS
+        return choose_threads(n_threads, flops, _REGIONS_OF_A_STEP, parts)
 
     def gradient(self, data, n_threads="auto"):
         """Run all of `data` forward and backward as one batch: fill `grads`, return the loss."""
@@ -94,10 +96,10 @@ class Engine:
 
     def update(self, rate, n_threads="auto"):
         """Apply one optimizer step from `grads` at the learning rate `rate`."""
-        if self._training is None:
-            self._prepare(1, choose_threads(n_threads, 10.0 * self.plan.size, 1))
+        threads = choose_threads(n_threads, 20.0 * self.plan.size, 1)
+        self._prepare(self._training.batch if self._training else 1, threads)
         self._run[0]["rate"] = rate
-        twin(loop.update, self._training.tasks)(*self._arrays())
+        twin(loop.update, threads)(*self._arrays())
 
     def start_training(self, data, batch, threads):
         """Prepare buffers for mini-batches of `batch` rows of `data`."""
@@ -121,11 +123,11 @@ class Engine:
         self._infer(FORWARD, data, out, _NOTHING, n_threads)
         return out
 
-    def mean_loss(self, data, n_threads="auto"):
-        """Return the weighted mean loss over `data`."""
-        total = np.zeros(1)
-        self._infer(LOSS, data, self.params[:0].reshape(0, 1), total, n_threads)
-        return float(total[0] / data.total_weight)
+    def evaluate(self, data, n_threads="auto"):
+        """Return the outputs (n, n_out) for the rows of `data`, and their weighted mean loss."""
+        out, total = np.empty((len(data), self.plan.specs[-1].n_out), self.plan.dtype), np.zeros(1)
+        self._infer(LOSS, data, out, total, n_threads)
+        return out, float(total[0] / data.total_weight)
 
     def _infer(self, aim, data, out, total, n_threads):
         rows = min(len(data), _INFERENCE_ROWS)

@@ -11,6 +11,7 @@ from .architecture import describe, resolve
 from .checks import a_flag, a_number, a_whole_number
 from .data import features, samples
 from .engine import Engine
+from .initializers import INITIALIZERS
 from .kernels.loss import LOSSES
 from .metrics import metric_of
 from .optimizers import as_optimizer
@@ -43,8 +44,8 @@ class Network:
     ----------
     sizes : sequence of int, optional
         Units of each layer from input to output: ``[64, 100, 10]``.
-    activation : str or sequence of str, default "relu"
-        The hidden layers' activation, or one for each.
+    activation : str or sequence of str, optional
+        The hidden layers' activation, or one for each; "relu" if it is not given.
     loss : str, default "squared_error"
         A name in ``fastbp.LOSSES``.
     optimizer : str or Optimizer, default "adam"
@@ -71,7 +72,7 @@ class Network:
     def __init__(
         self,
         sizes=None,
-        activation="relu",
+        activation=None,
         loss="squared_error",
         optimizer="adam",
         *,
@@ -97,8 +98,6 @@ class Network:
         self._draw_weights()
 
     def _draw_weights(self):
-        from .initializers import INITIALIZERS
-
         for n, (spec, weights) in enumerate(
             zip(self._engine.plan.specs, self.weights, strict=True)
         ):
@@ -152,11 +151,16 @@ class Network:
         plan = self._engine.plan
         return loss, Gradients(plan.weights(flat), plan.biases(flat), flat)
 
-    def update(self, grads, n_threads="auto"):
-        """Apply one step of the optimizer from `grads`, at the schedule's rate of this epoch."""
+    def update(self, grads, epoch=None, n_threads="auto"):
+        """Apply one step of the optimizer from `grads`.
+
+        The learning rate is the schedule's at time `epoch`, which may be a fraction;
+        default: the whole epochs that `fit` has trained.
+        """
+        epoch = self._engine.epochs if epoch is None else a_number("epoch", epoch, low=0)
         if not isinstance(grads, Gradients) or grads.flat.shape != self.parameters.shape:
             raise TypeError("grads: expected what backward of a network of this shape returned")
-        rate = self.optimizer.rates(np.array([float(self._engine.epochs)]))[0]
+        rate = self.optimizer.rates(np.array([float(epoch)]))[0]
         with self._alone():
             self._engine.grads[:] = grads.flat
             self._engine.update(float(rate), n_threads)
@@ -269,10 +273,8 @@ class Network:
         """Return a dict of the mean loss over data, and of the metric that suits it."""
         data = samples(X, y, self._engine.plan, self.loss, sample_weight)
         metric = metric_of(self.loss)
-        return {
-            "loss": self._engine.mean_loss(data, n_threads),
-            metric.name: metric.score(self._engine.forward(data, n_threads), data),
-        }
+        outputs, loss = self._engine.evaluate(data, n_threads)
+        return {"loss": loss, metric.name: metric.score(outputs, data)}
 
     def summary(self):
         """Return a table of the layers, with parameters, memory and work."""

@@ -1,5 +1,7 @@
 """Optimizers as a caller names them: ``Adam(1e-3, clip_norm=1.0, schedule=Cosine(50))``."""
 
+import numpy as np
+
 from .checks import a_flag, a_number
 from .kernels.optimizer import OPTIMIZERS
 from .schedules import Constant, as_schedule
@@ -58,7 +60,13 @@ class Optimizer:
 
     def rates(self, t):
         """Return the learning rates (n,) at times `t` (n,), in epochs."""
-        return self.hyper_parameters["learning_rate"] * self.schedule.factors(t)
+        factors = np.ascontiguousarray(self.schedule.factors(t), np.float64)
+        if factors.shape != t.shape or not np.isfinite(factors).all() or factors.min() < 0:
+            raise ValueError(
+                f"schedule={self.schedule!r}: factors gave {factors}; expected finite "
+                f"numbers of at least 0, of shape {t.shape}"
+            )
+        return self.hyper_parameters["learning_rate"] * factors
 
     def __repr__(self):
         shown = {

@@ -105,7 +105,7 @@ class Workspace:
     """
 
     def __init__(self, plan, batch, tasks, training):
-        self.batch, self.tasks, self.training = batch, tasks, training
+        self.batch, self.tasks = batch, tasks
         self._item, self._size = plan.dtype.itemsize, 0
         self.layers = plan._records()
         self.input_row = self._row(plan.specs[0].n_in)
@@ -131,7 +131,7 @@ class Workspace:
         record["transposed"] = self._take(spec.n_in * spec.n_out) if hidden_weights else -1
 
     def _row(self, count):
-        """Round a row up to whole cache lines, an odd number of them: no two rows collide."""
+        """Round a row up to whole cache lines, a long one to an odd number: rows do not collide."""
         line = CACHE_LINE // self._item
         lines = -(-count // line)
         return (lines + (lines > 8 and lines % 2 == 0)) * line

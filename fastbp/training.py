@@ -24,6 +24,7 @@ _SLICE_SECONDS = 0.05
 # the first slice: short on any machine, whatever a step costs
 _FIRST_SLICE_FLOPS = 1_000_000_000
 _FIRST_SLICE_STEPS = 1000
+_FLOPS_A_PARAMETER = 100  # an update moves memory: it takes the time of as many
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,17 @@ class _Interrupt:
         self.seen = False
 
     def note(self, number, frame):
+        if self.seen:  # a second one does not wait
+            raise KeyboardInterrupt
         self.seen = True
 
     @contextlib.contextmanager
     def watching(self):
         if threading.current_thread() is not threading.main_thread():
             yield
+            return
+        if signal.getsignal(signal.SIGINT) in (None, signal.SIG_IGN):
+            yield  # someone else's, or none wanted: leave it
             return
         before = signal.signal(signal.SIGINT, self.note)
         try:
@@ -112,7 +118,8 @@ class Training:
         self.history = History(engine.plan.dtype.name, self.threads)
         self.metric = metric_of(engine.loss)
         self._order = np.arange(len(data)) if options.shuffle else None
-        first = _FIRST_SLICE_FLOPS // (self.batch * engine.plan.flops_per_row)
+        step = self.batch * engine.plan.flops_per_row + _FLOPS_A_PARAMETER * engine.plan.size
+        first = _FIRST_SLICE_FLOPS // step
         self._steps_a_slice = max(1, min(first, _FIRST_SLICE_STEPS))
         self._best, self._best_loss = engine.params.copy(), np.inf
         self._interrupt = _Interrupt()
@@ -134,6 +141,10 @@ class Training:
             while epoch < options.epochs and self.history.stopped == "epochs":
                 if not self._epoch(epoch):
                     break
+                if not np.isfinite(self.engine.params).all():
+                    # a loss is of the weights before an update: here the last one failed
+                    entry = self.history.epochs[-1]
+                    self._diverged(epoch, self.batches - 1, "weights", entry["learning_rate"])
                 entry = self.history.epochs[-1]
                 bar.set_postfix_str(_progress(entry))
                 bar.update()
@@ -165,8 +176,8 @@ class Training:
                 self.data, self._order, rates[part], place, self.batch, losses[part]
             )
             if done < end:
-                self._diverged(epoch, done, losses[done], rates[done])
-            self._fit_slice(part, time.perf_counter() - begin)
+                self._diverged(epoch, done, f"loss ({losses[done]})", rates[done])
+            self._adapt_slice(part, time.perf_counter() - begin)
             if self._interrupt.seen:
                 self.history.stopped = "interrupted"
             elif time.perf_counter() > self._deadline:
@@ -178,7 +189,7 @@ class Training:
         self._record(epoch, losses.sum() / self.data.total_weight, float(rates[-1]), seconds)
         return True
 
-    def _fit_slice(self, part, seconds):
+    def _adapt_slice(self, part, seconds):
         """Adapt the length of a slice to the time the last one took."""
         wanted = int((part.stop - part.start) * _SLICE_SECONDS / max(seconds, 1e-6))
         self._steps_a_slice = max(1, min(wanted, 4 * self._steps_a_slice))
@@ -194,8 +205,9 @@ class Training:
             "gflops": rows * self.engine.plan.flops_per_row / seconds / 1e9,
         }
         if self.validation is not None:
-            outputs = self.engine.forward(self.validation, self.options.n_threads)
-            entry["val_loss"] = self.engine.mean_loss(self.validation, self.options.n_threads)
+            outputs, entry["val_loss"] = self.engine.evaluate(
+                self.validation, self.options.n_threads
+            )
             entry[f"val_{self.metric.name}"] = self.metric.score(outputs, self.validation)
         self.history.epochs.append(entry)
 
@@ -203,9 +215,7 @@ class Training:
         """Keep the best weights, and stop when they have been the best for too long."""
         entry, stopping = self.history.epochs[-1], self.options.stopping
         loss = entry.get("val_loss", entry["loss"])
-        better = loss < self._best_loss - (stopping.min_delta if stopping else 0.0)
-        # a loss is of the weights before the epoch's last updates: look at those after
-        if better and np.isfinite(self.engine.params).all():
+        if loss < self._best_loss - (stopping.min_delta if stopping else 0.0):
             self._best_loss, self.history.best_epoch = loss, epoch
             self._best[:] = self.engine.params
         elif (
@@ -215,13 +225,13 @@ class Training:
         ):
             self.history.stopped = "early stopping"
 
-    def _diverged(self, epoch, step, loss, rate):
+    def _diverged(self, epoch, step, what, rate):
         self.engine.params[:], self.engine.moments[:] = self._best, 0
         self.engine.steps = 0  # moments and their bias corrections start anew together
         self.history.stopped = "diverged"
         raise DivergenceError(
-            f"the loss became {loss} in epoch {epoch + 1}, batch {step + 1} of {self.batches}, at "
-            f"learning rate {rate:g}. Likely cause: {self._likely_cause(rate)}. "
+            f"the {what} became not finite in epoch {epoch + 1}, batch {step + 1} of "
+            f"{self.batches}, at learning rate {rate:g}. Likely cause: {self._likely_cause(rate)}. "
             "The network holds its best weights so far.",
             epoch,
             step,

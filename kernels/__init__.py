@@ -1,7 +1,9 @@
 """The compiled kernels, one for each line of backpropagation's mathematics.
 
-Every function takes and gives NumPy arrays, float32 or float64, and is the very
-code that training runs. Nothing is compiled before it is first called.
+Every function takes and gives NumPy arrays, float32 or float64, around the loops
+that training runs. Nothing is compiled before it is first called. A function has
+the name of its equation, as its file has: ``from fastbp.kernels.loss import LOSSES``
+reaches the file, ``fastbp.kernels.loss`` is the function.
 """
 
 from .apply import activation, activation_derivative

@@ -9,7 +9,7 @@ function of the output ``a`` where it can be, so that ``z`` need not be kept.
 from dataclasses import dataclass
 from math import pi, sqrt
 
-from .elementary import erf, exp, expm1, log1p, tanh
+from .elementary import clamp, erf, exp, expm1, log1p, tanh
 from .intrinsics import absolute, broadcast, select
 from .jit import inner
 from .table import Table, by_code
@@ -49,11 +49,6 @@ _SQRT_HALF = sqrt(0.5)
 _INV_SQRT_2PI = 1 / sqrt(2 * pi)
 _SQRT_2_PI = sqrt(2 / pi)
 _GELU_CUBIC = 0.044715
-
-
-@inner
-def _clip(z, low, high):
-    return select(z < low, low, select(z > high, high, z))
 
 
 def _identity(z, alpha):
@@ -126,7 +121,7 @@ def _gelu_tanh(z, alpha):
 
 
 def _gelu_tanh_derivative(z, alpha):
-    z = _clip(z, -10, 10)  # 0 or 1 beyond, where z^2 might overflow
+    z = clamp(z, -10, 10)  # 0 or 1 beyond, where z^2 might overflow
     t = tanh(_SQRT_2_PI * (z + _GELU_CUBIC * z * z * z))
     slope = _SQRT_2_PI * (1 + 3 * _GELU_CUBIC * z * z)
     return 0.5 * (1 + t) + 0.5 * z * (1 - t * t) * slope
@@ -167,7 +162,7 @@ def _mish_derivative(z, alpha):
 
 
 def _hard_sigmoid(z, alpha):
-    return _clip(z / 6 + 0.5, 0, 1)
+    return clamp(z / 6 + 0.5, 0, 1)
 
 
 def _hard_sigmoid_derivative(a, alpha):
@@ -175,7 +170,7 @@ def _hard_sigmoid_derivative(a, alpha):
 
 
 def _hard_tanh(z, alpha):
-    return _clip(z, -1, 1)
+    return clamp(z, -1, 1)
 
 
 def _hard_tanh_derivative(a, alpha):
@@ -183,7 +178,7 @@ def _hard_tanh_derivative(a, alpha):
 
 
 def _hard_swish(z, alpha):
-    return z * _clip(z / 6 + 0.5, 0, 1)
+    return z * clamp(z / 6 + 0.5, 0, 1)
 
 
 def _hard_swish_derivative(z, alpha):

@@ -7,8 +7,9 @@ sigma'(z(l))                                 from A where it can be, else from Z
 from numba import prange
 
 from . import arrays
-from .activation import ACTIVATIONS, SOFTMAX, evaluate, evaluate_derivative
+from .activation import ACTIVATIONS, SOFTMAX, evaluate
 from .elementary import exp
+from .hadamard import derivative_rows
 from .intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel
 from .threads import choose_threads, twin
@@ -43,10 +44,10 @@ def softmax_rows(rows, columns, z, z_row, a, a_row):
 
 @inner
 def row_max(columns, z):
-    """Return the greatest of `columns` floats; NaN if one is."""
+    """Return the greatest of `columns` floats; NaN may be lost, what is computed of it not."""
     top = z[0]
     for j in range(1, columns):
-        if not z[j] <= top:
+        if z[j] > top:
             top = z[j]
     return top
 
@@ -61,23 +62,16 @@ def activate(code, alpha, rows, columns, z, z_row, out, tasks):
         activate_rows(code, alpha, hi - lo, columns, source, z_row, like + lo * columns, columns)
 
 
-@inner
-def slope_rows(code, alpha, rows, columns, s, s_row, out, out_row):
-    """``out = sigma'`` of a block, from what the activation keeps in S."""
-    for r in range(rows):
-        for j in range(0, columns, width(s)):
-            kept = load_part(s + r * s_row + j, columns - j)
-            store_part(out + r * out_row + j, evaluate_derivative(code, kept, alpha), columns - j)
-
-
 @kernel
 def slope(code, alpha, rows, columns, s, s_row, out, tasks):
     """``out = sigma'`` from an address, rows shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
-        like = pointer(out)
-        source = pointer_at(like, s) + lo * s_row
-        slope_rows(code, alpha, hi - lo, columns, source, s_row, like + lo * columns, columns)
+        target = pointer(out) + lo * columns
+        for i in range((hi - lo) * columns):
+            target[i] = 1.0
+        source = pointer_at(target, s) + lo * s_row
+        derivative_rows(code, alpha, hi - lo, columns, target, columns, source, s_row)
 
 
 def activation(Z, name, alpha=None, *, out=None, n_threads="auto"):
@@ -131,9 +125,7 @@ def activation_derivative(S, name, alpha=None, *, out=None, n_threads="auto"):
         As `activation`, and for softmax, whose derivative is a full Jacobian.
     """
     if ACTIVATIONS.code(name) == SOFTMAX:
-        raise ValueError(
-            "softmax has a Jacobian, not an elementwise derivative; see derivative_rows"
-        )
+        raise ValueError("softmax has a Jacobian, not an elementwise derivative")
     return _elementwise(slope, "S", S, name, alpha, out, n_threads)
 
 

@@ -140,6 +140,8 @@ def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="a
         If an argument is of another dtype, rank or shape, or a label out of range.
     """
     record, code = LOSSES.find(name), LOSSES.code(name)
+    if parameter is not None and record.parameter is None:
+        raise ValueError(f"parameter={parameter!r}: {record.name} has no parameter")
     A = np.ascontiguousarray(arrays.floats("A", A, 2))
     Z_or_A = A if Z is None else np.ascontiguousarray(arrays.floats("Z", Z, 2, like=A))
     arrays.expect("Z", Z_or_A, A.shape)
@@ -147,7 +149,9 @@ def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="a
         raise ValueError(f"Z: {record.name} has no partner activation; leave Z out")
     labels = None
     if np.asarray(y).ndim == 1 and record.targets == "classes":
-        labels = np.ascontiguousarray(np.asarray(y), np.int64)
+        if np.asarray(y).dtype.kind not in "iub":
+            raise TypeError(f"y has dtype {np.asarray(y).dtype}: expected integer labels")
+        labels = np.ascontiguousarray(y, np.int64)
         arrays.expect("y", labels, A.shape[:1])
         if labels.size and not 0 <= labels.min() <= labels.max() < A.shape[1]:
             raise ValueError(f"y holds a label outside 0 to {A.shape[1] - 1}")
@@ -160,7 +164,7 @@ def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="a
         weight = np.ascontiguousarray(arrays.floats("sample_weight", sample_weight, 1, like=A))
         arrays.expect("sample_weight", weight, A.shape[:1])
     total = weight.sum()
-    scale = (weight / total).astype(A.dtype) if total > 0 else np.zeros_like(weight)
+    scale = weight / total if total > 0 else np.zeros_like(weight)
     D, losses = np.empty_like(A), np.empty(len(A), A.dtype)
     tasks = choose_threads(n_threads, 60.0 * A.size, 1)
     twin(batch_losses, tasks)(

@@ -57,6 +57,12 @@ _erf_series = _taylor(lambda k: 2 / sqrt(pi) * (-1) ** k / (factorial(k) * (2 * 
 
 
 @inner
+def sign(x):
+    """Return 1, 0 or -1 for each lane; 0 for NaN."""
+    return select(x > 0, 1, select(x < 0, -1, 0))
+
+
+@inner
 def _power_of_two(n):
     """Return 2^n of integers as floats, -bias < n <= bias."""
     return shift_exponent(n + _exponent_bits(n))
@@ -71,7 +77,7 @@ def _reduce(x):
 
 
 @inner
-def _clamp(x, low, high):
+def clamp(x, low, high):
     """Bring x into [low, high]; NaN stays NaN."""
     x = select(x < low, low, x)
     return select(x > high, high, x)
@@ -80,7 +86,7 @@ def _clamp(x, low, high):
 @inner
 def exp(x):
     """Return e^x of a vector."""
-    n, tail = _reduce(_clamp(x, _exp_low(x), _exp_high(x)))
+    n, tail = _reduce(clamp(x, _exp_low(x), _exp_high(x)))
     # 2^n in two factors: n may exceed the exponents of normal floats
     half = nearest(n * 0.5)
     return (tail + 1) * _power_of_two(half) * _power_of_two(n - half)
@@ -89,7 +95,7 @@ def exp(x):
 @inner
 def expm1(x):
     """Return e^x - 1 of a vector, accurate near 0."""
-    n, tail = _reduce(_clamp(x, -60, _exp_high(x)))
+    n, tail = _reduce(clamp(x, -60, _exp_high(x)))
     half = nearest(n * 0.5)
     first, second = _power_of_two(half), _power_of_two(n - half)
     return fma(tail, first, first - _power_of_two(-(n - half))) * second

@@ -114,7 +114,7 @@ def _packed(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scra
     """Write ``C = start + A B`` through packed blocks of B."""
     panel = VECS * width(b)
     depth = _PANEL_BYTES // (panel * item_bytes(b))
-    for k in range(0, max(K, 1), depth):
+    for k in range(0, K, depth):
         d = min(depth, K - k)
         for j in range(0, N, _PANELS * panel):
             n = min(_PANELS * panel, N - j)

@@ -78,17 +78,6 @@ def item_bytes(typingctx, p):
 
 
 @intrinsic
-def load(typingctx, p):
-    """Load the vector that starts at `p`."""
-    vector = Vector(p.dtype)
-
-    def codegen(context, builder, sig, args):
-        return load_values(builder, args[0], vector)
-
-    return vector(p), codegen
-
-
-@intrinsic
 def load_part(typingctx, p, count):
     """Load the first `count` lanes of the vector at `p`; the others are zero."""
     vector = Vector(p.dtype)
@@ -97,17 +86,6 @@ def load_part(typingctx, p, count):
         return load_values(builder, args[0], vector, first_lanes(builder, args[1], vector))
 
     return vector(p, types.intp), codegen
-
-
-@intrinsic
-def store(typingctx, p, value):
-    """Store a vector at `p`."""
-
-    def codegen(context, builder, sig, args):
-        store_values(builder, args[1], args[0], value)
-        return context.get_dummy_value()
-
-    return types.none(p, value), codegen
 
 
 @intrinsic
@@ -298,13 +276,7 @@ def _reduction(emit, doc):
     return function
 
 
-def _greater(builder, a, b):
-    unordered = builder.fcmp_unordered("uno", a, a)
-    return builder.select(builder.or_(unordered, builder.fcmp_ordered(">", a, b)), a, b)
-
-
 lane_sum = _reduction(ir.IRBuilder.fadd, "Add the lanes, always pairing them in one order.")
-lane_max = _reduction(_greater, "Return the greatest lane.")
 
 
 def switch(*functions):

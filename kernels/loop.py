@@ -7,8 +7,8 @@ only code here that goes from one batch to the next.
 import numpy as np
 
 from .backprop import (
-    FORWARD,
     GRADIENT,
+    LOSS,
     TRAIN,
     TRANSPOSE,
     UPDATE,
@@ -99,19 +99,17 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
 
 @kernel
 def infer(layers, runs, params, work, aim, first, rows, batch, out, total):
-    """Run rows through the net in batches: outputs to `out`, or their loss to `total`.
+    """Run rows through the net in batches: the outputs to `out` (rows, n_out).
 
-    With aim FORWARD, ``out`` (rows, n_out) is filled; with LOSS, ``total[0]`` grows
-    by the weighted losses, row after row, whatever the batches.
+    With aim LOSS, ``total[0]`` grows by the weighted losses, row after row,
+    whatever the batches.
     """
     last = layers[layers.size - 1]
     for start in range(first, first + rows, batch):
         here = min(batch, first + rows - start)
         start_batch(runs, pointer(work), start, here)
         pass_over_rows(layers, runs, params, work, aim)
-        if aim == FORWARD:
-            target = pointer(out) + (start - first) * last.n_out
-            source = pointer(work) + last.a
-            copy_rows(here, last.n_out, source, last.row, target, last.n_out)
-        else:
+        target, source = pointer(out) + (start - first) * last.n_out, pointer(work) + last.a
+        copy_rows(here, last.n_out, source, last.row, target, last.n_out)
+        if aim == LOSS:
             total[0] = batch_loss(runs, work, total[0])

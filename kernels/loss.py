@@ -16,7 +16,7 @@ Bassett, Regression quantiles, Econometrica 46, 1978.
 
 from dataclasses import dataclass
 
-from .elementary import exp, log, log1p
+from .elementary import exp, log, log1p, sign
 from .intrinsics import absolute, broadcast, select
 from .jit import inner
 from .table import Table, by_code
@@ -61,11 +61,6 @@ _TINY = 1e-30
 
 
 @inner
-def _sign(e):
-    return select(e > 0, 1, select(e < 0, -1, 0))
-
-
-@inner
 def _at_least_tiny(a):
     return select(a < _TINY, _TINY, a)
 
@@ -87,7 +82,7 @@ def _absolute(a, y, parameter):
 
 
 def _absolute_derivative(a, y, parameter):
-    return _sign(a - y)
+    return sign(a - y)
 
 
 def _huber(a, y, parameter):
@@ -97,7 +92,7 @@ def _huber(a, y, parameter):
 
 def _huber_derivative(a, y, parameter):
     e = a - y
-    return select(absolute(e) > parameter, _sign(e) * parameter, e)
+    return select(absolute(e) > parameter, sign(e) * parameter, e)
 
 
 def _poisson(a, y, parameter):

@@ -22,16 +22,8 @@ import numpy as np
 from numba import prange
 
 from . import arrays
-from .intrinsics import (
-    keep_first,
-    lane_sum,
-    load_part,
-    pointer,
-    select,
-    square_root,
-    store_part,
-    width,
-)
+from .elementary import sign
+from .intrinsics import lane_sum, load_part, pointer, square_root, store_part, width
 from .jit import inner, kernel
 from .table import Table, by_code
 from .threads import choose_threads, twin
@@ -144,11 +136,6 @@ _CHUNK = 512
 
 
 @inner
-def _sign(w):
-    return select(w > 0, 1, select(w < 0, -1, 0))
-
-
-@inner
 def update_range(
     code, count, w, g, m, v, rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip
 ):
@@ -160,7 +147,7 @@ def update_range(
     for i in range(0, count, width(w)):
         left = count - i
         old, slope = load_part(w + i, left), load_part(g + i, left) * clip
-        slope = slope + l2 * old + l1 * _sign(old)
+        slope = slope + l2 * old + l1 * sign(old)
         old = old * (1 - rate * decay)
         first, second = load_part(m + i, left), load_part(v + i, left)
         new = _update(code, old, slope, first, second, step_rate, beta1, beta2, epsilon)
@@ -190,7 +177,7 @@ def sum_of_squares(count, g):
         for i in range(start + width(g), end, width(g)):
             part = load_part(g + i, end - i)
             squares = squares + part * part
-        total += lane_sum(keep_first(squares, end - start))
+        total += lane_sum(squares)
     return total
 
 
@@ -245,7 +232,8 @@ def update(name, w, g, moments, step, *, clip_norm=None, l1=0.0, l2=0.0, n_threa
     if unknown := set(hyper) - {"weight_decay", *record.defaults}:
         raise TypeError(f"{record.name} has no parameter {min(unknown)!r}; it has {[*h]}")
     h |= hyper
-    w = arrays.output("w", arrays.floats("w", w, 1), np.shape(w), np.asarray(w).dtype)
+    arrays.floats("w", w, 1)
+    w = arrays.output("w", w, np.shape(w), np.asarray(w).dtype)
     g = np.ascontiguousarray(arrays.floats("g", g, 1, like=w))
     arrays.expect("g", g, w.shape)
     moments = arrays.output("moments", moments, (2, w.size), w.dtype)

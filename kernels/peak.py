@@ -49,6 +49,8 @@ def measure_peak(dtype="float32", n_threads=1):
     float
         Floating-point operations a second, the best of a few rounds.
     """
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"dtype={dtype!r}: expected float32 or float64")
     threads = choose_threads(n_threads, np.inf, 1)
     operands = np.full(MAIN_ROWS + VECS * 64, 1e-3, np.dtype(dtype))
     lanes = vector_width.serial(operands)

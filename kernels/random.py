@@ -137,10 +137,14 @@ def permutation(n, seed, place=0):
 
 
 def _filled(fill, out, seed, purpose, place, n_threads):
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"seed={seed!r}: expected 0 <= seed < 2**63")
+    _check_seed(seed)
     twin(fill, choose_threads(n_threads, 40.0 * out.size, 1))(seed, purpose, place, out)
     return out
+
+
+def _check_seed(seed):
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed={seed!r}: expected 0 <= seed < 2**63")
 
 
 def dropout(A, rate, seed, place=0, *, n_threads="auto"):
@@ -162,6 +166,7 @@ def dropout(A, rate, seed, place=0, *, n_threads="auto"):
     TypeError, ValueError
         If `A` is of another dtype or rank, or `rate` out of range.
     """
+    _check_seed(seed)
     if not 0 <= rate < 1:
         raise ValueError(f"rate={rate!r}: expected at least 0 and less than 1")
     out = arrays.floats("A", A, 2).copy(order="C")

@@ -38,7 +38,7 @@ class Table(dict):
                 return record
         known = [*self, *self.aliases]
         near = get_close_matches(name, known, 1) if isinstance(name, str) else []
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"unknown {self.kind} {name!r}{hint} Known: {', '.join(sorted(known))}")
 
     def code(self, name):

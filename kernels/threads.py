@@ -8,7 +8,7 @@ after its parent did under ``omp``. Both run the serial twin here.
 import contextlib
 import os
 import warnings
-from functools import lru_cache
+from functools import lru_cache, partial
 from numbers import Integral
 from pathlib import Path
 
@@ -67,10 +67,10 @@ def _quota():
             if (folder / "cpu.max").is_file():
                 quota, period = (folder / "cpu.max").read_text().split()
                 if quota != "max":
-                    yield max(1, round(int(quota) / int(period)))
+                    yield max(1, int(quota) // int(period))
 
 
-def choose_threads(n_threads, flops, regions):
+def choose_threads(n_threads, flops, regions, parts=None):
     """Return how many threads run a piece of work; 1 means the serial twin.
 
     Parameters
@@ -80,6 +80,8 @@ def choose_threads(n_threads, flops, regions):
         ``NUMBA_NUM_THREADS``; "auto" takes all available threads if they pay.
     flops, regions : float, int
         The work of one step and the parallel regions it enters.
+    parts : int, optional
+        How many threads at most "auto" may share it among.
 
     Raises
     ------
@@ -89,7 +91,7 @@ def choose_threads(n_threads, flops, regions):
     if type(n_threads) is int and n_threads == 1:
         return 1
     if n_threads == "auto":
-        wanted = available_threads()
+        wanted = available_threads() if parts is None else max(1, min(available_threads(), parts))
         saved = flops / _FLOPS_PER_SECOND * (1 - 1 / wanted)
         if saved < _WORTH * regions * _REGION_SECONDS:
             wanted = 1
@@ -125,8 +127,15 @@ def _layer_is_safe():
 
 
 def twin(kernel, threads):
-    """Return the twin of `kernel` for so many threads, set up to run on them."""
-    if threads == 1:
-        return kernel.serial
+    """Return the function that runs the twin of `kernel` for so many threads."""
+    return kernel.serial if threads == 1 else partial(_on_threads, threads, kernel.parallel)
+
+
+def _on_threads(threads, function, *args):
+    """Call a parallel twin on so many threads, and leave Numba's setting as it was."""
+    before = numba.get_num_threads()
     numba.set_num_threads(threads)
-    return kernel.parallel
+    try:
+        return function(*args)
+    finally:
+        numba.set_num_threads(before)
