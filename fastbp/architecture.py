@@ -30,7 +30,7 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
         raise TypeError("give either sizes, as in Network([64, 100, 10]), or inputs and layers")
     if layers is None:
         if inputs is not None:
-            raise TypeError(f"inputs={inputs!r}: sizes begins with the number of inputs already")
+            raise TypeError(f"inputs={inputs!r}: give it with layers only; sizes begins with it")
         inputs, layers = _from_sizes(sizes, activation or "relu", initializer)
     elif (activation, initializer) != (None, None):
         raise TypeError("activation and initializer are of the short form: give each Dense its own")

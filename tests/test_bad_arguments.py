@@ -22,6 +22,7 @@ from fastbp import (
     RMSprop,
     Step,
     WarmUp,
+    kernels,
 )
 from fastbp.optimizers import Optimizer
 
@@ -66,7 +67,6 @@ BAD_NETWORKS = [
     ({"sizes": [4, 2.5]}, ["sizes[1]", "2.5"]),
     ({"sizes": [4, True]}, ["sizes[1]", "True"]),
     ({"sizes": "43"}, ["sizes", "'4"]),
-    ({"sizes": [4, 5, 3], "activation": None}, ["activation", "None"]),
     ({"sizes": [4, 5, 3], "activation": 3}, ["activation", "3"]),
     ({"sizes": [4, 5, 3], "activation": ["relu", "relu"]}, ["activation", "relu", "1"]),
     ({"sizes": [4, 5, 3], "activation": "softmax"}, ["activation", "softmax", "hidden"]),
@@ -191,3 +191,19 @@ def test_numpy_numbers_are_numbers():
 def test_layers_may_come_from_a_generator():
     net = Network(inputs=4, layers=(Dense(units) for units in (5, 3)))
     assert [w.shape for w in net.weights] == [(4, 5), (5, 3)]
+
+
+def test_no_argument_is_dropped_in_silence():
+    layers = [Dense(5), Dense(2)]
+    _says(lambda: Network([3, 2], inputs=77), ["inputs", "77"])
+    for name, value in (("activation", "tanh"), ("initializer", "zeros")):
+        with pytest.raises(TypeError, match=name):
+            Network(inputs=4, layers=layers, **{name: value})
+    net = Network([3, 2])
+    _, grads = net.backward(np.ones((4, 3)), np.ones((4, 2)), n_threads=1)
+    _says(lambda: net.update(grads, n_threads="many"), ["n_threads", "many"])
+    _says(lambda: net.update(grads, epoch=-1), ["epoch", "-1"])
+    with pytest.raises(TypeError, match="integer labels"):
+        kernels.loss(np.ones((2, 2)), np.array([0.0, 0.7]), "cross_entropy")
+    with pytest.raises(ValueError, match="parameter=2"):
+        kernels.loss(np.ones((2, 2)), np.ones((2, 2)), "squared_error", parameter=2)

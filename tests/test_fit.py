@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from fastbp import SGD, Adam, Cosine, DivergenceError, EarlyStopping, History, Network
+from fastbp import SGD, Adam, Cosine, DivergenceError, EarlyStopping, History, Network, WarmUp
 
 rng = np.random.default_rng(42)
 X, LABELS = rng.normal(size=(60, 4)), np.arange(60) % 3
@@ -294,3 +294,20 @@ def test_after_divergence_adam_starts_afresh():
     # Adam's first step moves no weight by more than the rate: m and v correct each other
     # only if the moments and the count of steps belong together
     assert np.abs(net.parameters - before).max() <= rate * 1.001
+
+
+def test_weights_that_overflow_in_the_last_update_are_a_divergence():
+    # the only loss of this fit is finite: it is of the weights before the update
+    net = Network([2, 1], optimizer=SGD(1e38))
+    before = net.parameters.copy()
+    with pytest.raises(DivergenceError, match="weights"):
+        net.fit(np.full((4, 2), 100.0), np.zeros(4), epochs=1, batch_size=4)
+    np.testing.assert_array_equal(net.parameters, before)
+
+
+def test_update_follows_the_schedule_at_the_time_it_is_given():
+    net = Network([2, 1], optimizer=SGD(0.5, schedule=WarmUp(epochs=4)))
+    _, grads = net.backward(np.ones((3, 2)), np.ones(3))
+    before = net.parameters.copy()
+    net.update(grads, epoch=1.0)
+    np.testing.assert_allclose(net.parameters, before - 0.125 * grads.flat, rtol=1e-6)
