@@ -59,6 +59,13 @@ def output(name, out, shape, dtype):
     return out
 
 
+def apart(out, **inputs):
+    """Raise ValueError if an input shares memory with the array that is to be written."""
+    for name, array in inputs.items():
+        if np.may_share_memory(out, array):
+            raise ValueError(f"out overlaps {name}: expected an array of its own")
+
+
 def expect(name, array, shape):
     """Raise ValueError unless `array` has this shape."""
     if array.shape != shape:

@@ -95,6 +95,8 @@ def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
     if bias is not None:
         bias = np.ascontiguousarray(arrays.floats("bias", bias, 1, like=A))
         arrays.expect("bias", bias, (N,))
+    if out is not None:
+        arrays.apart(out, A=A, W=W)
     out = arrays.output("out", out, (M, N), A.dtype)
     tasks = choose_threads(n_threads, 2.0 * M * N * K, 1)
     if out.size:

@@ -85,6 +85,8 @@ def outer(A, D, *, out=None, n_threads="auto"):
     D = arrays.rows("D", D, like=A)
     (rows, n_in), n_out = A.shape, D.shape[1]
     arrays.expect("D", D, (rows, n_out))
+    if out is not None:
+        arrays.apart(out, A=A, D=D)
     out = arrays.output("out", out, (n_in, n_out), A.dtype)
     sums = np.zeros(n_out, A.dtype)
     tasks = min(choose_threads(n_threads, 2.0 * rows * n_in * n_out, 1), max(n_in, 1))

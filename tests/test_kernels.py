@@ -231,6 +231,10 @@ def test_bad_arrays_are_named():
         kernels.activation_derivative(good, "softmax")
     with pytest.raises(ValueError, match="label outside 0 to 2"):
         kernels.loss(good, np.array([0, 3]), "cross_entropy")
+    with pytest.raises(ValueError, match="out overlaps A"):
+        kernels.matmul(good[:, :2], good[:, :2], out=good[:, :2])
+    with pytest.raises(ValueError, match="out overlaps D"):
+        kernels.outer(np.ones((2, 2)), good[:, :2], out=good[:, :2])
     with pytest.raises(ValueError, match="n_threads=0"):
         kernels.matmul(good, good.T, n_threads=0)
 
