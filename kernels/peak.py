@@ -3,13 +3,14 @@
 import time
 
 import numpy as np
-from numba import prange
+from numba import from_dtype, prange
 
 from .gemm import MAIN_ROWS, VECS
 from .intrinsics import pointer, width
 from .jit import kernel
 from .threads import choose_threads, twin
 from .tile import rank1, row_pointers, tile_store, tile_zeros
+from .vector import lanes as lanes_of
 
 _STEPS = 200_000
 _ROUNDS = 5
@@ -26,12 +27,6 @@ def multiply_add(steps, tasks, operands, sums):
             tile = rank1(tile, starts, 1, 0, a, None)
         place = task * MAIN_ROWS * VECS * width(a)
         tile_store(tile, out + place, VECS * width(a), None)
-
-
-@kernel
-def vector_width(operands):
-    """Return how many floats a vector register of the target holds."""
-    return width(pointer(operands))
 
 
 def measure_peak(dtype="float32", n_threads=1):
@@ -52,8 +47,8 @@ def measure_peak(dtype="float32", n_threads=1):
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ValueError(f"dtype={dtype!r}: expected float32 or float64")
     threads = choose_threads(n_threads, np.inf, 1)
-    operands = np.full(MAIN_ROWS + VECS * 64, 1e-3, np.dtype(dtype))
-    lanes = vector_width.serial(operands)
+    lanes = lanes_of(from_dtype(np.dtype(dtype)))
+    operands = np.full(MAIN_ROWS + VECS * lanes, 1e-3, np.dtype(dtype))
     sums = np.empty(threads * MAIN_ROWS * VECS * lanes, operands.dtype)
     run = twin(multiply_add, threads)
     run(1, threads, operands, sums)

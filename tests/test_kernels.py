@@ -155,7 +155,8 @@ ISA = """
     import numpy as np
     from fastbp import kernels, Network
     from fastbp.kernels.tile import tile_shapes
-    from fastbp.kernels.peak import vector_width
+    from fastbp.kernels.vector import lanes
+    from numba import float32
 
     for dtype in (np.float32, np.float64):
         rng = np.random.default_rng(0)
@@ -171,7 +172,7 @@ ISA = """
     net = Network([2, 24, 2], "tanh", loss="cross_entropy", dtype="float32")
     net.fit(X, y, epochs=150, batch_size=32)
     assert net.evaluate(X, y)["accuracy"] > 0.9
-    print(vector_width.serial(np.zeros(1, np.float32)), *tile_shapes())
+    print(lanes(float32), *tile_shapes())
 """
 
 
