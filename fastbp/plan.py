@@ -10,7 +10,7 @@ import numpy as np
 
 from .kernels.activation import ACTIVATIONS
 from .kernels.arrays import CACHE_LINE, aligned_zeros
-from .kernels.gemm import SCRATCH_BYTES
+from .kernels.gemm import SCRATCH_FLOATS
 from .kernels.records import LAYER
 
 
@@ -113,7 +113,7 @@ class Workspace:
         for n, (record, spec) in enumerate(zip(self.layers, plan.specs, strict=True)):
             self._lay_out(record, spec, batch, training, n, n == len(plan.specs) - 1)
         self.row_losses = self._take(batch)
-        self.scratch_row = self._row(SCRATCH_BYTES // self._item)
+        self.scratch_row = self._row(SCRATCH_FLOATS)
         self.scratch = self._take(tasks * self.scratch_row)
         self.work = aligned_zeros(self._size, plan.dtype)
 

@@ -80,6 +80,13 @@ def aligned_zeros(count, dtype):
     return raw[start : start + count * dtype.itemsize].view(dtype)
 
 
+def scratch(count, dtype):
+    """Return an array of `count` floats of no value that starts on a cache line."""
+    raw = np.empty(count + CACHE_LINE, dtype)
+    start = -raw.ctypes.data % CACHE_LINE // raw.itemsize
+    return raw[start : start + count]
+
+
 def address(array):
     """Return the address of an array's first element, or 0 for None."""
     return 0 if array is None else array.ctypes.data

@@ -1,36 +1,45 @@
 """The loops around the register tile: ``C = start + A B`` for any strides of A.
 
-`gemm` cuts B into panels of columns one tile wide, packs a panel where its
-rows lie far apart, and runs tiles down the rows of A. Every element of C is
-one chain of fused multiply-adds over k in order, so its bits depend neither on
-the blocking nor on who computes which rows.
+`gemm` cuts A, B and the sum over k into blocks that the caches hold, packs a
+block whose rows lie badly into consecutive memory, and runs tiles over it.
+Every element of C is one chain of fused multiply-adds over k in order, so its
+bits depend neither on the blocking nor on who computes which rows.
 
 Reference: Goto and van de Geijn, Anatomy of high-performance matrix
 multiplication, ACM TOMS 34(3), 2008.
 """
 
-from .intrinsics import item_bytes, load_part, store_part, width
+from .intrinsics import address_of, item_bytes, load_part, store_part, width
 from .jit import inner
 from .tile import rank1, row_pointers, tile_load, tile_shapes, tile_store, tile_zeros
 
 (MAIN_ROWS, _FEW_ROWS, _), VECS = tile_shapes()
 
-# a packed panel takes half of the first-level cache's reach from the second, and
-# a few panels share each load of a tile's rows of A
-_PANEL_BYTES = 64 * 1024
-_PANELS = 4
-# what `gemm` needs as scratch
-SCRATCH_BYTES = _PANELS * _PANEL_BYTES
-# B is packed if it is larger than this (the second-level cache and the page
-# table's reach) and enough rows of A share the cost
-_PACK_BYTES = 2 * 1024 * 1024
+# the sum over k is cut to this depth: a strip of A fills half of the first-level cache, a
+# block of strips half of the second, and the time to load and store a tile is small
+_DEPTH = 512
+_BLOCK_ROWS = 120  # a multiple of every tile's rows
+_BLOCK_VECS = 64  # vectors of B's columns that are packed at once
+# floats between packed pieces, so that they fall into different sets of a cache
+_APART = 16
+_PANELS = _BLOCK_VECS // VECS * (_DEPTH * VECS * 16 + _APART)
+# floats that `gemm` needs as scratch: a block of B in panels and one of A in strips
+SCRATCH_FLOATS = _PANELS + _BLOCK_ROWS // MAIN_ROWS * (_DEPTH * MAIN_ROWS + _APART) + _APART
+# so many rows of A pay for packing B, so many columns of B for packing A
 _PACK_ROWS = 4 * MAIN_ROWS
+_PACK_COLUMNS = 64
+# B is read where it lies if it is smaller than the second-level cache and the page table's reach
+_FAR_BYTES = 2 * 1024 * 1024
+# a tile of few rows is held up by loads of B that cross lines or miss the first-level cache:
+# rows so many bytes apart collide there
+_IS_LOW = MAIN_ROWS < 8
+_LINE_BYTES, _COLLISION_BYTES, _NEAR_BYTES = 64, 512, 16 * 1024
 
 
 def _tile_product(rows, vecs):
     """Return the micro-kernel of one tile shape: ``C = start + A B`` in registers.
 
-    `count` lanes of the last vector of a row are valid; None means all.
+    `count` lanes of the last vector of a row are written; None means all.
     """
 
     @inner
@@ -42,7 +51,7 @@ def _tile_product(rows, vecs):
             tile = tile_load(start, start_row, rows, vecs, count)
         starts = row_pointers(a, a_row, rows)
         for k in range(K):
-            tile = rank1(tile, starts, a_row, k * a_col, b + k * b_row, count)
+            tile = rank1(tile, starts, a_row, k * a_col, b + k * b_row)
         tile_store(tile, c, c_row, count)
 
     return tile_product
@@ -53,21 +62,24 @@ def _column_panel(vecs):
     main, few, one = (_tile_product(rows, vecs) for rows in (MAIN_ROWS, _FEW_ROWS, 1))
 
     @inner
-    def column_panel(M, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, count):
+    def column_panel(M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, count):
         # A (M, K), B (K, vecs * lanes), C (M, vecs * lanes)
         step = max(start_row, 0)
-        i = 0
+        for i in range(0, M - MAIN_ROWS + 1, MAIN_ROWS):
+            s, x, z = start + i * step, a + i // MAIN_ROWS * a_step, c + i * c_row
+            main(K, s, start_row, x, a_row, a_col, b, b_row, z, c_row, count)
+        i = M // MAIN_ROWS * MAIN_ROWS
+        x = a + i // MAIN_ROWS * a_step
         while i < M:
-            s, x, z = start + i * step, a + i * a_row, c + i * c_row
-            if M - i >= MAIN_ROWS:
-                main(K, s, start_row, x, a_row, a_col, b, b_row, z, c_row, count)
-                i += MAIN_ROWS
-            elif M - i >= _FEW_ROWS:
+            s, z = start + i * step, c + i * c_row
+            if M - i >= _FEW_ROWS:
                 few(K, s, start_row, x, a_row, a_col, b, b_row, z, c_row, count)
                 i += _FEW_ROWS
+                x = x + _FEW_ROWS * a_row
             else:
                 one(K, s, start_row, x, a_row, a_col, b, b_row, z, c_row, count)
                 i += 1
+                x = x + a_row
 
     return column_panel
 
@@ -77,64 +89,54 @@ _narrow_panel = _column_panel(1)
 
 
 @inner
-def _panel(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row):
+def _panel(M, N, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row):
     """Write ``C = start + A B`` for at most one panel of columns."""
     lanes = width(b)
     if VECS * lanes == N:
-        _wide_panel(M, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, None)
+        _wide_panel(M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, None)
     elif (VECS - 1) * lanes < N:
         last = N - (VECS - 1) * lanes
-        _wide_panel(M, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, last)
+        _wide_panel(M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, last)
     else:
-        _narrow_panel(M, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, N)
+        _narrow_panel(M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, N)
+
+
+def _packer(floats, vecs):
+    """Return the function that copies a matrix to pieces `floats` and `vecs` vectors wide."""
+
+    @inner
+    def pack(K, N, source, row, packed, step):
+        # the source is (K, N), the pieces start `step` floats apart; whole vectors are written:
+        # lanes past a piece are overwritten by its next row, and lanes past N are zeros
+        lanes = width(source)
+        piece = floats + vecs * lanes
+        span = (piece + lanes - 1) // lanes * lanes
+        for k in range(K):
+            x, target, left = source + k * row, packed + k * piece, N
+            while left >= span:
+                for r in range(0, piece, lanes):
+                    tile_store(tile_load(x + r, 0, 1, 1, None), target + r, 0, None)
+                x, target, left = x + piece, target + step, left - piece
+            while left > 0:
+                for r in range(0, piece, lanes):
+                    store_part(target + r, load_part(x + r, left - r), lanes)
+                x, target, left = x + piece, target + step, left - piece
+
+    return pack
+
+
+_pack_strips = _packer(MAIN_ROWS, 0)
+_pack_panels = _packer(0, VECS)
 
 
 @inner
-def _pack(K, N, b, b_row, packed, packed_row):
-    """Copy B (K, N) to rows `packed_row` elements apart."""
-    lanes = width(b)
-    for k in range(K):
-        for j in range(0, N, lanes):
-            part = load_part(b + k * b_row + j, N - j)
-            store_part(packed + k * packed_row + j, part, N - j)
-
-
-@inner
-def _panels(M, N, K, start, start_row, a, a_row, a_col, b, b_row, b_step, c, c_row):
-    """Write ``C = start + A B``, B in panels `b_step` elements apart."""
-    panel = VECS * width(b)
-    for j in range(0, N, panel):
-        y = b + j // panel * b_step
-        s, z, n = start + j, c + j, min(panel, N - j)
-        _panel(M, n, K, s, start_row, a, a_row, a_col, y, b_row, z, c_row)
-
-
-@inner
-def _packed(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch):
-    """Write ``C = start + A B`` through packed blocks of B."""
-    panel = VECS * width(b)
-    depth = _PANEL_BYTES // (panel * item_bytes(b))
-    for k in range(0, K, depth):
-        d = min(depth, K - k)
-        for j in range(0, N, _PANELS * panel):
-            n = min(_PANELS * panel, N - j)
-            for p in range(0, n, panel):
-                y = b + k * b_row + j + p
-                _pack(d, min(panel, n - p), y, b_row, scratch + p * d, panel)
-            for i in range(0, M, MAIN_ROWS):
-                m, s = min(MAIN_ROWS, M - i), start + i * max(start_row, 0) + j
-                x, z = a + i * a_row + k * a_col, c + i * c_row + j
-                _panels(
-                    m, n, d, s, start_row, x, a_row, a_col,
-                    scratch, panel, panel * d, z, c_row,
-                )  # fmt: skip
-        start, start_row = c, c_row
-
-
-@inner
-def is_packed(M, K, b_row, item):
-    """Return whether `gemm` packs B, its floats `item` bytes, and so reads `scratch`."""
-    return K * b_row * item > _PACK_BYTES and M >= _PACK_ROWS
+def _is_slow(K, b, b_row):
+    """Return whether tiles would wait for B (K, any) where it lies."""
+    row, size = b_row * item_bytes(b), K * b_row * item_bytes(b)
+    if size > _FAR_BYTES:
+        return True
+    collides, crosses = row % _COLLISION_BYTES == 0, (row | address_of(b)) % _LINE_BYTES > 0
+    return _IS_LOW and size > _NEAR_BYTES and (collides or crosses)
 
 
 @inner
@@ -153,10 +155,34 @@ def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch
     b, b_row, c, c_row : Pointer, int, Pointer, int
         B and C, whose rows are contiguous. C overlaps neither A nor B.
     scratch : Pointer
-        `SCRATCH_BYTES` of memory for packed panels, read only if `is_packed`.
+        `SCRATCH_FLOATS` of memory for packed blocks, aligned to a cache line.
     """
-    if is_packed(M, K, b_row, item_bytes(b)):
-        _packed(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch)
-    else:
-        step = VECS * width(b)
-        _panels(M, N, K, start, start_row, a, a_row, a_col, b, b_row, step, c, c_row)
+    lanes = width(b)
+    panel = VECS * lanes
+    pack_a = a_row == 1 and a_col > 1 and N >= _PACK_COLUMNS and M >= MAIN_ROWS
+    pack_b = N % lanes > 0 or (M >= _PACK_ROWS and _is_slow(K, b, b_row))
+    depth, rows, columns = max(K, 1), max(M, 1), max(N, 1)
+    if pack_a or pack_b:
+        depth, rows, columns = _DEPTH, _BLOCK_ROWS, _BLOCK_VECS * lanes
+    for k in range(0, max(K, 1), depth):
+        d = min(depth, K - k)
+        for j in range(0, N, columns):
+            n, y, y_row, y_step = min(columns, N - j), b + k * b_row + j, b_row, panel
+            if pack_b:
+                y_row, y_step = panel, d * panel + _APART
+                _pack_panels(d, n, y, b_row, scratch, y_step)
+                y = scratch
+            for i in range(0, M, rows):
+                m, x = min(rows, M - i), a + i * a_row + k * a_col
+                x_step, x_row, x_col = MAIN_ROWS * a_row, a_row, a_col
+                if pack_a:
+                    x_step, x_row, x_col = d * MAIN_ROWS + _APART, 1, MAIN_ROWS
+                    _pack_strips(d, m, x, a_col, scratch + _PANELS, x_step)
+                    x = scratch + _PANELS
+                s, z = start + i * max(start_row, 0) + j, c + i * c_row + j
+                for p in range(0, n, panel):
+                    _panel(
+                        m, min(panel, n - p), d, s + p, start_row, x, x_step, x_row, x_col,
+                        y + p // panel * y_step, y_row, z + p, c_row,
+                    )  # fmt: skip
+        start, start_row = c, c_row

@@ -16,9 +16,9 @@ from .vector import (
     llvm_integers,
     llvm_scalar,
     llvm_vector,
-    load_values,
+    load_first,
     splat,
-    store_values,
+    store_first,
     the_vector,
     vector_call,
 )
@@ -42,6 +42,16 @@ def pointer_at(typingctx, like, address):
         return builder.inttoptr(args[1], ir.PointerType(llvm_scalar(like.dtype)))
 
     return like(like, types.intp), codegen
+
+
+@intrinsic
+def address_of(typingctx, p):
+    """Return the address a `Pointer` holds, an integer."""
+
+    def codegen(context, builder, sig, args):
+        return builder.ptrtoint(args[0], ir.IntType(64))
+
+    return types.intp(p), codegen
 
 
 @intrinsic
@@ -83,7 +93,7 @@ def load_part(typingctx, p, count):
     vector = Vector(p.dtype)
 
     def codegen(context, builder, sig, args):
-        return load_values(builder, args[0], vector, first_lanes(builder, args[1], vector))
+        return load_first(builder, args[0], vector, args[1])
 
     return vector(p, types.intp), codegen
 
@@ -93,8 +103,7 @@ def store_part(typingctx, p, value, count):
     """Store the first `count` lanes of a vector at `p`."""
 
     def codegen(context, builder, sig, args):
-        mask = first_lanes(builder, args[2], value)
-        store_values(builder, args[1], args[0], value, mask)
+        store_first(builder, args[1], args[0], value, args[2])
         return context.get_dummy_value()
 
     return types.none(p, value, types.intp), codegen

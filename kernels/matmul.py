@@ -8,8 +8,8 @@ import numpy as np
 from numba import prange
 
 from . import arrays
-from .gemm import SCRATCH_BYTES, gemm, is_packed
-from .intrinsics import item_bytes, pointer, pointer_at
+from .gemm import SCRATCH_FLOATS, gemm
+from .intrinsics import pointer, pointer_at
 from .jit import kernel
 from .threads import choose_threads, twin
 from .transpose import transpose as transpose_block
@@ -20,7 +20,7 @@ def product(M, N, K, bias, a, a_row, a_col, b, b_row, out, tasks, scratch):
     """``out = bias + A B`` from addresses, rows of A or columns of B shared by the tasks."""
     for task in prange(tasks):
         z = pointer(out)
-        part = pointer_at(z, scratch) + task * (SCRATCH_BYTES // item_bytes(z))
+        part = pointer(scratch) + task * SCRATCH_FLOATS
         start, start_row = pointer_at(z, bias), 0 if bias != 0 else -1
         x, y = pointer_at(z, a), pointer_at(z, b)
         lo, hi = task * M // tasks, (task + 1) * M // tasks
@@ -45,13 +45,6 @@ def transposed(rows, columns, a, a_row, out, tasks):
         like = pointer(out)
         source = pointer_at(like, a) + lo * a_row
         transpose_block(hi - lo, columns, source, a_row, like + lo, rows)
-
-
-def scratch_for(tasks, M, K, b):
-    """Return the memory that so many tasks of `gemm` pack panels of `b` in; None if they do not."""
-    if is_packed.py_func(M, K, arrays.steps(b)[0], b.itemsize):
-        return arrays.aligned_zeros(tasks * SCRATCH_BYTES, np.uint8)
-    return None
 
 
 def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
@@ -106,9 +99,9 @@ def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
             twin(transposed, tasks)(N, K, arrays.address(W), row, turned.reshape(-1), tasks)
             W = turned
         a_row, a_col = arrays.steps(A)
-        scratch = scratch_for(tasks, M, K, W)
+        scratch = arrays.scratch(tasks * SCRATCH_FLOATS, A.dtype)
         twin(product, tasks)(
             M, N, K, arrays.address(bias), arrays.address(A), a_row, a_col,
-            arrays.address(W), arrays.steps(W)[0], out, tasks, arrays.address(scratch),
+            arrays.address(W), arrays.steps(W)[0], out, tasks, scratch,
         )  # fmt: skip
     return out

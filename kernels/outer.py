@@ -8,10 +8,9 @@ import numpy as np
 from numba import prange
 
 from . import arrays
-from .gemm import SCRATCH_BYTES, gemm
-from .intrinsics import item_bytes, load_part, pointer, pointer_at, store_part, width
+from .gemm import SCRATCH_FLOATS, gemm
+from .intrinsics import load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel
-from .matmul import scratch_for
 from .threads import choose_threads, twin
 
 
@@ -42,10 +41,10 @@ def outer_rows(lo, hi, rows, columns, a, a_row, a_col, d, d_row, g, scratch):
 
 @kernel
 def outer_sum(rows, n_in, n_out, a, a_row, a_col, d, d_row, out, sums, tasks, scratch):
-    """``out = A^T D`` and ``sums = column sums of D``; A, D and scratch by address."""
+    """``out = A^T D`` and ``sums = column sums of D``; A and D by address."""
     for task in prange(tasks):
         g = pointer(out)
-        part = pointer_at(g, scratch) + task * (SCRATCH_BYTES // item_bytes(g))
+        part = pointer(scratch) + task * SCRATCH_FLOATS
         lo, hi = task * n_in // tasks, (task + 1) * n_in // tasks
         x, y = pointer_at(g, a), pointer_at(g, d)
         outer_rows(lo, hi, rows, n_out, x, a_row, a_col, y, d_row, g, part)
@@ -91,9 +90,9 @@ def outer(A, D, *, out=None, n_threads="auto"):
     sums = np.zeros(n_out, A.dtype)
     tasks = min(choose_threads(n_threads, 2.0 * rows * n_in * n_out, 1), max(n_in, 1))
     a_row, a_col = arrays.steps(A)
-    scratch = scratch_for(tasks, n_in, rows, D)
+    scratch = arrays.scratch(tasks * SCRATCH_FLOATS, A.dtype)
     twin(outer_sum, tasks)(
         rows, n_in, n_out, arrays.address(A), a_row, a_col, arrays.address(D),
-        arrays.steps(D)[0], out, sums, tasks, arrays.address(scratch),
+        arrays.steps(D)[0], out, sums, tasks, scratch,
     )  # fmt: skip
     return out, sums

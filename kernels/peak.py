@@ -24,7 +24,7 @@ def multiply_add(steps, tasks, operands, sums):
         tile = tile_zeros(a, MAIN_ROWS, VECS)
         starts = row_pointers(a, 1, MAIN_ROWS)
         for _ in range(steps):
-            tile = rank1(tile, starts, 1, 0, a, None)
+            tile = rank1(tile, starts, 1, 0, a)
         place = task * MAIN_ROWS * VECS * width(a)
         tile_store(tile, out + place, VECS * width(a), None)
 

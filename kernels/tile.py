@@ -175,14 +175,14 @@ def row_pointers(typingctx, a, stride, rows):
 
 
 @intrinsic
-def rank1(typingctx, tile, a, stride, offset, b, count):
-    """Return ``T[r, c] + a[r][offset] * b[c]``, `a` from `row_pointers`; see `tile_store`."""
+def rank1(typingctx, tile, a, stride, offset, b):
+    """Return ``T[r, c] + a[r][offset] * b[c]``, `a` from `row_pointers`."""
 
     def codegen(context, builder, sig, args):
         kind = llvm_vector(tile.vector)
         starts = cgutils.unpack_tuple(builder, args[1])
         starts = [builder.gep(start, [args[3]]) for start in starts]
-        row = _row(builder, tile, args[4], _mask(builder, tile, args[5], sig.args[5]))
+        row = _row(builder, tile, args[4], None)
         values = []
         for i, r, v in tile.each():
             if v == 0:
@@ -195,7 +195,7 @@ def rank1(typingctx, tile, a, stride, offset, b, count):
         _forbid_unrolling(builder)
         return _build(builder, context, tile, values)
 
-    return tile(tile, a, types.intp, types.intp, b, count), codegen
+    return tile(tile, a, types.intp, types.intp, b), codegen
 
 
 @intrinsic

@@ -31,6 +31,11 @@ def target_features():
     return {*features.split(","), _LEVELS.get(cpu, "")} | neon
 
 
+def has_cheap_masks():
+    """Return whether a masked load or store of the target costs no more than a whole one."""
+    return "+avx512f" in target_features()
+
+
 def lanes(dtype):
     """Return how many floats of a Numba `dtype` one register of the target holds."""
     features = target_features()
@@ -163,6 +168,36 @@ def store_values(builder, value, address, vector, mask=None):
         return
     name = f"llvm.masked.store.v{kind.count}f{vector.dtype.bitwidth}.p0"
     llvm_call(builder, name, ir.VoidType(), [value, pointer, ir.IntType(32)(size), mask])
+
+
+def load_first(builder, address, vector, count):
+    """Load the first `count` lanes of a vector; the others are zero and not touched."""
+    if has_cheap_masks():
+        return load_values(builder, address, vector, first_lanes(builder, count, vector))
+    whole = builder.icmp_signed(">=", count, count.type(vector.lanes))
+    with builder.if_else(whole, likely=True) as (all_lanes, some):
+        with all_lanes:
+            full, full_block = load_values(builder, address, vector), builder.block
+        with some:
+            mask = first_lanes(builder, count, vector)
+            part, part_block = load_values(builder, address, vector, mask), builder.block
+    value = builder.phi(full.type)
+    value.add_incoming(full, full_block)
+    value.add_incoming(part, part_block)
+    return value
+
+
+def store_first(builder, value, address, vector, count):
+    """Store the first `count` lanes of a vector; the others are not touched."""
+    if has_cheap_masks():
+        store_values(builder, value, address, vector, first_lanes(builder, count, vector))
+        return
+    whole = builder.icmp_signed(">=", count, count.type(vector.lanes))
+    with builder.if_else(whole, likely=True) as (all_lanes, some):
+        with all_lanes:
+            store_values(builder, value, address, vector)
+        with some:
+            store_values(builder, value, address, vector, first_lanes(builder, count, vector))
 
 
 def lift(context, builder, vector, value, kind):
