@@ -9,7 +9,7 @@ from numba import prange
 
 from . import arrays
 from .gemm import SCRATCH_FLOATS, gemm
-from .intrinsics import load_part, pointer, pointer_at, store_part, width
+from .intrinsics import broadcast, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel
 from .threads import choose_threads, twin
 
@@ -17,16 +17,21 @@ from .threads import choose_threads, twin
 @inner
 def column_sums(rows, columns, d, d_row, sums):
     """Write the sum of each of `columns` columns of D, rows added in a fixed order."""
-    for j in range(0, columns, width(d)):
-        left = columns - j
-        even = load_part(d + j, left if rows > 0 else 0)
-        odd = even * 0
-        for r in range(1, rows - 1, 2):
-            odd = odd + load_part(d + r * d_row + j, left)
-            even = even + load_part(d + (r + 1) * d_row + j, left)
-        if rows > 0 and rows % 2 == 0:
-            odd = odd + load_part(d + (rows - 1) * d_row + j, left)
-        store_part(sums + j, even + odd, left)
+    lanes = width(d)
+    for j in range(0, columns, lanes):
+        store_part(sums + j, broadcast(d, 0.0), columns - j)
+    fours = rows // 4 * 4
+    for r in range(0, fours, 4):
+        for j in range(0, columns, lanes):
+            left, x = columns - j, d + r * d_row + j
+            low = load_part(x, left) + load_part(x + d_row, left)
+            high = load_part(x + 2 * d_row, left) + load_part(x + 3 * d_row, left)
+            store_part(sums + j, load_part(sums + j, left) + (low + high), left)
+    for r in range(fours, rows):
+        for j in range(0, columns, lanes):
+            left = columns - j
+            part = load_part(d + r * d_row + j, left)
+            store_part(sums + j, load_part(sums + j, left) + part, left)
 
 
 @inner
