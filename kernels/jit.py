@@ -25,7 +25,20 @@ _FLAGS = {"error_model": "numpy", "boundscheck": False, "fastmath": False}
 
 def inner(function):
     """Compile `function` for use inside kernels only."""
+    function.__qualname__ = _symbol(function)
     return _of_plain_types(njit(**_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
+
+
+def _symbol(function):
+    """Return a name that no other function of its module has: its own, its line, its closure.
+
+    Numba tells functions of one name apart by a counter of the process. Machine code from
+    the disk cache brings the counts of other processes, and of two functions with one
+    symbol the first to be loaded runs for both.
+    """
+    values = [cell.cell_contents for cell in function.__closure__ or ()]
+    closure = ", ".join(getattr(value, "__qualname__", repr(value)) for value in values)
+    return f"{function.__qualname__}:{function.__code__.co_firstlineno}({closure})"
 
 
 def _of_plain_types(dispatcher):
@@ -70,6 +83,7 @@ class Kernel:
             if isinstance(scope.get(name), Kernel):
                 scope[name] = scope[name].parallel if parallel else scope[name].serial
         twin = FunctionType(source.__code__, scope, source.__name__, source.__defaults__)
+        twin.__qualname__ = f"{source.__qualname__}[{'parallel' if parallel else 'serial'}]"
         # a kernel without a loop of its own is parallel in what it calls
         own_loop = parallel and "prange" in source.__code__.co_names
         options = {**_FLAGS, "nogil": True, "no_cfunc_wrapper": True, "parallel": own_loop}

@@ -50,6 +50,8 @@ def train(dtype, threads):
         net.update(net.backward(X, y, **options)[1], **options)
         net.evaluate(X, y, **options)
 """
+# the lines of a function that is too long to be inlined
+_LONG = "        x = abs(x * x - 1.0) / 3.0\n" * 60
 # a kernel that compiles in a moment
 _FILL = """
 import numpy as np
@@ -132,6 +134,35 @@ def test_the_cache_holds_whole_files_only(cold_and_warm):
     files = [path for path in cold_and_warm[2].rglob("*") if path.is_file()]
     assert files
     assert [path.name for path in files if path.suffix != ".bin"] == []
+
+
+def test_twins_of_a_factory_from_two_processes_stay_apart(run_python, tmp_path):
+    # each process compiles its kernel first, so both hold a function of one name and number
+    kernels = f"""
+import os
+from fastbp.kernels.jit import inner, kernel
+
+def giving(number):
+    @inner
+    def give(x):
+{_LONG}
+        return x * 0.0 + number
+    return give
+
+two, three = giving(2.0), giving(3.0)
+
+@kernel
+def give_two(x): return two(x)
+
+@kernel
+def give_three(x): return three(x)
+
+print([{{"2": give_two, "3": give_three}}[name].serial(1.0) for name in os.environ["NAMES"]])
+"""
+    env = {"FASTBP_CACHE_DIR": tmp_path}
+    assert run_python(kernels, NAMES="2", **env).strip() == "[2.0]"
+    assert run_python(kernels, NAMES="3", **env).strip() == "[3.0]"
+    assert run_python(kernels, NAMES="23", **env).strip() == "[2.0, 3.0]"
 
 
 # ---------------------------------------------------------------- edits
