@@ -18,7 +18,7 @@ from .jit import inner, kernel, task
 from .optimizer import corrected, update_range
 from .outer import column_sums, outer_rows
 from .random import DROPOUT, drop_row, key_of, stream
-from .transpose import transpose
+from .transpose import copy, transpose
 
 # what a pass over the rows does after the forward pass
 FORWARD, LOSS, TRAIN = 0, 1, 2
@@ -71,20 +71,11 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
         )
         a, a_row = work + layer.output, layer.row
         if layer.output != layer.a:
-            copy_rows(rows, layer.n_out, out, layer.row, a + lo * a_row, a_row)
+            copy(rows, layer.n_out, out, layer.row, a + lo * a_row, a_row)
         if drop and layer.drop > 0:
             for i in range(lo, hi):
                 key = _dropout_key(run, n + 1, i)
                 drop_row(key, layer.drop, layer.n_out, a + i * a_row)
-
-
-@inner
-def copy_rows(rows, columns, a, a_row, b, b_row):
-    """Copy a block A (rows, columns) to B."""
-    for i in range(rows):
-        for j in range(0, columns, width(a)):
-            part = load_part(a + i * a_row + j, columns - j)
-            store_part(b + i * b_row + j, part, columns - j)
 
 
 @inner

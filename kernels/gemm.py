@@ -12,6 +12,7 @@ multiplication, ACM TOMS 34(3), 2008.
 from .intrinsics import address_of, item_bytes, load_part, store_part, width
 from .jit import inner
 from .tile import rank1, row_pointers, tile_load, tile_shapes, tile_store, tile_zeros
+from .transpose import copy
 
 (MAIN_ROWS, _FEW_ROWS, _), VECS = tile_shapes()
 
@@ -24,12 +25,14 @@ _BLOCK_VECS = 64  # vectors of B's columns that are packed at once
 _APART = 16
 _PANELS = _BLOCK_VECS // VECS * (_DEPTH * VECS * 16 + _APART)
 # floats that `gemm` needs as scratch: a block of B in panels and one of A in strips
-SCRATCH_FLOATS = _PANELS + _BLOCK_ROWS // MAIN_ROWS * (_DEPTH * MAIN_ROWS + _APART) + _APART
+SCRATCH_FLOATS = _PANELS + _BLOCK_ROWS * (_DEPTH + _APART)
 # so many rows of A pay for packing B, so many columns of B for packing A
 _PACK_ROWS = 4 * MAIN_ROWS
 _PACK_COLUMNS = 64
-# B is read where it lies if it is smaller than the second-level cache and the page table's reach
+# what is smaller than the second-level cache and the page table's reach is read where it lies
 _FAR_BYTES = 2 * 1024 * 1024
+# rows of A so many bytes apart share few sets of the first-level cache
+_ALIAS_BYTES = 2048
 # a tile of few rows is held up by loads of B that cross lines or miss the first-level cache:
 # rows so many bytes apart collide there
 _IS_LOW = MAIN_ROWS < 8
@@ -133,10 +136,20 @@ _pack_panels = _packer(0, VECS)
 def _is_slow(K, b, b_row):
     """Return whether tiles would wait for B (K, any) where it lies."""
     row, size = b_row * item_bytes(b), K * b_row * item_bytes(b)
-    if size > _FAR_BYTES:
+    if size >= _FAR_BYTES:
         return True
     collides, crosses = row % _COLLISION_BYTES == 0, (row | address_of(b)) % _LINE_BYTES > 0
     return _IS_LOW and size > _NEAR_BYTES and (collides or crosses)
+
+
+@inner
+def _packing_of(M, N, K, a, a_row, a_col):
+    """Return how A is packed: 1 if a transpose in strips, 2 if rows that collide, else 0."""
+    if M < MAIN_ROWS or N < _PACK_COLUMNS:
+        return 0
+    if a_row == 1 and a_col > 1 and (_IS_LOW or K * a_col * item_bytes(a) >= _FAR_BYTES):
+        return 1
+    return 2 if a_col == 1 and a_row * item_bytes(a) % _ALIAS_BYTES == 0 else 0
 
 
 @inner
@@ -159,10 +172,10 @@ def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch
     """
     lanes = width(b)
     panel = VECS * lanes
-    pack_a = a_row == 1 and a_col > 1 and N >= _PACK_COLUMNS and M >= MAIN_ROWS
+    pack_a = _packing_of(M, N, K, a, a_row, a_col)
     pack_b = N % lanes > 0 or (M >= _PACK_ROWS and _is_slow(K, b, b_row))
     depth, rows, columns = max(K, 1), max(M, 1), max(N, 1)
-    if pack_a or pack_b:
+    if pack_a > 0 or pack_b:
         depth, rows, columns = _DEPTH, _BLOCK_ROWS, _BLOCK_VECS * lanes
     for k in range(0, max(K, 1), depth):
         d = min(depth, K - k)
@@ -175,10 +188,14 @@ def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch
             for i in range(0, M, rows):
                 m, x = min(rows, M - i), a + i * a_row + k * a_col
                 x_step, x_row, x_col = MAIN_ROWS * a_row, a_row, a_col
-                if pack_a:
+                if pack_a == 1:
                     x_step, x_row, x_col = d * MAIN_ROWS + _APART, 1, MAIN_ROWS
                     _pack_strips(d, m, x, a_col, scratch + _PANELS, x_step)
-                    x = scratch + _PANELS
+                elif pack_a == 2:
+                    x_row = d + _APART
+                    x_step = MAIN_ROWS * x_row
+                    copy(m, d, x, a_row, scratch + _PANELS, x_row)
+                x = scratch + _PANELS if pack_a > 0 else x
                 s, z = start + i * max(start_row, 0) + j, c + i * c_row + j
                 for p in range(0, n, panel):
                     _panel(

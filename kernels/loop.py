@@ -12,7 +12,6 @@ from .backprop import (
     TRAIN,
     TRANSPOSE,
     UPDATE,
-    copy_rows,
     pass_over_rows,
     pass_over_weights,
     sample_weight,
@@ -21,6 +20,7 @@ from .backprop import (
 from .intrinsics import pointer
 from .jit import inner, kernel
 from .optimizer import sum_of_squares
+from .transpose import copy
 
 
 @inner
@@ -110,6 +110,6 @@ def infer(layers, runs, params, work, aim, first, rows, batch, out, total):
         start_batch(runs, pointer(work), start, here)
         pass_over_rows(layers, runs, params, work, aim)
         target, source = pointer(out) + (start - first) * last.n_out, pointer(work) + last.a
-        copy_rows(here, last.n_out, source, last.row, target, last.n_out)
+        copy(here, last.n_out, source, last.row, target, last.n_out)
         if aim == LOSS:
             total[0] = batch_loss(runs, work, total[0])

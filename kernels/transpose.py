@@ -1,6 +1,6 @@
-"""Transposing a matrix by square register tiles: what ``D W^T`` needs of W."""
+"""Copying a matrix, and transposing it by square register tiles: what ``D W^T`` needs of W."""
 
-from .intrinsics import width
+from .intrinsics import load_part, store_part, width
 from .jit import inner
 from .tile import tile_square, tile_store, tile_transpose
 
@@ -17,3 +17,12 @@ def transpose(rows, columns, a, a_row, t, t_row):
     for i in range(rows):
         for j in range(whole_columns if i < whole_rows else 0, columns):
             t[j * t_row + i] = a[i * a_row + j]
+
+
+@inner
+def copy(rows, columns, a, a_row, c, c_row):
+    """Write ``C = A``, A (rows, columns)."""
+    for i in range(rows):
+        for j in range(0, columns, width(a)):
+            part = load_part(a + i * a_row + j, columns - j)
+            store_part(c + i * c_row + j, part, columns - j)
