@@ -4,7 +4,8 @@ import ctypes
 
 import numpy as np
 
-CACHE_LINE = 64  # bytes; also the widest vector
+from .vector import CACHE_LINE
+
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 
 
@@ -31,14 +32,18 @@ def floats(name, value, rank, like=None):
 def rows(name, value, like=None):
     """Return a matrix whose rows are contiguous; copied if they are not."""
     array = floats(name, value, 2, like)
+    if array.flags.c_contiguous:
+        return array
     (row, column), item = array.strides, array.itemsize
     regular = column == item and row % item == 0
-    return array if regular or array.size == 0 else np.ascontiguousarray(array)
+    return array if regular else np.ascontiguousarray(array)
 
 
 def strided(name, value, like=None):
     """Return a matrix of any strides that are whole elements; copied if they are not."""
     array = floats(name, value, 2, like)
+    if array.flags.c_contiguous:
+        return array
     (row, column), item = array.strides, array.itemsize
     return array if row % item == column % item == 0 else np.ascontiguousarray(array)
 
@@ -54,7 +59,7 @@ def output(name, out, shape, dtype):
     if out is None:
         return np.empty(shape, dtype)
     fits = isinstance(out, np.ndarray) and out.shape == shape and out.dtype == dtype
-    if not (fits and out.flags.c_contiguous and out.flags.writeable and out.flags.aligned):
+    if not (fits and out.flags.carray):
         raise ValueError(
             f"{name}: expected a writable C-contiguous {np.dtype(dtype)} array {shape}"
         )
@@ -83,10 +88,8 @@ def aligned_zeros(count, dtype):
 
 
 def scratch(count, dtype):
-    """Return an array of `count` floats of no value that starts on a cache line."""
-    raw = np.empty(count + CACHE_LINE, dtype)
-    start = -address(raw) % CACHE_LINE // raw.itemsize
-    return raw[start : start + count]
+    """Return an array of no value in which `count` floats start on a cache line."""
+    return np.empty(count + CACHE_LINE, dtype)
 
 
 def address(array):

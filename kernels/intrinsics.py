@@ -6,6 +6,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .vector import (
+    CACHE_LINE,
     Pointer,
     Vector,
     first_lanes,
@@ -52,6 +53,18 @@ def address_of(typingctx, p):
         return builder.ptrtoint(args[0], ir.IntType(64))
 
     return types.intp(p), codegen
+
+
+@intrinsic
+def aligned(typingctx, p):
+    """Return the first `Pointer` from `p` on that is at the start of a cache line."""
+
+    def codegen(context, builder, sig, args):
+        integer, last = ir.IntType(64), CACHE_LINE - 1
+        address = builder.add(builder.ptrtoint(args[0], integer), integer(last))
+        return builder.inttoptr(builder.and_(address, integer(~last)), args[0].type)
+
+    return p(p), codegen
 
 
 @intrinsic

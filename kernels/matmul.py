@@ -9,7 +9,7 @@ from numba import prange
 
 from . import arrays
 from .gemm import SCRATCH_FLOATS, gemm
-from .intrinsics import pointer, pointer_at
+from .intrinsics import aligned, pointer, pointer_at
 from .jit import kernel
 from .threads import choose_threads, twin
 from .transpose import transpose as transpose_block
@@ -20,7 +20,7 @@ def product(M, N, K, bias, a, a_row, a_col, b, b_row, out, tasks, scratch):
     """``out = bias + A B`` from addresses, rows of A or columns of B shared by the tasks."""
     for task in prange(tasks):
         z = pointer(out)
-        part = pointer(scratch) + task * SCRATCH_FLOATS
+        part = aligned(pointer(scratch)) + task * SCRATCH_FLOATS
         start, start_row = pointer_at(z, bias), 0 if bias != 0 else -1
         x, y = pointer_at(z, a), pointer_at(z, b)
         lo, hi = task * M // tasks, (task + 1) * M // tasks

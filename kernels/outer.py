@@ -9,7 +9,7 @@ from numba import prange
 
 from . import arrays
 from .gemm import SCRATCH_FLOATS, gemm
-from .intrinsics import broadcast, load_part, pointer, pointer_at, store_part, width
+from .intrinsics import aligned, broadcast, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel
 from .threads import choose_threads, twin
 
@@ -49,7 +49,7 @@ def outer_sum(rows, n_in, n_out, a, a_row, a_col, d, d_row, out, sums, tasks, sc
     """``out = A^T D`` and ``sums = column sums of D``; A and D by address."""
     for task in prange(tasks):
         g = pointer(out)
-        part = pointer(scratch) + task * SCRATCH_FLOATS
+        part = aligned(pointer(scratch)) + task * SCRATCH_FLOATS
         lo, hi = task * n_in // tasks, (task + 1) * n_in // tasks
         x, y = pointer_at(g, a), pointer_at(g, d)
         outer_rows(lo, hi, rows, n_out, x, a_row, a_col, y, d_row, g, part)

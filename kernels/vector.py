@@ -19,6 +19,7 @@ from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import lower_builtin, models, register_model
 
+CACHE_LINE = 64  # bytes; also the widest vector
 _REGISTER_BITS = (("+avx512f", 512), ("+avx", 256))
 # a processor named by its level brings the level's features without listing them
 _LEVELS = {"x86-64-v3": "+avx", "x86-64-v4": "+avx512f"}
