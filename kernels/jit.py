@@ -14,6 +14,10 @@ from functools import cached_property
 from types import FunctionType
 
 from numba import njit, typeof
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.typed_passes import NopythonTypeInference
 from numba.core.types import unliteral
 
 from .cache import DiskCache
@@ -23,10 +27,51 @@ from .cache import DiskCache
 _FLAGS = {"error_model": "numpy", "boundscheck": False, "fastmath": False}
 
 
+class _Source(JITCodeLibrary):
+    """Functions that others inline: optimized there, once, and without machine code of their own.
+
+    Numba's library of a function optimizes and emits all that it calls, again on every level.
+    """
+
+    def _optimize_final_module(self):
+        pass
+
+    def _finalize_final_module(self):
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _ToBeInlined(FunctionPass):
+    """Compile the function into a `_Source`."""
+
+    _name = "fastbp_to_be_inlined"
+
+    def __init__(self):
+        super().__init__()
+
+    def run_pass(self, state):
+        state.library = _Source(state.targetctx.codegen(), state.func_id.func_qualname)
+        # Numba knows a function by its executable: a new object that it takes for one
+        state.targetctx = state.targetctx.subtarget(get_executable=lambda *_: [].append)
+        return True
+
+
+class _InnerCompiler(CompilerBase):
+    """Numba's own passes and `_ToBeInlined`, before the last of them fills the library."""
+
+    def define_pipelines(self):
+        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        passes.add_pass_after(_ToBeInlined, NopythonTypeInference)
+        passes.finalize()
+        return [passes]
+
+
 def inner(function):
     """Compile `function` for use inside kernels only."""
     function.__qualname__ = _symbol(function)
-    return _of_plain_types(njit(**_FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return _of_plain_types(njit(**_FLAGS, **options, pipeline_class=_InnerCompiler)(function))
 
 
 def _symbol(function):
@@ -38,7 +83,7 @@ def _symbol(function):
     """
     values = [cell.cell_contents for cell in function.__closure__ or ()]
     closure = ", ".join(getattr(value, "__qualname__", repr(value)) for value in values)
-    return f"{function.__qualname__}:{function.__code__.co_firstlineno}({closure})"
+    return f"{function.__name__}:{function.__code__.co_firstlineno}({closure})"
 
 
 def _of_plain_types(dispatcher):
