@@ -13,6 +13,7 @@ from .intrinsics import address_of, item_bytes, load_part, store_part, width
 from .jit import inner
 from .tile import rank1, row_pointers, tile_load, tile_shapes, tile_store, tile_zeros
 from .transpose import copy
+from .vector import CACHE_LINE
 
 (MAIN_ROWS, _FEW_ROWS, _), VECS = tile_shapes()
 
@@ -33,10 +34,10 @@ _PACK_COLUMNS = 64
 _FAR_BYTES = 2 * 1024 * 1024
 # rows of A so many bytes apart share few sets of the first-level cache
 _ALIAS_BYTES = 2048
-# a tile of few rows is held up by loads of B that cross lines or miss the first-level cache:
-# rows so many bytes apart collide there
+# a tile of few rows is held up by loads of B that cross lines or miss the first-level cache, a
+# tall one by those that miss the second: rows so many bytes apart collide there
 _IS_LOW = MAIN_ROWS < 8
-_LINE_BYTES, _COLLISION_BYTES, _NEAR_BYTES = 64, 512, 16 * 1024
+_COLLISION_BYTES, _NEAR_BYTES = 512, 16 * 1024
 
 
 def _tile_product(rows, vecs):
@@ -133,13 +134,17 @@ _pack_panels = _packer(0, VECS)
 
 
 @inner
-def _is_slow(K, b, b_row):
-    """Return whether tiles would wait for B (K, any) where it lies."""
+def _packing_pays(M, K, b, b_row):
+    """Return whether M rows of tiles would wait for B (K, any) longer than it takes to pack it."""
     row, size = b_row * item_bytes(b), K * b_row * item_bytes(b)
     if size >= _FAR_BYTES:
-        return True
-    collides, crosses = row % _COLLISION_BYTES == 0, (row | address_of(b)) % _LINE_BYTES > 0
-    return _IS_LOW and size > _NEAR_BYTES and (collides or crosses)
+        return M >= _PACK_ROWS
+    if size < (_NEAR_BYTES if _IS_LOW else _FAR_BYTES // 4):
+        return False
+    collides, crosses = row % _COLLISION_BYTES == 0, (row | address_of(b)) % CACHE_LINE > 0
+    if _IS_LOW:
+        return M >= _PACK_ROWS and (collides or crosses)
+    return M >= 4 * _PACK_ROWS and collides
 
 
 @inner
@@ -173,7 +178,7 @@ def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch
     lanes = width(b)
     panel = VECS * lanes
     pack_a = _packing_of(M, N, K, a, a_row, a_col)
-    pack_b = N % lanes > 0 or (M >= _PACK_ROWS and _is_slow(K, b, b_row))
+    pack_b = N % lanes > 0 or _packing_pays(M, K, b, b_row)
     depth, rows, columns = max(K, 1), max(M, 1), max(N, 1)
     if pack_a > 0 or pack_b:
         depth, rows, columns = _DEPTH, _BLOCK_ROWS, _BLOCK_VECS * lanes
