@@ -1,8 +1,15 @@
 """fastbp: multilayer perceptrons trained by backpropagation on a CPU, at its full speed."""
 
 from importlib import import_module
+from importlib.util import find_spec
 
 __version__ = "0.1.0"
+
+if find_spec(f"{__name__}.kernels") is None:
+    raise ImportError(
+        f"{__path__[0]} is the source of fastbp without its kernels, and hides the installed "
+        "package: run Python in another folder, or python -m pip install -e . here"
+    )
 
 # what is public, and where it lives: imported when first used, so that
 # `import fastbp` costs nothing

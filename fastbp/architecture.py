@@ -31,7 +31,9 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
     if layers is None:
         if inputs is not None:
             raise TypeError(f"inputs={inputs!r}: give it with layers only; sizes begins with it")
-        inputs, layers = _from_sizes(sizes, activation or "relu", initializer)
+        inputs, layers = _from_sizes(
+            sizes, "relu" if activation is None else activation, initializer
+        )
     elif (activation, initializer) != (None, None):
         raise TypeError("activation and initializer are of the short form: give each Dense its own")
     elif inputs is None:
@@ -51,15 +53,27 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
             specs, input_drop = _drop(specs, input_drop, layer.rate)
         elif isinstance(layer, Dense):
             last = layer is dense[-1] and len(specs) == len(dense) - 1
-            name = layer.activation
+            name = "identity" if layer.activation is None else layer.activation
             if last:
-                name = output_activation or name or loss.partner
-            specs.append(_spec(n_in, layer, name or "identity"))
+                name = _output_name(output_activation, layer.activation, loss)
+            specs.append(_spec(n_in, layer, name))
             n_in = layer.units
         else:
             raise TypeError(f"layers holds {layer!r}: expected Dense and Dropout layers")
     check(specs, input_drop, loss)
     return specs, input_drop
+
+
+def _output_name(output_activation, own, loss):
+    """Return the name of the last layer's activation, which may be given in two places."""
+    if output_activation is None:
+        return loss.partner if own is None else own
+    if own is not None:
+        raise TypeError(
+            f"output_activation={output_activation!r}: the last Dense already has {own!r}; "
+            "give one of them"
+        )
+    return output_activation
 
 
 def check(specs, input_drop, loss):

@@ -1,36 +1,11 @@
 """Checks of arguments: every message names the argument, its value and what to pass."""
 
-import math
-from numbers import Integral, Real
-
 import numpy as np
 
+from .kernels.scalars import a_number, a_whole_number
+
+__all__ = ["a_flag", "a_number", "a_whole_number", "as_array", "float_array", "same_rows", "settle"]
 _ROWS_AT_ONCE = 4096
-
-
-def a_whole_number(name, value, least, below=math.inf):
-    """Return `value` as an int, least <= value < below, or raise."""
-    if isinstance(value, Integral) and not isinstance(value, (bool, np.bool_)):
-        if least <= value < below:
-            return int(value)
-        limit = f" and less than {below}" if below < math.inf else ""
-        raise ValueError(f"{name}={value!r}: expected at least {least}{limit}")
-    raise TypeError(f"{name}={value!r}: expected a whole number of at least {least}")
-
-
-def a_number(name, value, low=-math.inf, below=math.inf, above=-math.inf):
-    """Return `value` as a finite float with low <= value < below and value > above, or raise."""
-    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name}={value!r}: expected a number")
-    if math.isfinite(value) and low <= value < below and value > above:
-        return float(value)
-    bounds = [
-        f"at least {low}" if low > -math.inf else "",
-        f"greater than {above}" if above > -math.inf else "",
-        f"less than {below}" if below < math.inf else "",
-    ]
-    wanted = " and ".join(bound for bound in bounds if bound) or "finite"
-    raise ValueError(f"{name}={value!r}: expected a number {wanted}")
 
 
 def a_flag(name, value):
@@ -41,7 +16,11 @@ def a_flag(name, value):
 
 
 def as_array(name, value):
-    """Return `value` as an array, or raise ValueError where its rows are ragged."""
+    """Return `value` as an array, or raise ValueError where rows are ragged or values masked."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise ValueError(
+            f"{name} has masked values: expected plain numbers; fill them, or drop such rows"
+        )
     try:
         return np.asarray(value)
     except ValueError as error:

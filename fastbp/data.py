@@ -33,6 +33,13 @@ class Samples:
         """Return the number of samples."""
         return len(self.x)
 
+    def head(self, count):
+        """Return the first `count` samples."""
+        y, labels, weight = (
+            None if array is None else array[:count] for array in (self.y, self.labels, self.weight)
+        )
+        return Samples(self.x[:count], y, labels, weight)
+
     @property
     def total_weight(self):
         """The sum of the sample weights."""

@@ -19,6 +19,8 @@ from .kernels.records import RUN
 from .kernels.threads import choose_threads, twin
 
 _INFERENCE_ROWS = 256
+# so much work at a time, some 10 ms, leaves Python room for Ctrl-C
+_INFERENCE_FLOPS = 1_000_000_000
 _REGIONS_OF_A_STEP = 2
 _NOTHING = np.zeros(1)
 
@@ -87,6 +89,11 @@ class Engine:
         flops, parts = rows * self.plan.flops_per_row, rows // MAIN_ROWS
         return choose_threads(n_threads, flops, _REGIONS_OF_A_STEP, parts)
 
+    def threads_of_rows(self, n_threads, rows):
+        """Return how many threads inference on `rows` rows runs on."""
+        flops = min(rows, _INFERENCE_ROWS) * self.plan.flops_per_row_forward
+        return choose_threads(n_threads, flops, 1)
+
     def gradient(self, data, n_threads="auto"):
         """Run all of `data` forward and backward as one batch: fill `grads`, return the loss."""
         threads = self.threads_of_step(n_threads, len(data))
@@ -123,26 +130,37 @@ class Engine:
         self._infer(FORWARD, data, out, _NOTHING, n_threads)
         return out
 
-    def evaluate(self, data, n_threads="auto"):
-        """Return the outputs (n, n_out) for the rows of `data`, and their weighted mean loss."""
+    def evaluate(self, data, n_threads="auto", go_on=None):
+        """Return the outputs (n, n_out) for the rows of `data`, and their weighted mean loss.
+
+        `go_on` is asked now and then; where it says no, the answer is None.
+        """
         out, total = np.empty((len(data), self.plan.specs[-1].n_out), self.plan.dtype), np.zeros(1)
-        self._infer(LOSS, data, out, total, n_threads)
+        if not self._infer(LOSS, data, out, total, n_threads, go_on):
+            return None
         return out, float(total[0] / data.total_weight)
 
-    def _infer(self, aim, data, out, total, n_threads):
-        rows = min(len(data), _INFERENCE_ROWS)
-        threads = choose_threads(n_threads, rows * self.plan.flops_per_row_forward, 1)
+    def _infer(self, aim, data, out, total, n_threads, go_on=None):
+        """Fill `out` in slices of rows; return whether `go_on` let it come to the end."""
+        threads = self.threads_of_rows(n_threads, len(data))
         batch = min(len(data), _INFERENCE_ROWS * threads)
+        rows = max(1, _INFERENCE_FLOPS // (batch * self.plan.flops_per_row_forward)) * batch
         here = self._idle.pop() if self._idle else None
         if here is None or (here.batch, here.tasks) != (batch, threads):
             here = self.plan.workspace(batch, threads, training=False)
         run = self._run.copy()
         self._place(run, here, data)
         self._run[0]["rows_task"] = run[0]["rows_task"]
-        twin(loop.infer, threads)(
-            here.layers, run, self.params, here.work, aim, 0, len(data), batch, out, total
-        )
+        infer = twin(loop.infer, threads)
+        for first in range(0, len(data), rows):
+            if go_on is not None and not go_on():
+                return False
+            part = out[first : first + rows]
+            infer(
+                here.layers, run, self.params, here.work, aim, first, len(part), batch, part, total
+            )
         self._idle.append(here)
+        return True
 
     def _arrays(self):
         here = self._training

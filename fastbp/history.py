@@ -33,7 +33,8 @@ class History:
     epochs : list of dict
         For each epoch: ``epoch`` (from 0), ``loss``, ``learning_rate``,
         ``seconds``, ``samples_per_second``, ``gflops``, and, with validation
-        data, ``val_loss`` and its metric, ``val_accuracy`` or ``val_r2``.
+        data, ``val_loss`` and its metric, ``val_accuracy`` or ``val_r2``; these are NaN
+        where Ctrl-C came before they were computed.
     stopped : str
         Why it ended: "epochs", "early stopping", "time", "callback", "interrupted"
         or "diverged".

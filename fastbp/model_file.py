@@ -46,12 +46,26 @@ class Model:
 
 
 def save(path, model):
-    """Write `model` to `path`: under a temporary name, synced, then renamed."""
+    """Write `model` to `path`: under a temporary name, synced, then renamed.
+
+    Raises
+    ------
+    ModelFileError
+        If its schedule is the caller's own object, which no file can describe.
+    OSError
+        If it cannot be written.
+    """
     write_whole(Path(path), to_bytes(model), sync=True)
 
 
 def to_bytes(model):
-    """Return the content of the file that holds `model`."""
+    """Return the content of the file that holds `model`.
+
+    Raises
+    ------
+    ModelFileError
+        If its schedule is the caller's own object, which no file can describe.
+    """
     tensors = {"parameters": model.params, "moments": model.moments.reshape(2, -1)}
     header = json.dumps(_header(model))
     return serialize({**tensors, "digest": _digest(header, tensors)}, {"fastbp": header})
@@ -125,7 +139,7 @@ def from_bytes(content, source="the content"):
     """Return the `Model` in the content of a file; `source` names it in errors."""
     try:
         tensors, metadata = deserialize(content), _metadata(content)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{source} is truncated or not a safetensors file: {error}") from error
     if "fastbp" not in metadata or set(tensors) != {*_TENSORS, "digest"}:
         raise ModelFileError(f"{source} is a safetensors file, but not one that fastbp wrote")
@@ -138,14 +152,15 @@ def from_bytes(content, source="the content"):
 def _metadata(content):
     """Return the metadata of safetensors: the length of its JSON, 8 bytes, and the JSON."""
     length = int.from_bytes(content[:8], "little")
-    return json.loads(content[8 : 8 + length]).get("__metadata__", {})
+    return json.loads(content[8 : 8 + length]).get("__metadata__") or {}  # null is allowed
 
 
 def _parse(source, text):
     try:
         header = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ModelFileError(f"{source} was altered: its description is not JSON") from error
+    except (ValueError, RecursionError) as error:
+        # not JSON, or JSON that Python refuses: too deep, or a number of thousands of digits
+        raise ModelFileError(f"{source} was altered: its description cannot be read") from error
     version = header.get("version") if isinstance(header, dict) else None
     if version != FORMAT_VERSION:
         raise ModelFileError(
@@ -178,7 +193,14 @@ def _model(source, header, tensors):
             moments=tensors["moments"].reshape(-1),
         )
         _check_tensors(model)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OverflowError,  # a number too large for a float
+        RecursionError,  # schedules after schedules
+        TypeError,
+        ValueError,
+    ) as error:
         raise ModelFileError(
             f"{source} describes a network that cannot be built: {error}"
         ) from error

@@ -25,15 +25,15 @@ class Gradients:
 
     Attributes
     ----------
-    weights, biases : list of numpy.ndarray
+    weights, biases : tuple of numpy.ndarray
         ``weights[l]`` (n_in, n_out) is dL/dW(l), ``biases[l]`` (n_out,) is dL/db(l):
         views of `flat`.
     flat : numpy.ndarray
         All of them, as the parameters lie in memory.
     """
 
-    weights: list
-    biases: list
+    weights: tuple
+    biases: tuple
     flat: np.ndarray
 
 
@@ -92,7 +92,7 @@ class Network:
             raise ValueError(f'dtype={dtype!r}: expected "float32" or "float64"')
         seed = a_whole_number("seed", seed, least=0, below=2**63)
         plan = Plan(specs, input_drop, np.dtype(dtype))
-        self._parameter = _loss_parameter(self._loss, loss_parameter)
+        self._parameter = self._loss.parameter_of("loss_parameter", loss_parameter)
         self._engine = Engine(plan, self._loss.name, self._parameter, as_optimizer(optimizer), seed)
         self.history = None
         self._draw_weights()
@@ -156,10 +156,19 @@ class Network:
 
         The learning rate is the schedule's at time `epoch`, which may be a fraction;
         default: the whole epochs that `fit` has trained.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `grads` are of another network, or not finite.
         """
         epoch = self._engine.epochs if epoch is None else a_number("epoch", epoch, low=0)
-        if not isinstance(grads, Gradients) or grads.flat.shape != self.parameters.shape:
+        if not isinstance(grads, Gradients) or _shapes(grads) != _shapes(self):
             raise TypeError("grads: expected what backward of a network of this shape returned")
+        if not np.isfinite(grads.flat).all():
+            raise ValueError(
+                "grads: they hold NaN or infinity, expected finite numbers; nothing was updated"
+            )
         rate = self.optimizer.rates(np.array([float(epoch)]))[0]
         with self._alone():
             self._engine.grads[:] = grads.flat
@@ -333,24 +342,18 @@ class Network:
         return network
 
     def __reduce__(self):
-        """Pickle and copy by the content of a model file: addresses do not travel."""
-        content = model_file.to_bytes(self._state())
-        return _from_bytes, (content,), {"history": self.history}
+        """Pickle and copy by what a model file holds: addresses do not travel."""
+        own = {"_engine", "_loss", "_parameter"}
+        others = {name: value for name, value in vars(self).items() if name not in own}
+        return _restored, (type(self), self._state()), others
 
 
-def _from_bytes(content):
-    return Network._from_model(model_file.from_bytes(content))
+def _restored(cls, model):
+    return cls._from_model(model)
 
 
-def _loss_parameter(loss, value):
-    if loss.parameter is None:
-        if value is not None:
-            raise ValueError(f"loss_parameter={value!r}: {loss.name} has no parameter")
-        return 0.0
-    if value is None:
-        return loss.parameter
-    below = 1 if loss.name == "quantile" else np.inf
-    return a_number("loss_parameter", value, above=0, below=below)
+def _shapes(layers):
+    return [array.shape for array in (*layers.weights, *layers.biases)]
 
 
 def _stopping(early_stopping):

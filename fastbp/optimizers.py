@@ -3,19 +3,8 @@
 import numpy as np
 
 from .checks import a_flag, a_number
-from .kernels.optimizer import OPTIMIZERS
+from .kernels.optimizer import OPTIMIZERS, checked
 from .schedules import Constant, as_schedule
-
-_BOUNDS = {
-    "learning_rate": {"above": 0},
-    "beta1": {"low": 0, "below": 1},
-    "beta2": {"low": 0, "below": 1},
-    "epsilon": {"above": 0},
-    "l1": {"low": 0},
-    "l2": {"low": 0},
-    "weight_decay": {"low": 0},
-}
-_SHARED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0}
 
 
 class Optimizer:
@@ -44,12 +33,7 @@ class Optimizer:
 
     def __init__(self, name, *, schedule=None, clip_norm=None, **hyper_parameters):
         self.record = OPTIMIZERS.find(name)
-        known = {**_SHARED, **self.record.defaults}
-        for key, value in hyper_parameters.items():
-            if key not in known:
-                raise TypeError(f"{self.record.name} has no parameter {key!r}; it has {[*known]}")
-            known[key] = a_number(key, value, **_BOUNDS[key])
-        self.hyper_parameters = known
+        self.hyper_parameters = checked(self.record, hyper_parameters)
         self.clip_norm = None if clip_norm is None else a_number("clip_norm", clip_norm, above=0)
         self.schedule = as_schedule("schedule", schedule)
 
@@ -72,7 +56,7 @@ class Optimizer:
         shown = {
             key: value
             for key, value in self.hyper_parameters.items()
-            if value != {**_SHARED, **self.record.defaults}[key] or key == "learning_rate"
+            if value != checked(self.record, {})[key] or key == "learning_rate"
         }
         if self.clip_norm is not None:
             shown["clip_norm"] = self.clip_norm

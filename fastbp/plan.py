@@ -63,17 +63,17 @@ class Plan:
 
     def weights(self, flat):
         """Return the weight matrices (n_in, n_out) as views of a flat array."""
-        return [
+        return tuple(
             flat[place : place + spec.n_in * spec.n_out].reshape(spec.n_in, spec.n_out)
             for place, spec in zip(self._weights, self.specs, strict=True)
-        ]
+        )
 
     def biases(self, flat):
         """Return the bias vectors (n_out,) as views; empty where a layer has none."""
-        return [
+        return tuple(
             flat[max(place, 0) : max(place, 0) + (spec.n_out if spec.bias else 0)]
             for place, spec in zip(self._biases, self.specs, strict=True)
-        ]
+        )
 
     def workspace(self, batch, tasks, training):
         """Return a `Workspace` for `batch` rows and as many parallel tasks."""

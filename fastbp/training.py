@@ -2,7 +2,7 @@
 
 A slice is as many mini-batches as take about 50 ms; between slices Python looks
 for Ctrl-C and the time budget, between epochs for early stopping, validation,
-callbacks and progress.
+callbacks and progress. Validation runs in slices too.
 """
 
 import contextlib
@@ -115,6 +115,8 @@ class Training:
         self.batch = min(options.batch_size, len(data))
         self.batches = -(-len(data) // self.batch)
         self.threads = engine.threads_of_step(options.n_threads, self.batch)
+        if validation is not None:
+            self._validation_threads = engine.threads_of_rows(options.n_threads, len(validation))
         self.history = History(engine.plan.dtype.name, self.threads)
         self.metric = metric_of(engine.loss)
         self._order = np.arange(len(data)) if options.shuffle else None
@@ -131,8 +133,17 @@ class Training:
         ------
         DivergenceError
             If a loss is not finite; the engine then holds the best weights.
+        ValueError
+            If a weight is not finite before the first step.
         """
+        if not np.isfinite(self.engine.params).all():
+            raise ValueError("parameters: the network holds NaN or infinity; expected finite ones")
         options, epoch = self.options, 0
+        try:
+            self._compile()
+        except KeyboardInterrupt:
+            self.history.stopped = "interrupted"
+            return self.history
         self._deadline = np.inf
         if options.max_time is not None:
             self._deadline = time.perf_counter() + options.max_time
@@ -141,17 +152,17 @@ class Training:
             while epoch < options.epochs and self.history.stopped == "epochs":
                 if not self._epoch(epoch):
                     break
-                if not np.isfinite(self.engine.params).all():
-                    # a loss is of the weights before an update: here the last one failed
-                    entry = self.history.epochs[-1]
-                    self._diverged(epoch, self.batches - 1, "weights", entry["learning_rate"])
                 entry = self.history.epochs[-1]
+                self._check_end(epoch, entry)
                 bar.set_postfix_str(_progress(entry))
                 bar.update()
                 for callback in options.callbacks:
-                    if callback(entry) in (True, np.True_):
+                    answer = callback(entry)
+                    if isinstance(answer, (bool, np.bool_)) and answer:
                         self.history.stopped = "callback"
                 self._early_stopping(epoch)
+                if self._interrupt.seen:
+                    self.history.stopped = "interrupted"
                 epoch += 1
         if (
             options.stopping
@@ -160,6 +171,23 @@ class Training:
         ):
             self.engine.params[:] = self._best
         return self.history
+
+    def _compile(self):
+        """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
+        self.engine.start_training(self.data, self.batch, self.threads)
+        self.engine.train(self.data, self._order, np.zeros(0), 0, self.batch, np.zeros(0))
+        if self.validation is not None:
+            self.engine.evaluate(self.validation.head(1), self._validation_threads)
+
+    def _check_end(self, epoch, entry):
+        """Raise `DivergenceError` if an epoch of finite losses left the net without use."""
+        if not np.isfinite(self.engine.params).all():
+            # a loss is of the weights before an update: here the last one failed
+            self._diverged(epoch, self.batches - 1, "weights", entry["learning_rate"])
+        loss = entry.get("val_loss", 0.0)
+        if not (np.isfinite(loss) or self._interrupt.seen):
+            what = f"validation loss ({loss})"
+            self._diverged(epoch, self.batches - 1, what, entry["learning_rate"])
 
     def _epoch(self, epoch):
         """Train one epoch and record it; return whether it was completed."""
@@ -205,10 +233,13 @@ class Training:
             "gflops": rows * self.engine.plan.flops_per_row / seconds / 1e9,
         }
         if self.validation is not None:
-            outputs, entry["val_loss"] = self.engine.evaluate(
-                self.validation, self.options.n_threads
+            scored = self.engine.evaluate(
+                self.validation, self._validation_threads, lambda: not self._interrupt.seen
             )
-            entry[f"val_{self.metric.name}"] = self.metric.score(outputs, self.validation)
+            entry["val_loss"] = entry[f"val_{self.metric.name}"] = np.nan
+            if scored is not None:
+                entry["val_loss"] = scored[1]
+                entry[f"val_{self.metric.name}"] = self.metric.score(scored[0], self.validation)
         self.history.epochs.append(entry)
 
     def _early_stopping(self, epoch):

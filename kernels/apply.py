@@ -7,11 +7,11 @@ sigma'(z(l))                                 from A where it can be, else from Z
 from numba import prange
 
 from . import arrays
-from .activation import ACTIVATIONS, SOFTMAX, evaluate
+from .activation import ACTIVATIONS, SOFTMAX, evaluate, evaluate_derivative
 from .elementary import exp
-from .hadamard import derivative_rows
 from .intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel
+from .scalars import a_number
 from .threads import choose_threads, twin
 
 
@@ -67,11 +67,12 @@ def slope(code, alpha, rows, columns, s, s_row, out, tasks):
     """``out = sigma'`` from an address, rows shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
-        target = pointer(out) + lo * columns
-        for i in range((hi - lo) * columns):
-            target[i] = 1.0
-        source = pointer_at(target, s) + lo * s_row
-        derivative_rows(code, alpha, hi - lo, columns, target, columns, source, s_row)
+        target = pointer(out)
+        for r in range(lo, hi):
+            source = pointer_at(target, s) + r * s_row
+            for j in range(0, columns, width(target)):
+                value = evaluate_derivative(code, load_part(source + j, columns - j), alpha)
+                store_part(target + r * columns + j, value, columns - j)
 
 
 def activation(Z, name, alpha=None, *, out=None, n_threads="auto"):
@@ -98,7 +99,8 @@ def activation(Z, name, alpha=None, *, out=None, n_threads="auto"):
     Raises
     ------
     TypeError, ValueError
-        If `name` is unknown, or an array of another dtype, rank or shape.
+        If `name` is unknown, an array of another dtype, rank or shape, or `out` a shifted
+        view of Z.
     """
     return _elementwise(activate, "Z", Z, name, alpha, out, n_threads)
 
@@ -131,9 +133,15 @@ def activation_derivative(S, name, alpha=None, *, out=None, n_threads="auto"):
 
 def _elementwise(run, what, values, name, alpha, out, n_threads):
     record = ACTIVATIONS.find(name)
+    if alpha is None:
+        alpha = record.alpha or 0.0
+    elif record.alpha is None:
+        raise ValueError(f"alpha={alpha!r}: {record.name} has no parameter")
+    alpha = a_number("alpha", alpha, low=0)
     values = arrays.rows(what, values)
-    out = arrays.output("out", out, values.shape, values.dtype)
-    alpha = float(alpha if alpha is not None else record.alpha or 0.0)
+    given, out = out is not None, arrays.output("out", out, values.shape, values.dtype)
+    if given:
+        arrays.apart_or_equal(out, **{what: values})
     if out.size:
         tasks = choose_threads(n_threads, 8.0 * out.size, 1)
         twin(run, tasks)(

@@ -73,6 +73,13 @@ def apart(out, **inputs):
             raise ValueError(f"out overlaps {name}: expected an array of its own")
 
 
+def apart_or_equal(out, **inputs):
+    """Raise ValueError if an input shares memory with `out` but is not the same array."""
+    for name, array in inputs.items():
+        if address(array) != address(out) or array.strides != out.strides:
+            apart(out, **{name: array})
+
+
 def expect(name, array, shape):
     """Raise ValueError unless `array` has this shape."""
     if array.shape != shape:

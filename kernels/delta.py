@@ -140,8 +140,7 @@ def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="a
         If an argument is of another dtype, rank or shape, or a label out of range.
     """
     record, code = LOSSES.find(name), LOSSES.code(name)
-    if parameter is not None and record.parameter is None:
-        raise ValueError(f"parameter={parameter!r}: {record.name} has no parameter")
+    parameter = record.parameter_of("parameter", parameter)
     A = np.ascontiguousarray(arrays.floats("A", A, 2))
     Z_or_A = A if Z is None else np.ascontiguousarray(arrays.floats("Z", Z, 2, like=A))
     arrays.expect("Z", Z_or_A, A.shape)
@@ -163,12 +162,14 @@ def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="a
     if sample_weight is not None:
         weight = np.ascontiguousarray(arrays.floats("sample_weight", sample_weight, 1, like=A))
         arrays.expect("sample_weight", weight, A.shape[:1])
+        if not (np.isfinite(weight) & (weight >= 0)).all():
+            raise ValueError("sample_weight: expected finite weights of at least 0")
     total = weight.sum()
     scale = weight / total if total > 0 else np.zeros_like(weight)
     D, losses = np.empty_like(A), np.empty(len(A), A.dtype)
     tasks = choose_threads(n_threads, 60.0 * A.size, 1)
     twin(batch_losses, tasks)(
-        code, float(record.parameter or 0.0 if parameter is None else parameter), Z is not None,
+        code, parameter, Z is not None,
         *A.shape, arrays.address(Z_or_A), arrays.address(A), arrays.address(y),
         arrays.address(labels), scale, arrays.address(D), losses, tasks,
     )  # fmt: skip

@@ -66,12 +66,14 @@ def hadamard(D, S, *, out=None, n_threads="auto"):
     Raises
     ------
     TypeError, ValueError
-        If an array is of another dtype, rank or shape.
+        If an array is of another dtype, rank or shape, or `out` a shifted view of one.
     """
     D = arrays.rows("D", D)
     S = arrays.rows("S", S, like=D)
     arrays.expect("S", S, D.shape)
-    out = arrays.output("out", out, D.shape, D.dtype)
+    given, out = out is not None, arrays.output("out", out, D.shape, D.dtype)
+    if given:
+        arrays.apart_or_equal(out, D=D, S=S)
     if out.size:
         tasks = choose_threads(n_threads, 2.0 * out.size, 1)
         twin(multiply, tasks)(

@@ -11,9 +11,10 @@ before the first call.
 """
 
 from functools import cached_property
+from threading import RLock
 from types import FunctionType
 
-from numba import njit, typeof
+from numba import config, njit, typeof
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
@@ -22,8 +23,11 @@ from numba.core.types import unliteral
 
 from .cache import DiskCache
 
-# no reference counting and no bounds checks inside loops: Python checks before;
-# no fast-math: sums keep their order and NaN stays visible
+if config.DISABLE_JIT:
+    raise ImportError("the kernels of fastbp exist only compiled: unset NUMBA_DISABLE_JIT")
+
+# no bounds checks inside loops: Python checks before; no fast-math: sums keep their order
+# and NaN stays visible
 _FLAGS = {"error_model": "numpy", "boundscheck": False, "fastmath": False}
 
 
@@ -69,21 +73,25 @@ class _InnerCompiler(CompilerBase):
 
 def inner(function):
     """Compile `function` for use inside kernels only."""
-    function.__qualname__ = _symbol(function)
+    values = [cell.cell_contents for cell in function.__closure__ or ()]
+    closure = ", ".join(getattr(value, "__qualname__", repr(value)) for value in values)
+    symbol = f"{function.__name__}:{function.__code__.co_firstlineno}({closure})"
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return _of_plain_types(njit(**_FLAGS, **options, pipeline_class=_InnerCompiler)(function))
+    compiled = njit(**_FLAGS, **options, pipeline_class=_InnerCompiler)
+    return _of_plain_types(compiled(_named(function, symbol, function.__globals__)))
 
 
-def _symbol(function):
-    """Return a name that no other function of its module has: its own, its line, its closure.
+def _named(function, symbol, scope):
+    """Return a copy of a function with a name that no other function of its module has.
 
     Numba tells functions of one name apart by a counter of the process. Machine code from
     the disk cache brings the counts of other processes, and of two functions with one
     symbol the first to be loaded runs for both.
     """
-    values = [cell.cell_contents for cell in function.__closure__ or ()]
-    closure = ", ".join(getattr(value, "__qualname__", repr(value)) for value in values)
-    return f"{function.__name__}:{function.__code__.co_firstlineno}({closure})"
+    parts = (function.__name__, function.__defaults__, function.__closure__)
+    copy = FunctionType(function.__code__, scope, *parts)
+    copy.__qualname__ = symbol
+    return copy
 
 
 def _of_plain_types(dispatcher):
@@ -95,6 +103,16 @@ def _of_plain_types(dispatcher):
 
     dispatcher.get_call_template = get_call_template
     return dispatcher
+
+
+class _made_once(cached_property):
+    """A cached property that threads do not make twice (Python 3.12 gave up the lock)."""
+
+    _lock = RLock()  # a kernel's twin makes those of the kernels it calls
+
+    def __get__(self, instance, owner=None):
+        with self._lock:
+            return super().__get__(instance, owner)
 
 
 class Kernel:
@@ -111,12 +129,12 @@ class Kernel:
         self.function = function
         self.__name__, self.__doc__ = function.__name__, function.__doc__
 
-    @cached_property
+    @_made_once
     def serial(self):
         """The dispatcher in which ``prange`` is ``range``."""
         return self._twin(parallel=False)
 
-    @cached_property
+    @_made_once
     def parallel(self):
         """The dispatcher in which ``prange`` runs on Numba's threads."""
         return self._twin(parallel=True)
@@ -127,8 +145,8 @@ class Kernel:
         for name in source.__code__.co_names:
             if isinstance(scope.get(name), Kernel):
                 scope[name] = scope[name].parallel if parallel else scope[name].serial
-        twin = FunctionType(source.__code__, scope, source.__name__, source.__defaults__)
-        twin.__qualname__ = f"{source.__qualname__}[{'parallel' if parallel else 'serial'}]"
+        symbol = f"{source.__qualname__}[{'parallel' if parallel else 'serial'}]"
+        twin = _named(source, symbol, scope)
         # a kernel without a loop of its own is parallel in what it calls
         own_loop = parallel and "prange" in source.__code__.co_names
         options = {**_FLAGS, "nogil": True, "no_cfunc_wrapper": True, "parallel": own_loop}
@@ -149,7 +167,7 @@ class Task:
         self.function = function
         self.__name__, self.__doc__ = function.__name__, function.__doc__
 
-    @cached_property
+    @_made_once
     def dispatcher(self):
         """The dispatcher; its C wrapper is what the address is of."""
         options = {**_FLAGS, "no_cpython_wrapper": True}

@@ -19,7 +19,7 @@ from .backprop import (
 )
 from .intrinsics import pointer
 from .jit import inner, kernel
-from .optimizer import sum_of_squares
+from .optimizer import clip_factor
 from .transpose import copy
 
 
@@ -58,11 +58,7 @@ def gradient(layers, runs, params, grads, moments, work, first, rows):
 def update(layers, runs, params, grads, moments, work):
     """Apply one optimizer step to the parameters from `grads`, clipped by global norm."""
     run = runs[0]
-    run.clip = 1.0
-    if run.clip_norm > 0:
-        norm = np.sqrt(sum_of_squares(grads.size, pointer(grads)))
-        if norm > run.clip_norm:
-            run.clip = run.clip_norm / norm
+    run.clip = clip_factor(grads.size, pointer(grads), run.clip_norm)
     pass_over_weights(layers, runs, params, grads, moments, work, UPDATE + TRANSPOSE)
     run.step += 1
 

@@ -15,10 +15,12 @@ Bassett, Regression quantiles, Econometrica 46, 1978.
 """
 
 from dataclasses import dataclass
+from math import inf
 
 from .elementary import exp, log, log1p, sign
 from .intrinsics import absolute, broadcast, select
 from .jit import inner
+from .scalars import a_number
 from .table import Table, by_code
 
 
@@ -42,7 +44,9 @@ class Loss:
     targets : {"real", "nonnegative", "unit", "classes"}
         The targets it accepts.
     parameter : float or None
-        The default of its parameter, or None if it has none.
+        The default of its parameter, which is positive, or None if it has none.
+    parameter_below : float
+        What the parameter must be less than.
     """
 
     name: str
@@ -54,6 +58,21 @@ class Loss:
     needs: str = "real"
     targets: str = "real"
     parameter: float | None = None
+    parameter_below: float = inf
+
+    def parameter_of(self, name, value):
+        """Return the parameter for the argument `name` of a caller; 0 if the loss has none.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `value` is given where there is no parameter, or is out of range.
+        """
+        if value is None:
+            return self.parameter or 0.0
+        if self.parameter is None:
+            raise ValueError(f"{name}={value!r}: {self.name} has no parameter")
+        return a_number(name, value, above=0, below=self.parameter_below)
 
 
 # a probability so small that only a bug or a saturated output reaches it
@@ -184,6 +203,7 @@ LOSSES = Table(
             _quantile,
             _quantile_derivative,
             parameter=0.5,
+            parameter_below=1,
         ),
         Loss(
             "binary_cross_entropy",

@@ -89,7 +89,7 @@ def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
         bias = np.ascontiguousarray(arrays.floats("bias", bias, 1, like=A))
         arrays.expect("bias", bias, (N,))
     if out is not None:
-        arrays.apart(out, A=A, W=W)
+        arrays.apart(out, A=A, W=W, **({} if bias is None else {"bias": bias}))
     out = arrays.output("out", out, (M, N), A.dtype)
     tasks = choose_threads(n_threads, 2.0 * M * N * K, 1)
     if out.size:

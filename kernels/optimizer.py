@@ -25,6 +25,7 @@ from . import arrays
 from .elementary import sign
 from .intrinsics import lane_sum, load_part, pointer, square_root, store_part, width
 from .jit import inner, kernel
+from .scalars import a_number, a_whole_number
 from .table import Table, by_code
 from .threads import choose_threads, twin
 
@@ -133,6 +134,32 @@ OPTIMIZERS = Table(
 _update = by_code([record.update for record in OPTIMIZERS.values()])
 # floats of a partial sum of squares, kept small so that float32 sums stay accurate
 _CHUNK = 512
+_BOUNDS = {
+    "learning_rate": {"above": 0},
+    "beta1": {"low": 0, "below": 1},
+    "beta2": {"low": 0, "below": 1},
+    "epsilon": {"above": 0},
+    "l1": {"low": 0},
+    "l2": {"low": 0},
+    "weight_decay": {"low": 0},
+}
+_SHARED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0}
+
+
+def checked(record, hyper):
+    """Return the hyper-parameters of a record: the dict `hyper`, and defaults for the rest.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the optimizer has no such parameter, or a number is out of its range.
+    """
+    known = {**_SHARED, **record.defaults}
+    for name, value in hyper.items():
+        if name not in known:
+            raise TypeError(f"{record.name} has no parameter {name!r}; it has {[*known]}")
+        known[name] = a_number(name, value, **_BOUNDS[name])
+    return known
 
 
 @inner
@@ -181,16 +208,22 @@ def sum_of_squares(count, g):
     return total
 
 
+@inner
+def clip_factor(count, g, clip_norm):
+    """Return ``min(1, clip_norm / |g|)`` of `count` floats; 1 where `clip_norm` is 0."""
+    if clip_norm > 0:
+        norm = sum_of_squares(count, g) ** 0.5
+        if norm > clip_norm:
+            return clip_norm / norm
+    return 1.0
+
+
 @kernel
 def update_flat(
     code, w, g, moments, rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip_norm, tasks
 ):
     """Update flat parameters in place, ranges shared by the tasks; moments is (2 n,)."""
-    clip = 1.0
-    if clip_norm > 0:
-        norm = sum_of_squares(g.size, pointer(g)) ** 0.5
-        if norm > clip_norm:
-            clip = clip_norm / norm
+    clip = clip_factor(g.size, pointer(g), clip_norm)
     for task in prange(tasks):
         lo, hi = task * w.size // tasks, (task + 1) * w.size // tasks
         update_range(
@@ -225,25 +258,27 @@ def update(name, w, g, moments, step, *, clip_norm=None, l1=0.0, l2=0.0, n_threa
     Raises
     ------
     TypeError, ValueError
-        If a name is unknown, or an array is of another dtype, rank or shape.
+        If a name is unknown, a number negative, or an array of another dtype, rank or shape.
     """
     record = OPTIMIZERS.find(name)
-    h = {"weight_decay": 0.0, "beta1": 0.0, "beta2": 0.0, "epsilon": 0.0, **record.defaults}
-    if unknown := set(hyper) - {"weight_decay", *record.defaults}:
-        raise TypeError(f"{record.name} has no parameter {min(unknown)!r}; it has {[*h]}")
-    h |= hyper
+    h = {
+        "beta1": 0.0,
+        "beta2": 0.0,
+        "epsilon": 0.0,
+        **checked(record, {**hyper, "l1": l1, "l2": l2}),
+    }
+    clip_norm = 0.0 if clip_norm is None else a_number("clip_norm", clip_norm, above=0)
+    step = a_whole_number("step", step, least=1)
     arrays.floats("w", w, 1)
     w = arrays.output("w", w, np.shape(w), np.asarray(w).dtype)
     g = np.ascontiguousarray(arrays.floats("g", g, 1, like=w))
     arrays.expect("g", g, w.shape)
     moments = arrays.output("moments", moments, (2, w.size), w.dtype)
-    if step < 1:
-        raise ValueError(f"step={step!r}: expected the number of the step, from 1")
     rate, epsilon = h["learning_rate"], h["epsilon"]
     if record.corrects_bias:
         rate, epsilon = corrected.py_func(rate, h["beta1"], h["beta2"], epsilon, step)
     tasks = choose_threads(n_threads, 20.0 * w.size, 1)
     twin(update_flat, tasks)(
         OPTIMIZERS.code(name), w, g, moments.reshape(-1), h["learning_rate"], h["weight_decay"],
-        rate, h["beta1"], h["beta2"], epsilon, l1, l2, clip_norm or 0.0, tasks,
+        rate, h["beta1"], h["beta2"], epsilon, h["l1"], h["l2"], clip_norm, tasks,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from numba import prange
 from . import arrays
 from .intrinsics import pointer
 from .jit import inner, kernel
+from .scalars import a_number, a_whole_number
 from .threads import choose_threads, twin
 
 WEIGHTS, SHUFFLE, DROPOUT = 1, 2, 3
@@ -120,31 +121,32 @@ def random_uniform(n, seed, purpose=0, place=0, *, n_threads="auto"):
 
     Raises
     ------
-    ValueError
-        If `seed` or `n` is out of range.
+    TypeError, ValueError
+        If one of the numbers is not whole, or out of range.
     """
-    return _filled(fill_uniform, np.empty(n), seed, purpose, place, n_threads)
+    return _filled(fill_uniform, n, np.float64, seed, purpose, place, n_threads)
 
 
 def random_normal(n, seed, purpose=0, place=0, *, n_threads="auto"):
     """Return `n` standard normal float64 numbers; parameters as for `random_uniform`."""
-    return _filled(fill_normal, np.empty(n), seed, purpose, place, n_threads)
+    return _filled(fill_normal, n, np.float64, seed, purpose, place, n_threads)
 
 
 def permutation(n, seed, place=0):
     """Return the random order (n,) int64 of 0..n-1 that epoch `place` of a run with `seed` has."""
-    return _filled(fill_permutation, np.empty(n, np.int64), seed, SHUFFLE, place, 1)
+    return _filled(fill_permutation, n, np.int64, seed, SHUFFLE, place, 1)
 
 
-def _filled(fill, out, seed, purpose, place, n_threads):
-    _check_seed(seed)
-    twin(fill, choose_threads(n_threads, 40.0 * out.size, 1))(seed, purpose, place, out)
+def _filled(fill, n, dtype, seed, purpose, place, n_threads):
+    out = np.empty(a_whole_number("n", n, least=0), dtype)
+    key = _a_key(seed=seed, purpose=purpose, place=place)
+    twin(fill, choose_threads(n_threads, 40.0 * out.size, 1))(*key, out)
     return out
 
 
-def _check_seed(seed):
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"seed={seed!r}: expected 0 <= seed < 2**63")
+def _a_key(**numbers):
+    """Return the numbers that key a stream, checked."""
+    return [a_whole_number(name, n, least=0, below=2**63) for name, n in numbers.items()]
 
 
 def dropout(A, rate, seed, place=0, *, n_threads="auto"):
@@ -166,9 +168,7 @@ def dropout(A, rate, seed, place=0, *, n_threads="auto"):
     TypeError, ValueError
         If `A` is of another dtype or rank, or `rate` out of range.
     """
-    _check_seed(seed)
-    if not 0 <= rate < 1:
-        raise ValueError(f"rate={rate!r}: expected at least 0 and less than 1")
+    rate, key = a_number("rate", rate, low=0, below=1), _a_key(seed=seed, place=place)
     out = arrays.floats("A", A, 2).copy(order="C")
-    twin(drop_rows, choose_threads(n_threads, 20.0 * out.size, 1))(seed, place, float(rate), out)
+    twin(drop_rows, choose_threads(n_threads, 20.0 * out.size, 1))(*key, rate, out)
     return out

@@ -1,9 +1,11 @@
 """Model files that are damaged, foreign or nonsense: `ModelFileError`, and nothing else."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from safetensors.numpy import load as deserialize
 from safetensors.numpy import save as serialize
 
 from fastbp import Adam, Cosine, ModelFileError, Network, model_file
@@ -112,6 +114,37 @@ def test_a_safetensors_file_of_another_program_is_refused(read, metadata, names)
         read(content)
 
 
+def test_a_safetensors_file_whose_metadata_is_null_is_refused(read):
+    header = b'{"__metadata__":null}'
+    with pytest.raises(ModelFileError, match="not one that fastbp wrote"):
+        read(len(header).to_bytes(8, "little") + header)
+
+
+def described(content, text):
+    """Return content with `text` for its description, and the digest that suits it."""
+    tensors = deserialize(content)
+    return serialize({**tensors, "digest": model_file._digest(text, tensors)}, {"fastbp": text})
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[" * 100_000, "9" * 5_000], ids=["empty", "cut", "deep", "long"]
+)
+def test_a_description_that_cannot_be_parsed_is_refused(read, content, text):
+    with pytest.raises(ModelFileError):
+        read(described(content, text))
+
+
+def test_schedules_too_deep_for_the_stack_are_refused(read, content):
+    # the depth at which the parser is content and what builds the schedules is not
+    header = json.loads(model_file._metadata(content)["fastbp"])
+    header["optimizer"]["schedule"] = "here"
+    before, after = json.dumps(header).split('"here"')
+    warm_up = '{"name": "warm_up", "after": '
+    for depth in range(800, 1000):
+        schedule = warm_up * depth + '{"name": "constant"}' + "}" * depth
+        is_read(read, described(content, before + schedule + after))
+
+
 def test_another_version_is_named(read, monkeypatch, content):
     ours, model = model_file.FORMAT_VERSION, model_file.from_bytes(content)
     monkeypatch.setattr(model_file, "FORMAT_VERSION", ours + 1)
@@ -147,6 +180,10 @@ def _as(dtype):
     }
 
 
+def _no_layer(model):
+    return {"specs": (), "params": model.params[:0], "moments": model.moments[:0]}
+
+
 # W(2) with 6 rows for the 5 outputs before it, and as many parameters as that takes
 def _rows_that_do_not_fit(model):
     size = 4 * 5 + 5 + 6 * 3 + 3
@@ -154,16 +191,8 @@ def _rows_that_do_not_fit(model):
     return {**_layer(1, n_in=6)(model), **sizes}
 
 
-def _no_layer(model):
-    return {"specs": (), "params": model.params[:0], "moments": model.moments[:0]}
-
-
 NONSENSE = {
-    "no layer": lambda model: {
-        "specs": (),
-        "params": model.params[:0],
-        "moments": model.moments[:0],
-    },
+    "no layer": _no_layer,
     "layers that do not fit": _rows_that_do_not_fit,
     "a negative size": _layer(0, n_in=-4),
     "a size that is text": _layer(0, n_in="4"),
@@ -184,6 +213,7 @@ NONSENSE = {
     "an unknown dtype": lambda model: {"dtype": "float33"},
     "an unknown loss": lambda model: {"loss": "cross"},
     "a loss parameter that is text": lambda model: {"loss_parameter": "much"},
+    "a loss parameter too large for a float": lambda model: {"loss_parameter": 10**400},
     "negative steps": lambda model: {"steps": -1},
     "steps that are text": lambda model: {"steps": "many"},
     "negative epochs": lambda model: {"epochs": -1},

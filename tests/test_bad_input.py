@@ -181,8 +181,29 @@ def test_a_bad_option_of_fit_is_refused(trained, tmp_path, name, bad):
 def test_update_takes_only_gradients_of_such_a_network(trained, tmp_path):
     net, y = trained()
     grads = Network([4, 6, 3], loss="cross_entropy").backward(X, y)[1]
-    for bad in (grads, grads.flat, None, 3.0):
+    as_many = Network([4, 2]).backward(X, X[:, :2])[1], Network([9, 1])
+    nan = net.backward(X, y)[1]
+    nan.flat[0] = np.nan
+    for bad in (grads, grads.flat, None, 3.0, nan):
         refuses(net, lambda bad=bad: net.update(bad), ["grads"], tmp_path)
+    refuses(as_many[1], lambda: as_many[1].update(as_many[0]), ["grads"], tmp_path)
+
+
+def test_a_matrix_in_place_of_the_view_of_the_weights_is_refused(trained):
+    # it would change nothing: the parameters are one array that weights and biases show
+    net, y = trained()
+    grads = net.backward(X, y)[1]
+    for views in (net.weights, net.biases, grads.weights, grads.biases):
+        with pytest.raises(TypeError):
+            views[0] = np.zeros_like(views[0])
+    net.weights[0][:] = 0.0
+    assert (net.weights[0] == 0).all()
+
+
+def test_masked_values_are_refused(trained, tmp_path):
+    net, y = trained()
+    masked = np.ma.masked_less(X, X.mean())
+    refuses(net, lambda: net.fit(masked, y), ["X has masked values"], tmp_path)
 
 
 # ---------------------------------------------------------------- other forms of good input

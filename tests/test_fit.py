@@ -178,8 +178,10 @@ def test_a_callback_sees_every_entry_and_stops_by_true():
 
 
 def test_only_true_stops():
-    history = classifier().fit(X, LABELS, epochs=3, callbacks=lambda entry: "a name")
-    assert len(history) == 3 and history.stopped == "epochs"
+    for answer in ("a name", 1, np.ones(2), None, False):
+        history = classifier().fit(X, LABELS, epochs=3, callbacks=lambda entry, a=answer: a)
+        assert len(history) == 3 and history.stopped == "epochs", answer
+    assert len(classifier().fit(X, LABELS, epochs=3, callbacks=lambda entry: np.True_)) == 1
 
 
 def test_an_error_of_a_callback_reaches_the_caller_and_leaves_a_usable_network():
@@ -240,7 +242,81 @@ def test_ctrl_c_stops_at_once_and_leaves_a_usable_network(run_python, rows, size
     assert late < 1
 
 
+@pytest.mark.skipif("sys.platform == 'win32'", reason="Windows sends no SIGINT to itself")
+def test_ctrl_c_does_not_wait_for_a_large_validation_set(run_python):
+    late = run_python(
+        """
+        import os, signal, threading, time
+        import numpy as np
+        from fastbp import Network
+        X = np.ones((300_000, 64), "float32")
+        net, sent = Network([64, 512, 512, 2]), []
+        net.fit(X[:9], X[:9, :2], epochs=1, validation_data=(X[:9], X[:9, :2]), n_threads=1)
+
+        def interrupt(entry=None):
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+
+        data = {"validation_data": (X, X[:, :2]), "n_threads": 1}
+        threading.Timer(0.5, interrupt).start()
+        history = net.fit(X[:9], X[:9, :2], epochs=10**9, **data)
+        late = time.perf_counter() - sent[0]
+        assert history.stopped == "interrupted"
+        assert np.isnan(history["val_loss"][-1]) and "nan" in repr(history)
+        small = {"validation_data": (X[:9], X[:9, :2])}
+        history = net.fit(X[:9], X[:9, :2], epochs=1, callbacks=interrupt, **small)
+        assert history.stopped == "interrupted", "by a signal of the last moment"
+        print(late)
+        """
+    )
+    assert float(late) < 1  # it took seconds
+
+
+@pytest.mark.skipif("sys.platform == 'win32'", reason="Windows sends no SIGINT to itself")
+def test_ctrl_c_while_it_compiles_leaves_a_usable_network(run_python, tmp_path):
+    run_python(
+        """
+        import os, signal, threading
+        import numpy as np
+        from fastbp import Network
+        from numba.core import event
+
+        class Interrupt(event.Listener):
+            def on_start(self, event):
+                if "rows_task" in str(event.data["dispatcher"]):
+                    os.kill(os.getpid(), signal.SIGINT)
+            def on_end(self, event): pass
+
+        net, X = Network([3, 2]), np.ones((5, 3))
+        before = net.parameters.copy()
+        listener = Interrupt()
+        event.register("numba:compile", listener)
+        history = net.fit(X, X[:, :2])
+        event.unregister("numba:compile", listener)
+        assert history.stopped == "interrupted" and len(history) == 0 and net.history is history
+        assert (net.parameters == before).all()
+        assert len(net.fit(X, X[:, :2], epochs=2)) == 2
+        """,
+        FASTBP_CACHE_DIR=tmp_path,
+    )
+
+
 # ---------------------------------------------------------------- divergence
+
+
+def test_a_net_whose_weights_are_not_finite_is_not_trained():
+    net = classifier()
+    net.weights[0][0, 0] = np.nan
+    with pytest.raises(ValueError, match="parameters: the network holds NaN"):
+        net.fit(X, LABELS)
+
+
+def test_a_validation_loss_that_is_not_finite_is_a_divergence():
+    net = Network([4, 2])
+    huge = np.full((3, 4), 1e38), np.full((3, 2), -1e38)
+    with pytest.raises(DivergenceError, match="validation loss"):
+        net.fit(X, TARGETS, epochs=3, validation_data=huge)
+    assert np.isfinite(net.parameters).all()
 
 
 def test_divergence_names_epoch_step_and_cause_and_keeps_the_best_weights():

@@ -1,5 +1,7 @@
 """The public kernels on NumPy arrays: shapes, strides, threads, processors, bad input."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -90,9 +92,75 @@ def test_out_is_written_in_place():
     out = np.full((5, 7), np.nan)
     assert kernels.matmul(a, w, out=out) is out
     np.testing.assert_array_equal(out, kernels.matmul(a, w))
-    z = a.copy()
-    assert kernels.activation(z, "tanh", out=z) is z
-    np.testing.assert_array_equal(z, kernels.activation(a, "tanh"))
+    for call in (
+        lambda z, out: kernels.activation(z, "tanh", out=out),
+        lambda z, out: kernels.activation(z, "softmax", out=out),
+        lambda z, out: kernels.activation_derivative(z, "tanh", out=out),
+        lambda z, out: kernels.activation_derivative(z, "gelu", out=out),
+        lambda z, out: kernels.hadamard(z, z, out=out),
+    ):
+        z = a.copy()
+        assert call(z, z) is z
+        np.testing.assert_array_equal(z, call(a, None))
+
+
+def test_an_out_that_overlaps_an_input_elsewhere_is_refused():
+    memory = np.ones(100)
+    a, shifted = memory[:36].reshape(6, 6), memory[1:37].reshape(6, 6)
+    for call in (
+        lambda: kernels.matmul(a, np.ones((6, 6)), out=a),
+        lambda: kernels.matmul(np.ones((6, 6)), np.ones((6, 6)), a[0], out=a),
+        lambda: kernels.outer(a, np.ones((6, 6)), out=shifted),
+        lambda: kernels.activation(a, "tanh", out=shifted),
+        lambda: kernels.activation_derivative(a, "tanh", out=shifted),
+        lambda: kernels.hadamard(a, np.ones((6, 6)), out=shifted),
+        lambda: kernels.hadamard(np.ones((6, 6)), a, out=shifted),
+    ):
+        with pytest.raises(ValueError, match="out overlaps"):
+            call()
+    assert (memory == 1).all()
+
+
+def test_numbers_out_of_range_are_refused_and_nothing_is_written():
+    w, a = np.ones(3), np.full((2, 3), 0.3)
+    sgd = partial(kernels.update, "sgd", w, w / 2, np.zeros((2, 3)), 1)
+    cases = [
+        (partial(sgd, learning_rate=-1.0), "learning_rate"),
+        (partial(sgd, learning_rate="a"), "learning_rate"),
+        (partial(sgd, l1=-1.0), "l1"),
+        (partial(sgd, l2=np.nan), "l2"),
+        (partial(sgd, clip_norm=-1.0), "clip_norm"),
+        (partial(sgd, step_rate=1.0), "step_rate"),
+        (lambda: kernels.update("adam", w, w, np.zeros((2, 3)), 1, beta1=1.0), "beta1"),
+        (lambda: kernels.update("sgd", w, w, np.zeros((2, 3)), 1.5), "step"),
+        (lambda: kernels.loss(a, a, "huber", parameter=-1.0), "parameter"),
+        (lambda: kernels.loss(a, a, "quantile", parameter=1.0), "parameter"),
+        (lambda: kernels.loss(a, a, "huber", sample_weight=np.array([1, -1.0])), "sample_weight"),
+        (lambda: kernels.activation(a, "relu", 0.5), "alpha"),
+        (lambda: kernels.activation(a, "elu", -0.5), "alpha"),
+        (lambda: kernels.dropout(a, 1.0, 0), "rate"),
+        (lambda: kernels.dropout(a, 0.5, -1), "seed"),
+        (lambda: kernels.random_uniform((300, 4000), 0), "n="),
+        (lambda: kernels.random_normal(5, 1.5), "seed"),
+        (lambda: kernels.random_normal(5, 1, purpose="a"), "purpose"),
+        (lambda: kernels.random_uniform(5, 1, place=2**70), "place"),
+        (lambda: kernels.permutation(-1, 0), "n="),
+        (lambda: kernels.matmul(a, a.T.copy(), n_threads=np.array([1, 2])), "n_threads"),
+    ]
+    for call, name in cases:
+        with pytest.raises((TypeError, ValueError), match=name):
+            call()
+    assert (w == 1).all()
+
+
+def test_update_has_one_signature_whatever_numbers_it_is_given():
+    from fastbp.kernels.optimizer import update_flat
+
+    w, moments = np.ones(3), np.zeros((2, 3))
+    for rate in (1, 0.1, np.float32(0.1), np.int64(1)):
+        kernels.update("sgd", w, w, moments, 1, learning_rate=rate, l1=0, clip_norm=1, n_threads=1)
+    float64 = [s for s in update_flat.serial.signatures if "float64, 1d" in str(s[1])]
+    assert len(float64) == 1
 
 
 # every kernel as (name, arguments, keywords); the same bits are asked of any number of threads
@@ -153,7 +221,7 @@ def test_every_kernel_gives_the_same_bits_from_1_2_and_3_threads(run_python):
 
 ISA = """
     import numpy as np
-    from fastbp import kernels, Network
+    from fastbp import Adam, Network, kernels
     from fastbp.kernels.tile import tile_shapes
     from fastbp.kernels.vector import lanes
     from numba import float32
@@ -166,10 +234,17 @@ ISA = """
         np.testing.assert_allclose(kernels.outer(a, a)[0], a.T.astype(float) @ a, atol=600 * eps)
         np.testing.assert_allclose(
             kernels.matmul(a, w.T.copy(), transpose=True), a.astype(float) @ w, atol=600 * eps)
+        # large and ragged enough that A^T, A and B are each packed
+        for a, w in [((600, 130), (600, 100)), ((130, 512), (130, 1100)), ((70, 3000), (70, 65))]:
+            a, w = rng.normal(size=a).astype(dtype), rng.normal(size=w).astype(dtype)
+            np.testing.assert_allclose(
+                kernels.outer(a, w)[0], a.T.astype(float) @ w, atol=4000 * eps)
+            np.testing.assert_allclose(
+                kernels.matmul(a.T.copy(), w), a.T.astype(float) @ w, atol=4000 * eps)
         np.testing.assert_allclose(
             kernels.activation(a, "tanh"), np.tanh(a.astype(float)), atol=8 * eps)
     X = rng.uniform(-1, 1, size=(256, 2)); y = (X[:, 0] * X[:, 1] > 0).astype(int)
-    net = Network([2, 24, 2], "tanh", loss="cross_entropy", dtype="float32")
+    net = Network([2, 24, 2], "tanh", "cross_entropy", Adam(1e-2))
     net.fit(X, y, epochs=150, batch_size=32)
     assert net.evaluate(X, y)["accuracy"] > 0.9
     print(lanes(float32), *tile_shapes())

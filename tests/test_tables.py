@@ -71,26 +71,6 @@ def test_what_is_no_name_at_all_raises_without_a_guess(table, wrong):
     assert "did you mean" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "arguments, wanted",
-    [
-        ({"activation": "rellu"}, "relu"),
-        ({"loss": "squared_eror"}, "squared_error"),
-        ({"optimizer": "adan"}, "adam"),
-        ({"initializer": "he_uniforn"}, "he_uniform"),
-        ({"output_activation": "sigmoyd"}, "sigmoid"),
-    ],
-)
-def test_the_network_passes_the_hint_on(arguments, wanted):
-    with pytest.raises(ValueError, match=f"did you mean '{wanted}'"):
-        fastbp.Network([2, 3, 1], **arguments)
-
-
-def test_the_optimizer_passes_the_hint_of_a_schedule_on():
-    with pytest.raises(ValueError, match="did you mean 'cosine'"):
-        fastbp.Optimizer("sgd", schedule="cosin")
-
-
 @pytest.mark.parametrize("loss", fastbp.LOSSES)
 def test_the_default_output_of_a_loss_is_one_it_accepts(loss):
     # the constructor refuses an output whose range does not suit the loss

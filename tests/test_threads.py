@@ -4,12 +4,15 @@ import hashlib
 import json
 import os
 import threading
+import time
 
 import numba
 import numpy as np
 import pytest
 
 from fastbp import Network
+from fastbp.kernels import jit, threads
+from fastbp.kernels.cache import DiskCache
 from fastbp.kernels.threads import available_threads
 
 # every case is trained on 1, 2 and 3 threads; widths and batches leave tails everywhere
@@ -262,6 +265,26 @@ def _pretend_to_have_three(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2}, raising=False)
     monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 3)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+
+
+def test_auto_asks_nothing_of_the_system_for_work_that_is_too_small(monkeypatch):
+    monkeypatch.setattr(threads, "available_threads", lambda: pytest.fail("was asked"))
+    assert threads.choose_threads("auto", 1000.0, 1) == 1
+
+
+def test_a_twin_is_made_once_by_threads_that_want_it_at_once(monkeypatch):
+    def slowly(*arguments):
+        time.sleep(0.05)
+        return DiskCache(*arguments)
+
+    monkeypatch.setattr(jit, "DiskCache", slowly)
+    kernel, found = jit.kernel(lambda x: x), []
+    callers = [threading.Thread(target=lambda: found.append(kernel.serial)) for _ in range(4)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert len(found) == 4 and len({id(twin) for twin in found}) == 1
 
 
 @pytest.mark.parametrize("bad", [0, -1, 2.0, "two", "AUTO", True, None, [2]])
