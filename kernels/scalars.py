@@ -1,5 +1,6 @@
 """Checks of numbers: every message names the argument, its value and what to pass."""
 
+import contextlib
 import math
 from numbers import Integral, Real
 
@@ -20,8 +21,9 @@ def a_number(name, value, low=-math.inf, below=math.inf, above=-math.inf):
     """Return `value` as a finite float with low <= value < below and value > above, or raise."""
     if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name}={value!r}: expected a number")
-    if math.isfinite(value) and low <= value < below and value > above:
-        return float(value)
+    with contextlib.suppress(OverflowError):  # an integer too large for a float
+        if math.isfinite(value) and low <= value < below and value > above:
+            return float(value)
     bounds = [
         f"at least {low}" if low > -math.inf else "",
         f"greater than {above}" if above > -math.inf else "",

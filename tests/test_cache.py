@@ -328,3 +328,28 @@ def test_which_variable_names_the_folder(monkeypatch, tmp_path):
     # fastbp's own goes before Numba's
     monkeypatch.setenv("FASTBP_CACHE_DIR", str(tmp_path / "own"))
     assert cache_folder().parent == tmp_path / "own"
+
+
+def test_without_a_compiler_the_import_says_why(run_python):
+    code = """
+    try:
+        import fastbp.kernels
+    except ImportError as error:
+        print(error)
+    """
+    assert "unset NUMBA_DISABLE_JIT" in run_python(code, NUMBA_DISABLE_JIT=1)
+
+
+def test_the_sources_without_kernels_say_how_to_install(run_python, tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "fastbp", ignore=shutil.ignore_patterns("kernels"))
+    code = """
+    import sys
+    # no finder of an editable install
+    sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
+    try:
+        import fastbp
+    except ImportError as error:
+        print(error)
+    """
+    answer = run_python(code, PYTHONPATH=tmp_path)
+    assert str(tmp_path / "fastbp") in answer and "pip install -e ." in answer

@@ -130,6 +130,49 @@ def test_pickle_and_copy_give_the_network_back():
     assert_same(pickle.loads(pickle.dumps(net)), net)
 
 
+class Mine(Network):
+    """A network of the caller's own class, with something of its own."""
+
+    label = ""
+
+
+class Halved:
+    """A schedule of the caller."""
+
+    def factors(self, t):
+        return np.full(len(t), 0.5)
+
+
+def test_copies_keep_the_class_its_attributes_and_the_callers_schedule():
+    net = Mine([4, 3], optimizer=Adam(1e-2, schedule=Halved()))
+    net.label = "mine"
+    for other in (pickle.loads(pickle.dumps(net)), copy.deepcopy(net), copy.copy(net)):
+        assert type(other) is Mine and other.label == "mine"
+        other.fit(np.ones((5, 4)), np.ones((5, 3)), epochs=1)
+        assert (other.weights[0] != net.weights[0]).any()  # it shares no buffer
+
+
+def test_saving_through_a_link_writes_what_it_points_to(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    net = trained()
+    net.save(link)
+    assert link.is_symlink()
+    assert_same(Network.load(target), net)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_or_a_folder_is_not_replaced_by_a_model(tmp_path):
+    pipe, folder = tmp_path / "pipe", tmp_path / "folder"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for path in (pipe, folder):
+        with pytest.raises(OSError, match="not a regular file"):
+            trained().save(path)
+    assert pipe.is_fifo() and list(folder.iterdir()) == []
+
+
 def test_a_schedule_of_the_caller_cannot_be_saved_and_says_so(tmp_path):
     class Mine:
         def factors(self, t):
