@@ -12,7 +12,7 @@ from math import pi, sqrt
 from .elementary import clamp, erf, exp, expm1, log1p, tanh
 from .intrinsics import absolute, broadcast, select
 from .jit import inner
-from .table import Table, by_code
+from .table import Table
 
 
 @dataclass(frozen=True)
@@ -250,6 +250,3 @@ ACTIVATIONS = Table(
     aliases={"sigmoid": "logistic", "linear": "identity", "swish": "silu"},
 )
 SOFTMAX = ACTIVATIONS.code("softmax")
-
-evaluate = by_code([record.function for record in ACTIVATIONS.values()])
-evaluate_derivative = by_code([record.derivative for record in ACTIVATIONS.values()])

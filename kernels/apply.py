@@ -7,12 +7,26 @@ sigma'(z(l))                                 from A where it can be, else from Z
 from numba import prange
 
 from . import arrays
-from .activation import ACTIVATIONS, SOFTMAX, evaluate, evaluate_derivative
+from .activation import ACTIVATIONS, SOFTMAX
 from .elementary import exp
-from .intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
+from .hadamard import as_one_row
+from .intrinsics import (
+    keep_first,
+    lane_max,
+    lane_sum,
+    load_part,
+    pointer,
+    pointer_at,
+    store_part,
+    width,
+)
 from .jit import inner, kernel
 from .scalars import a_number
+from .table import loop_by_code
 from .threads import choose_threads, twin
+
+_activate = loop_by_code([record.function for record in ACTIVATIONS.values()])
+_differentiate = loop_by_code([record.derivative for record in ACTIVATIONS.values()])
 
 
 @inner
@@ -21,10 +35,9 @@ def activate_rows(code, alpha, rows, columns, z, z_row, a, a_row):
     if code == SOFTMAX:
         softmax_rows(rows, columns, z, z_row, a, a_row)
     else:
-        for r in range(rows):
-            for j in range(0, columns, width(z)):
-                value = evaluate(code, load_part(z + r * z_row + j, columns - j), alpha)
-                store_part(a + r * a_row + j, value, columns - j)
+        n, m = as_one_row(rows, columns, z_row, a_row, width(z))
+        for r in range(n):
+            _activate(code, alpha, m, z + r * z_row, a + r * a_row)
 
 
 @inner
@@ -36,7 +49,7 @@ def softmax_rows(rows, columns, z, z_row, a, a_row):
         for j in range(0, columns, width(z)):
             value = exp(load_part(z + r * z_row + j, columns - j) - top)
             store_part(a + r * a_row + j, value, columns - j)
-            total += lane_sum(keep_first(value, columns - j))
+            total += lane_sum(keep_first(value, columns - j, 0.0))
         for j in range(0, columns, width(z)):
             value = load_part(a + r * a_row + j, columns - j) / total
             store_part(a + r * a_row + j, value, columns - j)
@@ -45,10 +58,9 @@ def softmax_rows(rows, columns, z, z_row, a, a_row):
 @inner
 def row_max(columns, z):
     """Return the greatest of `columns` floats; NaN may be lost, what is computed of it not."""
-    top = z[0]
-    for j in range(1, columns):
-        if z[j] > top:
-            top = z[j]
+    top = lane_max(keep_first(load_part(z, columns), columns, z[0]))
+    for j in range(width(z), columns, width(z)):
+        top = max(top, lane_max(keep_first(load_part(z + j, columns - j), columns - j, top)))
     return top
 
 
@@ -67,12 +79,11 @@ def slope(code, alpha, rows, columns, s, s_row, out, tasks):
     """``out = sigma'`` from an address, rows shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
-        target = pointer(out)
-        for r in range(lo, hi):
-            source = pointer_at(target, s) + r * s_row
-            for j in range(0, columns, width(target)):
-                value = evaluate_derivative(code, load_part(source + j, columns - j), alpha)
-                store_part(target + r * columns + j, value, columns - j)
+        like = pointer(out)
+        source = pointer_at(like, s) + lo * s_row
+        n, m = as_one_row(hi - lo, columns, s_row, columns, width(like))
+        for r in range(n):
+            _differentiate(code, alpha, m, source + r * s_row, like + (lo + r) * columns)
 
 
 def activation(Z, name, alpha=None, *, out=None, n_threads="auto"):

@@ -10,10 +10,11 @@ one order, so its bits do not depend on the number of threads.
 from numba import prange
 
 from .apply import activate_rows
-from .delta import output_delta, row_loss
+from .delta import row_delta, row_loss
+from .dispatch import call
 from .gemm import gemm
 from .hadamard import derivative_rows
-from .intrinsics import call, integers_at, load_part, pointer, pointer_at, store_part, width
+from .intrinsics import integers_at, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel, task
 from .optimizer import corrected, update_range
 from .outer import column_sums, outer_rows
@@ -87,7 +88,7 @@ def sample_weight(run, like, source):
 @inner
 def _loss_rows(layers, run, work, lo, hi, deltas):
     """Write the loss of each row and, if `deltas`, the output delta."""
-    last = layers[layers.size - 1]
+    last, canonical = layers[layers.size - 1], run.canonical != 0
     for i in range(lo, hi):
         source = source_row(run, i)
         weight = sample_weight(run, work, source)
@@ -95,15 +96,17 @@ def _loss_rows(layers, run, work, lo, hi, deltas):
         label = -1 if run.labels == 0 else integers_at(run.labels)[source]
         place = i * last.row
         z, a, d = (work + last.z + place, work + last.a + place, work + last.delta + place)
-        loss = row_loss(
-            run.loss, run.loss_parameter, run.canonical != 0, last.n_out, z, a, y, label
-        )
+        loss = row_loss(run.loss, run.loss_parameter, canonical, last.n_out, z, a, y, label)
         (work + run.row_losses)[i] = loss * weight
         if deltas:
-            output_delta(
-                run.loss, run.loss_parameter, run.canonical != 0, last.activation, last.alpha,
-                run.scale * weight, last.n_out, work + last.kept + place, a, y, label, d,
-            )  # fmt: skip
+            scale = run.scale * weight
+            row_delta(run.loss, run.loss_parameter, canonical, scale, last.n_out, a, y, label, d)
+    if deltas and not canonical:
+        place = lo * last.row
+        derivative_rows(
+            last.activation, last.alpha, hi - lo, last.n_out,
+            work + last.delta + place, last.row, work + last.kept + place, last.row,
+        )  # fmt: skip
 
 
 @inner

@@ -8,12 +8,12 @@ from numba import prange
 
 from . import arrays
 from .apply import row_max
-from .elementary import exp, log
-from .hadamard import derivative_rows
+from .elementary import log
 from .intrinsics import (
     broadcast,
     integers_at,
     keep_first,
+    lane_max,
     lane_sum,
     load_part,
     one_hot,
@@ -36,13 +36,12 @@ def _targets_part(y, label, j, left):
 
 
 @inner
-def _log_sum_exp(columns, z):
-    """Return log sum_j exp(z_j), shifted by the maximum."""
-    top = row_max(columns, z)
-    total = 0.0
-    for j in range(0, columns, width(z)):
-        total += lane_sum(keep_first(exp(load_part(z + j, columns - j) - top), columns - j))
-    return top + lane_sum(keep_first(log(broadcast(z, total)), 1))
+def _log_sum_exp(columns, z, a):
+    """Return log sum_j exp(z_j) of a row, given its softmax a: ``z_j - log a_j`` at the maximum.
+
+    There a_j is at least 1 / columns, so that the logarithm is exact to a rounding.
+    """
+    return row_max(columns, z) - lane_max(log(broadcast(a, row_max(columns, a))))
 
 
 @inner
@@ -54,7 +53,7 @@ def row_loss(code, parameter, canonical, columns, z, a, y, label):
     """
     shift = 0.0
     if canonical and code == CROSS_ENTROPY:
-        shift = _log_sum_exp(columns, z)
+        shift = _log_sum_exp(columns, z, a)
     total = 0.0
     for j in range(0, columns, width(z)):
         left = columns - j
@@ -63,7 +62,7 @@ def row_loss(code, parameter, canonical, columns, z, a, y, label):
             part = evaluate_from_logits(code, load_part(z + j, left), target, shift)
         else:
             part = evaluate(code, load_part(a + j, left), target, parameter)
-        total += lane_sum(keep_first(part, left))
+        total += lane_sum(keep_first(part, left, 0.0))
     return total
 
 
@@ -78,14 +77,6 @@ def row_delta(code, parameter, canonical, scale, columns, a, y, label, d):
         else:
             slope = evaluate_derivative(code, output, target, parameter)
         store_part(d + j, slope * scale, left)
-
-
-@inner
-def output_delta(code, parameter, canonical, activation, alpha, scale, columns, s, a, y, label, d):
-    """Write delta(L) of one sample, times `scale`; s is what the activation keeps."""
-    row_delta(code, parameter, canonical, scale, columns, a, y, label, d)
-    if not canonical:
-        derivative_rows(activation, alpha, 1, columns, d, 0, s, 0)
 
 
 @kernel

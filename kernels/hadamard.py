@@ -7,29 +7,47 @@ block of back-propagated errors by the derivative while both are in the cache.
 from numba import prange
 
 from . import arrays
-from .activation import SOFTMAX, evaluate_derivative
+from .activation import ACTIVATIONS, SOFTMAX
 from .intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel
+from .table import loop_by_code
 from .threads import choose_threads, twin
 
 
 @inner
-def derivative_rows(code, alpha, rows, columns, d, d_row, s, s_row):
-    """``D = D . sigma'`` of a block, from what the activation keeps in S.
+def as_one_row(rows, columns, row, other_row, lanes):
+    """Return ``(rows, columns)`` of a block, as one long row if only padding lies between rows."""
+    if row == other_row and 0 <= row - columns < 2 * lanes:
+        return 1, rows * row
+    return rows, columns
 
-    Softmax has a full Jacobian: ``d_j = a_j (d_j - sum_k d_k a_k)``.
-    """
+
+_scale_by = loop_by_code([record.derivative for record in ACTIVATIONS.values()], scale=True)
+
+
+@inner
+def derivative_rows(code, alpha, rows, columns, d, d_row, s, s_row):
+    """``D = D . sigma'`` of a block, from what the activation keeps in S."""
+    if code == SOFTMAX:
+        _softmax_rows(rows, columns, d, d_row, s, s_row)
+    else:
+        n, m = as_one_row(rows, columns, d_row, s_row, width(d))
+        for r in range(n):
+            _scale_by(code, alpha, m, s + r * s_row, d + r * d_row)
+
+
+@inner
+def _softmax_rows(rows, columns, d, d_row, a, a_row):
+    """``d_j = a_j (d_j - sum_k d_k a_k)`` of each row: softmax has a full Jacobian."""
     for r in range(rows):
         shift = 0.0
-        if code == SOFTMAX:
-            for j in range(0, columns, width(d)):
-                left = columns - j
-                part = load_part(d + r * d_row + j, left) * load_part(s + r * s_row + j, left)
-                shift += lane_sum(keep_first(part, left))
+        for j in range(0, columns, width(d)):
+            left = columns - j
+            part = load_part(d + r * d_row + j, left) * load_part(a + r * a_row + j, left)
+            shift += lane_sum(keep_first(part, left, 0.0))
         for j in range(0, columns, width(d)):
             here, left = d + r * d_row + j, columns - j
-            kept = load_part(s + r * s_row + j, left)
-            slope = kept if code == SOFTMAX else evaluate_derivative(code, kept, alpha)
+            slope = load_part(a + r * a_row + j, left)
             store_part(here, (load_part(here, left) - shift) * slope, left)
 
 

@@ -2,23 +2,21 @@
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .vector import (
     CACHE_LINE,
     Pointer,
     Vector,
+    compare_lanes,
     first_lanes,
     fma_values,
-    lane_numbers,
     lanes,
     lift,
     llvm_integers,
     llvm_scalar,
     llvm_vector,
     load_first,
-    splat,
     store_first,
     the_vector,
     vector_call,
@@ -159,14 +157,14 @@ def select(typingctx, mask, a, b):
 
 
 @intrinsic
-def keep_first(typingctx, value, count):
-    """Return `value` with zeros in all lanes but the first `count`."""
+def keep_first(typingctx, value, count, other):
+    """Return `value` with the number `other` in all lanes but the first `count`."""
 
     def codegen(context, builder, sig, args):
-        zero = ir.Constant(llvm_vector(value), None)
-        return builder.select(first_lanes(builder, args[1], value), args[0], zero)
+        rest = lift(context, builder, value, args[2], other)
+        return builder.select(first_lanes(builder, args[1], value), args[0], rest)
 
-    return value(value, types.intp), codegen
+    return value(value, types.intp, other), codegen
 
 
 @intrinsic
@@ -176,8 +174,7 @@ def one_hot(typingctx, p, index):
 
     def codegen(context, builder, sig, args):
         kind = llvm_vector(vector)
-        lane = lane_numbers(vector)
-        here = builder.icmp_signed("==", lane, splat(builder, args[1], lane.type))
+        here = compare_lanes(builder, "==", args[1], vector)
         one = ir.Constant(kind, [kind.element(1.0)] * vector.lanes)
         return builder.select(here, one, ir.Constant(kind, None))
 
@@ -298,55 +295,9 @@ def _reduction(emit, doc):
     return function
 
 
+def _greater(builder, x, y):
+    return builder.select(builder.fcmp_ordered(">", x, y), x, y)
+
+
+lane_max = _reduction(_greater, "Return the greatest lane; NaN may be lost.")
 lane_sum = _reduction(ir.IRBuilder.fadd, "Add the lanes, always pairing them in one order.")
-
-
-def switch(*functions):
-    """Return the function ``(code, *args) -> functions[code](*args)``.
-
-    All of the jitted `functions` give the same type; an unknown code takes the last.
-    """
-
-    @intrinsic
-    def choose(typingctx, code, *args):
-        kinds = [types.Dispatcher(function) for function in functions]
-        signatures = [kind.get_call_type(typingctx, args, {}) for kind in kinds]
-        result = signatures[0].return_type
-
-        def codegen(context, builder, sig, values):
-            arguments = cgutils.unpack_tuple(builder, values[1])
-            end = builder.append_basic_block()
-            blocks = [builder.append_basic_block() for _ in kinds]
-            branch = builder.switch(values[0], blocks[-1])
-            outcomes = []
-            for i, block in enumerate(blocks):
-                branch.add_case(ir.Constant(values[0].type, i), block)
-                builder.position_at_end(block)
-                function = context.get_function(kinds[i], signatures[i])
-                context.add_linking_libs(getattr(function, "libs", ()))
-                outcomes.append((function(builder, arguments), builder.block))
-                builder.branch(end)
-            builder.position_at_end(end)
-            value = builder.phi(context.get_value_type(result))
-            for outcome, block in outcomes:
-                value.add_incoming(outcome, block)
-            return value
-
-        return result(types.intp, types.StarArgTuple(args)), codegen
-
-    return choose
-
-
-@intrinsic
-def call(typingctx, address, *args):
-    """Call the `jit.Task` at `address` with `args`; it returns nothing."""
-
-    def codegen(context, builder, sig, values):
-        kinds = [context.get_value_type(kind) for kind in args]
-        nothing = context.get_value_type(types.none)
-        function = ir.PointerType(ir.FunctionType(nothing, kinds))
-        arguments = cgutils.unpack_tuple(builder, values[1])
-        builder.call(builder.inttoptr(values[0], function), arguments)
-        return context.get_dummy_value()
-
-    return types.none(types.intp, types.StarArgTuple(args)), codegen

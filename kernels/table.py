@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from .intrinsics import switch
+from .dispatch import switch, vector_loop
 from .jit import inner
 
 
@@ -48,4 +48,9 @@ class Table(dict):
 
 def by_code(functions):
     """Return the compiled function ``(code, *args) -> functions[code](*args)``."""
-    return switch(*(inner(function) for function in functions))
+    return switch(*map(inner, functions))
+
+
+def loop_by_code(functions, scale=False):
+    """Return the `vector_loop` of formulas of one vector and a parameter."""
+    return vector_loop(*map(inner, functions), scale=scale)

@@ -7,7 +7,7 @@ vector takes the vector's dtype, never the other way round. Nothing here may be
 reassociated: the bits of a lane depend on that lane's inputs alone, not on its
 place in a register, the length of an array or the number of threads.
 
-This file, `intrinsics` and `tile` are the only ones that write LLVM IR.
+This file, `intrinsics`, `dispatch` and `tile` are the only ones that write LLVM IR.
 """
 
 import operator
@@ -136,15 +136,28 @@ def splat(builder, scalar, kind):
 
 
 def lane_numbers(vector):
-    """Return the constant 0, 1, 2, ... of 64-bit integers, one for each lane."""
-    wide = ir.VectorType(ir.IntType(64), vector.lanes)
-    return ir.Constant(wide, [ir.IntType(64)(i) for i in range(vector.lanes)])
+    """Return the constant 0, 1, 2, ... of integers as wide as the floats, one for each lane."""
+    kind = llvm_integers(vector)
+    return ir.Constant(kind, [kind.element(i) for i in range(vector.lanes)])
+
+
+def compare_lanes(builder, sign, integer, vector):
+    """Return the mask ``lane number <sign> integer``; the integer has 64 bits.
+
+    It is compared in the width of the floats, an instruction a vector: brought to the lanes'
+    numbers and one beyond at each end first, which answers the same.
+    """
+    lane, wide = lane_numbers(vector), integer.type
+    for outside, end in (("<", wide(-1)), (">", wide(vector.lanes))):
+        integer = builder.select(builder.icmp_signed(outside, integer, end), end, integer)
+    if lane.type.element.width < wide.width:
+        integer = builder.trunc(integer, lane.type.element)
+    return builder.icmp_signed(sign, lane, splat(builder, integer, lane.type))
 
 
 def first_lanes(builder, count, vector):
     """Return the mask that is true in the first `count` lanes."""
-    lane = lane_numbers(vector)
-    return builder.icmp_signed("<", lane, splat(builder, count, lane.type))
+    return compare_lanes(builder, "<", count, vector)
 
 
 def load_values(builder, address, vector, mask=None):

@@ -25,7 +25,7 @@ TOP_LEVEL = {
 }
 MOST_LINES = 400
 # the files that may write LLVM IR
-IR_FILES = {"fastbp.kernels.vector", "fastbp.kernels.intrinsics", "fastbp.kernels.tile"}
+IR_FILES = {f"fastbp.kernels.{name}" for name in ("vector", "intrinsics", "dispatch", "tile")}
 
 
 def _module_name(path):
