@@ -59,8 +59,8 @@ class Engine:
         self.epochs = 0
         self._training: Any = None
         self.in_use = threading.RLock()
-        # workspaces of inference that no call uses now: calls from several threads
-        # each take one, so that a network may serve them all at once
+        # workspaces of inference that no call uses now, with their runs: calls from several
+        # threads each take one, so that a network may serve them all at once
         self._idle = []
         self._run = np.zeros(1, RUN)
         run, h = self._run[0], optimizer.hyper_parameters
@@ -130,6 +130,11 @@ class Engine:
         self._infer(FORWARD, data, out, _NOTHING, n_threads)
         return out
 
+    def row_state(self):
+        """Return a workspace of one row's own, in the form `kernels.forward_row` takes."""
+        here, run = self._take_idle(1, 1)
+        return here.layers, run, self.params, here.work
+
     def evaluate(self, data, n_threads="auto", go_on=None):
         """Return the outputs (n, n_out) for the rows of `data`, and their weighted mean loss.
 
@@ -142,25 +147,39 @@ class Engine:
 
     def _infer(self, aim, data, out, total, n_threads, go_on=None):
         """Fill `out` in slices of rows; return whether `go_on` let it come to the end."""
-        threads = self.threads_of_rows(n_threads, len(data))
-        batch = min(len(data), _INFERENCE_ROWS * threads)
+        count = len(data)
+        threads = self.threads_of_rows(n_threads, count)
+        batch = min(count, _INFERENCE_ROWS * threads)
         rows = max(1, _INFERENCE_FLOPS // (batch * self.plan.flops_per_row_forward)) * batch
-        here = self._idle.pop() if self._idle else None
-        if here is None or (here.batch, here.tasks) != (batch, threads):
-            here = self.plan.workspace(batch, threads, training=False)
-        run = self._run.copy()
-        self._place(run, here, data)
-        self._run[0]["rows_task"] = run[0]["rows_task"]
-        infer = twin(loop.infer, threads)
-        for first in range(0, len(data), rows):
+        here, run = self._take_idle(batch, threads)
+        if aim == LOSS:
+            self._place_data(run[0], data)
+        x, arrays, infer = (
+            address(data.x),
+            (here.layers, run, self.params, here.work),
+            twin(loop.infer, threads),
+        )
+        for first in range(0, count, rows):
             if go_on is not None and not go_on():
                 return False
-            part = out[first : first + rows]
-            infer(
-                here.layers, run, self.params, here.work, aim, first, len(part), batch, part, total
-            )
-        self._idle.append(here)
+            part = out[first : first + rows] if rows < count else out
+            infer(*arrays, aim, x, first, len(part), batch, part, total)
+        self._idle.append((here, run))
         return True
+
+    def _take_idle(self, batch, threads):
+        """Return a workspace for inference that no other call uses, and its run."""
+        try:
+            while True:
+                here, run = self._idle.pop()
+                if here.batch >= batch and here.tasks == threads:
+                    return here, run
+        except IndexError:  # not asked for before: another thread may take the last one
+            here, run = self.plan.workspace(batch, threads, training=False), self._run.copy()
+            self._place(run, here)
+            self._run[0]["rows_task"] = run[0]["rows_task"]
+            run[0]["x_row"], run[0]["order"] = self.plan.specs[0].n_in, 0
+            return here, run
 
     def _arrays(self):
         here = self._training
@@ -175,7 +194,7 @@ class Engine:
         if not self._run[0]["weights_task"]:
             self._run[0]["weights_task"] = backprop.weights_task.address(*self._arrays(), 0, 0)
 
-    def _place(self, runs, here, data):
+    def _place(self, runs, here, data=None):
         """Tell a run where its workspace lies, and its data if any."""
         run = runs[0]
         run["input"], run["input_row"] = here.input, here.input_row
@@ -185,9 +204,13 @@ class Engine:
             address_of = backprop.rows_task.address
             run["rows_task"] = address_of(here.layers, runs, self.params, here.work, 0, 0)
         if data is not None:
-            run["x"], run["x_row"] = address(data.x), data.x.shape[1]
-            run["y"], run["labels"] = address(data.y), address(data.labels)
-            run["sample_weight"], run["order"] = address(data.weight), 0
+            self._place_data(run, data)
+
+    def _place_data(self, run, data):
+        """Point a run at data: rows in their own order."""
+        run["x"], run["x_row"] = address(data.x), data.x.shape[1]
+        run["y"], run["labels"] = address(data.y), address(data.labels)
+        run["sample_weight"], run["order"] = address(data.weight), 0
 
 
 def _is_canonical(loss, activation):

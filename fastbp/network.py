@@ -265,6 +265,15 @@ class Network:
         finally:
             self._engine.in_use.release()
 
+    def row_state(self):
+        """Return what ``fastbp.kernels.forward_row(state, x, out)`` needs to run one row.
+
+        That function can be called from a caller's own ``@njit`` code, in less than a
+        microsecond for a small net. The state shows the weights as they are at each call; it
+        serves one thread at a time, and this process alone.
+        """
+        return self._engine.row_state()
+
     def predict(self, X, n_threads="auto"):
         """Return what the network says of `X`: classes (n,) or outputs.
 

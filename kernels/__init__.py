@@ -9,6 +9,7 @@ reaches the file, ``fastbp.kernels.loss`` is the function.
 from .apply import activation, activation_derivative
 from .delta import loss
 from .hadamard import hadamard
+from .loop import forward_row
 from .matmul import matmul
 from .optimizer import update
 from .outer import outer
@@ -19,6 +20,7 @@ __all__ = [
     "activation",
     "activation_derivative",
     "dropout",
+    "forward_row",
     "hadamard",
     "loss",
     "matmul",

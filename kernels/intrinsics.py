@@ -2,6 +2,7 @@
 
 from llvmlite import ir
 from numba import types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from .vector import (
@@ -63,6 +64,21 @@ def aligned(typingctx, p):
         return builder.inttoptr(builder.and_(address, integer(~last)), args[0].type)
 
     return p(p), codegen
+
+
+@intrinsic
+def checked_pointer(typingctx, array, like):
+    """Return the `pointer` to an array that is contiguous and of the dtype of `like`.
+
+    Code that hands over another array is not compiled.
+    """
+    if Pointer(array.dtype) != like or array.layout == "A":
+        raise TypingError(f"{array}: expected a contiguous array of {like.dtype}, as the network's")
+
+    def codegen(context, builder, sig, args):
+        return context.make_array(sig.args[0])(context, builder, args[0]).data
+
+    return like(array, like), codegen
 
 
 @intrinsic

@@ -7,6 +7,7 @@ only code here that goes from one batch to the next.
 import numpy as np
 
 from .backprop import (
+    FORWARD,
     GRADIENT,
     LOSS,
     TRAIN,
@@ -17,7 +18,7 @@ from .backprop import (
     sample_weight,
     source_row,
 )
-from .intrinsics import pointer
+from .intrinsics import address_of, checked_pointer, pointer
 from .jit import inner, kernel
 from .optimizer import clip_factor
 from .transpose import copy
@@ -94,13 +95,14 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
 
 
 @kernel
-def infer(layers, runs, params, work, aim, first, rows, batch, out, total):
-    """Run rows through the net in batches: the outputs to `out` (rows, n_out).
+def infer(layers, runs, params, work, aim, x, first, rows, batch, out, total):
+    """Run rows of X through the net in batches: the outputs to `out` (rows, n_out).
 
-    With aim LOSS, ``total[0]`` grows by the weighted losses, row after row,
-    whatever the batches.
+    X lies at the address `x`. With aim LOSS, ``total[0]`` grows by the weighted losses, row
+    after row, whatever the batches.
     """
     last = layers[layers.size - 1]
+    runs[0].x = x
     for start in range(first, first + rows, batch):
         here = min(batch, first + rows - start)
         start_batch(runs, pointer(work), start, here)
@@ -109,3 +111,37 @@ def infer(layers, runs, params, work, aim, first, rows, batch, out, total):
         copy(here, last.n_out, source, last.row, target, last.n_out)
         if aim == LOSS:
             total[0] = batch_loss(runs, work, total[0])
+
+
+@kernel
+def one_row(state, x, out):
+    """Run one row through a net, for use in compiled code of the caller's: A(L) of `x`.
+
+    Parameters
+    ----------
+    state : tuple
+        What ``Network.row_state`` returned; one for each thread that calls.
+    x : array (n_in,)
+        The inputs, contiguous, of the network's dtype.
+    out : array (n_out,)
+        Written: the outputs, dropout inactive.
+
+    Raises
+    ------
+    ValueError
+        If `x` or `out` is of another length; nothing is written.
+    numba.TypingError
+        If one is of another dtype or not contiguous, when the caller's code is compiled.
+    """
+    layers, runs, params, work = state
+    last = layers[layers.size - 1]
+    if x.size != layers[0].n_in or out.size != last.n_out:
+        raise ValueError("forward_row: x and out must be as long as the network is wide")
+    here = pointer(work)
+    runs[0].x, target = address_of(checked_pointer(x, here)), checked_pointer(out, here)
+    start_batch(runs, here, 0, 1)
+    pass_over_rows(layers, runs, params, work, FORWARD)
+    copy(1, last.n_out, here + last.a, last.row, target, last.n_out)
+
+
+forward_row = one_row.serial
