@@ -113,12 +113,10 @@ class Engine:
         self._prepare(batch, threads, data)
         self.refresh()
 
-    def train(self, data, order, rates, first, batch, losses):
-        """Run one slice of mini-batches; see `kernels.loop.train`."""
-        self._run[0]["order"] = address(order)
-        return twin(loop.train, self._training.tasks)(
-            *self._arrays(), rates, first, len(data), batch, losses
-        )
+    def train(self, data, order, rates, first, batch, losses, threads):
+        """Run one slice of mini-batches on at most the prepared threads; see `loop.train`."""
+        self._run[0]["order"], self._run[0]["tasks"] = address(order), threads
+        return twin(loop.train, threads)(*self._arrays(), rates, first, len(data), batch, losses)
 
     def refresh(self):
         """Make the transposed weights those of the parameters, which a caller may have set."""

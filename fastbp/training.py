@@ -1,8 +1,7 @@
 """The training loop: epochs of compiled slices, with everything that must happen between.
 
-A slice is as many mini-batches as take about 50 ms; between slices Python looks
-for Ctrl-C and the time budget, between epochs for early stopping, validation,
-callbacks and progress. Validation runs in slices too.
+Between slices (`pace`) Python looks for Ctrl-C and the time budget, between epochs for
+early stopping, validation, callbacks and progress. Validation runs in slices too.
 """
 
 import contextlib
@@ -19,11 +18,13 @@ from .errors import DivergenceError
 from .history import History
 from .kernels.random import SHUFFLE, fill_permutation
 from .metrics import metric_of
+from .pace import Pace
 
-_SLICE_SECONDS = 0.05
 # the first slice: short on any machine, whatever a step costs
 _FIRST_SLICE_FLOPS = 1_000_000_000
 _FIRST_SLICE_STEPS = 1000
+# a step so long is not held up by threads that wait for each other a few times
+_LONG_STEP_FLOPS = 1_000_000_000
 _FLOPS_A_PARAMETER = 100  # an update moves memory: it takes the time of as many
 
 
@@ -122,7 +123,9 @@ class Training:
         self._order = np.arange(len(data)) if options.shuffle else None
         step = self.batch * engine.plan.flops_per_row + _FLOPS_A_PARAMETER * engine.plan.size
         first = _FIRST_SLICE_FLOPS // step
-        self._steps_a_slice = max(1, min(first, _FIRST_SLICE_STEPS))
+        first = max(1, min(first, _FIRST_SLICE_STEPS))
+        short = step < _LONG_STEP_FLOPS
+        self._pace = Pace(first, self.threads, adapts=options.n_threads == "auto" and short)
         self._best, self._best_loss = engine.params.copy(), np.inf
         self._interrupt = _Interrupt()
 
@@ -175,7 +178,9 @@ class Training:
     def _compile(self):
         """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
         self.engine.start_training(self.data, self.batch, self.threads)
-        self.engine.train(self.data, self._order, np.zeros(0), 0, self.batch, np.zeros(0))
+        nothing = (np.zeros(0), 0, self.batch, np.zeros(0))
+        for threads in {1, self.threads} if self.options.n_threads == "auto" else {self.threads}:
+            self.engine.train(self.data, self._order, *nothing, threads)
         if self.validation is not None:
             self.engine.evaluate(self.validation.head(1), self._validation_threads)
 
@@ -198,14 +203,15 @@ class Training:
         rates = engine.optimizer.rates(engine.epochs + np.arange(self.batches) / self.batches)
         losses, done = np.zeros(self.batches), 0
         while done < self.batches:
-            end, begin = min(done + self._steps_a_slice, self.batches), time.perf_counter()
+            steps, threads = self._pace.next_slice()
+            end, begin = min(done + steps, self.batches), time.perf_counter()
             place, part = done * self.batch, slice(done, end)
             done += engine.train(
-                self.data, self._order, rates[part], place, self.batch, losses[part]
+                self.data, self._order, rates[part], place, self.batch, losses[part], threads
             )
             if done < end:
                 self._diverged(epoch, done, f"loss ({losses[done]})", rates[done])
-            self._adapt_slice(part, time.perf_counter() - begin)
+            self._pace.took(part.stop - part.start, threads, time.perf_counter() - begin)
             if self._interrupt.seen:
                 self.history.stopped = "interrupted"
             elif time.perf_counter() > self._deadline:
@@ -216,11 +222,6 @@ class Training:
         seconds = time.perf_counter() - started
         self._record(epoch, losses.sum() / self.data.total_weight, float(rates[-1]), seconds)
         return True
-
-    def _adapt_slice(self, part, seconds):
-        """Adapt the length of a slice to the time the last one took."""
-        wanted = int((part.stop - part.start) * _SLICE_SECONDS / max(seconds, 1e-6))
-        self._steps_a_slice = max(1, min(wanted, 4 * self._steps_a_slice))
 
     def _record(self, epoch, loss, rate, seconds):
         rows = len(self.data)
