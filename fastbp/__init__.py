@@ -28,6 +28,7 @@ _HOME = {
     "DivergenceError": "errors",
     "ModelFileError": "errors",
     "measure_peak": "kernels.peak",
+    "warm_up": "warmup",
     **dict.fromkeys(["Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad"], "optimizers"),
     **dict.fromkeys(
         ["Constant", "Step", "Exponential", "Cosine", "OneCycle", "WarmUp"], "schedules"

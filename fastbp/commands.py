@@ -4,6 +4,8 @@ import copy
 import os
 import sys
 import time
+from collections import Counter
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +14,14 @@ import typer
 from . import __version__
 
 _FAILED, _DIVERGED, _INTERRUPTED = 1, 4, 130
+
+
+class DType(str, Enum):
+    """What a network can compute in."""
+
+    float32 = "float32"
+    float64 = "float64"
+
 
 app = typer.Typer(
     help="Train multilayer perceptrons on the CPU, at its full speed.",
@@ -132,3 +142,23 @@ def train(
         print(f"saved to {output}")
     if history.stopped == "interrupted":
         raise typer.Exit(_INTERRUPTED)
+
+
+@app.command(epilog="Example: fastbp warmup --dtype float32 --dtype float64")
+def warmup(
+    dtype: Annotated[
+        list[DType], typer.Option(help="What networks will compute in.", case_sensitive=True)
+    ] = [DType.float32],  # noqa: B006 - Typer copies it
+):
+    """Compile the kernels ahead of time, for an image or a node; say what and where."""
+    from .warmup import warm_up
+
+    report = warm_up([each.value for each in dtype])
+    for name, count in sorted(Counter(report.compiled).items()):
+        print(f"compiled {name}" + (f" x {count}" if count > 1 else ""))
+    print(
+        f"{len(report.compiled)} compiled, {report.kept - len(report.compiled)} there before, "
+        f"in {report.folder}, {report.seconds:.1f} s"
+    )
+    if not report.kept:
+        raise _end(f"{report.folder} cannot be written; set FASTBP_CACHE_DIR", _FAILED)

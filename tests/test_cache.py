@@ -165,6 +165,26 @@ print([{{"2": give_two, "3": give_three}}[name].serial(1.0) for name in os.envir
     assert run_python(kernels, NAMES="23", **env).strip() == "[2.0, 3.0]"
 
 
+def test_after_a_warm_up_nothing_is_left_to_compile(run_python, tmp_path):
+    warm = """
+    from fastbp import warm_up
+    report = warm_up()
+    print(len(report.compiled), report.kept, report.folder)
+    """
+    env = {"FASTBP_CACHE_DIR": tmp_path, "NUMBA_NUM_THREADS": 2}
+    compiled, kept, folder = run_python(warm, **env).split()
+    assert int(compiled) == int(kept) == len(list(Path(folder).glob("*.bin"))) > 10
+    assert run_python(warm, **env).split() == ["0", kept, folder]
+    count = 'train("float32", 1)\ntrain("float32", 2)\nprint(Compilations.count)\n'
+    assert int(run_python(_COUNT + _TWO_NETS + count, **env)) == 0
+
+
+def test_a_warm_up_without_a_place_for_the_cache_says_so(run_python, tmp_path):
+    (tmp_path / "file").write_text("")
+    code = "from fastbp import warm_up\nprint(warm_up().kept)"
+    assert run_python(code, FASTBP_CACHE_DIR=tmp_path / "file" / "cache").strip() == "0"
+
+
 # ---------------------------------------------------------------- edits
 
 

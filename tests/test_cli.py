@@ -142,3 +142,19 @@ def test_help_shows_an_example(tmp_path):
     for word in ("DATA", "THREADS", "FILE"):
         assert word in done.stdout
     assert _fastbp("--version", folder=tmp_path).stdout.startswith("fastbp ")
+
+
+@pytest.mark.slow
+def test_warmup_says_what_it_compiled_and_where(tmp_path):
+    before = f"import os; os.environ['FASTBP_CACHE_DIR'] = {str(tmp_path / 'cache')!r}"
+    done = _fastbp("warmup", folder=tmp_path, before=before)
+    assert done.returncode == 0, done.stderr
+    for word in ("compiled train x", "compiled rows_task", "0 there before", str(tmp_path)):
+        assert word in done.stdout
+    again = _fastbp("warmup", folder=tmp_path, before=before)
+    assert again.stdout.startswith("0 compiled")
+
+
+def test_warmup_refuses_a_dtype_it_does_not_know(tmp_path):
+    done = _fastbp("warmup", "--dtype", "float16", folder=tmp_path)
+    assert done.returncode == 2 and "float32" in done.stderr
