@@ -9,10 +9,11 @@ all, and those win only while they are quicker. The bits of a result depend on n
 """
 
 _SLICE_SECONDS = 0.05
-# a slice on several threads is short, for another process may come at any time
-_MOST_STEPS, _TRIAL_STEPS = 64, 8
-# slices on one thread between two trials of all; a failed trial doubles the number
-_FIRST_WAIT, _LONGEST_WAIT = 4, 256
+# a slice on several threads is short, the shorter the less they have proved: another process
+# may come at any time
+_FEWEST_STEPS, _MOST_STEPS, _GROWTH = 4, 64, 4
+# one thread runs so many times as long as several lost before they are tried again
+_PATIENCE = 32
 # what a new measurement counts against those before it
 _WEIGHT = 0.5
 
@@ -34,31 +35,32 @@ class Pace:
         self._steps, self._threads = steps, threads
         self._adapts = adapts and threads > 1
         self._seconds_a_step = {}
-        self._waited, self._wait = 0, _FIRST_WAIT
+        self._proved, self._debt = _FEWEST_STEPS, 0.0
 
     def next_slice(self):
         """Return the steps and the threads of the next slice."""
         if not self._adapts:
             return self._steps, self._threads
-        alone, together = (self._seconds_a_step.get(n) for n in (1, self._threads))
-        if alone is None:
+        if 1 not in self._seconds_a_step or self._debt > 0:
             return self._steps, 1
-        if together is None or (together > alone and self._waited >= self._wait):
-            return min(self._steps, _TRIAL_STEPS), self._threads
-        if together > alone:
-            return self._steps, 1
-        return min(self._steps, _MOST_STEPS), self._threads
+        return min(self._steps, self._proved), self._threads
 
     def took(self, steps, threads, seconds):
         """Learn that a slice of `steps` on `threads` took so many `seconds`."""
-        new, old = max(seconds, 1e-9) / steps, self._seconds_a_step.get(threads)
-        trial = threads > 1 and self._waited >= self._wait
-        self._seconds_a_step[threads] = new if old is None or trial else old + _WEIGHT * (new - old)
-        if threads == 1:
-            self._waited += 1
-        elif self._adapts:
-            failed = new > self._seconds_a_step[1]
-            self._wait = min(2 * self._wait, _LONGEST_WAIT) if failed else _FIRST_WAIT
-            self._waited = 0
-        wanted = int(_SLICE_SECONDS / min(self._seconds_a_step.values()))
+        new = max(seconds, 1e-9) / steps
+        old = self._seconds_a_step.get(threads, new)
+        self._seconds_a_step[threads] = old + _WEIGHT * (new - old)
+        if self._adapts:
+            self._settle(steps, threads, seconds)
+        wanted = int(_SLICE_SECONDS / self._seconds_a_step[threads])
         self._steps = max(1, min(wanted, 4 * self._steps))
+
+    def _settle(self, steps, threads, seconds):
+        """Keep account of what several threads lost against one."""
+        lost = seconds - steps * self._seconds_a_step[1]
+        if threads == 1:
+            self._debt -= seconds
+        elif lost > 0:
+            self._debt, self._proved = _PATIENCE * lost, _FEWEST_STEPS
+        else:
+            self._proved = min(_GROWTH * self._proved, _MOST_STEPS)

@@ -34,6 +34,7 @@ def test_the_quicker_number_of_threads_runs_nearly_always(times, best):
     done = run(Pace(10, 4, adapts=True), times, 400)
     spent = {threads: sum(s * times[t] for s, t in done if t == threads) for threads in times}
     assert spent[best] > 0.95 * sum(spent.values())
+    assert 4 in {threads for _, threads in done}
 
 
 def test_it_turns_when_another_process_comes_and_goes():
@@ -42,6 +43,16 @@ def test_it_turns_when_another_process_comes_and_goes():
     for times, best in ((free, 2), (busy, 1), (free, 2)):
         run(pace, times, 300)
         assert {t for _, t in run(pace, times, 3)} == {best}
+
+
+def test_short_epochs_lose_little_on_a_busy_machine():
+    # the slices of epochs of 9 steps have at most 9
+    pace, times, spent = Pace(9, 2, adapts=True), {1: 9e-5, 2: 8e-3}, {1: 0.0, 2: 0.0}
+    for _ in range(20_000):
+        steps, threads = pace.next_slice()
+        pace.took(min(steps, 9), threads, min(steps, 9) * times[threads])
+        spent[threads] += min(steps, 9) * times[threads]
+    assert spent[2] < 0.05 * spent[1]
 
 
 def test_a_busy_machine_never_holds_a_slice_for_long():
