@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -44,6 +45,8 @@ LEAST_EPOCHS = 2
 QUICK_BATCHES = 8
 # one request may take as long, the compilation of a step included
 LIMIT_SECONDS = 300
+# idle threads of the peer before may spin for as long, and take a processor from this one
+SETTLE_SECONDS = 0.4
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -198,6 +201,7 @@ def measure(workload, dtype, threads, processes, rounds):
         for peer, result in results.items():
             if result.missing:
                 continue
+            time.sleep(SETTLE_SECONDS)
             peak = processes[OWN].ask("peak", dtype=dtype)["peak"]
             try:
                 result.add(processes[peer].ask("train", epochs=epochs), peak)
