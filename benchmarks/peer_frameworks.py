@@ -367,15 +367,15 @@ class Server:
         return {"peak": max(measure_peak(dtype, self.threads) for _ in range(PEAK_ROUNDS))}
 
     def answer(self, request, arguments):
-        """Return the answer to a request, or ``{"error": one line}``."""
+        """Return the answer to a request, or ``{"error": one line}`` if a module is missing.
+
+        Any other error ends this process, and its last line says why.
+        """
         try:
             return getattr(self, request)(**arguments)
         except ModuleNotFoundError as error:
             missing = error.name == self.kind.module
             return {"error": "not installed" if missing else f"{error}"}
-        except Exception as error:
-            lines = str(error).strip().splitlines() or [""]
-            return {"error": f"{type(error).__name__}: {lines[0]}"}
 
 
 def main(name, threads):

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from .checks import a_flag, a_number, a_whole_number
 from .initializers import INITIALIZERS, default_initializer
 from .kernels.activation import ACTIVATIONS
+from .kernels.scalars import a_flag, a_number, a_whole_number
 from .layers import Dense, Dropout
 from .plan import LayerSpec
 

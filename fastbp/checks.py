@@ -1,18 +1,8 @@
-"""Checks of arguments: every message names the argument, its value and what to pass."""
+"""Checks of arrays: every message names the argument, its value and what to pass."""
 
 import numpy as np
 
-from .kernels.scalars import a_number, a_whole_number
-
-__all__ = ["a_flag", "a_number", "a_whole_number", "as_array", "float_array", "same_rows", "settle"]
 _ROWS_AT_ONCE = 4096
-
-
-def a_flag(name, value):
-    """Return `value` as a bool, or raise."""
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    raise TypeError(f"{name}={value!r}: expected True or False")
 
 
 def as_array(name, value):

@@ -119,8 +119,11 @@ class Engine:
         return twin(loop.train, threads)(*self._arrays(), rates, first, len(data), batch, losses)
 
     def refresh(self):
-        """Make the transposed weights those of the parameters, which a caller may have set."""
-        twin(backprop.pass_over_weights, self._training.tasks)(*self._arrays(), TRANSPOSE)
+        """Make the transposed weights those of the parameters, which a caller may have set.
+
+        On one thread: once an epoch, it is not worth waiting for others.
+        """
+        backprop.pass_over_weights.serial(*self._arrays(), TRANSPOSE)
 
     def forward(self, data, n_threads="auto"):
         """Return the outputs (n, n_out) for the rows of `data`."""
@@ -152,15 +155,12 @@ class Engine:
         here, run = self._take_idle(batch, threads)
         if aim == LOSS:
             self._place_data(run[0], data)
-        x, arrays, infer = (
-            address(data.x),
-            (here.layers, run, self.params, here.work),
-            twin(loop.infer, threads),
-        )
+        x, infer = address(data.x), twin(loop.infer, threads)
+        arrays = (here.layers, run, self.params, here.work)
         for first in range(0, count, rows):
             if go_on is not None and not go_on():
                 return False
-            part = out[first : first + rows] if rows < count else out
+            part = out[first : first + rows]
             infer(*arrays, aim, x, first, len(part), batch, part, total)
         self._idle.append((here, run))
         return True

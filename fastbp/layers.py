@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from .checks import a_flag, a_number, a_whole_number, settle
+from .checks import settle
 from .initializers import INITIALIZERS
 from .kernels.activation import ACTIVATIONS
+from .kernels.scalars import a_flag, a_number, a_whole_number
 
 
 @dataclass(frozen=True)

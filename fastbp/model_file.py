@@ -17,10 +17,10 @@ from safetensors.numpy import save as serialize
 
 from . import schedules
 from .architecture import check
-from .checks import a_number, a_whole_number
 from .errors import ModelFileError
 from .kernels.files import write_whole
 from .kernels.loss import LOSSES
+from .kernels.scalars import a_number, a_whole_number
 from .optimizers import Optimizer
 from .plan import LayerSpec, Plan
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from . import model_file
 from .architecture import describe, resolve
-from .checks import a_flag, a_number, a_whole_number
 from .data import features, samples
 from .engine import Engine
 from .initializers import INITIALIZERS
 from .kernels.loss import LOSSES
+from .kernels.scalars import a_flag, a_number, a_whole_number
 from .metrics import metric_of
 from .optimizers import as_optimizer
 from .plan import Plan

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .checks import a_flag, a_number
 from .kernels.optimizer import OPTIMIZERS, checked
+from .kernels.scalars import a_flag, a_number
 from .schedules import Constant, as_schedule
 
 
@@ -53,10 +53,11 @@ class Optimizer:
         return self.hyper_parameters["learning_rate"] * factors
 
     def __repr__(self):
+        defaults = checked(self.record, {})
         shown = {
             key: value
             for key, value in self.hyper_parameters.items()
-            if value != checked(self.record, {})[key] or key == "learning_rate"
+            if value != defaults[key] or key == "learning_rate"
         }
         if self.clip_norm is not None:
             shown["clip_norm"] = self.clip_norm

@@ -29,11 +29,17 @@ class Pace:
         What the model chose.
     adapts : bool
         Whether one thread may run instead, if it is quicker.
+
+    Attributes
+    ----------
+    choices : set of int
+        The numbers of threads that a slice may run on.
     """
 
     def __init__(self, steps, threads, adapts):
         self._steps, self._threads = steps, threads
         self._adapts = adapts and threads > 1
+        self.choices = {1, threads} if adapts else {threads}
         self._seconds_a_step = {}
         self._proved, self._debt = _FEWEST_STEPS, 0.0
 

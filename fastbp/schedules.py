@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .checks import a_number, settle
+from .checks import settle
+from .kernels.scalars import a_number
 from .kernels.table import Table
 
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm.auto import tqdm
 
-from .checks import a_flag, a_number, a_whole_number, settle
+from .checks import settle
 from .errors import DivergenceError
 from .history import History
 from .kernels.random import SHUFFLE, fill_permutation
+from .kernels.scalars import a_flag, a_number, a_whole_number
 from .metrics import metric_of
 from .pace import Pace
 
@@ -124,8 +125,8 @@ class Training:
         step = self.batch * engine.plan.flops_per_row + _FLOPS_A_PARAMETER * engine.plan.size
         first = _FIRST_SLICE_FLOPS // step
         first = max(1, min(first, _FIRST_SLICE_STEPS))
-        short = step < _LONG_STEP_FLOPS
-        self._pace = Pace(first, self.threads, adapts=options.n_threads == "auto" and short)
+        adapts = options.n_threads == "auto" and step < _LONG_STEP_FLOPS
+        self._pace = Pace(first, self.threads, adapts)
         self._best, self._best_loss = engine.params.copy(), np.inf
         self._interrupt = _Interrupt()
 
@@ -179,7 +180,7 @@ class Training:
         """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
         self.engine.start_training(self.data, self.batch, self.threads)
         nothing = (np.zeros(0), 0, self.batch, np.zeros(0))
-        for threads in {1, self.threads} if self.options.n_threads == "auto" else {self.threads}:
+        for threads in self._pace.choices:
             self.engine.train(self.data, self._order, *nothing, threads)
         if self.validation is not None:
             self.engine.evaluate(self.validation.head(1), self._validation_threads)

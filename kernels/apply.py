@@ -9,7 +9,6 @@ from numba import prange
 from . import arrays
 from .activation import ACTIVATIONS, SOFTMAX
 from .elementary import exp
-from .hadamard import as_one_row
 from .intrinsics import (
     keep_first,
     lane_max,
@@ -22,11 +21,11 @@ from .intrinsics import (
 )
 from .jit import inner, kernel
 from .scalars import a_number
-from .table import loop_by_code
+from .table import block_by_code
 from .threads import choose_threads, twin
 
-_activate = loop_by_code([record.function for record in ACTIVATIONS.values()])
-_differentiate = loop_by_code([record.derivative for record in ACTIVATIONS.values()])
+_activate = block_by_code([record.function for record in ACTIVATIONS.values()])
+_differentiate = block_by_code([record.derivative for record in ACTIVATIONS.values()])
 
 
 @inner
@@ -35,9 +34,7 @@ def activate_rows(code, alpha, rows, columns, z, z_row, a, a_row):
     if code == SOFTMAX:
         softmax_rows(rows, columns, z, z_row, a, a_row)
     else:
-        n, m = as_one_row(rows, columns, z_row, a_row, width(z))
-        for r in range(n):
-            _activate(code, alpha, m, z + r * z_row, a + r * a_row)
+        _activate(code, alpha, rows, columns, z, z_row, a, a_row)
 
 
 @inner
@@ -81,9 +78,8 @@ def slope(code, alpha, rows, columns, s, s_row, out, tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
         like = pointer(out)
         source = pointer_at(like, s) + lo * s_row
-        n, m = as_one_row(hi - lo, columns, s_row, columns, width(like))
-        for r in range(n):
-            _differentiate(code, alpha, m, source + r * s_row, like + (lo + r) * columns)
+        target = like + lo * columns
+        _differentiate(code, alpha, hi - lo, columns, source, s_row, target, columns)
 
 
 def activation(Z, name, alpha=None, *, out=None, n_threads="auto"):

@@ -62,37 +62,59 @@ def switch(*functions):
     return choose
 
 
-def vector_loop(*functions, scale=False):
-    """Return the loop ``(code, alpha, count, source, target)`` over `count` floats.
+def block_loop(*functions, scale=False):
+    """Return the loop ``(code, alpha, rows, columns, s, s_row, t, t_row)`` over a block.
 
-    It writes ``target = functions[code](source, alpha)``, or with `scale` multiplies the target
-    by it, vector by vector; the code is looked at once. Source and target may be one.
+    It writes ``T = functions[code](S, alpha)``, or with `scale` multiplies T by that, vector by
+    vector; the code is looked at once. T may be S. Where only padding lies between the rows of
+    both, they are one long row, padding and all.
     """
 
     @intrinsic
-    def loop(typingctx, code, alpha, count, source, target):
-        vector = Vector(source.dtype)
+    def loop(typingctx, code, alpha, rows, columns, source, s_row, target, t_row):
+        vector, size = Vector(source.dtype), types.intp
         kinds = [types.Dispatcher(function) for function in functions]
         signatures = [kind.get_call_type(typingctx, (vector, alpha), {}) for kind in kinds]
 
         def codegen(context, builder, sig, values):
-            code, alpha, count, source, target = values
-            step = count.type(vector.lanes)
+            code, alpha, rows, columns, source, s_row, target, t_row = values
+            rows, columns = _as_one_row(builder, rows, columns, s_row, t_row, 2 * vector.lanes)
             for i in _cases(context, builder, code, len(kinds)):
                 function = _linked(context, kinds[i], signatures[i])
-                zero = count.type(0)
-                with cgutils.for_range_slice(builder, zero, count, step) as (place, _):
-                    left = builder.sub(count, place)
-                    here, there = (builder.gep(p, [place]) for p in (source, target))
+                for place, target_place, left in _vectors(
+                    builder, rows, columns, s_row, t_row, vector.lanes
+                ):
+                    here, there = builder.gep(source, [place]), builder.gep(target, [target_place])
                     value = function(builder, [load_first(builder, here, vector, left), alpha])
                     if scale:
                         value = builder.fmul(load_first(builder, there, vector, left), value)
                     store_first(builder, value, there, vector, left)
             return context.get_dummy_value()
 
-        return types.none(types.intp, types.float64, types.intp, source, target), codegen
+        numbers = (size, types.float64, size, size)
+        return types.none(*numbers, source, size, target, size), codegen
 
     return loop
+
+
+def _as_one_row(builder, rows, columns, s_row, t_row, most):
+    """Return the rows and columns to run over: one row if less than `most` floats of padding."""
+    padding = builder.sub(s_row, columns)
+    joined = builder.and_(
+        builder.icmp_signed("==", s_row, t_row),
+        builder.icmp_unsigned("<", padding, padding.type(most)),
+    )
+    length = builder.select(joined, builder.mul(rows, s_row), columns)
+    return builder.select(joined, rows.type(1), rows), length
+
+
+def _vectors(builder, rows, columns, s_row, t_row, lanes):
+    """Emit the loops over a block; yield once, inside: both places, and what is left of a row."""
+    zero, one = rows.type(0), rows.type(1)
+    with cgutils.for_range_slice(builder, zero, rows, one) as (row, _):  # noqa: SIM117
+        with cgutils.for_range_slice(builder, zero, columns, rows.type(lanes)) as (column, _):
+            places = (builder.add(builder.mul(row, step), column) for step in (s_row, t_row))
+            yield *places, builder.sub(columns, column)
 
 
 @intrinsic

@@ -10,19 +10,10 @@ from . import arrays
 from .activation import ACTIVATIONS, SOFTMAX
 from .intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel
-from .table import loop_by_code
+from .table import block_by_code
 from .threads import choose_threads, twin
 
-
-@inner
-def as_one_row(rows, columns, row, other_row, lanes):
-    """Return ``(rows, columns)`` of a block, as one long row if only padding lies between rows."""
-    if row == other_row and 0 <= row - columns < 2 * lanes:
-        return 1, rows * row
-    return rows, columns
-
-
-_scale_by = loop_by_code([record.derivative for record in ACTIVATIONS.values()], scale=True)
+_scale_by = block_by_code([record.derivative for record in ACTIVATIONS.values()], scale=True)
 
 
 @inner
@@ -31,9 +22,7 @@ def derivative_rows(code, alpha, rows, columns, d, d_row, s, s_row):
     if code == SOFTMAX:
         _softmax_rows(rows, columns, d, d_row, s, s_row)
     else:
-        n, m = as_one_row(rows, columns, d_row, s_row, width(d))
-        for r in range(n):
-            _scale_by(code, alpha, m, s + r * s_row, d + r * d_row)
+        _scale_by(code, alpha, rows, columns, s, s_row, d, d_row)
 
 
 @inner

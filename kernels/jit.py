@@ -18,6 +18,7 @@ from numba import config, njit, typeof
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.dispatcher import Dispatcher
 from numba.core.typed_passes import NopythonTypeInference
 from numba.core.types import unliteral
 
@@ -73,12 +74,20 @@ class _InnerCompiler(CompilerBase):
 
 def inner(function):
     """Compile `function` for use inside kernels only."""
-    values = [cell.cell_contents for cell in function.__closure__ or ()]
-    closure = ", ".join(getattr(value, "__qualname__", repr(value)) for value in values)
+    closure = ", ".join(_label(cell.cell_contents) for cell in function.__closure__ or ())
     symbol = f"{function.__name__}:{function.__code__.co_firstlineno}({closure})"
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
     compiled = njit(**_FLAGS, **options, pipeline_class=_InnerCompiler)
     return _of_plain_types(compiled(_named(function, symbol, function.__globals__)))
+
+
+def _label(value):
+    """Return what tells a value of a closure from others: a number, or a function of `inner`."""
+    if isinstance(value, Dispatcher):
+        return value.__qualname__
+    if isinstance(value, (int, float)):
+        return repr(value)
+    raise TypeError(f"a compiled function closes over {value!r}: expected a number or a function")
 
 
 def _named(function, symbol, scope):

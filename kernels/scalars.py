@@ -1,4 +1,4 @@
-"""Checks of numbers: every message names the argument, its value and what to pass."""
+"""Checks of numbers and flags: every message names the argument, its value and what to pass."""
 
 import contextlib
 import math
@@ -31,3 +31,10 @@ def a_number(name, value, low=-math.inf, below=math.inf, above=-math.inf):
     ]
     wanted = " and ".join(bound for bound in bounds if bound) or "finite"
     raise ValueError(f"{name}={value!r}: expected a number {wanted}")
+
+
+def a_flag(name, value):
+    """Return `value` as a bool, or raise."""
+    if isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    raise TypeError(f"{name}={value!r}: expected True or False")

@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from .dispatch import switch, vector_loop
+from .dispatch import block_loop, switch
 from .jit import inner
 
 
@@ -51,6 +51,6 @@ def by_code(functions):
     return switch(*map(inner, functions))
 
 
-def loop_by_code(functions, scale=False):
-    """Return the `vector_loop` of formulas of one vector and a parameter."""
-    return vector_loop(*map(inner, functions), scale=scale)
+def block_by_code(functions, scale=False):
+    """Return the `block_loop` of formulas of one vector and a parameter."""
+    return block_loop(*map(inner, functions), scale=scale)
