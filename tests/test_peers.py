@@ -188,7 +188,10 @@ NOT_INSTALLED = "raise ModuleNotFoundError('no jax', name='jax')"
     "code, reason",
     [
         (NOT_INSTALLED, "not installed"),
-        ("print('to be ignored')\nraise OSError('no luck\\nat all')", "OSError: no luck"),
+        (
+            "print('to be ignored')\nraise OSError('no luck')",
+            "its process ended: exit status 1: OSError: no luck",
+        ),
         ("raise SystemExit('bye')", "its process ended: exit status 1: bye"),
         ("import os\nos.abort()", "its process ended: SIGABRT"),
     ],
