@@ -126,7 +126,8 @@ class Workspace:
         record["a"] = self._take(block) if keeps_z or last else record["z"]
         record["kept"] = record["z"] if keeps_z else record["a"]
         record["output"] = self._take(block) if spec.drop > 0 else record["a"]
-        record["delta"] = self._take(block) if training else -1
+        # the loss needs the last one for the targets, in inference too
+        record["delta"] = self._take(block) if training or last else -1
         hidden_weights = training and n > 0
         record["transposed"] = self._take(spec.n_in * spec.n_out) if hidden_weights else -1
 

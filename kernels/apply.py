@@ -9,17 +9,9 @@ from numba import prange
 from . import arrays
 from .activation import ACTIVATIONS, SOFTMAX
 from .elementary import exp
-from .intrinsics import (
-    keep_first,
-    lane_max,
-    lane_sum,
-    load_part,
-    pointer,
-    pointer_at,
-    store_part,
-    width,
-)
+from .intrinsics import broadcast, keep_first, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel
+from .rows import keep_part, keep_results, row_maxima, row_parts, sum_parts
 from .scalars import a_number
 from .table import block_by_code
 from .threads import choose_threads, twin
@@ -40,25 +32,23 @@ def activate_rows(code, alpha, rows, columns, z, z_row, a, a_row):
 @inner
 def softmax_rows(rows, columns, z, z_row, a, a_row):
     """``A[r] = exp(Z[r]) / sum exp(Z[r])``, shifted by the row's maximum; A may be Z."""
-    for r in range(rows):
-        top = row_max(columns, z + r * z_row)
-        total = 0.0
-        for j in range(0, columns, width(z)):
-            value = exp(load_part(z + r * z_row + j, columns - j) - top)
-            store_part(a + r * a_row + j, value, columns - j)
-            total += lane_sum(keep_first(value, columns - j, 0.0))
-        for j in range(0, columns, width(z)):
-            value = load_part(a + r * a_row + j, columns - j) / total
-            store_part(a + r * a_row + j, value, columns - j)
-
-
-@inner
-def row_max(columns, z):
-    """Return the greatest of `columns` floats; NaN may be lost, what is computed of it not."""
-    top = lane_max(keep_first(load_part(z, columns), columns, z[0]))
-    for j in range(width(z), columns, width(z)):
-        top = max(top, lane_max(keep_first(load_part(z + j, columns - j), columns - j, top)))
-    return top
+    parts, results = row_parts(z)
+    for i in range(0, rows, width(z)):
+        count, source, target = min(width(z), rows - i), z + i * z_row, a + i * a_row
+        keep_results(results, row_maxima(count, columns, source, z_row, parts))
+        for r in range(count):
+            x, y, total = source + r * z_row, target + r * a_row, broadcast(z, 0.0)
+            for j in range(0, columns, width(z)):
+                left = columns - j
+                value = exp(load_part(x + j, left) - results[r])
+                store_part(y + j, value, left)
+                total = total + keep_first(value, left, 0.0)
+            keep_part(parts, r, total)
+        keep_results(results, 1 / sum_parts(parts))
+        for r in range(count):
+            y = target + r * a_row
+            for j in range(0, columns, width(z)):
+                store_part(y + j, load_part(y + j, columns - j) * results[r], columns - j)
 
 
 @kernel

@@ -10,11 +10,11 @@ one order, so its bits do not depend on the number of threads.
 from numba import prange
 
 from .apply import activate_rows
-from .delta import row_delta, row_loss
+from .delta import loss_rows, source_row
 from .dispatch import call
 from .gemm import gemm
 from .hadamard import derivative_rows
-from .intrinsics import integers_at, load_part, pointer, pointer_at, store_part, width
+from .intrinsics import load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel, task
 from .optimizer import corrected, update_range
 from .outer import column_sums, outer_rows
@@ -28,18 +28,11 @@ GRADIENT, UPDATE, TRANSPOSE = 1, 2, 4
 
 
 @inner
-def source_row(run, i):
-    """Return which row of the data is row `i` of the batch."""
-    place = run.first + i
-    return place if run.order == 0 else integers_at(run.order)[place]
-
-
-@inner
 def _gather(run, like, batch, columns, lo, hi):
     """Copy rows of X into the batch."""
     x = pointer_at(like, run.x)
     for i in range(lo, hi):
-        source = x + source_row(run, i) * run.x_row
+        source = x + source_row(run.order, run.first + i) * run.x_row
         target = batch + i * run.input_row
         for j in range(0, columns, width(like)):
             store_part(target + j, load_part(source + j, columns - j), columns - j)
@@ -80,33 +73,19 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
 
 
 @inner
-def sample_weight(run, like, source):
-    """Return the weight of row `source` of the data: 1 if there are none."""
-    return 1.0 if run.sample_weight == 0 else float(pointer_at(like, run.sample_weight)[source])
-
-
-@inner
-def _loss_rows(layers, run, work, lo, hi, deltas):
-    """Write the loss of each row and, if `deltas`, the output delta."""
+def _loss_rows(layers, run, work, lo, hi):
+    """Write the loss of each row and the output delta."""
     last, canonical = layers[layers.size - 1], run.canonical != 0
-    for i in range(lo, hi):
-        source = source_row(run, i)
-        weight = sample_weight(run, work, source)
-        y = pointer_at(work, run.y) + source * last.n_out
-        label = -1 if run.labels == 0 else integers_at(run.labels)[source]
-        place = i * last.row
-        z, a, d = (work + last.z + place, work + last.a + place, work + last.delta + place)
-        loss = row_loss(run.loss, run.loss_parameter, canonical, last.n_out, z, a, y, label)
-        (work + run.row_losses)[i] = loss * weight
-        if deltas:
-            scale = run.scale * weight
-            row_delta(run.loss, run.loss_parameter, canonical, scale, last.n_out, a, y, label, d)
-    if deltas and not canonical:
-        place = lo * last.row
-        derivative_rows(
-            last.activation, last.alpha, hi - lo, last.n_out,
-            work + last.delta + place, last.row, work + last.kept + place, last.row,
-        )  # fmt: skip
+    rows, place, row = hi - lo, lo * last.row, last.row
+    d = work + last.delta + place
+    loss_rows(
+        run.loss, run.loss_parameter, canonical, run.scale, run.order, run.first + lo, rows,
+        last.n_out, work + last.z + place, work + last.a + place, row,
+        run.y, run.labels, run.sample_weight, work + run.row_losses + lo, d,
+    )  # fmt: skip
+    if not canonical:
+        kept = work + last.kept + place
+        derivative_rows(last.activation, last.alpha, rows, last.n_out, d, row, kept, row)
 
 
 @inner
@@ -144,7 +123,7 @@ def rows_task(layers, runs, params, work, aim, number):
     _gather(run, w, w + run.input, layers[0].n_in, lo, hi)
     _forward_rows(layers, run, p, w, lo, hi, scratch, aim == TRAIN)
     if aim >= LOSS:
-        _loss_rows(layers, run, w, lo, hi, aim == TRAIN)
+        _loss_rows(layers, run, w, lo, hi)
     if aim == TRAIN:
         _backward_rows(layers, run, w, lo, hi, scratch)
 

@@ -7,14 +7,10 @@ import numpy as np
 from numba import prange
 
 from . import arrays
-from .apply import row_max
 from .elementary import log
 from .intrinsics import (
     broadcast,
     integers_at,
-    keep_first,
-    lane_max,
-    lane_sum,
     load_part,
     one_hot,
     pointer,
@@ -23,78 +19,93 @@ from .intrinsics import (
     width,
 )
 from .jit import inner, kernel
-from .loss import CROSS_ENTROPY, LOSSES, evaluate, evaluate_derivative, evaluate_from_logits
+from .loss import CROSS_ENTROPY, DIFFERENCE, FROM_LOGITS, LOSSES, add_losses, differentiate
+from .rows import keep_results, row_maxima, row_parts, sum_parts
 from .threads import choose_threads, twin
+from .transpose import copy
 
 
 @inner
-def _targets_part(y, label, j, left):
-    """Return y[j:] as a vector: read, or one-hot from an integer label >= 0."""
-    if label < 0:
-        return load_part(y + j, left)
-    return one_hot(y, label - j)
+def source_row(order, place):
+    """Return which row of the data is at `place` of an order, an address or 0 for their own."""
+    return place if order == 0 else integers_at(order)[place]
 
 
 @inner
-def _log_sum_exp(columns, z, a):
-    """Return log sum_j exp(z_j) of a row, given its softmax a: ``z_j - log a_j`` at the maximum.
-
-    There a_j is at least 1 / columns, so that the logarithm is exact to a rounding.
-    """
-    return row_max(columns, z) - lane_max(log(broadcast(a, row_max(columns, a))))
+def sample_weight(like, weights, source):
+    """Return the weight of row `source` of the data: 1 if there are none."""
+    return 1.0 if weights == 0 else float(pointer_at(like, weights)[source])
 
 
 @inner
-def row_loss(code, parameter, canonical, columns, z, a, y, label):
-    """Return the loss of one sample.
-
-    `canonical` says that the output activation is the loss's partner; z is
-    then read, else a. `label` is the class, or -1 to read targets from y.
-    """
-    shift = 0.0
-    if canonical and code == CROSS_ENTROPY:
-        shift = _log_sum_exp(columns, z, a)
-    total = 0.0
-    for j in range(0, columns, width(z)):
-        left = columns - j
-        target = _targets_part(y, label, j, left)
-        if canonical:
-            part = evaluate_from_logits(code, load_part(z + j, left), target, shift)
+def _targets(order, first, rows, columns, y, labels, d, d_row):
+    """Write the targets of `rows` samples, from place `first` of the order on, to D."""
+    for r in range(rows):
+        source, target = source_row(order, first + r), d + r * d_row
+        if labels == 0:
+            copy(1, columns, pointer_at(d, y) + source * columns, 0, target, 0)
         else:
-            part = evaluate(code, load_part(a + j, left), target, parameter)
-        total += lane_sum(keep_first(part, left, 0.0))
-    return total
+            label = integers_at(labels)[source]
+            for j in range(0, columns, width(d)):
+                store_part(target + j, one_hot(d, label - j), columns - j)
 
 
 @inner
-def row_delta(code, parameter, canonical, scale, columns, a, y, label, d):
-    """Write ``scale dL/da`` of one sample, or ``scale (a - y)`` of a canonical pair."""
-    for j in range(0, columns, width(a)):
-        left = columns - j
-        target, output = _targets_part(y, label, j, left), load_part(a + j, left)
+def _weights(order, first, rows, weights, out):
+    """Write the sample weights of `rows` samples."""
+    for r in range(rows):
+        out[r] = sample_weight(out, weights, source_row(order, first + r))
+
+
+@inner
+def loss_rows(
+    code, parameter, canonical, scale, order, first, rows, columns, z, a, row,
+    y, labels, weights, losses, d,
+):  # fmt: skip
+    """Write the weighted losses of `rows` samples, from place `first` of the order on, and D.
+
+    D is ``scale w dL/da``, or ``scale w (a - y)`` of a canonical pair: `canonical` says that the
+    output activation is the loss's partner. For the cross-entropy, log sum_j exp(z_j) is
+    ``z_j - log a_j`` at the row's maximum, where a_j is at least 1 / columns, so that the
+    logarithm is exact to a rounding.
+    """
+    parts, numbers = row_parts(z)
+    n = width(z)
+    keep_results(numbers, broadcast(z, parameter))
+    for i in range(0, rows, n):
+        count, place = min(n, rows - i), i * row
+        logits, outputs, delta, out = z + place, a + place, d + place, losses + i
+        _targets(order, first + i, count, columns, y, labels, delta, row)
+        if canonical and code == CROSS_ENTROPY:
+            top = row_maxima(count, columns, logits, row, parts)
+            top = top - log(row_maxima(count, columns, outputs, row, parts))
+            keep_results(numbers, top)
         if canonical:
-            slope = output - target
+            add_losses(code + FROM_LOGITS, count, columns, logits, delta, row, numbers, parts)
         else:
-            slope = evaluate_derivative(code, output, target, parameter)
-        store_part(d + j, slope * scale, left)
+            add_losses(code, count, columns, outputs, delta, row, numbers, parts)
+        sums = sum_parts(parts)
+        _weights(order, first + i, count, weights, out)
+        weight = load_part(out, count)
+        store_part(out, weight * sums, count)
+        keep_results(parts, weight * scale)
+        slope = DIFFERENCE if canonical else code
+        differentiate(slope, count, columns, outputs, delta, row, numbers, parts)
 
 
 @kernel
 def batch_losses(
-    code, parameter, canonical, rows, columns, z, a, y, labels, scale, d, losses, tasks
+    code, parameter, canonical, rows, columns, z, a, y, labels, weights, scale, d, losses, tasks
 ):
-    """Write the loss of each row and ``scale[row]`` times its derivative or canonical delta."""
+    """Write the weighted losses of the rows, and ``scale w`` times their derivatives or deltas."""
     for task in prange(tasks):
-        like = pointer(scale)
-        for r in range(task * rows // tasks, (task + 1) * rows // tasks):
-            place = r * columns
-            label = -1 if labels == 0 else integers_at(labels)[r]
-            outputs, target = pointer_at(like, a) + place, pointer_at(like, y) + place
-            logits, delta = pointer_at(like, z) + place, pointer_at(like, d) + place
-            losses[r] = row_loss(
-                code, parameter, canonical, columns, logits, outputs, target, label
-            )
-            row_delta(code, parameter, canonical, scale[r], columns, outputs, target, label, delta)
+        first, end = task * rows // tasks, (task + 1) * rows // tasks
+        like, place = pointer(losses), first * columns
+        loss_rows(
+            code, parameter, canonical, scale, 0, first, end - first, columns,
+            pointer_at(like, z) + place, pointer_at(like, a) + place, columns,
+            y, labels, weights, like + first, pointer_at(like, d) + place,
+        )  # fmt: skip
 
 
 def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="auto"):
@@ -155,13 +166,14 @@ def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="a
         arrays.expect("sample_weight", weight, A.shape[:1])
         if not (np.isfinite(weight) & (weight >= 0)).all():
             raise ValueError("sample_weight: expected finite weights of at least 0")
-    total = weight.sum()
-    scale = weight / total if total > 0 else np.zeros_like(weight)
+    total = weight.sum(dtype=np.float64)
+    scale = 1 / total if total > 0 else 0.0
     D, losses = np.empty_like(A), np.empty(len(A), A.dtype)
     tasks = choose_threads(n_threads, 60.0 * A.size, 1)
     twin(batch_losses, tasks)(
         code, parameter, Z is not None,
         *A.shape, arrays.address(Z_or_A), arrays.address(A), arrays.address(y),
-        arrays.address(labels), scale, arrays.address(D), losses, tasks,
+        arrays.address(labels), arrays.address(weight), float(scale), arrays.address(D), losses,
+        tasks,
     )  # fmt: skip
-    return float((losses.astype(np.float64) * scale).sum()), D
+    return float(losses.sum(dtype=np.float64) * scale), D

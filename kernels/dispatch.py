@@ -9,7 +9,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .vector import Vector, load_first, store_first
+from .vector import Vector, first_lanes, llvm_vector, load_first, splat, store_first, store_values
 
 
 def _cases(context, builder, code, count):
@@ -108,13 +108,66 @@ def _as_one_row(builder, rows, columns, s_row, t_row, most):
     return builder.select(joined, rows.type(1), rows), length
 
 
+def _vectors_of_row(builder, columns, lanes):
+    """Emit the loop over the vectors of a row; yield once, inside: the column, and what is left."""
+    zero = columns.type(0)
+    with cgutils.for_range_slice(builder, zero, columns, lanes) as (column, _):
+        yield column, builder.sub(columns, column)
+
+
 def _vectors(builder, rows, columns, s_row, t_row, lanes):
     """Emit the loops over a block; yield once, inside: both places, and what is left of a row."""
-    zero, one = rows.type(0), rows.type(1)
-    with cgutils.for_range_slice(builder, zero, rows, one) as (row, _):  # noqa: SIM117
-        with cgutils.for_range_slice(builder, zero, columns, rows.type(lanes)) as (column, _):
-            places = (builder.add(builder.mul(row, step), column) for step in (s_row, t_row))
-            yield *places, builder.sub(columns, column)
+    with cgutils.for_range(builder, rows) as each:
+        for column, left in _vectors_of_row(builder, columns, rows.type(lanes)):
+            places = (builder.add(builder.mul(each.index, s), column) for s in (s_row, t_row))
+            yield *places, left
+
+
+def row_loop(*functions, sums=False):
+    """Return the loop ``(code, rows, columns, s, y, row, numbers, out)`` over a block of rows.
+
+    It writes ``Y[r] = functions[code](S[r], Y[r], numbers[r]) out[r]``, vector by vector, or with
+    `sums` adds the vectors of a row up to one, ``out[r]``. The code is looked at once.
+    """
+
+    @intrinsic
+    def loop(typingctx, code, rows, columns, source, target, row, numbers, out):
+        vector, size = Vector(source.dtype), types.intp
+        kinds = [types.Dispatcher(function) for function in functions]
+        arguments = (vector, vector, source.dtype)
+        signatures = [kind.get_call_type(typingctx, arguments, {}) for kind in kinds]
+
+        def codegen(context, builder, sig, values):
+            code, rows, columns, source, target, row, numbers, out = values
+            kind, lanes = llvm_vector(vector), rows.type(vector.lanes)
+            total = cgutils.alloca_once(builder, kind)
+            for i in _cases(context, builder, code, len(kinds)):
+                function = _linked(context, kinds[i], signatures[i])
+                with cgutils.for_range(builder, rows) as each:
+                    r, start = each.index, builder.mul(each.index, row)
+                    number = builder.load(builder.gep(numbers, [r]))
+                    builder.store(ir.Constant(kind, None), total)
+                    for j, left in _vectors_of_row(builder, columns, lanes):
+                        place = builder.add(start, j)
+                        here, there = builder.gep(source, [place]), builder.gep(target, [place])
+                        pair = [load_first(builder, p, vector, left) for p in (here, there)]
+                        value = function(builder, [*pair, number])
+                        if sums:
+                            inside = first_lanes(builder, left, vector)
+                            value = builder.select(inside, value, ir.Constant(kind, None))
+                            builder.store(builder.fadd(builder.load(total), value), total)
+                        else:
+                            factor = splat(builder, builder.load(builder.gep(out, [r])), kind)
+                            value = builder.fmul(value, factor)
+                            store_first(builder, value, there, vector, left)
+                    if sums:
+                        there = builder.gep(out, [builder.mul(r, lanes)])
+                        store_values(builder, builder.load(total), there, vector)
+            return context.get_dummy_value()
+
+        return types.none(size, size, size, source, target, size, numbers, out), codegen
+
+    return loop
 
 
 @intrinsic

@@ -3,14 +3,16 @@
 `gemm` cuts A, B and the sum over k into blocks that the caches hold, packs a
 block whose rows lie badly into consecutive memory, and runs tiles over it.
 Every element of C is one chain of fused multiply-adds over k in order, so its
-bits depend neither on the blocking nor on who computes which rows.
+bits depend neither on the blocking nor on who computes which rows; a column
+alone is a dot product of each row, by itself.
 
 Reference: Goto and van de Geijn, Anatomy of high-performance matrix
 multiplication, ACM TOMS 34(3), 2008.
 """
 
-from .intrinsics import address_of, item_bytes, load_part, store_part, width
+from .intrinsics import address_of, broadcast, fma, item_bytes, load_part, store_part, width
 from .jit import inner
+from .rows import keep_part, keep_results, row_parts, sum_parts
 from .tile import rank1, row_pointers, tile_load, tile_shapes, tile_store, tile_zeros
 from .transpose import copy
 from .vector import CACHE_LINE
@@ -158,6 +160,29 @@ def _packing_of(M, N, K, a, a_row, a_col):
 
 
 @inner
+def _one_column(M, K, start, start_row, a, a_row, b, c, c_row):
+    """Write ``C = start + A B`` for one column whose B is contiguous: dot products of rows of A.
+
+    Lane l of a row adds up the products at l, l + lanes, ...; then the lanes are added.
+    """
+    n = width(b)
+    parts, sums = row_parts(b)
+    for i in range(0, M, n):
+        count = min(n, M - i)
+        for r in range(count):
+            x, total = a + (i + r) * a_row, broadcast(b, 0.0)
+            for k in range(0, K, n):
+                total = fma(load_part(x + k, K - k), load_part(b + k, K - k), total)
+            keep_part(parts, r, total)
+        keep_results(sums, sum_parts(parts))
+        for r in range(count):
+            value = sums[r]
+            if start_row >= 0:
+                value += start[(i + r) * start_row]
+            c[(i + r) * c_row] = value
+
+
+@inner
 def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch):
     """Write ``C = start + A B``.
 
@@ -175,6 +200,12 @@ def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch
     scratch : Pointer
         `SCRATCH_FLOATS` of memory for packed blocks, aligned to a cache line.
     """
+    if N == 1 and a_col == 1 and b_row == 1:
+        _one_column(M, K, start, start_row, a, a_row, b, c, c_row)
+        return
+    if N == 1 and a_row == 1 and c_row == 1 and abs(start_row) == 1:
+        # C is as well one row, and A^T contiguous: C^T = start^T + B^T A^T
+        M, N, a, b, a_row, a_col, b_row = 1, M, b, a, 0, b_row, a_col
     lanes = width(b)
     panel = VECS * lanes
     pack_a = _packing_of(M, N, K, a, a_row, a_col)

@@ -2,6 +2,7 @@
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
@@ -90,6 +91,20 @@ def integers_at(typingctx, address):
         return builder.inttoptr(args[0], ir.PointerType(llvm_scalar(integers.dtype)))
 
     return integers(types.intp), codegen
+
+
+@intrinsic
+def local_floats(typingctx, like):
+    """Return a `Pointer` to memory of the kernel's own: a square of vectors and one more."""
+    vector = Vector(like.dtype)
+
+    def codegen(context, builder, sig, args):
+        kind = ir.ArrayType(llvm_vector(vector), vector.lanes + 1)
+        place = cgutils.alloca_once(builder, kind)
+        place.align = CACHE_LINE
+        return builder.bitcast(place, ir.PointerType(llvm_scalar(like.dtype)))
+
+    return like(like), codegen
 
 
 @intrinsic
@@ -288,32 +303,21 @@ def split_exponent(typingctx, value):
     return types.UniTuple(value, 2)(value), codegen
 
 
-def _reduction(emit, doc):
-    @intrinsic
-    def function(typingctx, value):
-        def codegen(context, builder, sig, args):
-            total, count = args[0], value.lanes
-            while count > 1:
-                count //= 2
-                order = ir.VectorType(ir.IntType(32), count)
-                halves = [
-                    ir.Constant(order, [ir.IntType(32)(start + i) for i in range(count)])
-                    for start in (0, count)
-                ]
-                undefined = ir.Constant(total.type, ir.Undefined)
-                low, high = (builder.shuffle_vector(total, undefined, h) for h in halves)
-                total = emit(builder, low, high)
-            return builder.extract_element(total, ir.IntType(32)(0))
+@intrinsic
+def lane_sum(typingctx, value):
+    """Add the lanes, always pairing them in one order."""
 
-        return value.dtype(value), codegen
+    def codegen(context, builder, sig, args):
+        total, count = args[0], value.lanes
+        while count > 1:
+            count //= 2
+            order = ir.VectorType(ir.IntType(32), count)
+            halves = [
+                ir.Constant(order, [ir.IntType(32)(start + i) for i in range(count)])
+                for start in (0, count)
+            ]
+            undefined = ir.Constant(total.type, ir.Undefined)
+            total = builder.fadd(*(builder.shuffle_vector(total, undefined, h) for h in halves))
+        return builder.extract_element(total, ir.IntType(32)(0))
 
-    function.__doc__ = doc
-    return function
-
-
-def _greater(builder, x, y):
-    return builder.select(builder.fcmp_ordered(">", x, y), x, y)
-
-
-lane_max = _reduction(_greater, "Return the greatest lane; NaN may be lost.")
-lane_sum = _reduction(ir.IRBuilder.fadd, "Add the lanes, always pairing them in one order.")
+    return value.dtype(value), codegen

@@ -15,9 +15,8 @@ from .backprop import (
     UPDATE,
     pass_over_rows,
     pass_over_weights,
-    sample_weight,
-    source_row,
 )
+from .delta import sample_weight, source_row
 from .intrinsics import address_of, checked_pointer, pointer
 from .jit import inner, kernel
 from .optimizer import clip_factor
@@ -33,7 +32,7 @@ def start_batch(runs, like, first, rows):
     if run.sample_weight != 0:
         total = 0.0
         for i in range(rows):
-            total += sample_weight(run, like, source_row(run, i))
+            total += sample_weight(like, run.sample_weight, source_row(run.order, first + i))
     run.scale = 1 / total if total > 0 else 0.0
 
 

@@ -21,7 +21,7 @@ from .elementary import exp, log, log1p, sign
 from .intrinsics import absolute, broadcast, select
 from .jit import inner
 from .scalars import a_number
-from .table import Table, by_code
+from .table import Table, rows_by_code
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,15 @@ LOSSES = Table(
     aliases={"mse": "squared_error", "mae": "absolute_error", "log_loss": "cross_entropy"},
 )
 CROSS_ENTROPY = LOSSES.code("cross_entropy")
+# added to a code, asks for the value from the logits
+FROM_LOGITS = len(LOSSES)
+# its derivative, a - y, is the delta of every canonical pair
+DIFFERENCE = LOSSES.code("squared_error")
 
-evaluate = by_code([record.value for record in LOSSES.values()])
-evaluate_derivative = by_code([record.derivative for record in LOSSES.values()])
-evaluate_from_logits = by_code([record.from_logits or _none for record in LOSSES.values()])
+_RECORDS = LOSSES.values()
+# parts[r] = the loss of row r, lanes yet to be added, from A or Z, Y, and a number a row
+add_losses = rows_by_code(
+    [r.value for r in _RECORDS] + [r.from_logits or _none for r in _RECORDS], sums=True
+)
+# Y[r] = dL/dA times a factor a row, from A, Y and the parameter
+differentiate = rows_by_code([r.derivative for r in _RECORDS])

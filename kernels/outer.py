@@ -17,21 +17,18 @@ from .threads import choose_threads, twin
 @inner
 def column_sums(rows, columns, d, d_row, sums):
     """Write the sum of each of `columns` columns of D, rows added in a fixed order."""
-    lanes = width(d)
-    for j in range(0, columns, lanes):
-        store_part(sums + j, broadcast(d, 0.0), columns - j)
     fours = rows // 4 * 4
-    for r in range(0, fours, 4):
-        for j in range(0, columns, lanes):
-            left, x = columns - j, d + r * d_row + j
-            low = load_part(x, left) + load_part(x + d_row, left)
-            high = load_part(x + 2 * d_row, left) + load_part(x + 3 * d_row, left)
-            store_part(sums + j, load_part(sums + j, left) + (low + high), left)
-    for r in range(fours, rows):
-        for j in range(0, columns, lanes):
-            left = columns - j
-            part = load_part(d + r * d_row + j, left)
-            store_part(sums + j, load_part(sums + j, left) + part, left)
+    for j in range(0, columns, width(d)):
+        left, x, total = columns - j, d + j, broadcast(d, 0.0)
+        # sums stay in registers: memory would take longer to give back what it was given
+        odd, even = total, total
+        for r in range(0, fours, 4):
+            y = x + r * d_row
+            even = even + (load_part(y, left) + load_part(y + 2 * d_row, left))
+            odd = odd + (load_part(y + d_row, left) + load_part(y + 3 * d_row, left))
+        for r in range(fours, rows):
+            total = total + load_part(x + r * d_row, left)
+        store_part(sums + j, total + (even + odd), left)
 
 
 @inner

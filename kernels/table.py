@@ -2,7 +2,7 @@
 
 from difflib import get_close_matches
 
-from .dispatch import block_loop, switch
+from .dispatch import block_loop, row_loop, switch
 from .jit import inner
 
 
@@ -54,3 +54,8 @@ def by_code(functions):
 def block_by_code(functions, scale=False):
     """Return the `block_loop` of formulas of one vector and a parameter."""
     return block_loop(*map(inner, functions), scale=scale)
+
+
+def rows_by_code(functions, sums=False):
+    """Return the `row_loop` of formulas of two vectors and a number."""
+    return row_loop(*map(inner, functions), sums=sums)

@@ -236,3 +236,29 @@ def tile_transpose(typingctx, tile):
         return _build(builder, context, tile, rows)
 
     return tile(tile), codegen
+
+
+def _greater(builder, x, y):
+    return builder.select(builder.fcmp_ordered(">", x, y), x, y)
+
+
+def _fold(emit, doc):
+    @intrinsic
+    def function(typingctx, tile):
+        def codegen(context, builder, sig, args):
+            values = [builder.extract_value(args[0], i) for i in range(tile.rows)]
+            while len(values) > 1:
+                half = len(values) // 2
+                values = [
+                    emit(builder, *pair) for pair in zip(values[:half], values[half:], strict=True)
+                ]
+            return values[0]
+
+        return tile.vector(tile), codegen
+
+    function.__doc__ = doc
+    return function
+
+
+tile_sum = _fold(ir.IRBuilder.fadd, "Add the rows of a square tile, pairing them in one order.")
+tile_max = _fold(_greater, "Return the greatest of each column of a square tile; NaN may be lost.")

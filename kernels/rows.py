@@ -1,0 +1,54 @@
+"""Sums and maxima along rows, of as many rows at a time as a vector has lanes.
+
+Each row leaves one vector of partial results. Side by side these make a square
+tile, whose transpose is reduced lane by lane: five operations a row, none of
+which waits for the last, where reducing each vector by itself is a chain of eight.
+The parts lie in `row_parts`: a tile of vectors, and one vector more for the results.
+"""
+
+from .intrinsics import keep_first, load_part, local_floats, select, store_part, width
+from .jit import inner
+from .tile import tile_max, tile_square, tile_sum, tile_transpose
+
+
+@inner
+def row_parts(like):
+    """Return memory of the caller's for the parts of a block of rows, and for their results."""
+    n = width(like)
+    parts = local_floats(like)
+    return parts, parts + n * n
+
+
+@inner
+def keep_part(parts, r, part):
+    """Keep the partial results of row `r` of a block."""
+    store_part(parts + r * width(parts), part, width(parts))
+
+
+@inner
+def keep_results(results, values):
+    """Keep one number a row."""
+    store_part(results, values, width(results))
+
+
+@inner
+def sum_parts(parts):
+    """Return the sum of each row's part in the row's lane; the lanes of no row hold anything."""
+    return tile_sum(tile_transpose(tile_square(parts, width(parts))))
+
+
+@inner
+def row_maxima(rows, columns, z, z_row, parts):
+    """Return the greatest of each row's floats in the row's lane, of a block of rows.
+
+    NaN may be lost, what is computed of it not. The lanes of no row hold anything.
+    """
+    n = width(z)
+    for r in range(rows):
+        x = z + r * z_row
+        top = keep_first(load_part(x, columns), columns, x[0])
+        for j in range(n, columns, n):
+            part = keep_first(load_part(x + j, columns - j), columns - j, x[0])
+            top = select(part > top, part, top)
+        keep_part(parts, r, top)
+    return tile_max(tile_transpose(tile_square(parts, n)))
