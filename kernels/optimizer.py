@@ -23,7 +23,7 @@ from numba import prange
 
 from . import arrays
 from .elementary import sign
-from .intrinsics import lane_sum, load_part, pointer, square_root, store_part, width
+from .intrinsics import fma, lane_sum, load_part, pointer, square_root, store_part, width
 from .jit import inner, kernel
 from .scalars import a_number, a_whole_number
 from .table import Table, by_code
@@ -68,19 +68,19 @@ def _nesterov(w, g, m, v, rate, beta1, beta2, epsilon):
 
 
 def _adam(w, g, m, v, rate, beta1, beta2, epsilon):
-    m = beta1 * m + (1 - beta1) * g
-    v = beta2 * v + (1 - beta2) * g * g
-    return w - rate * m / (square_root(v) + epsilon), m, v
+    m = fma(1 - beta1, g, beta1 * m)
+    v = fma((1 - beta2) * g, g, beta2 * v)
+    return fma(-rate, m / (square_root(v) + epsilon), w), m, v
 
 
 def _rmsprop(w, g, m, v, rate, beta1, beta2, epsilon):
-    v = beta2 * v + (1 - beta2) * g * g
-    return w - rate * g / (square_root(v) + epsilon), m, v
+    v = fma((1 - beta2) * g, g, beta2 * v)
+    return fma(-rate, g / (square_root(v) + epsilon), w), m, v
 
 
 def _adagrad(w, g, m, v, rate, beta1, beta2, epsilon):
-    v = v + g * g
-    return w - rate * g / (square_root(v) + epsilon), m, v
+    v = fma(g, g, v)
+    return fma(-rate, g / (square_root(v) + epsilon), w), m, v
 
 
 _ADAM_DEFAULTS = {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
@@ -171,11 +171,13 @@ def update_range(
     `rate` is the learning rate; `step_rate` and `epsilon` include the bias
     corrections of the moments (`corrected`).
     """
+    shared = clip != 1 or l1 > 0 or l2 > 0 or decay > 0
     for i in range(0, count, width(w)):
         left = count - i
-        old, slope = load_part(w + i, left), load_part(g + i, left) * clip
-        slope = slope + l2 * old + l1 * sign(old)
-        old = old * (1 - rate * decay)
+        old, slope = load_part(w + i, left), load_part(g + i, left)
+        if shared:
+            slope = slope * clip + l2 * old + l1 * sign(old)
+            old = old * (1 - rate * decay)
         first, second = load_part(m + i, left), load_part(v + i, left)
         new = _update(code, old, slope, first, second, step_rate, beta1, beta2, epsilon)
         store_part(w + i, new[0], left)
