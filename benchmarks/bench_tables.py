@@ -102,10 +102,11 @@ class Initializer:
     param_names = ("initializer",)
 
     def setup(self, initializer):
+        self.weights = np.empty((784, 128))
         self.time_draw(initializer)
 
     def time_draw(self, initializer):
-        INITIALIZERS[initializer].draw(0, 0, 784, 128)
+        INITIALIZERS[initializer].draw(0, 0, self.weights)
 
 
 class Schedule:

@@ -22,7 +22,7 @@ class Initializer:
     name, formula : str
         The name in the API and what is drawn.
     draw : callable
-        ``draw(seed, layer, fan_in, fan_out) -> W`` of shape (fan_in, fan_out), float64.
+        ``draw(seed, layer, out)`` fills `out` (fan_in, fan_out), float64 and contiguous.
     """
 
     name: str
@@ -30,39 +30,33 @@ class Initializer:
     draw: object
 
 
-def _numbers(fill, seed, layer, count):
-    out = np.empty(count)
-    fill.serial(seed, WEIGHTS, layer, out)
-    return out
-
-
 def _uniform(variance):
-    def draw(seed, layer, fan_in, fan_out):
-        limit = np.sqrt(3 * variance(fan_in, fan_out))
-        unit = _numbers(fill_uniform, seed, layer, fan_in * fan_out)
-        return (limit * (2 * unit - 1)).reshape(fan_in, fan_out)
+    def draw(seed, layer, out):
+        fill_uniform.serial(seed, WEIGHTS, layer, out.reshape(-1))
+        out *= 2
+        out -= 1
+        out *= np.sqrt(3 * variance(*out.shape))
 
     return draw
 
 
 def _normal(variance):
-    def draw(seed, layer, fan_in, fan_out):
-        scale = np.sqrt(variance(fan_in, fan_out))
-        return scale * _numbers(fill_normal, seed, layer, fan_in * fan_out).reshape(fan_in, fan_out)
+    def draw(seed, layer, out):
+        fill_normal.serial(seed, WEIGHTS, layer, out.reshape(-1))
+        out *= np.sqrt(variance(*out.shape))
 
     return draw
 
 
-def _orthogonal(seed, layer, fan_in, fan_out):
-    tall = (max(fan_in, fan_out), min(fan_in, fan_out))
-    normal = _numbers(fill_normal, seed, layer, fan_in * fan_out).reshape(tall)
-    q, r = np.linalg.qr(normal)
-    q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
-    return q if fan_in >= fan_out else q.T
+def _orthogonal(seed, layer, out):
+    fill_normal.serial(seed, WEIGHTS, layer, out.reshape(-1))
+    q, r = np.linalg.qr(out.reshape(max(out.shape), min(out.shape)))
+    q *= np.where(np.diag(r) < 0, -1.0, 1.0)
+    out[:] = q if q.shape == out.shape else q.T
 
 
-def _zeros(seed, layer, fan_in, fan_out):
-    return np.zeros((fan_in, fan_out))
+def _zeros(seed, layer, out):
+    out[:] = 0
 
 
 def _glorot(fan_in, fan_out):

@@ -8,6 +8,7 @@ import numpy as np
 
 from . import model_file
 from .architecture import describe, resolve
+from .checks import all_finite
 from .data import features, samples
 from .engine import Engine
 from .initializers import INITIALIZERS
@@ -98,11 +99,15 @@ class Network:
         self._draw_weights()
 
     def _draw_weights(self):
+        # where the moments will be: float64 numbers of a large layer take no memory of their own
+        numbers = self._engine.moments.view(np.float64)
         for n, (spec, weights) in enumerate(
             zip(self._engine.plan.specs, self.weights, strict=True)
         ):
-            draw = INITIALIZERS[spec.initializer].draw
-            weights[:] = draw(self._engine.seed, n, spec.n_in, spec.n_out)
+            drawn = numbers[: weights.size].reshape(weights.shape)
+            INITIALIZERS[spec.initializer].draw(self._engine.seed, n, drawn)
+            weights[:] = drawn
+            drawn[:] = 0
 
     @property
     def weights(self):
@@ -165,7 +170,7 @@ class Network:
         epoch = self._engine.epochs if epoch is None else a_number("epoch", epoch, low=0)
         if not isinstance(grads, Gradients) or _shapes(grads) != _shapes(self):
             raise TypeError("grads: expected what backward of a network of this shape returned")
-        if not np.isfinite(grads.flat).all():
+        if not all_finite(grads.flat):
             raise ValueError(
                 "grads: they hold NaN or infinity, expected finite numbers; nothing was updated"
             )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm.auto import tqdm
 
-from .checks import settle
+from .checks import all_finite, settle
 from .errors import DivergenceError
 from .history import History
 from .kernels.random import SHUFFLE, fill_permutation
@@ -140,7 +140,7 @@ class Training:
         ValueError
             If a weight is not finite before the first step.
         """
-        if not np.isfinite(self.engine.params).all():
+        if not all_finite(self.engine.params):
             raise ValueError("parameters: the network holds NaN or infinity; expected finite ones")
         options, epoch = self.options, 0
         try:
@@ -187,7 +187,7 @@ class Training:
 
     def _check_end(self, epoch, entry):
         """Raise `DivergenceError` if an epoch of finite losses left the net without use."""
-        if not np.isfinite(self.engine.params).all():
+        if not all_finite(self.engine.params):
             # a loss is of the weights before an update: here the last one failed
             self._diverged(epoch, self.batches - 1, "weights", entry["learning_rate"])
         loss = entry.get("val_loss", 0.0)
@@ -272,12 +272,10 @@ class Training:
         )
 
     def _likely_cause(self, rate):
-        largest = float(np.abs(self.data.x).max())
-        if largest > 1e3:
-            return f"X reaches {largest:.3g}; scale it to about [-1, 1]"
-        targets = self.data.y
-        if targets is not None and float(np.abs(targets).max()) > 1e3:
-            return f"y reaches {float(np.abs(targets).max()):.3g}; scale it to about [-1, 1]"
+        for name, array in (("X", self.data.x), ("y", self.data.y)):
+            largest = 0.0 if array is None else float(max(array.max(), -array.min()))
+            if largest > 1e3:
+                return f"{name} reaches {largest:.3g}; scale it to about [-1, 1]"
         return f"the learning rate is too high; try {rate / 10:g}, or clip_norm=1.0"
 
 
