@@ -149,9 +149,9 @@ def _check_output(activation, loss):
         )
 
 
-def describe(network):
+def describe(network, batch_size):
     """Return the table of `Network.summary`."""
-    plan = network._engine.plan
+    engine, plan = network._engine, network._engine.plan
     rows = [("layer", "shape", "activation", "dropout", "parameters")]
     for n, spec in enumerate(plan.specs):
         count = spec.n_in * spec.n_out + (spec.n_out if spec.bias else 0)
@@ -161,9 +161,12 @@ def describe(network):
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(v.ljust(w) for v, w in zip(r, widths, strict=True)).rstrip() for r in rows]
-    memory = plan.size * plan.dtype.itemsize * 4 / 2**20
+    work = plan.workspace(batch_size, 1, training=True).work
+    # the parameters count twice: training keeps the best so far
+    arrays = (engine.params, engine.params, engine.grads, engine.moments, work)
+    memory = sum(array.nbytes for array in arrays) / 2**20
     lines.append(
-        f"{plan.size:,} parameters, {plan.dtype.name}; with gradient and moments "
+        f"{plan.size:,} parameters, {plan.dtype.name}; training in batches of {batch_size} takes "
         f"{memory:.1f} MiB; {plan.flops_per_row:,} FLOP a sample and step"
     )
     return "\n".join([*lines, f"loss {network.loss}, {network.optimizer!r}"])

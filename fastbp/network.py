@@ -299,9 +299,12 @@ class Network:
         outputs, loss = self._engine.evaluate(data, n_threads)
         return {"loss": loss, metric.name: metric.score(outputs, data)}
 
-    def summary(self):
-        """Return a table of the layers, with parameters, memory and work."""
-        return describe(self)
+    def summary(self, batch_size=128):
+        """Return a table of the layers, with parameters, memory of training and work.
+
+        The memory is that of batches of `batch_size` on one thread, data not counted.
+        """
+        return describe(self, a_whole_number("batch_size", batch_size, least=1))
 
     def __repr__(self):
         sizes = [self._engine.plan.specs[0].n_in, *(s.n_out for s in self._engine.plan.specs)]
