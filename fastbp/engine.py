@@ -21,6 +21,8 @@ from .kernels.threads import choose_threads, twin
 _INFERENCE_ROWS = 256
 # so much work at a time, some 10 ms, leaves Python room for Ctrl-C
 _INFERENCE_FLOPS = 1_000_000_000
+# data of which the caches hold no more than a part: rows are asked for a batch ahead
+_FAR_BYTES = 4 * 1024 * 1024
 _REGIONS_OF_A_STEP = 2
 _NOTHING = np.zeros(1)
 
@@ -189,6 +191,8 @@ class Engine:
         if here is None or (here.batch, here.tasks) != (batch, threads):
             self._training = self.plan.workspace(batch, threads, training=True)
         self._place(self._run, self._training, data)
+        if data is not None and data.x.nbytes > _FAR_BYTES:
+            self._run[0]["ahead"] = self._training.ahead
         if not self._run[0]["weights_task"]:
             self._run[0]["weights_task"] = backprop.weights_task.address(*self._arrays(), 0, 0)
 
@@ -197,6 +201,7 @@ class Engine:
         run = runs[0]
         run["input"], run["input_row"] = here.input, here.input_row
         run["row_losses"], run["tasks"] = here.row_losses, here.tasks
+        run["ahead"], run["ahead_row"] = -1, here.ahead_row
         run["scratch"], run["scratch_row"] = here.scratch, here.scratch_row
         if not run["rows_task"]:
             address_of = backprop.rows_task.address

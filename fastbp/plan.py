@@ -9,9 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from .kernels.activation import ACTIVATIONS
+from .kernels.ahead import ahead_integers
 from .kernels.arrays import CACHE_LINE, aligned_zeros
-from .kernels.gemm import SCRATCH_FLOATS
+from .kernels.gemm import FAR_BYTES, MAIN_ROWS, SCRATCH_FLOATS
 from .kernels.records import LAYER
+
+# rows of W whose gradient is computed and then applied: few, so that it stays in a cache till
+# then; many, of all tasks together, where `gemm` packs the deltas anew for each block
+_BLOCK_ROWS, _BLOCK_ROWS_PACKED = 10 * MAIN_ROWS, 1024
 
 
 @dataclass(frozen=True)
@@ -100,8 +105,8 @@ class Workspace:
         The records the kernels read.
     work : numpy.ndarray
         The buffer.
-    input, row_losses, scratch : int
-        Places in `work`; `input_row` and `scratch_row` are the strides.
+    input, row_losses, ahead, scratch : int
+        Places in `work`; `input_row`, `ahead_row` and `scratch_row` are the strides.
     """
 
     def __init__(self, plan, batch, tasks, training):
@@ -113,7 +118,11 @@ class Workspace:
         for n, (record, spec) in enumerate(zip(self.layers, plan.specs, strict=True)):
             self._lay_out(record, spec, batch, training, n, n == len(plan.specs) - 1)
         self.row_losses = self._take(batch)
-        self.scratch_row = self._row(SCRATCH_FLOATS)
+        integers = ahead_integers(-(-batch // tasks)) if training else 0
+        self.ahead_row = self._row(integers * 8 // self._item)
+        self.ahead = self._take(tasks * self.ahead_row)
+        block = int(max(self.layers["block_rows"] * self.layers["n_out"] + self.layers["n_out"]))
+        self.scratch_row = self._row(SCRATCH_FLOATS + (block if training else 0))
         self.scratch = self._take(tasks * self.scratch_row)
         self.work = aligned_zeros(self._size, plan.dtype)
 
@@ -128,8 +137,12 @@ class Workspace:
         record["output"] = self._take(block) if spec.drop > 0 else record["a"]
         # the loss needs the last one for the targets, in inference too
         record["delta"] = self._take(block) if training or last else -1
+        packed = block * self._item >= FAR_BYTES
+        rows = max(_BLOCK_ROWS, _BLOCK_ROWS_PACKED // self.tasks) if packed else _BLOCK_ROWS
+        record["block_rows"] = min(spec.n_in, rows)
         hidden_weights = training and n > 0
-        record["transposed"] = self._take(spec.n_in * spec.n_out) if hidden_weights else -1
+        turned = spec.n_out * self._row(spec.n_in)
+        record["transposed"] = self._take(turned) if hidden_weights else -1
 
     def _row(self, count):
         """Round a row up to whole cache lines, a long one to an odd number: rows do not collide."""

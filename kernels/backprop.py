@@ -9,12 +9,13 @@ one order, so its bits do not depend on the number of threads.
 
 from numba import prange
 
+from .ahead import set_row, start_ahead
 from .apply import activate_rows
 from .delta import loss_rows, source_row
 from .dispatch import call
-from .gemm import gemm
+from .gemm import SCRATCH_FLOATS, gemm, tiles_of
 from .hadamard import derivative_rows
-from .intrinsics import load_part, pointer, pointer_at, store_part, width
+from .intrinsics import address_of, item_bytes, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel, task
 from .optimizer import corrected, update_range
 from .outer import column_sums, outer_rows
@@ -57,8 +58,8 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
         bias = params + max(layer.biases, 0)
         gemm(
             rows, layer.n_out, layer.n_in, bias, 0 if layer.biases >= 0 else -1,
-            a + lo * a_row, a_row, 1, params + layer.weights, layer.n_out,
-            z, layer.row, scratch,
+            a + lo * a_row, a_row, 1, params + layer.weights, layer.n_out, layer.n_out,
+            z, layer.row, scratch, 0,
         )  # fmt: skip
         activate_rows(
             layer.activation, layer.alpha, rows, layer.n_out, z, layer.row, out, layer.row
@@ -98,7 +99,7 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
         gemm(
             rows, layer.n_in, layer.n_out, d, -1,
             work + layer.delta + lo * layer.row, layer.row, 1,
-            work + layer.transposed, layer.n_in, d, previous.row, scratch,
+            work + layer.transposed, previous.row, previous.row, d, previous.row, scratch, 0,
         )  # fmt: skip
         if previous.drop > 0:
             for i in range(lo, hi):
@@ -139,30 +140,48 @@ def pass_over_rows(layers, runs, params, work, aim):
 
 
 @inner
-def _gradient_part(layer, run, grads, work, a, a_row, lo, hi, biases, scratch):
-    """G_W = A^T D for rows lo to hi of W, and G_b if `biases`."""
-    d, g = work + layer.delta, grads + layer.weights
-    outer_rows(lo, hi, run.rows, layer.n_out, a, a_row, 1, d, layer.row, g, scratch)
-    if biases and layer.biases >= 0:
-        column_sums(run.rows, layer.n_out, d, layer.row, grads + layer.biases)
+def _ask_ahead(layer, run, work, weight_rows, number):
+    """Return the `ahead` of the rows that this task will gather next, or 0 where they are near."""
+    start = run.first + run.rows
+    count = min(run.rows, run.end - start)
+    if run.ahead < 0 or count <= 0:
+        return 0
+    ahead, size = address_of(work + run.ahead + number * run.ahead_row), item_bytes(work)
+    lo, hi = number * count // run.tasks, (number + 1) * count // run.tasks
+    tiles = tiles_of(weight_rows, layer.n_out, width(work))
+    start_ahead(ahead, hi - lo, layer.n_in * size, tiles)
+    for i in range(lo, hi):
+        set_row(ahead, i - lo, run.x + source_row(run.order, start + i) * run.x_row * size)
+    return ahead
 
 
 @inner
-def _update_part(layer, run, params, grads, moments, second, lo, hi, biases):
-    """W = W - rate ... for rows lo to hi of W, and for b if `biases`."""
+def _gradient_part(layer, run, work, a, a_row, lo, hi, g, biases, scratch, ahead):
+    """G_W = A^T D for rows lo to hi of W to `g`, and G_b to `biases`."""
+    d, d_row = work + layer.delta, layer.row
+    outer_rows(
+        lo, hi, run.rows, layer.n_out, a, a_row, 1, d, d_row, d_row, g, scratch, ahead
+    )  # fmt: skip
+    if hi == layer.n_in and layer.biases >= 0:
+        column_sums(run.rows, layer.n_out, d, d_row, biases)
+
+
+@inner
+def _update_part(layer, run, params, moments, second, lo, hi, g, biases):
+    """W = W - rate ... for rows lo to hi of W from `g`, and for b from `biases`."""
     rate, epsilon = run.rate, run.epsilon
     if run.corrects_bias:
         rate, epsilon = corrected(rate, run.beta1, run.beta2, epsilon, run.step + 1)
     place, count = layer.weights + lo * layer.n_out, (hi - lo) * layer.n_out
     update_range(
-        run.optimizer, count, params + place, grads + place, moments + place,
+        run.optimizer, count, params + place, g, moments + place,
         moments + second + place, run.rate, run.decay, rate, run.beta1, run.beta2, epsilon,
         run.l1, run.l2, run.clip,
     )  # fmt: skip
-    if biases and layer.biases >= 0:
+    if hi == layer.n_in and layer.biases >= 0:
         place = layer.biases
         update_range(
-            run.optimizer, layer.n_out, params + place, grads + place, moments + place,
+            run.optimizer, layer.n_out, params + place, biases, moments + place,
             moments + second + place, run.rate, 0.0, rate, run.beta1, run.beta2, epsilon,
             0.0, 0.0, run.clip,
         )  # fmt: skip
@@ -170,22 +189,34 @@ def _update_part(layer, run, params, grads, moments, second, lo, hi, biases):
 
 @task
 def weights_task(layers, runs, params, grads, moments, work, aims, number):
-    """Gradient, update and transposition, as `aims` asks, of one task's rows of every W."""
-    run, tasks = runs[0], runs[0].tasks
+    """Gradient, update and transposition, as `aims` asks, of one task's rows of every W.
+
+    A gradient that is applied at once is not kept: block by block it passes through the cache.
+    """
+    run, tasks, in_passing = runs[0], runs[0].tasks, aims & GRADIENT and aims & UPDATE
     p, g, m, w = pointer(params), pointer(grads), pointer(moments), pointer(work)
     scratch = w + run.scratch + number * run.scratch_row
-    a, a_row, biases = w + run.input, run.input_row, number == tasks - 1
+    block = scratch + SCRATCH_FLOATS
+    a, a_row = w + run.input, run.input_row
     for n in range(layers.size):
         layer = layers[n]
-        lo, hi = number * layer.n_in // tasks, (number + 1) * layer.n_in // tasks
-        if aims & GRADIENT:
-            _gradient_part(layer, run, g, w, a, a_row, lo, hi, biases, scratch)
-        if aims & UPDATE:
-            _update_part(layer, run, p, g, m, params.size, lo, hi, biases)
-        if aims & TRANSPOSE and layer.transposed >= 0:
-            source = p + layer.weights + lo * layer.n_out
-            target = w + layer.transposed + lo
-            transpose(hi - lo, layer.n_out, source, layer.n_out, target, layer.n_in)
+        first, end = number * layer.n_in // tasks, (number + 1) * layer.n_in // tasks
+        ahead = 0
+        if aims & GRADIENT and n == 0:
+            ahead = _ask_ahead(layer, run, w, end - first, number)
+        for lo in range(first, end, layer.block_rows):
+            hi = min(lo + layer.block_rows, end)
+            place = layer.weights + lo * layer.n_out
+            part, biases = g + place, g + layer.biases
+            if in_passing:
+                part, biases = block, block + (hi - lo) * layer.n_out
+            if aims & GRADIENT:
+                _gradient_part(layer, run, w, a, a_row, lo, hi, part, biases, scratch, ahead)
+            if aims & UPDATE:
+                _update_part(layer, run, p, m, params.size, lo, hi, part, biases)
+            if aims & TRANSPOSE and layer.transposed >= 0:
+                target, t_row = w + layer.transposed + lo, layers[n - 1].row
+                transpose(hi - lo, layer.n_out, p + place, layer.n_out, target, t_row)
         a, a_row = w + layer.output, layer.row
 
 

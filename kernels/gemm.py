@@ -10,6 +10,7 @@ Reference: Goto and van de Geijn, Anatomy of high-performance matrix
 multiplication, ACM TOMS 34(3), 2008.
 """
 
+from .ahead import fetch_ahead
 from .intrinsics import address_of, broadcast, fma, item_bytes, load_part, store_part, width
 from .jit import inner
 from .rows import keep_part, keep_results, row_parts, sum_parts
@@ -33,7 +34,7 @@ SCRATCH_FLOATS = _PANELS + _BLOCK_ROWS * (_DEPTH + _APART)
 _PACK_ROWS = 4 * MAIN_ROWS
 _PACK_COLUMNS = 64
 # what is smaller than the second-level cache and the page table's reach is read where it lies
-_FAR_BYTES = 2 * 1024 * 1024
+FAR_BYTES = 2 * 1024 * 1024
 # rows of A so many bytes apart share few sets of the first-level cache
 _ALIAS_BYTES = 2048
 # a tile of few rows is held up by loads of B that cross lines or miss the first-level cache, a
@@ -68,10 +69,13 @@ def _column_panel(vecs):
     main, few, one = (_tile_product(rows, vecs) for rows in (MAIN_ROWS, _FEW_ROWS, 1))
 
     @inner
-    def column_panel(M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, count):
+    def column_panel(
+        M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, count, ahead
+    ):
         # A (M, K), B (K, vecs * lanes), C (M, vecs * lanes)
         step = max(start_row, 0)
         for i in range(0, M - MAIN_ROWS + 1, MAIN_ROWS):
+            fetch_ahead(ahead)
             s, x, z = start + i * step, a + i // MAIN_ROWS * a_step, c + i * c_row
             main(K, s, start_row, x, a_row, a_col, b, b_row, z, c_row, count)
         i = M // MAIN_ROWS * MAIN_ROWS
@@ -95,16 +99,20 @@ _narrow_panel = _column_panel(1)
 
 
 @inner
-def _panel(M, N, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row):
+def _panel(M, N, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, ahead):
     """Write ``C = start + A B`` for at most one panel of columns."""
     lanes = width(b)
     if VECS * lanes == N:
-        _wide_panel(M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, None)
+        _wide_panel(
+            M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, None, ahead
+        )
     elif (VECS - 1) * lanes < N:
         last = N - (VECS - 1) * lanes
-        _wide_panel(M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, last)
+        _wide_panel(
+            M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, last, ahead
+        )
     else:
-        _narrow_panel(M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, N)
+        _narrow_panel(M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, N, ahead)
 
 
 def _packer(floats, vecs):
@@ -136,12 +144,18 @@ _pack_panels = _packer(0, VECS)
 
 
 @inner
+def tiles_of(M, N, lanes):
+    """Return how many tiles `gemm` cuts ``C`` (M, N) into, without the rows that are left over."""
+    return M // MAIN_ROWS * (-(-N // (VECS * lanes)))
+
+
+@inner
 def _packing_pays(M, K, b, b_row):
     """Return whether M rows of tiles would wait for B (K, any) longer than it takes to pack it."""
     row, size = b_row * item_bytes(b), K * b_row * item_bytes(b)
-    if size >= _FAR_BYTES:
+    if size >= FAR_BYTES:
         return M >= _PACK_ROWS
-    if size < (_NEAR_BYTES if _IS_LOW else _FAR_BYTES // 4):
+    if size < (_NEAR_BYTES if _IS_LOW else FAR_BYTES // 4):
         return False
     collides, crosses = row % _COLLISION_BYTES == 0, (row | address_of(b)) % CACHE_LINE > 0
     if _IS_LOW:
@@ -154,7 +168,7 @@ def _packing_of(M, N, K, a, a_row, a_col):
     """Return how A is packed: 1 if a transpose in strips, 2 if rows that collide, else 0."""
     if M < MAIN_ROWS or N < _PACK_COLUMNS:
         return 0
-    if a_row == 1 and a_col > 1 and (_IS_LOW or K * a_col * item_bytes(a) >= _FAR_BYTES):
+    if a_row == 1 and a_col > 1 and (_IS_LOW or K * a_col * item_bytes(a) >= FAR_BYTES):
         return 1
     return 2 if a_col == 1 and a_row * item_bytes(a) % _ALIAS_BYTES == 0 else 0
 
@@ -183,7 +197,7 @@ def _one_column(M, K, start, start_row, a, a_row, b, c, c_row):
 
 
 @inner
-def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch):
+def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, b_width, c, c_row, scratch, ahead):
     """Write ``C = start + A B``.
 
     Parameters
@@ -195,21 +209,25 @@ def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch
         A bias has stride 0; stride -1 means zeros, and `start` is not read.
     a, a_row, a_col : Pointer, int, int
         A and its strides in elements: ``a_row=1`` reads a transpose.
-    b, b_row, c, c_row : Pointer, int, Pointer, int
-        B and C, whose rows are contiguous. C overlaps neither A nor B.
+    b, b_row, b_width : Pointer, int, int
+        B, whose rows are contiguous, and how much of a row may be read: N or more.
+    c, c_row : Pointer, int
+        C, whose rows are contiguous. It overlaps neither A nor B.
     scratch : Pointer
         `SCRATCH_FLOATS` of memory for packed blocks, aligned to a cache line.
+    ahead : int
+        What to ask for meanwhile, see `ahead`, or 0.
     """
     if N == 1 and a_col == 1 and b_row == 1:
         _one_column(M, K, start, start_row, a, a_row, b, c, c_row)
         return
     if N == 1 and a_row == 1 and c_row == 1 and abs(start_row) == 1:
         # C is as well one row, and A^T contiguous: C^T = start^T + B^T A^T
-        M, N, a, b, a_row, a_col, b_row = 1, M, b, a, 0, b_row, a_col
+        M, N, a, b, a_row, a_col, b_row, b_width = 1, M, b, a, 0, b_row, a_col, M
     lanes = width(b)
     panel = VECS * lanes
     pack_a = _packing_of(M, N, K, a, a_row, a_col)
-    pack_b = N % lanes > 0 or _packing_pays(M, K, b, b_row)
+    pack_b = (N + lanes - 1) // lanes * lanes > b_width or _packing_pays(M, K, b, b_row)
     depth, rows, columns = max(K, 1), max(M, 1), max(N, 1)
     if pack_a > 0 or pack_b:
         depth, rows, columns = _DEPTH, _BLOCK_ROWS, _BLOCK_VECS * lanes
@@ -236,6 +254,6 @@ def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, scratch
                 for p in range(0, n, panel):
                     _panel(
                         m, min(panel, n - p), d, s + p, start_row, x, x_step, x_row, x_col,
-                        y + p // panel * y_step, y_row, z + p, c_row,
+                        y + p // panel * y_step, y_row, z + p, c_row, ahead,
                     )  # fmt: skip
         start, start_row = c, c_row

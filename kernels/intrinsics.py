@@ -15,6 +15,7 @@ from .vector import (
     fma_values,
     lanes,
     lift,
+    llvm_call,
     llvm_integers,
     llvm_scalar,
     llvm_vector,
@@ -149,6 +150,19 @@ def store_part(typingctx, p, value, count):
         return context.get_dummy_value()
 
     return types.none(p, value, types.intp), codegen
+
+
+@intrinsic
+def prefetch(typingctx, address):
+    """Ask for the cache line at an integer `address`, to be read soon; any address is valid."""
+
+    def codegen(context, builder, sig, args):
+        read, second_level, data = (ir.IntType(32)(i) for i in (0, 2, 1))
+        byte = builder.inttoptr(args[0], ir.PointerType(ir.IntType(8)))
+        llvm_call(builder, "llvm.prefetch.p0", ir.VoidType(), [byte, read, second_level, data])
+        return context.get_dummy_value()
+
+    return types.none(types.intp), codegen
 
 
 @intrinsic

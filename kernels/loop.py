@@ -49,6 +49,7 @@ def batch_loss(runs, work, total):
 def gradient(layers, runs, params, grads, moments, work, first, rows):
     """Run one batch forward and backward: fill `grads`, return the batch's loss."""
     start_batch(runs, pointer(work), first, rows)
+    runs[0].end = first + rows
     pass_over_rows(layers, runs, params, work, TRAIN)
     pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
     return batch_loss(runs, work, 0.0) * runs[0].scale
@@ -72,6 +73,7 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
     weighted sum of the losses of batch s.
     """
     run = runs[0]
+    run.end = rows
     for s in range(rates.size):
         start = first + s * batch
         start_batch(runs, pointer(work), start, min(batch, rows - start))

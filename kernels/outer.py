@@ -32,12 +32,11 @@ def column_sums(rows, columns, d, d_row, sums):
 
 
 @inner
-def outer_rows(lo, hi, rows, columns, a, a_row, a_col, d, d_row, g, scratch):
-    """Write rows lo to hi of ``G = A^T D``; A (rows, n_in), D (rows, columns)."""
-    out = g + lo * columns
+def outer_rows(lo, hi, rows, columns, a, a_row, a_col, d, d_row, d_width, g, scratch, ahead):
+    """Write rows lo to hi of ``G = A^T D`` to `g`; A (rows, n_in), D (rows, columns)."""
     gemm(
-        hi - lo, columns, rows, out, -1, a + lo * a_col, a_col, a_row,
-        d, d_row, out, columns, scratch,
+        hi - lo, columns, rows, g, -1, a + lo * a_col, a_col, a_row,
+        d, d_row, d_width, g, columns, scratch, ahead,
     )  # fmt: skip
 
 
@@ -49,7 +48,7 @@ def outer_sum(rows, n_in, n_out, a, a_row, a_col, d, d_row, out, sums, tasks, sc
         part = aligned(pointer(scratch)) + task * SCRATCH_FLOATS
         lo, hi = task * n_in // tasks, (task + 1) * n_in // tasks
         x, y = pointer_at(g, a), pointer_at(g, d)
-        outer_rows(lo, hi, rows, n_out, x, a_row, a_col, y, d_row, g, part)
+        outer_rows(lo, hi, rows, n_out, x, a_row, a_col, y, d_row, n_out, g + lo * n_out, part, 0)
         if task == tasks - 1:
             column_sums(rows, n_out, y, d_row, pointer(sums))
 

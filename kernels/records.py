@@ -16,9 +16,10 @@ LAYER = np.dtype(
         ("activation", _int),
         ("alpha", _float),
         ("drop", _float),  # rate of dropout after the activation
+        ("block_rows", _int),  # rows of W whose gradient is computed and applied at a time
         ("weights", _int),  # parameters: W (n_in, n_out)
         ("biases", _int),  # parameters: b (n_out,), or -1
-        ("transposed", _int),  # workspace: W^T (n_out, n_in), or -1 for the first layer
+        ("transposed", _int),  # workspace: W^T (n_out, n_in), rows as of the layer before; or -1
         ("row", _int),  # elements from one row to the next of the four below
         ("z", _int),  # workspace: Z (batch, n_out)
         ("a", _int),  # A = sigma(Z); may be z
@@ -39,11 +40,14 @@ RUN = np.dtype(
         ("order", _int),  # address of the order of rows (n,), or 0
         ("first", _int),  # place in the order of the batch's first row
         ("rows", _int),  # rows of the batch
+        ("end", _int),  # place in the order behind the last row of all
         ("input", _int),  # workspace: the gathered batch (batch, n_in)
         ("input_row", _int),
         ("input_drop", _float),
         ("row_losses", _int),  # workspace: the losses of the batch's rows
-        ("scratch", _int),  # workspace: packed panels, one block a task
+        ("ahead", _int),  # workspace: rows to ask for ahead, one list a task, or -1
+        ("ahead_row", _int),
+        ("scratch", _int),  # workspace: packed panels and a block of the gradient, for each task
         ("scratch_row", _int),
         ("loss", _int),
         ("loss_parameter", _float),
