@@ -249,4 +249,5 @@ ACTIVATIONS = Table(
     ],
     aliases={"sigmoid": "logistic", "linear": "identity", "swish": "silu"},
 )
-SOFTMAX = ACTIVATIONS.code("softmax")
+# the two that kernels treat by themselves
+RELU, SOFTMAX = ACTIVATIONS.code("relu"), ACTIVATIONS.code("softmax")

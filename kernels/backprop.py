@@ -9,11 +9,12 @@ one order, so its bits do not depend on the number of threads.
 
 from numba import prange
 
+from .activation import RELU
 from .ahead import set_row, start_ahead
 from .apply import activate_rows
 from .delta import loss_rows, source_row
 from .dispatch import call
-from .gemm import SCRATCH_FLOATS, gemm, tiles_of
+from .gemm import NO_GATE, RELU_GATE, SCRATCH_FLOATS, gemm, tiles_of
 from .hadamard import derivative_rows
 from .intrinsics import address_of, item_bytes, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel, task
@@ -56,14 +57,16 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
         layer = layers[n]
         z, out = work + layer.z + lo * layer.row, work + layer.a + lo * layer.row
         bias = params + max(layer.biases, 0)
+        fused = layer.activation == RELU and layer.n_out > 1 and layer.a == layer.z
         gemm(
             rows, layer.n_out, layer.n_in, bias, 0 if layer.biases >= 0 else -1,
             a + lo * a_row, a_row, 1, params + layer.weights, layer.n_out, layer.n_out,
-            z, layer.row, scratch, 0,
+            z, layer.row, RELU_GATE if fused else NO_GATE, scratch, 0,
         )  # fmt: skip
-        activate_rows(
-            layer.activation, layer.alpha, rows, layer.n_out, z, layer.row, out, layer.row
-        )
+        if not fused:
+            activate_rows(
+                layer.activation, layer.alpha, rows, layer.n_out, z, layer.row, out, layer.row
+            )
         a, a_row = work + layer.output, layer.row
         if layer.output != layer.a:
             copy(rows, layer.n_out, out, layer.row, a + lo * a_row, a_row)
@@ -96,10 +99,12 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
     for n in range(layers.size - 1, 0, -1):
         layer, previous = layers[n], layers[n - 1]
         d = work + previous.delta + lo * previous.row
+        fused = previous.activation == RELU and layer.n_in > 1
         gemm(
             rows, layer.n_in, layer.n_out, d, -1,
             work + layer.delta + lo * layer.row, layer.row, 1,
-            work + layer.transposed, previous.row, previous.row, d, previous.row, scratch, 0,
+            work + layer.transposed, previous.row, previous.row, d, previous.row,
+            previous.kept - previous.delta if fused else NO_GATE, scratch, 0,
         )  # fmt: skip
         if previous.drop > 0:
             for i in range(lo, hi):
@@ -107,11 +112,12 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
                 drop_row(
                     key, previous.drop, previous.n_out, work + previous.delta + i * previous.row
                 )
-        kept = work + previous.kept + lo * previous.row
-        derivative_rows(
-            previous.activation, previous.alpha, rows, previous.n_out,
-            d, previous.row, kept, previous.row,
-        )  # fmt: skip
+        if not fused:
+            kept = work + previous.kept + lo * previous.row
+            derivative_rows(
+                previous.activation, previous.alpha, rows, previous.n_out,
+                d, previous.row, kept, previous.row,
+            )  # fmt: skip
 
 
 @task

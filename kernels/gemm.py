@@ -14,9 +14,18 @@ from .ahead import fetch_ahead
 from .intrinsics import address_of, broadcast, fma, item_bytes, load_part, store_part, width
 from .jit import inner
 from .rows import keep_part, keep_results, row_parts, sum_parts
-from .tile import rank1, row_pointers, tile_load, tile_shapes, tile_store, tile_zeros
+from .tile import (
+    rank1,
+    row_pointers,
+    tile_load,
+    tile_relu,
+    tile_shapes,
+    tile_store,
+    tile_where_positive,
+    tile_zeros,
+)
 from .transpose import copy
-from .vector import CACHE_LINE
+from .vector import CACHE_LINE, has_cheap_masks
 
 (MAIN_ROWS, _FEW_ROWS, _), VECS = tile_shapes()
 
@@ -30,6 +39,10 @@ _APART = 16
 _PANELS = _BLOCK_VECS // VECS * (_DEPTH * VECS * 16 + _APART)
 # floats that `gemm` needs as scratch: a block of B in panels and one of A in strips
 SCRATCH_FLOATS = _PANELS + _BLOCK_ROWS * (_DEPTH + _APART)
+# where masked stores cost more than whole ones, panels that need none have tiles of their own
+_MASKS_COST = not has_cheap_masks()
+# what `gemm` can do to its result besides; a gate between two matrices is a multiple of a line
+NO_GATE, RELU_GATE = 0, 1
 # so many rows of A pay for packing B, so many columns of B for packing A
 _PACK_ROWS = 4 * MAIN_ROWS
 _PACK_COLUMNS = 64
@@ -50,7 +63,7 @@ def _tile_product(rows, vecs):
     """
 
     @inner
-    def tile_product(K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, count):
+    def tile_product(K, start, start_row, a, a_row, a_col, b, b_row, c, c_row, count, gate):
         # A (rows, K), B (K, vecs * lanes), C (rows, vecs * lanes)
         if start_row < 0:
             tile = tile_zeros(c, rows, vecs)
@@ -59,6 +72,10 @@ def _tile_product(rows, vecs):
         starts = row_pointers(a, a_row, rows)
         for k in range(K):
             tile = rank1(tile, starts, a_row, k * a_col, b + k * b_row)
+        if gate == RELU_GATE:
+            tile = tile_relu(tile)
+        elif gate != NO_GATE:
+            tile = tile_where_positive(tile, c + gate, c_row, count)
         tile_store(tile, c, c_row, count)
 
     return tile_product
@@ -70,24 +87,24 @@ def _column_panel(vecs):
 
     @inner
     def column_panel(
-        M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, count, ahead
+        M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, count, gate, ahead
     ):
         # A (M, K), B (K, vecs * lanes), C (M, vecs * lanes)
         step = max(start_row, 0)
         for i in range(0, M - MAIN_ROWS + 1, MAIN_ROWS):
             fetch_ahead(ahead)
             s, x, z = start + i * step, a + i // MAIN_ROWS * a_step, c + i * c_row
-            main(K, s, start_row, x, a_row, a_col, b, b_row, z, c_row, count)
+            main(K, s, start_row, x, a_row, a_col, b, b_row, z, c_row, count, gate)
         i = M // MAIN_ROWS * MAIN_ROWS
         x = a + i // MAIN_ROWS * a_step
         while i < M:
             s, z = start + i * step, c + i * c_row
             if M - i >= _FEW_ROWS:
-                few(K, s, start_row, x, a_row, a_col, b, b_row, z, c_row, count)
+                few(K, s, start_row, x, a_row, a_col, b, b_row, z, c_row, count, gate)
                 i += _FEW_ROWS
                 x = x + _FEW_ROWS * a_row
             else:
-                one(K, s, start_row, x, a_row, a_col, b, b_row, z, c_row, count)
+                one(K, s, start_row, x, a_row, a_col, b, b_row, z, c_row, count, gate)
                 i += 1
                 x = x + a_row
 
@@ -99,20 +116,22 @@ _narrow_panel = _column_panel(1)
 
 
 @inner
-def _panel(M, N, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, ahead):
+def _panel(M, N, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, gate, ahead):
     """Write ``C = start + A B`` for at most one panel of columns."""
     lanes = width(b)
-    if VECS * lanes == N:
+    left = N - (VECS - 1) * lanes
+    if _MASKS_COST and left == lanes:
         _wide_panel(
-            M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, None, ahead
+            M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, None, gate, ahead
         )
-    elif (VECS - 1) * lanes < N:
-        last = N - (VECS - 1) * lanes
+    elif left > 0:
         _wide_panel(
-            M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, last, ahead
+            M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, left, gate, ahead
         )
     else:
-        _narrow_panel(M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, N, ahead)
+        _narrow_panel(
+            M, K, start, start_row, a, a_step, a_row, a_col, b, b_row, c, c_row, N, gate, ahead
+        )
 
 
 def _packer(floats, vecs):
@@ -197,7 +216,9 @@ def _one_column(M, K, start, start_row, a, a_row, b, c, c_row):
 
 
 @inner
-def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, b_width, c, c_row, scratch, ahead):
+def gemm(
+    M, N, K, start, start_row, a, a_row, a_col, b, b_row, b_width, c, c_row, gate, scratch, ahead
+):
     """Write ``C = start + A B``.
 
     Parameters
@@ -213,6 +234,10 @@ def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, b_width, c, c_row
         B, whose rows are contiguous, and how much of a row may be read: N or more.
     c, c_row : Pointer, int
         C, whose rows are contiguous. It overlaps neither A nor B.
+    gate : int
+        What is done to the sums before they are stored: nothing for `NO_GATE`, ``max(C, 0)`` for
+        `RELU_GATE`; else C is 0 where the number `gate` elements behind it is not positive.
+        A column alone takes none.
     scratch : Pointer
         `SCRATCH_FLOATS` of memory for packed blocks, aligned to a cache line.
     ahead : int
@@ -251,9 +276,10 @@ def gemm(M, N, K, start, start_row, a, a_row, a_col, b, b_row, b_width, c, c_row
                     copy(m, d, x, a_row, scratch + _PANELS, x_row)
                 x = scratch + _PANELS if pack_a > 0 else x
                 s, z = start + i * max(start_row, 0) + j, c + i * c_row + j
+                last = gate if k + d == K else NO_GATE
                 for p in range(0, n, panel):
                     _panel(
                         m, min(panel, n - p), d, s + p, start_row, x, x_step, x_row, x_col,
-                        y + p // panel * y_step, y_row, z + p, c_row, ahead,
+                        y + p // panel * y_step, y_row, z + p, c_row, last, ahead,
                     )  # fmt: skip
         start, start_row = c, c_row

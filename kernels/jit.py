@@ -19,8 +19,14 @@ from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.dispatcher import Dispatcher
-from numba.core.typed_passes import NopythonTypeInference
+from numba.core.typed_passes import (
+    AnnotateTypes,
+    InlineOverloads,
+    NopythonRewrites,
+    NopythonTypeInference,
+)
 from numba.core.types import unliteral
+from numba.core.untyped_passes import InlineClosureLikes
 
 from .cache import DiskCache
 
@@ -37,6 +43,9 @@ class _Source(JITCodeLibrary):
 
     Numba's library of a function optimizes and emits all that it calls, again on every level.
     """
+
+    def _optimize_functions(self, module):
+        pass
 
     def _optimize_final_module(self):
         pass
@@ -62,11 +71,16 @@ class _ToBeInlined(FunctionPass):
         return True
 
 
+# passes for closures, NumPy expressions, overloads and reports, none of which `inner` code has
+_FOR_OTHERS = (InlineClosureLikes, NopythonRewrites, InlineOverloads, AnnotateTypes)
+
+
 class _InnerCompiler(CompilerBase):
     """Numba's own passes and `_ToBeInlined`, before the last of them fills the library."""
 
     def define_pipelines(self):
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        passes.passes = [part for part in passes.passes if part[0] not in _FOR_OTHERS]
         passes.add_pass_after(_ToBeInlined, NopythonTypeInference)
         passes.finalize()
         return [passes]

@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 
 from . import arrays
-from .gemm import SCRATCH_FLOATS, gemm
+from .gemm import NO_GATE, SCRATCH_FLOATS, gemm
 from .intrinsics import aligned, pointer, pointer_at
 from .jit import kernel
 from .threads import choose_threads, twin
@@ -27,13 +27,13 @@ def product(M, N, K, bias, a, a_row, a_col, b, b_row, out, tasks, scratch):
         if tasks <= M:
             gemm(
                 hi - lo, N, K, start, start_row, x + lo * a_row, a_row, a_col,
-                y, b_row, N, z + lo * N, N, part, 0,
+                y, b_row, N, z + lo * N, N, NO_GATE, part, 0,
             )  # fmt: skip
         else:
             lo, hi = task * N // tasks, (task + 1) * N // tasks
             gemm(
                 M, hi - lo, K, start + lo, start_row, x, a_row, a_col,
-                y + lo, b_row, hi - lo, z + lo, N, part, 0,
+                y + lo, b_row, hi - lo, z + lo, N, NO_GATE, part, 0,
             )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 
 from . import arrays
-from .gemm import SCRATCH_FLOATS, gemm
+from .gemm import NO_GATE, SCRATCH_FLOATS, gemm
 from .intrinsics import aligned, broadcast, load_part, pointer, pointer_at, store_part, width
 from .jit import inner, kernel
 from .threads import choose_threads, twin
@@ -36,7 +36,7 @@ def outer_rows(lo, hi, rows, columns, a, a_row, a_col, d, d_row, d_width, g, scr
     """Write rows lo to hi of ``G = A^T D`` to `g`; A (rows, n_in), D (rows, columns)."""
     gemm(
         hi - lo, columns, rows, g, -1, a + lo * a_col, a_col, a_row,
-        d, d_row, d_width, g, columns, scratch, ahead,
+        d, d_row, d_width, g, columns, NO_GATE, scratch, ahead,
     )  # fmt: skip
 
 

@@ -148,6 +148,37 @@ def tile_store(typingctx, tile, p, stride, count):
     return types.none(tile, p, types.intp, count), codegen
 
 
+@intrinsic
+def tile_relu(typingctx, tile):
+    """Return ``max(T, 0)``, NaN where T has one."""
+
+    def codegen(context, builder, sig, args):
+        zero = ir.Constant(llvm_vector(tile.vector), None)
+        values = (builder.extract_value(args[0], i) for i, _, _ in tile.each())
+        values = [builder.select(builder.fcmp_ordered("<", v, zero), zero, v) for v in values]
+        return _build(builder, context, tile, values)
+
+    return tile(tile), codegen
+
+
+@intrinsic
+def tile_where_positive(typingctx, tile, p, stride, count):
+    """Return T where the matrix at `p`, its rows `stride` elements apart, is positive, else 0."""
+
+    def codegen(context, builder, sig, args):
+        mask = _mask(builder, tile, args[3], sig.args[3])
+        zero = ir.Constant(llvm_vector(tile.vector), None)
+        values = []
+        for r in range(tile.rows):
+            row = _row(builder, tile, _row_start(builder, args[1], r, args[2]), mask)
+            for v, gate in enumerate(row):
+                value = builder.extract_value(args[0], r * tile.vecs + v)
+                values.append(builder.select(builder.fcmp_ordered(">", gate, zero), value, zero))
+        return _build(builder, context, tile, values)
+
+    return tile(tile, p, types.intp, count), codegen
+
+
 # rows of A that one pointer reaches: x86 adds a register times 1 or 2 in a load, and
 # three times the stride is a register of its own
 _ROWS_A_POINTER = 4
