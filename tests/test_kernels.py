@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numba import njit
 
 from fastbp import ACTIVATIONS, LOSSES, OPTIMIZERS, kernels
+from fastbp.kernels.ahead import ahead_integers, fetch_ahead, start_ahead
+from fastbp.kernels.intrinsics import address_of, pointer
 
 DTYPES = [np.float32, np.float64]
 # sizes on both sides of every tile, panel and vector, and large enough to be packed
@@ -334,3 +337,20 @@ def test_sample_weights_of_zero_give_zero():
     a = np.abs(_normal((3, 2), np.float64))
     value, derivative = kernels.loss(a, a[::-1].copy(), "squared_error", sample_weight=np.zeros(3))
     assert value == 0 and not derivative.any()
+
+
+@njit
+def ask_ahead(todo, rows, row_bytes, tiles):
+    start_ahead(address_of(pointer(todo)), rows, row_bytes, tiles)
+    for _ in range(tiles):
+        fetch_ahead(address_of(pointer(todo)))
+
+
+@pytest.mark.parametrize("rows, row_bytes, tiles", [(128, 3136, 264), (3, 64, 3), (5, 4000, 77)])
+def test_all_rows_are_asked_for_in_the_course_of_the_tiles(rows, row_bytes, tiles):
+    todo = np.zeros(ahead_integers(rows), np.int64)
+    row, step = 0, 4
+    ask_ahead(todo, rows, row_bytes, tiles)
+    assert todo[row] == rows
+    # a row begins anywhere in a line; no more than a line beyond its share is asked for at a time
+    assert row_bytes <= todo[step] * (tiles // rows) < row_bytes + 64 * (tiles // rows + 1)

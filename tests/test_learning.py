@@ -10,6 +10,21 @@ X, LABELS = rng.normal(size=(24, 4)), rng.integers(0, 3, 24)
 TARGETS = rng.normal(size=(24, 2))
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rows", [70, 2200])
+def test_an_epoch_of_fit_is_as_many_passes_by_hand(rows, threads):
+    # gradients of several blocks; data larger than the caches, which are asked for ahead, or not
+    X, y = np.ones((rows, 500), "float32"), np.arange(rows) % 10
+    X[:] = np.random.default_rng(0).standard_normal(X.shape)
+    sizes = [500, 130, 33, 10]
+    net, by_hand = (Network(sizes, loss="cross_entropy") for _ in range(2))
+    net.fit(X, y, epochs=1, batch_size=32, shuffle=False, n_threads=threads)
+    for start in range(0, rows, 32):
+        part = slice(start, start + 32)
+        by_hand.update(by_hand.backward(X[part], y[part])[1])
+    assert np.array_equal(net.parameters, by_hand.parameters)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_learns_xor(seed):
     corners, xor = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
