@@ -1,12 +1,13 @@
-"""Asking for the rows of the next batch while the tiles of this one are computed.
+"""Asking for memory before it is needed, while the tiles of a product are computed.
 
 Shuffled rows come from memory more slowly than any processor's prefetcher could bring them, for
-it does not know the order. Products wait for no memory: each tile of one asks for a few lines.
+it does not know the order. Products wait for no memory: in the course of the gradient each tile
+asks for a few lines of the next batch.
 
 An `ahead` is the address of 64-bit integers: what is left to ask for, then the rows' addresses.
 """
 
-from .intrinsics import integers_at, prefetch
+from .intrinsics import address_of, integers_at, prefetch, width
 from .jit import inner
 from .vector import CACHE_LINE
 
@@ -48,3 +49,11 @@ def fetch_ahead(ahead):
         todo[_BYTE] = byte + step
         if byte + step >= todo[_ROW_BYTES]:
             todo[_ROW], todo[_BYTE] = row + 1, 0
+
+
+@inner
+def fetch_block(rows, vecs, p, row):
+    """Ask for `rows` rows of `vecs` vectors at the pointer `p`, `row` elements apart."""
+    for r in range(rows):
+        for v in range(vecs):
+            prefetch(address_of(p + (r * row + v * width(p))))

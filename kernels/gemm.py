@@ -10,7 +10,7 @@ Reference: Goto and van de Geijn, Anatomy of high-performance matrix
 multiplication, ACM TOMS 34(3), 2008.
 """
 
-from .ahead import fetch_ahead
+from .ahead import fetch_ahead, fetch_block
 from .intrinsics import address_of, broadcast, fma, item_bytes, load_part, store_part, width
 from .jit import inner
 from .rows import keep_part, keep_results, row_parts, sum_parts
@@ -41,6 +41,8 @@ _PANELS = _BLOCK_VECS // VECS * (_DEPTH * VECS * 16 + _APART)
 SCRATCH_FLOATS = _PANELS + _BLOCK_ROWS * (_DEPTH + _APART)
 # where masked stores cost more than whole ones, panels that need none have tiles of their own
 _MASKS_COST = not has_cheap_masks()
+# a row of C so long lies in pages of its own, where no tile is found without being asked for
+_PAGE_BYTES = 4096
 # what `gemm` can do to its result besides; a gate between two matrices is a multiple of a line
 NO_GATE, RELU_GATE = 0, 1
 # so many rows of A pay for packing B, so many columns of B for packing A
@@ -93,6 +95,8 @@ def _column_panel(vecs):
         step = max(start_row, 0)
         for i in range(0, M - MAIN_ROWS + 1, MAIN_ROWS):
             fetch_ahead(ahead)
+            if c_row * item_bytes(c) >= _PAGE_BYTES:
+                fetch_block(MAIN_ROWS, vecs, c + (i + MAIN_ROWS) * c_row, c_row)
             s, x, z = start + i * step, a + i // MAIN_ROWS * a_step, c + i * c_row
             main(K, s, start_row, x, a_row, a_col, b, b_row, z, c_row, count, gate)
         i = M // MAIN_ROWS * MAIN_ROWS
