@@ -12,13 +12,15 @@ from .kernels import backprop, loop
 from .kernels.activation import ACTIVATIONS
 from .kernels.arrays import address, aligned_zeros
 from .kernels.backprop import FORWARD, LOSS, TRANSPOSE
-from .kernels.gemm import MAIN_ROWS
+from .kernels.gemm import FAR_BYTES, MAIN_ROWS
 from .kernels.loss import LOSSES
 from .kernels.optimizer import OPTIMIZERS
 from .kernels.records import RUN
 from .kernels.threads import choose_threads, twin
 
-_INFERENCE_ROWS = 256
+# rows that go through the net at a time: few, so that they stay in a cache from layer to layer;
+# more where weights do not, to be worth packing them
+_INFERENCE_ROWS, _INFERENCE_ROWS_PACKED = 256, 1024
 # so much work at a time, some 10 ms, leaves Python room for Ctrl-C
 _INFERENCE_FLOPS = 1_000_000_000
 # data of which the caches hold no more than a part: rows are asked for a batch ahead
@@ -59,6 +61,9 @@ class Engine:
         self.grads = aligned_zeros(plan.size, plan.dtype)
         self.moments = aligned_zeros(2 * plan.size, plan.dtype)
         self.epochs = 0
+        largest = max(spec.n_in * spec.n_out for spec in plan.specs) * plan.dtype.itemsize
+        packed = largest >= FAR_BYTES
+        self._inference_rows = _INFERENCE_ROWS_PACKED if packed else _INFERENCE_ROWS
         self._training: Any = None
         self.in_use = threading.RLock()
         # workspaces of inference that no call uses now, with their runs: calls from several
@@ -93,7 +98,7 @@ class Engine:
 
     def threads_of_rows(self, n_threads, rows):
         """Return how many threads inference on `rows` rows runs on."""
-        flops = min(rows, _INFERENCE_ROWS) * self.plan.flops_per_row_forward
+        flops = min(rows, self._inference_rows) * self.plan.flops_per_row_forward
         return choose_threads(n_threads, flops, 1)
 
     def gradient(self, data, n_threads="auto"):
@@ -152,7 +157,7 @@ class Engine:
         """Fill `out` in slices of rows; return whether `go_on` let it come to the end."""
         count = len(data)
         threads = self.threads_of_rows(n_threads, count)
-        batch = min(count, _INFERENCE_ROWS * threads)
+        batch = min(count, self._inference_rows * threads)
         rows = max(1, _INFERENCE_FLOPS // (batch * self.plan.flops_per_row_forward)) * batch
         here, run = self._take_idle(batch, threads)
         if aim == LOSS:
