@@ -4,7 +4,7 @@ import numpy as np
 
 from fastbp import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, SCHEDULES, kernels
 
-from .common import DTYPES
+from .common import DTYPES, share_of_copy
 
 ROWS, COLUMNS = 128, 512
 PARAMETERS = 100_000
@@ -25,6 +25,9 @@ class Activation:
     def time_activation(self, activation, dtype):
         kernels.activation(self.z, activation, out=self.out, n_threads=1)
 
+    def track_share_of_copy(self, activation, dtype):
+        return share_of_copy(self.z, self.time_activation, activation, dtype)
+
 
 class ActivationDerivative:
     """``sigma'`` of one batch, from what the activation keeps."""
@@ -43,6 +46,9 @@ class ActivationDerivative:
     def time_derivative(self, activation, dtype):
         kernels.activation_derivative(self.kept, activation, out=self.out, n_threads=1)
 
+    def track_share_of_copy(self, activation, dtype):
+        return share_of_copy(self.kept, self.time_derivative, activation, dtype)
+
 
 class Hadamard:
     """``D . S`` of one batch."""
@@ -57,6 +63,9 @@ class Hadamard:
 
     def time_hadamard(self, dtype):
         kernels.hadamard(self.d, self.s, out=self.out, n_threads=1)
+
+    def track_share_of_copy(self, dtype):
+        return share_of_copy(self.d, self.time_hadamard, dtype)
 
 
 class Loss:
@@ -77,6 +86,9 @@ class Loss:
     def time_loss(self, loss, dtype):
         kernels.loss(self.a, self.y, loss, n_threads=1)
 
+    def track_share_of_copy(self, loss, dtype):
+        return share_of_copy(self.a, self.time_loss, loss, dtype)
+
 
 class Optimizer:
     """One update of the parameters of a net as large as that of mnist."""
@@ -93,6 +105,9 @@ class Optimizer:
 
     def time_update(self, optimizer, dtype):
         kernels.update(optimizer, self.w, self.g, self.moments, 1, learning_rate=1e-6, n_threads=1)
+
+    def track_share_of_copy(self, optimizer, dtype):
+        return share_of_copy(self.w, self.time_update, optimizer, dtype)
 
 
 class Initializer:
@@ -137,7 +152,10 @@ class Random:
             self.run = lambda: draw(STEPS, 0)
         else:
             self.run = lambda: draw(STEPS, 0, n_threads=1)
-        self.run()
+        self.drawn = self.run()
 
     def time_draw(self, kernel):
         self.run()
+
+    def track_share_of_copy(self, kernel):
+        return share_of_copy(self.drawn, self.run)

@@ -39,8 +39,7 @@ class Epoch:
     track_gflops.unit = "GFLOP/s"
 
     def track_share_of_peak(self, name, threads):
-        seconds = shortest_seconds(self.run, budget=1)
-        return share_of_peak(self.flops, seconds, self.dtype, threads)
+        return share_of_peak(self.flops, self.run, self.dtype, threads, budget=3)
 
 
 class EpochFloat64(Epoch):

@@ -5,11 +5,18 @@ import subprocess
 import sys
 import time
 
+import numpy as np
+
 from fastbp import measure_peak
 
 DTYPES = ("float32", "float64")
-# a busy machine hides its peak from a single measurement
-_PEAK_ROUNDS = 3
+# how long a round lasts at least, before it is the other's turn
+_ROUND_SECONDS = 0.02
+# of all rounds of one kernel
+_BUDGET = 0.3
+# elements of the copy that passes over arrays are held against: smaller ones are copied at
+# speeds that differ by half from one process to the next
+_COPIED = 200_000
 
 # one digits epoch from a bare interpreter, at the data's real size
 FIRST_FIT = """
@@ -38,10 +45,37 @@ def gflops(flops, seconds):
     return flops / seconds / 1e9
 
 
-def share_of_peak(flops, seconds, dtype, n_threads):
-    """Return a rate as a share of the peak of as many threads, measured now."""
-    peak = max(measure_peak(dtype, n_threads) for _ in range(_PEAK_ROUNDS))
+def best_in_turn(function, rate, budget):
+    """Return the shortest time of `function` and the highest `rate()`, of `budget` seconds.
+
+    Short rounds of both in turn: while others slow the machine they slow both, and one quiet
+    moment shows both at their best.
+    """
+    shortest, highest, end = float("inf"), 0.0, time.perf_counter() + budget
+    while time.perf_counter() < end:
+        highest = max(highest, rate())
+        shortest = min(shortest, shortest_seconds(function, _ROUND_SECONDS))
+    return shortest, highest
+
+
+def share_of_peak(flops, function, dtype, n_threads, budget=_BUDGET):
+    """Return the rate of `function` as a share of the peak of as many threads."""
+    seconds, peak = best_in_turn(function, lambda: measure_peak(dtype, n_threads), budget)
     return flops / seconds / peak
+
+
+def share_of_copy(array, function, *arguments):
+    """Return the speed of a pass over an array as a share of that of a plain copy.
+
+    It moves with the machine as a kernel's speed does, and no commit of fastbp changes it.
+    """
+    source, target = np.ones((2, _COPIED), array.dtype)
+
+    def rate():
+        return _COPIED / shortest_seconds(lambda: np.copyto(target, source), _ROUND_SECONDS / 2)
+
+    seconds, copied = best_in_turn(lambda: function(*arguments), rate, _BUDGET)
+    return array.size / seconds / copied
 
 
 def run_python(code):
