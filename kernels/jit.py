@@ -15,20 +15,11 @@ from threading import RLock
 from types import FunctionType
 
 from numba import config, njit, typeof
-from numba.core.codegen import JITCodeLibrary
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_machinery import FunctionPass, register_pass
 from numba.core.dispatcher import Dispatcher
-from numba.core.typed_passes import (
-    AnnotateTypes,
-    InlineOverloads,
-    NopythonRewrites,
-    NopythonTypeInference,
-)
 from numba.core.types import unliteral
-from numba.core.untyped_passes import InlineClosureLikes
 
 from .cache import DiskCache
+from .pipeline import CodeCompiler, InnerCompiler, no_collector
 
 if config.DISABLE_JIT:
     raise ImportError("the kernels of fastbp exist only compiled: unset NUMBA_DISABLE_JIT")
@@ -38,60 +29,12 @@ if config.DISABLE_JIT:
 _FLAGS = {"error_model": "numpy", "boundscheck": False, "fastmath": False}
 
 
-class _Source(JITCodeLibrary):
-    """Functions that others inline: optimized there, once, and without machine code of their own.
-
-    Numba's library of a function optimizes and emits all that it calls, again on every level.
-    """
-
-    def _optimize_functions(self, module):
-        pass
-
-    def _optimize_final_module(self):
-        pass
-
-    def _finalize_final_module(self):
-        self._finalize_dynamic_globals()
-        self._finalized = True
-
-
-@register_pass(mutates_CFG=False, analysis_only=True)
-class _ToBeInlined(FunctionPass):
-    """Compile the function into a `_Source`."""
-
-    _name = "fastbp_to_be_inlined"
-
-    def __init__(self):
-        super().__init__()
-
-    def run_pass(self, state):
-        state.library = _Source(state.targetctx.codegen(), state.func_id.func_qualname)
-        # Numba knows a function by its executable: a new object that it takes for one
-        state.targetctx = state.targetctx.subtarget(get_executable=lambda *_: [].append)
-        return True
-
-
-# passes for closures, NumPy expressions, overloads and reports, none of which `inner` code has
-_FOR_OTHERS = (InlineClosureLikes, NopythonRewrites, InlineOverloads, AnnotateTypes)
-
-
-class _InnerCompiler(CompilerBase):
-    """Numba's own passes and `_ToBeInlined`, before the last of them fills the library."""
-
-    def define_pipelines(self):
-        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
-        passes.passes = [part for part in passes.passes if part[0] not in _FOR_OTHERS]
-        passes.add_pass_after(_ToBeInlined, NopythonTypeInference)
-        passes.finalize()
-        return [passes]
-
-
 def inner(function):
     """Compile `function` for use inside kernels only."""
     closure = ", ".join(_label(cell.cell_contents) for cell in function.__closure__ or ())
     symbol = f"{function.__name__}:{function.__code__.co_firstlineno}({closure})"
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    compiled = njit(**_FLAGS, **options, pipeline_class=_InnerCompiler)
+    compiled = njit(**_FLAGS, **options, pipeline_class=InnerCompiler)
     return _of_plain_types(compiled(_named(function, symbol, function.__globals__)))
 
 
@@ -173,7 +116,8 @@ class Kernel:
         # a kernel without a loop of its own is parallel in what it calls
         own_loop = parallel and "prange" in source.__code__.co_names
         options = {**_FLAGS, "nogil": True, "no_cfunc_wrapper": True, "parallel": own_loop}
-        dispatcher = _of_plain_types(njit(**options)(twin))
+        compiler = {} if own_loop else {"pipeline_class": CodeCompiler}
+        dispatcher = _of_plain_types(njit(**options, **compiler)(twin))
         return _on_disk(dispatcher, source, {**options, "twin": parallel})
 
 
@@ -194,7 +138,8 @@ class Task:
     def dispatcher(self):
         """The dispatcher; its C wrapper is what the address is of."""
         options = {**_FLAGS, "no_cpython_wrapper": True}
-        return _on_disk(njit(**options)(self.function), self.function, options)
+        dispatcher = njit(**options, pipeline_class=CodeCompiler)(self.function)
+        return _on_disk(dispatcher, self.function, options)
 
     def address(self, *arguments):
         """Return the address of the function compiled for arguments of these types."""
@@ -206,6 +151,13 @@ class Task:
 
 def _on_disk(dispatcher, source, options):
     dispatcher._cache = DiskCache(f"{source.__module__}.{source.__qualname__}", options)
+    compiled = dispatcher.compile
+
+    def compile_without_collector(signature):
+        with no_collector():
+            return compiled(signature)
+
+    dispatcher.compile = compile_without_collector
     return dispatcher
 
 

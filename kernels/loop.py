@@ -85,13 +85,14 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
         run.rate = rates[s]
         if run.clip_norm > 0:
             pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
-            update(layers, runs, params, grads, moments, work)
+            run.clip = clip_factor(grads.size, pointer(grads), run.clip_norm)
+            pass_over_weights(layers, runs, params, grads, moments, work, UPDATE + TRANSPOSE)
         else:
             run.clip = 1.0
             pass_over_weights(
                 layers, runs, params, grads, moments, work, GRADIENT + UPDATE + TRANSPOSE
             )
-            run.step += 1
+        run.step += 1
     return rates.size
 
 

@@ -1,0 +1,106 @@
+"""Numba's compiler without what these kernels do not need: it takes half the time.
+
+Numba optimizes and emits a function again in every function that calls it, looks in each for
+closures, NumPy expressions and references to count, and keeps the garbage collector busy.
+"""
+
+import contextlib
+import gc
+
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+from numba.core.compiler_machinery import FunctionPass, register_pass
+from numba.core.typed_passes import (
+    AnnotateTypes,
+    InlineOverloads,
+    NopythonRewrites,
+    NopythonTypeInference,
+)
+from numba.core.untyped_passes import InlineClosureLikes
+
+# passes for closures, NumPy expressions, overloads and reports
+_FOR_OTHERS = (InlineClosureLikes, NopythonRewrites, InlineOverloads, AnnotateTypes)
+
+
+class _Source(JITCodeLibrary):
+    """Functions that others inline: optimized there, and without machine code of their own."""
+
+    def _optimize_functions(self, module):
+        pass
+
+    def _optimize_final_module(self):
+        pass
+
+    def _finalize_final_module(self):
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+
+class _Code(JITCodeLibrary):
+    """Functions with machine code, optimized once: there are no counts of references to prune."""
+
+    def _optimize_functions(self, module):
+        module.data_layout = self._codegen._data_layout
+
+    def _optimize_final_module(self):
+        passes, builder = self._codegen._module_pass_manager()
+        passes.run(self._final_module, builder)
+
+
+class _Into(FunctionPass):
+    """Let what follows fill a library of the class `library`."""
+
+    def __init__(self):
+        super().__init__()
+
+    def run_pass(self, state):
+        state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
+        state.library.enable_object_caching()  # or it could not be kept on the disk
+        return True
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _IntoCode(_Into):
+    _name, library = "fastbp_into_code", _Code
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _IntoSource(_Into):
+    _name, library = "fastbp_into_source", _Source
+
+    def run_pass(self, state):
+        # Numba knows a function by its executable: a new object that it takes for one
+        state.targetctx = state.targetctx.subtarget(get_executable=lambda *_: [].append)
+        return super().run_pass(state)
+
+
+class CodeCompiler(CompilerBase):
+    """The compiler of kernels without a parallel loop."""
+
+    into = _IntoCode
+
+    def define_pipelines(self):
+        """Return Numba's own passes but for those above, into another library."""
+        passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
+        passes.passes = [part for part in passes.passes if part[0] not in _FOR_OTHERS]
+        passes.add_pass_after(self.into, NopythonTypeInference)
+        passes.finalize()
+        return [passes]
+
+
+class InnerCompiler(CodeCompiler):
+    """The compiler of functions for use inside kernels."""
+
+    into = _IntoSource
+
+
+@contextlib.contextmanager
+def no_collector():
+    """Suspend the garbage collector, which would go through the compiler's many objects."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
