@@ -7,6 +7,7 @@ closures, NumPy expressions and references to count, and keeps the garbage colle
 import contextlib
 import gc
 
+from llvmlite import binding as llvm
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import FunctionPass, register_pass
@@ -37,14 +38,20 @@ class _Source(JITCodeLibrary):
 
 
 class _Code(JITCodeLibrary):
-    """Functions with machine code, optimized once: there are no counts of references to prune."""
+    """Functions with machine code, optimized once, their loops left as long as they are written.
+
+    There are no counts of references to prune first, and vectors are in the source: unrolled and
+    vectorized loops would be more code to compile, and not faster.
+    """
 
     def _optimize_functions(self, module):
         module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self):
-        passes, builder = self._codegen._module_pass_manager()
-        passes.run(self._final_module, builder)
+        options = llvm.create_pipeline_tuning_options(speed_level=3)
+        options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False
+        builder = llvm.create_pass_builder(self._codegen._tm, options)
+        builder.getModulePassManager().run(self._final_module, builder)
 
 
 class _Into(FunctionPass):
