@@ -1,10 +1,20 @@
 """One epoch of each workload, prediction, and the score reached beside the time it took."""
 
+from functools import partial
+
 from fastbp import Adam, Network
 from fastbp.datasets import DATASETS
 
-from .common import gflops, share_of_peak, shortest_seconds
-from .workloads import WORKLOADS, make_data
+from .common import best_in_turn, gflops, share_of_peak, shortest_seconds
+from .workloads import WORKLOADS, Workload, make_data
+
+# widths that are no multiple of a register, and the nearest that are
+RAGGED = {
+    "54-256-128-7": ((54, 256, 128, 7), (48, 256, 128, 16)),
+    "4-120-84-2": ((4, 120, 84, 2), (16, 128, 80, 16)),
+    "10-45-45-10": ((10, 45, 45, 10), (16, 48, 48, 16)),
+    "200-33-1": ((200, 33, 1), (208, 32, 16)),
+}
 
 
 def make_network(workload, dtype="float32"):
@@ -47,6 +57,27 @@ class EpochFloat64(Epoch):
 
     dtype = "float64"
     params = (("digits", "mnist"), (1, "auto"))
+
+
+class Ragged:
+    """The share of peak of a ragged net in small batches, over that of its nearest even one."""
+
+    params = (tuple(RAGGED), (1, 8, 32))
+    param_names = ("net", "batch")
+
+    def setup(self, name, batch):
+        self.runs = []
+        for sizes in RAGGED[name]:
+            workload = Workload(name, sizes, batch, 4096, "squared_error")
+            data, network = make_data(workload), make_network(workload)
+            run = partial(network.fit, *data, epochs=1, batch_size=batch, n_threads=1)
+            run()
+            self.runs.append((run, workload.flops_per_epoch))
+
+    def track_share_of_nearest(self, name, batch):
+        (run, flops), (nearest, its_flops) = self.runs
+        seconds, rate = best_in_turn(run, lambda: its_flops / shortest_seconds(nearest, 0.05), 1)
+        return flops / seconds / rate
 
 
 class Predict:
