@@ -1,6 +1,7 @@
 """One epoch of each workload, prediction, and the score reached beside the time it took."""
 
 from functools import partial
+from itertools import pairwise
 
 from fastbp import Adam, Network
 from fastbp.datasets import DATASETS
@@ -93,6 +94,20 @@ class Predict:
 
     def time_predict(self, name, rows):
         self.network.predict(self.X)
+
+
+class PredictWide:
+    """The outputs of many rows of the largest net, one thread."""
+
+    def setup(self):
+        workload = WORKLOADS["wide"]
+        X, _ = make_data(workload, 8192)
+        products = sum(a * b for a, b in pairwise(workload.sizes))
+        self.run, self.flops = partial(make_network(workload).forward, X, 1), 2 * products * len(X)
+        self.run()
+
+    def track_share_of_peak(self):
+        return share_of_peak(self.flops, self.run, "float32", 1, budget=6)
 
 
 class Digits:

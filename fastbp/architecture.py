@@ -161,13 +161,13 @@ def describe(network, batch_size):
         )
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(v.ljust(w) for v, w in zip(r, widths, strict=True)).rstrip() for r in rows]
-    work = plan.workspace(batch_size, 1, training=True).work
+    work = plan.workspace(batch_size, 1, training=True)
     # the parameters count twice: training keeps the best so far; only a gradient that is clipped
     # is kept as a whole
-    arrays = [engine.params, engine.params, engine.moments, work]
+    arrays = [engine.params, engine.params, engine.moments]
     if engine.optimizer.clip_norm:
         arrays.append(engine.grads)
-    memory = sum(array.nbytes for array in arrays) / 2**20
+    memory = (sum(array.nbytes for array in arrays) + work.bytes) / 2**20
     lines.append(
         f"{plan.size:,} parameters, {plan.dtype.name}; training in batches of {batch_size} takes "
         f"{memory:.1f} MiB; {plan.flops_per_row:,} FLOP a sample and step"

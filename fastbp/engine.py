@@ -21,10 +21,10 @@ from .kernels.threads import choose_threads, twin
 # rows that go through the net at a time: few, so that they stay in a cache from layer to layer;
 # more where weights do not, to be worth packing them
 _INFERENCE_ROWS, _INFERENCE_ROWS_PACKED = 256, 1024
-# so much work at a time, some 10 ms, leaves Python room for Ctrl-C
-_INFERENCE_FLOPS = 1_000_000_000
+# so much work at a time, some 10 ms, leaves Python room for Ctrl-C; so much still does, 0.2 s
+_INFERENCE_FLOPS, _MOST_FLOPS = 1_000_000_000, 20_000_000_000
 # data of which the caches hold no more than a part: rows are asked for a batch ahead
-_FAR_BYTES = 4 * 1024 * 1024
+_FAR_DATA_BYTES = 4 * 1024 * 1024
 _REGIONS_OF_A_STEP = 2
 _NOTHING = np.zeros(1)
 
@@ -63,7 +63,8 @@ class Engine:
         self.epochs = 0
         largest = max(spec.n_in * spec.n_out for spec in plan.specs) * plan.dtype.itemsize
         packed = largest >= FAR_BYTES
-        self._inference_rows = _INFERENCE_ROWS_PACKED if packed else _INFERENCE_ROWS
+        rows = min(_INFERENCE_ROWS_PACKED, _MOST_FLOPS // plan.flops_per_row_forward)
+        self._inference_rows = max(_INFERENCE_ROWS, rows) if packed else _INFERENCE_ROWS
         self._training: Any = None
         self.in_use = threading.RLock()
         # workspaces of inference that no call uses now, with their runs: calls from several
@@ -141,6 +142,7 @@ class Engine:
     def row_state(self):
         """Return a workspace of one row's own, in the form `kernels.forward_row` takes."""
         here, run = self._take_idle(1, 1)
+        run[0]["sample_weight"] = 0
         return here.layers, run, self.params, here.work
 
     def evaluate(self, data, n_threads="auto", go_on=None):
@@ -162,6 +164,8 @@ class Engine:
         here, run = self._take_idle(batch, threads)
         if aim == LOSS:
             self._place_data(run[0], data)
+        else:
+            run[0]["sample_weight"] = 0  # those of an earlier call may be gone
         x, infer = address(data.x), twin(loop.infer, threads)
         arrays = (here.layers, run, self.params, here.work)
         for first in range(0, count, rows):
@@ -196,7 +200,7 @@ class Engine:
         if here is None or (here.batch, here.tasks) != (batch, threads):
             self._training = self.plan.workspace(batch, threads, training=True)
         self._place(self._run, self._training, data)
-        if data is not None and data.x.nbytes > _FAR_BYTES:
+        if data is not None and data.x.nbytes > _FAR_DATA_BYTES:
             self._run[0]["ahead"] = self._training.ahead
         if not self._run[0]["weights_task"]:
             self._run[0]["weights_task"] = backprop.weights_task.address(*self._arrays(), 0, 0)

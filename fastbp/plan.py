@@ -5,6 +5,7 @@ A `Plan` fixes where each weight lies in the one array of parameters; a
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -103,28 +104,33 @@ class Workspace:
     ----------
     layers : numpy.ndarray of LAYER
         The records the kernels read.
-    work : numpy.ndarray
-        The buffer.
+    bytes : int
+        The size of the buffer.
     input, row_losses, ahead, scratch : int
         Places in `work`; `input_row`, `ahead_row` and `scratch_row` are the strides.
     """
 
     def __init__(self, plan, batch, tasks, training):
         self.batch, self.tasks = batch, tasks
-        self._item, self._size = plan.dtype.itemsize, 0
+        self._dtype, self._item, self._size = plan.dtype, plan.dtype.itemsize, 0
         self.layers = plan._records()
         self.input_row = self._row(plan.specs[0].n_in)
         self.input = self._take(batch * self.input_row)
         for n, (record, spec) in enumerate(zip(self.layers, plan.specs, strict=True)):
             self._lay_out(record, spec, batch, training, n, n == len(plan.specs) - 1)
         self.row_losses = self._take(batch)
-        integers = ahead_integers(-(-batch // tasks)) if training else 0
+        integers = ahead_integers(batch) if training else 0  # one task may take all rows
         self.ahead_row = self._row(integers * 8 // self._item)
         self.ahead = self._take(tasks * self.ahead_row)
         block = int(max(self.layers["block_rows"] * self.layers["n_out"] + self.layers["n_out"]))
         self.scratch_row = self._row(SCRATCH_FLOATS + (block if training else 0))
         self.scratch = self._take(tasks * self.scratch_row)
-        self.work = aligned_zeros(self._size, plan.dtype)
+        self.bytes = self._size * self._item
+
+    @cached_property
+    def work(self):
+        """The buffer, which is made when it is first asked for."""
+        return aligned_zeros(self._size, self._dtype)
 
     def _lay_out(self, record, spec, batch, training, n, last):
         keeps_z = ACTIVATIONS[spec.activation].keeps == "z"
@@ -148,7 +154,7 @@ class Workspace:
         """Round a row up to whole cache lines, a long one to an odd number: rows do not collide."""
         line = CACHE_LINE // self._item
         lines = -(-count // line)
-        return (lines + (lines > 8 and lines % 2 == 0)) * line
+        return (lines + (lines >= 8 and lines % 2 == 0)) * line
 
     def _take(self, count):
         place, line = self._size, CACHE_LINE // self._item

@@ -76,6 +76,7 @@ def _tanh_derivative(a, alpha):
     return 1 - a * a
 
 
+# in nets `tile_relu` and `tile_where_positive` do the same to a product, see `gemm`
 def _relu(z, alpha):
     return select(z < 0, 0, z)
 

@@ -51,10 +51,11 @@ def _targets(order, first, rows, columns, y, labels, d, d_row):
 
 
 @inner
-def _weights(order, first, rows, weights, out):
-    """Write the sample weights of `rows` samples."""
+def _weights(order, first, rows, weights, scale, out, scaled):
+    """Write the sample weights w of `rows` samples, and ``scale w``, each of them of any size."""
     for r in range(rows):
-        out[r] = sample_weight(out, weights, source_row(order, first + r))
+        weight = sample_weight(out, weights, source_row(order, first + r))
+        out[r], scaled[r] = weight, weight * scale
 
 
 @inner
@@ -85,10 +86,8 @@ def loss_rows(
         else:
             add_losses(code, count, columns, outputs, delta, row, numbers, parts)
         sums = sum_parts(parts)
-        _weights(order, first + i, count, weights, out)
-        weight = load_part(out, count)
-        store_part(out, weight * sums, count)
-        keep_results(parts, weight * scale)
+        _weights(order, first + i, count, weights, scale, out, parts)
+        store_part(out, load_part(out, count) * sums, count)
         slope = DIFFERENCE if canonical else code
         differentiate(slope, count, columns, outputs, delta, row, numbers, parts)
 

@@ -1,7 +1,8 @@
 """The Hadamard product ``D = D . S``, and the one with an activation's derivative.
 
 ``delta(l) = (W(l+1)^T delta(l+1)) . sigma'(z(l))``: `derivative_rows` multiplies a
-block of back-propagated errors by the derivative while both are in the cache.
+block of back-propagated errors by the derivative while both are in the cache. ReLU's is
+applied even before the errors are stored, see `gemm`.
 """
 
 from numba import prange

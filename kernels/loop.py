@@ -85,6 +85,7 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
         run.rate = rates[s]
         if run.clip_norm > 0:
             pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
+            # as `update` does, which would be one more kernel to compile
             run.clip = clip_factor(grads.size, pointer(grads), run.clip_norm)
             pass_over_weights(layers, runs, params, grads, moments, work, UPDATE + TRANSPOSE)
         else:

@@ -36,7 +36,7 @@ class Loss:
         ``value(a, y, parameter)`` and ``derivative(a, y, parameter)`` of vectors.
     from_logits : callable
         ``from_logits(z, y, shift)``, the value with the partner activation;
-        `shift` is log sum exp(z) for the cross-entropy, else 0.
+        `shift` is log sum exp(z) for the cross-entropy; the others do not read it.
     partner : str
         The activation with which ``delta = a - y``, and the output's default.
     needs : {"real", "positive", "unit", "simplex"}

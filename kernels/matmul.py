@@ -51,7 +51,8 @@ def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
     """Return ``A W + bias``, or ``A W^T`` with `transpose`.
 
     Each element is one chain of fused multiply-adds over k in order, the same
-    bits for any number of threads and any neighbours.
+    bits for any number of threads and any neighbours. One column alone, of contiguous
+    operands, is a dot product of each row, added up lane by lane.
 
     Parameters
     ----------

@@ -246,6 +246,17 @@ ISA = """
                 kernels.matmul(a.T.copy(), w), a.T.astype(float) @ w, atol=4000 * eps)
         np.testing.assert_allclose(
             kernels.activation(a, "tanh"), np.tanh(a.astype(float)), atol=8 * eps)
+    # ReLU in the product, one column, rows that are read beyond their end
+    for sizes in ([37, 45, 33, 1], [5, 1, 9, 2], [70, 130, 64, 3]):
+        net = Network(sizes, dtype="float64")
+        X, Y = rng.normal(size=(29, sizes[0])), rng.normal(size=(29, sizes[-1]))
+        outputs = [X]
+        for w in net.weights:
+            outputs.append(np.maximum(outputs[-1] @ w, 0))
+        D = (outputs[-2] @ w - Y) / 29
+        for g, a, w in zip(net.backward(X, Y)[1].weights[::-1], outputs[-2::-1], net.weights[::-1]):
+            np.testing.assert_allclose(g, a.T @ D, atol=1e-13)
+            D = D @ w.T * (a > 0)
     X = rng.uniform(-1, 1, size=(256, 2)); y = (X[:, 0] * X[:, 1] > 0).astype(int)
     net = Network([2, 24, 2], "tanh", "cross_entropy", Adam(1e-2))
     net.fit(X, y, epochs=150, batch_size=32)

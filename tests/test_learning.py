@@ -4,25 +4,56 @@ import numpy as np
 import pytest
 
 from fastbp import SGD, Adam, Network
+from fastbp.data import samples
 
 rng = np.random.default_rng(3)
 X, LABELS = rng.normal(size=(24, 4)), rng.integers(0, 3, 24)
 TARGETS = rng.normal(size=(24, 2))
 
 
+# gradients of several blocks; data larger than the caches, which are asked for ahead, or not;
+# deltas that are packed for each block
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("rows", [70, 2200])
-def test_an_epoch_of_fit_is_as_many_passes_by_hand(rows, threads):
-    # gradients of several blocks; data larger than the caches, which are asked for ahead, or not
-    X, y = np.ones((rows, 500), "float32"), np.arange(rows) % 10
-    X[:] = np.random.default_rng(0).standard_normal(X.shape)
-    sizes = [500, 130, 33, 10]
+@pytest.mark.parametrize(
+    "rows, sizes, batch",
+    [(70, [500, 130, 33, 10], 32), (2200, [500, 130, 10], 32), (2100, [1100, 257, 10], 2100)],
+)
+def test_an_epoch_of_fit_is_as_many_passes_by_hand(rows, sizes, batch, threads):
+    X = np.random.default_rng(0).standard_normal((rows, sizes[0]), "float32")
+    y, weight = np.arange(rows) % 10, np.linspace(0.5, 2, rows, dtype="float32")
     net, by_hand = (Network(sizes, loss="cross_entropy") for _ in range(2))
-    net.fit(X, y, epochs=1, batch_size=32, shuffle=False, n_threads=threads)
-    for start in range(0, rows, 32):
-        part = slice(start, start + 32)
-        by_hand.update(by_hand.backward(X[part], y[part])[1])
+    options = {"epochs": 1, "batch_size": batch, "shuffle": False, "n_threads": threads}
+    net.fit(X, y, sample_weight=weight, **options)
+    for start in range(0, rows, batch):
+        part = slice(start, start + batch)
+        by_hand.update(by_hand.backward(X[part], y[part], weight[part])[1])
     assert np.array_equal(net.parameters, by_hand.parameters)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_rows_asked_for_ahead_are_those_of_the_next_batch(threads):
+    X = np.random.default_rng(0).standard_normal((5000, 300), "float32")  # beyond the caches
+    net = Network([300, 20, 2])
+    engine, data = net._engine, samples(X, np.zeros((5000, 2)), net._engine.plan, net.loss)
+    order = np.random.default_rng(1).permutation(5000)
+    threads = engine.threads_of_step(threads, 64)  # as many as there are
+    engine.start_training(data, 64, 2)
+    for steps, next_place, count in [(2, 4928, 64), (1, 4964, 36)]:
+        first = next_place - 64 * steps
+        engine.train(data, order, np.full(steps, 1e-3), first, 64, np.zeros(steps), threads)
+        here, asked = engine._training, []
+        for task in range(threads):
+            todo = here.work[here.ahead + task * here.ahead_row :].view(np.int64)
+            rows = todo[2]
+            asked += list(todo[5 : 5 + rows])
+        expected = data.x.ctypes.data + order[next_place : next_place + count] * 1200
+        np.testing.assert_array_equal(asked, expected)
+
+
+def test_a_weight_that_is_not_a_number_shows_in_the_outputs():
+    net = Network([4, 20, 2])  # the ReLU of the first layer is part of its product
+    net.weights[0][1, 5] = np.nan
+    assert np.isnan(net.forward(X)).all()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -83,10 +114,14 @@ def test_a_weight_is_worth_as_many_rows(loss, y, optimizer):
     np.testing.assert_allclose(*grads, rtol=0, atol=1e-12)
 
 
-def test_the_scale_of_the_weights_does_not_matter():
-    weight = rng.uniform(0.1, 1, 24)
-    nets = [Network([4, 7, 2], dtype="float64") for _ in range(2)]
-    for net, factor in zip(nets, (1, 8), strict=True):  # a power of two rounds nothing
+# a power of two rounds nothing; of those in float32 the reciprocal of the sum is out of range
+@pytest.mark.parametrize(
+    "dtype, scale", [("float64", 8), ("float32", 2**-140), ("float32", 2**123)]
+)
+def test_the_scale_of_the_weights_does_not_matter(dtype, scale):
+    weight = 2.0 ** rng.integers(-3, 0, 24)
+    nets = [Network([4, 7, 2], dtype=dtype) for _ in range(2)]
+    for net, factor in zip(nets, (1, scale), strict=True):
         net.fit(X, TARGETS, sample_weight=factor * weight, epochs=5, batch_size=7)
     np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters)
 

@@ -30,6 +30,17 @@ def test_compiled_code_of_the_caller_gets_the_same_bits(dtype, loss):
         net.weights[0][:] *= 0.5  # the state shows the weights as they are
 
 
+def test_weights_of_other_data_are_not_read():
+    net, weight = Network([6, 5, 3]), np.linspace(1, 2, 24)
+    data = X[:24], np.zeros((24, 3))
+    net.fit(*data, epochs=1, sample_weight=weight)
+    net.evaluate(*data, sample_weight=weight)
+    net.forward(X)  # as many rows as there are no weights for
+    assert [run["sample_weight"] for _, run in net._engine._idle] == [0]
+    net.evaluate(*data, sample_weight=weight)
+    assert net.row_state()[1]["sample_weight"] == 0
+
+
 def test_rows_of_another_length_are_refused_and_nothing_is_written():
     net = Network([6, 5, 3])
     state, out = net.row_state(), np.zeros(3, "float32")

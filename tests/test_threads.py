@@ -26,6 +26,9 @@ CASES = {
     # weights beyond 2 MiB are packed, but only for enough rows: 130 rows in one part are,
     # in three parts they are not
     "packed": {"sizes": [700, 900, 2], "rows": 130, "batch": 130},
+    # gradients that are applied block by block, the last in blocks of many rows
+    "relu": {"sizes": [300, 33, 45, 3], "rows": 211, "batch": 70, "hidden": "relu", "clip": None},
+    "large blocks": {"sizes": [1100, 257, 2], "rows": 2100, "batch": 2100, "clip": None},
 }
 DTYPES = ("float32", "float64")
 
@@ -38,16 +41,16 @@ from fastbp import Adam, Dense, Dropout, Network
 def digest(*arrays):
     return hashlib.sha256(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays)).hexdigest()
 
-def results(sizes, rows, batch, dtype, threads):
+def results(sizes, rows, batch, dtype, threads, hidden="tanh", clip=0.5):
     rng = np.random.default_rng(7)
     X, y = rng.normal(size=(rows, sizes[0])), rng.normal(size=(rows, sizes[-1]))
     weight = rng.uniform(0.1, 2, rows)
     layers = [Dropout(0.1)]
     for units in sizes[1:-1]:
-        layers += [Dense(units, "tanh"), Dropout(0.3)]
+        layers += [Dense(units, hidden), Dropout(0.3)]
     net = Network(
         inputs=sizes[0], layers=[*layers, Dense(sizes[-1])], dtype=dtype, seed=3,
-        optimizer=Adam(1e-2, clip_norm=0.5, l2=1e-3),
+        optimizer=Adam(1e-2, clip_norm=clip, l2=1e-3),
     )
     history = net.fit(X, y, epochs=2, batch_size=batch, sample_weight=weight, n_threads=threads)
     loss, grads = net.backward(X, y, weight, n_threads=threads)
