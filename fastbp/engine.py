@@ -142,7 +142,6 @@ class Engine:
     def row_state(self):
         """Return a workspace of one row's own, in the form `kernels.forward_row` takes."""
         here, run = self._take_idle(1, 1)
-        run[0]["sample_weight"] = 0
         return here.layers, run, self.params, here.work
 
     def evaluate(self, data, n_threads="auto", go_on=None):
@@ -164,8 +163,6 @@ class Engine:
         here, run = self._take_idle(batch, threads)
         if aim == LOSS:
             self._place_data(run[0], data)
-        else:
-            run[0]["sample_weight"] = 0  # those of an earlier call may be gone
         x, infer = address(data.x), twin(loop.infer, threads)
         arrays = (here.layers, run, self.params, here.work)
         for first in range(0, count, rows):
@@ -173,6 +170,8 @@ class Engine:
                 return False
             part = out[first : first + rows]
             infer(*arrays, aim, x, first, len(part), batch, part, total)
+        if aim == LOSS:
+            run[0]["sample_weight"] = 0  # they may be gone by the next call
         self._idle.append((here, run))
         return True
 
@@ -188,6 +187,7 @@ class Engine:
             self._place(run, here)
             self._run[0]["rows_task"] = run[0]["rows_task"]
             run[0]["x_row"], run[0]["order"] = self.plan.specs[0].n_in, 0
+            run[0]["sample_weight"] = 0
             return here, run
 
     def _arrays(self):
