@@ -170,8 +170,6 @@ class Engine:
                 return False
             part = out[first : first + rows]
             infer(*arrays, aim, x, first, len(part), batch, part, total)
-        if aim == LOSS:
-            run[0]["sample_weight"] = 0  # they may be gone by the next call
         self._idle.append((here, run))
         return True
 
@@ -187,7 +185,6 @@ class Engine:
             self._place(run, here)
             self._run[0]["rows_task"] = run[0]["rows_task"]
             run[0]["x_row"], run[0]["order"] = self.plan.specs[0].n_in, 0
-            run[0]["sample_weight"] = 0
             return here, run
 
     def _arrays(self):

@@ -21,7 +21,7 @@ def ahead_integers(rows):
 
 @inner
 def start_ahead(ahead, rows, row_bytes, tiles):
-    """Begin to ask for `rows` rows in the course of `tiles` tiles; `next_row` gives each."""
+    """Begin to ask for `rows` rows in the course of `tiles` tiles; `set_row` says where each is."""
     todo = integers_at(ahead)
     pieces = max(tiles // max(rows, 1), 1)
     lines = (row_bytes // CACHE_LINE + pieces) // pieces

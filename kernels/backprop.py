@@ -16,7 +16,7 @@ from .delta import loss_rows, source_row
 from .dispatch import call
 from .gemm import NO_GATE, RELU_GATE, SCRATCH_FLOATS, gemm, tiles_of
 from .hadamard import derivative_rows
-from .intrinsics import address_of, item_bytes, load_part, pointer, pointer_at, store_part, width
+from .intrinsics import address_of, item_bytes, pointer, pointer_at, width
 from .jit import inner, kernel, task
 from .optimizer import corrected, update_range
 from .outer import column_sums, outer_rows
@@ -35,9 +35,7 @@ def _gather(run, like, batch, columns, lo, hi):
     x = pointer_at(like, run.x)
     for i in range(lo, hi):
         source = x + source_row(run.order, run.first + i) * run.x_row
-        target = batch + i * run.input_row
-        for j in range(0, columns, width(like)):
-            store_part(target + j, load_part(source + j, columns - j), columns - j)
+        copy(1, columns, source, 0, batch + i * run.input_row, 0)
 
 
 @inner
@@ -57,7 +55,7 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
         layer = layers[n]
         z, out = work + layer.z + lo * layer.row, work + layer.a + lo * layer.row
         bias = params + max(layer.biases, 0)
-        fused = layer.activation == RELU and layer.n_out > 1 and layer.a == layer.z
+        fused = layer.activation == RELU and layer.a == layer.z
         gemm(
             rows, layer.n_out, layer.n_in, bias, 0 if layer.biases >= 0 else -1,
             a + lo * a_row, a_row, 1, params + layer.weights, layer.n_out, layer.n_out,
@@ -99,7 +97,7 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
     for n in range(layers.size - 1, 0, -1):
         layer, previous = layers[n], layers[n - 1]
         d = work + previous.delta + lo * previous.row
-        fused = previous.activation == RELU and layer.n_in > 1
+        fused = previous.activation == RELU
         gemm(
             rows, layer.n_in, layer.n_out, d, -1,
             work + layer.delta + lo * layer.row, layer.row, 1,
@@ -173,11 +171,8 @@ def _gradient_part(layer, run, work, a, a_row, lo, hi, g, biases, scratch, ahead
 
 
 @inner
-def _update_part(layer, run, params, moments, second, lo, hi, g, biases):
+def _update_part(layer, run, rate, epsilon, params, moments, second, lo, hi, g, biases):
     """W = W - rate ... for rows lo to hi of W from `g`, and for b from `biases`."""
-    rate, epsilon = run.rate, run.epsilon
-    if run.corrects_bias:
-        rate, epsilon = corrected(rate, run.beta1, run.beta2, epsilon, run.step + 1)
     place, count = layer.weights + lo * layer.n_out, (hi - lo) * layer.n_out
     update_range(
         run.optimizer, count, params + place, g, moments + place,
@@ -203,6 +198,9 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
     p, g, m, w = pointer(params), pointer(grads), pointer(moments), pointer(work)
     scratch = w + run.scratch + number * run.scratch_row
     block = scratch + SCRATCH_FLOATS
+    rate, epsilon = run.rate, run.epsilon
+    if aims & UPDATE and run.corrects_bias:
+        rate, epsilon = corrected(rate, run.beta1, run.beta2, epsilon, run.step + 1)
     a, a_row = w + run.input, run.input_row
     for n in range(layers.size):
         layer = layers[n]
@@ -219,7 +217,7 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
             if aims & GRADIENT:
                 _gradient_part(layer, run, w, a, a_row, lo, hi, part, biases, scratch, ahead)
             if aims & UPDATE:
-                _update_part(layer, run, p, m, params.size, lo, hi, part, biases)
+                _update_part(layer, run, rate, epsilon, p, m, params.size, lo, hi, part, biases)
             if aims & TRANSPOSE and layer.transposed >= 0:
                 target, t_row = w + layer.transposed + lo, layers[n - 1].row
                 transpose(hi - lo, layer.n_out, p + place, layer.n_out, target, t_row)

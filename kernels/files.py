@@ -29,6 +29,5 @@ def write_whole(path, content, sync=False):
                 file.flush()
                 os.fsync(file.fileno())
         os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    finally:
+        name.unlink(missing_ok=True)  # where something failed, it is still there

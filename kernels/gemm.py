@@ -197,7 +197,7 @@ def _packing_of(M, N, K, a, a_row, a_col):
 
 
 @inner
-def _one_column(M, K, start, start_row, a, a_row, b, c, c_row):
+def _one_column(M, K, start, start_row, a, a_row, b, c, c_row, gate):
     """Write ``C = start + A B`` for one column whose B is contiguous: dot products of rows of A.
 
     Lane l of a row adds up the products at l, l + lanes, ...; then the lanes are added.
@@ -213,10 +213,14 @@ def _one_column(M, K, start, start_row, a, a_row, b, c, c_row):
             keep_part(parts, r, total)
         keep_results(sums, sum_parts(parts))
         for r in range(count):
-            value = sums[r]
+            value, place = float(sums[r]), (i + r) * c_row
             if start_row >= 0:
                 value += start[(i + r) * start_row]
-            c[(i + r) * c_row] = value
+            if gate == RELU_GATE:
+                value = 0.0 if value < 0 else value
+            elif gate != NO_GATE:
+                value = value if c[place + gate] > 0 else 0.0
+            c[place] = value
 
 
 @inner
@@ -241,14 +245,13 @@ def gemm(
     gate : int
         What is done to the sums before they are stored: nothing for `NO_GATE`, ``max(C, 0)`` for
         `RELU_GATE`; else C is 0 where the number `gate` elements behind it is not positive.
-        A column alone takes none.
     scratch : Pointer
         `SCRATCH_FLOATS` of memory for packed blocks, aligned to a cache line.
     ahead : int
         What to ask for meanwhile, see `ahead`, or 0.
     """
     if N == 1 and a_col == 1 and b_row == 1:
-        _one_column(M, K, start, start_row, a, a_row, b, c, c_row)
+        _one_column(M, K, start, start_row, a, a_row, b, c, c_row, gate)
         return
     if N == 1 and a_row == 1 and c_row == 1 and abs(start_row) == 1:
         # C is as well one row, and A^T contiguous: C^T = start^T + B^T A^T

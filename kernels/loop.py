@@ -24,11 +24,17 @@ from .transpose import copy
 
 
 @inner
-def start_batch(runs, like, first, rows):
+def start_batch(runs, first, rows):
     """Point the run at a batch: `rows` rows from place `first` of the order."""
-    run = runs[0]
-    run.first, run.rows = first, rows
-    total = float(rows)
+    runs[0].first, runs[0].rows = first, rows
+
+
+@inner
+def start_step(runs, like, first, rows, end):
+    """Point the run at a batch to learn from, of data that end at place `end` of the order."""
+    start_batch(runs, first, rows)
+    run, total = runs[0], float(rows)
+    run.end = end
     if run.sample_weight != 0:
         total = 0.0
         for i in range(rows):
@@ -48,8 +54,7 @@ def batch_loss(runs, work, total):
 @kernel
 def gradient(layers, runs, params, grads, moments, work, first, rows):
     """Run one batch forward and backward: fill `grads`, return the batch's loss."""
-    start_batch(runs, pointer(work), first, rows)
-    runs[0].end = first + rows
+    start_step(runs, pointer(work), first, rows, first + rows)
     pass_over_rows(layers, runs, params, work, TRAIN)
     pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
     return batch_loss(runs, work, 0.0) * runs[0].scale
@@ -73,10 +78,9 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
     weighted sum of the losses of batch s.
     """
     run = runs[0]
-    run.end = rows
     for s in range(rates.size):
         start = first + s * batch
-        start_batch(runs, pointer(work), start, min(batch, rows - start))
+        start_step(runs, pointer(work), start, min(batch, rows - start), rows)
         pass_over_rows(layers, runs, params, work, TRAIN)
         loss = batch_loss(runs, work, 0.0)
         losses[s] = loss
@@ -108,7 +112,7 @@ def infer(layers, runs, params, work, aim, x, first, rows, batch, out, total):
     runs[0].x = x
     for start in range(first, first + rows, batch):
         here = min(batch, first + rows - start)
-        start_batch(runs, pointer(work), start, here)
+        start_batch(runs, start, here)
         pass_over_rows(layers, runs, params, work, aim)
         target, source = pointer(out) + (start - first) * last.n_out, pointer(work) + last.a
         copy(here, last.n_out, source, last.row, target, last.n_out)
@@ -142,7 +146,7 @@ def one_row(state, x, out):
         raise ValueError("forward_row: x and out must be as long as the network is wide")
     here = pointer(work)
     runs[0].x, target = address_of(checked_pointer(x, here)), checked_pointer(out, here)
-    start_batch(runs, here, 0, 1)
+    start_batch(runs, 0, 1)
     pass_over_rows(layers, runs, params, work, FORWARD)
     copy(1, last.n_out, here + last.a, last.row, target, last.n_out)
 

@@ -24,7 +24,7 @@ _FOR_OTHERS = (InlineClosureLikes, NopythonRewrites, InlineOverloads, AnnotateTy
 
 
 class _Source(JITCodeLibrary):
-    """Functions that others inline: optimized there, and without machine code of their own."""
+    """Functions that others inline: optimized there, by them, and without machine code here."""
 
     def _optimize_functions(self, module):
         pass
