@@ -17,7 +17,7 @@ from .kernels.records import LAYER
 
 # rows of W whose gradient is computed and then applied: few, so that it stays in a cache till
 # then; many, of all tasks together, where `gemm` packs the deltas anew for each block
-_BLOCK_ROWS, _BLOCK_ROWS_PACKED = 10 * MAIN_ROWS, 1024
+_BLOCK_ROWS, _BLOCK_ROWS_PACKED = 10 * MAIN_ROWS, 768
 
 
 @dataclass(frozen=True)
