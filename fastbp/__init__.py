@@ -29,6 +29,8 @@ _HOME = {
     "ModelFileError": "errors",
     "measure_peak": "kernels.peak",
     "warm_up": "warmup",
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
     **dict.fromkeys(["Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad"], "optimizers"),
     **dict.fromkeys(
         ["Constant", "Step", "Exponential", "Cosine", "OneCycle", "WarmUp"], "schedules"

@@ -6,6 +6,7 @@ import numpy as np
 
 from .checks import as_array, float_array, same_rows
 from .kernels.loss import LOSSES
+from .kernels.sparse import SparseRows
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Samples:
 
     Attributes
     ----------
-    x : numpy.ndarray
+    x : numpy.ndarray or SparseRows
         (n, n_in), C-contiguous, of the network's dtype.
     y : numpy.ndarray or None
         (n, n_out) targets, or None if `labels` are given.
@@ -24,7 +25,7 @@ class Samples:
         (n,) sample weights.
     """
 
-    x: np.ndarray
+    x: np.ndarray | SparseRows
     y: np.ndarray | None = None
     labels: np.ndarray | None = None
     weight: np.ndarray | None = None
@@ -39,6 +40,11 @@ class Samples:
             None if array is None else array[:count] for array in (self.y, self.labels, self.weight)
         )
         return Samples(self.x[:count], y, labels, weight)
+
+    @property
+    def is_sparse(self):
+        """Whether `x` is a sparse matrix."""
+        return isinstance(self.x, SparseRows)
 
     @property
     def total_weight(self):
@@ -72,7 +78,7 @@ def samples(X, y, plan, loss, sample_weight=None, names=("X", "y")):
     else:
         labels, targets = None, _targets(array, n_out, plan.dtype, names[1])
         same_rows(names[1], targets, len(x), names[0])
-        _check_range(targets, LOSSES[loss], names[1])
+        check_range(targets, LOSSES[loss], names[1])
         if LOSSES[loss].targets == "classes":
             targets = targets / targets.sum(axis=1, keepdims=True)
     weight = None
@@ -121,7 +127,8 @@ def _targets(array, n_out, dtype, name):
     return targets
 
 
-def _check_range(targets, loss, name):
+def check_range(targets, loss, name):
+    """Raise ValueError unless targets (n, n_out) are what a loss of the table accepts."""
     low, high = float(targets.min()), float(targets.max())
     if loss.targets == "nonnegative" and low < 0:
         raise ValueError(f"{name} holds {low}: {loss.name} expects targets of at least 0")

@@ -26,6 +26,7 @@ _INFERENCE_FLOPS, _MOST_FLOPS = 1_000_000_000, 20_000_000_000
 # data of which the caches hold no more than a part: rows are asked for a batch ahead
 _FAR_DATA_BYTES = 4 * 1024 * 1024
 _REGIONS_OF_A_STEP = 2
+_FLOPS_OF_AN_UPDATE = 20.0  # an update of one parameter takes the time of as many
 _NOTHING = np.zeros(1)
 
 
@@ -77,10 +78,11 @@ class Engine:
         run["canonical"] = _is_canonical(loss, plan.specs[-1].activation)
         run["seed"] = seed
         run["optimizer"] = OPTIMIZERS.code(optimizer.name)
-        run["corrects_bias"] = optimizer.record.corrects_bias
+        run["corrects"] = optimizer.record.corrects
         for name in ("beta1", "beta2", "epsilon"):
             run[name] = h.get(name, 0.0)
         run["l1"], run["l2"], run["decay"] = h["l1"], h["l2"], h["weight_decay"]
+        run["own_l2"] = h["l2"]
         run["clip_norm"] = optimizer.clip_norm or 0.0
 
     @property
@@ -92,9 +94,27 @@ class Engine:
     def steps(self, count):
         self._run[0]["step"] = count
 
-    def threads_of_step(self, n_threads, rows):
-        """Return how many threads a training step on `rows` rows runs on."""
-        flops, parts = rows * self.plan.flops_per_row, rows // MAIN_ROWS
+    @property
+    def penalty(self):
+        """The strength of an L2 penalty divided by the sum of a batch's sample weights."""
+        return float(self._run[0]["penalty"])
+
+    @penalty.setter
+    def penalty(self, strength):
+        self._run[0]["penalty"] = strength
+
+    def limit_loss(self, most):
+        """Let an output of a cross-entropy count no more than `most` in the loss that is shown.
+
+        0 is no limit. Its gradient, which knows none, stays as it is.
+        """
+        self._run[0]["loss_parameter"] = most
+
+    def threads_of_step(self, n_threads, data, rows):
+        """Return how many threads a training step on `rows` rows of `data` runs on."""
+        flops, parts = rows / len(data) * self.plan.flops_of(data.x), rows // MAIN_ROWS
+        if data.is_sparse:  # what its numbers leave of a step is the update
+            flops += _FLOPS_OF_AN_UPDATE * self.plan.size
         return choose_threads(n_threads, flops, _REGIONS_OF_A_STEP, parts)
 
     def threads_of_rows(self, n_threads, rows):
@@ -103,15 +123,18 @@ class Engine:
         return choose_threads(n_threads, flops, 1)
 
     def gradient(self, data, n_threads="auto"):
-        """Run all of `data` forward and backward as one batch: fill `grads`, return the loss."""
-        threads = self.threads_of_step(n_threads, len(data))
+        """Run all of `data` forward and backward as one batch: fill `grads`.
+
+        Return the mean loss, and the penalty, which `grads` include.
+        """
+        threads = self.threads_of_step(n_threads, data, len(data))
         self._prepare(len(data), threads, data)
         self.refresh()
         return twin(loop.gradient, threads)(*self._arrays(), 0, len(data))
 
     def update(self, rate, n_threads="auto"):
         """Apply one optimizer step from `grads` at the learning rate `rate`."""
-        threads = choose_threads(n_threads, 20.0 * self.plan.size, 1)
+        threads = choose_threads(n_threads, _FLOPS_OF_AN_UPDATE * self.plan.size, 1)
         self._prepare(self._training.batch if self._training else 1, threads)
         self._run[0]["rate"] = rate
         twin(loop.update, threads)(*self._arrays())
@@ -121,10 +144,13 @@ class Engine:
         self._prepare(batch, threads, data)
         self.refresh()
 
-    def train(self, data, order, rates, first, batch, losses, threads):
+    def train(self, data, order, rates, first, batch, losses, penalties, threads):
         """Run one slice of mini-batches on at most the prepared threads; see `loop.train`."""
         self._run[0]["order"], self._run[0]["tasks"] = address(order), threads
-        return twin(loop.train, threads)(*self._arrays(), rates, first, len(data), batch, losses)
+        rows = len(data) if order is None else len(order)
+        return twin(loop.train, threads)(
+            *self._arrays(), rates, first, rows, batch, losses, penalties
+        )
 
     def refresh(self):
         """Make the transposed weights those of the parameters, which a caller may have set.
@@ -160,31 +186,35 @@ class Engine:
         threads = self.threads_of_rows(n_threads, count)
         batch = min(count, self._inference_rows * threads)
         rows = max(1, _INFERENCE_FLOPS // (batch * self.plan.flops_per_row_forward)) * batch
-        here, run = self._take_idle(batch, threads)
-        if aim == LOSS:
+        sparse = data.is_sparse
+        here, run = self._take_idle(batch, threads, sparse)
+        if aim == LOSS or sparse:
             self._place_data(run[0], data)
-        x, infer = address(data.x), twin(loop.infer, threads)
+        x, infer = address(data.x.data if sparse else data.x), twin(loop.infer, threads)
         arrays = (here.layers, run, self.params, here.work)
         for first in range(0, count, rows):
             if go_on is not None and not go_on():
                 return False
             part = out[first : first + rows]
             infer(*arrays, aim, x, first, len(part), batch, part, total)
+        if sparse:  # most calls are dense, and need not look
+            run[0]["columns"] = 0
         self._idle.append((here, run))
         return True
 
-    def _take_idle(self, batch, threads):
+    def _take_idle(self, batch, threads, sparse=False):
         """Return a workspace for inference that no other call uses, and its run."""
         try:
             while True:
                 here, run = self._idle.pop()
-                if here.batch >= batch and here.tasks == threads:
+                if here.batch >= batch and here.tasks == threads and here.sparse <= sparse:
                     return here, run
         except IndexError:  # not asked for before: another thread may take the last one
-            here, run = self.plan.workspace(batch, threads, training=False), self._run.copy()
+            here, run = self.plan.workspace(batch, threads, False, sparse), self._run.copy()
             self._place(run, here)
             self._run[0]["rows_task"] = run[0]["rows_task"]
             run[0]["x_row"], run[0]["order"] = self.plan.specs[0].n_in, 0
+            run[0]["columns"] = 0
             return here, run
 
     def _arrays(self):
@@ -193,11 +223,11 @@ class Engine:
 
     def _prepare(self, batch, threads, data=None):
         """Lay out the training workspace, unless it fits, and point the run at `data`."""
-        here = self._training
-        if here is None or (here.batch, here.tasks) != (batch, threads):
-            self._training = self.plan.workspace(batch, threads, training=True)
+        here, sparse = self._training, data is not None and data.is_sparse
+        if here is None or (here.batch, here.tasks, here.sparse) != (batch, threads, sparse):
+            self._training = self.plan.workspace(batch, threads, True, sparse)
         self._place(self._run, self._training, data)
-        if data is not None and data.x.nbytes > _FAR_DATA_BYTES:
+        if data is not None and data.x.nbytes > _FAR_DATA_BYTES and not sparse:
             self._run[0]["ahead"] = self._training.ahead
         if not self._run[0]["weights_task"]:
             self._run[0]["weights_task"] = backprop.weights_task.address(*self._arrays(), 0, 0)
@@ -208,6 +238,7 @@ class Engine:
         run["input"], run["input_row"] = here.input, here.input_row
         run["row_losses"], run["tasks"] = here.row_losses, here.tasks
         run["ahead"], run["ahead_row"] = -1, here.ahead_row
+        run["cursors"] = here.ahead  # sparse rows are not asked for ahead
         run["scratch"], run["scratch_row"] = here.scratch, here.scratch_row
         if not run["rows_task"]:
             address_of = backprop.rows_task.address
@@ -217,7 +248,10 @@ class Engine:
 
     def _place_data(self, run, data):
         """Point a run at data: rows in their own order."""
-        run["x"], run["x_row"] = address(data.x), data.x.shape[1]
+        x, run["x_row"] = data.x, data.x.shape[1]
+        run["x"] = address(x.data if data.is_sparse else x)
+        run["columns"] = address(x.columns) if data.is_sparse else 0
+        run["starts"] = address(x.starts) if data.is_sparse else 0
         run["y"], run["labels"] = address(data.y), address(data.labels)
         run["sample_weight"], run["order"] = address(data.weight), 0
 

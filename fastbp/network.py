@@ -151,7 +151,7 @@ class Network:
         """
         data = samples(X, y, self._engine.plan, self.loss, sample_weight)
         with self._alone():
-            loss = self._engine.gradient(data, n_threads)
+            loss, _ = self._engine.gradient(data, n_threads)
             flat = self._engine.grads.copy()
         plan = self._engine.plan
         return loss, Gradients(plan.weights(flat), plan.biases(flat), flat)

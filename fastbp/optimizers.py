@@ -42,15 +42,19 @@ class Optimizer:
         """The name in the table."""
         return self.record.name
 
-    def rates(self, t):
-        """Return the learning rates (n,) at times `t` (n,), in epochs."""
+    def factors(self, t):
+        """Return the schedule's factors (n,) at times `t` (n,), in epochs."""
         factors = np.ascontiguousarray(self.schedule.factors(t), np.float64)
         if factors.shape != t.shape or not np.isfinite(factors).all() or factors.min() < 0:
             raise ValueError(
                 f"schedule={self.schedule!r}: factors gave {factors}; expected finite "
                 f"numbers of at least 0, of shape {t.shape}"
             )
-        return self.hyper_parameters["learning_rate"] * factors
+        return factors
+
+    def rates(self, t):
+        """Return the learning rates (n,) at times `t` (n,), in epochs."""
+        return self.hyper_parameters["learning_rate"] * self.factors(t)
 
     def __repr__(self):
         defaults = checked(self.record, {})

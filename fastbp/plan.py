@@ -14,6 +14,7 @@ from .kernels.ahead import ahead_integers
 from .kernels.arrays import CACHE_LINE, aligned_zeros
 from .kernels.gemm import FAR_BYTES, MAIN_ROWS, SCRATCH_FLOATS
 from .kernels.records import LAYER
+from .kernels.sparse import SparseRows
 
 # rows of W whose gradient is computed and then applied: few, so that it stays in a cache till
 # then; many, of all tasks together, where `gemm` packs the deltas anew for each block
@@ -81,9 +82,17 @@ class Plan:
             for place, spec in zip(self._biases, self.specs, strict=True)
         )
 
-    def workspace(self, batch, tasks, training):
+    def flops_of(self, x):
+        """Return the operations of a training step on all rows of `x`, which may be sparse."""
+        dense = len(x) * self.flops_per_row
+        if not isinstance(x, SparseRows):
+            return dense
+        first = self.specs[0].n_out
+        return dense + 4 * first * (x.data.size - len(x) * self.specs[0].n_in)
+
+    def workspace(self, batch, tasks, training, sparse=False):
         """Return a `Workspace` for `batch` rows and as many parallel tasks."""
-        return Workspace(self, batch, tasks, training)
+        return Workspace(self, batch, tasks, training, sparse)
 
     def _records(self):
         records = np.zeros(len(self.specs), LAYER)
@@ -106,16 +115,18 @@ class Workspace:
         The records the kernels read.
     bytes : int
         The size of the buffer.
+    sparse : bool
+        Whether the inputs are read where they lie, so that there is no room to gather them.
     input, row_losses, ahead, scratch : int
         Places in `work`; `input_row`, `ahead_row` and `scratch_row` are the strides.
     """
 
-    def __init__(self, plan, batch, tasks, training):
-        self.batch, self.tasks = batch, tasks
+    def __init__(self, plan, batch, tasks, training, sparse=False):
+        self.batch, self.tasks, self.sparse = batch, tasks, sparse
         self._dtype, self._item, self._size = plan.dtype, plan.dtype.itemsize, 0
         self.layers = plan._records()
         self.input_row = self._row(plan.specs[0].n_in)
-        self.input = self._take(batch * self.input_row)
+        self.input = self._take(0 if sparse else batch * self.input_row)
         for n, (record, spec) in enumerate(zip(self.layers, plan.specs, strict=True)):
             self._lay_out(record, spec, batch, training, n, n == len(plan.specs) - 1)
         self.row_losses = self._take(batch)

@@ -4,9 +4,6 @@ Between slices (`pace`) Python looks for Ctrl-C and the time budget, between epo
 early stopping, validation, callbacks and progress. Validation runs in slices too.
 """
 
-import contextlib
-import signal
-import threading
 import time
 from dataclasses import dataclass
 
@@ -14,19 +11,13 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .checks import all_finite, settle
+from .epochs import Epochs
 from .errors import DivergenceError
 from .history import History
+from .interrupt import Interrupt
 from .kernels.random import SHUFFLE, fill_permutation
 from .kernels.scalars import a_flag, a_number, a_whole_number
 from .metrics import metric_of
-from .pace import Pace
-
-# the first slice: short on any machine, whatever a step costs
-_FIRST_SLICE_FLOPS = 1_000_000_000
-_FIRST_SLICE_STEPS = 1000
-# a step so long is not held up by threads that wait for each other a few times
-_LONG_STEP_FLOPS = 1_000_000_000
-_FLOPS_A_PARAMETER = 100  # an update moves memory: it takes the time of as many
 
 
 @dataclass(frozen=True)
@@ -73,32 +64,6 @@ class Options:
     max_time: float | None
 
 
-class _Interrupt:
-    """Notes SIGINT while a fit runs in the main thread, so that it can end in good order."""
-
-    def __init__(self):
-        self.seen = False
-
-    def note(self, number, frame):
-        if self.seen:  # a second one does not wait
-            raise KeyboardInterrupt
-        self.seen = True
-
-    @contextlib.contextmanager
-    def watching(self):
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        if signal.getsignal(signal.SIGINT) in (None, signal.SIG_IGN):
-            yield  # someone else's, or none wanted: leave it
-            return
-        before = signal.signal(signal.SIGINT, self.note)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-
 class Training:
     """One call of `fit`: its data, its options, and where it stands.
 
@@ -114,21 +79,14 @@ class Training:
 
     def __init__(self, engine, data, validation, options):
         self.engine, self.data, self.validation, self.options = (engine, data, validation, options)
-        self.batch = min(options.batch_size, len(data))
-        self.batches = -(-len(data) // self.batch)
-        self.threads = engine.threads_of_step(options.n_threads, self.batch)
+        self.epochs = Epochs(engine, data, len(data), options.batch_size, options.n_threads)
         if validation is not None:
             self._validation_threads = engine.threads_of_rows(options.n_threads, len(validation))
-        self.history = History(engine.plan.dtype.name, self.threads)
+        self.history = History(engine.plan.dtype.name, self.epochs.threads)
         self.metric = metric_of(engine.loss)
         self._order = np.arange(len(data)) if options.shuffle else None
-        step = self.batch * engine.plan.flops_per_row + _FLOPS_A_PARAMETER * engine.plan.size
-        first = _FIRST_SLICE_FLOPS // step
-        first = max(1, min(first, _FIRST_SLICE_STEPS))
-        adapts = options.n_threads == "auto" and step < _LONG_STEP_FLOPS
-        self._pace = Pace(first, self.threads, adapts)
         self._best, self._best_loss = engine.params.copy(), np.inf
-        self._interrupt = _Interrupt()
+        self._interrupt = Interrupt()
 
     def run(self):
         """Train; return the `History`.
@@ -178,10 +136,7 @@ class Training:
 
     def _compile(self):
         """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
-        self.engine.start_training(self.data, self.batch, self.threads)
-        nothing = (np.zeros(0), 0, self.batch, np.zeros(0))
-        for threads in self._pace.choices:
-            self.engine.train(self.data, self._order, *nothing, threads)
+        self.epochs.compile(self._order)
         if self.validation is not None:
             self.engine.evaluate(self.validation.head(1), self._validation_threads)
 
@@ -189,40 +144,36 @@ class Training:
         """Raise `DivergenceError` if an epoch of finite losses left the net without use."""
         if not all_finite(self.engine.params):
             # a loss is of the weights before an update: here the last one failed
-            self._diverged(epoch, self.batches - 1, "weights", entry["learning_rate"])
+            self._diverged(epoch, self.epochs.batches - 1, "weights", entry["learning_rate"])
         loss = entry.get("val_loss", 0.0)
         if not (np.isfinite(loss) or self._interrupt.seen):
             what = f"validation loss ({loss})"
-            self._diverged(epoch, self.batches - 1, what, entry["learning_rate"])
+            self._diverged(epoch, self.epochs.batches - 1, what, entry["learning_rate"])
 
     def _epoch(self, epoch):
         """Train one epoch and record it; return whether it was completed."""
-        engine, started = self.engine, time.perf_counter()
+        engine, batches, started = self.engine, self.epochs.batches, time.perf_counter()
         if self._order is not None:
             fill_permutation.serial(engine.seed, SHUFFLE, engine.epochs, self._order)
-        engine.start_training(self.data, self.batch, self.threads)
-        rates = engine.optimizer.rates(engine.epochs + np.arange(self.batches) / self.batches)
-        losses, done = np.zeros(self.batches), 0
-        while done < self.batches:
-            steps, threads = self._pace.next_slice()
-            end, begin = min(done + steps, self.batches), time.perf_counter()
-            place, part = done * self.batch, slice(done, end)
-            done += engine.train(
-                self.data, self._order, rates[part], place, self.batch, losses[part], threads
-            )
-            if done < end:
-                self._diverged(epoch, done, f"loss ({losses[done]})", rates[done])
-            self._pace.took(part.stop - part.start, threads, time.perf_counter() - begin)
-            if self._interrupt.seen:
-                self.history.stopped = "interrupted"
-            elif time.perf_counter() > self._deadline:
-                self.history.stopped = "time"
-            if self.history.stopped != "epochs" and done < self.batches:
-                return False
+        rates = engine.optimizer.rates(engine.epochs + np.arange(batches) / batches)
+        done = self.epochs.run(self._order, rates, self._must_end)
+        if done < batches:
+            if self.history.stopped == "epochs":
+                self._diverged(epoch, done, f"loss ({self.epochs.losses[done]})", rates[done])
+            return False
         engine.epochs += 1
         seconds = time.perf_counter() - started
-        self._record(epoch, losses.sum() / self.data.total_weight, float(rates[-1]), seconds)
+        loss = self.epochs.losses.sum() / self.data.total_weight
+        self._record(epoch, loss, float(rates[-1]), seconds)
         return True
+
+    def _must_end(self):
+        """Say whether no other slice is to begin, and note why."""
+        if self._interrupt.seen:
+            self.history.stopped = "interrupted"
+        elif time.perf_counter() > self._deadline:
+            self.history.stopped = "time"
+        return self.history.stopped != "epochs"
 
     def _record(self, epoch, loss, rate, seconds):
         rows = len(self.data)
@@ -264,8 +215,8 @@ class Training:
         self.history.stopped = "diverged"
         raise DivergenceError(
             f"the {what} became not finite in epoch {epoch + 1}, batch {step + 1} of "
-            f"{self.batches}, at learning rate {rate:g}. Likely cause: {self._likely_cause(rate)}. "
-            "The network holds its best weights so far.",
+            f"{self.epochs.batches}, at learning rate {rate:g}. Likely cause: "
+            f"{self._likely_cause(rate)}. The network holds its best weights so far.",
             epoch,
             step,
             self.history,

@@ -15,6 +15,7 @@ from .optimizer import update
 from .outer import outer
 from .peak import measure_peak
 from .random import dropout, permutation, random_normal, random_uniform
+from .sparse import sparse_matmul, sparse_outer
 
 __all__ = [
     "activation",
@@ -29,5 +30,7 @@ __all__ = [
     "permutation",
     "random_normal",
     "random_uniform",
+    "sparse_matmul",
+    "sparse_outer",
     "update",
 ]

@@ -16,11 +16,20 @@ from .delta import loss_rows, source_row
 from .dispatch import call
 from .gemm import NO_GATE, RELU_GATE, SCRATCH_FLOATS, gemm, tiles_of
 from .hadamard import derivative_rows
-from .intrinsics import address_of, item_bytes, pointer, pointer_at, width
+from .intrinsics import (
+    address_of,
+    integers_at,
+    item_bytes,
+    pointer,
+    pointer_at,
+    short_integers_at,
+    width,
+)
 from .jit import inner, kernel, task
 from .optimizer import corrected, update_range
 from .outer import column_sums, outer_rows
 from .random import DROPOUT, drop_row, key_of, stream
+from .sparse import sparse_outer_rows, sparse_product
 from .transpose import copy, transpose
 
 # what a pass over the rows does after the forward pass
@@ -56,11 +65,19 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
         z, out = work + layer.z + lo * layer.row, work + layer.a + lo * layer.row
         bias = params + max(layer.biases, 0)
         fused = layer.activation == RELU and layer.a == layer.z
-        gemm(
-            rows, layer.n_out, layer.n_in, bias, 0 if layer.biases >= 0 else -1,
-            a + lo * a_row, a_row, 1, params + layer.weights, layer.n_out, layer.n_out,
-            z, layer.row, RELU_GATE if fused else NO_GATE, scratch, 0,
-        )  # fmt: skip
+        gate = RELU_GATE if fused else NO_GATE
+        if n == 0 and run.columns != 0:
+            sparse_product(
+                pointer_at(work, run.x), short_integers_at(run.columns), integers_at(run.starts),
+                run.order, run.first + lo, rows, layer.n_out, bias, layer.biases >= 0,
+                params + layer.weights, z, layer.row, gate,
+            )  # fmt: skip
+        else:
+            gemm(
+                rows, layer.n_out, layer.n_in, bias, 0 if layer.biases >= 0 else -1,
+                a + lo * a_row, a_row, 1, params + layer.weights, layer.n_out, layer.n_out,
+                z, layer.row, gate, scratch, 0,
+            )  # fmt: skip
         if not fused:
             activate_rows(
                 layer.activation, layer.alpha, rows, layer.n_out, z, layer.row, out, layer.row
@@ -125,7 +142,8 @@ def rows_task(layers, runs, params, work, aim, number):
     p, w = pointer(params), pointer(work)
     lo, hi = number * run.rows // run.tasks, (number + 1) * run.rows // run.tasks
     scratch = w + run.scratch + number * run.scratch_row
-    _gather(run, w, w + run.input, layers[0].n_in, lo, hi)
+    if run.columns == 0:
+        _gather(run, w, w + run.input, layers[0].n_in, lo, hi)
     _forward_rows(layers, run, p, w, lo, hi, scratch, aim == TRAIN)
     if aim >= LOSS:
         _loss_rows(layers, run, w, lo, hi)
@@ -166,8 +184,26 @@ def _gradient_part(layer, run, work, a, a_row, lo, hi, g, biases, scratch, ahead
     outer_rows(
         lo, hi, run.rows, layer.n_out, a, a_row, 1, d, d_row, d_row, g, scratch, ahead
     )  # fmt: skip
+    _bias_part(layer, run, work, hi, biases)
+
+
+@inner
+def _sparse_gradient_part(layer, run, work, lo, hi, begins, number, g, biases):
+    """G_W = X^T D for rows lo to hi of W to `g`, of sparse X, and G_b to `biases`."""
+    cursors = address_of(work + run.cursors + number * run.ahead_row)
+    sparse_outer_rows(
+        pointer_at(work, run.x), short_integers_at(run.columns), integers_at(run.starts),
+        run.order, run.first, run.rows, lo, hi, begins, integers_at(cursors),
+        layer.n_out, work + layer.delta, layer.row, g,
+    )  # fmt: skip
+    _bias_part(layer, run, work, hi, biases)
+
+
+@inner
+def _bias_part(layer, run, work, hi, biases):
+    """G_b to `biases`, with the last rows of W."""
     if hi == layer.n_in and layer.biases >= 0:
-        column_sums(run.rows, layer.n_out, d, d_row, biases)
+        column_sums(run.rows, layer.n_out, work + layer.delta, layer.row, biases)
 
 
 @inner
@@ -199,8 +235,8 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
     scratch = w + run.scratch + number * run.scratch_row
     block = scratch + SCRATCH_FLOATS
     rate, epsilon = run.rate, run.epsilon
-    if aims & UPDATE and run.corrects_bias:
-        rate, epsilon = corrected(rate, run.beta1, run.beta2, epsilon, run.step + 1)
+    if aims & UPDATE:
+        rate, epsilon = corrected(run.corrects, rate, run.beta1, run.beta2, epsilon, run.step + 1)
     a, a_row = w + run.input, run.input_row
     for n in range(layers.size):
         layer = layers[n]
@@ -214,7 +250,9 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
             part, biases = g + place, g + layer.biases
             if in_passing:
                 part, biases = block, block + (hi - lo) * layer.n_out
-            if aims & GRADIENT:
+            if aims & GRADIENT and n == 0 and run.columns != 0:
+                _sparse_gradient_part(layer, run, w, lo, hi, lo == first, number, part, biases)
+            elif aims & GRADIENT:
                 _gradient_part(layer, run, w, a, a_row, lo, hi, part, biases, scratch, ahead)
             if aims & UPDATE:
                 _update_part(layer, run, rate, epsilon, p, m, params.size, lo, hi, part, biases)

@@ -15,6 +15,7 @@ from .intrinsics import (
     one_hot,
     pointer,
     pointer_at,
+    select,
     store_part,
     width,
 )
@@ -68,11 +69,13 @@ def loss_rows(
     D is ``scale w dL/da``, or ``scale w (a - y)`` of a canonical pair: `canonical` says that the
     output activation is the loss's partner. For the cross-entropy, log sum_j exp(z_j) is
     ``z_j - log a_j`` at the row's maximum, where a_j is at least 1 / columns, so that the
-    logarithm is exact to a rounding.
+    logarithm is exact to a rounding. The parameter of a cross-entropy, if it is not 0, is the
+    most that an output's loss counts, or a row's of several classes.
     """
     parts, numbers = row_parts(z)
     n = width(z)
-    keep_results(numbers, broadcast(z, parameter))
+    most = broadcast(z, parameter if parameter > 0 else np.inf)
+    keep_results(numbers, most)
     for i in range(0, rows, n):
         count, place = min(n, rows - i), i * row
         logits, outputs, delta, out = z + place, a + place, d + place, losses + i
@@ -86,6 +89,8 @@ def loss_rows(
         else:
             add_losses(code, count, columns, outputs, delta, row, numbers, parts)
         sums = sum_parts(parts)
+        if canonical and code == CROSS_ENTROPY:
+            sums = select(sums > most, most, sums)
         _weights(order, first + i, count, weights, scale, out, parts)
         store_part(out, load_part(out, count) * sums, count)
         slope = DIFFERENCE if canonical else code

@@ -83,15 +83,26 @@ def checked_pointer(typingctx, array, like):
     return like(array, like), codegen
 
 
-@intrinsic
-def integers_at(typingctx, address):
-    """Return the `Pointer` to the 64-bit integers at an integer `address`."""
-    integers = Pointer(types.int64)
+def _pointer_to(dtype, doc):
+    """Return the intrinsic ``(address) -> Pointer`` to integers of a dtype."""
 
-    def codegen(context, builder, sig, args):
-        return builder.inttoptr(args[0], ir.PointerType(llvm_scalar(integers.dtype)))
+    @intrinsic
+    def at(typingctx, address):
+        def codegen(context, builder, sig, args):
+            return builder.inttoptr(args[0], ir.PointerType(llvm_scalar(dtype)))
 
-    return integers(types.intp), codegen
+        return Pointer(dtype)(types.intp), codegen
+
+    at.__doc__ = doc
+    return at
+
+
+integers_at = _pointer_to(
+    types.int64, "Return the `Pointer` to the 64-bit integers at an integer `address`."
+)
+short_integers_at = _pointer_to(
+    types.int32, "Return the `Pointer` to the 32-bit integers at an integer `address`."
+)
 
 
 @intrinsic

@@ -17,9 +17,18 @@ from .backprop import (
     pass_over_weights,
 )
 from .delta import sample_weight, source_row
-from .intrinsics import address_of, checked_pointer, pointer
+from .intrinsics import (
+    address_of,
+    broadcast,
+    checked_pointer,
+    fma,
+    load_part,
+    pointer,
+    store_part,
+    width,
+)
 from .jit import inner, kernel
-from .optimizer import clip_factor
+from .optimizer import clip_factor, sum_of_squares
 from .transpose import copy
 
 
@@ -40,6 +49,7 @@ def start_step(runs, like, first, rows, end):
         for i in range(rows):
             total += sample_weight(like, run.sample_weight, source_row(run.order, first + i))
     run.scale = 1 / total if total > 0 else 0.0
+    run.l2 = run.own_l2 + run.penalty * run.scale
 
 
 @inner
@@ -51,13 +61,41 @@ def batch_loss(runs, work, total):
     return total
 
 
+@inner
+def penalty_loss(layers, run, params):
+    """Return ``penalty / 2 sum W^2`` over all weights, biases left out."""
+    total = 0.0
+    if run.penalty > 0:
+        for n in range(layers.size):
+            layer = layers[n]
+            total += sum_of_squares(layer.n_in * layer.n_out, pointer(params) + layer.weights)
+    return 0.5 * run.penalty * total
+
+
+@inner
+def penalize(layers, run, params, grads):
+    """Add the gradient of the penalty of a batch, ``penalty scale W``, to the gradients."""
+    factor = run.penalty * run.scale
+    if factor > 0:
+        for n in range(layers.size):
+            layer = layers[n]
+            w, g = pointer(params) + layer.weights, pointer(grads) + layer.weights
+            count = layer.n_in * layer.n_out
+            for i in range(0, count, width(w)):
+                left = count - i
+                slope = fma(broadcast(w, factor), load_part(w + i, left), load_part(g + i, left))
+                store_part(g + i, slope, left)
+
+
 @kernel
 def gradient(layers, runs, params, grads, moments, work, first, rows):
-    """Run one batch forward and backward: fill `grads`, return the batch's loss."""
+    """Run one batch forward and backward: fill `grads`, return its mean loss and penalty."""
     start_step(runs, pointer(work), first, rows, first + rows)
     pass_over_rows(layers, runs, params, work, TRAIN)
     pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
-    return batch_loss(runs, work, 0.0) * runs[0].scale
+    penalize(layers, runs[0], params, grads)
+    scale = runs[0].scale
+    return batch_loss(runs, work, 0.0) * scale, penalty_loss(layers, runs[0], params) * scale
 
 
 @kernel
@@ -70,12 +108,13 @@ def update(layers, runs, params, grads, moments, work):
 
 
 @kernel
-def train(layers, runs, params, grads, moments, work, rates, first, rows, batch, losses):
+def train(layers, runs, params, grads, moments, work, rates, first, rows, batch, losses, penalties):
     """Run mini-batches until `rates` is used up; return how many updates were made.
 
     Batch s holds places ``first + s batch`` on of the order, up to `rows`. A
     loss that is not finite ends the loop before its update. ``losses[s]`` is the
-    weighted sum of the losses of batch s.
+    weighted sum of the losses of batch s, ``penalties[s]`` that of the weights before its
+    update (`penalty_loss`).
     """
     run = runs[0]
     for s in range(rates.size):
@@ -83,7 +122,7 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
         start_step(runs, pointer(work), start, min(batch, rows - start), rows)
         pass_over_rows(layers, runs, params, work, TRAIN)
         loss = batch_loss(runs, work, 0.0)
-        losses[s] = loss
+        losses[s], penalties[s] = loss, penalty_loss(layers, run, params)
         if not np.isfinite(loss):
             return s
         run.rate = rates[s]

@@ -35,8 +35,9 @@ class Loss:
     value, derivative : callable
         ``value(a, y, parameter)`` and ``derivative(a, y, parameter)`` of vectors.
     from_logits : callable
-        ``from_logits(z, y, shift)``, the value with the partner activation;
-        `shift` is log sum exp(z) for the cross-entropy; the others do not read it.
+        ``from_logits(z, y, number)``, the value with the partner activation; the number is
+        log sum exp(z) for the cross-entropy, the most that an output's loss counts for the
+        binary one; the others do not read it.
     partner : str
         The activation with which ``delta = a - y``, and the output's default.
     needs : {"real", "positive", "unit", "simplex"}
@@ -149,8 +150,9 @@ def _binary_derivative(a, y, parameter):
     return (a - y) / _at_least_tiny(spread)
 
 
-def _binary_logits(z, y, shift):
-    return select(z < 0, 0, z) - y * z + log1p(exp(-absolute(z)))
+def _binary_logits(z, y, most):
+    value = select(z < 0, 0, z) - y * z + log1p(exp(-absolute(z)))
+    return select(value > most, most, value)
 
 
 def _cross(a, y, parameter):

@@ -9,11 +9,13 @@ with ``clip = min(1, clip_norm / |g|)`` over all parameters. The penalties act o
 weights, not on biases.
 
 References: Polyak, USSR Comput. Math. Math. Phys. 4(5), 1964 (momentum);
-Sutskever et al., ICML 2013 (Nesterov's, in the form that needs no look-ahead);
-Kingma and Ba, Adam, ICLR 2015, algorithm 1; Loshchilov and Hutter, Decoupled
-weight decay regularization, ICLR 2019; Tieleman and Hinton, lecture 6.5 of
-Neural networks for machine learning, 2012 (RMSprop); Duchi, Hazan and Singer,
-JMLR 12, 2011 (AdaGrad); Pascanu, Mikolov and Bengio, ICML 2013 (clipping).
+Sutskever et al., ICML 2013 (Nesterov's, in the form that needs no look-ahead;
+velocities that hold the rate, eq. 1 to 4);
+Kingma and Ba, Adam, ICLR 2015, algorithm 1, and section 2 for its epsilon hat;
+Loshchilov and Hutter, Decoupled weight decay regularization, ICLR 2019; Tieleman
+and Hinton, lecture 6.5 of Neural networks for machine learning, 2012 (RMSprop);
+Duchi, Hazan and Singer, JMLR 12, 2011 (AdaGrad); Pascanu, Mikolov and Bengio,
+ICML 2013 (clipping).
 """
 
 from dataclasses import dataclass, field
@@ -29,6 +31,8 @@ from .scalars import a_number, a_whole_number
 from .table import Table, by_code
 from .threads import choose_threads, twin
 
+NOTHING, RATE, RATE_AND_EPSILON = 0, 1, 2
+
 
 @dataclass(frozen=True)
 class Optimizer:
@@ -42,15 +46,18 @@ class Optimizer:
         ``update(w, g, m, v, rate, beta1, beta2, epsilon) -> (w, m, v)`` of vectors.
     defaults : dict
         The hyper-parameters it reads, with their defaults.
-    corrects_bias : bool
-        Whether the moments are divided by ``1 - beta^t``.
+    corrects : {NOTHING, RATE, RATE_AND_EPSILON}
+        What takes up the division of the moments by ``1 - beta^t``.
+    beta_may_be_one : bool
+        Whether beta1 may be 1 itself, as in scikit-learn: a velocity is never lost.
     """
 
     name: str
     formula: str
     update: object
     defaults: dict = field(default_factory=dict)
-    corrects_bias: bool = False
+    corrects: int = NOTHING
+    beta_may_be_one: bool = False
 
 
 def _sgd(w, g, m, v, rate, beta1, beta2, epsilon):
@@ -65,6 +72,17 @@ def _momentum(w, g, m, v, rate, beta1, beta2, epsilon):
 def _nesterov(w, g, m, v, rate, beta1, beta2, epsilon):
     m = beta1 * m + g
     return w - rate * (g + beta1 * m), m, v
+
+
+def _velocity(w, g, m, v, rate, beta1, beta2, epsilon):
+    m = beta1 * m - rate * g
+    return w + m, m, v
+
+
+def _velocity_nesterov(w, g, m, v, rate, beta1, beta2, epsilon):
+    step = rate * g
+    m = beta1 * m - step
+    return w + (beta1 * m - step), m, v
 
 
 def _adam(w, g, m, v, rate, beta1, beta2, epsilon):
@@ -107,14 +125,14 @@ OPTIMIZERS = Table(
             "w -= rate (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + epsilon)",
             _adam,
             _ADAM_DEFAULTS,
-            corrects_bias=True,
+            corrects=RATE_AND_EPSILON,
         ),
         Optimizer(
             "adamw",
             "adam, and w -= rate weight_decay w",
             _adam,
             {**_ADAM_DEFAULTS, "weight_decay": 1e-2},
-            corrects_bias=True,
+            corrects=RATE_AND_EPSILON,
         ),
         Optimizer(
             "rmsprop",
@@ -128,6 +146,27 @@ OPTIMIZERS = Table(
             _adagrad,
             {"learning_rate": 1e-2, "epsilon": 1e-10},
         ),
+        Optimizer(
+            "velocity",
+            "m = beta1 m - rate g; w += m",
+            _velocity,
+            {"learning_rate": 1e-2, "beta1": 0.9},
+            beta_may_be_one=True,
+        ),
+        Optimizer(
+            "velocity_nesterov",
+            "m = beta1 m - rate g; w += beta1 m - rate g",
+            _velocity_nesterov,
+            {"learning_rate": 1e-2, "beta1": 0.9},
+            beta_may_be_one=True,
+        ),
+        Optimizer(
+            "adam_hat",
+            "m and v as adam; w -= rate sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon)",
+            _adam,
+            _ADAM_DEFAULTS,
+            corrects=RATE,
+        ),
     ],
 )
 
@@ -136,13 +175,12 @@ _update = by_code([record.update for record in OPTIMIZERS.values()])
 _CHUNK = 512
 _BOUNDS = {
     "learning_rate": {"above": 0},
-    "beta1": {"low": 0, "below": 1},
-    "beta2": {"low": 0, "below": 1},
     "epsilon": {"above": 0},
     "l1": {"low": 0},
     "l2": {"low": 0},
     "weight_decay": {"low": 0},
 }
+_BETAS = {False: {"low": 0, "below": 1}, True: {"low": 0, "most": 1}}
 _SHARED = {"l1": 0.0, "l2": 0.0, "weight_decay": 0.0}
 
 
@@ -158,7 +196,8 @@ def checked(record, hyper):
     for name, value in hyper.items():
         if name not in known:
             raise TypeError(f"{record.name} has no parameter {name!r}; it has {[*known]}")
-        known[name] = a_number(name, value, **_BOUNDS[name])
+        bounds = _BOUNDS.get(name, _BETAS[record.beta_may_be_one])
+        known[name] = a_number(name, value, **bounds)
     return known
 
 
@@ -186,13 +225,17 @@ def update_range(
 
 
 @inner
-def corrected(rate, beta1, beta2, epsilon, step):
+def corrected(corrects, rate, beta1, beta2, epsilon, step):
     """Return the rate and epsilon that correct the moments' bias at `step` >= 1.
 
     ``rate (m / c1) / (sqrt(v / c2) + e) = (rate sqrt(c2) / c1) m / (sqrt(v) + e sqrt(c2))``
     """
-    root = (1 - beta2**step) ** 0.5
-    return rate * root / (1 - beta1**step), epsilon * root
+    if corrects != NOTHING:
+        root = (1 - beta2**step) ** 0.5
+        rate = rate * root / (1 - beta1**step)
+        if corrects == RATE_AND_EPSILON:
+            epsilon = epsilon * root
+    return rate, epsilon
 
 
 @inner
@@ -276,11 +319,12 @@ def update(name, w, g, moments, step, *, clip_norm=None, l1=0.0, l2=0.0, n_threa
     g = np.ascontiguousarray(arrays.floats("g", g, 1, like=w))
     arrays.expect("g", g, w.shape)
     moments = arrays.output("moments", moments, (2, w.size), w.dtype)
-    rate, epsilon = h["learning_rate"], h["epsilon"]
-    if record.corrects_bias:
-        rate, epsilon = corrected.py_func(rate, h["beta1"], h["beta2"], epsilon, step)
+    betas = h["beta1"], h["beta2"]
+    rate, epsilon = corrected.py_func(
+        record.corrects, h["learning_rate"], *betas, h["epsilon"], step
+    )
     tasks = choose_threads(n_threads, 20.0 * w.size, 1)
     twin(update_flat, tasks)(
         OPTIMIZERS.code(name), w, g, moments.reshape(-1), h["learning_rate"], h["weight_decay"],
-        rate, h["beta1"], h["beta2"], epsilon, h["l1"], h["l2"], clip_norm, tasks,
+        rate, *betas, epsilon, h["l1"], h["l2"], clip_norm, tasks,
     )  # fmt: skip

@@ -35,6 +35,9 @@ RUN = np.dtype(
         ("x", _int),  # address of X (n, n_in)
         ("x_row", _int),  # its row stride in elements
         ("y", _int),  # address of targets (n, n_out)
+        ("columns", _int),  # of sparse X, whose data are at x: address of column numbers, or 0
+        ("starts", _int),  # address of the place of each row's first number
+        ("cursors", _int),  # workspace: how far the gradient has come in each row of the batch
         ("labels", _int),  # address of class labels (n,), or 0
         ("sample_weight", _int),  # address of weights (n,), or 0
         ("order", _int),  # address of the order of rows (n,), or 0
@@ -56,12 +59,14 @@ RUN = np.dtype(
         ("seed", _int),
         ("step", _int),  # updates made so far
         ("optimizer", _int),
-        ("corrects_bias", _int),
+        ("corrects", _int),  # what corrects the bias of the moments
         ("beta1", _float),
         ("beta2", _float),
         ("epsilon", _float),
         ("l1", _float),
         ("l2", _float),
+        ("own_l2", _float),  # l2 is this and the batch's part of the penalty
+        ("penalty", _float),  # strength of an L2 penalty divided by the batch's weights
         ("decay", _float),
         ("clip_norm", _float),  # or 0 for none
         ("rate", _float),

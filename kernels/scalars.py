@@ -17,17 +17,18 @@ def a_whole_number(name, value, least, below=math.inf):
     raise TypeError(f"{name}={value!r}: expected a whole number of at least {least}")
 
 
-def a_number(name, value, low=-math.inf, below=math.inf, above=-math.inf):
-    """Return `value` as a finite float with low <= value < below and value > above, or raise."""
+def a_number(name, value, low=-math.inf, below=math.inf, above=-math.inf, most=math.inf):
+    """Return `value` as a finite float within bounds, or raise."""
     if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
         raise TypeError(f"{name}={value!r}: expected a number")
     with contextlib.suppress(OverflowError):  # an integer too large for a float
-        if math.isfinite(value) and low <= value < below and value > above:
+        if math.isfinite(value) and low <= value <= most and above < value < below:
             return float(value)
     bounds = [
         f"at least {low}" if low > -math.inf else "",
         f"greater than {above}" if above > -math.inf else "",
         f"less than {below}" if below < math.inf else "",
+        f"at most {most}" if most < math.inf else "",
     ]
     wanted = " and ".join(bound for bound in bounds if bound) or "finite"
     raise ValueError(f"{name}={value!r}: expected a number {wanted}")

@@ -230,9 +230,28 @@ def adagrad(w, g, memory, t, rate, h):
     return w - rate * g / (np.sqrt(memory["v"]) + h["epsilon"])
 
 
+def velocity(w, g, memory, t, rate, h):
+    memory["m"] = h["beta1"] * memory.get("m", 0) - rate * g
+    return w + memory["m"]
+
+
+def velocity_nesterov(w, g, memory, t, rate, h):
+    velocity(w, g, memory, t, rate, h)
+    return w + h["beta1"] * memory["m"] - rate * g
+
+
+def adam_hat(w, g, memory, t, rate, h):
+    # the step of section 2 of the paper, which leaves epsilon as it is
+    step = rate * math.sqrt(1 - h["beta2"] ** t) / (1 - h["beta1"] ** t)
+    memory["m"] = h["beta1"] * memory.get("m", 0) + (1 - h["beta1"]) * g
+    memory["v"] = h["beta2"] * memory.get("v", 0) + (1 - h["beta2"]) * g**2
+    return w - step * memory["m"] / (np.sqrt(memory["v"]) + h["epsilon"])
+
+
 # name: update(w, g, memory, t, rate, hyper_parameters) -> w, with t = 1 at the first step;
 # adamw is adam, its decay is in Stepper
-OPTIMIZERS = {f.__name__: f for f in (sgd, momentum, nesterov, adam, rmsprop, adagrad)}
+_FORMULAS = [sgd, momentum, nesterov, adam, rmsprop, adagrad, velocity, velocity_nesterov, adam_hat]
+OPTIMIZERS = {f.__name__: f for f in _FORMULAS}
 OPTIMIZERS["adamw"] = adam
 
 

@@ -28,13 +28,12 @@ MOST_LINES = 400
 IR_FILES = {f"fastbp.kernels.{name}" for name in ("vector", "intrinsics", "dispatch", "tile")}
 
 
-def _module_name(path):
-    kernel = path.parent == KERNELS
-    parts = ["fastbp", *(["kernels"] if kernel else []), path.stem]
-    return ".".join(part for part in parts if part != "__init__")
-
-
-SOURCES = {_module_name(path): path for folder in (FASTBP, KERNELS) for path in folder.glob("*.py")}
+PACKAGES = {"fastbp": FASTBP, "fastbp.estimators": FASTBP / "estimators", "fastbp.kernels": KERNELS}
+SOURCES = {
+    package if path.stem == "__init__" else f"{package}.{path.stem}": path
+    for package, folder in PACKAGES.items()
+    for path in folder.glob("*.py")
+}
 TREES = {name: ast.parse(path.read_text()) for name, path in SOURCES.items()}
 
 
@@ -62,6 +61,11 @@ def own_modules(name):
         prefixes = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
         found |= {next((prefix for prefix in prefixes if prefix in SOURCES), None)}
     return found - {None, name}
+
+
+def test_the_walk_sees_every_package():
+    folders = {path.parent for path in FASTBP.rglob("*.py")}
+    assert folders | {KERNELS} == set(PACKAGES.values())
 
 
 def test_the_walk_sees_the_files_and_their_imports():

@@ -246,6 +246,12 @@ ISA = """
                 kernels.matmul(a.T.copy(), w), a.T.astype(float) @ w, atol=4000 * eps)
         np.testing.assert_allclose(
             kernels.activation(a, "tanh"), np.tanh(a.astype(float)), atol=8 * eps)
+        if dtype is np.float64:
+            import scipy.sparse
+            x = a * (a > 1)
+            rows = scipy.sparse.csr_array(x)
+            np.testing.assert_allclose(kernels.sparse_matmul(rows, w), x @ w, atol=600 * eps)
+            np.testing.assert_allclose(kernels.sparse_outer(rows, a), x.T @ a, atol=600 * eps)
     # ReLU in the product, one column, rows that are read beyond their end
     for sizes in ([37, 45, 33, 1], [5, 1, 9, 2], [70, 130, 64, 3]):
         net = Network(sizes, dtype="float64")

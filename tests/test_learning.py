@@ -36,11 +36,12 @@ def test_the_rows_asked_for_ahead_are_those_of_the_next_batch(threads):
     net = Network([300, 20, 2])
     engine, data = net._engine, samples(X, np.zeros((5000, 2)), net._engine.plan, net.loss)
     order = np.random.default_rng(1).permutation(5000)
-    threads = engine.threads_of_step(threads, 64)  # as many as there are
+    threads = engine.threads_of_step(threads, data, 64)  # as many as there are
     engine.start_training(data, 64, 2)
     for steps, next_place, count in [(2, 4928, 64), (1, 4964, 36)]:
         first = next_place - 64 * steps
-        engine.train(data, order, np.full(steps, 1e-3), first, 64, np.zeros(steps), threads)
+        rates, losses, penalties = np.full(steps, 1e-3), np.zeros(steps), np.zeros(steps)
+        engine.train(data, order, rates, first, 64, losses, penalties, threads)
         here, asked = engine._training, []
         for task in range(threads):
             todo = here.work[here.ahead + task * here.ahead_row :].view(np.int64)

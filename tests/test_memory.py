@@ -107,7 +107,7 @@ from fastbp.data import samples
 
 def allocations(engine, data, steps):
     before = rtsys.get_allocation_stats()
-    arrays = np.arange(len(data)), np.full(steps, 1e-3), 0, 4, np.zeros(steps)
+    arrays = np.arange(len(data)), np.full(steps, 1e-3), 0, 4, np.zeros(steps), np.zeros(steps)
     assert engine.train(data, *arrays, {threads}) == steps
     after = rtsys.get_allocation_stats()
     return after.alloc - before.alloc, after.mi_alloc - before.mi_alloc

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fastbp import Network, training
+from fastbp import Network, epochs
 from fastbp.pace import Pace
 
 
@@ -84,6 +84,6 @@ def test_the_bits_do_not_depend_on_where_the_threads_change(dtype, monkeypatch):
         return net.parameters
 
     steady = fit(1)
-    monkeypatch.setattr(training, "Pace", Restless)
+    monkeypatch.setattr(epochs, "Pace", Restless)
     monkeypatch.setattr("fastbp.engine.choose_threads", lambda *args: 2)
     np.testing.assert_array_equal(fit("auto"), steady)

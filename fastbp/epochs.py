@@ -1,0 +1,93 @@
+"""Epochs of compiled slices: mini-batches at the engine's speed, Python between two slices."""
+
+import time
+
+import numpy as np
+
+from .pace import Pace
+
+# the first slice: short on any machine, whatever a step costs
+_FIRST_SLICE_FLOPS = 1_000_000_000
+_FIRST_SLICE_STEPS = 1000
+# a step so long is not held up by threads that wait for each other a few times
+_LONG_STEP_FLOPS = 1_000_000_000
+_FLOPS_A_PARAMETER = 100  # an update moves memory: it takes the time of as many
+
+
+class Epochs:
+    """Runs epochs over one data set.
+
+    Parameters
+    ----------
+    engine : Engine
+        The net, trained in place.
+    data : Samples
+        Checked data.
+    rows, batch_size : int
+        Samples an epoch, all of the data or some of them, and samples a step.
+    n_threads : int or "auto"
+        What the caller asked.
+
+    Attributes
+    ----------
+    batch, batches : int
+        Samples a step, and steps an epoch.
+    threads : int
+        On how many threads steps run at most.
+    losses, penalties : numpy.ndarray
+        (batches,) float64: what `loop.train` gave for the steps of the last epoch.
+    """
+
+    def __init__(self, engine, data, rows, batch_size, n_threads):
+        self.engine, self.data = engine, data
+        self.batch = min(batch_size, rows)
+        self.batches = -(-rows // self.batch)
+        self.threads = engine.threads_of_step(n_threads, data, self.batch)
+        step = self.batch / len(data) * engine.plan.flops_of(data.x)
+        step += _FLOPS_A_PARAMETER * engine.plan.size
+        first = max(1, min(int(_FIRST_SLICE_FLOPS / step), _FIRST_SLICE_STEPS))
+        adapts = n_threads == "auto" and step < _LONG_STEP_FLOPS
+        self._pace = Pace(first, self.threads, adapts)
+        self.losses, self.penalties = np.zeros(self.batches), np.zeros(self.batches)
+
+    def compile(self, order):
+        """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
+        self.engine.start_training(self.data, self.batch, self.threads)
+        nothing = (np.zeros(0), 0, self.batch, np.zeros(0), np.zeros(0))
+        for threads in self._pace.choices:
+            self.engine.train(self.data, order, *nothing, threads)
+
+    def run(self, order, rates, must_end):
+        """Train one epoch; return how many steps were made.
+
+        Parameters
+        ----------
+        order : numpy.ndarray or None
+            (rows,) int64: the samples in their order, None for that of the data.
+        rates : numpy.ndarray
+            (batches,) learning rates.
+        must_end : callable
+            Asked after every slice; where it says True no other is begun.
+
+        Returns
+        -------
+        int
+            Less than `batches` where it was to end, or where the loss of the next step,
+            ``losses[done]``, is not finite.
+        """
+        engine, done = self.engine, 0
+        engine.start_training(self.data, self.batch, self.threads)
+        while done < self.batches:
+            steps, threads = self._pace.next_slice()
+            end, begin = min(done + steps, self.batches), time.perf_counter()
+            place, part = done * self.batch, slice(done, end)
+            done += engine.train(
+                self.data, order, rates[part], place, self.batch, self.losses[part],
+                self.penalties[part], threads,
+            )  # fmt: skip
+            if done < end:
+                break
+            self._pace.took(part.stop - part.start, threads, time.perf_counter() - begin)
+            if must_end():
+                break
+        return done

@@ -1,0 +1,316 @@
+"""What both estimators share: from checked data to a fitted net, and from a net to outputs."""
+
+from abc import ABC, abstractmethod
+from copy import deepcopy
+from typing import ClassVar
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.optimize import _check_optimize_result
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ..checks import all_finite
+from ..data import Samples
+from ..kernels.arrays import address
+from ..kernels.sparse import sparse_rows
+from .build import build_network, check_combination, draw_weights, hidden_sizes, loss_share
+from .callbacks import Callbacks, CallbackSupport, check_callbacks
+from .input_gradient import input_gradient
+from .lbfgs import STOPPED, minimize_loss
+from .parameters import CONSTRAINTS
+from .rates import Rates
+from .stochastic import Run, Stochastic, warn_of_the_end
+from .validation import Validation, split_rows
+
+_NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and "
+    "need to be preprocessed."
+)
+
+
+class BaseMLP(CallbackSupport, BaseEstimator, ABC):
+    """The part of a multilayer perceptron that does not depend on what its targets are."""
+
+    _parameter_constraints: ClassVar = CONSTRAINTS
+    _numeric_targets: ClassVar[bool]
+    coefs_: list
+    intercepts_: list
+    loss_curve_: list
+    validation_scores_: list | None
+    best_validation_score_: float | None
+    best_loss_: float | None
+    n_outputs_: int
+
+    @abstractmethod
+    def _check_targets(self, y, weight, incremental):
+        """Return the targets as a dict of `Samples`, y (n, n_out) or labels (n,); and weights."""
+
+    @abstractmethod
+    def _output(self):
+        """Return the names of the output activation, and of the loss in ``LOSSES``."""
+
+    @abstractmethod
+    def _score_outputs(self, outputs, data):
+        """Return scikit-learn's score of outputs against the targets of `data`."""
+
+    # ------------------------------------------------------------------------------ fitting
+
+    def _fit(self, X, y, sample_weight=None, incremental=False, eval_set=None):
+        given, sizes = (X, y), hidden_sizes(self)
+        check_combination(self, incremental)
+        goes_on = hasattr(self, "coefs_") and (incremental or bool(self.warm_start))
+        X, y = self._check_data(X, y, reset=not goes_on)
+        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
+        targets, weight = self._check_targets(y, weight, incremental)
+        self._random_state = check_random_state(self.random_state)
+        run = self._run_of(X, [X.shape[1], *sizes, self.n_outputs_], goes_on, incremental)
+        data = self._samples(X, targets, weight)
+        if eval_set is not None:
+            eval_set = self._check_eval_set(eval_set)
+        validation = self._validation(run, data, given, eval_set)
+        callbacks = self._callbacks(given)
+        engine = run.network._engine
+        engine.penalty = self.alpha
+        with engine.in_use:
+            callbacks.fit_begins()
+            if self.solver == "lbfgs" and self.optimizer is None:
+                finite = self._fit_lbfgs(run, data, validation, callbacks)
+            else:
+                most = 1 if incremental else self.max_iter
+                finite = self._fit_stochastic(run, data, validation, callbacks, most, incremental)
+            callbacks.fit_ended()
+        if not (finite and all_finite(engine.params)):
+            raise ValueError(_NOT_FINITE)
+        return self
+
+    def _run_of(self, X, sizes, goes_on, incremental):
+        """Return what the solver carries on, or begin anew; the fitted attributes show its net."""
+        if goes_on and [len(w) for w in self.coefs_] != sizes[:-1]:
+            fitted = [len(w) for w in self.coefs_[1:]]
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r}: the fitted estimator, which goes "
+                f"on, has {fitted}; expected the same, or warm_start=False"
+            )
+        kept = getattr(self, "_run", None)
+        if goes_on and kept is not None and (incremental or self.warm_start == "exact"):
+            self._keep_coefs(kept.network)
+            if incremental:  # every call begins its order anew
+                kept.random_state, kept.order, kept.split = self._random_state, None, None
+            self._random_state = kept.random_state
+            return kept
+        dtype = self.coefs_[0].dtype if goes_on else X.dtype
+        activation, loss = self._output()
+        network = build_network(self, sizes, activation, loss, dtype, self._random_state)
+        if goes_on:
+            self._keep_coefs(network)
+        else:
+            self._begin(network, activation, sizes)
+        self.coefs_, self.intercepts_ = list(network.weights), list(network.biases)
+        rates = Rates(network.optimizer, self._rate_policy(), self.power_t)
+        self._run = Run(network, rates, random_state=self._random_state)
+        return self._run
+
+    def _begin(self, network, activation, sizes):
+        """Set the attributes of a net that has seen no data, and draw its weights."""
+        draw_weights(self, network, self._random_state)
+        self.n_iter_ = self.t_ = 0
+        self.n_layers_, self.out_activation_ = len(sizes), activation
+        self._best_parameters = network.parameters.copy()
+        self.loss_curve_ = []
+        self._begin_stopping()
+
+    def _begin_stopping(self):
+        """Set the attributes of the stopping rule to nothing seen so far."""
+        self._no_improvement_count = 0
+        self.validation_scores_ = [] if self.early_stopping else None
+        self.best_validation_score_ = -np.inf if self.early_stopping else None
+        self.best_loss_ = None if self.early_stopping else np.inf
+
+    def _rate_policy(self):
+        return self.learning_rate if self.solver == "sgd" and self.optimizer is None else "constant"
+
+    def _validation(self, run, data, given, eval_set):
+        """Return what is scored after every epoch; split the data for it if it must be."""
+        if not self.early_stopping or (run.split and sum(map(len, run.split)) != len(data)):
+            run.split = None
+        if self.early_stopping and eval_set is None and run.split is None:
+            stratify = data.y[:, 0] if self._stratifies() else None
+            rows = len(data)
+            run.split = split_rows(rows, stratify, self.validation_fraction, self._random_state)
+        return Validation(self, run.network, data, run.split, given, eval_set)
+
+    def _stratifies(self):
+        return False
+
+    def _fit_stochastic(self, run, data, validation, callbacks, most, incremental):
+        """Train by mini-batches; return whether the net stayed finite."""
+        if (self.validation_scores_ is not None) != self.early_stopping:
+            self._begin_stopping()
+
+        def after_epoch():
+            validation.note_loss()
+            return bool(callbacks) and callbacks.epoch_ended(self._entry(), self.n_iter_ == most)
+
+        score = validation.score if self.early_stopping else None
+        solver = Stochastic(self, run, data, score, after_epoch, loss_share(run.network))
+        reason = solver.fit(most)
+        if self.early_stopping:
+            run.network.parameters[:] = self._best_parameters
+        if not (incremental and reason == "epochs"):
+            warn_of_the_end(reason, self)
+        return reason != "diverged"
+
+    def _fit_lbfgs(self, run, data, validation, callbacks):
+        """Train by L-BFGS-B; return whether the net stayed finite."""
+        self.n_iter_, engine = 0, run.network._engine
+
+        def after_iteration(loss):
+            self.n_iter_, self.loss_ = self.n_iter_ + 1, loss
+            validation.note_loss()
+            return bool(callbacks) and callbacks.epoch_ended(self._entry(), False)
+
+        needed = bool(callbacks) or validation.notes_losses
+        settings = {"max_iter": self.max_iter, "max_fun": self.max_fun, "tol": self.tol}
+        result = minimize_loss(
+            engine, data, loss_share(run.network), settings, self.n_threads,
+            after_iteration if needed else None, self.max_time,
+        )  # fmt: skip
+        self.loss_ = result.fun
+        if result.status == STOPPED:
+            self.n_iter_ = result.nit
+            if self.max_time is not None:
+                warn_of_the_end("time", self)
+        else:
+            self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
+        return True
+
+    def _entry(self):
+        """Return what callbacks are told of an epoch."""
+        entry = {"epoch": self.n_iter_ - 1, "loss": self.loss_}
+        if self.early_stopping and self.validation_scores_:
+            entry["validation_score"] = self.validation_scores_[-1]
+        if hasattr(self, "validation_loss_curve_"):
+            entry["validation_loss"] = self.validation_loss_curve_[-1]
+        return entry
+
+    def _callbacks(self, given):
+        plain, protocol = check_callbacks(self.callbacks)
+        context = None
+        if protocol or getattr(self, "_skl_callbacks", None):
+            if protocol:
+                others = [c for c in getattr(self, "_skl_callbacks", []) if c not in protocol]
+                self.set_callbacks(*others, *protocol)
+            context = self._init_callback_context(max_subtasks=None)
+        return Callbacks(self, context, plain, dict(zip("Xy", given, strict=True)), self._snapshot)
+
+    def _snapshot(self):
+        """Return the attributes of an estimator as if the fit had ended now."""
+        network = deepcopy(self._run.network)
+        return {
+            "_run": Run(network, self._run.rates),
+            "coefs_": list(network.weights),
+            "intercepts_": list(network.biases),
+        }
+
+    # ------------------------------------------------------------------------------ data
+
+    def _check_data(self, X, y, reset):
+        floats = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype).type
+        return validate_data(
+            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=floats, reset=reset,
+            y_numeric=self._numeric_targets,
+        )  # fmt: skip
+
+    def _check_eval_set(self, eval_set):
+        if not isinstance(eval_set, (tuple, list)) or len(eval_set) != 2:
+            raise ValueError(f"eval_set={type(eval_set)!r}: expected a tuple (X, y)")
+        X, y = self._check_data(eval_set[0], eval_set[1], reset=False)
+        targets, _ = self._check_targets(y, None, True)
+        return self._samples(X, targets), eval_set
+
+    def _samples(self, X, targets, weight=None):
+        """Return checked arrays as the kernels read them."""
+        dtype = self._run.network.dtype
+        x = sparse_rows("X", X, dtype) if issparse(X) else np.ascontiguousarray(X, dtype)
+        targets = dict(targets)
+        if targets.get("y") is not None:
+            targets["y"] = np.ascontiguousarray(targets["y"], dtype)
+        if weight is not None:
+            weight = np.ascontiguousarray(weight, dtype)
+            if not weight.sum(dtype=np.float64) > 0:
+                raise ValueError("Weights sum to zero, can't be normalized")
+        return Samples(x, weight=weight, **targets)
+
+    # ------------------------------------------------------------------------------ the net
+
+    def _keep_coefs(self, network):
+        """Let a network hold what `coefs_` and `intercepts_` hold, if they are not its own."""
+        own, shown = _views(network), [*self.coefs_, *self.intercepts_]
+        if [array.shape for array in own] != [np.shape(array) for array in shown]:
+            raise ValueError("coefs_ and intercepts_: expected arrays of the shapes that fit gave")
+        for array, value in zip(own, shown, strict=True):
+            if not _is_same(array, value):
+                array[:] = value
+
+    def _outputs(self, X):
+        """Return the outputs (n, n_out) for checked or unchecked `X`."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        network = self._run.network
+        self._keep_coefs(network)
+        outputs = network._engine.forward(self._samples(X, {}), self.n_threads)
+        return outputs.astype(np.result_type(X.dtype, network.dtype), copy=False)
+
+    def input_gradient(self, X):
+        """Return the derivatives of the outputs by the inputs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Dense samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features), or (n_samples, n_outputs, n_features)
+            ``d output_k / d x_j``: of what `predict` gives for numbers, and of the probabilities
+            of the classes; of two classes, of the second.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False)
+        self._keep_coefs(self._run.network)
+        return input_gradient(self._run.network, X, self.n_threads)
+
+    def __getstate__(self):
+        """Leave out `coefs_` and `intercepts_` where they are views of the network."""
+        state = dict(super().__getstate__())
+        if "_run" in state and "coefs_" in state:
+            own, shown = _views(self._run.network), [*self.coefs_, *self.intercepts_]
+            if len(own) == len(shown) and all(map(_is_same, own, shown)):
+                del state["coefs_"], state["intercepts_"]
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_run" in state and "coefs_" not in state:
+            network = self._run.network
+            self.coefs_, self.intercepts_ = list(network.weights), list(network.biases)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _views(network):
+    return [*network.weights, *network.biases]
+
+
+def _is_same(view, array):
+    """Return whether an array is the memory of a view, all of it and no other."""
+    return (
+        isinstance(array, np.ndarray)
+        and (array.dtype, array.shape, array.strides) == (view.dtype, view.shape, view.strides)
+        and address(array) == address(view)
+    )

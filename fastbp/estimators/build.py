@@ -1,0 +1,120 @@
+"""From an estimator's parameters to a network: layers, optimizer, initial weights."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..kernels.activation import ACTIVATIONS
+from ..layers import Dense, Dropout
+from ..network import Network
+from ..optimizers import Optimizer, as_optimizer
+
+# losses of which scikit-learn shows the mean over the outputs, others are summed
+_MEANS = {"squared_error"}
+_CROSS_ENTROPIES = {"cross_entropy", "binary_cross_entropy"}
+
+
+def hidden_sizes(estimator):
+    """Return the units of the hidden layers as a list."""
+    sizes = estimator.hidden_layer_sizes
+    sizes = list(sizes) if isinstance(sizes, Iterable) else [sizes]
+    if np.any(np.array(sizes) <= 0):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return sizes
+
+
+def check_combination(estimator, incremental):
+    """Raise ValueError where parameters exclude each other."""
+    e = estimator
+    if e.early_stopping and incremental:
+        raise ValueError("partial_fit does not support early_stopping=True")
+    if e.optimizer is not None:
+        for name in ("schedule", "clip_norm"):
+            if getattr(e, name) is not None:
+                raise ValueError(f"{name}={getattr(e, name)!r}: give it to the optimizer instead")
+    elif e.solver == "lbfgs":
+        given = {"schedule": e.schedule, "clip_norm": e.clip_norm, "dropout": _rates(e, 0) or None}
+        for name, value in given.items():
+            if value is not None:
+                raise ValueError(f"{name}={value!r}: only solvers 'sgd' and 'adam' have it")
+
+
+def _per_layer(name, value, layers):
+    """Return one value a hidden layer of a parameter that may be one for all."""
+    if isinstance(value, (list, tuple)):
+        if len(value) != layers:
+            raise ValueError(f"{name}={value!r}: expected one value, or {layers}")
+        return list(value)
+    return [value] * layers
+
+
+def _rates(estimator, layers):
+    """Return the rates of dropout; with no layers, whether there are any."""
+    rates = estimator.dropout
+    if not layers:
+        return np.any(np.asarray(rates, float) > 0) and rates
+    return _per_layer("dropout", rates, layers)
+
+
+def _optimizer(estimator):
+    """Return the optimizer that the solver stands for, or the one that was given."""
+    e = estimator
+    if e.optimizer is not None:
+        return as_optimizer(e.optimizer)
+    shared = {
+        "learning_rate": e.learning_rate_init, "schedule": e.schedule, "clip_norm": e.clip_norm
+    }  # fmt: skip
+    if e.solver == "sgd":
+        name = "velocity_nesterov" if e.nesterovs_momentum else "velocity"
+        return Optimizer(name, beta1=e.momentum, **shared)
+    if e.solver == "adam":
+        return Optimizer("adam_hat", beta1=e.beta_1, beta2=e.beta_2, epsilon=e.epsilon, **shared)
+    return Optimizer("sgd")
+
+
+def build_network(estimator, sizes, output_activation, loss, dtype, random_state):
+    """Return a network of zeros for the sizes of all layers, inputs first."""
+    hidden = len(sizes) - 2
+    names = _per_layer("activation", estimator.activation, hidden)
+    rates = _rates(estimator, hidden) if hidden else []
+    layers: list = []
+    for units, name, rate in zip(sizes[1:-1], names, rates, strict=True):
+        layers.append(Dense(int(units), name, initializer="zeros"))
+        if rate > 0:
+            layers.append(Dropout(rate))
+    layers.append(Dense(sizes[-1], output_activation, initializer="zeros"))
+    network = Network(
+        inputs=sizes[0],
+        layers=layers,
+        loss=loss,
+        loss_parameter=estimator.loss_parameter,
+        optimizer=_optimizer(estimator),
+        dtype=np.dtype(dtype).name,
+        seed=random_state.randint(2**31 - 1) if any(rates) else 0,
+    )
+    if network.loss in _CROSS_ENTROPIES:
+        # scikit-learn clips probabilities so in the loss, not in its gradient
+        network._engine.limit_loss(-float(np.log(np.finfo(network.dtype).eps)))
+    return network
+
+
+def draw_weights(estimator, network, random_state):
+    """Draw weights and biases as scikit-learn does, draw for draw.
+
+    Uniform in ``+-sqrt(6 / (n_in + n_out))``, 2 in place of 6 for the logistic activation
+    (Glorot and Bengio, AISTATS 2010, eq. 16).
+    """
+    hidden = len(network.weights) - 1
+    names = _per_layer("activation", estimator.activation, hidden)
+    # the last layer's bound is that of the activation before it
+    names.append(names[-1] if names else estimator.activation)
+    for name, weights, biases in zip(names, network.weights, network.biases, strict=True):
+        logistic = isinstance(name, str) and ACTIVATIONS.find(name).name == "logistic"
+        bound = np.sqrt((2.0 if logistic else 6.0) / sum(weights.shape))
+        weights[:] = random_state.uniform(-bound, bound, weights.shape)
+        biases[:] = random_state.uniform(-bound, bound, biases.shape)
+
+
+def loss_share(network):
+    """Return what the loss of the samples is multiplied with where it is shown."""
+    return 1 / network.biases[-1].size if network.loss in _MEANS else 1.0

@@ -1,0 +1,104 @@
+"""Callbacks of an estimator: plain callables, and scikit-learn's protocol where it has one."""
+
+from typing import Any
+
+try:
+    from sklearn.callback import CallbackSupportMixin as CallbackSupport
+    from sklearn.callback import FitCallback
+except ImportError:  # before scikit-learn 1.9
+
+    class CallbackSupport:  # type: ignore[no-redef]
+        """Stands for the mixin that newer versions of scikit-learn have."""
+
+    FitCallback = None
+
+
+def _follows_protocol(callback):
+    return FitCallback is not None and isinstance(callback, FitCallback)
+
+
+def check_callbacks(callbacks):
+    """Return the plain callables among callbacks, and those of scikit-learn's protocol.
+
+    Raises
+    ------
+    TypeError
+        If one is neither.
+    """
+    callbacks = [] if callbacks is None else callbacks
+    callbacks = [callbacks] if callable(callbacks) else list(callbacks)
+    protocol = [callback for callback in callbacks if _follows_protocol(callback)]
+    plain = [callback for callback in callbacks if not _follows_protocol(callback)]
+    for callback in plain:
+        if not callable(callback):
+            raise TypeError(
+                f"callbacks holds {callback!r}: expected callables, or instances that follow "
+                "scikit-learn's FitCallback protocol"
+            )
+    return plain, protocol
+
+
+class Callbacks:
+    """The callbacks of one fit.
+
+    Parameters
+    ----------
+    estimator : BaseMLP
+        Whose fit it is.
+    context : CallbackContext or None
+        The root of scikit-learn's protocol, if there is anyone to follow it.
+    plain : list of callable
+        Called with each epoch's entry.
+    data : dict
+        `X` and `y` as the protocol hands them on.
+    attributes : callable
+        Returns the fitted attributes of the moment.
+    """
+
+    def __init__(self, estimator, context, plain, data, attributes):
+        self._estimator, self._context, self._plain = estimator, context, plain
+        self._data, self._attributes = data, attributes
+        self._epoch: Any = None
+
+    def __bool__(self):
+        return bool(self._plain) or self._context is not None
+
+    def fit_begins(self):
+        """Tell that the fit, and its first epoch, begin."""
+        if self._context is not None:
+            self._context.call_on_fit_task_begin(estimator=self._estimator, **self._data)
+            self._epoch_begins()
+
+    def _epoch_begins(self):
+        self._epoch = self._context.subcontext(task_name="epoch")
+        self._epoch.call_on_fit_task_begin(
+            estimator=self._estimator, **self._data, reconstruction_attributes=self._attributes
+        )
+
+    def epoch_ended(self, entry, last):
+        """Tell of an epoch, and of the next unless it was the `last`; return whether to stop."""
+        stop = False
+        for callback in self._plain:
+            answer = callback(entry)
+            stop |= isinstance(answer, bool) and answer
+        if self._context is not None:
+            stop |= bool(
+                self._epoch.call_on_fit_task_end(
+                    estimator=self._estimator,
+                    **self._data,
+                    reconstruction_attributes=self._attributes,
+                )
+            )
+            self._epoch = None
+            if not (stop or last):
+                self._epoch_begins()
+        return stop
+
+    def fit_ended(self):
+        """Tell that the fit has ended."""
+        if self._context is not None:
+            if self._epoch is not None:  # begun, and not run to its end
+                self._epoch.call_on_fit_task_end(estimator=self._estimator)
+            self._context.call_on_fit_task_end(
+                estimator=self._estimator, **self._data, reconstruction_attributes=self._attributes
+            )

@@ -1,0 +1,70 @@
+"""The solver "lbfgs": SciPy's L-BFGS-B over the flat parameters, the batch being all data.
+
+Reference: Zhu, Byrd, Lu and Nocedal, Algorithm 778: L-BFGS-B, ACM TOMS 23(4), 1997.
+"""
+
+import time
+
+import numpy as np
+from scipy.optimize import minimize
+
+# the status of a result that a callback has ended
+STOPPED = 99
+
+
+def minimize_loss(engine, data, share, settings, n_threads, after_iteration=None, max_time=None):
+    """Minimize the loss of `data` over the parameters of an engine, in place.
+
+    Parameters
+    ----------
+    engine : Engine
+        The net; its `penalty` is part of the loss.
+    data : Samples
+        All data.
+    share : float
+        What the losses of the samples are multiplied with, the penalty not: scikit-learn takes
+        the mean over the outputs of the squared error, but not of its gradient.
+    settings : dict
+        `max_iter`, `max_fun` and `tol` of the estimator.
+    n_threads : int or "auto"
+        Threads to run on.
+    after_iteration : callable or None
+        Called with the last loss after every iteration, the engine holding its parameters;
+        True stops.
+    max_time : float or None
+        Seconds after which no other iteration is begun.
+
+    Returns
+    -------
+    scipy.optimize.OptimizeResult
+    """
+    deadline = np.inf if max_time is None else time.perf_counter() + max_time
+    last = np.inf
+
+    def objective(parameters):
+        nonlocal last
+        engine.params[:] = parameters
+        loss, penalty = engine.gradient(data, n_threads)
+        last = loss * share + penalty
+        return last, engine.grads.astype(np.float64)
+
+    def iteration_ended(parameters):
+        engine.params[:] = parameters
+        stops = after_iteration is not None and after_iteration(last)
+        if stops or time.perf_counter() > deadline:
+            raise StopIteration
+
+    result = minimize(
+        objective,
+        engine.params.astype(np.float64),
+        method="L-BFGS-B",
+        jac=True,
+        callback=None if after_iteration is max_time is None else iteration_ended,
+        options={
+            "maxfun": settings["max_fun"],
+            "maxiter": settings["max_iter"],
+            "gtol": settings["tol"],
+        },
+    )
+    engine.params[:] = result.x
+    return result

@@ -1,0 +1,74 @@
+"""What the constructors accept: scikit-learn's parameters and those that it refuses."""
+
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+
+from ..kernels.activation import ACTIVATIONS
+from ..kernels.optimizer import OPTIMIZERS
+from ..optimizers import Optimizer
+from ..schedules import SCHEDULES
+
+
+def names(table):
+    """Return the constraint of a name, or another name, of a table of formulas."""
+    return StrOptions({*table, *table.aliases})
+
+
+_HIDDEN = {name for name, record in ACTIVATIONS.items() if record.outputs != "simplex"}
+_OTHERS = {name for name, target in ACTIVATIONS.aliases.items() if target in _HIDDEN}
+
+CONSTRAINTS = {
+    "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+    "activation": [StrOptions(_HIDDEN | _OTHERS), list, tuple],
+    "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+    "alpha": [Interval(Real, 0, None, closed="left")],
+    "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+    "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+    "power_t": [Interval(Real, 0, None, closed="left")],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "shuffle": ["boolean"],
+    "random_state": ["random_state"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "verbose": ["verbose"],
+    "warm_start": ["boolean", StrOptions({"exact"})],
+    "momentum": [Interval(Real, 0, 1, closed="both")],
+    "nesterovs_momentum": ["boolean"],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "beta_1": [Interval(Real, 0, 1, closed="left")],
+    "beta_2": [Interval(Real, 0, 1, closed="left")],
+    "epsilon": [Interval(Real, 0, None, closed="neither")],
+    "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+    "max_fun": [Interval(Integral, 1, None, closed="left")],
+    # what scikit-learn refuses
+    "dtype": [None, StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64})],
+    "loss_parameter": [None, Interval(Real, 0, None, closed="neither")],
+    "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+    "optimizer": [None, names(OPTIMIZERS), Optimizer],
+    "schedule": [None, names(SCHEDULES), HasMethods("factors")],
+    "clip_norm": [None, Interval(Real, 0, None, closed="neither")],
+    "scoring": [None, str, callable],
+    "callbacks": [None, list, tuple, callable],
+    "max_time": [None, Interval(Real, 0, None, closed="neither")],
+    "n_threads": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+}
+
+
+def keep_arguments(estimator, arguments):
+    """Keep what a constructor was given, its ``locals()``, as attributes of the same names."""
+    for name, value in arguments.items():
+        if name not in ("self", "__class__"):
+            setattr(estimator, name, value)
+
+
+def not_lbfgs(estimator):
+    """Return True where single epochs make sense, or raise AttributeError."""
+    if estimator.solver == "lbfgs" and estimator.optimizer is None:
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers. "
+            f"{estimator.solver} is not stochastic."
+        )
+    return True

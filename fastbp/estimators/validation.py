@@ -1,0 +1,88 @@
+"""What is scored after every epoch: rows held back for early stopping, or a set of the caller's."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import train_test_split
+from sklearn.utils import _safe_indexing
+
+from ..data import Samples
+from ..kernels.sparse import SparseRows
+from .build import loss_share
+
+
+def split_rows(rows, y, fraction, random_state):
+    """Return the rows to train and to score on; `y` to stratify by, or None."""
+    train, valid = train_test_split(
+        np.arange(rows), random_state=random_state, test_size=fraction, stratify=y
+    )
+    if len(valid) < 2:
+        raise ValueError(
+            "The validation set is too small. Increase 'validation_fraction' "
+            "or the size of your dataset."
+        )
+    return train, valid
+
+
+def take(data, rows):
+    """Return the samples of some rows, copied."""
+    x = data.x.take(rows) if isinstance(data.x, SparseRows) else data.x[rows]
+    others = (
+        None if array is None else array[rows] for array in (data.y, data.labels, data.weight)
+    )
+    return Samples(x, *others)
+
+
+class Validation:
+    """The data that an estimator is scored on while it is fitted.
+
+    Parameters
+    ----------
+    estimator : BaseMLP
+        Scored; it gives `scoring`, and is given `validation_loss_curve_`.
+    network : Network
+        Its net.
+    data : Samples
+        What it is fitted to.
+    split : tuple or None
+        The rows to train and to score on, if rows are held back.
+    given : tuple
+        X and y as the caller wrote them, for a scorer of the caller's.
+    eval_set : tuple or None
+        The samples of the caller's own set, and the set as it was written.
+    """
+
+    def __init__(self, estimator, network, data, split, given, eval_set):
+        self._estimator, self._engine = estimator, network._engine
+        self._share = loss_share(network)
+        self.notes_losses = eval_set is not None
+        self._data: Any = None
+        self._given: Any = None
+        if eval_set is not None:
+            self._data, self._given = eval_set
+            if not (estimator.warm_start and hasattr(estimator, "validation_loss_curve_")):
+                estimator.validation_loss_curve_ = []
+        else:
+            vars(estimator).pop("validation_loss_curve_", None)
+            if split is not None:
+                self._data = take(data, split[1])
+                if estimator.scoring is not None:
+                    self._given = [_safe_indexing(values, split[1]) for values in given]
+        self._scorer = None
+        if estimator.scoring is not None:
+            self._scorer = check_scoring(estimator, scoring=estimator.scoring)
+
+    def score(self):
+        """Return the score of the moment, not a number where an output is not finite."""
+        if self._scorer is not None:
+            return float(self._scorer(self._estimator, *self._given))
+        outputs = self._engine.forward(self._data, self._estimator.n_threads)
+        return self._estimator._score_outputs(outputs, self._data)
+
+    def note_loss(self):
+        """Append the mean loss of the caller's set, penalties left out."""
+        if self.notes_losses:
+            estimator = self._estimator
+            _, loss = self._engine.evaluate(self._data, estimator.n_threads)
+            estimator.validation_loss_curve_.append(loss * self._share)
