@@ -160,6 +160,7 @@ class Workspace:
         hidden_weights = training and n > 0
         turned = spec.n_out * self._row(spec.n_in)
         record["transposed"] = self._take(turned) if hidden_weights else -1
+        record["squares"] = self._take(spec.n_in) if training else -1
 
     def _row(self, count):
         """Round a row up to whole cache lines, a long one to an odd number: rows do not collide."""

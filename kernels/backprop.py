@@ -29,6 +29,7 @@ from .jit import inner, kernel, task
 from .optimizer import corrected, update_range
 from .outer import column_sums, outer_rows
 from .random import DROPOUT, drop_row, key_of, stream
+from .rows import row_squares
 from .sparse import sparse_outer_rows, sparse_product
 from .transpose import copy, transpose
 
@@ -228,6 +229,8 @@ def _update_part(layer, run, rate, epsilon, params, moments, second, lo, hi, g, 
 def weights_task(layers, runs, params, grads, moments, work, aims, number):
     """Gradient, update and transposition, as `aims` asks, of one task's rows of every W.
 
+    With the transposition go the sums of squares of the rows, for the penalty of the next step.
+
     A gradient that is applied at once is not kept: block by block it passes through the cache.
     """
     run, tasks, in_passing = runs[0], runs[0].tasks, aims & GRADIENT and aims & UPDATE
@@ -256,6 +259,8 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
                 _gradient_part(layer, run, w, a, a_row, lo, hi, part, biases, scratch, ahead)
             if aims & UPDATE:
                 _update_part(layer, run, rate, epsilon, p, m, params.size, lo, hi, part, biases)
+            if aims & TRANSPOSE and run.penalty > 0:
+                row_squares(hi - lo, layer.n_out, p + place, layer.n_out, w + layer.squares + lo)
             if aims & TRANSPOSE and layer.transposed >= 0:
                 target, t_row = w + layer.transposed + lo, layers[n - 1].row
                 transpose(hi - lo, layer.n_out, p + place, layer.n_out, target, t_row)

@@ -28,7 +28,7 @@ from .intrinsics import (
     width,
 )
 from .jit import inner, kernel
-from .optimizer import clip_factor, sum_of_squares
+from .optimizer import clip_factor
 from .transpose import copy
 
 
@@ -62,13 +62,14 @@ def batch_loss(runs, work, total):
 
 
 @inner
-def penalty_loss(layers, run, params):
+def penalty_loss(layers, run, work):
     """Return ``penalty / 2 sum W^2`` over all weights, biases left out."""
     total = 0.0
     if run.penalty > 0:
         for n in range(layers.size):
-            layer = layers[n]
-            total += sum_of_squares(layer.n_in * layer.n_out, pointer(params) + layer.weights)
+            squares = pointer(work) + layers[n].squares
+            for i in range(layers[n].n_in):
+                total += squares[i]
     return 0.5 * run.penalty * total
 
 
@@ -95,7 +96,7 @@ def gradient(layers, runs, params, grads, moments, work, first, rows):
     pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
     penalize(layers, runs[0], params, grads)
     scale = runs[0].scale
-    return batch_loss(runs, work, 0.0) * scale, penalty_loss(layers, runs[0], params) * scale
+    return batch_loss(runs, work, 0.0) * scale, penalty_loss(layers, runs[0], work) * scale
 
 
 @kernel
@@ -122,7 +123,7 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
         start_step(runs, pointer(work), start, min(batch, rows - start), rows)
         pass_over_rows(layers, runs, params, work, TRAIN)
         loss = batch_loss(runs, work, 0.0)
-        losses[s], penalties[s] = loss, penalty_loss(layers, run, params)
+        losses[s], penalties[s] = loss, penalty_loss(layers, run, work)
         if not np.isfinite(loss):
             return s
         run.rate = rates[s]

@@ -20,6 +20,7 @@ LAYER = np.dtype(
         ("weights", _int),  # parameters: W (n_in, n_out)
         ("biases", _int),  # parameters: b (n_out,), or -1
         ("transposed", _int),  # workspace: W^T (n_out, n_in), rows as of the layer before; or -1
+        ("squares", _int),  # workspace: the sum of squares of each row of W (n_in,)
         ("row", _int),  # elements from one row to the next of the four below
         ("z", _int),  # workspace: Z (batch, n_out)
         ("a", _int),  # A = sigma(Z); may be z

@@ -6,7 +6,7 @@ which waits for the last, where reducing each vector by itself is a chain of eig
 The parts lie in `row_parts`: a tile of vectors, and one vector more for the results.
 """
 
-from .intrinsics import keep_first, load_part, local_floats, select, store_part, width
+from .intrinsics import fma, keep_first, load_part, local_floats, select, store_part, width
 from .jit import inner
 from .tile import tile_max, tile_square, tile_sum, tile_transpose
 
@@ -35,6 +35,24 @@ def keep_results(results, values):
 def sum_parts(parts):
     """Return the sum of each row's part in the row's lane; the lanes of no row hold anything."""
     return tile_sum(tile_transpose(tile_square(parts, width(parts))))
+
+
+@inner
+def row_squares(rows, columns, w, w_row, sums):
+    """Write the sum of squares of each of `rows` rows, columns added in a fixed order."""
+    n = width(w)
+    parts, _ = row_parts(w)
+    for i in range(0, rows, n):
+        count = min(n, rows - i)
+        for r in range(count):
+            x = w + (i + r) * w_row
+            total = load_part(x, columns)
+            total = total * total
+            for j in range(n, columns, n):
+                part = load_part(x + j, columns - j)
+                total = fma(part, part, total)
+            keep_part(parts, r, total)
+        store_part(sums + i, sum_parts(parts), count)
 
 
 @inner

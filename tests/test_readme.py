@@ -64,6 +64,15 @@ def test_the_long_form_learns(after_running):
     assert names["deep"].evaluate(names["X_test"], names["y_test"])["accuracy"] > 0.9
 
 
+def test_the_estimators_learn(after_running):
+    names, _ = after_running
+    assert names["score"] > 0.9
+    clf, X_test, y_test = names["clf"], names["X_test"], names["y_test"]
+    assert clf.score(X_test, y_test) > 0.9
+    assert len(clf.validation_loss_curve_) == clf.n_iter_
+    assert names["slopes"].shape == (len(X_test), 10, 64)
+
+
 def test_the_kernel_gives_the_product(after_running):
     names, _ = after_running
     assert names["np"].allclose(names["Z"], names["A"] @ names["W"], atol=1e-3)

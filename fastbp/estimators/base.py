@@ -2,12 +2,12 @@
 
 from abc import ABC, abstractmethod
 from copy import deepcopy
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
@@ -41,11 +41,26 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
     validation_scores_: list | None
     best_validation_score_: float | None
     best_loss_: float | None
+    _best_parameters: Any
     n_outputs_: int
 
     @abstractmethod
-    def _check_targets(self, y, weight, incremental):
-        """Return the targets as a dict of `Samples`, y (n, n_out) or labels (n,); and weights."""
+    def _encode(self, y):
+        """Return targets as a dict of `Samples`: y (n, n_out), or labels (n,)."""
+
+    def _meet(self, y, incremental):
+        """Learn what there is to know of the targets, or check them against what is known."""
+
+    def _check_known(self, y):
+        """Raise ValueError if targets to score on are not such as the net can have learned."""
+
+    def _weights(self, y, weight, incremental):
+        """Return the weights of the samples, or None."""
+        return weight
+
+    def _stratifies(self):
+        """Return whether a split keeps the shares of the targets."""
+        return False
 
     @abstractmethod
     def _output(self):
@@ -63,19 +78,21 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         goes_on = hasattr(self, "coefs_") and (incremental or bool(self.warm_start))
         X, y = self._check_data(X, y, reset=not goes_on)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
-        targets, weight = self._check_targets(y, weight, incremental)
+        self._meet(y, incremental)
+        weight, targets = self._weights(y, weight, incremental), self._encode(y)
+        held = None if eval_set is None else self._check_eval_set(eval_set)
+        plain, protocol = check_callbacks(self.callbacks)
         self._random_state = check_random_state(self.random_state)
         run = self._run_of(X, [X.shape[1], *sizes, self.n_outputs_], goes_on, incremental)
         data = self._samples(X, targets, weight)
-        if eval_set is not None:
-            eval_set = self._check_eval_set(eval_set)
-        validation = self._validation(run, data, given, eval_set)
-        callbacks = self._callbacks(given)
+        held = None if held is None else (self._samples(*held), eval_set)
+        validation = self._validation(run, data, given, held)
+        callbacks = self._callbacks(plain, protocol, given)
         engine = run.network._engine
         engine.penalty = self.alpha
         with engine.in_use:
             callbacks.fit_begins()
-            if self.solver == "lbfgs" and self.optimizer is None:
+            if not self._is_stochastic():
                 finite = self._fit_lbfgs(run, data, validation, callbacks)
             else:
                 most = 1 if incremental else self.max_iter
@@ -96,8 +113,11 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         kept = getattr(self, "_run", None)
         if goes_on and kept is not None and (incremental or self.warm_start == "exact"):
             self._keep_coefs(kept.network)
+            parameters = kept.network.parameters
             if incremental:  # every call begins its order anew
                 kept.random_state, kept.order, kept.split = self._random_state, None, None
+            elif kept.last is not None and np.array_equal(parameters, self._best_parameters):
+                parameters[:] = kept.last
             self._random_state = kept.random_state
             return kept
         dtype = self.coefs_[0].dtype if goes_on else X.dtype
@@ -117,13 +137,17 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         draw_weights(self, network, self._random_state)
         self.n_iter_ = self.t_ = 0
         self.n_layers_, self.out_activation_ = len(sizes), activation
-        self._best_parameters = network.parameters.copy()
-        self.loss_curve_ = []
-        self._begin_stopping()
+        if self._is_stochastic():
+            self.loss_curve_ = []
+            self._begin_stopping(network)
 
-    def _begin_stopping(self):
+    def _is_stochastic(self):
+        return self.solver != "lbfgs" or self.optimizer is not None
+
+    def _begin_stopping(self, network):
         """Set the attributes of the stopping rule to nothing seen so far."""
         self._no_improvement_count = 0
+        self._best_parameters = network.parameters.copy() if self.early_stopping else None
         self.validation_scores_ = [] if self.early_stopping else None
         self.best_validation_score_ = -np.inf if self.early_stopping else None
         self.best_loss_ = None if self.early_stopping else np.inf
@@ -141,22 +165,23 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
             run.split = split_rows(rows, stratify, self.validation_fraction, self._random_state)
         return Validation(self, run.network, data, run.split, given, eval_set)
 
-    def _stratifies(self):
-        return False
-
     def _fit_stochastic(self, run, data, validation, callbacks, most, incremental):
         """Train by mini-batches; return whether the net stayed finite."""
-        if (self.validation_scores_ is not None) != self.early_stopping:
-            self._begin_stopping()
+        if not hasattr(self, "loss_curve_"):  # the net comes from L-BFGS
+            self.loss_curve_ = []
+        stops_early = getattr(self, "validation_scores_", None) is not None
+        if not hasattr(self, "best_loss_") or stops_early != self.early_stopping:
+            self._begin_stopping(run.network)
 
-        def after_epoch():
+        def after_epoch(last):
             validation.note_loss()
-            return bool(callbacks) and callbacks.epoch_ended(self._entry(), self.n_iter_ == most)
+            return bool(callbacks) and callbacks.epoch_ended(self._entry(), last)
 
         score = validation.score if self.early_stopping else None
         solver = Stochastic(self, run, data, score, after_epoch, loss_share(run.network))
         reason = solver.fit(most)
         if self.early_stopping:
+            run.last = run.network.parameters.copy() if self.warm_start == "exact" else None
             run.network.parameters[:] = self._best_parameters
         if not (incremental and reason == "epochs"):
             warn_of_the_end(reason, self)
@@ -195,14 +220,13 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
             entry["validation_loss"] = self.validation_loss_curve_[-1]
         return entry
 
-    def _callbacks(self, given):
-        plain, protocol = check_callbacks(self.callbacks)
-        context = None
-        if protocol or getattr(self, "_skl_callbacks", None):
-            if protocol:
-                others = [c for c in getattr(self, "_skl_callbacks", []) if c not in protocol]
-                self.set_callbacks(*others, *protocol)
+    def _callbacks(self, plain, protocol, given):
+        own, context = getattr(self, "_skl_callbacks", []), None
+        if own or protocol:
+            # those of the constructor are followed in this fit alone
+            self.set_callbacks(*(c for c in own if c not in protocol), *protocol)
             context = self._init_callback_context(max_subtasks=None)
+            self.set_callbacks(*own)
         return Callbacks(self, context, plain, dict(zip("Xy", given, strict=True)), self._snapshot)
 
     def _snapshot(self):
@@ -218,17 +242,20 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
 
     def _check_data(self, X, y, reset):
         floats = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype).type
-        return validate_data(
+        X, y = validate_data(
             self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=floats, reset=reset,
             y_numeric=self._numeric_targets,
         )  # fmt: skip
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y
 
     def _check_eval_set(self, eval_set):
         if not isinstance(eval_set, (tuple, list)) or len(eval_set) != 2:
             raise ValueError(f"eval_set={type(eval_set)!r}: expected a tuple (X, y)")
         X, y = self._check_data(eval_set[0], eval_set[1], reset=False)
-        targets, _ = self._check_targets(y, None, True)
-        return self._samples(X, targets), eval_set
+        self._check_known(y)
+        return X, self._encode(y)
 
     def _samples(self, X, targets, weight=None):
         """Return checked arrays as the kernels read them."""

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
@@ -156,43 +156,45 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._label_binarizer.fit(y if multilabel else classes)
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def _check_targets(self, y, weight, incremental):
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+    def _meet(self, y, incremental):
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
-        else:
-            self._check_known(y, incremental)
-        if self.class_weight is not None:
-            if incremental and self.class_weight == "balanced":
-                raise ValueError(
-                    "class_weight 'balanced' is not supported for partial_fit. In order to use "
-                    "'balanced' weights, use compute_class_weight('balanced', classes=classes, "
-                    "y=y) and pass the resulting weights as the class_weight parameter."
-                )
-            by_class = compute_sample_weight(self.class_weight, y)
-            weight = by_class if weight is None else weight * by_class
-        if self._kind() == "multiclass":
-            self.n_outputs_ = len(self.classes_)
-            return {"labels": np.searchsorted(self.classes_, y).astype(np.int64)}, weight
-        targets = self._label_binarizer.transform(y)
-        self.n_outputs_ = targets.shape[1]
-        return {"y": targets}, weight
-
-    def _check_known(self, y, incremental):
-        """Raise ValueError unless the labels are those that the net knows."""
-        classes = unique_labels(y)
-        if self.warm_start and not incremental and set(classes) != set(self.classes_):
+        elif not self.warm_start:
+            self._check_known(y)
+        elif set(unique_labels(y)) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {self.classes_}, `y` has {classes}"
+                f"call to fit. Previously got {self.classes_}, `y` has {unique_labels(y)}"
             )
+
+    def _check_known(self, y):
+        classes = unique_labels(y)
         if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
             raise ValueError(
                 "`y` has classes not in `self.classes_`. "
                 f"`self.classes_` has {self.classes_}. 'y' has {classes}."
             )
+
+    def _weights(self, y, weight, incremental):
+        if self.class_weight is None:
+            return weight
+        if incremental and self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit. In order to use "
+                "'balanced' weights, use compute_class_weight('balanced', classes=classes, "
+                "y=y) and pass the resulting weights as the class_weight parameter."
+            )
+        by_class = compute_sample_weight(self.class_weight, y)
+        return by_class if weight is None else weight * by_class
+
+    def _encode(self, y):
+        if self._kind() == "multiclass":
+            self.n_outputs_ = len(self.classes_)
+            return {"labels": np.searchsorted(self.classes_, y).astype(np.int64)}
+        targets = self._label_binarizer.transform(y)
+        self.n_outputs_ = targets.shape[1]
+        return {"y": targets}
 
     def _kind(self):
         """Return "binary", "multiclass" or "multilabel-indicator"."""

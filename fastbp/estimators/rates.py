@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ..schedules import Constant
+
 # scikit-learn divides the rate of "adaptive" until it is as small
 _ADAPTIVE_FACTOR, _ADAPTIVE_LEAST = 5.0, 1e-6
 
@@ -30,6 +32,8 @@ class Rates:
 
     def of_epoch(self, epoch, batches):
         """Return the rates (batches,) of the steps of an epoch, counted from 0."""
+        if isinstance(self._optimizer.schedule, Constant):
+            return np.full(batches, self.value)
         return self.value * self._optimizer.factors(epoch + np.arange(batches) / batches)
 
     def epoch_ended(self, seen):

@@ -5,7 +5,6 @@ from typing import ClassVar
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
-from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
 from ..data import check_range
@@ -140,13 +139,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def _check_targets(self, y, weight, incremental):
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+    def _encode(self, y):
         targets = y[:, None] if y.ndim == 1 else y
         check_range(targets, LOSSES.find(self.loss), "y")
         self.n_outputs_ = targets.shape[1]
-        return {"y": targets}, weight
+        return {"y": targets}
 
     def _output(self):
         record = LOSSES.find(self.loss)

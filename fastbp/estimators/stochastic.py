@@ -34,6 +34,8 @@ class Run:
         The last epoch's order of the rows to train on.
     random_state : numpy.random.RandomState or None
         What the next permutation is drawn from.
+    last : numpy.ndarray or None
+        The last epoch's parameters, where early stopping gave the best back.
     """
 
     network: Any
@@ -41,6 +43,7 @@ class Run:
     split: Any = None
     order: Any = None
     random_state: Any = None
+    last: Any = None
 
 
 def batch_size_of(batch_size, rows):
@@ -69,7 +72,7 @@ class Stochastic:
     score : callable or None
         ``score() -> float`` on the rows held back, for early stopping.
     after_epoch : callable
-        Called after every epoch; True stops.
+        Called after every epoch, with whether it is the last; True stops.
     share : float
         What the losses of the samples are multiplied with, the penalty not.
     """
@@ -103,10 +106,11 @@ class Stochastic:
                 if self._epoch() < self._epochs.batches:
                     return "diverged" if not self._must_end() else self._reason()
                 self._record()
-                if self._converged():
-                    return "converged"
-                if self._after_epoch():
+                converged = self._converged()
+                if self._after_epoch(converged or estimator.n_iter_ == most):
                     return "callback"
+                if converged:
+                    return "converged"
                 if self._must_end():
                     return self._reason()
         return "epochs"
