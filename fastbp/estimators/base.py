@@ -87,7 +87,10 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         data = self._samples(X, targets, weight)
         held = None if held is None else (self._samples(*held), eval_set)
         validation = self._validation(run, data, given, held)
-        callbacks = self._callbacks(plain, protocol, given)
+        shown = {"X": given[0], "y": given[1]}
+        if sample_weight is not None:
+            shown["metadata"] = {"sample_weight": sample_weight}
+        callbacks = self._callbacks(plain, protocol, shown)
         engine = run.network._engine
         engine.penalty = self.alpha
         with engine.in_use:
@@ -173,13 +176,13 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         if not hasattr(self, "best_loss_") or stops_early != self.early_stopping:
             self._begin_stopping(run.network)
 
-        def after_epoch(last):
+        def after_epoch():
             validation.note_loss()
-            return bool(callbacks) and callbacks.epoch_ended(self._entry(), last)
+            return bool(callbacks) and callbacks.epoch_ended(self._entry())
 
         score = validation.score if self.early_stopping else None
-        solver = Stochastic(self, run, data, score, after_epoch, loss_share(run.network))
-        reason = solver.fit(most)
+        solver = Stochastic(self, run, data, score, loss_share(run.network))
+        reason = solver.fit(most, callbacks.epoch_begins, after_epoch)
         if self.early_stopping:
             run.last = run.network.parameters.copy() if self.warm_start == "exact" else None
             run.network.parameters[:] = self._best_parameters
@@ -194,13 +197,13 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         def after_iteration(loss):
             self.n_iter_, self.loss_ = self.n_iter_ + 1, loss
             validation.note_loss()
-            return bool(callbacks) and callbacks.epoch_ended(self._entry(), False)
+            return bool(callbacks) and callbacks.epoch_ended(self._entry())
 
         needed = bool(callbacks) or validation.notes_losses
         settings = {"max_iter": self.max_iter, "max_fun": self.max_fun, "tol": self.tol}
         result = minimize_loss(
             engine, data, loss_share(run.network), settings, self.n_threads,
-            after_iteration if needed else None, self.max_time,
+            callbacks.epoch_begins, after_iteration if needed else None, self.max_time,
         )  # fmt: skip
         self.loss_ = result.fun
         if result.status == STOPPED:
@@ -214,7 +217,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
     def _entry(self):
         """Return what callbacks are told of an epoch."""
         entry = {"epoch": self.n_iter_ - 1, "loss": self.loss_}
-        if self.early_stopping and self.validation_scores_:
+        if self._is_stochastic() and self.validation_scores_:
             entry["validation_score"] = self.validation_scores_[-1]
         if hasattr(self, "validation_loss_curve_"):
             entry["validation_loss"] = self.validation_loss_curve_[-1]
@@ -227,15 +230,20 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
             self.set_callbacks(*(c for c in own if c not in protocol), *protocol)
             context = self._init_callback_context(max_subtasks=None)
             self.set_callbacks(*own)
-        return Callbacks(self, context, plain, dict(zip("Xy", given, strict=True)), self._snapshot)
+        return Callbacks(self, context, plain, given, self._snapshot)
 
     def _snapshot(self):
         """Return the attributes of an estimator as if the fit had ended now."""
         network = deepcopy(self._run.network)
+        if self._is_stochastic() and self.early_stopping:
+            network.parameters[:] = self._best_parameters
+        curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
+        lists = {name: getattr(self, name, None) for name in curves}
         return {
             "_run": Run(network, self._run.rates),
             "coefs_": list(network.weights),
             "intercepts_": list(network.biases),
+            **{name: list(values) for name, values in lists.items() if values is not None},
         }
 
     # ------------------------------------------------------------------------------ data

@@ -50,7 +50,7 @@ class Callbacks:
     plain : list of callable
         Called with each epoch's entry.
     data : dict
-        `X` and `y` as the protocol hands them on.
+        `X`, `y` and `metadata` as the protocol hands them on.
     attributes : callable
         Returns the fitted attributes of the moment.
     """
@@ -64,19 +64,20 @@ class Callbacks:
         return bool(self._plain) or self._context is not None
 
     def fit_begins(self):
-        """Tell that the fit, and its first epoch, begin."""
+        """Tell that the fit begins."""
         if self._context is not None:
             self._context.call_on_fit_task_begin(estimator=self._estimator, **self._data)
-            self._epoch_begins()
 
-    def _epoch_begins(self):
-        self._epoch = self._context.subcontext(task_name="epoch")
-        self._epoch.call_on_fit_task_begin(
-            estimator=self._estimator, **self._data, reconstruction_attributes=self._attributes
-        )
+    def epoch_begins(self):
+        """Tell that an epoch begins, unless one has begun that has not ended."""
+        if self._context is not None and self._epoch is None:
+            self._epoch = self._context.subcontext(task_name="epoch")
+            self._epoch.call_on_fit_task_begin(
+                estimator=self._estimator, **self._data, reconstruction_attributes=self._attributes
+            )
 
-    def epoch_ended(self, entry, last):
-        """Tell of an epoch, and of the next unless it was the `last`; return whether to stop."""
+    def epoch_ended(self, entry):
+        """Tell of an epoch that has ended; return whether to stop."""
         stop = False
         for callback in self._plain:
             answer = callback(entry)
@@ -90,8 +91,6 @@ class Callbacks:
                 )
             )
             self._epoch = None
-            if not (stop or last):
-                self._epoch_begins()
         return stop
 
     def fit_ended(self):

@@ -12,7 +12,9 @@ from scipy.optimize import minimize
 STOPPED = 99
 
 
-def minimize_loss(engine, data, share, settings, n_threads, after_iteration=None, max_time=None):
+def minimize_loss(
+    engine, data, share, settings, n_threads, before_iteration, after_iteration, max_time
+):
     """Minimize the loss of `data` over the parameters of an engine, in place.
 
     Parameters
@@ -28,6 +30,8 @@ def minimize_loss(engine, data, share, settings, n_threads, after_iteration=None
         `max_iter`, `max_fun` and `tol` of the estimator.
     n_threads : int or "auto"
         Threads to run on.
+    before_iteration : callable
+        Called before every evaluation of the loss, of which an iteration has one or more.
     after_iteration : callable or None
         Called with the last loss after every iteration, the engine holding its parameters;
         True stops.
@@ -43,6 +47,7 @@ def minimize_loss(engine, data, share, settings, n_threads, after_iteration=None
 
     def objective(parameters):
         nonlocal last
+        before_iteration()
         engine.params[:] = parameters
         loss, penalty = engine.gradient(data, n_threads)
         last = loss * share + penalty

@@ -71,15 +71,13 @@ class Stochastic:
         All checked data, those to score on included.
     score : callable or None
         ``score() -> float`` on the rows held back, for early stopping.
-    after_epoch : callable
-        Called after every epoch, with whether it is the last; True stops.
     share : float
         What the losses of the samples are multiplied with, the penalty not.
     """
 
-    def __init__(self, estimator, run, data, score, after_epoch, share):
+    def __init__(self, estimator, run, data, score, share):
         self._estimator, self._run, self._data = estimator, run, data
-        self._score, self._after_epoch, self._share = score, after_epoch, share
+        self._score, self._share = score, share
         self._engine = run.network._engine
         self._rows = np.arange(len(data)) if run.split is None else run.split[0]
         batch = batch_size_of(estimator.batch_size, len(self._rows))
@@ -88,8 +86,10 @@ class Stochastic:
         if run.order is None or len(run.order) != len(self._rows):
             run.order = np.arange(len(self._rows))
 
-    def fit(self, most):
+    def fit(self, most, before_epoch, after_epoch):
         """Train `most` epochs at most; return why it ended.
+
+        `before_epoch` and `after_epoch` are called around each; True of the latter stops.
 
         Returns
         -------
@@ -103,11 +103,12 @@ class Stochastic:
             self._deadline = time.perf_counter() + estimator.max_time
         with self._interrupt.watching():
             while estimator.n_iter_ < most:
+                before_epoch()
                 if self._epoch() < self._epochs.batches:
                     return "diverged" if not self._must_end() else self._reason()
                 self._record()
                 converged = self._converged()
-                if self._after_epoch(converged or estimator.n_iter_ == most):
+                if after_epoch():
                     return "callback"
                 if converged:
                     return "converged"
