@@ -31,6 +31,7 @@ _HOME = {
     "warm_up": "warmup",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
+    "register_onnx": "estimators.onnx",
     **dict.fromkeys(["Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad"], "optimizers"),
     **dict.fromkeys(
         ["Constant", "Step", "Exponential", "Cosine", "OneCycle", "WarmUp"], "schedules"

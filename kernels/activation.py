@@ -43,12 +43,12 @@ class Activation:
     alpha: float | None = None
 
 
-_SELU_SCALE = 1.0507009873554805
-_SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+SELU_ALPHA = 1.6732632423543772
 _SQRT_HALF = sqrt(0.5)
 _INV_SQRT_2PI = 1 / sqrt(2 * pi)
-_SQRT_2_PI = sqrt(2 / pi)
-_GELU_CUBIC = 0.044715
+SQRT_2_PI = sqrt(2 / pi)
+GELU_CUBIC = 0.044715
 
 
 def _identity(z, alpha):
@@ -102,11 +102,11 @@ def _elu_derivative(a, alpha):
 
 
 def _selu(z, alpha):
-    return _SELU_SCALE * select(z < 0, _SELU_ALPHA * expm1(z), z)
+    return SELU_SCALE * select(z < 0, SELU_ALPHA * expm1(z), z)
 
 
 def _selu_derivative(a, alpha):
-    return select(a > 0, _SELU_SCALE, a + _SELU_SCALE * _SELU_ALPHA)
+    return select(a > 0, SELU_SCALE, a + SELU_SCALE * SELU_ALPHA)
 
 
 def _gelu(z, alpha):
@@ -118,13 +118,13 @@ def _gelu_derivative(z, alpha):
 
 
 def _gelu_tanh(z, alpha):
-    return 0.5 * z * (1 + tanh(_SQRT_2_PI * (z + _GELU_CUBIC * z * z * z)))
+    return 0.5 * z * (1 + tanh(SQRT_2_PI * (z + GELU_CUBIC * z * z * z)))
 
 
 def _gelu_tanh_derivative(z, alpha):
     z = clamp(z, -10, 10)  # 0 or 1 beyond, where z^2 might overflow
-    t = tanh(_SQRT_2_PI * (z + _GELU_CUBIC * z * z * z))
-    slope = _SQRT_2_PI * (1 + 3 * _GELU_CUBIC * z * z)
+    t = tanh(SQRT_2_PI * (z + GELU_CUBIC * z * z * z))
+    slope = SQRT_2_PI * (1 + 3 * GELU_CUBIC * z * z)
     return 0.5 * (1 + t) + 0.5 * z * (1 - t * t) * slope
 
 

@@ -69,7 +69,7 @@ def test_a_batch_of_no_weight_takes_no_step(estimator, y):
     rest = estimator(**options).fit(X[30:], y[30:])
     for a, b in zip(ours.coefs_, rest.coefs_, strict=True):
         assert np.array_equal(a, b)
-    with pytest.raises(ValueError, match="at least one non-zero|sum to zero"):
+    with pytest.raises(ValueError, match=r"at least one non-zero|sum to zero"):
         estimator(**options).fit(X, y, sample_weight=np.zeros(120))
 
 

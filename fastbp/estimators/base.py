@@ -1,7 +1,7 @@
 """What both estimators share: from checked data to a fitted net, and from a net to outputs."""
 
 from abc import ABC, abstractmethod
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any, ClassVar
 
 import numpy as np
@@ -160,10 +160,12 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
 
     def _validation(self, run, data, given, eval_set):
         """Return what is scored after every epoch; split the data for it if it must be."""
-        if not self.early_stopping or (run.split and sum(map(len, run.split)) != len(data)):
+        stops_early = self.early_stopping and self._is_stochastic()
+        if not stops_early or (run.split and sum(map(len, run.split)) != len(data)):
             run.split = None
-        if self.early_stopping and eval_set is None and run.split is None:
-            stratify = data.y[:, 0] if self._stratifies() else None
+        if stops_early and eval_set is None and run.split is None:
+            # scikit-learn's messages name truth values
+            stratify = np.where(data.y[:, 0] > 0.5, "True", "False") if self._stratifies() else None
             rows = len(data)
             run.split = split_rows(rows, stratify, self.validation_fraction, self._random_state)
         return Validation(self, run.network, data, run.split, given, eval_set)
@@ -228,8 +230,10 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         if own or protocol:
             # those of the constructor are followed in this fit alone
             self.set_callbacks(*(c for c in own if c not in protocol), *protocol)
-            context = self._init_callback_context(max_subtasks=None)
-            self.set_callbacks(*own)
+            try:
+                context = self._init_callback_context(max_subtasks=None)
+            finally:
+                self.set_callbacks(*own)
         return Callbacks(self, context, plain, given, self._snapshot)
 
     def _snapshot(self):
@@ -240,7 +244,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
         lists = {name: getattr(self, name, None) for name in curves}
         return {
-            "_run": Run(network, self._run.rates),
+            "_run": Run(network, copy(self._run.rates)),
             "coefs_": list(network.weights),
             "intercepts_": list(network.biases),
             **{name: list(values) for name, values in lists.items() if values is not None},

@@ -1,6 +1,7 @@
 """From an estimator's parameters to a network: layers, optimizer, initial weights."""
 
 from collections.abc import Iterable
+from operator import index
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def build_network(estimator, sizes, output_activation, loss, dtype, random_state
     rates = _rates(estimator, hidden) if hidden else []
     layers: list = []
     for units, name, rate in zip(sizes[1:-1], names, rates, strict=True):
-        layers.append(Dense(int(units), name, initializer="zeros"))
+        layers.append(Dense(index(units), name, initializer="zeros"))
         if rate > 0:
             layers.append(Dropout(rate))
     layers.append(Dense(sizes[-1], output_activation, initializer="zeros"))
