@@ -1,12 +1,17 @@
 """Products with sparse rows: the bits of the dense products, in whatever form X comes."""
 
+import tracemalloc
+import warnings
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
+from sklearn.exceptions import ConvergenceWarning
 
-from fastbp import Network, kernels
+from fastbp import MLPClassifier, Network, kernels
 from fastbp.data import Samples
 from fastbp.epochs import Epochs
+from fastbp.kernels.gemm import SCRATCH_FLOATS
 from fastbp.kernels.sparse import sparse_rows
 
 SHAPES = [(7, 5, 3), (50, 300, 100), (33, 1000, 17), (20, 40, 16), (3, 9, 33), (1, 1, 2)]
@@ -185,3 +190,28 @@ def test_a_limit_of_the_loss_leaves_the_gradient_as_it_is(loss, dtype):
     assert outputs.shape == Y.shape
     assert limited < free
     assert limited == pytest.approx(expected, rel=1e-5 if dtype == np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("form", ["csr", "csc"])
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"solver": "lbfgs"}])
+def test_a_sparse_fit_takes_no_more_than_three_times_the_matrix(form, options):
+    X = sp.random_array((6000, 3000), density=0.05, format=form, rng=np.random.default_rng(0))
+    y = np.random.default_rng(0).integers(0, 2, 6000)
+    matrix = X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
+    clf = MLPClassifier((8,), max_iter=2, random_state=0, n_threads=1, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        clf.fit(X[:300], y[:300])  # what is loaded once
+        tracemalloc.start()
+        try:
+            clf.fit(X, y)
+            grown = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    parameters = 8 * clf._run.network.parameters.size
+    # moments, gradient, best weights, squares; of "lbfgs" ten pairs of vectors and more
+    several = 40 if "solver" in options else 8
+    batch = 6000 if "solver" in options else 200
+    # the matrix itself is the first of three; X would be 144 MB if it were dense
+    buffers = batch * 8 * 64 + 2 * 8 * SCRATCH_FLOATS  # of training and of prediction
+    assert grown < 2 * matrix + several * parameters + buffers + 500_000
