@@ -41,6 +41,12 @@ class Samples:
         )
         return Samples(self.x[:count], y, labels, weight)
 
+    def take(self, rows):
+        """Return the samples of some rows, copied."""
+        x = self.x.take(rows) if self.is_sparse else self.x[rows]
+        others = (a if a is None else a[rows] for a in (self.y, self.labels, self.weight))
+        return Samples(x, *others)
+
     @property
     def is_sparse(self):
         """Whether `x` is a sparse matrix."""

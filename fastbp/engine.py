@@ -117,12 +117,16 @@ class Engine:
         flops, parts = rows / len(data) * self.plan.flops_of(data.x), rows // MAIN_ROWS
         if data.is_sparse:  # what its numbers leave of a step is the update
             flops += _FLOPS_OF_AN_UPDATE * self.plan.size
-        return choose_threads(n_threads, flops, _REGIONS_OF_A_STEP, parts)
+        return choose_threads(n_threads, self._in_float32(flops), _REGIONS_OF_A_STEP, parts)
+
+    def _in_float32(self, flops):
+        """Return how many operations of float32 take as long as so many of the net's dtype."""
+        return flops * self.plan.dtype.itemsize / 4
 
     def threads_of_rows(self, n_threads, rows):
         """Return how many threads inference on `rows` rows runs on."""
         flops = min(rows, self._inference_rows) * self.plan.flops_per_row_forward
-        return choose_threads(n_threads, flops, 1)
+        return choose_threads(n_threads, self._in_float32(flops), 1)
 
     def gradient(self, data, n_threads="auto"):
         """Run all of `data` forward and backward as one batch: fill `grads`.
@@ -136,7 +140,9 @@ class Engine:
 
     def update(self, rate, n_threads="auto"):
         """Apply one optimizer step from `grads` at the learning rate `rate`."""
-        threads = choose_threads(n_threads, _FLOPS_OF_AN_UPDATE * self.plan.size, 1)
+        threads = choose_threads(
+            n_threads, self._in_float32(_FLOPS_OF_AN_UPDATE * self.plan.size), 1
+        )
         self._prepare(self._training.batch if self._training else 1, threads)
         self._run[0]["rate"] = rate
         twin(loop.update, threads)(*self._arrays())

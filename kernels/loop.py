@@ -48,7 +48,7 @@ def start_step(runs, like, first, rows, end):
         total = 0.0
         for i in range(rows):
             total += sample_weight(like, run.sample_weight, source_row(run.order, first + i))
-    run.scale = 1 / total if total > 0 else 0.0
+    run.scale = 1 / total if total != 0 else 0.0
     run.l2 = run.own_l2 + run.penalty * run.scale
 
 
@@ -77,7 +77,7 @@ def penalty_loss(layers, run, work):
 def penalize(layers, run, params, grads):
     """Add the gradient of the penalty of a batch, ``penalty scale W``, to the gradients."""
     factor = run.penalty * run.scale
-    if factor > 0:
+    if factor != 0:
         for n in range(layers.size):
             layer = layers[n]
             w, g = pointer(params) + layer.weights, pointer(grads) + layer.weights
@@ -113,7 +113,8 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
     """Run mini-batches until `rates` is used up; return how many updates were made.
 
     Batch s holds places ``first + s batch`` on of the order, up to `rows`. A
-    loss that is not finite ends the loop before its update. ``losses[s]`` is the
+    loss that is not finite ends the loop before its update; a batch whose weights add up to 0
+    has none. ``losses[s]`` is the
     weighted sum of the losses of batch s, ``penalties[s]`` that of the weights before its
     update (`penalty_loss`).
     """
@@ -121,6 +122,9 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
     for s in range(rates.size):
         start = first + s * batch
         start_step(runs, pointer(work), start, min(batch, rows - start), rows)
+        losses[s] = penalties[s] = 0.0
+        if run.scale == 0:
+            continue
         pass_over_rows(layers, runs, params, work, TRAIN)
         loss = batch_loss(runs, work, 0.0)
         losses[s], penalties[s] = loss, penalty_loss(layers, run, work)

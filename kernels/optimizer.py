@@ -210,7 +210,7 @@ def update_range(
     `rate` is the learning rate; `step_rate` and `epsilon` include the bias
     corrections of the moments (`corrected`).
     """
-    shared = clip != 1 or l1 > 0 or l2 > 0 or decay > 0
+    shared = clip != 1 or l1 > 0 or l2 != 0 or decay > 0
     for i in range(0, count, width(w)):
         left = count - i
         old, slope = load_part(w + i, left), load_part(g + i, left)

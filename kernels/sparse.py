@@ -93,20 +93,48 @@ def sparse_rows(name, X, dtype=None):
     TypeError
         If its dtype is not real, or without `dtype` neither float32 nor float64.
     ValueError
-        If it has 2^31 columns or more.
+        If it has 2^31 columns or more, or names places that it does not have.
     """
     rows = X.tocsr()
-    if not rows.has_canonical_format:  # sorted, and no column twice; the caller's stays as it is
-        rows = rows.copy() if rows is X else rows
-        rows.sum_duplicates()
     if rows.shape[1] > np.iinfo(np.int32).max:
         raise ValueError(f"{name} has {rows.shape[1]} columns: expected less than 2^31")
+    _check_places(name, rows)
+    if not _ascends(rows):  # the caller's stays as it is; its flags may be out of date
+        rows = rows.copy()
+        rows.has_sorted_indices = rows.has_canonical_format = False
+        rows.sum_duplicates()
     if rows.data.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {rows.data.dtype}: expected real numbers")
     data = rows.data if dtype is None else rows.data.astype(dtype, copy=False)
     data = np.ascontiguousarray(arrays.floats(name, data, 1))
     columns = np.ascontiguousarray(rows.indices, np.int32)
     return SparseRows(data, columns, np.ascontiguousarray(rows.indptr, np.int64), rows.shape)
+
+
+def _check_places(name, rows):
+    """Raise ValueError unless every place that a CSR matrix names is in it: kernels trust it."""
+    starts, columns = rows.indptr, rows.indices
+    ends = len(starts) == rows.shape[0] + 1 and starts[0] == 0
+    if (
+        not ends
+        or starts[-1] > min(len(columns), len(rows.data))
+        or (starts[1:] < starts[:-1]).any()
+    ):
+        raise ValueError(f"{name}: its indptr does not ascend from 0 to its number of entries")
+    if len(columns) and not 0 <= columns.min() <= columns.max() < rows.shape[1]:
+        raise ValueError(
+            f"{name} has entries in columns {columns.min()} to {columns.max()}: "
+            f"expected 0 to {rows.shape[1] - 1}"
+        )
+
+
+def _ascends(rows):
+    """Return whether the columns of each row ascend, none of them twice."""
+    starts, columns = rows.indptr, rows.indices
+    ascends = columns[1:] > columns[:-1]
+    firsts = starts[1:-1]
+    ascends[firsts[(firsts > 0) & (firsts < len(columns))] - 1] = True
+    return bool(ascends[: max(starts[-1] - 1, 0)].all())
 
 
 @inner

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from copy import copy, deepcopy
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,11 +16,19 @@ from ..checks import all_finite
 from ..data import Samples
 from ..kernels.arrays import address
 from ..kernels.sparse import sparse_rows
-from .build import build_network, check_combination, draw_weights, hidden_sizes, loss_share
+from .build import (
+    build_network,
+    check_combination,
+    draw_weights,
+    hidden_sizes,
+    is_like,
+    loss_share,
+    set_objective,
+)
 from .callbacks import Callbacks, CallbackSupport, check_callbacks
 from .input_gradient import input_gradient
 from .lbfgs import STOPPED, minimize_loss
-from .parameters import CONSTRAINTS
+from .parameters import CONSTRAINTS, is_stochastic
 from .rates import Rates
 from .stochastic import Run, Stochastic, warn_of_the_end
 from .validation import Validation, split_rows
@@ -80,6 +89,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         self._meet(y, incremental)
         weight, targets = self._weights(y, weight, incremental), self._encode(y)
+        self.n_outputs_ = self._count(targets)
         held = None if eval_set is None else self._check_eval_set(eval_set)
         plain, protocol = check_callbacks(self.callbacks)
         self._random_state = check_random_state(self.random_state)
@@ -91,11 +101,11 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         if sample_weight is not None:
             shown["metadata"] = {"sample_weight": sample_weight}
         callbacks = self._callbacks(plain, protocol, shown)
+        set_objective(self, run.network)
         engine = run.network._engine
-        engine.penalty = self.alpha
         with engine.in_use:
             callbacks.fit_begins()
-            if not self._is_stochastic():
+            if not is_stochastic(self):
                 finite = self._fit_lbfgs(run, data, validation, callbacks)
             else:
                 most = 1 if incremental else self.max_iter
@@ -107,45 +117,62 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
 
     def _run_of(self, X, sizes, goes_on, incremental):
         """Return what the solver carries on, or begin anew; the fitted attributes show its net."""
-        if goes_on and [len(w) for w in self.coefs_] != sizes[:-1]:
+        shapes = list(pairwise(sizes))
+        if goes_on and shapes[-1][1] != self.coefs_[-1].shape[1]:
+            outputs = self.coefs_[-1].shape[1]
+            raise ValueError(f"y has {shapes[-1][1]} outputs, but the fitted net has {outputs}")
+        if goes_on and [np.shape(w) for w in self.coefs_] != shapes:
             fitted = [len(w) for w in self.coefs_[1:]]
             raise ValueError(
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r}: the fitted estimator, which goes "
                 f"on, has {fitted}; expected the same, or warm_start=False"
             )
-        kept = getattr(self, "_run", None)
-        if goes_on and kept is not None and (incremental or self.warm_start == "exact"):
-            self._keep_coefs(kept.network)
-            parameters = kept.network.parameters
-            if incremental:  # every call begins its order anew
-                kept.random_state, kept.order, kept.split = self._random_state, None, None
-            elif kept.last is not None and np.array_equal(parameters, self._best_parameters):
-                parameters[:] = kept.last
-            self._random_state = kept.random_state
-            return kept
         dtype = self.coefs_[0].dtype if goes_on else X.dtype
         activation, loss = self._output()
         network = build_network(self, sizes, activation, loss, dtype, self._random_state)
-        if goes_on:
-            self._keep_coefs(network)
-        else:
+        if not goes_on:
             self._begin(network, activation, sizes)
-        self.coefs_, self.intercepts_ = list(network.weights), list(network.biases)
+        else:
+            self._keep_coefs(network)
+        kept: Any = getattr(self, "_run", None)
         rates = Rates(network.optimizer, self._rate_policy(), self.power_t)
-        self._run = Run(network, rates, random_state=self._random_state)
-        return self._run
+        run = Run(network, rates, is_stochastic(self), random_state=self._random_state)
+        if goes_on and kept.stochastic and run.stochastic:
+            if incremental:
+                run = self._continued(kept, run)
+            elif self.warm_start == "exact" and is_like(network, kept.network, True):
+                run = self._resumed(kept, run)
+        self._run, self._random_state = run, run.random_state
+        self.coefs_, self.intercepts_ = list(run.network.weights), list(run.network.biases)
+        return run
+
+    def _continued(self, kept, run):
+        """Return a run of one more epoch: its optimizer goes on, its order begins anew."""
+        if is_like(run.network, kept.network, False):
+            self._keep_coefs(kept.network)
+            run.network = kept.network
+        else:  # another activation or loss
+            run.network._engine.moments[:] = kept.network._engine.moments
+            run.network._engine.steps = kept.network._engine.steps
+        run.rates = kept.rates
+        return run
+
+    def _resumed(self, kept, run):
+        """Return the run that was, as if it had never ended."""
+        own = kept.network.parameters
+        self._keep_coefs(kept.network)
+        if kept.last is not None and np.array_equal(own, self._best_parameters):
+            own[:] = kept.last
+        return kept
 
     def _begin(self, network, activation, sizes):
         """Set the attributes of a net that has seen no data, and draw its weights."""
         draw_weights(self, network, self._random_state)
         self.n_iter_ = self.t_ = 0
         self.n_layers_, self.out_activation_ = len(sizes), activation
-        if self._is_stochastic():
+        if is_stochastic(self):
             self.loss_curve_ = []
             self._begin_stopping(network)
-
-    def _is_stochastic(self):
-        return self.solver != "lbfgs" or self.optimizer is not None
 
     def _begin_stopping(self, network):
         """Set the attributes of the stopping rule to nothing seen so far."""
@@ -160,8 +187,12 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
 
     def _validation(self, run, data, given, eval_set):
         """Return what is scored after every epoch; split the data for it if it must be."""
-        stops_early = self.early_stopping and self._is_stochastic()
-        if not stops_early or (run.split and sum(map(len, run.split)) != len(data)):
+        stops_early = self.early_stopping and is_stochastic(self)
+        if (
+            not stops_early
+            or eval_set is not None
+            or (run.split and sum(map(len, run.split)) != len(data))
+        ):
             run.split = None
         if stops_early and eval_set is None and run.split is None:
             # scikit-learn's messages name truth values
@@ -219,7 +250,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
     def _entry(self):
         """Return what callbacks are told of an epoch."""
         entry = {"epoch": self.n_iter_ - 1, "loss": self.loss_}
-        if self._is_stochastic() and self.validation_scores_:
+        if is_stochastic(self) and self.validation_scores_:
             entry["validation_score"] = self.validation_scores_[-1]
         if hasattr(self, "validation_loss_curve_"):
             entry["validation_loss"] = self.validation_loss_curve_[-1]
@@ -239,12 +270,12 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
     def _snapshot(self):
         """Return the attributes of an estimator as if the fit had ended now."""
         network = deepcopy(self._run.network)
-        if self._is_stochastic() and self.early_stopping:
+        if is_stochastic(self) and self.early_stopping:
             network.parameters[:] = self._best_parameters
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
         lists = {name: getattr(self, name, None) for name in curves}
         return {
-            "_run": Run(network, copy(self._run.rates)),
+            "_run": Run(network, copy(self._run.rates), self._run.stochastic),
             "coefs_": list(network.weights),
             "intercepts_": list(network.biases),
             **{name: list(values) for name, values in lists.items() if values is not None},
@@ -267,18 +298,29 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
             raise ValueError(f"eval_set={type(eval_set)!r}: expected a tuple (X, y)")
         X, y = self._check_data(eval_set[0], eval_set[1], reset=False)
         self._check_known(y)
-        return X, self._encode(y)
+        targets = self._encode(y)
+        if self._count(targets) != self.n_outputs_:
+            raise ValueError(
+                f"eval_set: y has {self._count(targets)} outputs, expected {self.n_outputs_}"
+            )
+        return X, targets
+
+    def _count(self, targets):
+        """Return how many outputs encoded targets ask for."""
+        return len(self.classes_) if "labels" in targets else targets["y"].shape[1]
 
     def _samples(self, X, targets, weight=None):
         """Return checked arrays as the kernels read them."""
-        dtype = self._run.network.dtype
+        dtype, n_in = self._run.network.dtype, len(self._run.network.weights[0])
+        if X.shape[1] != n_in:  # as after a fit to other data that failed
+            raise ValueError(f"X has {X.shape[1]} features, but the fitted net has {n_in}")
         x = sparse_rows("X", X, dtype) if issparse(X) else np.ascontiguousarray(X, dtype)
         targets = dict(targets)
         if targets.get("y") is not None:
             targets["y"] = np.ascontiguousarray(targets["y"], dtype)
         if weight is not None:
             weight = np.ascontiguousarray(weight, dtype)
-            if not weight.sum(dtype=np.float64) > 0:
+            if weight.sum(dtype=np.float64) == 0:
                 raise ValueError("Weights sum to zero, can't be normalized")
         return Samples(x, weight=weight, **targets)
 
@@ -319,7 +361,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)
         self._keep_coefs(self._run.network)
-        return input_gradient(self._run.network, X, self.n_threads)
+        return input_gradient(self._run.network, self._samples(X, {}).x, self.n_threads)
 
     def __getstate__(self):
         """Leave out `coefs_` and `intercepts_` where they are views of the network."""

@@ -9,6 +9,7 @@ from ..kernels.activation import ACTIVATIONS
 from ..layers import Dense, Dropout
 from ..network import Network
 from ..optimizers import Optimizer, as_optimizer
+from .parameters import is_stochastic
 
 # losses of which scikit-learn shows the mean over the outputs, others are summed
 _MEANS = {"squared_error"}
@@ -33,10 +34,10 @@ def check_combination(estimator, incremental):
         for name in ("schedule", "clip_norm"):
             if getattr(e, name) is not None:
                 raise ValueError(f"{name}={getattr(e, name)!r}: give it to the optimizer instead")
-    elif e.solver == "lbfgs":
-        given = {"schedule": e.schedule, "clip_norm": e.clip_norm, "dropout": _rates(e, 0) or None}
+    elif not is_stochastic(e):
+        given = {"schedule": e.schedule, "clip_norm": e.clip_norm, "dropout": e.dropout}
         for name, value in given.items():
-            if value is not None:
+            if value is not None and np.any(np.asarray(value) != 0):
                 raise ValueError(f"{name}={value!r}: only solvers 'sgd' and 'adam' have it")
 
 
@@ -47,14 +48,6 @@ def _per_layer(name, value, layers):
             raise ValueError(f"{name}={value!r}: expected one value, or {layers}")
         return list(value)
     return [value] * layers
-
-
-def _rates(estimator, layers):
-    """Return the rates of dropout; with no layers, whether there are any."""
-    rates = estimator.dropout
-    if not layers:
-        return np.any(np.asarray(rates, float) > 0) and rates
-    return _per_layer("dropout", rates, layers)
 
 
 def _optimizer(estimator):
@@ -77,14 +70,14 @@ def build_network(estimator, sizes, output_activation, loss, dtype, random_state
     """Return a network of zeros for the sizes of all layers, inputs first."""
     hidden = len(sizes) - 2
     names = _per_layer("activation", estimator.activation, hidden)
-    rates = _rates(estimator, hidden) if hidden else []
+    rates = _per_layer("dropout", estimator.dropout, hidden)
     layers: list = []
     for units, name, rate in zip(sizes[1:-1], names, rates, strict=True):
         layers.append(Dense(index(units), name, initializer="zeros"))
-        if rate > 0:
+        if rate != 0:
             layers.append(Dropout(rate))
     layers.append(Dense(sizes[-1], output_activation, initializer="zeros"))
-    network = Network(
+    return Network(
         inputs=sizes[0],
         layers=layers,
         loss=loss,
@@ -93,10 +86,26 @@ def build_network(estimator, sizes, output_activation, loss, dtype, random_state
         dtype=np.dtype(dtype).name,
         seed=random_state.randint(2**31 - 1) if any(rates) else 0,
     )
+
+
+def set_objective(estimator, network):
+    """Give a network the penalty of an estimator, and scikit-learn's limit of a loss.
+
+    scikit-learn clips probabilities in the loss that it shows, not in the gradient.
+    """
+    network._engine.penalty = estimator.alpha
     if network.loss in _CROSS_ENTROPIES:
-        # scikit-learn clips probabilities so in the loss, not in its gradient
         network._engine.limit_loss(-float(np.log(np.finfo(network.dtype).eps)))
-    return network
+
+
+def is_like(network, other, optimizer_too):
+    """Return whether two networks have the same layers and loss, and optimizer if asked."""
+    one, two = network._engine, other._engine
+    return (
+        (one.plan.specs, one.loss) == (two.plan.specs, two.loss)
+        and network._parameter == other._parameter
+        and (not optimizer_too or repr(network.optimizer) == repr(other.optimizer))
+    )
 
 
 def draw_weights(estimator, network, random_state):

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 try:
     from sklearn.callback import CallbackSupportMixin as CallbackSupport
     from sklearn.callback import FitCallback
@@ -81,7 +83,7 @@ class Callbacks:
         stop = False
         for callback in self._plain:
             answer = callback(entry)
-            stop |= isinstance(answer, bool) and answer
+            stop |= isinstance(answer, (bool, np.bool_)) and bool(answer)
         if self._context is not None:
             stop |= bool(
                 self._epoch.call_on_fit_task_end(

@@ -190,11 +190,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _encode(self, y):
         if self._kind() == "multiclass":
-            self.n_outputs_ = len(self.classes_)
+            if y.ndim != 1:
+                raise ValueError("The object was not fitted with multilabel input.")
             return {"labels": np.searchsorted(self.classes_, y).astype(np.int64)}
-        targets = self._label_binarizer.transform(y)
-        self.n_outputs_ = targets.shape[1]
-        return {"y": targets}
+        return {"y": self._label_binarizer.transform(y)}
 
     def _kind(self):
         """Return "binary", "multiclass" or "multilabel-indicator"."""
@@ -203,7 +202,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _output(self):
         several = self._kind() == "multiclass"
         loss = LOSSES.find(self.loss).name
-        if self.loss == "log_loss" and not several:
+        if loss == "cross_entropy" and not several:
             loss = "binary_cross_entropy"
         return ("softmax" if several else "logistic"), loss
 

@@ -32,7 +32,8 @@ verbose : bool, default False
     Whether to print the loss of every epoch.
 warm_start : bool or "exact", default False
     True: begin with the weights of the last fit. "exact": with its moments, its rate, its
-    place in the order and its split too, so that fits of 10 and 10 epochs are one of 20.
+    place in the order and its split too, so that fits of 10 and 10 epochs are one of 20,
+    unless the loss, the layers or the optimizer have changed.
 momentum : float, default 0.9
     Of "sgd".
 nesterovs_momentum : bool, default True
@@ -71,7 +72,7 @@ callbacks : callable or list, optional
     Called after every epoch with a dict of its number, its loss and its score; True stops.
     Instances that follow scikit-learn's callback protocol are called by it.
 max_time : float, optional
-    Seconds after which training stops, within about 50 ms.
+    Seconds after which training stops, within about 50 ms; "lbfgs" ends its iteration first.
 n_threads : int or "auto", default "auto"
     The result's bits do not depend on it."""
 

@@ -43,7 +43,7 @@ def minimize_loss(
     scipy.optimize.OptimizeResult
     """
     deadline = np.inf if max_time is None else time.perf_counter() + max_time
-    last = np.inf
+    last, watched = np.inf, after_iteration is not None or max_time is not None
 
     def objective(parameters):
         nonlocal last
@@ -64,7 +64,7 @@ def minimize_loss(
         engine.params.astype(np.float64),
         method="L-BFGS-B",
         jac=True,
-        callback=None if after_iteration is max_time is None else iteration_ended,
+        callback=iteration_ended if watched else None,
         options={
             "maxfun": settings["max_fun"],
             "maxiter": settings["max_iter"],

@@ -64,9 +64,14 @@ def keep_arguments(estimator, arguments):
             setattr(estimator, name, value)
 
 
+def is_stochastic(estimator):
+    """Return whether an estimator is trained by epochs of mini-batches."""
+    return estimator.solver != "lbfgs" or estimator.optimizer is not None
+
+
 def not_lbfgs(estimator):
     """Return True where single epochs make sense, or raise AttributeError."""
-    if estimator.solver == "lbfgs" and estimator.optimizer is None:
+    if not is_stochastic(estimator):
         raise AttributeError(
             "partial_fit is only available for stochastic optimizers. "
             f"{estimator.solver} is not stochastic."

@@ -142,7 +142,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _encode(self, y):
         targets = y[:, None] if y.ndim == 1 else y
         check_range(targets, LOSSES.find(self.loss), "y")
-        self.n_outputs_ = targets.shape[1]
         return {"y": targets}
 
     def _output(self):

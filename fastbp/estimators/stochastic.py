@@ -28,6 +28,8 @@ class Run:
         Parameters, moments and the count of steps.
     rates : Rates
         The learning rate.
+    stochastic : bool
+        Whether its solver takes mini-batches.
     split : tuple or None
         The rows to train and to score on, where early stopping has split the data.
     order : numpy.ndarray or None
@@ -40,6 +42,7 @@ class Run:
 
     network: Any
     rates: Any
+    stochastic: bool
     split: Any = None
     order: Any = None
     random_state: Any = None
@@ -162,7 +165,7 @@ class Stochastic:
             starts = np.arange(0, rows, epochs.batch)
             total = np.add.reduceat(weight, starts)
             count = np.diff(np.append(starts, rows))
-            losses = np.divide(losses * count, total, where=total > 0, out=np.zeros_like(losses))
+            losses = np.divide(losses * count, total, where=total != 0, out=np.zeros_like(losses))
         return float(losses.sum() / rows)
 
     def _note_score(self):

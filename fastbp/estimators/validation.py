@@ -7,8 +7,6 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
-from ..data import Samples
-from ..kernels.sparse import SparseRows
 from .build import loss_share
 
 
@@ -23,15 +21,6 @@ def split_rows(rows, y, fraction, random_state):
             "or the size of your dataset."
         )
     return train, valid
-
-
-def take(data, rows):
-    """Return the samples of some rows, copied."""
-    x = data.x.take(rows) if isinstance(data.x, SparseRows) else data.x[rows]
-    others = (
-        None if array is None else array[rows] for array in (data.y, data.labels, data.weight)
-    )
-    return Samples(x, *others)
 
 
 class Validation:
@@ -66,7 +55,7 @@ class Validation:
         else:
             vars(estimator).pop("validation_loss_curve_", None)
             if split is not None:
-                self._data = take(data, split[1])
+                self._data = data.take(split[1])
                 if estimator.scoring is not None:
                     self._given = [_safe_indexing(values, split[1]) for values in given]
         self._scorer = None
