@@ -307,12 +307,12 @@ def _caption(groups, processor):
     return f"{what}; peak in GFLOP/s by threads: {peak}. {versions}."
 
 
-def write_readme(table, path=README):
+def write_readme(table, path=README, marks=(BEGIN, END)):
     """Put a table between the two marks of a README; raise `ValueError` if they are not there."""
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = path.read_text(encoding="utf-8").partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not end:
-        raise ValueError(f"{path}: expected the lines {BEGIN!r} and {END!r}")
+        raise ValueError(f"{path}: expected the lines {marks[0]!r} and {marks[1]!r}")
     path.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", encoding="utf-8")
 
 

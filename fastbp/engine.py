@@ -128,13 +128,15 @@ class Engine:
         flops = min(rows, self._inference_rows) * self.plan.flops_per_row_forward
         return choose_threads(n_threads, self._in_float32(flops), 1)
 
-    def gradient(self, data, n_threads="auto"):
+    def gradient(self, data, n_threads="auto", most_threads=None):
         """Run all of `data` forward and backward as one batch: fill `grads`.
 
-        Return the mean loss, and the penalty, which `grads` include.
+        Return the mean loss, and the penalty, which `grads` include. Calls of different
+        numbers of threads share their buffers where all name the same most.
         """
         threads = self.threads_of_step(n_threads, data, len(data))
-        self._prepare(len(data), threads, data)
+        self._prepare(len(data), most_threads or threads, data)
+        self._run[0]["tasks"] = threads
         self.refresh()
         return twin(loop.gradient, threads)(*self._arrays(), 0, len(data))
 

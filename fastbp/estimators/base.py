@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from copy import copy, deepcopy
 from itertools import pairwise
+from operator import is_
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,14 +15,12 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ..checks import all_finite
 from ..data import Samples
-from ..kernels.arrays import address
 from ..kernels.sparse import sparse_rows
 from .build import (
     build_network,
     check_combination,
     draw_weights,
     hidden_sizes,
-    is_like,
     loss_share,
     set_objective,
 )
@@ -51,6 +50,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
     best_validation_score_: float | None
     best_loss_: float | None
     _best_parameters: Any
+    _run: Run
     n_outputs_: int
 
     @abstractmethod
@@ -129,41 +129,46 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
             )
         dtype = self.coefs_[0].dtype if goes_on else X.dtype
         activation, loss = self._output()
-        network = build_network(self, sizes, activation, loss, dtype, self._random_state)
-        if not goes_on:
-            self._begin(network, activation, sizes)
+        kept: Any = self._run if goes_on else None
+        key = (sizes, repr(self.activation), repr(self.dropout), loss, self.loss_parameter, dtype)
+        if goes_on:
+            self._keep_coefs()
+        if incremental and goes_on and kept.stochastic and kept.key == key:
+            # every call begins its order anew
+            run = Run(kept.network, kept.rates, key, random_state=self._random_state)
         else:
-            self._keep_coefs(network)
-        kept: Any = getattr(self, "_run", None)
-        rates = Rates(network.optimizer, self._rate_policy(), self.power_t)
-        run = Run(network, rates, is_stochastic(self), random_state=self._random_state)
-        if goes_on and kept.stochastic and run.stochastic:
-            if incremental:
-                run = self._continued(kept, run)
-            elif self.warm_start == "exact" and is_like(network, kept.network, True):
-                run = self._resumed(kept, run)
+            network = build_network(self, sizes, activation, loss, dtype, self._random_state)
+            rates = Rates(network.optimizer, self._rate_policy(), self.power_t)
+            run = Run(network, rates, key, is_stochastic(self), self._random_state)
+            if goes_on:
+                run = self._gone_on(kept, run, incremental)
+            else:
+                self._begin(network, activation, sizes)
         self._run, self._random_state = run, run.random_state
-        self.coefs_, self.intercepts_ = list(run.network.weights), list(run.network.biases)
+        self._show(run)
         return run
 
-    def _continued(self, kept, run):
-        """Return a run of one more epoch: its optimizer goes on, its order begins anew."""
-        if is_like(run.network, kept.network, False):
-            self._keep_coefs(kept.network)
-            run.network = kept.network
-        else:  # another activation or loss
+    def _gone_on(self, kept, run, incremental):
+        """Return the run that goes on from the net of another: a new one, or the old itself."""
+        run.network.parameters[:] = kept.network.parameters
+        if not (kept.stochastic and run.stochastic):
+            return run
+        if incremental:  # another activation or loss: the optimizer's state is kept nevertheless
             run.network._engine.moments[:] = kept.network._engine.moments
             run.network._engine.steps = kept.network._engine.steps
-        run.rates = kept.rates
-        return run
-
-    def _resumed(self, kept, run):
-        """Return the run that was, as if it had never ended."""
-        own = kept.network.parameters
-        self._keep_coefs(kept.network)
-        if kept.last is not None and np.array_equal(own, self._best_parameters):
-            own[:] = kept.last
+            run.rates = kept.rates
+        same = kept.key == run.key and repr(kept.network.optimizer) == repr(run.network.optimizer)
+        if incremental or self.warm_start != "exact" or not same:
+            return run
+        parameters = kept.network.parameters
+        if kept.last is not None and np.array_equal(parameters, self._best_parameters):
+            parameters[:] = kept.last
         return kept
+
+    def _show(self, run):
+        """Let `coefs_` and `intercepts_` be the arrays of a run's network."""
+        layers = len(run.views) // 2
+        self.coefs_, self.intercepts_ = run.views[:layers], run.views[layers:]
 
     def _begin(self, network, activation, sizes):
         """Set the attributes of a net that has seen no data, and draw its weights."""
@@ -274,10 +279,12 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
             network.parameters[:] = self._best_parameters
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
         lists = {name: getattr(self, name, None) for name in curves}
+        run = Run(network, copy(self._run.rates), self._run.key, self._run.stochastic)
+        layers = len(run.views) // 2
         return {
-            "_run": Run(network, copy(self._run.rates), self._run.stochastic),
-            "coefs_": list(network.weights),
-            "intercepts_": list(network.biases),
+            "_run": run,
+            "coefs_": run.views[:layers],
+            "intercepts_": run.views[layers:],
             **{name: list(values) for name, values in lists.items() if values is not None},
         }
 
@@ -326,21 +333,22 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
 
     # ------------------------------------------------------------------------------ the net
 
-    def _keep_coefs(self, network):
-        """Let a network hold what `coefs_` and `intercepts_` hold, if they are not its own."""
-        own, shown = _views(network), [*self.coefs_, *self.intercepts_]
-        if [array.shape for array in own] != [np.shape(array) for array in shown]:
+    def _keep_coefs(self):
+        """Let the network hold what `coefs_` and `intercepts_` hold, if they are not its own."""
+        own, shown = self._run.views, [*self.coefs_, *self.intercepts_]
+        if len(own) == len(shown) and all(map(is_, own, shown)):
+            return
+        if [np.shape(array) for array in shown] != [array.shape for array in own]:
             raise ValueError("coefs_ and intercepts_: expected arrays of the shapes that fit gave")
         for array, value in zip(own, shown, strict=True):
-            if not _is_same(array, value):
-                array[:] = value
+            array[:] = value
 
     def _outputs(self, X):
         """Return the outputs (n, n_out) for checked or unchecked `X`."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         network = self._run.network
-        self._keep_coefs(network)
+        self._keep_coefs()
         outputs = network._engine.forward(self._samples(X, {}), self.n_threads)
         return outputs.astype(np.result_type(X.dtype, network.dtype), copy=False)
 
@@ -360,38 +368,24 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)
-        self._keep_coefs(self._run.network)
+        self._keep_coefs()
         return input_gradient(self._run.network, self._samples(X, {}).x, self.n_threads)
 
     def __getstate__(self):
-        """Leave out `coefs_` and `intercepts_` where they are views of the network."""
+        """Leave out `coefs_` and `intercepts_` where they are the network's."""
         state = dict(super().__getstate__())
         if "_run" in state and "coefs_" in state:
-            own, shown = _views(self._run.network), [*self.coefs_, *self.intercepts_]
-            if len(own) == len(shown) and all(map(_is_same, own, shown)):
+            shown = [*self.coefs_, *self.intercepts_]
+            if len(shown) == len(self._run.views) and all(map(is_, shown, self._run.views)):
                 del state["coefs_"], state["intercepts_"]
         return state
 
     def __setstate__(self, state):
         super().__setstate__(state)
         if "_run" in state and "coefs_" not in state:
-            network = self._run.network
-            self.coefs_, self.intercepts_ = list(network.weights), list(network.biases)
+            self._show(self._run)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def _views(network):
-    return [*network.weights, *network.biases]
-
-
-def _is_same(view, array):
-    """Return whether an array is the memory of a view, all of it and no other."""
-    return (
-        isinstance(array, np.ndarray)
-        and (array.dtype, array.shape, array.strides) == (view.dtype, view.shape, view.strides)
-        and address(array) == address(view)
-    )

@@ -98,16 +98,6 @@ def set_objective(estimator, network):
         network._engine.limit_loss(-float(np.log(np.finfo(network.dtype).eps)))
 
 
-def is_like(network, other, optimizer_too):
-    """Return whether two networks have the same layers and loss, and optimizer if asked."""
-    one, two = network._engine, other._engine
-    return (
-        (one.plan.specs, one.loss) == (two.plan.specs, two.loss)
-        and network._parameter == other._parameter
-        and (not optimizer_too or repr(network.optimizer) == repr(other.optimizer))
-    )
-
-
 def draw_weights(estimator, network, random_state):
     """Draw weights and biases as scikit-learn does, draw for draw.
 

@@ -4,12 +4,22 @@ Reference: Zhu, Byrd, Lu and Nocedal, Algorithm 778: L-BFGS-B, ACM TOMS 23(4), 1
 """
 
 import time
+from functools import lru_cache
 
 import numpy as np
 from scipy.optimize import minimize
+from threadpoolctl import ThreadpoolController
+
+from ..pace import Pace
 
 # the status of a result that a callback has ended
 STOPPED = 99
+
+
+@lru_cache(maxsize=1)
+def _thread_pools():
+    """Return the libraries with threads of their own; looking for them takes 10 ms."""
+    return ThreadpoolController()
 
 
 def minimize_loss(
@@ -43,13 +53,18 @@ def minimize_loss(
     scipy.optimize.OptimizeResult
     """
     deadline = np.inf if max_time is None else time.perf_counter() + max_time
+    most = engine.threads_of_step(n_threads, data, len(data))
+    pace = Pace(1, most, n_threads == "auto")
     last, watched = np.inf, after_iteration is not None or max_time is not None
 
     def objective(parameters):
         nonlocal last
         before_iteration()
         engine.params[:] = parameters
-        loss, penalty = engine.gradient(data, n_threads)
+        _, threads = pace.next_slice()
+        started = time.perf_counter()
+        loss, penalty = engine.gradient(data, threads, most)
+        pace.took(1, threads, time.perf_counter() - started)
         last = loss * share + penalty
         return last, engine.grads.astype(np.float64)
 
@@ -59,17 +74,19 @@ def minimize_loss(
         if stops or time.perf_counter() > deadline:
             raise StopIteration
 
-    result = minimize(
-        objective,
-        engine.params.astype(np.float64),
-        method="L-BFGS-B",
-        jac=True,
-        callback=iteration_ended if watched else None,
-        options={
-            "maxfun": settings["max_fun"],
-            "maxiter": settings["max_iter"],
-            "gtol": settings["tol"],
-        },
-    )
+    # its products of short vectors are slower on several threads, which wait for each other
+    with _thread_pools().limit(limits=1, user_api="blas"):
+        result = minimize(
+            objective,
+            engine.params.astype(np.float64),
+            method="L-BFGS-B",
+            jac=True,
+            callback=iteration_ended if watched else None,
+            options={
+                "maxfun": settings["max_fun"],
+                "maxiter": settings["max_iter"],
+                "gtol": settings["tol"],
+            },
+        )
     engine.params[:] = result.x
     return result

@@ -7,6 +7,7 @@ generator, draw for draw as scikit-learn does; so is the split for early stoppin
 import time
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,8 @@ class Run:
         Parameters, moments and the count of steps.
     rates : Rates
         The learning rate.
+    key : tuple
+        What the layers and the loss were made from.
     stochastic : bool
         Whether its solver takes mini-batches.
     split : tuple or None
@@ -42,11 +45,21 @@ class Run:
 
     network: Any
     rates: Any
-    stochastic: bool
+    key: tuple
+    stochastic: bool = True
+    random_state: Any = None
     split: Any = None
     order: Any = None
-    random_state: Any = None
     last: Any = None
+
+    @cached_property
+    def views(self):
+        """The weights, and behind them the biases, as the estimator shows them."""
+        return [*self.network.weights, *self.network.biases]
+
+    def __getstate__(self):
+        """Leave out the views, which are of this process's memory."""
+        return {name: value for name, value in vars(self).items() if name != "views"}
 
 
 def batch_size_of(batch_size, rows):
