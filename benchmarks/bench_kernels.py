@@ -60,6 +60,26 @@ class Products:
         return share_of_peak(self.flops, self.run, dtype, 1)
 
 
+class SparseProducts:
+    """``Z = X W`` and ``G_W = X^T D`` of sparse rows: 200 of 10,000 columns, one in a hundred."""
+
+    params = (("sparse_matmul", "sparse_outer"), DTYPES)
+    param_names = ("kernel", "dtype")
+
+    def setup(self, product, dtype):
+        from scipy.sparse import random_array
+
+        rng = np.random.default_rng(0)
+        X = random_array((200, 10_000), density=0.01, format="csr", dtype=dtype, rng=rng)
+        other = rng.standard_normal((10_000 if product == "sparse_matmul" else 200, 100))
+        kernel, other = getattr(kernels, product), other.astype(dtype)
+        self.run = lambda: kernel(X, other, n_threads=1)
+        self.run()
+
+    def time_product(self, product, dtype):
+        self.run()
+
+
 class Threads:
     """How many times faster all threads are than one."""
 
