@@ -14,6 +14,9 @@ _SLICE_SECONDS = 0.05
 _FEWEST_STEPS, _MOST_STEPS, _GROWTH = 4, 64, 4
 # one thread runs so many times as long as several lost before they are tried again
 _PATIENCE = 32
+# the first steps after a slice on one thread wait for the others to wake, but not so many times
+# as long as one thread takes
+_WAKING = 5
 # what a new measurement counts against those before it
 _WEIGHT = 0.5
 
@@ -41,7 +44,7 @@ class Pace:
         self._adapts = adapts and threads > 1
         self.choices = {1, threads} if adapts else {threads}
         self._seconds_a_step = {}
-        self._proved, self._debt = _FEWEST_STEPS, 0.0
+        self._proved, self._debt, self._awake = _FEWEST_STEPS, 0.0, False
 
     def next_slice(self):
         """Return the steps and the threads of the next slice."""
@@ -53,6 +56,10 @@ class Pace:
 
     def took(self, steps, threads, seconds):
         """Learn that a slice of `steps` on `threads` took so many `seconds`."""
+        waking = self._adapts and threads > 1 and not self._awake and steps <= _FEWEST_STEPS
+        self._awake = threads > 1
+        if waking and seconds < _WAKING * steps * self._seconds_a_step[1]:
+            return  # they had fallen asleep: the next slice tells
         new = max(seconds, 1e-9) / steps
         old = self._seconds_a_step.get(threads, new)
         self._seconds_a_step[threads] = old + _WEIGHT * (new - old)

@@ -248,6 +248,7 @@ ISA = """
             kernels.activation(a, "tanh"), np.tanh(a.astype(float)), atol=8 * eps)
         if dtype is np.float64:
             import scipy.sparse
+            a, w = rng.normal(size=(29, 37)), rng.normal(size=(37, 45))
             x = a * (a > 1)
             rows = scipy.sparse.csr_array(x)
             np.testing.assert_allclose(kernels.sparse_matmul(rows, w), x @ w, atol=600 * eps)

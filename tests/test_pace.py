@@ -87,3 +87,35 @@ def test_the_bits_do_not_depend_on_where_the_threads_change(dtype, monkeypatch):
     monkeypatch.setattr(epochs, "Pace", Restless)
     monkeypatch.setattr("fastbp.engine.choose_threads", lambda *args: 2)
     np.testing.assert_array_equal(fit("auto"), steady)
+
+
+def test_threads_that_slept_are_judged_by_the_steps_after_those_that_woke_them():
+    pace = Pace(100, 2, True)
+    steps, threads = pace.next_slice()
+    assert threads == 1
+    pace.took(steps, 1, steps * 50e-6)
+    steps, threads = pace.next_slice()
+    assert threads == 2
+    pace.took(steps, 2, steps * 100e-6)  # the first waits for them
+    steps, threads = pace.next_slice()
+    assert threads == 2
+    pace.took(steps, 2, steps * 40e-6)
+    more, threads = pace.next_slice()
+    assert threads == 2
+    assert more > steps
+
+
+def test_threads_that_take_many_times_as_long_are_not_waited_for():
+    pace = Pace(100, 2, True)
+    steps, _ = pace.next_slice()
+    pace.took(steps, 1, steps * 50e-6)
+    steps, _ = pace.next_slice()
+    pace.took(steps, 2, steps * 500e-6)
+    assert pace.next_slice()[1] == 1
+
+
+def test_threads_that_the_caller_chose_need_no_measure_of_one():
+    pace = Pace(1, 2, False)
+    assert pace.next_slice() == (1, 2)
+    pace.took(1, 2, 0.2)
+    assert pace.next_slice() == (1, 2)
