@@ -1,5 +1,7 @@
 """Checks of arrays: every message names the argument, its value and what to pass."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 # large arrays are looked through in pieces, so that no temporary is as large
@@ -71,3 +73,16 @@ def same_rows(name, array, rows, other="X"):
     """Raise ValueError unless `array` has as many rows as `other`."""
     if len(array) != rows:
         raise ValueError(f"{name} has {len(array)} rows but {other} has {rows}: they must match")
+
+
+def as_callables(callbacks):
+    """Return callbacks, one or several, as a tuple; raise TypeError where one is none."""
+    if callable(callbacks):
+        return (callbacks,)
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"callbacks={callbacks!r}: expected a callable, or a sequence of them")
+    callbacks = tuple(callbacks)
+    for callback in callbacks:
+        if not callable(callback):
+            raise TypeError(f"callbacks: {callback!r} is not callable")
+    return callbacks

@@ -1,6 +1,5 @@
 """The `Network`: names, checks and memory around the engine. It holds no arithmetic."""
 
-from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from . import model_file
 from .architecture import describe, resolve
-from .checks import all_finite
+from .checks import all_finite, as_callables
 from .data import features, samples
 from .engine import Engine
 from .initializers import INITIALIZERS
@@ -242,7 +241,7 @@ class Network:
             _stopping(early_stopping),
             n_threads,
             a_flag("progress", progress),
-            _callables(callbacks),
+            as_callables(callbacks),
             None if max_time is None else a_number("max_time", max_time, above=0),
         )
         data = samples(X, y, plan, self.loss, sample_weight)
@@ -381,15 +380,3 @@ def _stopping(early_stopping):
     if isinstance(early_stopping, EarlyStopping):
         return early_stopping
     return EarlyStopping(a_whole_number("early_stopping", early_stopping, least=1))
-
-
-def _callables(callbacks):
-    if callable(callbacks):
-        return (callbacks,)
-    if not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks={callbacks!r}: expected a callable, or a sequence of them")
-    callbacks = tuple(callbacks)
-    for callback in callbacks:
-        if not callable(callback):
-            raise TypeError(f"callbacks: {callback!r} is not callable")
-    return callbacks

@@ -114,9 +114,8 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
 
     Batch s holds places ``first + s batch`` on of the order, up to `rows`. A
     loss that is not finite ends the loop before its update; a batch whose weights add up to 0
-    has none. ``losses[s]`` is the
-    weighted sum of the losses of batch s, ``penalties[s]`` that of the weights before its
-    update (`penalty_loss`).
+    has none. ``losses[s]`` is the weighted sum of the losses of batch s, ``penalties[s]`` that
+    of the weights before its update (`penalty_loss`).
     """
     run = runs[0]
     for s in range(rates.size):

@@ -235,7 +235,7 @@ def test_callables_hear_of_every_epoch_and_may_stop():
     heard.clear()
     MLPClassifier(solver="lbfgs", callbacks=[listen], **FEW).fit(X, LABELS)
     assert [entry["epoch"] for entry in heard] == [0, 1, 2, 3, 4]
-    with pytest.raises(TypeError, match="callbacks holds 3"):
+    with pytest.raises(TypeError, match="callbacks: 3 is not callable"):
         MLPClassifier(callbacks=[3]).fit(X, LABELS)
 
 

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from copy import copy, deepcopy
 from itertools import pairwise
-from operator import is_
 from typing import Any, ClassVar
 
 import numpy as np
@@ -145,7 +144,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
             else:
                 self._begin(network, activation, sizes)
         self._run, self._random_state = run, run.random_state
-        self._show(run)
+        self.__dict__.update(run.shown)
         return run
 
     def _gone_on(self, kept, run, incremental):
@@ -164,11 +163,6 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         if kept.last is not None and np.array_equal(parameters, self._best_parameters):
             parameters[:] = kept.last
         return kept
-
-    def _show(self, run):
-        """Let `coefs_` and `intercepts_` be the arrays of a run's network."""
-        layers = len(run.views) // 2
-        self.coefs_, self.intercepts_ = run.views[:layers], run.views[layers:]
 
     def _begin(self, network, activation, sizes):
         """Set the attributes of a net that has seen no data, and draw its weights."""
@@ -246,7 +240,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         self.loss_ = result.fun
         if result.status == STOPPED:
             self.n_iter_ = result.nit
-            if self.max_time is not None:
+            if result.late:
                 warn_of_the_end("time", self)
         else:
             self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
@@ -280,11 +274,9 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
         lists = {name: getattr(self, name, None) for name in curves}
         run = Run(network, copy(self._run.rates), self._run.key, self._run.stochastic)
-        layers = len(run.views) // 2
         return {
             "_run": run,
-            "coefs_": run.views[:layers],
-            "intercepts_": run.views[layers:],
+            **run.shown,
             **{name: list(values) for name, values in lists.items() if values is not None},
         }
 
@@ -335,9 +327,9 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
 
     def _keep_coefs(self):
         """Let the network hold what `coefs_` and `intercepts_` hold, if they are not its own."""
-        own, shown = self._run.views, [*self.coefs_, *self.intercepts_]
-        if len(own) == len(shown) and all(map(is_, own, shown)):
+        if self._run.is_shown_by(self):
             return
+        own, shown = self._run.views, [*self.coefs_, *self.intercepts_]
         if [np.shape(array) for array in shown] != [array.shape for array in own]:
             raise ValueError("coefs_ and intercepts_: expected arrays of the shapes that fit gave")
         for array, value in zip(own, shown, strict=True):
@@ -374,16 +366,14 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
     def __getstate__(self):
         """Leave out `coefs_` and `intercepts_` where they are the network's."""
         state = dict(super().__getstate__())
-        if "_run" in state and "coefs_" in state:
-            shown = [*self.coefs_, *self.intercepts_]
-            if len(shown) == len(self._run.views) and all(map(is_, shown, self._run.views)):
-                del state["coefs_"], state["intercepts_"]
+        if "_run" in state and "coefs_" in state and self._run.is_shown_by(self):
+            del state["coefs_"], state["intercepts_"]
         return state
 
     def __setstate__(self, state):
         super().__setstate__(state)
         if "_run" in state and "coefs_" not in state:
-            self._show(self._run)
+            self.__dict__.update(self._run.shown)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import as_callables
+
 try:
     from sklearn.callback import CallbackSupportMixin as CallbackSupport
     from sklearn.callback import FitCallback
@@ -27,16 +29,11 @@ def check_callbacks(callbacks):
     TypeError
         If one is neither.
     """
-    callbacks = [] if callbacks is None else callbacks
+    if callbacks is None:
+        return (), []
     callbacks = [callbacks] if callable(callbacks) else list(callbacks)
     protocol = [callback for callback in callbacks if _follows_protocol(callback)]
-    plain = [callback for callback in callbacks if not _follows_protocol(callback)]
-    for callback in plain:
-        if not callable(callback):
-            raise TypeError(
-                f"callbacks holds {callback!r}: expected callables, or instances that follow "
-                "scikit-learn's FitCallback protocol"
-            )
+    plain = as_callables(c for c in callbacks if not _follows_protocol(c))
     return plain, protocol
 
 

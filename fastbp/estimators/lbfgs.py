@@ -51,11 +51,12 @@ def minimize_loss(
     Returns
     -------
     scipy.optimize.OptimizeResult
+        And in it `late`: whether `max_time` has ended it.
     """
     deadline = np.inf if max_time is None else time.perf_counter() + max_time
     most = engine.threads_of_step(n_threads, data, len(data))
     pace = Pace(1, most, n_threads == "auto")
-    last, watched = np.inf, after_iteration is not None or max_time is not None
+    last, late, watched = np.inf, False, after_iteration is not None or max_time is not None
 
     def objective(parameters):
         nonlocal last
@@ -69,9 +70,11 @@ def minimize_loss(
         return last, engine.grads.astype(np.float64)
 
     def iteration_ended(parameters):
+        nonlocal late
         engine.params[:] = parameters
         stops = after_iteration is not None and after_iteration(last)
-        if stops or time.perf_counter() > deadline:
+        late = not stops and time.perf_counter() > deadline
+        if stops or late:
             raise StopIteration
 
     # its products of short vectors are slower on several threads, which wait for each other
@@ -88,5 +91,5 @@ def minimize_loss(
                 "gtol": settings["tol"],
             },
         )
-    engine.params[:] = result.x
+    engine.params[:], result.late = result.x, late
     return result

@@ -8,6 +8,7 @@ import time
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,19 @@ class Run:
 
     @cached_property
     def views(self):
-        """The weights, and behind them the biases, as the estimator shows them."""
-        return [*self.network.weights, *self.network.biases]
+        """The weights, and behind them the biases, of the network."""
+        return (*self.network.weights, *self.network.biases)
+
+    @property
+    def shown(self):
+        """Lists of the views by the names under which an estimator shows them."""
+        layers = len(self.views) // 2
+        return {"coefs_": list(self.views[:layers]), "intercepts_": list(self.views[layers:])}
+
+    def is_shown_by(self, estimator):
+        """Return whether an estimator's arrays are the network's own."""
+        shown = [*estimator.coefs_, *estimator.intercepts_]
+        return len(shown) == len(self.views) and all(map(is_, shown, self.views))
 
     def __getstate__(self):
         """Leave out the views, which are of this process's memory."""
