@@ -67,6 +67,8 @@ class Engine:
         packed = largest >= FAR_BYTES
         rows = min(_INFERENCE_ROWS_PACKED, _MOST_FLOPS // plan.flops_per_row_forward)
         self._inference_rows = max(_INFERENCE_ROWS, rows) if packed else _INFERENCE_ROWS
+        # how many operations of float32 take as long as one of the net's
+        self._in_float32 = plan.dtype.itemsize / 4
         self._training: Any = None
         self._placed = _nothing  # a weak reference to the data that the run points at
         self.in_use = threading.RLock()
@@ -117,16 +119,12 @@ class Engine:
         flops, parts = rows / len(data) * self.plan.flops_of(data.x), rows // MAIN_ROWS
         if data.is_sparse:  # what its numbers leave of a step is the update
             flops += _FLOPS_OF_AN_UPDATE * self.plan.size
-        return choose_threads(n_threads, self._in_float32(flops), _REGIONS_OF_A_STEP, parts)
-
-    def _in_float32(self, flops):
-        """Return how many operations of float32 take as long as so many of the net's dtype."""
-        return flops * self.plan.dtype.itemsize / 4
+        return choose_threads(n_threads, flops * self._in_float32, _REGIONS_OF_A_STEP, parts)
 
     def threads_of_rows(self, n_threads, rows):
         """Return how many threads inference on `rows` rows runs on."""
         flops = min(rows, self._inference_rows) * self.plan.flops_per_row_forward
-        return choose_threads(n_threads, self._in_float32(flops), 1)
+        return choose_threads(n_threads, flops * self._in_float32, 1)
 
     def gradient(self, data, n_threads="auto", most_threads=None):
         """Run all of `data` forward and backward as one batch: fill `grads`.
@@ -143,7 +141,7 @@ class Engine:
     def update(self, rate, n_threads="auto"):
         """Apply one optimizer step from `grads` at the learning rate `rate`."""
         threads = choose_threads(
-            n_threads, self._in_float32(_FLOPS_OF_AN_UPDATE * self.plan.size), 1
+            n_threads, _FLOPS_OF_AN_UPDATE * self.plan.size * self._in_float32, 1
         )
         self._prepare(self._training.batch if self._training else 1, threads)
         self._run[0]["rate"] = rate
