@@ -15,6 +15,6 @@ def main():
             file=sys.stderr,
         )
         sys.exit(_USAGE)
-    from .commands import app
+    from .commands.app import app
 
     app(prog_name="fastbp")

@@ -19,3 +19,7 @@ class DivergenceError(ArithmeticError):
 
 class ModelFileError(ValueError):
     """A model file is truncated, altered, or of a version this program cannot read."""
+
+
+class DataError(ValueError):
+    """A table cannot be used as it is: the message says what, where, and what to do."""

@@ -8,7 +8,7 @@ import numpy as np
 from . import model_file
 from .architecture import describe, resolve
 from .checks import all_finite, as_callables
-from .data import features, samples
+from .samples import features, samples
 from .engine import Engine
 from .initializers import INITIALIZERS
 from .kernels.loss import LOSSES

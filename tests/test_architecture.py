@@ -28,7 +28,12 @@ MOST_LINES = 400
 IR_FILES = {f"fastbp.kernels.{name}" for name in ("vector", "intrinsics", "dispatch", "tile")}
 
 
-PACKAGES = {"fastbp": FASTBP, "fastbp.estimators": FASTBP / "estimators", "fastbp.kernels": KERNELS}
+BELOW = ("commands", "data", "estimators", "exports", "report", "tables")
+PACKAGES = {
+    "fastbp": FASTBP,
+    "fastbp.kernels": KERNELS,
+    **{f"fastbp.{name}": FASTBP / name for name in BELOW},
+}
 SOURCES = {
     package if path.stem == "__init__" else f"{package}.{path.stem}": path
     for package, folder in PACKAGES.items()

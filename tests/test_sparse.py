@@ -9,7 +9,7 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import MLPClassifier, Network, kernels
-from fastbp.data import Samples
+from fastbp.samples import Samples
 from fastbp.epochs import Epochs
 from fastbp.kernels.gemm import SCRATCH_FLOATS
 from fastbp.kernels.sparse import sparse_rows

@@ -13,7 +13,7 @@ from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..checks import all_finite
-from ..data import Samples
+from ..samples import Samples
 from ..kernels.sparse import sparse_rows
 from .build import (
     build_network,

@@ -7,7 +7,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
-from ..data import check_range
+from ..samples import check_range
 from ..kernels.loss import LOSSES
 from .base import BaseMLP
 from .documents import documented

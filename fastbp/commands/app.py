@@ -1,4 +1,4 @@
-"""The commands of ``fastbp``, as Typer declares them."""
+"""The application: what all commands share, and where they are registered."""
 
 import copy
 import os
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from . import __version__
+from .. import __version__
 
 _FAILED, _DIVERGED, _INTERRUPTED = 1, 4, 130
 
@@ -62,7 +62,7 @@ def _writable(path: str) -> str:
 
 
 def _known(name: str) -> str:
-    from .datasets import DATASETS
+    from ..datasets import DATASETS
 
     try:
         return DATASETS.find(name).name
@@ -95,8 +95,8 @@ def train(
     ] = "",
 ):
     """Train a net on real data; print progress, test accuracy, time and share of peak."""
-    from . import Adam, DivergenceError, Network
-    from .datasets import DATASETS
+    from .. import Adam, DivergenceError, Network
+    from ..datasets import DATASETS
 
     dataset = DATASETS.find(data)
     try:
@@ -151,7 +151,7 @@ def warmup(
     ] = [DType.float32],  # noqa: B006 - Typer copies it
 ):
     """Compile the kernels ahead of time, for an image or a node; say what and where."""
-    from .warmup import warm_up
+    from ..warmup import warm_up
 
     report = warm_up([each.value for each in dtype])
     for name, count in sorted(Counter(report.compiled).items()):

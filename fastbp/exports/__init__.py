@@ -1,0 +1,1 @@
+"""Networks in the form of other houses, and theirs as networks."""
