@@ -20,12 +20,14 @@ _HOME = {
     "INITIALIZERS": "initializers",
     "SCHEDULES": "schedules",
     "Network": "network",
-    "Gradients": "network",
+    "Gradients": "gradients",
     "Dense": "layers",
     "Dropout": "layers",
     "EarlyStopping": "training",
     "History": "history",
+    "Checkpoints": "checkpoints",
     "DivergenceError": "errors",
+    "DataError": "errors",
     "ModelFileError": "errors",
     "measure_peak": "kernels.peak",
     "warm_up": "warmup",
@@ -41,8 +43,8 @@ __all__ = list(_HOME)
 
 
 def __getattr__(name):
-    if name == "kernels":
-        return import_module(f"{__name__}.kernels")
+    if name in ("data", "kernels"):
+        return import_module(f"{__name__}.{name}")
     if name in _HOME:
         return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

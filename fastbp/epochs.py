@@ -57,37 +57,48 @@ class Epochs:
         for threads in self._pace.choices:
             self.engine.train(self.data, order, *nothing, threads)
 
-    def run(self, order, rates, must_end):
-        """Train one epoch; return how many steps were made.
+    def begin(self, batches):
+        """Make room for what the steps of an epoch give, if it has another number of them."""
+        if batches != self.batches:
+            self.batches = batches
+            self.losses, self.penalties = np.zeros(batches), np.zeros(batches)
+
+    def run(self, order, rates, must_end, data=None, first=0, done=0):
+        """Train an epoch, or one window of it; return how many steps of the epoch are made.
 
         Parameters
         ----------
         order : numpy.ndarray or None
             (rows,) int64: the samples in their order, None for that of the data.
         rates : numpy.ndarray
-            (batches,) learning rates.
+            (batches,) learning rates of the epoch.
         must_end : callable
-            Asked after every slice; where it says True no other is begun.
+            ``must_end(done)``, asked after every slice; where it says True no other is begun.
+        data : Samples, optional
+            Those of the window, if it is not all.
+        first, done : int
+            The steps of the epoch before the window, and those that are made already.
 
         Returns
         -------
         int
-            Less than `batches` where it was to end, or where the loss of the next step,
-            ``losses[done]``, is not finite.
+            Less than the window's last where it was to end, or where the loss of the next
+            step, ``losses[done]``, is not finite.
         """
-        engine, done = self.engine, 0
-        engine.start_training(self.data, self.batch, self.threads)
-        while done < self.batches:
+        engine, data = self.engine, self.data if data is None else data
+        last = first + -(-(len(data) if order is None else len(order)) // self.batch)
+        engine.start_training(data, self.batch, self.threads)
+        while done < last:
             steps, threads = self._pace.next_slice()
-            end, begin = min(done + steps, self.batches), time.perf_counter()
-            place, part = done * self.batch, slice(done, end)
+            end, begin = min(done + steps, last), time.perf_counter()
+            place, part = (done - first) * self.batch, slice(done, end)
             done += engine.train(
-                self.data, order, rates[part], place, self.batch, self.losses[part],
+                data, order, rates[part], place, self.batch, self.losses[part],
                 self.penalties[part], threads,
             )  # fmt: skip
             if done < end:
                 break
             self._pace.took(part.stop - part.start, threads, time.perf_counter() - begin)
-            if must_end():
+            if must_end(done):
                 break
         return done

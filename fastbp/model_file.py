@@ -2,12 +2,14 @@
 
 Tensors: ``parameters`` (n,) and ``moments`` (2, n), flat, in the order W(1), b(1),
 W(2), ...; W(l) is (n_in, n_out) by rows; ``digest`` (32,) of bytes, by `_digest`.
-Metadata ``fastbp``: the JSON of `_header`. Reading executes nothing from the file.
+Metadata ``fastbp``: the JSON of `_header`. Its ``sections`` and tensors of the name
+``section.name`` belong to whoever reads them: a table's schema, the place in a training.
+Reading executes nothing from the file.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +26,17 @@ from .kernels.scalars import a_number, a_whole_number
 from .optimizers import Optimizer
 from .plan import LayerSpec, Plan
 
-FORMAT_VERSION = 1
-_TENSORS = ("parameters", "moments")
+FORMAT_VERSION = 2
+_OWN_TENSORS = {"parameters", "moments", "digest"}
 
 
 @dataclass(frozen=True)
 class Model:
-    """Everything a model file holds; `moments` is flat, the first and then the second."""
+    """Everything a model file holds; `moments` is flat, the first and then the second.
+
+    `sections` is what others keep beside the net, by name: data of JSON. `tensors` are their
+    arrays, named ``section.name``.
+    """
 
     specs: tuple
     input_drop: float
@@ -43,6 +49,8 @@ class Model:
     epochs: int
     params: np.ndarray
     moments: np.ndarray
+    sections: dict = field(default_factory=dict)
+    tensors: dict = field(default_factory=dict)
 
 
 def save(path, model):
@@ -67,14 +75,15 @@ def to_bytes(model):
         If its schedule is the caller's own object, which no file can describe.
     """
     tensors = {"parameters": model.params, "moments": model.moments.reshape(2, -1)}
-    header = json.dumps(_header(model))
+    tensors |= model.tensors
+    header = json.dumps(_header(model), allow_nan=False)
     return serialize({**tensors, "digest": _digest(header, tensors)}, {"fastbp": header})
 
 
-def _header(model):
+def description(model):
+    """Return what a net is, as JSON: its layers, loss, optimizer and seed, not its parameters."""
     optimizer = model.optimizer
     return {
-        "version": FORMAT_VERSION,
         "layers": [asdict(spec) for spec in model.specs],
         "input_drop": model.input_drop,
         "dtype": model.dtype,
@@ -87,15 +96,26 @@ def _header(model):
             "schedule": _schedule_to_data(optimizer.schedule),
         },
         "seed": model.seed,
+    }
+
+
+def _header(model):
+    return {
+        "version": FORMAT_VERSION,
+        **description(model),
         "steps": model.steps,
         "epochs": model.epochs,
+        "sections": model.sections,
     }
 
 
 def _digest(header, tensors):
-    """Return the SHA-256 of the description, and of each tensor's type, shape and bytes."""
+    """Return the SHA-256 of the description, and of each tensor's type, shape and bytes.
+
+    Tensors count in the order of their names.
+    """
     digest = hashlib.sha256(header.encode())
-    for name in _TENSORS:
+    for name in sorted(tensors.keys() - {"digest"}):
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
         digest.update(np.ascontiguousarray(tensor).tobytes())
@@ -141,7 +161,8 @@ def from_bytes(content, source="the content"):
         tensors, metadata = deserialize(content), _metadata(content)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{source} is truncated or not a safetensors file: {error}") from error
-    if "fastbp" not in metadata or set(tensors) != {*_TENSORS, "digest"}:
+    foreign = {name for name in tensors if "." not in name} != _OWN_TENSORS
+    if "fastbp" not in metadata or foreign:
         raise ModelFileError(f"{source} is a safetensors file, but not one that fastbp wrote")
     header = _parse(source, metadata["fastbp"])
     if not np.array_equal(tensors["digest"], _digest(metadata["fastbp"], tensors)):
@@ -191,6 +212,8 @@ def _model(source, header, tensors):
             epochs=a_whole_number("epochs", header["epochs"], least=0, below=2**63),
             params=tensors["parameters"],
             moments=tensors["moments"].reshape(-1),
+            sections=_sections(header["sections"]),
+            tensors={name: tensor for name, tensor in tensors.items() if "." in name},
         )
         _check_tensors(model)
     except (
@@ -205,6 +228,12 @@ def _model(source, header, tensors):
             f"{source} describes a network that cannot be built: {error}"
         ) from error
     return model
+
+
+def _sections(sections):
+    if not isinstance(sections, dict):
+        raise TypeError(f"sections={sections!r}: expected a dict")
+    return sections
 
 
 def _check_tensors(model):

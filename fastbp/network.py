@@ -1,40 +1,24 @@
 """The `Network`: names, checks and memory around the engine. It holds no arithmetic."""
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 
 from . import model_file
 from .architecture import describe, resolve
+from .checkpoints import Keeper, as_checkpoints, resumed
 from .checks import all_finite, as_callables
-from .samples import features, samples
+from .data.feed import feed_of
 from .engine import Engine
+from .gradients import Gradients
 from .initializers import INITIALIZERS
 from .kernels.loss import LOSSES
 from .kernels.scalars import a_flag, a_number, a_whole_number
 from .metrics import metric_of
 from .optimizers import as_optimizer
 from .plan import Plan
-from .training import EarlyStopping, Options, Training
-
-
-@dataclass(frozen=True)
-class Gradients:
-    """The gradient of a loss, layer by layer.
-
-    Attributes
-    ----------
-    weights, biases : tuple of numpy.ndarray
-        ``weights[l]`` (n_in, n_out) is dL/dW(l), ``biases[l]`` (n_out,) is dL/db(l):
-        views of `flat`.
-    flat : numpy.ndarray
-        All of them, as the parameters lie in memory.
-    """
-
-    weights: tuple
-    biases: tuple
-    flat: np.ndarray
+from .samples import features, samples
+from .training import Options, Training, as_stopping
 
 
 class Network:
@@ -181,7 +165,7 @@ class Network:
     def fit(
         self,
         X,
-        y,
+        y=None,
         epochs=10,
         batch_size=128,
         *,
@@ -193,13 +177,17 @@ class Network:
         progress=False,
         callbacks=(),
         max_time=None,
+        checkpoints=None,
+        resume=False,
     ):
         """Train on mini-batches; return the `History`.
 
         Parameters
         ----------
-        X : array_like (n, n_in)
-            Samples; converted to the network's dtype if they are of another.
+        X : array_like (n, n_in), Source or iterable of (X, y)
+            Samples; converted to the network's dtype if they are of another. A source of
+            ``fastbp.data`` is read block by block and brings its targets, so does an iterator,
+            whose blocks are kept in a scratch file.
         y : array_like (n, n_out) or (n,)
             Targets; class labels 0 to n_out - 1 for cross_entropy.
         epochs, batch_size : int
@@ -220,11 +208,18 @@ class Network:
             Called with each epoch's entry of the history; True stops.
         max_time : float, optional
             Seconds after which training stops, within a slice of about 50 ms.
+        checkpoints : path or Checkpoints, optional
+            Where to keep what training goes on from if it ends early. SIGTERM then ends it
+            within a slice, as Ctrl-C does, and both write a checkpoint.
+        resume : bool, default False
+            Whether to go on from the last checkpoint, if there is one: with the bits of the
+            training that nobody stopped. The data and the arguments must be the same.
 
         Returns
         -------
         History
-            Also kept as ``network.history``. After Ctrl-C it says "interrupted".
+            Also kept as ``network.history``. After Ctrl-C it says "interrupted", after
+            SIGTERM "terminated".
 
         Raises
         ------
@@ -236,15 +231,18 @@ class Network:
         plan = self._engine.plan
         options = Options(
             a_whole_number("epochs", epochs, least=1),
-            a_whole_number("batch_size", batch_size, least=1),
-            a_flag("shuffle", shuffle),
-            _stopping(early_stopping),
+            as_stopping(early_stopping),
             n_threads,
             a_flag("progress", progress),
             as_callables(callbacks),
             None if max_time is None else a_number("max_time", max_time, above=0),
         )
-        data = samples(X, y, plan, self.loss, sample_weight)
+        batch_size = a_whole_number("batch_size", batch_size, least=1)
+        checkpoints = as_checkpoints(checkpoints, a_flag("resume", resume))
+        feed = feed_of(
+            X, y, sample_weight, plan, self.loss, batch_size, a_flag("shuffle", shuffle),
+            self._engine.seed,
+        )  # fmt: skip
         validation = None
         if validation_data is not None:
             if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
@@ -253,7 +251,12 @@ class Network:
             X_valid, y_valid = validation_data
             validation = samples(X_valid, y_valid, plan, self.loss, names=names)
         with self._alone():
-            training = Training(self._engine, data, validation, options)
+            keep = None if checkpoints is None else Keeper(checkpoints, self._state, feed.key)
+            progress = None
+            if resume:
+                model, progress = resumed(checkpoints, feed.key, self._state())
+                self._take(model)
+            training = Training(self._engine, feed, validation, options, keep, progress)
             self.history = training.history
             return training.run()
 
@@ -352,10 +355,15 @@ class Network:
         network.history = None
         plan = Plan(model.specs, model.input_drop, np.dtype(model.dtype))
         engine = Engine(plan, model.loss, model.loss_parameter, model.optimizer, model.seed)
+        network._engine = engine
+        network._take(model)
+        return network
+
+    def _take(self, model):
+        """Take the parameters of a model, and its place in training."""
+        engine = self._engine
         engine.params[:], engine.moments[:] = model.params, model.moments
         engine.steps, engine.epochs = model.steps, model.epochs
-        network._engine = engine
-        return network
 
     def __reduce__(self):
         """Pickle and copy by what a model file holds: addresses do not travel."""
@@ -370,13 +378,3 @@ def _restored(cls, model):
 
 def _shapes(layers):
     return [array.shape for array in (*layers.weights, *layers.biases)]
-
-
-def _stopping(early_stopping):
-    if early_stopping is None or early_stopping is False:
-        return None
-    if early_stopping is True:
-        return EarlyStopping()
-    if isinstance(early_stopping, EarlyStopping):
-        return early_stopping
-    return EarlyStopping(a_whole_number("early_stopping", early_stopping, least=1))

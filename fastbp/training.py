@@ -15,9 +15,9 @@ from .epochs import Epochs
 from .errors import DivergenceError
 from .history import History
 from .interrupt import Interrupt
-from .kernels.random import SHUFFLE, fill_permutation
 from .kernels.scalars import a_flag, a_number, a_whole_number
 from .metrics import metric_of
+from .progress import GOES_ON, Progress
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,22 @@ class EarlyStopping:
         )
 
 
+def as_stopping(early_stopping):
+    """Return what a caller said of early stopping as an `EarlyStopping`, or None."""
+    if early_stopping is None or early_stopping is False:
+        return None
+    if early_stopping is True:
+        return EarlyStopping()
+    if isinstance(early_stopping, EarlyStopping):
+        return early_stopping
+    return EarlyStopping(a_whole_number("early_stopping", early_stopping, least=1))
+
+
 @dataclass(frozen=True)
 class Options:
     """What `fit` was asked, checked; see `Network.fit`."""
 
     epochs: int
-    batch_size: int
-    shuffle: bool
     stopping: EarlyStopping | None
     n_threads: object
     progress: bool
@@ -71,22 +80,34 @@ class Training:
     ----------
     engine : Engine
         The net, trained in place.
-    data, validation : Samples, Samples or None
+    feed : Whole or Streamed
+        Where the samples of an epoch come from.
+    validation : Samples or None
         Checked data.
     options : Options
         What was asked.
+    keep : callable, optional
+        ``keep(progress, stopped)``, called after every slice, and with True at the end, so
+        that it can write a checkpoint; SIGTERM then ends training too.
+    progress : Progress, optional
+        Where an earlier training stopped; the engine holds its net.
     """
 
-    def __init__(self, engine, data, validation, options):
-        self.engine, self.data, self.validation, self.options = (engine, data, validation, options)
-        self.epochs = Epochs(engine, data, len(data), options.batch_size, options.n_threads)
+    def __init__(self, engine, feed, validation, options, keep=None, progress=None):
+        self.engine, self.feed, self.validation, self.options = engine, feed, validation, options
+        self.epochs = Epochs(engine, feed.head, feed.rows, feed.batch, options.n_threads)
         if validation is not None:
             self._validation_threads = engine.threads_of_rows(options.n_threads, len(validation))
         self.history = History(engine.plan.dtype.name, self.epochs.threads)
         self.metric = metric_of(engine.loss)
-        self._order = np.arange(len(data)) if options.shuffle else None
-        self._best, self._best_loss = engine.params.copy(), np.inf
-        self._interrupt = Interrupt()
+        self._keep, self._last = keep, feed.head
+        self._interrupt = Interrupt(terminable=keep is not None)
+        self._progress = progress or Progress(engine.params.copy())
+        self.history.epochs, self.history.best_epoch = (
+            self._progress.entries, self._progress.best_epoch
+        )  # fmt: skip
+        if self._progress.stopped not in GOES_ON:
+            self.history.stopped = self._progress.stopped
 
     def run(self):
         """Train; return the `History`.
@@ -100,7 +121,7 @@ class Training:
         """
         if not all_finite(self.engine.params):
             raise ValueError("parameters: the network holds NaN or infinity; expected finite ones")
-        options, epoch = self.options, 0
+        options, progress = self.options, self._progress
         try:
             self._compile()
         except KeyboardInterrupt:
@@ -109,34 +130,40 @@ class Training:
         self._deadline = np.inf
         if options.max_time is not None:
             self._deadline = time.perf_counter() + options.max_time
-        bar = tqdm(total=options.epochs, unit="epoch", disable=not options.progress)
+        bar = tqdm(
+            total=options.epochs, initial=progress.epoch, unit="epoch", disable=not options.progress
+        )
         with self._interrupt.watching(), bar:
-            while epoch < options.epochs and self.history.stopped == "epochs":
-                if not self._epoch(epoch):
+            while progress.epoch < options.epochs and self.history.stopped == "epochs":
+                if not self._epoch(progress.epoch):
                     break
                 entry = self.history.epochs[-1]
-                self._check_end(epoch, entry)
+                self._check_end(progress.epoch, entry)
                 bar.set_postfix_str(_progress(entry))
                 bar.update()
                 for callback in options.callbacks:
                     answer = callback(entry)
                     if isinstance(answer, (bool, np.bool_)) and answer:
                         self.history.stopped = "callback"
-                self._early_stopping(epoch)
+                self._early_stopping(progress.epoch)
                 if self._interrupt.seen:
-                    self.history.stopped = "interrupted"
-                epoch += 1
+                    self.history.stopped = self._interrupt.stopped
+                progress.epoch += 1
+                progress.done, progress.weight, progress.seconds = 0, 0.0, 0.0
+            if self._keep is not None:
+                progress.stopped = self.history.stopped
+                self._keep(progress, True)
         if (
             options.stopping
             and options.stopping.restore_best
             and self.history.best_epoch is not None
         ):
-            self.engine.params[:] = self._best
+            self.engine.params[:] = progress.best
         return self.history
 
     def _compile(self):
         """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
-        self.epochs.compile(self._order)
+        self.epochs.compile(self.feed.order)
         if self.validation is not None:
             self.engine.evaluate(self.validation.head(1), self._validation_threads)
 
@@ -151,32 +178,58 @@ class Training:
             self._diverged(epoch, self.epochs.batches - 1, what, entry["learning_rate"])
 
     def _epoch(self, epoch):
-        """Train one epoch and record it; return whether it was completed."""
-        engine, batches, started = self.engine, self.epochs.batches, time.perf_counter()
-        if self._order is not None:
-            fill_permutation.serial(engine.seed, SHUFFLE, engine.epochs, self._order)
+        """Train one epoch, or what is left of it, and record it; return whether it is complete."""
+        engine, progress = self.engine, self._progress
+        batches = self.feed.batches(engine.epochs)
+        self._started = time.perf_counter() - progress.seconds
+        self.epochs.begin(batches)
+        self.epochs.losses[: progress.done] = progress.losses[: progress.done]
+        progress.losses = self.epochs.losses
         rates = engine.optimizer.rates(engine.epochs + np.arange(batches) / batches)
-        done = self.epochs.run(self._order, rates, self._must_end)
+        done = progress.done
+        for window in self.feed.windows(engine.epochs, done):
+            done, complete = self._window(window, rates, done)
+            if not complete or self.history.stopped != "epochs":
+                break
         if done < batches:
             if self.history.stopped == "epochs":
                 self._diverged(epoch, done, f"loss ({self.epochs.losses[done]})", rates[done])
             return False
+        seconds = time.perf_counter() - self._started
+        loss = self.epochs.losses.sum() / progress.weight
+        if not self._record(epoch, loss, float(rates[-1]), seconds):
+            return False
         engine.epochs += 1
-        seconds = time.perf_counter() - started
-        loss = self.epochs.losses.sum() / self.data.total_weight
-        self._record(epoch, loss, float(rates[-1]), seconds)
         return True
+
+    def _window(self, window, rates, done):
+        """Train on one window; return the batches that are done, and whether it is complete."""
+        progress, self._last = self._progress, window.data
+        before, weight = progress.weight, window.data.total_weight
+        last = window.first - (-len(window.data) // self.feed.batch)
+
+        def must_end(done):
+            progress.done = done
+            progress.weight = before + (weight if done == last else 0.0)
+            return self._must_end()
+
+        done = self.epochs.run(window.order, rates, must_end, window.data, window.first, done)
+        return done, done == last
 
     def _must_end(self):
         """Say whether no other slice is to begin, and note why."""
         if self._interrupt.seen:
-            self.history.stopped = "interrupted"
+            self.history.stopped = self._interrupt.stopped
         elif time.perf_counter() > self._deadline:
             self.history.stopped = "time"
+        elif self._keep is not None:
+            self._progress.seconds = time.perf_counter() - self._started
+            self._keep(self._progress, False)
         return self.history.stopped != "epochs"
 
     def _record(self, epoch, loss, rate, seconds):
-        rows = len(self.data)
+        """Record an epoch; return whether it is complete, with its validation."""
+        rows = self.feed.rows
         entry = {
             "epoch": epoch,
             "loss": float(loss),
@@ -193,15 +246,20 @@ class Training:
             if scored is not None:
                 entry["val_loss"] = scored[1]
                 entry[f"val_{self.metric.name}"] = self.metric.score(scored[0], self.validation)
+            elif self._keep is not None:  # the epoch ends when the training is resumed
+                self.history.stopped = self._interrupt.stopped
+                return False
         self.history.epochs.append(entry)
+        return True
 
     def _early_stopping(self, epoch):
         """Keep the best weights, and stop when they have been the best for too long."""
-        entry, stopping = self.history.epochs[-1], self.options.stopping
+        entry, stopping, progress = self.history.epochs[-1], self.options.stopping, self._progress
         loss = entry.get("val_loss", entry["loss"])
-        if loss < self._best_loss - (stopping.min_delta if stopping else 0.0):
-            self._best_loss, self.history.best_epoch = loss, epoch
-            self._best[:] = self.engine.params
+        if loss < progress.best_loss - (stopping.min_delta if stopping else 0.0):
+            progress.best_loss = loss
+            progress.best_epoch = self.history.best_epoch = epoch
+            progress.best[:] = self.engine.params
         elif (
             stopping
             and self.history.stopped == "epochs"
@@ -210,7 +268,7 @@ class Training:
             self.history.stopped = "early stopping"
 
     def _diverged(self, epoch, step, what, rate):
-        self.engine.params[:], self.engine.moments[:] = self._best, 0
+        self.engine.params[:], self.engine.moments[:] = self._progress.best, 0
         self.engine.steps = 0  # moments and their bias corrections start anew together
         self.history.stopped = "diverged"
         raise DivergenceError(
@@ -223,7 +281,7 @@ class Training:
         )
 
     def _likely_cause(self, rate):
-        for name, array in (("X", self.data.x), ("y", self.data.y)):
+        for name, array in (("X", self._last.x), ("y", self._last.y)):
             largest = 0.0 if array is None else float(max(array.max(), -array.min()))
             if largest > 1e3:
                 return f"{name} reaches {largest:.3g}; scale it to about [-1, 1]"

@@ -17,7 +17,8 @@ from .jit import inner, kernel
 from .scalars import a_number, a_whole_number
 from .threads import choose_threads, twin
 
-WEIGHTS, SHUFFLE, DROPOUT = 1, 2, 3
+# what numbers are for
+WEIGHTS, SHUFFLE, DROPOUT, BLOCKS, WINDOWS = 1, 2, 3, 4, 5
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

@@ -132,7 +132,7 @@ def test_training_on_sparse_rows_has_the_bits_of_dense_ones(dtype, threads, clip
         net._engine.penalty = 0.1
         for seed in range(3):
             order = np.random.default_rng(seed).permutation(70)[:60]
-            assert epochs.run(order, np.full(epochs.batches, 0.01), lambda: False) == 4
+            assert epochs.run(order, np.full(epochs.batches, 0.01), lambda done: False) == 4
         nets.append((net, data, epochs))
     (one, dense, a), (two, sparse, b) = nets
     assert np.array_equal(one.parameters, two.parameters)

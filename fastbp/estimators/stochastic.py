@@ -162,7 +162,7 @@ class Stochastic:
             order = self._rows
         self._order = order
         rates = run.rates.of_epoch(self._engine.epochs, self._epochs.batches)
-        return self._epochs.run(order, rates, self._must_end)
+        return self._epochs.run(order, rates, lambda done: self._must_end())
 
     def _record(self):
         """Give the estimator what an epoch has shown."""

@@ -1,0 +1,41 @@
+"""What `fit` is given, arrays, a source or an iterator, as the feed that training reads."""
+
+from collections.abc import Iterable
+
+from ..samples import samples
+from .source import Source
+from .spool import spooled
+from .windows import Streamed, Whole
+
+
+def is_stream(X):
+    """Return whether `X` brings its targets along, block by block."""
+    if isinstance(X, Source):
+        return True
+    return not (hasattr(X, "__array__") or hasattr(X, "__len__")) and isinstance(X, Iterable)
+
+
+def feed_of(X, y, sample_weight, plan, loss, batch_size, shuffle, seed):
+    """Return the feed of a training: `Whole` for arrays, `Streamed` for all else.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the data are not of this form, or not what the network expects.
+    """
+    if not is_stream(X):
+        if y is None:
+            raise TypeError("y=None: expected targets, which only a source or an iterator bring")
+        return Whole(samples(X, y, plan, loss, sample_weight), batch_size, shuffle, seed)
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None:
+            raise TypeError(f"{name}: a source or an iterator brings its own; expected None")
+    source = X if isinstance(X, Source) else spooled(X)
+    n_in = plan.specs[0].n_in
+    if source.columns != n_in:
+        raise ValueError(f"X has {source.columns} columns but the network has {n_in} inputs")
+
+    def check(X, y, weight):
+        return samples(X, y, plan, loss, weight)
+
+    return Streamed(source, check, plan.dtype, batch_size, shuffle, seed)
