@@ -34,6 +34,14 @@ _HOME = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "register_onnx": "estimators.onnx",
+    "train": "tables.job",
+    "TableModel": "tables.model",
+    "LossCurveDisplay": "display",
+    "to_onnx": "exports.onnx",
+    "to_c": "exports.c",
+    "to_numpy": "exports.numpy",
+    **dict.fromkeys(["to_sklearn", "from_sklearn"], "exports.sklearn"),
+    **dict.fromkeys(["to_torch", "from_torch", "state_dict"], "exports.torch"),
     **dict.fromkeys(["Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad"], "optimizers"),
     **dict.fromkeys(
         ["Constant", "Step", "Exponential", "Cosine", "OneCycle", "WarmUp"], "schedules"

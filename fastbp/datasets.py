@@ -1,58 +1,52 @@
-"""Real data sets that ship with scikit-learn (extra ``sklearn``), split by a fixed seed."""
+"""Real data sets that ship with scikit-learn (extra ``cli``), as tables of named columns."""
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from .kernels.random import permutation
 from .kernels.table import Table
-
-_TEST_SHARE = 0.25
-_SPLIT_SEED = 0
-
-
-@dataclass(frozen=True)
-class Split:
-    """A data set in two parts; X is scaled to [0, 1].
-
-    Attributes
-    ----------
-    train, test : tuple of numpy.ndarray
-        ``(X, y)`` each.
-    """
-
-    train: tuple
-    test: tuple
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set by name, and the net that suits it.
+    """A data set by name.
 
     Attributes
     ----------
     name, title : str
         Its name in the command and what it is.
+    target : str
+        The column to learn.
     load : callable
-        ``load() -> Split``.
-    sizes : tuple of int
-        The layers of the net that `fastbp train` makes for it.
+        ``load() -> dict`` of arrays (n,) by column.
     """
 
     name: str
     title: str
+    target: str
     load: object
-    sizes: tuple
 
 
 def _digits():
     from sklearn.datasets import load_digits
 
     X, y = load_digits(return_X_y=True)
-    order = permutation(len(X), _SPLIT_SEED)
-    X, y = (X[order] / 16).astype(np.float32), y[order]
-    test = round(len(X) * _TEST_SHARE)
-    return Split((X[test:], y[test:]), (X[:test], y[:test]))
+    pixels = {f"pixel_{n // 8}_{n % 8}": X[:, n] for n in range(64)}
+    return {**pixels, "digit": y}
+
+
+def _breast_cancer():
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer()
+    columns = dict(zip(data.feature_names, data.data.T, strict=True))
+    return {**columns, "diagnosis": data.target_names[data.target]}
+
+
+def _diabetes():
+    from sklearn.datasets import load_diabetes
+
+    data = load_diabetes(scaled=False)
+    columns = dict(zip(data.feature_names, data.data.T, strict=True))
+    return {**columns, "progression": data.target}
 
 
 DATASETS = Table(
@@ -61,8 +55,20 @@ DATASETS = Table(
         Dataset(
             "digits",
             "1,797 handwritten digits of 8 x 8 pixels (UCI, Alpaydin and Kaynak, 1998)",
+            "digit",
             _digits,
-            (64, 100, 10),
-        )
+        ),
+        Dataset(
+            "breast-cancer",
+            "569 tumours, 30 measures of cell nuclei each (UCI, Wolberg and others, 1995)",
+            "diagnosis",
+            _breast_cancer,
+        ),
+        Dataset(
+            "diabetes",
+            "442 patients, the progression of their illness in a year (Efron and others, 2004)",
+            "progression",
+            _diabetes,
+        ),
     ],
 )

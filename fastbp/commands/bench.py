@@ -1,0 +1,98 @@
+"""``fastbp bench``: the peak of this machine, and the share of it that fastbp reaches."""
+
+from typing import Annotated, Any
+
+import typer
+
+from .exits import guarded
+from .log import LogOption, Mode
+from .warmup import DType
+
+_SECONDS, _QUICK_SECONDS = 12.0, 2.5
+# how far the peak may fall while all is quiet
+_STEADY = 0.8
+_UNITS = {"FLOP/s": "GFLOP/s", "B/s": "GB/s"}
+
+
+def _threads(text: str) -> int | str:
+    if text == "auto" or (text.isdecimal() and int(text) >= 1):
+        return text if text == "auto" else int(text)
+    raise typer.BadParameter(f"{text!r}: expected auto, or a number of at least 1")
+
+
+def bench(
+    dtype: Annotated[
+        DType, typer.Option(help="What to compute in.", case_sensitive=True)
+    ] = DType.float32,
+    threads: Annotated[
+        Any, typer.Option(help="auto, or how many.", metavar="THREADS", parser=_threads)
+    ] = "auto",
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer rounds: some seconds, and less exact.")
+    ] = False,
+    log: LogOption = Mode.text,
+):
+    """Measure the peak of this machine, kernels and training steps, and their share of it."""
+    with guarded(log) as out:
+        from ..bench import run
+
+        seconds = _QUICK_SECONDS if quick else _SECONDS
+        with out.progress(total=100, unit="%", title="measuring") as bar:
+            results = run(
+                dtype.value,
+                threads,
+                seconds,
+                on_turn=lambda share: bar.update(int(100 * share) - bar.n),
+            )
+        count = f"{results.threads} thread{'s' if results.threads > 1 else ''}"
+        heading = (
+            f"peak {results.peak / 1e9:.1f} GFLOP/s: {results.dtype}, {count}; "
+            "shares are of that, also where fewer run"
+        )
+        out.event(
+            "peak",
+            heading,
+            rate=results.peak,
+            lowest=results.lowest,
+            highest=results.highest,
+            unit="FLOP/s",
+            dtype=results.dtype,
+            threads=results.threads,
+        )
+        for measure in results.measures:
+            out.event("measure", **vars(measure))
+        out.text("", *_table(results.measures), "")
+        if results.lowest < _STEADY * results.highest:
+            low, high = results.lowest / 1e9, results.highest / 1e9
+            out.warning(
+                f"the peak went from {low:.1f} to {high:.1f} GFLOP/s: other processes were busy, "
+                "and shares are rough"
+            )
+        out.event("bench", f"measured in {results.seconds:.1f} s", seconds=results.seconds)
+
+
+def _table(measures):
+    """Return the lines of an aligned table."""
+    rows = [("", "size", "time", "rate", "", "share", "")]
+    rows += [_row(measure) for measure in measures]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    # words to the left, numbers to the right
+    sides = "<<>><><"
+    for row in rows:
+        cells = zip(row, sides, widths, strict=True)
+        yield "  ".join(f"{cell:{side}{width}}" for cell, side, width in cells).rstrip()
+
+
+def _row(measure):
+    name = f"train {measure.name}" if measure.kind == "training" else measure.name
+    if not measure.rounds:
+        return name, measure.size, "too slow", "-", "", "-", ""
+    seconds, rate = _time(measure.seconds), f"{measure.rate / 1e9:.1f}"
+    share = f"{measure.share:.0%}"
+    return name, measure.size, seconds, rate, _UNITS[measure.unit], share, f"of {measure.of}"
+
+
+def _time(seconds):
+    """Return a time in the unit that suits it."""
+    unit, name = next((u, n) for u, n in ((1, "s"), (1e-3, "ms"), (0, "us")) if seconds >= u)
+    return f"{seconds / (unit or 1e-6):.1f} {name}"

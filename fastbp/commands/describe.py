@@ -1,0 +1,93 @@
+"""The words in which commands tell of tables, plans and scores."""
+
+from collections import Counter
+
+
+def summary_lines(summary, job):
+    """Return lines about the data of a training; see ``planning.summary_of``."""
+    target, task = summary["target"], summary["task"]
+    kinds = Counter(summary["columns"].values())
+    inputs = ", ".join(f"{n} {_plural(kind, n)}" for kind, n in kinds.items())
+    lines = [
+        f"{summary['rows']:,} rows: {summary['train']:,} to train on, "
+        f"{summary['valid']:,} to validate on",
+        f"target {target}: {task}{_classes(summary['classes'])}",
+        f"inputs: {inputs}, as {job.schema.n_features} features",
+    ]
+    for reason, names in _by_reason(summary["dropped"]).items():
+        lines.append(f"dropped, {reason}: {', '.join(names)}")
+    if summary["streamed"]:
+        lines.append("the rows exceed --memory: they go through a scratch file, window by window")
+    if summary["resumes"]:
+        lines.append("goes on from a checkpoint")
+    return lines
+
+
+def plan_lines(plan):
+    """Return lines about the work of a training; see ``planning.plan_of``."""
+    memory = plan["memory"]
+    lines = [
+        f"{plan['parameters']:,} parameters, batches of {plan['batch_size']}, "
+        f"{plan['steps_an_epoch']:,} steps an epoch, at most {plan['epochs']} epochs",
+        f"{plan['flops_an_epoch'] / 1e9:,.3g} GFLOP an epoch",
+        f"memory: {_bytes(memory['rows'])} of rows, {_bytes(memory['network'])} of network",
+        f"expected: {_seconds(plan['seconds_an_epoch'])} an epoch, at most "
+        f"{_seconds(plan['expected_seconds'])}",
+    ]
+    if memory["scratch_file"]:
+        lines.insert(3, f"scratch file: {_bytes(memory['scratch_file'])}")
+    return lines
+
+
+def metrics_line(model):
+    """Return the scores of a model on the rows it was validated on, as a line."""
+    metrics = model.record["metrics"].get("valid")
+    if not metrics:
+        return "no rows to validate on"
+    return f"validation: {scores_text(metrics)}"
+
+
+def scores_text(metrics):
+    """Return scores by name as text."""
+    shown = (
+        f"{name} {value:.2%}" if name == "accuracy" else f"{name} {value:.4g}"
+        for name, value in metrics.items()
+        if name != "rows"
+    )
+    return f"{', '.join(shown)} ({metrics['rows']:,} rows)"
+
+
+def _classes(counts):
+    if not counts:
+        return ""
+    total, (rare, fewest) = sum(counts.values()), min(counts.items(), key=lambda item: item[1])
+    common, most = max(counts.items(), key=lambda item: item[1])
+    text = f", {len(counts)} classes, {most / total:.1%} {common} to {fewest / total:.1%} {rare}"
+    if fewest and most >= 10 * fewest:
+        text += "; unbalanced: --class-weight balanced makes them count the same"
+    return text
+
+
+def _by_reason(dropped):
+    reasons = {}
+    for name, reason in dropped.items():
+        reasons.setdefault(reason, []).append(name)
+    return reasons
+
+
+def _plural(kind, count):
+    return kind if count == 1 else {"category": "categories"}.get(kind, kind + "s")
+
+
+def _bytes(count):
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}"
+    return f"{count} bytes"
+
+
+def _seconds(seconds):
+    for unit, scale in (("h", 3600), ("min", 60), ("s", 1)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds * 1000:.3g} ms"

@@ -1,0 +1,26 @@
+"""``fastbp evaluate``: the scores of a model on rows whose target is known."""
+
+from .config import ConfigOption
+from .describe import scores_text
+from .exits import guarded
+from .log import LogOption, Mode
+from .values import DataArgument, ModelArgument, ThreadsOption
+
+
+def evaluate(
+    model: ModelArgument,
+    data: DataArgument,
+    threads: ThreadsOption = "auto",
+    config: ConfigOption = "",
+    log: LogOption = Mode.text,
+):
+    """Score a model on a table with its target.
+
+    Classes: accuracy, balanced accuracy, macro F1, log loss, and ROC AUC of two; numbers: R2,
+    RMSE and MAE in the target's units. Exit codes: 0 done, 2 usage, 3 bad data or model.
+    """
+    with guarded(log) as out:
+        from ..tables.model import TableModel
+
+        metrics = TableModel.load(model).evaluate(data, threads)
+        out.event("scores", f"{data}: {scores_text(metrics)}", data=data, **metrics)

@@ -1,0 +1,154 @@
+"""How a command ends: its exit code, and one line that says why."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from enum import IntEnum
+
+import typer
+
+from ..errors import DataError, DivergenceError, ModelFileError
+from .log import Log, Mode, listening
+
+
+class Code(IntEnum):
+    """The exit codes of ``fastbp``; README.md documents them."""
+
+    DONE = 0
+    FAILED = 1  # the system: a full disk, no memory, no permission
+    USAGE = 2
+    BAD_DATA = 3  # a table or a model file
+    DIVERGED = 4
+    PREEMPTED = 75  # ended before its time, after a checkpoint
+    INTERRUPTED = 130  # Ctrl-C
+    CLOSED_PIPE = 141  # as of a process that SIGPIPE ended: nobody reads stdout any more
+    TERMINATED = 143  # SIGTERM, and no checkpoint was asked for
+
+
+class Ended(Exception):
+    """A command ends early, with a code and a line that says why.
+
+    Parameters
+    ----------
+    code : Code
+        The exit code.
+    message : str
+        What, where and what to do.
+    """
+
+    def __init__(self, code: Code, message: str):
+        super().__init__(message)
+        self.code = code
+
+
+# the module that is missing, and what installs it
+_EXTRAS = {
+    "jinja2": "fastbp[plot]",
+    "matplotlib": "fastbp[plot]",
+    "onnx": "fastbp[onnx]",
+    "polars": "fastbp[cli]",
+    "skl2onnx": "fastbp[onnx]",
+    "sklearn": "fastbp[sklearn]",
+    "tomli": "fastbp[cli]",
+    "torch": "torch",
+}
+_EXPECTED = (
+    Ended,
+    DataError,
+    ModelFileError,
+    DivergenceError,
+    OSError,
+    MemoryError,
+    ImportError,
+    KeyboardInterrupt,
+)
+
+
+def explain(error: BaseException) -> tuple[Code, str] | None:
+    """Return the exit code of an error and its line, or None if it is a bug.
+
+    Parameters
+    ----------
+    error : BaseException
+        What a command raised.
+    """
+    if isinstance(error, Ended):
+        return error.code, str(error)
+    if isinstance(error, DataError | ModelFileError):
+        return Code.BAD_DATA, str(error)
+    if isinstance(error, DivergenceError):
+        return Code.DIVERGED, str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return Code.INTERRUPTED, "interrupted"
+    if isinstance(error, MemoryError):
+        return Code.FAILED, f"not enough memory: {error}".removesuffix(": ")
+    if isinstance(error, ImportError):
+        return _explain_import(error)
+    if isinstance(error, OSError):
+        return Code.FAILED, _explain_system(error)
+    return None
+
+
+def _explain_import(error):
+    """Return code and line of a missing extra or a broken installation; None for a bug."""
+    missing = (error.name or "").partition(".")[0]
+    if isinstance(error, ModuleNotFoundError):
+        if missing in _EXTRAS:
+            package = _EXTRAS[missing]
+            return Code.USAGE, f"this needs {missing}: python -m pip install '{package}'"
+        return (Code.USAGE, str(error)) if "pip install" in str(error) else None
+    # a sentence of whoever refuses to be imported, such as Numba with a NumPy it does not know
+    return (Code.FAILED, str(error)) if error.name is None else None
+
+
+def _explain_system(error):
+    reason = error.strerror or str(error)
+    names = [
+        os.fsdecode(n) for n in (error.filename, error.filename2) if isinstance(n, str | bytes)
+    ]
+    return f"{' -> '.join(names)}: {reason}" if names else reason
+
+
+@contextlib.contextmanager
+def guarded(mode: Mode) -> Iterator[Log]:
+    """Run a command's body with its `Log`; what is expected to go wrong ends it in one line.
+
+    A bug keeps its traceback.
+
+    Raises
+    ------
+    typer.Exit
+        With the code of `explain`, after its line was said.
+    """
+    with listening(mode) as log:
+        try:
+            yield log
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, for at Python's exit nobody could handle an error
+        except BrokenPipeError:
+            _drop_output()
+            raise typer.Exit(Code.CLOSED_PIPE) from None
+        except _EXPECTED as error:
+            reason = explain(error)
+            if reason is None:
+                raise
+            _say(log, *reason)
+            raise typer.Exit(reason[0]) from None
+
+
+def _say(log, code, line):
+    try:
+        log.error(line, code)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:  # stdout takes nothing: a full disk, or the very error that is told here
+        _drop_output()
+
+
+def _drop_output():
+    """Let what stdout still holds go nowhere, or Python complains of it when it exits."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)

@@ -1,0 +1,41 @@
+"""``fastbp export``: a model in the form of other houses."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .exits import Code, Ended, guarded
+from .log import LogOption, Mode
+from .values import ModelArgument, writable
+
+_FORMS = {".onnx": "to_onnx", ".c": "to_c", ".py": "to_numpy"}
+
+
+def export(
+    model: ModelArgument,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", help="A name in .onnx, .c or .py.", metavar="FILE", callback=writable
+        ),
+    ],
+    log: LogOption = Mode.text,
+):
+    """Write a model as ONNX with its preprocessing, or its network as C99 or as NumPy code.
+
+    Exit codes: 0 done, 1 the system failed, 2 usage, 3 not a model file.
+    """
+    with guarded(log) as out:
+        import fastbp
+
+        from .. import model_file
+        from ..tables.model import SECTION, TableModel
+
+        suffix = Path(output).suffix
+        if suffix not in _FORMS:
+            raise Ended(Code.USAGE, f"-o {output}: expected a name in {', '.join(_FORMS)}")
+        has_table = suffix == ".onnx" and SECTION in model_file.load(model).sections
+        loaded = (TableModel if has_table else fastbp.Network).load(model)
+        getattr(fastbp, _FORMS[suffix])(loaded, output)
+        out.event("saved", f"saved to {output}", path=output)

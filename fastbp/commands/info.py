@@ -1,0 +1,83 @@
+"""``fastbp info``: what a model file holds."""
+
+from .. import __version__
+from .describe import scores_text
+from .exits import guarded
+from .log import LogOption, Mode
+from .values import ModelArgument
+
+
+def info(model: ModelArgument, log: LogOption = Mode.text):
+    """Say what a model file holds: network, table, training, scores, versions.
+
+    Exit codes: 0 done, 2 usage, 3 not a model file, or a damaged one.
+    """
+    with guarded(log) as out:
+        from .. import model_file
+        from ..network import Network
+        from ..tables.model import SECTION, TableModel
+
+        content = model_file.load(model)
+        if SECTION in content.sections:
+            table = TableModel.load(model)
+            network, fields = table.network, _table(table)
+            lines = _table_lines(table)
+        else:
+            network, fields, lines = Network._from_model(content), {}, []
+        fields |= {"format": model_file.FORMAT_VERSION, "network": model_file.description(content)}
+        fields |= {"epochs": content.epochs, "steps": content.steps}
+        out.event("model", **fields)
+        out.text(
+            f"{model}: format {model_file.FORMAT_VERSION}, read by fastbp {__version__}",
+            *lines,
+            "",
+            network.summary(),
+            f"trained for {content.epochs} epochs, {content.steps:,} steps",
+        )
+
+
+def _table(model):
+    return {
+        "schema": model.schema.to_data(),
+        "record": model.record,
+        "history": model.history,
+        "fingerprint": model.fingerprint,
+    }
+
+
+def _table_lines(model):
+    """Return lines about a model's table and training."""
+    schema, record = model.schema, model.record
+    target, data = schema.target, record.get("data", {})
+    lines = [f"fingerprint {model.fingerprint}"]
+    if "fastbp" in record:
+        versions = ", ".join(f"{name} {v}" for name, v in record.get("versions", {}).items())
+        lines.append(f"made by fastbp {record['fastbp']}, {versions}")
+    if data:
+        lines.append(
+            f"from {data['name']}, {data['rows']:,} rows, in {record['seconds']:.3g} s; "
+            f"stopped by {record['stopped']}"
+        )
+    lines += ["", f"predicts {target.name}: {target.task}"]
+    if target.classes:
+        lines.append(f"  classes: {_short(target.classes)}")
+    lines += [f"  {_column(column)}" for column in schema.columns]
+    lines += [f"  {column.name}: not used, {column.reason}" for column in schema.dropped]
+    if record.get("metrics", {}).get("valid"):
+        lines += ["", f"validation: {scores_text(record['metrics']['valid'])}"]
+    return lines
+
+
+def _column(column):
+    missing = ", may be missing" if column.missing else ""
+    if column.kind == "category":
+        return f"{column.name}: one of {_short(column.categories)}{missing}"
+    if column.kind == "number":
+        fitted = f"mean {column.mean:.4g}, deviation {column.scale:.4g}"
+        return f"{column.name}: a number, {fitted}{missing}"
+    return f"{column.name}: a {column.kind}{missing}"
+
+
+def _short(names, most=8):
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,193 @@
+"""What a command says: lines for people, or one JSON object a line for programs."""
+
+import contextlib
+import dataclasses
+import json
+import logging
+import math
+import sys
+import warnings
+from collections.abc import Iterator
+from datetime import date, datetime, time, timezone
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from tqdm import tqdm
+
+
+class Mode(str, Enum):
+    """How a command speaks."""
+
+    text = "text"
+    json = "json"
+
+
+LogOption = Annotated[
+    Mode, typer.Option("--log", help="Lines of text, or one JSON object for each event.")
+]
+
+# what the text of an epoch shows, in this order: its name, how, and what comes behind
+_EPOCH = {
+    "loss": ("loss", "{:.5f}"),
+    "val_loss": ("val loss", "{:.5f}"),
+    "val_accuracy": ("val accuracy", "{:.4f}"),
+    "val_r2": ("val R2", "{:.4f}"),
+    "learning_rate": ("rate", "{:.2e}"),
+    "seconds": ("seconds", "{:.3f}"),
+    "gflops": ("GFLOP/s", "{:.1f}"),
+}
+
+
+class Log:
+    """The voice of one command; `listening` opens it.
+
+    Parameters
+    ----------
+    mode : Mode
+        Text, or JSON with one object a line: ``event`` is its kind, ``time`` is ISO 8601 in
+        UTC, and numbers that are not finite are null.
+
+    Attributes
+    ----------
+    json : bool
+        Whether it speaks JSON.
+    shows_progress : bool
+        Whether progress bars are wanted: in text mode, where stderr is a terminal.
+    """
+
+    def __init__(self, mode: Mode = Mode.text):
+        self.json = mode == Mode.json
+        self.shows_progress = not self.json and sys.stderr is not None and sys.stderr.isatty()
+
+    def text(self, *lines: object) -> None:
+        """Print lines for people; JSON has no use for them."""
+        if not self.json:
+            print(*lines, sep="\n", flush=True)
+
+    def event(self, name: str, text: str | None = None, /, **fields: Any) -> None:
+        """Say that something happened.
+
+        Parameters
+        ----------
+        name : str
+            The value of ``event``.
+        text : str, optional
+            What text mode prints; by default nothing.
+        **fields
+            What else the object holds. NumPy's arrays and numbers, dataclasses, paths, dates
+            and enumerations become what JSON has.
+        """
+        if self.json:
+            now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+            record = plain({"event": name, "time": now, **fields})
+            print(json.dumps(record, allow_nan=False), flush=True)
+        elif text is not None:
+            self.text(text)
+
+    def epoch(self, entry: dict) -> None:
+        """Say what an epoch gave: `entry` is one of `History.epochs`, counted from 0."""
+        fields = {**entry, "epoch": entry["epoch"] + 1}
+        known = ((*_EPOCH[key], entry[key]) for key in _EPOCH if key in entry)
+        shown = (f"{name} {form.format(value)}" for name, form, value in known)
+        self.event("epoch", f"epoch {fields['epoch']}: {', '.join(shown)}", **fields)
+
+    def warning(self, message: str) -> None:
+        """Warn: on stderr, or as an event."""
+        if self.json:
+            self.event("warning", message=one_line(message))
+        else:
+            self._complain(f"warning: {one_line(message)}")
+
+    def error(self, message: str, code: int) -> None:
+        """Say on stderr why the command ends with `code`; in JSON mode as an event as well."""
+        self._complain(one_line(message))
+        if self.json:
+            self.event("error", message=one_line(message), code=int(code))
+
+    def progress(
+        self, total: int | None = None, unit: str = "it", title: str | None = None
+    ) -> tqdm:
+        """Return a progress bar: on stderr, gone when done, and silent where none is wanted."""
+        return tqdm(
+            total=total,
+            unit=unit,
+            desc=title,
+            disable=not self.shows_progress,
+            leave=False,
+            unit_scale=True,
+            file=sys.stderr,
+        )
+
+    def _complain(self, message):
+        if sys.stderr is not None:  # closed by whoever started the command
+            # over what a progress bar or the echo of ^C left on the line
+            start = "\r\x1b[K" if self.shows_progress else ""
+            print(f"{start}fastbp: {message}", file=sys.stderr, flush=True)
+
+
+class _Handler(logging.Handler):
+    """Passes the warnings of the library's logger to a `Log`."""
+
+    def __init__(self, log):
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record):
+        self._log.warning(record.getMessage())
+
+
+@contextlib.contextmanager
+def listening(mode: Mode) -> Iterator[Log]:
+    """Open a `Log` that also gets what the library logs and what Python warns of, and close it."""
+    for stream in (sys.stdout, sys.stderr):
+        # the name of a file or a column may hold what a terminal's encoding lacks
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    log = Log(mode)
+    handler, logger = _Handler(log), logging.getLogger("fastbp")
+    with warnings.catch_warnings():
+        warnings.showwarning = lambda message, *_, **__: log.warning(str(message))
+        logger.addHandler(handler)
+        try:
+            yield log
+        finally:
+            logger.removeHandler(handler)
+
+
+def one_line(message: object) -> str:
+    """Return a message with its line breaks and runs of blanks as single blanks."""
+    return " ".join(str(message).split())
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as strict JSON has it: None for NaN and infinities, no lone surrogates.
+
+    Raises
+    ------
+    TypeError
+        For what has no plain form.
+    """
+    if isinstance(value, Enum):
+        return plain(value.value)
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, str | Path):
+        return str(value).encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {plain(str(key)): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, set | frozenset):
+        return [plain(each) for each in sorted(value)]
+    if isinstance(value, date | datetime | time):
+        return value.isoformat()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = dataclasses.fields(value)
+        return {field.name: plain(getattr(value, field.name)) for field in fields}
+    if hasattr(value, "tolist"):  # NumPy's arrays and numbers
+        return plain(value.tolist())
+    raise TypeError(f"{value!r}: {type(value).__name__} has no plain form")

@@ -1,0 +1,62 @@
+"""``fastbp predict``: scored rows of a table."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from .config import ConfigOption
+from .exits import Code, Ended, guarded
+from .log import LogOption, Mode
+from .values import DataArgument, ModelArgument, ThreadsOption, writable
+
+
+def predict(
+    model: ModelArgument,
+    data: DataArgument,
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A .csv or .parquet file; default: CSV on stdout.",
+            metavar="OUT",
+            callback=writable,
+        ),
+    ] = "",
+    keep: Annotated[
+        list[str], typer.Option(help="A column of DATA to keep beside predictions.")
+    ] = [],  # noqa: B006 - Typer copies it
+    threads: ThreadsOption = "auto",
+    config: ConfigOption = "",
+    log: LogOption = Mode.text,
+):
+    """Predict for each row of a table, in bounded memory: classes with probabilities, or numbers.
+
+    Columns that identify rows are kept; without one, rows are numbered. Exit codes: 0 done, 1 the
+    system failed, 2 usage, 3 bad data or model, 130 interrupted. No partial file is ever left.
+    """
+    with guarded(log) as out:
+        from ..tables.model import TableModel
+        from ..tables.writing import SUFFIXES, write_csv, write_frames
+
+        if output and not output.endswith(SUFFIXES):
+            raise Ended(Code.USAGE, f"-o {output}: expected a name in {' or '.join(SUFFIXES)}")
+        if not output and out.json:
+            raise Ended(
+                Code.USAGE, "--log json: its lines and predictions cannot share stdout; -o OUT"
+            )
+        frames = TableModel.load(model).predictions(data, keep, threads)
+        with out.progress(unit="row") as bar:
+            counted = _counted(frames, bar)
+            if not output:
+                write_csv(sys.stdout.buffer, counted)
+                return
+            rows = write_frames(output, counted)
+        out.event("done", f"{rows:,} rows in {output}", rows=rows, output=output)
+
+
+def _counted(frames, bar):
+    for frame in frames:
+        yield frame
+        bar.update(len(frame))

@@ -1,0 +1,31 @@
+"""``fastbp report``: one page of HTML about a model."""
+
+from typing import Annotated
+
+import typer
+
+from .exits import guarded
+from .log import LogOption, Mode
+from .values import ModelArgument, writable
+
+
+def report(
+    model: ModelArgument,
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="The page.", metavar="FILE", callback=writable)
+    ] = "report.html",
+    log: LogOption = Mode.text,
+):
+    """Write a self-contained page: curves, confusion or residuals, schema, times.
+
+    Exit codes: 0 done, 1 the system failed, 2 usage, 3 not a model file.
+    """
+    with guarded(log) as out:
+        from .. import model_file
+        from ..network import Network
+        from ..report.build import write_report
+        from ..tables.model import SECTION, TableModel
+
+        has_table = SECTION in model_file.load(model).sections
+        write_report((TableModel if has_table else Network).load(model), output)
+        out.event("saved", f"saved to {output}", path=output)

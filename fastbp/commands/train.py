@@ -1,0 +1,201 @@
+"""``fastbp train``: from a table to a model file."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .config import ConfigOption
+from .describe import metrics_line, plan_lines, summary_lines
+from .exits import Code, Ended, guarded
+from .log import LogOption, Mode
+from .signals import Terminated, terminable
+from .values import DataArgument, ThreadsOption, duration, layers, size, writable
+
+_EPOCH_LINES_SECONDS = 10.0  # between two lines in a log that nobody watches
+
+
+def train(
+    data: DataArgument,
+    target: Annotated[str, typer.Option(help="The column to learn.", metavar="COL")] = "",
+    valid: Annotated[
+        str, typer.Option(help="Rows to validate on; default: a share of DATA.", metavar="DATA")
+    ] = "",
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", help="The model file.", metavar="FILE", callback=writable),
+    ] = "",
+    task: Annotated[
+        str, typer.Option(help="classification or regression; default: by the target.")
+    ] = "",
+    id: Annotated[
+        list[str], typer.Option(help="A column that identifies rows: kept, not learned from.")
+    ] = [],  # noqa: B006 - Typer copies it
+    drop: Annotated[list[str], typer.Option(help="A column to leave out.")] = [],  # noqa: B006
+    categorical: Annotated[
+        list[str], typer.Option(help="A column of categories, whatever it looks like.")
+    ] = [],  # noqa: B006
+    missing: Annotated[list[str], typer.Option(help="Another word for a missing value.")] = [],  # noqa: B006
+    valid_share: Annotated[
+        float | None,
+        typer.Option(help="The share of rows held back; default 0.2.", min=0, max=0.99),
+    ] = None,
+    hidden: Annotated[
+        Any, typer.Option(help="Units of hidden layers.", metavar="N,N,...", parser=layers)
+    ] = "100",
+    activation: Annotated[str, typer.Option(help="Of the hidden layers.")] = "relu",
+    dropout: Annotated[float, typer.Option(help="Its rate.", min=0, max=0.99)] = 0.0,
+    loss: Annotated[str, typer.Option(help="Of a regression; default squared_error.")] = "",
+    optimizer: Annotated[str, typer.Option(help="adam, adamw, sgd, ...")] = "adam",
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Default: the optimizer's.", min=0)
+    ] = None,
+    schedule: Annotated[str, typer.Option(help="constant, cosine or one_cycle.")] = "constant",
+    l2: Annotated[float, typer.Option(help="Penalty of weights.", min=0)] = 0.0,
+    weight_decay: Annotated[float | None, typer.Option(help="Of adamw.", min=0)] = None,
+    clip_norm: Annotated[float | None, typer.Option(help="Largest norm of gradients.")] = None,
+    class_weight: Annotated[str, typer.Option(help="balanced: classes count the same.")] = "",
+    epochs: Annotated[int, typer.Option(help="Passes over the data, at most.", min=1)] = 100,
+    patience: Annotated[
+        int, typer.Option(help="Epochs without improvement; 0 never stops early.", min=0)
+    ] = 10,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Samples a step; default: by the rows, 32 to 256.", min=1)
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Keys it all.", min=0, max=2**63 - 1)] = 0,
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    threads: ThreadsOption = "auto",
+    max_time: Annotated[
+        float | None, typer.Option(help="Training stops after it.", parser=duration, metavar="TIME")
+    ] = None,
+    memory: Annotated[
+        int | None,
+        typer.Option(
+            help="What rows may take; more go to a scratch file. Default: half of what is free.",
+            parser=size,
+            metavar="SIZE",
+        ),
+    ] = None,
+    checkpoint: Annotated[str, typer.Option(help="A folder for checkpoints.", metavar="DIR")] = "",
+    every: Annotated[
+        float, typer.Option(help="From one to the next.", parser=duration, metavar="TIME")
+    ] = "30s",  # type: ignore[assignment]  # Typer parses it
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint, if there is one.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the plan: FLOPs, memory, expected time.")
+    ] = False,
+    config: ConfigOption = "",
+    log: LogOption = Mode.text,
+):
+    """Train a network on a table, or on digits, breast-cancer or diabetes.
+
+    Exit codes: 0 done, 1 the system failed, 2 usage, 3 bad data, 4 diverged, 75 preempted after
+    a checkpoint: run it again with --resume, 130 interrupted, 143 terminated without a
+    checkpoint.
+    """
+    with guarded(log) as out:
+        given = {
+            "task": task, "loss": loss, "class_weight": class_weight,
+            "learning_rate": learning_rate, "weight_decay": weight_decay, "clip_norm": clip_norm, "batch_size": batch_size,
+            "max_time": max_time, "memory": memory, "valid_share": valid_share,
+        }  # fmt: skip
+        options = {name: value for name, value in given.items() if value not in ("", None)}
+        options |= {
+            "ids": id, "drop": drop, "categorical": categorical, "hidden": hidden,
+            "activation": activation, "dropout": dropout, "optimizer": optimizer,
+            "schedule": schedule, "l2": l2, "epochs": epochs, "patience": patience, "seed": seed,
+            "dtype": dtype, "n_threads": threads,
+        }  # fmt: skip
+        if resume and not checkpoint:
+            raise Ended(Code.USAGE, "--resume: say with --checkpoint DIR from where")
+        try:
+            with terminable():
+                _train(out, data, target, valid, options, missing, checkpoint, every, resume,
+                       dry_run, output)  # fmt: skip
+        except Terminated:
+            code = Code.PREEMPTED if checkpoint else Code.TERMINATED
+            again = "; run it again with --resume" if checkpoint else ", and nothing was written"
+            raise Ended(
+                code, f"terminated before training began or after it ended{again}"
+            ) from None
+
+
+def _train(out, data, target, valid, options, missing, checkpoint, every, resume, dry_run, output):
+    from ..checkpoints import Checkpoints
+    from ..tables.job import Job
+    from ..tables.planning import plan_of, summary_of
+
+    kept = Checkpoints(checkpoint, every) if checkpoint else None
+    source, title, target = _source(data, target)
+    job = Job(source, _options(target, options, missing), valid or None, kept, resume)
+    job.table.name = data
+    summary = summary_of(job)
+    out.event("plan" if dry_run else "data", **summary, **(plan_of(job) if dry_run else {}))
+    out.text(*([title] if title else []), *summary_lines(summary, job))
+    if dry_run:
+        out.text("", *plan_lines(plan_of(job)))
+        return
+    out.text("", job.network.summary(job.batch), "")
+    model = job.run([_Epochs(out)], progress=out.shows_progress)
+    stopped = model.record["stopped"]
+    out.text(job.network.history)
+    _end(out, model, stopped, checkpoint, output)
+
+
+def _end(out, model, stopped, checkpoint, output):
+    """Say how it ended, and save the model if it is one to be used."""
+    line = metrics_line(model)
+    preempted = stopped in ("interrupted", "terminated")
+    out.event("done", f"\n{line}", stopped=stopped, metrics=model.record["metrics"],
+              fingerprint=model.fingerprint, output=output or None)  # fmt: skip
+    if output and not (preempted and checkpoint):
+        model.save(output)
+        out.event("saved", f"saved to {output}", path=output)
+    elif not output and not preempted:
+        out.text("not saved: -o FILE does that")
+    if stopped == "terminated":
+        raise Ended(
+            Code.PREEMPTED, f"preempted after a checkpoint in {checkpoint}; --resume goes on"
+        )
+    if stopped == "interrupted":
+        kept = f"; a checkpoint is in {checkpoint}, --resume goes on" if checkpoint else ""
+        raise Ended(Code.INTERRUPTED, f"interrupted{kept}")
+
+
+def _source(data, target):
+    """Return what to read, a title and the target: of a data set by name, or of a file."""
+    from ..datasets import DATASETS
+
+    if data in DATASETS and not Path(data).exists():
+        dataset = DATASETS.find(data)
+        return dataset.load(), f"{dataset.name}: {dataset.title}", target or dataset.target
+    if not target:
+        raise Ended(Code.USAGE, "--target: say which column is to be learned, --target COL")
+    return data, "", target
+
+
+def _options(target, options, missing):
+    from ..tables.options import TrainOptions
+    from ..tables.reading import MISSING_WORDS
+
+    try:
+        return TrainOptions(target=target, missing=(*MISSING_WORDS, *missing), **options)
+    except (ValueError, TypeError) as error:
+        raise Ended(Code.USAGE, str(error)) from None
+
+
+class _Epochs:
+    """Says what epochs give: each as JSON; as text now and then, where no bar shows them."""
+
+    def __init__(self, out):
+        self._out, self._said = out, time.monotonic()
+
+    def __call__(self, entry):
+        """Say it."""
+        due = time.monotonic() - self._said > _EPOCH_LINES_SECONDS
+        if self._out.json or (due and not self._out.shows_progress):
+            self._out.epoch(entry)
+            self._said = time.monotonic()

@@ -1,0 +1,70 @@
+"""What options take beside text and numbers: durations, sizes, threads, paths to write."""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
+_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_NUMBER = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", re.IGNORECASE)
+
+
+def duration(text: str) -> float:
+    """Return seconds from a text such as 30s, 5m, 1.5h or 90."""
+    return _scaled(text, _SECONDS, "a duration such as 30s, 5m or 1.5h")
+
+
+def size(text: str) -> int:
+    """Return bytes from a text such as 2GB, 512MiB or 1000000."""
+    count = int(_scaled(text, _BYTES, "a size such as 2GB or 512MiB"))
+    if count < 1:
+        raise typer.BadParameter(f"{text!r}: expected at least one byte")
+    return count
+
+
+def _scaled(text, units, wanted):
+    match = _NUMBER.fullmatch(text)
+    if not match or match[2].lower() not in units:
+        raise typer.BadParameter(f"{text!r}: expected {wanted}")
+    return float(match[1]) * units[match[2].lower()]
+
+
+def threads(text: str) -> int | str:
+    """Return "auto", or a number of threads."""
+    if text == "auto" or (text.isdecimal() and int(text) >= 1):
+        return text if text == "auto" else int(text)
+    raise typer.BadParameter(f"{text!r}: expected auto, or a number of at least 1")
+
+
+def layers(text: str) -> tuple[int, ...]:
+    """Return the units of hidden layers from a text such as 128,64; none from an empty one."""
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not all(part.isdecimal() and int(part) >= 1 for part in parts):
+        raise typer.BadParameter(f"{text!r}: expected units such as 100 or 128,64")
+    return tuple(map(int, parts))
+
+
+def writable(path: str) -> str:
+    """Refuse a path that cannot be written, before hours of work."""
+    folder = Path(path).resolve().parent
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise typer.BadParameter(f"{path!r}: it exists, and is not a regular file")
+    if path and not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise typer.BadParameter(f"{path!r}: {folder} is not a folder that can be written")
+    return path
+
+
+ThreadsOption = Annotated[
+    Any, typer.Option("--threads", help="auto, or how many.", metavar="THREADS", parser=threads)
+]
+ModelArgument = Annotated[str, typer.Argument(help="A model file.", metavar="MODEL")]
+DataArgument = Annotated[
+    str,
+    typer.Argument(
+        help="CSV, Parquet, Arrow IPC, NDJSON or .npz: a file, a folder, or a glob.", metavar="DATA"
+    ),
+]

@@ -1,0 +1,252 @@
+"""Networks as C source: one file that needs nothing but <math.h>."""
+
+import re
+from math import sqrt
+
+import numpy as np
+
+from .. import __version__
+from ..kernels.activation import ACTIVATIONS, GELU_CUBIC, SELU_ALPHA, SELU_SCALE, SQRT_2_PI
+from .nets import described, layers_of, write
+
+_KEYWORDS = (
+    "auto break case char const continue default do double else enum extern float for goto if "
+    "inline int long register restrict return short signed sizeof static struct switch typedef "
+    "union unsigned void volatile while"
+)
+_NUMBERS_A_LINE = 6
+
+# the formulas of kernels/activation.py as bodies of functions of z and alpha; REAL is the type,
+# @ the suffix that the type gives to numbers and to functions: 1.0f, expf
+_BODIES = {
+    "logistic": "return 1.0@ / (1.0@ + exp@(-z));",
+    "tanh": "return tanh@(z);",
+    "relu": "return z < 0.0@ ? 0.0@ : z;",
+    "leaky_relu": "return z < 0.0@ ? alpha * z : z;",
+    "elu": "return z < 0.0@ ? alpha * expm1@(z) : z;",
+    "selu": f"return {SELU_SCALE}@ * (z < 0.0@ ? {SELU_ALPHA}@ * expm1@(z) : z);",
+    "gelu": f"return 0.5@ * z * (1.0@ + erf@({sqrt(0.5)}@ * z));",
+    "gelu_tanh": (
+        f"return 0.5@ * z * (1.0@ + tanh@({SQRT_2_PI}@ * (z + {GELU_CUBIC}@ * z * z * z)));"
+    ),
+    "silu": "return z / (1.0@ + exp@(-z));",
+    "softplus": "return (z < 0.0@ ? 0.0@ : z) + log1p@(exp@(-fabs@(z)));",
+    "mish": (
+        "REAL e = exp@(z > 20.0@ ? 20.0@ : z), n = e * (e + 2.0@);\n"
+        "    return z * (n / (n + 2.0@));"
+    ),
+    "hard_sigmoid": (
+        "REAL a = z / 6.0@ + 0.5@;\n    return a < 0.0@ ? 0.0@ : a > 1.0@ ? 1.0@ : a;"
+    ),
+    "hard_tanh": "return z < -1.0@ ? -1.0@ : z > 1.0@ ? 1.0@ : z;",
+    "hard_swish": (
+        "REAL a = z / 6.0@ + 0.5@;\n    return z * (a < 0.0@ ? 0.0@ : a > 1.0@ ? 1.0@ : a);"
+    ),
+    "exp": "return exp@(z);",
+}
+
+_HEAD = """\
+/* A multilayer perceptron, SHAPE; written by fastbp VERSION.
+ *
+ *     REAL x[UPPER_INPUTS], out[UPPER_OUTPUTS];
+ *     NAME_predict(x, out);
+ *
+ * To compile it, and as a program that reads rows of numbers and prints the outputs of each:
+ *
+ *     cc -std=c99 -O3 -c NAME.c
+ *     cc -std=c99 -O3 -DUPPER_MAIN -o NAME NAME.c -lm
+ *     ./NAME < rows.txt
+ *
+ * It has no state, so threads may call it at once, and asks for no memory but the stack's.
+ */
+#include <math.h>
+
+#define UPPER_INPUTS N_IN
+#define UPPER_OUTPUTS N_OUT
+
+/* the outputs for one row; x and out do not overlap */
+void NAME_predict(const REAL *x, REAL *out);
+"""
+
+_DENSE = """
+/* z = x W + b, with W (n_in, n_out) row by row; b may be null */
+static void NAME_dense(const REAL *restrict x, int n_in, const REAL *restrict w,
+                       const REAL *restrict b, int n_out, REAL *restrict z)
+{
+    for (int j = 0; j < n_out; j++)
+        z[j] = b ? b[j] : 0.0@;
+    for (int i = 0; i < n_in; i++, w += n_out)
+        for (int j = 0; j < n_out; j++)
+            z[j] += x[i] * w[j];
+}
+"""
+
+_SOFTMAX = """
+static void NAME_softmax(REAL *a, int n)
+{
+    REAL most = a[0], sum = 0.0@;
+    for (int j = 1; j < n; j++)
+        most = a[j] > most ? a[j] : most;
+    for (int j = 0; j < n; j++)
+        sum += a[j] = exp@(a[j] - most);
+    for (int j = 0; j < n; j++)
+        a[j] /= sum;
+}
+"""
+
+# a row is a line: numbers, with spaces, commas or semicolons between them
+_MAIN = """
+#ifdef UPPER_MAIN
+#include <stdio.h>
+
+int main(void)
+{
+    REAL x[UPPER_INPUTS], out[UPPER_OUTPUTS];
+    int n = 0, got;
+    while ((got = scanf("%SCANF%*[ ,;\\t\\r]", &x[n])) == 1) {
+        int c = getchar(), ends = c == '\\n' || c == EOF;
+        if (!ends)
+            ungetc(c, stdin);
+        if (ends != (++n == UPPER_INPUTS))
+            break;
+        if (n < UPPER_INPUTS)
+            continue;
+        n = 0;
+        NAME_predict(x, out);
+        for (int j = 0; j < UPPER_OUTPUTS; j++)
+            printf("%.PRINTFg%c", (double)out[j], j + 1 < UPPER_OUTPUTS ? ' ' : '\\n');
+    }
+    if (got != EOF || n > 0) {
+        fprintf(stderr, "expected rows of %d numbers\\n", UPPER_INPUTS);
+        return 1;
+    }
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+#endif
+"""
+
+
+def to_c(net, path=None, name="net"):
+    """Return a network as the text of one C99 file that needs nothing but <math.h>.
+
+    ``void NAME_predict(const REAL *x, REAL *out)`` gives what ``net.forward`` does, dropout
+    inactive, of one row; REAL is float or double, the network's dtype. Weights are hexadecimal
+    numbers, so that none is rounded. ``NAME_INPUTS`` and ``NAME_OUTPUTS``, with the name in
+    capitals, are the sizes; with ``NAME_MAIN`` defined the file is a program that reads rows and
+    prints the outputs of each. There is no state and no malloc; the stack holds two hidden layers.
+
+    Parameters
+    ----------
+    net : Network
+        What to convert; it is not changed.
+    path : str or path, optional
+        Where to write the text; the file is written as a whole or not at all.
+    name : str, default "net"
+        What all names in the file begin with: a C identifier, with a letter at the beginning.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `net` is no network, its weights are not finite, or `name` is no such name.
+    OSError
+        If `path` cannot be written.
+
+    Examples
+    --------
+    >>> import fastbp
+    >>> text = fastbp.exports.c.to_c(fastbp.Network([4, 8, 3]), name="iris")
+    >>> "void iris_predict(const float *x, float *out);" in text
+    True
+    """
+    layers = layers_of("to_c", net)
+    _check_name(name)
+    used = dict.fromkeys(layer.activation for layer in layers)
+    parts = [_HEAD, *(_arrays(n, layer) for n, layer in enumerate(layers, 1)), _DENSE]
+    parts += [_function(activation) for activation in used if activation in _BODIES]
+    parts += [_SOFTMAX] if "softmax" in used else []
+    text = _filled_in("".join([*parts, _predict(layers), _MAIN]), net, layers, name)
+    write(path, text)
+    return text
+
+
+def _filled_in(text, net, layers, name):
+    """Return a text with the words in capitals replaced by what they stand for."""
+    double = net.dtype == np.float64
+    words = {
+        "SHAPE": described(layers),
+        "VERSION": __version__,
+        "N_IN": len(layers[0].weights),
+        "N_OUT": layers[-1].weights.shape[1],
+        "REAL": "double" if double else "float",
+        "SCANF": "lf" if double else "f",
+        "PRINTF": 17 if double else 9,
+        "@": "" if double else "f",
+        "UPPER": name.upper(),
+        "NAME": name,
+    }
+    return re.sub("|".join(words), lambda match: str(words[match[0]]), text)
+
+
+def _arrays(n, layer):
+    """Return the constants of layer n."""
+    text = _array(f"NAME_w{n}", layer.weights.ravel())
+    return text if layer.biases is None else text + _array(f"NAME_b{n}", layer.biases)
+
+
+def _array(name, numbers):
+    """Return a constant array; in hexadecimal a number is what it is, digit for digit."""
+    texts = [_hexadecimal(number) for number in numbers.tolist()]
+    lines = [
+        ", ".join(texts[i : i + _NUMBERS_A_LINE]) for i in range(0, len(texts), _NUMBERS_A_LINE)
+    ]
+    return f"\nstatic const REAL {name}[{len(texts)}] = {{\n    " + ",\n    ".join(lines) + "\n};\n"
+
+
+def _hexadecimal(number):
+    mantissa, exponent = float(number).hex().split("p")
+    return f"{mantissa.rstrip('0')}p{exponent}@" if number else "0.0@"
+
+
+def _function(activation):
+    alpha = "" if ACTIVATIONS[activation].alpha is None else ", REAL alpha"
+    return f"\nstatic REAL NAME_{activation}(REAL z{alpha})\n{{\n    {_BODIES[activation]}\n}}\n"
+
+
+def _predict(layers):
+    """Return the function of one row: two buffers by turns, and `out` at the end."""
+    widths = [layer.weights.shape[1] for layer in layers[:-1]]
+    lines = [
+        f"REAL {buffer}[{max(widths[n::2])}];" for n, buffer in enumerate("uv") if widths[n::2]
+    ]
+    given = "x"
+    for n, layer in enumerate(layers, 1):
+        n_in, n_out = layer.weights.shape
+        a = "out" if n == len(layers) else "vu"[n % 2]
+        biases = "0" if layer.biases is None else f"NAME_b{n}"
+        lines.append(f"NAME_dense({given}, {n_in}, NAME_w{n}, {biases}, {n_out}, {a});")
+        lines += _activate(layer, n_out, a)
+        given = a
+    body = "\n    ".join(lines)
+    return f"\nvoid NAME_predict(const REAL *x, REAL *out)\n{{\n    {body}\n}}\n"
+
+
+def _activate(layer, n_out, a):
+    """Return the lines that put the activation of a layer on n_out numbers."""
+    name = layer.activation
+    if name == "identity":
+        return []
+    if name == "softmax":
+        return [f"NAME_softmax({a}, {n_out});"]
+    alpha = layer.weights.dtype.type(layer.alpha)
+    alpha = "" if ACTIVATIONS[name].alpha is None else f", {_hexadecimal(alpha)}"
+    return [f"for (int j = 0; j < {n_out}; j++)", f"    {a}[j] = NAME_{name}({a}[j]{alpha});"]
+
+
+def _check_name(name):
+    if not isinstance(name, str):
+        raise TypeError(f"fastbp.to_c: name={name!r}: expected text")
+    if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name) or name in _KEYWORDS.split():
+        raise ValueError(
+            f"fastbp.to_c: name={name!r}: expected a C identifier that is no keyword and begins "
+            "with a letter"
+        )

@@ -1,0 +1,211 @@
+"""Charts as places in a drawing; page.html draws them as SVG in the colours of the page."""
+
+import math
+from dataclasses import dataclass, field
+
+from .axes import Axis, linear, logarithmic
+from .words import number, percent, whole
+
+WIDTH, HEIGHT = 460, 250
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 448, 14, 210
+_MOST_POINTS = 400  # of a line: two a pixel or so
+_MOST_HOVERS = 120
+_LOG_FROM = 30  # the ratio of losses from which their axis is logarithmic
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve: its name, the class of its colour, an SVG path and dots (x, y) between gaps."""
+
+    name: str
+    style: str
+    path: str
+    dots: tuple = ()
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A vertical line with a word beside it."""
+
+    x: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle that shows `title` when pointed at."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    title: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart: what it says in words, its axes, and what is drawn between them."""
+
+    title: str
+    description: str
+    x: Axis
+    y: Axis
+    x_label: str
+    note: str = ""
+    lines: tuple = ()
+    marks: tuple = ()
+    bars: tuple = ()
+    dots: tuple = ()
+    hovers: tuple = field(default=())
+    diagonal: tuple = ()
+    width, height = WIDTH, HEIGHT
+    left, right, top, bottom = _LEFT, _RIGHT, _TOP, _BOTTOM
+
+
+def curves(title, series, *, best_epoch=None, percents=False, styles=("line-1", "line-2")):
+    """Return the chart of quantities over epochs, or None where no number is finite.
+
+    Parameters
+    ----------
+    title : str
+        What it shows.
+    series : dict
+        For each name a list of numbers, NaN or None where missing, all of one length.
+    best_epoch : int, optional
+        The epoch to mark, from 0.
+    percents : bool, default False
+        Whether the numbers are shares.
+    styles : tuple of str
+        The classes of the lines' colours: "line-1" for training, "line-2" for validation.
+    """
+    series = {name: [_finite(v) for v in values] for name, values in series.items()}
+    known = [value for values in series.values() for value in values if value is not None]
+    if not known:
+        return None
+    count = max(map(len, series.values()))
+    x = linear([1, count], _LEFT, _RIGHT, whole_numbers=True, tight=True)
+    log = not percents and min(known) > 0 and max(known) > _LOG_FROM * min(known)
+    y = (
+        logarithmic(known, _BOTTOM, _TOP)
+        if log
+        else linear(known, _BOTTOM, _TOP, percents=percents)
+    )
+    show = percent if percents else number
+    lines = tuple(
+        _line(name, style, values, x, y)
+        for style, (name, values) in zip(styles, series.items(), strict=False)
+    )
+    marks = []
+    if best_epoch is not None and 0 <= best_epoch < count and count > 1:
+        marks.append(Mark(x.place(best_epoch + 1), f"best: {whole(best_epoch + 1)}"))
+    return Chart(
+        title=title,
+        description=_describe(title, series, show, count),
+        x=x,
+        y=y,
+        x_label="epoch",
+        note="logarithmic scale" if log else "",
+        lines=lines,
+        marks=tuple(marks),
+        hovers=_hovers(series, show, x, count),
+    )
+
+
+def histogram(title, edges, counts):
+    """Return the chart of counts (n,) between edges (n + 1,)."""
+    x = linear(edges, _LEFT, _RIGHT, tight=True)
+    y = linear([0, max(counts)], _BOTTOM, _TOP, whole_numbers=True)
+    bars = []
+    for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True):
+        left, right, top = x.place(low), x.place(high), y.place(count)
+        words = f"{number(low)} to {number(high)}: {whole(count)}"
+        bars.append(Box(left, top, round(right - left, 1), round(_BOTTOM - top, 1), words))
+    place = max(range(len(counts)), key=lambda n: counts[n])
+    description = (
+        f"Histogram, {title}: {whole(sum(counts))} values from {number(edges[0])} to "
+        f"{number(edges[-1])}, most of them, {whole(counts[place])}, between "
+        f"{number(edges[place])} and {number(edges[place + 1])}."
+    )
+    marks = (Mark(x.place(0), "0"),) if edges[0] < 0 < edges[-1] else ()
+    return Chart(title, description, x, y, "error", "up: rows", bars=tuple(bars), marks=marks)
+
+
+def scatter(title, actual, predicted):
+    """Return the chart of predictions against what is so, with the line where both are equal."""
+    both = [*actual, *predicted]
+    x, y = linear(both, _LEFT, _RIGHT), linear(both, _BOTTOM, _TOP)
+    dots = tuple((x.place(a), y.place(b)) for a, b in zip(actual, predicted, strict=True))
+    description = (
+        f"Scatter plot, {title}: {whole(len(dots))} rows; on the diagonal both are equal. "
+        f"actual from {number(min(actual))} to {number(max(actual))}, "
+        f"predicted from {number(min(predicted))} to {number(max(predicted))}."
+    )
+    ends = (x.start, y.start, x.stop, y.stop)
+    note = "up: predicted; on the dashed line both are equal"
+    return Chart(title, description, x, y, "actual", note, dots=dots, diagonal=ends)
+
+
+def _finite(value):
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _line(name, style, values, x, y):
+    """Return the line of values over epochs from 1; it breaks where they are missing."""
+    path, dots, run = [], [], []
+    for epoch in [*_thinned(values), None]:
+        if epoch is not None and values[epoch] is not None:
+            run.append((x.place(epoch + 1), y.place(values[epoch])))
+            continue
+        if len(run) == 1:
+            dots += run
+        elif run:
+            path.append("M" + "L".join(f"{a:g} {b:g}" for a, b in run))
+        run = []
+    return Line(name, style, "".join(path), tuple(dots))
+
+
+def _thinned(values):
+    """Return the epochs to draw: all, or of each stretch the lowest and the highest value."""
+    count = len(values)
+    if count <= _MOST_POINTS:
+        return range(count)
+    stretch = -(-2 * count // _MOST_POINTS)
+    kept = {0, count - 1}
+    for start in range(0, count, stretch):
+        places = range(start, min(start + stretch, count))
+        known = [n for n in places if values[n] is not None]
+        missing = [n for n in places if values[n] is None]
+        kept.update(missing[:1])
+        if known:
+            kept |= {min(known, key=values.__getitem__), max(known, key=values.__getitem__)}
+    return sorted(kept)
+
+
+def _describe(title, series, show, count):
+    parts = []
+    for name, values in series.items():
+        known = [(v, n) for n, v in enumerate(values) if v is not None]
+        if known:
+            (low, at_low), (high, at_high) = min(known), max(known)
+            parts.append(
+                f"{name} from {show(known[0][0])} to {show(known[-1][0])}, lowest {show(low)} at "
+                f"epoch {whole(at_low + 1)}, highest {show(high)} at epoch {whole(at_high + 1)}"
+            )
+    epochs = f"{whole(count)} epoch" + "s" * (count > 1)
+    return f"Line chart, {title}, {epochs}: {'; '.join(parts)}."
+
+
+def _hovers(series, show, x, count):
+    """Return a strip for each epoch that shows its numbers, unless there are too many."""
+    if count > _MOST_HOVERS:
+        return ()
+    strips = []
+    width = round((_RIGHT - _LEFT) / max(count - 1, 1), 1)
+    for n in range(count):
+        numbers = [
+            f"{name} {show(values[n])}" for name, values in series.items() if values[n] is not None
+        ]
+        left = round(x.place(n + 1) - width / 2, 1)
+        words = f"epoch {n + 1}: {', '.join(numbers)}"
+        strips.append(Box(left, _TOP, width, _BOTTOM - _TOP, words))
+    return tuple(strips)

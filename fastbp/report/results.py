@@ -1,0 +1,182 @@
+"""The parts of a report that judge: the headline, the curves, and how predictions err."""
+
+import math
+
+from .charts import curves, histogram, scatter
+from .scores import class_scores, confusions, matrix_of, most_frequent
+from .sections import share_of_peak
+from .words import clean, counted, duration, number, percent, whole
+
+# of a metric its words, and how its numbers are shown
+_METRICS = {
+    "rows": ("rows", whole),
+    "accuracy": ("accuracy", percent),
+    "balanced_accuracy": ("balanced accuracy", percent),
+    "r2": ("R²", number),
+    "rmse": ("root mean squared error", number),
+    "mae": ("mean absolute error", number),
+    "roc_auc": ("area under the ROC curve", number),
+    "macro_f1": ("F1, mean of classes", number),
+    "loss": ("loss", number),
+    "log_loss": ("log loss", number),
+}
+_VALIDATION = ("line-2",)
+_LOWEST_R2 = -1.0  # an early epoch can be far below; it would hide the others
+
+
+def headline(network, schema, record, history):
+    """Return what stands on top: what the model does, its key score and the tiles."""
+    scores, data = _scores(record, history), record.get("data", {})
+    key = next((name for name in ("accuracy", "r2") if name in scores), None)
+    tiles = []
+    if key is not None:
+        words, show = _METRICS[key]
+        tiles.append((f"validation {words}", show(scores[key])))
+    second = next((name for name in ("balanced_accuracy", "rmse", "loss") if name in scores), None)
+    if second is not None:
+        words, show = _METRICS[second]
+        tiles.append((f"validation {words}", show(scores[second])))
+    tiles.append(("parameters", whole(network.parameters.size)))
+    if record.get("seconds"):
+        tiles.append(("training time", duration(record["seconds"])))
+    share = share_of_peak(history, record)[1]
+    if share is not None:
+        tiles.append(("of the measured peak", percent(share)))
+    sizes = [network.weights[0].shape[0], *(w.shape[1] for w in network.weights)]
+    return {
+        "sizes": "-".join(map(str, sizes)),
+        "tiles": tiles,
+        "score": None if key is None else _METRICS[key][1](scores[key]),
+        "trained": data.get("train"),
+        "source": data.get("name"),
+        "rows": data.get("valid"),
+        "baseline": None if schema is None or key is None else _baseline(schema, record, scores),
+    }
+
+
+def _scores(record, history):
+    """Return the validation scores: the record's, or those of the best or last epoch."""
+    scores = (record.get("metrics") or {}).get("valid")
+    if not scores:
+        best = record.get("best_epoch")
+        place = -1 if best is None else best
+        names = {"val_loss": "loss", "val_accuracy": "accuracy", "val_r2": "r2"}
+        scores = {words: history[name][place] for name, words in names.items() if history.get(name)}
+    return {
+        name: value
+        for name, value in scores.items()
+        if isinstance(value, (int, float)) and math.isfinite(value)
+    }
+
+
+def _baseline(schema, record, scores):
+    """Return the words and the score of who always answers the same."""
+    target = schema.target
+    if target.task == "regression":
+        share = scores["r2"]
+        return {"better": share > 0, "scale": number(target.scale), "explains": percent(share)}
+    frequent = max(range(len(target.classes)), key=lambda n: target.counts[n])
+    counts = target.counts
+    if record.get("confusion"):
+        counts = matrix_of(record["confusion"], target.classes).sum(axis=1)
+    share = float(counts[frequent] / max(sum(counts), 1))
+    return {
+        "better": scores["accuracy"] > share,
+        "class": target.classes[frequent],
+        "score": percent(share),
+    }
+
+
+def curves_of(history, best_epoch):
+    """Return the charts of a history: loss, metric, and the rate where it changes."""
+    pairs = {"loss": "training", "val_loss": "validation"}
+    losses = {words: history[name] for name, words in pairs.items() if history.get(name)}
+    charts = []
+    if losses:
+        charts.append(curves("Loss", losses, best_epoch=best_epoch))
+    if history.get("val_accuracy"):
+        values = {"validation": history["val_accuracy"]}
+        charts.append(
+            curves(
+                "Validation accuracy",
+                values,
+                best_epoch=best_epoch,
+                percents=True,
+                styles=_VALIDATION,
+            )
+        )
+    if history.get("val_r2"):
+        kept = [v if v is not None and v >= _LOWEST_R2 else None for v in history["val_r2"]]
+        low = number(_LOWEST_R2)
+        title = "Validation R²" + ("" if kept == history["val_r2"] else f", where above {low}")
+        series = {"validation": kept}
+        charts.append(curves(title, series, best_epoch=best_epoch, styles=_VALIDATION))
+    if len(set(history.get("learning_rate", ()))) > 1:
+        charts.append(curves("Learning rate", {"rate": history["learning_rate"]}))
+    return [chart for chart in charts if chart is not None]
+
+
+def results(schema, record):
+    """Return what is known of the predictions on validation rows, part by part."""
+    metrics = [
+        (words, show(value))
+        for words, show, value in _named((record.get("metrics") or {}).get("valid") or {})
+    ]
+    empty = dict.fromkeys(["balance", "classes", "confusions", "residuals"])
+    parts = {"metrics": metrics, **empty}
+    if schema is None:
+        return parts
+    if schema.target.task == "classification":
+        parts["balance"] = _balance(schema.target)
+        if record.get("confusion"):
+            matrix = matrix_of(record["confusion"], schema.target.classes)
+            parts["confusions"] = confusions(matrix, schema.target.classes)
+            parts["classes"] = _classes(matrix, schema.target.classes)
+    elif record.get("residuals"):
+        parts["residuals"] = _residuals(record["residuals"])
+    return parts
+
+
+def _named(scores):
+    for name, value in scores.items():
+        if isinstance(value, (int, float)):
+            words, show = _METRICS.get(name, (clean(name).replace("_", " "), number))
+            yield words, show, value
+
+
+def _classes(matrix, classes):
+    scores, averages = class_scores(matrix, classes)
+    kept, rest = most_frequent(matrix.sum(axis=1))
+    return {"scores": [scores[n] for n in kept], "averages": averages, "left_out": len(rest)}
+
+
+def _balance(target):
+    """Return the training rows of each class, and the words that say how uneven they are."""
+    total, largest = max(sum(target.counts), 1), max(*target.counts, 1)
+    kept, rest = most_frequent(target.counts)
+    rows = [(clean(target.classes[n]), target.counts[n]) for n in kept]
+    if len(rest):
+        rows.append((counted(len(rest), "other"), sum(target.counts[n] for n in rest)))
+    seen = [n for n in target.counts if n]
+    return {
+        "rows": [
+            (name, whole(n), percent(n / total), f"{min(n / largest, 1):.3f}") for name, n in rows
+        ],
+        "ratio": number(max(seen) / min(seen), 3) if len(seen) > 1 else None,
+        "uneven": len(seen) > 1 and max(seen) >= 3 * min(seen),
+        "absent": len(target.counts) - len(seen),
+    }
+
+
+def _residuals(residuals):
+    """Return the charts of predictions against what is so, and the words beside them."""
+    charts, bars = [], residuals.get("histogram") or {}
+    both = zip(residuals.get("actual") or (), residuals.get("predicted") or (), strict=True)
+    pairs = [pair for pair in both if None not in pair and all(map(math.isfinite, pair))]
+    if pairs:
+        charts.append(scatter("Predicted against actual", *zip(*pairs, strict=True)))
+    if bars.get("counts"):
+        title = "Errors, predicted minus actual"
+        charts.append(histogram(title, bars["edges"], bars["counts"]))
+    words = {name: number(residuals[name]) for name in ("mean", "std") if name in residuals}
+    return {"charts": charts, "words": words}

@@ -1,0 +1,247 @@
+"""A training on a table, from the file to the model: plan, encode, train, score."""
+
+import platform
+import time
+from functools import cached_property
+
+import numpy as np
+
+from .. import __version__
+from ..checkpoints import Checkpoints
+from ..errors import DataError, ModelFileError
+from ..kernels.random import permutation
+from ..progress import SECTION as TRAINING
+from .encoding import Encoder
+from .inference import infer
+from .model import SECTION, TableModel, schema_of, tell_unknown
+from .options import TrainOptions
+from .reading import open_table
+from .rows import Budget, load_rows
+from .scores import scores_of
+
+JOB = "job"
+
+
+def train(
+    data,
+    target,
+    *,
+    valid=None,
+    checkpoints=None,
+    resume=False,
+    callbacks=(),
+    progress=False,
+    **options,
+):
+    """Train a network on a table; return the `TableModel`.
+
+    It is what ``fastbp train`` calls. Columns are encoded by what they hold: numbers, booleans,
+    categories, dates, and what is missing; the target says whether it is a classification or a
+    regression.
+
+    Parameters
+    ----------
+    data : path, glob, folder, frame or dict of arrays
+        CSV, Parquet, Arrow IPC, NDJSON or ``.npz``; a frame of polars, pandas or pyarrow.
+    target : str
+        The column to learn.
+    valid : path, frame, ..., optional
+        Rows to validate on; default: a share of `data`.
+    checkpoints : path or Checkpoints, optional
+        Where to keep what a training that ends early goes on from; see ``Network.fit``.
+    resume : bool, default False
+        Whether to go on from the last checkpoint, if there is one.
+    callbacks, progress
+        As for ``Network.fit``.
+    **options
+        Those of ``fastbp.tables.options.TrainOptions``: hidden, epochs, seed, max_time, ...
+
+    Returns
+    -------
+    TableModel
+        ``model.record["stopped"]`` says why it ended: "epochs", "early stopping", "time",
+        "callback", "interrupted" (Ctrl-C) or "terminated" (SIGTERM, with checkpoints).
+
+    Raises
+    ------
+    DataError
+        If the table cannot be used as it is.
+    DivergenceError
+        If a loss is not finite.
+    ValueError, TypeError
+        If an argument is not of its form; nothing is read then.
+    """
+    job = Job(data, TrainOptions(target=target, **options), valid, checkpoints, resume)
+    return job.run(callbacks, progress)
+
+
+class Job:
+    """A training on a table that is planned, and may be run.
+
+    Parameters
+    ----------
+    data, valid, checkpoints, resume
+        As for `train`.
+    options : TrainOptions
+        What was asked.
+    """
+
+    def __init__(self, data, options, valid=None, checkpoints=None, resume=False):
+        self.options = options
+        if checkpoints is not None and not isinstance(checkpoints, Checkpoints):
+            checkpoints = Checkpoints(checkpoints)
+        self.checkpoints = checkpoints
+        if resume and checkpoints is None:
+            raise ValueError("resume=True: say in checkpoints= from where")
+        self._begun = checkpoints.latest() if resume else None
+        self.table = open_table(data, options.missing)
+        self.valid_table = None if valid is None else open_table(valid, options.missing)
+
+    @property
+    def resumes(self):
+        """Whether there is a checkpoint to go on from."""
+        return self._begun is not None
+
+    @cached_property
+    def rows(self):
+        """The rows of the table."""
+        return self.table.count()
+
+    @cached_property
+    def is_training(self):
+        """Which rows are trained on, (rows,) bool; None for all."""
+        held = 0 if self.valid_table is not None else self.options.valid_rows(self.rows)
+        if not held:
+            return None
+        if held >= self.rows:
+            raise DataError(
+                f"{self.table.name} has {self.rows} rows, and {held} are held back to validate "
+                "on: give more rows, or valid_share=0"
+            )
+        mask = np.ones(self.rows, bool)
+        mask[permutation(self.rows, self.options.seed)[:held]] = False
+        return mask
+
+    @cached_property
+    def schema(self):
+        """What the columns hold; of a training that goes on, as it was when it began."""
+        o = self.options
+        if self._begun is not None:
+            self._check_begun()
+            return schema_of(self._begun, "the checkpoint")
+        return infer(
+            self.table, o.target, task=o.task, ids=o.ids, drop=o.drop, categorical=o.categorical,
+            is_training=self.is_training,
+        )  # fmt: skip
+
+    @cached_property
+    def network(self):
+        """The untrained network."""
+        return self.options.network(self.schema)
+
+    @cached_property
+    def batch(self):
+        """Samples a step."""
+        return self.options.batch_of(self.rows if self.is_training is None else self._trained)
+
+    @cached_property
+    def budget(self):
+        """Where encoded rows are kept: in memory, or in a scratch file."""
+        streamed = None if self._begun is None else self._begun.sections[JOB]["streamed"]
+        return Budget(self.schema, self.network.dtype, self._trained, self.options.memory, streamed)
+
+    @property
+    def _trained(self):
+        return self.rows if self.is_training is None else int(self.is_training.sum())
+
+    def run(self, callbacks=(), progress=False):
+        """Encode the rows, train, and score; return the `TableModel`."""
+        o, started, schema, network = self.options, time.perf_counter(), self.schema, self.network
+        encoder = Encoder(schema, self.table.name, network.dtype)
+        rows = load_rows(self.table, encoder, self.is_training, self.budget, o.class_weight)
+        if not rows.count:
+            raise DataError(
+                f"{self.table.name} has no row to train on with a value of {o.target!r}"
+            )
+        valid, digest = rows.valid, rows.digest
+        if self.valid_table is not None:
+            held = load_rows(
+                self.valid_table, Encoder(schema, self.valid_table.name, network.dtype),
+                np.zeros(self.valid_table.count(), bool), self.budget, None,
+            )  # fmt: skip
+            valid, digest = held.valid, digest + held.digest
+        tell_unknown(encoder)
+        own = {"data": digest, "options": o.to_data(), "streamed": self.budget.streamed}
+        checkpoints = self._kept(own)
+        history = network.fit(
+            *rows.train, epochs=o.epochs, batch_size=self.batch, sample_weight=rows.weight,
+            validation_data=valid, early_stopping=o.patience or None, n_threads=o.n_threads,
+            progress=progress, callbacks=callbacks, max_time=o.max_time,
+            checkpoints=checkpoints, resume=self.resumes,
+        )  # fmt: skip
+        record = self._record(history, rows, valid, digest, time.perf_counter() - started)
+        return TableModel(network, schema, _lists(history), record)
+
+    def _kept(self, own):
+        """Return where checkpoints are written, with what a table's training has of its own."""
+        if self.checkpoints is None:
+            return None
+        if self._begun is not None and self._begun.sections[JOB]["data"] != own["data"]:
+            raise DataError(
+                f"resume: {self.table.name} does not hold the rows that the training began with; "
+                "give it the same, or begin anew in an empty folder of checkpoints"
+            )
+        sections = {SECTION: self.schema.to_data(), JOB: own}
+        kept = self.checkpoints
+        return Checkpoints(kept.folder, kept.every, kept.keep, sections)
+
+    def _check_begun(self):
+        """Raise unless the checkpoint is of a training on a table, with the same target."""
+        sections = self._begun.sections
+        if not isinstance(sections.get(JOB), dict) or TRAINING not in sections:
+            raise ModelFileError(
+                f"{self.checkpoints.folder} holds checkpoints, but of no training on a table"
+            )
+        target = sections[SECTION]["target"]["name"]
+        if target != self.options.target:
+            raise ValueError(
+                f"resume: target was {target!r} and is {self.options.target!r}: "
+                "give the same, or begin anew in an empty folder of checkpoints"
+            )
+
+    def _record(self, history, rows, valid, digest, seconds):
+        o, metrics, details = self.options, {}, {"confusion": None, "residuals": None}
+        if valid is not None:
+            scores = scores_of(self.schema.target)
+            outputs = self.network.forward(valid[0], o.n_threads)
+            regression = self.schema.target.task == "regression"
+            scores.add(outputs[:, 0] if regression else outputs, valid[1])
+            metrics, details = {"valid": scores.metrics()}, scores.details()
+        return {
+            "fastbp": __version__,
+            "versions": {"python": platform.python_version(), "numpy": np.__version__},
+            "data": {
+                "name": self.table.name,
+                "rows": self.rows,
+                "train": rows.count,
+                "valid": 0 if valid is None else len(valid[0]),
+                "no_target": rows.no_target,
+                "digest": digest,
+            },
+            "options": o.to_data(),
+            "batch_size": self.batch,
+            "streamed": self.budget.streamed,
+            "seconds": seconds,
+            "threads": history.n_threads,
+            "peak": history.peak,
+            "stopped": history.stopped,
+            "best_epoch": history.best_epoch,
+            "metrics": metrics,
+            **details,
+        }
+
+
+def _lists(history):
+    """Return the history as lists of numbers by name, none where one is not finite."""
+    names = [name for name in (history.epochs[0] if len(history) else ()) if name != "epoch"]
+    return {name: [float(v) if np.isfinite(v) else None for v in history[name]] for name in names}

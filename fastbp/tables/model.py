@@ -1,0 +1,169 @@
+"""A network and the table that it reads: prediction, evaluation, and one file for both."""
+
+import hashlib
+import logging
+from dataclasses import replace
+
+import polars as pl
+
+from .. import model_file
+from ..errors import ModelFileError
+from ..network import Network
+from .encoding import Encoder
+from .outputs import frame_of, ids_of
+from .reading import open_table
+from .schema import Schema
+from .scores import scores_of
+
+_log = logging.getLogger("fastbp")
+SECTION, HISTORY, RECORD = "table", "history", "record"
+
+
+class TableModel:
+    """A trained network with the schema of its table.
+
+    Parameters
+    ----------
+    network : Network
+        The net, from a table's features to its target.
+    schema : Schema
+        The fitted columns, the target, and what was dropped.
+    history : dict
+        Lists of numbers by name, one for each epoch: loss, val_loss, seconds, ...
+    record : dict
+        How it came about: data, options, versions, times and scores, as JSON.
+    """
+
+    def __init__(self, network, schema, history=None, record=None):
+        self.network, self.schema = network, schema
+        self.history, self.record = dict(history or {}), dict(record or {})
+
+    def __repr__(self):
+        target = self.schema.target
+        return (
+            f"TableModel({target.task} of {target.name!r} from {len(self.schema.columns)} "
+            f"columns, {self.network!r})"
+        )
+
+    # ------------------------------------------------------------------------- the file
+
+    def save(self, path):
+        """Write the model to one safetensors file, as a whole."""
+        sections = {SECTION: self.schema.to_data(), HISTORY: self.history, RECORD: self.record}
+        model_file.save(path, replace(self.network._state(), sections=sections))
+
+    @classmethod
+    def load(cls, path):
+        """Return the model that `save` wrote; nothing in the file is executed.
+
+        Raises
+        ------
+        ModelFileError
+            If the file is truncated, altered, of another version, or of a network alone.
+        FileNotFoundError
+            If there is none.
+        """
+        model = model_file.load(path)
+        if SECTION not in model.sections:
+            raise ModelFileError(
+                f"{path} holds a network without a table: load it with fastbp.Network.load"
+            )
+        network, schema = Network._from_model(model), schema_of(model, path)
+        return cls(network, schema, model.sections.get(HISTORY), model.sections.get(RECORD))
+
+    @property
+    def fingerprint(self):
+        """The SHA-256 of what the model computes: schema and parameters, and no times."""
+        digest = hashlib.sha256(repr(self.schema.to_data()).encode())
+        digest.update(repr(model_file.description(self.network._state())).encode())
+        digest.update(self.network.parameters.tobytes())
+        return digest.hexdigest()
+
+    # ------------------------------------------------------------------------- using it
+
+    def predict(self, data, n_threads="auto"):
+        """Return predictions as a polars frame, a row for each row of the data.
+
+        Columns: those that identify a row (or ``row``, from 1), then ``prediction``, then for
+        classes ``probability of <class>`` each.
+
+        Parameters
+        ----------
+        data : path, frame or dict of arrays
+            A table with the columns that were learned from; others are ignored.
+        n_threads : int or "auto"
+            The result does not depend on it.
+
+        Raises
+        ------
+        DataError
+            If a column is missing or a value is not of its kind.
+        """
+        return pl.concat(self.predictions(data, n_threads=n_threads))
+
+    def predictions(self, data, keep=(), n_threads="auto"):
+        """Yield what `predict` returns in frames of some thousand rows, in bounded memory.
+
+        `keep` names further columns of the data that are to stand beside the predictions.
+        """
+        table = open_table(data, self.schema.missing_words)
+        ids = ids_of(self.schema, table, keep)
+        encoder, first = Encoder(self.schema, table.name, self.network.dtype), 0
+        columns = [*dict.fromkeys([*ids, *encoder.columns])]
+        for frame in table.batches(columns):
+            outputs = self.network.forward(encoder.encode(frame, first), n_threads)
+            yield frame_of(self.schema.target, frame.select(ids), first, outputs)
+            first += len(frame)
+        tell_unknown(encoder)
+
+    def evaluate(self, data, n_threads="auto"):
+        """Return the scores of the predictions of a table with its target, by name.
+
+        Classes: rows, accuracy, balanced_accuracy, macro_f1, log_loss, and roc_auc of two;
+        numbers: rows, r2, rmse, mae. Rows without a target do not count.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, a value is not of its kind, or no row has a target.
+        """
+        return self.scores(data, n_threads).metrics()
+
+    def scores(self, data, n_threads="auto"):
+        """Return what `evaluate` has gathered, from which a report is made."""
+        table = open_table(data, self.schema.missing_words)
+        encoder, first = Encoder(self.schema, table.name, self.network.dtype), 0
+        scores = scores_of(self.schema.target)
+        for frame in table.batches([*encoder.columns, self.schema.target.name]):
+            targets, kept = encoder.encode_target(frame, first)
+            X = encoder.encode(frame, first)[kept]
+            if len(X):
+                outputs = self.network.forward(X, n_threads)
+                regression = self.schema.target.task == "regression"
+                scores.add(outputs[:, 0] if regression else outputs, targets[kept])
+            first += len(frame)
+        tell_unknown(encoder)
+        return scores
+
+
+def schema_of(model, source):
+    """Return the schema in a model file that has one; `source` names it in errors."""
+    try:
+        schema = Schema.from_data(model.sections[SECTION])
+        if schema.n_features != model.specs[0].n_in:
+            raise ValueError(
+                f"{schema.n_features} features, but the network has {model.specs[0].n_in} inputs"
+            )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{source} describes a table that cannot be read: {error}") from error
+    return schema
+
+
+def tell_unknown(encoder):
+    """Warn of the categories that an encoder met and its schema does not know."""
+    for column, count in encoder.unknown.items():
+        _log.warning(
+            "%s: %d values of column %r are categories that the model has not seen; each counts "
+            "as none of those it knows",
+            encoder.source, count, column,
+        )  # fmt: skip

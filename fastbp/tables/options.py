@@ -1,0 +1,220 @@
+"""What a training on a table can be asked, checked; the command and ``fastbp.train`` share it."""
+
+from dataclasses import asdict, dataclass, fields
+
+from ..checks import settle
+from ..kernels.activation import ACTIVATIONS
+from ..kernels.optimizer import OPTIMIZERS
+from ..kernels.scalars import a_number, a_whole_number
+from ..layers import Dense, Dropout
+from ..network import Network
+from ..optimizers import Optimizer
+from ..schedules import Constant, Cosine, OneCycle
+from .reading import MISSING_WORDS
+
+_LOSSES = {
+    "classification": ("cross_entropy",),
+    "regression": ("squared_error", "absolute_error", "huber", "quantile"),
+}
+_SCHEDULES = {"constant": lambda epochs: Constant(), "cosine": Cosine, "one_cycle": OneCycle}
+# what is held back where nobody says how much: a share, and no more rows than tell enough
+_VALID_SHARE, _MOST_VALID_ROWS = 0.2, 100_000
+_FEWEST_BATCH, _MOST_BATCH, _BATCHES = 32, 256, 300
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """How to train on a table.
+
+    Parameters
+    ----------
+    target : str
+        The column to learn.
+    task : {"classification", "regression"}, optional
+        Default: what the target is.
+    ids, drop, categorical : sequence of str
+        Columns that identify rows, that are no inputs, and that are categories whatever they
+        look like.
+    missing : sequence of str
+        What text counts as missing.
+    valid_share : float, optional
+        The share of rows that is held back to validate on; default 0.2, and at most 100,000
+        rows. 0 holds none back.
+    hidden : sequence of int, default (100,)
+        Units of the hidden layers; none makes a linear model.
+    activation : str, default "relu"
+        A name in ``fastbp.ACTIVATIONS``.
+    dropout : float, default 0
+        The rate of dropout behind each hidden layer.
+    loss : str, optional
+        Of regression: squared_error (default), absolute_error, huber or quantile, of the
+        standardized target.
+    optimizer : str, default "adam"
+        A name in ``fastbp.OPTIMIZERS``.
+    learning_rate : float, optional
+        Default: the optimizer's.
+    schedule : str, default "constant"
+        constant, cosine or one_cycle, which end with the last epoch.
+    l2, weight_decay, clip_norm : float, optional
+        As for ``fastbp.Optimizer``.
+    class_weight : {"balanced"}, optional
+        Weigh samples so that every class counts the same.
+    epochs : int, default 100
+        Passes over the data, at most.
+    patience : int, default 10
+        Epochs without improvement before training stops; 0 never stops early.
+    batch_size : int, optional
+        Samples a step; default: by the number of rows, 32 to 256.
+    seed : int, default 0
+        Keys the split, initial weights, shuffles and dropout.
+    dtype : {"float32", "float64"}, default "float32"
+        What the network computes in.
+    n_threads : int or "auto", default "auto"
+        The result does not depend on it.
+    max_time : float, optional
+        Seconds of training, after which it stops.
+    memory : int, optional
+        Bytes that encoded rows may take; more are kept in a scratch file, and trained on a
+        window at a time. Default: half of what is free.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not of this form; the message names it.
+    """
+
+    target: str
+    task: str | None = None
+    ids: tuple = ()
+    drop: tuple = ()
+    categorical: tuple = ()
+    missing: tuple = MISSING_WORDS
+    valid_share: float | None = None
+    hidden: tuple = (100,)
+    activation: str = "relu"
+    dropout: float = 0.0
+    loss: str | None = None
+    optimizer: str = "adam"
+    learning_rate: float | None = None
+    schedule: str = "constant"
+    l2: float = 0.0
+    weight_decay: float | None = None
+    clip_norm: float | None = None
+    class_weight: str | None = None
+    epochs: int = 100
+    patience: int = 10
+    batch_size: int | None = None
+    seed: int = 0
+    dtype: str = "float32"
+    n_threads: int | str = "auto"
+    max_time: float | None = None
+    memory: int | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.target, str) or not self.target:
+            raise TypeError(f"target={self.target!r}: expected the name of a column")
+        _one_of("task", self.task, (None, "classification", "regression"))
+        _one_of("class_weight", self.class_weight, (None, "balanced"))
+        _one_of("dtype", self.dtype, ("float32", "float64"))
+        for name in ("ids", "drop", "categorical", "missing"):
+            settle(self, **{name: _texts(name, getattr(self, name))})
+        if isinstance(self.hidden, int):
+            settle(self, hidden=(self.hidden,))
+        settle(
+            self,
+            hidden=tuple(a_whole_number("hidden", n, least=1) for n in self.hidden),
+            dropout=a_number("dropout", self.dropout, low=0, below=1),
+            epochs=a_whole_number("epochs", self.epochs, least=1),
+            patience=a_whole_number("patience", self.patience, least=0),
+            seed=a_whole_number("seed", self.seed, least=0, below=2**63),
+        )
+        if self.valid_share is not None:
+            a_number("valid_share", self.valid_share, low=0, below=1)
+        for name in ("batch_size", "memory"):
+            if getattr(self, name) is not None:
+                a_whole_number(name, getattr(self, name), least=1)
+        ACTIVATIONS.find(self.activation)
+        OPTIMIZERS.find(self.optimizer)
+        _one_of("loss", self.loss, (None, *(loss for known in _LOSSES.values() for loss in known)))
+        _one_of("schedule", self.schedule, _SCHEDULES)
+        self.an_optimizer()
+
+    def an_optimizer(self):
+        """Return the optimizer with its schedule."""
+        given = {
+            "learning_rate": self.learning_rate,
+            "weight_decay": self.weight_decay,
+            "l2": self.l2,
+        }
+        return Optimizer(
+            self.optimizer,
+            schedule=_SCHEDULES[self.schedule](self.epochs),
+            clip_norm=self.clip_norm,
+            **{name: value for name, value in given.items() if value is not None},
+        )
+
+    def network(self, schema):
+        """Return the untrained network for the features and the target of a schema.
+
+        Raises
+        ------
+        ValueError
+            If the loss does not suit the task.
+        """
+        target = schema.target
+        suitable = _LOSSES[target.task]
+        loss = self.loss or suitable[0]
+        if loss not in suitable:
+            raise ValueError(
+                f"loss={loss!r}: a {target.task} has {', '.join(suitable)}; leave it out, or "
+                "say another task"
+            )
+        layers: list[Dense | Dropout] = []
+        for units in self.hidden:
+            layers.append(Dense(units, self.activation))
+            if self.dropout:
+                layers.append(Dropout(self.dropout))
+        layers.append(Dense(len(target.classes) or 1))
+        return Network(
+            inputs=schema.n_features,
+            layers=layers,
+            loss=loss,
+            optimizer=self.an_optimizer(),
+            dtype=self.dtype,
+            seed=self.seed,
+        )
+
+    def batch_of(self, rows):
+        """Return the samples of a step for so many rows: a power of 2 where nobody said."""
+        if self.batch_size is not None:
+            return self.batch_size
+        batch = 2 ** max(0, rows // _BATCHES).bit_length()
+        return min(max(batch, _FEWEST_BATCH), _MOST_BATCH)
+
+    def valid_rows(self, rows):
+        """Return how many of so many rows are held back to validate on."""
+        if self.valid_share is None:
+            return min(round(rows * _VALID_SHARE), _MOST_VALID_ROWS)
+        return round(rows * self.valid_share)
+
+    def to_data(self):
+        """Return them as what JSON holds, those that were left out not."""
+        defaults = {field.name: field.default for field in fields(self)}
+        given = {name: value for name, value in asdict(self).items() if value != defaults[name]}
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
+
+
+def _one_of(name, value, choices):
+    if value not in choices:
+        known = ", ".join(str(choice) for choice in choices if choice is not None)
+        raise ValueError(f"{name}={value!r}: expected one of {known}")
+
+
+def _texts(name, values):
+    if isinstance(values, str):
+        values = (values,)
+    values = tuple(values)
+    for value in values:
+        if not isinstance(value, str):
+            raise TypeError(f"{name}={value!r}: expected text")
+    return values

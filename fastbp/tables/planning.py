@@ -1,0 +1,77 @@
+"""The plan of a training: what it will read, compute and take, before it begins."""
+
+import copy
+import time
+
+import numpy as np
+
+from .encoding import Encoder
+
+_TRIAL_ROWS, _TRIAL_FLOPS = 65_536, 10_000_000_000
+
+
+def plan_of(job):
+    """Return the plan of a `Job` as JSON: data, columns, network, FLOPs, memory, expected time.
+
+    A few batches of the real rows are trained on with a copy of the network, whose time gives
+    the expected seconds of an epoch; the epochs are the most there can be.
+    """
+    schema, network, budget = job.schema, job.network, job.budget
+    plan, rows = network._engine.plan, budget.rows
+    workspace = plan.workspace(job.batch, 1, training=True).bytes
+    seconds = _seconds_an_epoch(job)
+    epochs = job.options.epochs
+    return {
+        **summary_of(job),
+        "parameters": plan.size,
+        "steps_an_epoch": -(-rows // job.batch),
+        "flops_an_epoch": rows * plan.flops_per_row,
+        "memory": {
+            "rows": 0 if budget.streamed else budget.bytes,
+            "scratch_file": budget.bytes if budget.streamed else 0,
+            "network": 4 * network.parameters.nbytes + workspace,
+        },
+        "seconds_an_epoch": seconds,
+        "expected_seconds": min(seconds * epochs, job.options.max_time or np.inf),
+        "features": schema.n_features,
+    }
+
+
+def summary_of(job):
+    """Return what is known of a `Job` once its table was looked through, as JSON."""
+    schema, target = job.schema, job.schema.target
+    counts = dict(zip(target.classes, target.counts, strict=True))
+    return {
+        "data": job.table.name,
+        "rows": job.rows,
+        "train": job.budget.rows,
+        "valid": (job.valid_table.count() if job.valid_table else job.rows - job.budget.rows),
+        "target": target.name,
+        "task": target.task,
+        "classes": counts,
+        "columns": {column.name: column.kind for column in schema.columns},
+        "dropped": {column.name: column.reason for column in schema.dropped},
+        "ids": list(schema.ids),
+        "batch_size": job.batch,
+        "epochs": job.options.epochs,
+        "streamed": job.budget.streamed,
+        "resumes": job.resumes,
+    }
+
+
+def _seconds_an_epoch(job):
+    """Return how long an epoch takes, from some rows of the table and a copy of the net."""
+    plan = job.network._engine.plan
+    rows = min(_TRIAL_ROWS, max(job.batch, _TRIAL_FLOPS // plan.flops_per_row))
+    encoder = Encoder(job.schema, job.table.name, job.network.dtype)
+    frame = next(iter(job.table.batches([*encoder.columns, job.schema.target.name])))[:rows]
+    y, kept = encoder.encode_target(frame, 0)
+    X, y = encoder.encode(frame, 0)[kept], y[kept]
+    if not len(X):
+        return float("nan")
+    trial = copy.deepcopy(job.network)
+    options = {"epochs": 1, "batch_size": job.batch, "n_threads": job.options.n_threads}
+    trial.fit(X, y, **options)  # compiles
+    started = time.perf_counter()
+    trial.fit(X, y, **options)
+    return (time.perf_counter() - started) * job.budget.rows / len(X)

@@ -1,0 +1,230 @@
+"""Tables from files, folders, globs and frames, read in batches of bounded memory."""
+
+from glob import glob
+from pathlib import Path
+
+import polars as pl
+
+from ..errors import DataError
+from .parts import FORMATS, FramePart, ScanPart, from_arrays, reported, suffix_of
+from .wording import one_line, shown, unknown_column
+
+# what text counts as missing, after spaces around it are taken away; empty text always does
+MISSING_WORDS = (
+    *("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"),
+    *("?", "-"),
+)
+BATCH_ROWS = 65_536
+
+
+class Table:
+    """Columns and rows in one or several parts, of which only a batch is in memory.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it: the path, or "the table" of a frame.
+    files : tuple of pathlib.Path
+        The files, in the order of their rows; none for a frame.
+    columns : list of str
+        The names of the columns.
+    dtypes : dict
+        The polars type of each column: of CSV files, text.
+    missing_words : tuple of str
+        What text counts as missing.
+    """
+
+    def __init__(self, name, parts, files, missing_words):
+        self.name, self.files, self.missing_words = name, tuple(files), tuple(missing_words)
+        self._parts = parts
+        self.dtypes = _common_types(parts)
+        self.columns = list(self.dtypes)
+        self._count = None
+        if not self.columns:
+            raise DataError(f"{name} has no columns")
+
+    def __repr__(self):
+        """Return its name and its columns."""
+        return f"Table({self.name!r}, {len(self.columns)} columns)"
+
+    def require(self, names):
+        """Raise DataError, with the nearest name, unless all `names` are columns."""
+        for name in names:
+            if name not in self.dtypes:
+                raise DataError(f"{self.name} has {unknown_column(name, self.columns)}")
+
+    def count(self):
+        """Return the number of rows; a CSV file is looked through, and no table is held.
+
+        Raises
+        ------
+        DataError
+            If there are none, or a file is damaged.
+        """
+        if self._count is None:
+            count = sum(part.count() for part in self._parts)
+            if count == 0:
+                raise DataError(f"{self.name} has no rows")
+            self._count = count
+        return self._count
+
+    def batches(self, columns=None, rows=BATCH_ROWS):
+        """Yield `polars.DataFrame`s of `rows` rows, the last of fewer, in the order of the file.
+
+        Parameters
+        ----------
+        columns : sequence of str, optional
+            Which columns, in this order; all by default.
+        rows : int, optional
+            The rows of a batch: the same ones in every pass.
+
+        Raises
+        ------
+        DataError
+            If a column is unknown, a file is damaged, or there are no rows.
+        """
+        columns = self.columns if columns is None else list(columns)
+        self.require(columns)
+        types = {name: self.dtypes[name] for name in columns}
+        found = False
+        for batch in _regrouped(self._frames(types, rows), rows):
+            found = True
+            yield batch
+        if not found:
+            raise DataError(f"{self.name} has no rows")
+
+    def _frames(self, types, rows):
+        for part in self._parts:
+            for frame in part.frames(list(types), rows):
+                yield frame if dict(frame.schema) == types else frame.cast(types)
+
+
+def open_table(data, missing_words=MISSING_WORDS):
+    """Return the `Table` of a file, a folder, a glob, a frame or arrays.
+
+    Parameters
+    ----------
+    data : str, os.PathLike, frame or dict
+        A path with a suffix of `FORMATS`, a folder of files of one such suffix, or a glob of
+        them; or a polars frame (lazy or not), a pandas frame, a pyarrow table, or a dict of
+        arrays of one length.
+    missing_words : sequence of str, optional
+        What text counts as missing: all words, in place of `MISSING_WORDS`.
+
+    Raises
+    ------
+    DataError
+        If it cannot be opened: the message says what, where, and what to do.
+    TypeError
+        If `data` is none of these.
+    """
+    if isinstance(data, Table):
+        return data
+    if isinstance(data, (str, Path)) or hasattr(data, "__fspath__"):
+        files = _files(Path(data))
+        parts = [FORMATS[suffix_of(file)](file) for file in files]
+        return Table(str(data), parts, files, missing_words)
+    return Table("the table", [_frame_part(data)], (), missing_words)
+
+
+def _files(path):
+    """Return the files that a path, a folder or a glob names, all of one format."""
+    if not str(path).isprintable():
+        raise DataError(f"{str(path)!r}: expected a path of printable characters")
+    with reported(path):
+        if path.is_dir():
+            entries = sorted(path.iterdir(), key=lambda entry: entry.name)
+            files = [entry for entry in entries if suffix_of(entry) and entry.is_file()]
+        elif path.exists() or not any(sign in str(path) for sign in "*?["):
+            files = [path]
+        else:
+            files = sorted(Path(entry) for entry in glob(str(path)) if Path(entry).is_file())
+    # such as .part.csv and _SUCCESS.csv, which writers leave beside the data
+    files = [file for file in files if file == path or file.name[0] not in "._"]
+    if not files:
+        raise DataError(f"{path} holds no table: expected files named {', '.join(FORMATS)}")
+    for file in files:
+        if not file.exists():
+            raise DataError(f"{file} does not exist: expected a file, a folder or a glob")
+        if suffix_of(file) is None:
+            raise DataError(
+                f"{file} has no suffix of a known format: expected {', '.join(FORMATS)}"
+            )
+        if suffix_of(file) != suffix_of(files[0]):
+            raise DataError(
+                f"{path} mixes formats, {files[0].name} and {file.name}: expected one; "
+                f"a glob such as *{suffix_of(file)} chooses"
+            )
+    return files
+
+
+def _frame_part(data):
+    kind = f"{type(data).__module__.partition('.')[0]}.{type(data).__name__}"
+    if isinstance(data, dict):
+        return from_arrays("the table", {str(name): array for name, array in data.items()})
+    if isinstance(data, pl.DataFrame):
+        return FramePart("the table", data)
+    if isinstance(data, pl.LazyFrame):
+        return ScanPart("the table", data)
+    convert = {"pandas.DataFrame": _from_pandas, "pyarrow.Table": pl.from_arrow}.get(kind)
+    if convert is None:
+        raise TypeError(
+            f"data is a {kind}: expected a path, a frame of polars or pandas, a pyarrow table, "
+            "or a dict of arrays"
+        )
+    try:
+        with reported("the table"):
+            return FramePart("the table", convert(data))
+    except (ValueError, TypeError) as error:  # mixed objects, or a name used twice
+        raise DataError(f"the table cannot be read: {one_line(error)}") from error
+
+
+def _from_pandas(frame):
+    return pl.from_pandas(frame.rename(columns=str))
+
+
+def _common_types(parts):
+    """Return the type of each column that holds the values of all parts."""
+    first = parts[0]
+    types = dict(first.schema)
+    for part in parts[1:]:
+        only = set(types) ^ set(part.schema)
+        if only:
+            name = next(name for name in [*types, *part.schema] if name in only)
+            lacking, other = (part, first) if name in types else (first, part)
+            raise DataError(
+                f"{lacking.name} has no column {shown(name)}, which {other.name} has: "
+                "expected the same columns in all files"
+            )
+        for name, dtype in part.schema.items():
+            if dtype != types[name]:
+                types[name] = _common_type(name, types[name], dtype, first, part)
+    return types
+
+
+def _common_type(name, one, other, first, part):
+    try:
+        empty = [pl.DataFrame(schema={name: dtype}) for dtype in (one, other)]
+        return pl.concat(empty, how="vertical_relaxed").schema[name]
+    except pl.exceptions.PolarsError as error:
+        raise DataError(
+            f"column {shown(name)} holds {other} in {part.name} but {one} in {first.name}: "
+            "expected one type in all files"
+        ) from error
+
+
+def _regrouped(frames, rows):
+    """Yield frames of exactly `rows` rows, the last of fewer."""
+    held, height = [], 0
+    for frame in frames:
+        start = 0
+        while height + frame.height - start >= rows:
+            held.append(frame.slice(start, rows - height))
+            start += rows - height
+            yield pl.concat(held)
+            held, height = [], 0
+        if start < frame.height:
+            held.append(frame.slice(start))
+            height += frame.height - start
+    if held:
+        yield pl.concat(held)

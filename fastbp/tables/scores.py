@@ -1,0 +1,127 @@
+"""Scores of predictions against a table's target, gathered batch by batch."""
+
+import math
+
+import numpy as np
+
+_SHOWN = 500  # predictions that a report shows beside their targets
+_BINS = 40
+
+
+def scores_of(target):
+    """Return an empty score for a target: `ClassScores` or `NumberScores`."""
+    return ClassScores(target) if target.task == "classification" else NumberScores(target)
+
+
+class ClassScores:
+    """Scores of class probabilities.
+
+    Parameters
+    ----------
+    target : Target
+        The classes.
+    """
+
+    def __init__(self, target):
+        count = len(target.classes)
+        self.confusion = np.zeros((count, count), np.int64)
+        self._log_loss, self._positive, self._labels = 0.0, [], []
+
+    def add(self, outputs, labels):
+        """Add probabilities (n, classes) and the classes (n,) int64 that are right."""
+        count = len(self.confusion)
+        pairs = labels * count + outputs.argmax(axis=1)
+        self.confusion += np.bincount(pairs, minlength=count * count).reshape(count, count)
+        right = outputs[np.arange(len(labels)), labels].astype(np.float64)
+        self._log_loss -= np.log(np.maximum(right, np.finfo(outputs.dtype).tiny)).sum()
+        if count == 2:
+            self._positive.append(outputs[:, 1].astype(np.float32))
+            self._labels.append(labels.astype(bool))
+
+    def metrics(self):
+        """Return them by name: accuracy, balanced_accuracy, macro_f1, log_loss, roc_auc of two.
+
+        The mean recall and the mean F1 are of the classes that occur, as in scikit-learn.
+        """
+        right, rows = np.diag(self.confusion), int(self.confusion.sum())
+        there = self.confusion.sum(axis=1)
+        named = there + self.confusion.sum(axis=0)
+        found = {
+            "rows": rows,
+            "accuracy": float(right.sum() / rows),
+            "balanced_accuracy": float((right[there > 0] / there[there > 0]).mean()),
+            "macro_f1": float((2 * right[named > 0] / named[named > 0]).mean()),
+            "log_loss": float(self._log_loss / rows),
+        }
+        if self._labels:
+            found["roc_auc"] = _roc_auc(np.concatenate(self._labels), self._positive)
+        return found
+
+    def details(self):
+        """Return what a report shows beside the metrics."""
+        return {"confusion": self.confusion.tolist(), "residuals": None}
+
+
+class NumberScores:
+    """Scores of predicted numbers, in the target's units.
+
+    Parameters
+    ----------
+    target : Target
+        Its mean and scale.
+    """
+
+    def __init__(self, target):
+        self._mean, self._scale = target.mean, target.scale
+        self._rows, self._sums, self._shown = 0, np.zeros(5), []
+
+    def add(self, outputs, standardized):
+        """Add outputs and targets (n,), both standardized."""
+        y, error = standardized.astype(np.float64), outputs.astype(np.float64)
+        error = error - y
+        self._rows += len(y)
+        moments = (y, y * y, error, error * error, np.abs(error))
+        self._sums += [values.sum() for values in moments]
+        self._shown.append(np.stack([y[:_SHOWN], error[:_SHOWN]]))
+        self._shown = [np.concatenate(self._shown, axis=1)[:, :_SHOWN]]
+
+    def metrics(self):
+        """Return them by name: r2, rmse, mae; R2 is 0 for a target that does not vary."""
+        y, squares, _, errors, absolute = self._sums / self._rows
+        variance = squares - y * y
+        return {
+            "rows": self._rows,
+            "r2": float(1 - errors / variance) if variance > 0 else 0.0,
+            "rmse": float(math.sqrt(errors) * self._scale),
+            "mae": float(absolute * self._scale),
+        }
+
+    def details(self):
+        """Return what a report shows beside the metrics: of the first rows."""
+        y, error = self._shown[0]
+        counts, edges = np.histogram(error * self._scale, _BINS)
+        mean = self._sums[2] / self._rows
+        actual = y * self._scale + self._mean
+        residuals = {
+            "actual": actual.tolist(),
+            "predicted": (actual + error * self._scale).tolist(),
+            "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
+            "mean": float(mean * self._scale),
+            "std": float(math.sqrt(max(self._sums[3] / self._rows - mean**2, 0)) * self._scale),
+        }
+        return {"confusion": None, "residuals": residuals}
+
+
+def _roc_auc(labels, parts):
+    """Return the area under the ROC curve by ranks, ties shared; NaN-free: 0.5 of one class.
+
+    Reference: Fawcett, An introduction to ROC analysis, 2006, section 7.
+    """
+    scores, positives = np.concatenate(parts), int(labels.sum())
+    negatives = len(labels) - positives
+    if not (positives and negatives):
+        return 0.5
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = np.cumsum(counts) - (counts - 1) / 2
+    total = ranks[place][labels].sum()
+    return float((total - positives * (positives + 1) / 2) / (positives * negatives))

@@ -1,0 +1,36 @@
+"""How names, values and foreign messages are put into one line of an error message."""
+
+from difflib import get_close_matches
+
+_LONGEST_VALUE = 60
+_LONGEST_MESSAGE = 200
+
+
+def shown(value):
+    """Return text in quotes, on one line and cut where it is long; other values as they are."""
+    text = repr(value[: _LONGEST_VALUE + 1]) if isinstance(value, str) else str(value)
+    if len(text) <= _LONGEST_VALUE + 2:
+        return text
+    return text[:_LONGEST_VALUE] + "..." + ("'" if isinstance(value, str) else "")
+
+
+def listed(values, most=5):
+    """Return the first few values, separated by commas, and how many there are beyond."""
+    values = list(values)
+    beyond = f" and {len(values) - most:,} more" if len(values) > most else ""
+    return ", ".join(map(shown, values[:most])) + beyond
+
+
+def one_line(message):
+    """Return a message of another library on one line, without its advice on its own options."""
+    text = str(message).split("\n\n")[0]
+    text = "".join(c if c.isprintable() else " " for c in text)
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "..."
+
+
+def unknown_column(name, columns):
+    """Return what to say of a column that is not there: the nearest name, and some of them."""
+    near = get_close_matches(str(name), columns, 1)
+    hint = f"; did you mean {shown(near[0])}?" if near else "."
+    return f"no column {shown(name)}{hint} Columns: {listed(columns)}"
