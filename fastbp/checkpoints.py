@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import math
+import os
 import re
 import time
 from dataclasses import replace
@@ -44,6 +45,12 @@ class Checkpoints:
         self.folder, self.sections = Path(folder), dict(sections or {})
         self.every = a_number("every", every, low=0)
         self.keep = a_whole_number("keep", keep, least=1)
+
+    def prepare(self):
+        """Make the folder; raise OSError now rather than after hours if it cannot be written."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise PermissionError(f"checkpoints: {self.folder} cannot be written to")
 
     def files(self):
         """Return the checkpoints that there are, the newest first."""
@@ -137,9 +144,18 @@ class Keeper:
         ``state() -> Model``, of the net as it is.
     key : dict
         What must be the same where the training goes on.
+
+    Raises
+    ------
+    OSError
+        If nothing can be written to the folder.
+    ModelFileError
+        If a model file cannot describe the net: its schedule is the caller's own.
     """
 
     def __init__(self, checkpoints, state, key):
+        checkpoints.prepare()
+        model_file.description(state())
         self._checkpoints, self._state, self._key = checkpoints, state, key
         self._written = -math.inf
 

@@ -5,6 +5,7 @@ early stopping, validation, callbacks and progress. Validation runs in slices to
 """
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -133,7 +134,7 @@ class Training:
         bar = tqdm(
             total=options.epochs, initial=progress.epoch, unit="epoch", disable=not options.progress
         )
-        with self._interrupt.watching(), bar:
+        with self._interrupt.watching(), bar, closing(self.feed):
             while progress.epoch < options.epochs and self.history.stopped == "epochs":
                 if not self._epoch(progress.epoch):
                     break
@@ -146,7 +147,7 @@ class Training:
                     if isinstance(answer, (bool, np.bool_)) and answer:
                         self.history.stopped = "callback"
                 self._early_stopping(progress.epoch)
-                if self._interrupt.seen:
+                if self._interrupt.seen and self.history.stopped in GOES_ON:
                     self.history.stopped = self._interrupt.stopped
                 progress.epoch += 1
                 progress.done, progress.weight, progress.seconds = 0, 0.0, 0.0
@@ -187,7 +188,8 @@ class Training:
         progress.losses = self.epochs.losses
         rates = engine.optimizer.rates(engine.epochs + np.arange(batches) / batches)
         done = progress.done
-        for window in self.feed.windows(engine.epochs, done):
+        more = epoch + 1 < self.options.epochs
+        for window in self.feed.windows(engine.epochs, done, more):
             done, complete = self._window(window, rates, done)
             if not complete or self.history.stopped != "epochs":
                 break
@@ -195,6 +197,8 @@ class Training:
             if self.history.stopped == "epochs":
                 self._diverged(epoch, done, f"loss ({self.epochs.losses[done]})", rates[done])
             return False
+        if not progress.weight:
+            raise ValueError("sample_weight: all are 0, expected some above")
         seconds = time.perf_counter() - self._started
         loss = self.epochs.losses.sum() / progress.weight
         if not self._record(epoch, loss, float(rates[-1]), seconds):
@@ -218,12 +222,13 @@ class Training:
 
     def _must_end(self):
         """Say whether no other slice is to begin, and note why."""
+        now = time.perf_counter()
+        self._progress.seconds = now - self._started
         if self._interrupt.seen:
             self.history.stopped = self._interrupt.stopped
-        elif time.perf_counter() > self._deadline:
+        elif now > self._deadline:
             self.history.stopped = "time"
         elif self._keep is not None:
-            self._progress.seconds = time.perf_counter() - self._started
             self._keep(self._progress, False)
         return self.history.stopped != "epochs"
 
@@ -262,7 +267,8 @@ class Training:
             progress.best[:] = self.engine.params
         elif (
             stopping
-            and self.history.stopped == "epochs"
+            and self.history.stopped in GOES_ON  # as one that nobody stopped would end here
+            and np.isfinite(loss)
             and epoch - (self.history.best_epoch or 0) >= stopping.patience
         ):
             self.history.stopped = "early stopping"

@@ -25,7 +25,7 @@ def predict(
         ),
     ] = "",
     keep: Annotated[
-        list[str], typer.Option(help="A column of DATA to keep beside predictions.")
+        list[str], typer.Option(help="A column of DATA to keep beside predictions.", metavar="COL")
     ] = [],  # noqa: B006 - Typer copies it
     threads: ThreadsOption = "auto",
     config: ConfigOption = "",

@@ -27,16 +27,21 @@ def train(
         typer.Option("--output", "-o", help="The model file.", metavar="FILE", callback=writable),
     ] = "",
     task: Annotated[
-        str, typer.Option(help="classification or regression; default: by the target.")
+        str,
+        typer.Option(help="classification or regression; default: by the target.", metavar="TASK"),
     ] = "",
     id: Annotated[
-        list[str], typer.Option(help="A column that identifies rows: kept, not learned from.")
+        list[str],
+        typer.Option(help="A column that identifies rows: kept, not learned from.", metavar="COL"),
     ] = [],  # noqa: B006 - Typer copies it
-    drop: Annotated[list[str], typer.Option(help="A column to leave out.")] = [],  # noqa: B006
+    drop: Annotated[list[str], typer.Option(help="A column to leave out.", metavar="COL")] = [],  # noqa: B006
     categorical: Annotated[
-        list[str], typer.Option(help="A column of categories, whatever it looks like.")
+        list[str],
+        typer.Option(help="A column of categories, whatever it looks like.", metavar="COL"),
     ] = [],  # noqa: B006
-    missing: Annotated[list[str], typer.Option(help="Another word for a missing value.")] = [],  # noqa: B006
+    missing: Annotated[
+        list[str], typer.Option(help="Another word for a missing value.", metavar="WORD")
+    ] = [],  # noqa: B006
     valid_share: Annotated[
         float | None,
         typer.Option(help="The share of rows held back; default 0.2.", min=0, max=0.99),
@@ -44,18 +49,26 @@ def train(
     hidden: Annotated[
         Any, typer.Option(help="Units of hidden layers.", metavar="N,N,...", parser=layers)
     ] = "100",
-    activation: Annotated[str, typer.Option(help="Of the hidden layers.")] = "relu",
+    activation: Annotated[
+        str, typer.Option(help="Of the hidden layers: relu, tanh, gelu, ...", metavar="NAME")
+    ] = "relu",
     dropout: Annotated[float, typer.Option(help="Its rate.", min=0, max=0.99)] = 0.0,
-    loss: Annotated[str, typer.Option(help="Of a regression; default squared_error.")] = "",
-    optimizer: Annotated[str, typer.Option(help="adam, adamw, sgd, ...")] = "adam",
+    loss: Annotated[
+        str, typer.Option(help="Of a regression; default squared_error.", metavar="NAME")
+    ] = "",
+    optimizer: Annotated[str, typer.Option(help="adam, adamw, sgd, ...", metavar="NAME")] = "adam",
     learning_rate: Annotated[
         float | None, typer.Option(help="Default: the optimizer's.", min=0)
     ] = None,
-    schedule: Annotated[str, typer.Option(help="constant, cosine or one_cycle.")] = "constant",
+    schedule: Annotated[
+        str, typer.Option(help="constant, cosine or one_cycle.", metavar="NAME")
+    ] = "constant",
     l2: Annotated[float, typer.Option(help="Penalty of weights.", min=0)] = 0.0,
     weight_decay: Annotated[float | None, typer.Option(help="Of adamw.", min=0)] = None,
     clip_norm: Annotated[float | None, typer.Option(help="Largest norm of gradients.")] = None,
-    class_weight: Annotated[str, typer.Option(help="balanced: classes count the same.")] = "",
+    class_weight: Annotated[
+        str, typer.Option(help="balanced: classes count the same.", metavar="NAME")
+    ] = "",
     epochs: Annotated[int, typer.Option(help="Passes over the data, at most.", min=1)] = 100,
     patience: Annotated[
         int, typer.Option(help="Epochs without improvement; 0 never stops early.", min=0)
@@ -64,7 +77,7 @@ def train(
         int | None, typer.Option(help="Samples a step; default: by the rows, 32 to 256.", min=1)
     ] = None,
     seed: Annotated[int, typer.Option(help="Keys it all.", min=0, max=2**63 - 1)] = 0,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    dtype: Annotated[str, typer.Option(help="float32 or float64.", metavar="NAME")] = "float32",
     threads: ThreadsOption = "auto",
     max_time: Annotated[
         float | None, typer.Option(help="Training stops after it.", parser=duration, metavar="TIME")
@@ -98,9 +111,9 @@ def train(
     """
     with guarded(log) as out:
         given = {
-            "task": task, "loss": loss, "class_weight": class_weight,
-            "learning_rate": learning_rate, "weight_decay": weight_decay, "clip_norm": clip_norm, "batch_size": batch_size,
-            "max_time": max_time, "memory": memory, "valid_share": valid_share,
+            "task": task, "loss": loss, "class_weight": class_weight, "max_time": max_time,
+            "learning_rate": learning_rate, "weight_decay": weight_decay, "memory": memory,
+            "clip_norm": clip_norm, "batch_size": batch_size, "valid_share": valid_share,
         }  # fmt: skip
         options = {name: value for name, value in given.items() if value not in ("", None)}
         options |= {
@@ -132,11 +145,11 @@ def _train(out, data, target, valid, options, missing, checkpoint, every, resume
     source, title, target = _source(data, target)
     job = Job(source, _options(target, options, missing), valid or None, kept, resume)
     job.table.name = data
-    summary = summary_of(job)
-    out.event("plan" if dry_run else "data", **summary, **(plan_of(job) if dry_run else {}))
+    summary = plan_of(job) if dry_run else summary_of(job)
+    out.event("plan" if dry_run else "data", **summary)
     out.text(*([title] if title else []), *summary_lines(summary, job))
     if dry_run:
-        out.text("", *plan_lines(plan_of(job)))
+        out.text("", job.network.summary(job.batch), "", *plan_lines(summary))
         return
     out.text("", job.network.summary(job.batch), "")
     model = job.run([_Epochs(out)], progress=out.shows_progress)

@@ -1,5 +1,6 @@
 """Samples in arrays, which may be maps of files larger than memory."""
 
+import mmap
 from itertools import accumulate
 from os import PathLike
 
@@ -47,8 +48,16 @@ class ArraySource(Source):
 
     def read(self, block):
         """Return block number `block` as ``(X, y, sample_weight)``."""
+        for array in self._arrays:
+            _forget(array)
         rows = slice(self._starts[block], self._starts[block + 1])
         return tuple(None if array is None else array[rows] for array in self._arrays)
+
+
+def _forget(array):
+    """Let go of what was read of a map before: it need not count as memory of this process."""
+    if isinstance(array, np.memmap) and array.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        array._mmap.madvise(mmap.MADV_DONTNEED)  # of a file, which is read anew where it must be
 
 
 def _opened(array):

@@ -1,6 +1,9 @@
 """What `fit` is given, arrays, a source or an iterator, as the feed that training reads."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
 
 from ..samples import samples
 from .source import Source
@@ -36,6 +39,9 @@ def feed_of(X, y, sample_weight, plan, loss, batch_size, shuffle, seed):
         raise ValueError(f"X has {source.columns} columns but the network has {n_in} inputs")
 
     def check(X, y, weight):
-        return samples(X, y, plan, loss, weight)
+        if weight is None or np.any(weight):
+            return samples(X, y, plan, loss, weight)
+        # weights may all be 0 in one window, if they are not in another
+        return replace(samples(X, y, plan, loss), weight=np.zeros(len(X), plan.dtype))
 
     return Streamed(source, check, plan.dtype, batch_size, shuffle, seed)

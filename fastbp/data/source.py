@@ -1,7 +1,9 @@
 """What a source of samples is: blocks of consecutive rows that can be read in any order."""
 
+import threading
 from abc import ABC, abstractmethod
 
+from ..checks import as_array
 from ..kernels.scalars import a_whole_number
 
 # what a window holds unless the caller says otherwise; two are in memory at a time
@@ -27,7 +29,8 @@ class Source(ABC):
     Every epoch puts the blocks in an order of its own; those that follow one another, up to
     `window_rows`, make a window, and the rows of a window are shuffled. The order depends on
     the network's seed, the epoch, `blocks` and `window_rows` alone. Two windows are in memory
-    at a time: one that is trained on, and the next, which a thread reads meanwhile.
+    at a time: one that is trained on, and the next, which a thread reads meanwhile. One thread
+    at a time calls `read`, not always the same.
 
     Raises
     ------
@@ -36,9 +39,11 @@ class Source(ABC):
     """
 
     def __init__(self, blocks, columns, window_rows=None):
-        self.blocks, self.columns = tuple(blocks), columns
-        self.window_rows = rows_of_window(window_rows, columns)
-        if not sum(self.blocks):
+        self.blocks = tuple(a_whole_number("blocks", rows, least=1) for rows in blocks)
+        self.columns = a_whole_number("columns", columns, least=1)
+        self.window_rows = rows_of_window(window_rows, self.columns)
+        self.turn = threading.Lock()
+        if not self.blocks:
             raise ValueError(f"{self!r} holds no row: expected at least one")
 
     @abstractmethod
@@ -66,3 +71,57 @@ def even_blocks(rows, block_rows, window_rows):
         block_rows = max(1, window_rows // _BLOCKS_A_WINDOW)
     block_rows = a_whole_number("block_rows", block_rows, least=1)
     return [min(block_rows, rows - first) for first in range(0, rows, block_rows)]
+
+
+def windows_of(source, blocks, window_rows):
+    """Return lists of those of `blocks` that make a window together, in their order."""
+    groups: list[list[int]] = [[]]
+    rows = 0
+    for block in blocks:
+        count = source.blocks[block]
+        if groups[-1] and rows + count > window_rows:
+            groups.append([])
+            rows = 0
+        groups[-1].append(block)
+        rows += count
+    return groups
+
+
+def as_block(block):
+    """Return what someone gives for a block as a tuple ``(X, y, sample_weight)``."""
+    if not isinstance(block, (tuple, list)) or len(block) not in (2, 3):
+        raise TypeError(
+            f"a block is {type(block).__name__}: expected tuples (X, y) or (X, y, weight)"
+        )
+    return (*block, None)[:3]
+
+
+def read_block(source, block):
+    """Return the arrays of a block, which are what the source said they would be.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are not.
+    """
+    with source.turn:
+        given = as_block(source.read(block))
+    X, y, weight = (
+        None if array is None else as_array(name, array)
+        for name, array in zip(("X", "y", "sample_weight"), given, strict=True)
+    )
+    name, rows = f"block {block} of {source!r}", source.blocks[block]
+    if X is None or X.ndim != 2 or X.shape[1] != source.columns:
+        shape = "None" if X is None else X.shape
+        raise ValueError(f"{name}: X has shape {shape}, expected (n, {source.columns})")
+    if X.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: X has dtype {X.dtype}, expected real numbers")
+    if y is None:
+        raise TypeError(f"{name}: y is None, expected targets")
+    for array in (X, y, weight):
+        if array is not None and (not array.ndim or len(array) != rows):
+            raise ValueError(
+                f"{name} has {array.shape[0] if array.ndim else 0} rows, expected {rows}: "
+                "the data changed while they were read, or X, y and weights differ"
+            )
+    return X, y, weight

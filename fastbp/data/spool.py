@@ -1,12 +1,12 @@
 """Samples that come once, kept in a scratch file so that every epoch can have them."""
 
 import tempfile
-import threading
 
 import numpy as np
 
 from ..checks import as_array
-from .source import Source, even_blocks, rows_of_window
+from .arrays import ArraySource
+from .source import Source, as_block, read_block
 
 
 class Spool:
@@ -29,8 +29,10 @@ class Spool:
 
         Raises
         ------
-        ValueError
-            If its shapes or dtypes are not those of the first block.
+        ValueError, TypeError
+            If its shapes or dtypes are not those of the first block, or not of numbers.
+        OSError
+            If the disk is full.
         """
         names = ("X", "y", "sample_weight")
         given = zip(names, (X, y, sample_weight), strict=True)
@@ -38,7 +40,9 @@ class Spool:
         if self._parts is None:
             self._parts = {name: _Part(name, array, self._folder) for name, array in arrays.items()}
         if arrays.keys() != self._parts.keys():
-            raise ValueError("sample_weight: expected in every block, or in none")
+            raise ValueError("y, sample_weight: expected in every block, or in none")
+        for name, part in self._parts.items():
+            part.check(arrays[name])
         if len({len(array) for array in arrays.values()}) > 1:
             shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
             raise ValueError(f"a block has {shapes}: expected as many rows in each")
@@ -50,22 +54,9 @@ class Spool:
         """Return the `Source` of what was appended."""
         if not self.rows:
             raise ValueError("the data hold no block: expected at least one row")
-        return SpoolSource(self._parts, self.rows, window_rows, block_rows)
-
-
-class SpoolSource(Source):
-    """What a `Spool` holds."""
-
-    def __init__(self, parts, rows, window_rows, block_rows):
-        self._parts, columns = parts, parts["X"].shape[0]
-        window_rows = rows_of_window(window_rows, columns)
-        super().__init__(even_blocks(rows, block_rows, window_rows), columns, window_rows)
-
-    def read(self, block):
-        """Return block number `block` as ``(X, y, sample_weight)``."""
-        first, count = block * self.blocks[0], self.blocks[block]
-        parts = (self._parts.get(name) for name in ("X", "y", "sample_weight"))
-        return tuple(part and part.read(first, count) for part in parts)
+        names = ("X", "y", "sample_weight")
+        maps = [part and part.map(self.rows) for part in map(self._parts.get, names)]
+        return ArraySource(*maps, block_rows=block_rows, window_rows=window_rows)
 
 
 class _Part:
@@ -74,41 +65,38 @@ class _Part:
     def __init__(self, name, array, folder):
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{name} has dtype {array.dtype}: expected real numbers")
-        if name == "X" and (array.ndim != 2 or not array.shape[1]):
-            raise ValueError(f"X has shape {array.shape}: expected (n_samples, n_features)")
+        if array.ndim == 0 or (name == "X" and (array.ndim != 2 or not array.shape[1])):
+            shape = "(n_samples, n_features)" if name == "X" else "(n_samples, ...)"
+            raise ValueError(f"{name} has shape {array.shape}: expected {shape}")
         self._name, self.dtype, self.shape = name, array.dtype, array.shape[1:]
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - as long as it
-        self._turn = threading.Lock()
 
-    def append(self, array):
-        if (array.dtype, array.shape[1:]) != (self.dtype, self.shape):
+    def check(self, array):
+        if (array.dtype, array.shape[1:]) != (self.dtype, self.shape) or not array.ndim:
             raise ValueError(
                 f"{self._name} is {array.dtype} {array.shape[1:]} a row, but {self.dtype} "
                 f"{self.shape} in the first block: expected the same in every block"
             )
-        content = memoryview(array.tobytes())
+
+    def append(self, array):
+        content = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
         while len(content):  # a raw file may take a part
             content = content[self._file.write(content) :]
 
-    def read(self, first, count):
-        array = np.empty((count, *self.shape), self.dtype)
-        view = memoryview(array.data).cast("B")
-        with self._turn:
-            self._file.seek(first * (array.nbytes // count))
-            while len(view):
-                got = self._file.readinto(view)
-                if not got:
-                    raise OSError(f"the scratch file of {self._name} ended early")
-                view = view[got:]
-        return array
+    def map(self, rows):
+        """Return the array (rows, ...), which the system reads from the file where it is used."""
+        return np.memmap(self._file, self.dtype, "r", shape=(rows, *self.shape))
 
 
 def spooled(blocks, window_rows=None, folder=None):
-    """Keep blocks that come from an iterator in a scratch file; return its `Source`.
+    """Keep blocks in a scratch file, and return its `Source`.
+
+    Blocks of an iterator come once; those of a source may be costly to read, as it is to
+    unpack Parquet, so that every epoch after this one reads them faster from the file.
 
     Parameters
     ----------
-    blocks : iterable of tuple
+    blocks : Source, or iterable of tuple
         ``(X, y)`` or ``(X, y, sample_weight)`` each.
     window_rows : int, optional
         Rows that are shuffled together; see `Source`.
@@ -119,12 +107,13 @@ def spooled(blocks, window_rows=None, folder=None):
     ------
     TypeError, ValueError
         If a block is not of this form, or not like the first.
+    OSError
+        If the disk is full.
     """
+    if isinstance(blocks, Source):
+        source, window_rows = blocks, window_rows or blocks.window_rows
+        blocks = (read_block(source, block) for block in range(len(source.blocks)))
     spool = Spool(folder)
     for block in blocks:
-        if not isinstance(block, (tuple, list)) or len(block) not in (2, 3):
-            raise TypeError(
-                f"a block is {type(block).__name__}: expected tuples (X, y) or (X, y, weight)"
-            )
-        spool.append(*block)
+        spool.append(*as_block(block))
     return spool.source(window_rows)

@@ -1,13 +1,15 @@
 """The windows of an epoch: samples in memory with the order in which they are trained on."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 
 from ..kernels.random import BLOCKS, SHUFFLE, WINDOWS, fill_permutation
 from ..samples import Samples
+from .source import read_block, windows_of
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Window:
     Attributes
     ----------
     data : Samples
-        They.
+        They; of a stream, until the next window is asked for.
     order : numpy.ndarray or None
         (n,) int64: in what order; None for that of the data.
     first : int
@@ -56,11 +58,14 @@ class Whole:
         """Return how many batches an epoch has."""
         return -(-self.rows // self.batch)
 
-    def windows(self, epoch, done=0):
+    def windows(self, epoch, done=0, more=False):
         """Yield the windows of an epoch that hold batches from number `done` on."""
         if self._order is not None:
             fill_permutation.serial(self._seed, SHUFFLE, epoch, self._order)
         yield Window(self.head, self._order, 0)
+
+    def close(self):
+        """Read no more: nothing is read."""
 
 
 class Streamed:
@@ -79,19 +84,27 @@ class Streamed:
     """
 
     def __init__(self, source, check: Callable, dtype, batch_size, shuffle, seed):
-        self._source, self._check, self._dtype = source, check, dtype
+        self._source, self._check = source, check
         self._shuffle, self._seed = shuffle, seed
         self.rows = len(source)
         self.batch = min(batch_size, self.rows)
         self._window_rows = max(source.window_rows, self.batch)
-        self.head = check(*source.read(int(np.argmax(source.blocks))))
+        longest = int(np.argmax(source.blocks))
+        head = self._checked(longest, read_block(source, longest))
+        self.head = head.take(np.arange(min(len(head), self.batch)))  # the rest is not kept
         self.key = {
             "rows": self.rows,
             "batch_size": batch_size,
             "shuffle": shuffle,
             "window_rows": source.window_rows,
-            "blocks": len(source.blocks),
+            "blocks": f"{len(source.blocks)}, {crc32(np.array(source.blocks, '<i8')):08x}",
         }
+        # X of the window that is trained on, and of the next: memory that is there already
+        most = min(max(self._window_rows, *source.blocks), self.rows)
+        self._buffers = [np.empty((most, source.columns), dtype) for _ in range(2)]
+        self._reader = ThreadPoolExecutor(1, "fastbp-reader")
+        self._coming: dict[tuple[int, int], Future[Window | None]] = {}
+        self._closed = False
 
     @property
     def order(self):
@@ -100,69 +113,98 @@ class Streamed:
 
     def batches(self, epoch):
         """Return how many batches an epoch has: each window's last may be short."""
-        return sum(self._batches_of(group) for group in self._groups(epoch))
+        return sum(map(self._batches_of, self._groups(epoch)))
 
-    def windows(self, epoch, done=0):
-        """Yield the windows of an epoch that hold batches from number `done` on."""
+    def windows(self, epoch, done=0, more=False):
+        """Yield the windows of an epoch that hold batches from number `done` on.
+
+        Where there are `more` epochs, the first window of the next is read during the last.
+        """
         todo, first = [], 0
         for number, group in enumerate(self._groups(epoch)):
             count = self._batches_of(group)
             if first + count > done:
-                todo.append((number, group, first))
+                todo.append((epoch, number, group, first))
             first += count
-        reader = ThreadPoolExecutor(1, "fastbp-reader")
-        try:
-            coming = reader.submit(self._read, epoch, *todo[0])
-            for place in range(len(todo)):
-                window = coming.result()
-                if place + 1 < len(todo):
-                    coming = reader.submit(self._read, epoch, *todo[place + 1])
-                yield window
-        finally:
-            # whoever ends an epoch early does not wait for a read that is under way
-            reader.shutdown(wait=False, cancel_futures=True)
+        after = [(epoch + 1, 0, self._groups(epoch + 1)[0], 0)] if more else []
+        for one, following in zip(todo, [*todo[1:], *after, None], strict=False):
+            window = self._submit(*one).result()
+            del self._coming[one[:2]]
+            if following:
+                self._submit(*following)
+            yield window
+
+    def close(self):
+        """Read no more; a block that is being read is not waited for."""
+        self._closed = True
+        self._reader.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, epoch, number, group, first):
+        """Return the future window of a group, which the reader reads unless it has done so."""
+        place = epoch, number
+        if place not in self._coming:
+            self._buffers.reverse()
+            read = self._reader.submit(self._read, self._buffers[0], place, group, first)
+            self._coming[place] = read
+        return self._coming[place]
 
     def _groups(self, epoch):
         """Return the blocks of each window."""
         blocks = np.arange(len(self._source.blocks))
         if self._shuffle:
             fill_permutation.serial(self._seed, BLOCKS, epoch, blocks)
-        groups: list[list[int]] = [[]]
-        rows = 0
-        for block in blocks.tolist():
-            count = self._source.blocks[block]
-            if groups[-1] and rows + count > self._window_rows:
-                groups.append([])
-                rows = 0
-            groups[-1].append(block)
-            rows += count
-        return groups
+        return windows_of(self._source, blocks.tolist(), self._window_rows)
+
+    def _rows_of(self, group):
+        return sum(self._source.blocks[block] for block in group)
 
     def _batches_of(self, group):
-        return -(-sum(self._source.blocks[block] for block in group) // self.batch)
+        return -(-self._rows_of(group) // self.batch)
 
-    def _read(self, epoch, number, group, first):
-        """Return the window of a group of blocks."""
-        rows = sum(self._source.blocks[block] for block in group)
-        X, others, place = np.empty((rows, self._source.columns), self._dtype), [], 0
-        for block in group:
-            part, *rest = self._source.read(block)
-            count = self._source.blocks[block]
-            if len(part) != count:
-                raise ValueError(
-                    f"block {block} of {self._source!r} has {len(part)} rows, expected {count}: "
-                    "the data changed while they were read"
-                )
-            with np.errstate(over="ignore"):  # the check says so in better words
-                X[place : place + count] = part
-            others.append(rest)
-            place += count
-        y, weight = (
-            None if column[0] is None else np.concatenate(column)
-            for column in zip(*others, strict=True)
-        )
+    def _read(self, buffer, place, group, first):
+        """Return the window of a group of blocks, None if nobody wants it any more."""
+        data = self._gathered(buffer, group)
+        if data is None:
+            return None
         order = None
         if self._shuffle:
-            order, place = np.arange(rows), epoch * len(self._source.blocks) + number
-            fill_permutation.serial(self._seed, WINDOWS, place, order)
-        return Window(self._check(X, y, weight), order, first)
+            order, (epoch, number) = np.arange(len(data)), place
+            key = epoch * len(self._source.blocks) + number
+            fill_permutation.serial(self._seed, WINDOWS, key, order)
+        return Window(data, order, first)
+
+    def _gathered(self, buffer, group):
+        """Return the samples of a group of blocks, X in a buffer."""
+        X, others, place = buffer[: self._rows_of(group)], [], 0
+        for block in group:
+            if self._closed:
+                return None
+            part, *rest = read_block(self._source, block)
+            with np.errstate(over="ignore"):  # the check says so in better words
+                X[place : place + len(part)] = part
+            others.append(rest)
+            place += len(part)
+        y, weight = (_joined(column) for column in zip(*others, strict=True))
+        try:
+            return self._check(X, y, weight)
+        except (TypeError, ValueError):
+            for block in group:  # the error of one of them says more
+                self._checked(block, read_block(self._source, block))
+            raise
+
+    def _checked(self, block, arrays):
+        """Return the samples of one block; errors name it."""
+        try:
+            return self._check(*arrays)
+        except (TypeError, ValueError) as error:
+            begin = sum(self._source.blocks[:block])
+            raise type(error)(
+                f"block {block} of {self._source!r}, which begins with row {begin}: {error}"
+            ) from error
+
+
+def _joined(column):
+    """Return an array's parts as one; None if there is none."""
+    if len({part is None for part in column}) > 1:
+        raise ValueError("sample_weight: expected in every block, or in none")
+    return None if column[0] is None else np.concatenate(column)

@@ -154,7 +154,7 @@ def to_c(net, path=None, name="net"):
     Examples
     --------
     >>> import fastbp
-    >>> text = fastbp.exports.c.to_c(fastbp.Network([4, 8, 3]), name="iris")
+    >>> text = fastbp.to_c(fastbp.Network([4, 8, 3]), name="iris")
     >>> "void iris_predict(const float *x, float *out);" in text
     True
     """

@@ -75,7 +75,7 @@ def to_numpy(net, path=None):
     --------
     >>> import fastbp
     >>> net = fastbp.Network([4, 8, 3], loss="cross_entropy")
-    >>> exec(fastbp.exports.numpy.to_numpy(net), module := {})
+    >>> exec(fastbp.to_numpy(net), module := {})
     >>> module["predict"]([[5.1, 3.5, 1.4, 0.2]]).shape
     (1, 3)
     """

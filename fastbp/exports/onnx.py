@@ -21,7 +21,8 @@ def to_onnx(model, path=None, *, dtype=None):
     - numbers: float64; dates: float64, seconds since 1970-01-01 UTC; booleans: float64, 0 or 1;
       NaN where a value is missing
     - categories: strings, "" where a value is missing. That is the only missing value: the words
-      that count as missing in a table, such as "NA", are categories here, and unknown ones
+      that count as missing in a table, such as "NA", are unknown categories here, as are
+      categories with spaces around them, which a table is read without
 
     and the outputs
 
@@ -30,7 +31,7 @@ def to_onnx(model, path=None, *, dtype=None):
     - "prediction" (n,): float64, in the units of the table, where the target is a number
 
     If a column is called as an output is, the output is called "label_" or the like; the order
-    of the outputs is as above. Columns are encoded in float64, as `fastbp` does.
+    of the outputs is as above. Columns are encoded in float64, as `TableModel.predict` does.
 
     Parameters
     ----------
@@ -67,7 +68,7 @@ def to_onnx(model, path=None, *, dtype=None):
     --------
     >>> import fastbp
     >>> net = fastbp.Network([4, 8, 3], loss="cross_entropy")
-    >>> [output.name for output in fastbp.exports.onnx.to_onnx(net).graph.output]
+    >>> [output.name for output in fastbp.to_onnx(net).graph.output]
     ['outputs', 'label']
     """
     if dtype not in (None, "float32", "float64", np.float32, np.float64):

@@ -70,8 +70,7 @@ def to_sklearn(model, classes=None):
     Examples
     --------
     >>> import fastbp
-    >>> from fastbp.exports.sklearn import to_sklearn
-    >>> clf = to_sklearn(fastbp.Network([4, 8, 3], loss="cross_entropy"), ["a", "b", "c"])
+    >>> clf = fastbp.to_sklearn(fastbp.Network([4, 8, 3], loss="cross_entropy"), ["a", "b", "c"])
     >>> clf.predict_proba([[5.1, 3.5, 1.4, 0.2]]).shape
     (1, 3)
     """

@@ -68,7 +68,7 @@ def state_dict(net):
     Examples
     --------
     >>> import fastbp
-    >>> state = fastbp.exports.torch.state_dict(fastbp.Network([4, 8, 3], loss="cross_entropy"))
+    >>> state = fastbp.state_dict(fastbp.Network([4, 8, 3], loss="cross_entropy"))
     >>> {name: array.shape for name, array in state.items()}
     {'0.weight': (8, 4), '0.bias': (8,), '2.weight': (3, 8), '2.bias': (3,)}
     """

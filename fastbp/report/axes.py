@@ -36,8 +36,8 @@ class Axis:
     show: Callable[[float], str] = number
 
     def place(self, value):
-        """Return where a number lies, to a tenth."""
-        low, high, value = self.low, self.high, min(max(value, -_FARTHEST), _FARTHEST)
+        """Return where a number lies, to a tenth; what is beyond an end lies there."""
+        low, high, value = self.low, self.high, min(max(value, self.low), self.high)
         if self.log:
             low, high, value = math.log10(low), math.log10(high), math.log10(value)
         share = (value - low) / (high - low)
@@ -54,8 +54,7 @@ def linear(values, start, stop, *, whole_numbers=False, percents=False, tight=Fa
 
     `tight` ends it at the values themselves. One value, or none that differ, gets room.
     """
-    low = max(min(values), -_FARTHEST)
-    high = min(max(values), _FARTHEST)
+    low, high = (min(max(v, -_FARTHEST), _FARTHEST) for v in (min(values), max(values)))
     if 0 < low < 0.4 * high and not tight:
         low = 0.0
     largest = max(abs(low), abs(high))

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, field
 
 from .axes import Axis, linear, logarithmic
-from .words import number, percent, whole
+from .words import counted, number, percent, whole
 
 WIDTH, HEIGHT = 460, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 448, 14, 210
@@ -141,7 +141,7 @@ def scatter(title, actual, predicted):
         f"predicted from {number(min(predicted))} to {number(max(predicted))}."
     )
     ends = (x.start, y.start, x.stop, y.stop)
-    note = "up: predicted; on the dashed line both are equal"
+    note = f"up: predicted; dashed: both equal; {counted(len(dots), 'row')}"
     return Chart(title, description, x, y, "actual", note, dots=dots, diagonal=ends)
 
 

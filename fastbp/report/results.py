@@ -1,22 +1,25 @@
 """The parts of a report that judge: the headline, the curves, and how predictions err."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 from .charts import curves, histogram, scatter
 from .scores import class_scores, confusions, matrix_of, most_frequent
 from .sections import share_of_peak
 from .words import clean, counted, duration, number, percent, whole
 
+_three = partial(number, digits=3)
 # of a metric its words, and how its numbers are shown
-_METRICS = {
+_METRICS: dict[str, tuple[str, Callable[[float], str]]] = {
     "rows": ("rows", whole),
     "accuracy": ("accuracy", percent),
     "balanced_accuracy": ("balanced accuracy", percent),
-    "r2": ("R²", number),
+    "r2": ("R²", _three),
     "rmse": ("root mean squared error", number),
     "mae": ("mean absolute error", number),
-    "roc_auc": ("area under the ROC curve", number),
-    "macro_f1": ("F1, mean of classes", number),
+    "roc_auc": ("area under the ROC curve", _three),
+    "macro_f1": ("F1, mean of classes", _three),
     "loss": ("loss", number),
     "log_loss": ("log loss", number),
 }

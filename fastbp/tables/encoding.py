@@ -1,12 +1,11 @@
 """From the columns of a table to the features of a net, by a fitted schema."""
 
 import numpy as np
-import polars as pl
 
 from ..errors import DataError
 from .schema import LARGEST, PERIODS
 from .target import read_target
-from .values import READERS, text
+from .values import READERS, places_of
 from .wording import listed, shown
 
 
@@ -116,11 +115,9 @@ class Encoder:
             part[:, -1] = missing
 
     def _encode_category(self, column, series, part):
-        values = text(series, self.schema.missing_words)
-        places = values.cast(pl.Enum(list(column.categories)), strict=False).to_physical()
-        missing = values.is_null().to_numpy()
-        known = places.is_not_null().to_numpy()
-        part[np.flatnonzero(known), places.drop_nulls().to_numpy()] = 1
+        places, missing = places_of(column.categories, series, self.schema.missing_words)
+        known = places >= 0
+        part[np.flatnonzero(known), places[known]] = 1
         unknown = ~(known | missing)
         if column.other:
             part[:, len(column.categories)] = unknown

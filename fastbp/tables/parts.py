@@ -1,6 +1,5 @@
 """The parts of a table, a file or a frame each: their columns, their number of rows, their rows."""
 
-import gzip
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -33,10 +32,10 @@ def reported(name):
     """Turn what polars, zlib and the system raise into a `DataError` that names the part."""
     try:
         yield
-    except (FileNotFoundError, PermissionError, gzip.BadGzipFile) as error:
-        reason = error.strerror or error
-        raise DataError(f"{name} cannot be opened: {one_line(reason)}") from error
     except _FAILURES as error:
+        reason = getattr(error, "strerror", None)  # of the system, in its words
+        if reason:
+            raise DataError(f"{name} cannot be opened: {reason}") from error
         raise DataError(
             f"{name} cannot be read, it may be damaged or of another format than its name says: "
             f"{one_line(error) or type(error).__name__}"
@@ -78,53 +77,52 @@ class ScanPart:
             yield from self.scan.select(columns).collect_batches(chunk_size=rows)
 
 
-class CsvPart(ScanPart):
+class CsvPart:
     """A CSV file: all columns are text, blank lines are no rows."""
 
     def __init__(self, path, separator):
-        self.path, self.separator = path, separator
+        self.path, self.name, self.separator = path, str(path), separator
         with reported(path):
-            self.names = header(path, separator)
-        _distinct(path, self.names)
-        self.name, self.schema = str(path), dict.fromkeys(self.names, pl.String)
-        self.scan = pl.scan_csv(
-            path,
-            has_header=False,  # it was read above: polars renames duplicates
-            skip_rows=1,
-            schema=self.schema,
-            separator=separator,
-            glob=False,
-        )
-
-    def count(self):
-        """Return the number of rows, after the file was looked through."""
-        return self.shape.rows
+            names = header(path, separator)
+        _distinct(path, names)
+        self.schema = dict.fromkeys(names, pl.String)
 
     @cached_property
     def shape(self):
-        """The `Shape` of the file."""
+        """The `Shape` of the file, once it was looked through."""
         with reported(self.name):
-            return look_through(self.path, self.separator, len(self.names))
+            return look_through(self.path, self.separator, len(self.schema))
+
+    def count(self):
+        """Return the number of rows."""
+        return self.shape.rows
 
     def frames(self, columns, rows):
         """Yield frames of about so many rows, of some columns, in order."""
         if self.count() == 0:
             return
-        blank = self.shape.blank if len(self.names) > 1 else ()
+        blank = self.shape.blank
+        leading = int(np.count_nonzero(blank == np.arange(len(blank))))
+        blank = blank[leading:] - leading
+        scan = pl.scan_csv(
+            self.path,
+            has_header=False,  # it was read above: polars renames duplicates
+            skip_rows=1 + leading,  # polars takes the number of fields from the next row
+            schema=self.schema,
+            separator=self.separator,
+            glob=False,
+        )
         start = 0
-        for frame in super().frames(columns, rows):
+        for frame in ScanPart(self.name, scan).frames(columns, rows):
             end = start + frame.height
             first, last = np.searchsorted(blank, (start, end))
-            if last > first:
-                keep = np.ones(frame.height, bool)
-                keep[blank[first:last] - start] = False
-                yield frame.filter(keep)
-            else:
-                yield frame
+            keep = np.ones(frame.height, bool)
+            keep[blank[first:last] - start] = False
+            yield frame if last == first else frame.filter(keep)
             start = end
-        if start - len(blank) != self.shape.rows:
+        if start - len(blank) != self.count():
             raise DataError(
-                f"{self.name}: {start - len(blank):,} of {self.shape.rows:,} rows can be read: "
+                f"{self.name}: {start - len(blank):,} of {self.count():,} rows can be read: "
                 "the file changed meanwhile, or has quotes inside fields that are not doubled"
             )
 

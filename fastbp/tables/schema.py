@@ -244,8 +244,10 @@ class Schema:
         columns = tuple(_record(Column, column) for column in _a_list(data.pop("columns")))
         target = _record(Target, data.pop("target"))
         dropped = tuple(_record(Dropped, column) for column in _a_list(data.pop("dropped")))
-        others = {name: tuple(_a_list(value)) for name, value in data.items()}
-        return cls(columns, target, dropped, **others)
+        ids, words = (tuple(_a_list(data.pop(name))) for name in ("ids", "missing_words"))
+        if data:
+            raise ValueError(f"unknown parts of a schema: {', '.join(map(str, data))}")
+        return cls(columns, target, dropped, ids, words)
 
 
 def _record(kind, data):

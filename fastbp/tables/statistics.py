@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from ..errors import DataError
 from .schema import Column
 from .survey import FEWEST_ROWS_OF_AN_ID
-from .values import READERS, text
+from .values import READERS, count
 from .wording import shown
 
 MOST_CATEGORIES = 64
@@ -94,12 +94,9 @@ class CategoryFit:
         """Take the values of training rows."""
         if self._is_full:
             return
-        values = text(series, self.words)
-        known = values.drop_nulls()
-        self._missing = self._missing or len(known) < len(values)
-        self._present += len(known)
-        counts = known.value_counts(name="count")
-        self._counts.update(dict(zip(counts[known.name], counts["count"], strict=True)))
+        missing = count(series, self.words, self._counts)
+        self._missing = self._missing or missing > 0
+        self._present += len(series) - missing
         self._is_full = len(self._counts) > MOST_COUNTED
 
     @property

@@ -70,18 +70,30 @@ class Survey:
             self._add_numbers(series, values, first)
 
     def _add_text(self, series, first):
-        values, others = numbers(series, self.words)
-        are_numbers = np.flatnonzero(~np.isnan(values))
-        self.present += len(are_numbers) + len(others)
-        self.misses["number"].add(series, first, others)
-        self._add_numbers(series, values, first)
-        rest = series.gather(others)
+        if self.misses["number"].count:
+            # categories, dates or booleans: each value is looked at once
+            counts = series.value_counts(name="number of rows")
+            values, rows = counts[:, 0], counts[:, 1].to_numpy()
+        else:
+            values, rows = series, np.ones(len(series), np.int64)
+        parsed, others = numbers(values, self.words)
+        are_numbers = np.flatnonzero(~np.isnan(parsed))
+        self.present += int(rows[are_numbers].sum() + rows[others].sum())
+        self._miss("number", series, first, values, rows, others)
+        if values is series:
+            self._add_numbers(series, parsed, first)
+        rest = values.gather(others) if len(others) else values  # to gather none takes long
         for kind in ("boolean", "date"):
-            misses = self.misses[kind]
-            if kind == "boolean" and misses.count:  # then it is none, however few they are
-                continue
             bad = others[READERS[kind](rest, self.words)[1]] if len(others) else others
-            misses.add(series, first, are_numbers, bad)
+            self._miss(kind, series, first, values, rows, np.concatenate([are_numbers, bad]))
+
+    def _miss(self, kind, series, first, values, rows, places):
+        """Count the values, each of so many rows, at `places` as not of a kind."""
+        misses = self.misses[kind]
+        if not misses.count and len(places):
+            misses.value = values[int(places.min())]
+            misses.row = first + int((series == misses.value).arg_max()) + 1
+        misses.count += int(rows[places].sum())
 
     def _add_numbers(self, series, values, first):
         infinite = np.isinf(values)
@@ -155,26 +167,20 @@ def _kinds_of(dtype):
 
 
 class _Misses:
-    """Counts values that are not of a kind, and keeps the first."""
+    """Counts values that are not of a kind, and keeps one of them."""
 
     def __init__(self):
         self.count, self.value, self.row = 0, "", 0
 
-    def add(self, series, first, *places):
-        """Take places of a batch, each array in ascending order."""
-        self.count += sum(map(len, places))
-        if not self.row and self.count:
-            place = min(int(some[0]) for some in places if len(some))
-            self.value, self.row = series[place].strip(), first + place + 1
-
     @property
     def example(self):
-        return f"{shown(self.value)} in row {self.row:,}"
+        return f"{shown(self.value.strip())} in row {self.row:,}"
 
     @property
     def word(self):
         """The value as an argument of a command."""
-        return self.value if self.value.isalnum() and len(self.value) < 40 else shown(self.value)
+        word = self.value.strip()
+        return word if word.isalnum() and len(word) < 40 else shown(word)
 
 
 class _Steps:

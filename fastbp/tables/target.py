@@ -3,13 +3,12 @@
 from collections import Counter
 
 import numpy as np
-import polars as pl
 
 from ..errors import DataError
 from .schema import Target
 from .statistics import Standard
 from .survey import FEWEST_ROWS_OF_AN_ID, Survey
-from .values import booleans, numbers, text
+from .values import booleans, count, numbers, places_of
 from .wording import listed, shown
 
 # whole numbers of at most so many distinct values are classes
@@ -46,9 +45,7 @@ class TargetSurvey:
             return
         self._survey.add(series, first)
         if len(self._counts) <= MOST_CLASSES:
-            known = text(series, self.words).drop_nulls()
-            counts = known.value_counts(name="count")
-            self._counts.update(dict(zip(counts[known.name], counts["count"], strict=True)))
+            count(series, self.words, self._counts)
 
     def target(self, source):
         """Return the `Target`, before its statistics are known.
@@ -174,11 +171,9 @@ def read_target(target, series, words, first_row=0, source=""):
         If a value is no number, or of no class that is known; it names the row.
     """
     if target.kind == "text":
-        written = text(series, words)
-        kept = written.is_not_null().to_numpy()
-        labels = written.cast(pl.Enum(list(target.classes)), strict=False).to_physical()
-        unknown = np.flatnonzero(kept & labels.is_null().to_numpy())
-        values = labels.cast(pl.Int64).fill_null(0).to_numpy()
+        values, missing = places_of(target.classes, series, words)
+        kept = ~missing
+        unknown = np.flatnonzero(kept & (values < 0))
     else:
         read = booleans if target.kind == "boolean" else numbers
         values, unknown = read(series, words)

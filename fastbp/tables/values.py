@@ -51,6 +51,37 @@ def text(series, words):
     return written.set(missing, None) if missing.any() else written
 
 
+def places_of(known, series, words):
+    """Return the places of values in `known`, int64 (n,), else -1; and which are missing, bool."""
+    kind = pl.Enum(list(known))
+    # as it is, and what is not found so once more without spaces around it
+    raw = series if is_text(series.dtype) else text(series, words)
+    places = _places(raw.cast(pl.String), kind)
+    left = np.flatnonzero(places < 0)
+    rest = text(raw.gather(left), words)
+    places[left] = _places(rest, kind)
+    missing = np.zeros(len(series), bool)
+    missing[left] = rest.is_null().to_numpy()
+    return places, missing
+
+
+def _places(series, kind):
+    found = series.cast(kind, strict=False).to_physical().cast(pl.Int64)
+    return found.fill_null(-1).to_numpy(writable=True)
+
+
+def count(series, words, counts):
+    """Add to a Counter how often each value is there, as text; return how many are missing."""
+    found = series.value_counts(name="number of rows")  # a name that is not the column's
+    missing = 0
+    for value, rows in zip(text(found[:, 0], words), found[:, 1], strict=True):
+        if value is None:
+            missing += rows
+        else:
+            counts[value] += rows
+    return missing
+
+
 def numbers(series, words):
     """Read numbers; booleans as 1 and 0, durations and times of day as seconds."""
     dtype, bad = series.dtype, _NONE
