@@ -1,11 +1,13 @@
 """From the columns of a table to the features of a net, by a fitted schema."""
 
+from contextlib import contextmanager
+
 import numpy as np
 
 from ..errors import DataError
 from .schema import LARGEST, PERIODS
 from .target import read_target
-from .values import READERS, places_of
+from .values import READERS, OtherTypeError, places_of
 from .wording import listed, shown
 
 
@@ -51,10 +53,11 @@ class Encoder:
         start = 0
         for column in self.schema.columns:
             part = features[:, start : start + column.width]
-            if column.kind == "category":
-                self._encode_category(column, frame[column.name], part)
-            else:
-                self._encode_numbers(column, frame[column.name], part, first_row)
+            with self._naming_the_table():
+                if column.kind == "category":
+                    self._encode_category(column, frame[column.name], part)
+                else:
+                    self._encode_numbers(column, frame[column.name], part, first_row)
             start += column.width
         return features
 
@@ -73,10 +76,18 @@ class Encoder:
         self._require(frame, [target.name])
         series = frame[target.name]
         words = self.schema.missing_words
-        values, kept = read_target(target, series, words, first_row, self.source)
+        with self._naming_the_table():
+            values, kept = read_target(target, series, words, first_row, self.source)
         if target.task == "regression":
             values = (values - target.mean) / target.scale
         return values, kept
+
+    @contextmanager
+    def _naming_the_table(self):
+        try:
+            yield
+        except OtherTypeError as error:
+            raise DataError(f"{self._where}{error}") from error
 
     def _require(self, frame, names):
         lacking = [name for name in names if name not in frame.columns]

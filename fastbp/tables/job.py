@@ -94,6 +94,8 @@ class Job:
         if resume and checkpoints is None:
             raise ValueError("resume=True: say in checkpoints= from where")
         self._begun = checkpoints.latest() if resume else None
+        if self.resumes:
+            self._check_begun()
         self.table = open_table(data, options.missing)
         self.valid_table = None if valid is None else open_table(valid, options.missing)
 
@@ -126,8 +128,7 @@ class Job:
     def schema(self):
         """What the columns hold; of a training that goes on, as it was when it began."""
         o = self.options
-        if self._begun is not None:
-            self._check_begun()
+        if self.resumes:
             return schema_of(self._begun, "the checkpoint")
         return infer(
             self.table, o.target, task=o.task, ids=o.ids, drop=o.drop, categorical=o.categorical,
@@ -147,7 +148,7 @@ class Job:
     @cached_property
     def budget(self):
         """Where encoded rows are kept: in memory, or in a scratch file."""
-        streamed = None if self._begun is None else self._begun.sections[JOB]["streamed"]
+        streamed = self._begun.sections[JOB]["streamed"] if self.resumes else None
         return Budget(self.schema, self.network.dtype, self._trained, self.options.memory, streamed)
 
     @property
@@ -186,7 +187,7 @@ class Job:
         """Return where checkpoints are written, with what a table's training has of its own."""
         if self.checkpoints is None:
             return None
-        if self._begun is not None and self._begun.sections[JOB]["data"] != own["data"]:
+        if self.resumes and self._begun.sections[JOB]["data"] != own["data"]:
             raise DataError(
                 f"resume: {self.table.name} does not hold the rows that the training began with; "
                 "give it the same, or begin anew in an empty folder of checkpoints"
@@ -196,18 +197,19 @@ class Job:
         return Checkpoints(kept.folder, kept.every, kept.keep, sections)
 
     def _check_begun(self):
-        """Raise unless the checkpoint is of a training on a table, with the same target."""
+        """Raise unless the checkpoint is of a training on a table, with the same options."""
         sections = self._begun.sections
-        if not isinstance(sections.get(JOB), dict) or TRAINING not in sections:
+        own = sections.get(JOB)
+        if not (
+            {SECTION, TRAINING} <= sections.keys()
+            and isinstance(own, dict)
+            and {"data", "options", "streamed"} <= own.keys()
+            and isinstance(own["options"], dict)
+        ):
             raise ModelFileError(
                 f"{self.checkpoints.folder} holds checkpoints, but of no training on a table"
             )
-        target = sections[SECTION]["target"]["name"]
-        if target != self.options.target:
-            raise ValueError(
-                f"resume: target was {target!r} and is {self.options.target!r}: "
-                "give the same, or begin anew in an empty folder of checkpoints"
-            )
+        self.options.check_begun(own["options"])
 
     def _record(self, history, rows, valid, digest, seconds):
         o, metrics, details = self.options, {}, {"confusion": None, "residuals": None}

@@ -19,6 +19,8 @@ _LOSSES = {
 _SCHEDULES = {"constant": lambda epochs: Constant(), "cosine": Cosine, "one_cycle": OneCycle}
 # what is held back where nobody says how much: a share, and no more rows than tell enough
 _VALID_SHARE, _MOST_VALID_ROWS = 0.2, 100_000
+# what a training that goes on may be asked anew; epochs only where no rate depends on them
+_MAY_CHANGE = {"epochs", "patience", "n_threads", "max_time", "memory"}
 _FEWEST_BATCH, _MOST_BATCH, _BATCHES = 32, 256, 300
 
 
@@ -130,6 +132,8 @@ class TrainOptions:
         )
         if self.valid_share is not None:
             a_number("valid_share", self.valid_share, low=0, below=1)
+        if self.max_time is not None:
+            a_number("max_time", self.max_time, above=0)
         for name in ("batch_size", "memory"):
             if getattr(self, name) is not None:
                 a_whole_number(name, getattr(self, name), least=1)
@@ -159,7 +163,7 @@ class TrainOptions:
         Raises
         ------
         ValueError
-            If the loss does not suit the task.
+            If the loss or the weights of classes do not suit the task.
         """
         target = schema.target
         suitable = _LOSSES[target.task]
@@ -168,6 +172,11 @@ class TrainOptions:
             raise ValueError(
                 f"loss={loss!r}: a {target.task} has {', '.join(suitable)}; leave it out, or "
                 "say another task"
+            )
+        if self.class_weight and not target.classes:
+            raise ValueError(
+                f"class_weight={self.class_weight!r}: a {target.task} has no classes; leave it "
+                "out, or say another task"
             )
         layers: list[Dense | Dropout] = []
         for units in self.hidden:
@@ -187,7 +196,7 @@ class TrainOptions:
     def batch_of(self, rows):
         """Return the samples of a step for so many rows: a power of 2 where nobody said."""
         if self.batch_size is not None:
-            return self.batch_size
+            return min(self.batch_size, max(1, rows))
         batch = 2 ** max(0, rows // _BATCHES).bit_length()
         return min(max(batch, _FEWEST_BATCH), _MOST_BATCH)
 
@@ -196,6 +205,32 @@ class TrainOptions:
         if self.valid_share is None:
             return min(round(rows * _VALID_SHARE), _MOST_VALID_ROWS)
         return round(rows * self.valid_share)
+
+    def check_begun(self, begun):
+        """Check that a training may go on with these options.
+
+        Parameters
+        ----------
+        begun : dict
+            What `to_data` gave when it began.
+
+        Raises
+        ------
+        ValueError
+            If one of them makes another training of it.
+        """
+        free = _MAY_CHANGE if self.schedule == "constant" else _MAY_CHANGE - {"epochs"}
+        given = self.to_data()
+        for name in sorted({*given, *begun} - free):
+            if given.get(name) != begun.get(name):
+                then, now = (
+                    f"{options[name]!r}" if name in options else "the default"
+                    for options in (begun, given)
+                )
+                raise ValueError(
+                    f"resume: {name} was {then} when the training began, and is {now}: give the "
+                    "same, or begin anew in an empty folder of checkpoints"
+                )
 
     def to_data(self):
         """Return them as what JSON holds, those that were left out not."""

@@ -88,7 +88,7 @@ class CategoryFit:
         self.name, self.words, self.is_asked = name, words, is_asked
         self._counts: Counter = Counter()
         self._present = 0
-        self._missing = self._is_full = self._has_spaces = False
+        self._missing = self._is_full = False
 
     def add(self, series):
         """Take the values of training rows."""
@@ -102,8 +102,8 @@ class CategoryFit:
     @property
     def is_id(self):
         """Whether each value is there once, and is one word."""
-        words = not any(" " in value for value in list(self._counts)[:1000])
-        return words and len(self._counts) == self._present > MOST_CATEGORIES
+        once = len(self._counts) == self._present
+        return once and not any(" " in value for value in self._counts)
 
     def column(self, source):
         """Return the fitted column, or why it is no input.

@@ -66,7 +66,7 @@ class TargetSurvey:
         task = self.task or self._task_of(kind)
         if task == "regression":
             if kind != "number":
-                example = next(iter(self._counts))
+                example = min(self._counts)
                 raise DataError(
                     f"{name} holds {shown(example)}, and regression needs numbers: "
                     "leave --task out, or name another target"

@@ -2,7 +2,8 @@
 
 Each reader takes a `polars.Series` and the words for missing values, and returns
 ``(values, bad)``: float64 (n,) with NaN where missing or bad, and the int64 places of
-values that are not of the kind. Text is read without the spaces around it.
+values that are not of the kind; or raises `OtherTypeError`. Text is read without the spaces
+around it.
 """
 
 from functools import lru_cache
@@ -10,7 +11,6 @@ from functools import lru_cache
 import numpy as np
 import polars as pl
 
-from ..errors import DataError
 from .wording import shown
 
 _TRUE, _FALSE = ("true", "yes", "t"), ("false", "no", "f")
@@ -23,6 +23,10 @@ _DAY = 86_400
 # floats below this are whole without doubt
 _INTEGERS = 2.0**53
 _NONE = np.empty(0, np.int64)
+
+
+class OtherTypeError(TypeError):
+    """A column is of a type that holds no values of the kind."""
 
 
 def is_text(dtype):
@@ -38,6 +42,9 @@ def text(series, words):
     dtype = series.dtype
     if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
         raise _unreadable(series, "text")
+    if dtype == pl.Duration:  # polars does not write them
+        series = pl.Series(series.name, numbers(series, ())[0])
+        dtype = series.dtype
     if is_text(dtype):
         written = series.cast(pl.String).str.strip_chars()
     elif dtype.is_float():
@@ -196,4 +203,4 @@ def _clock(iso):
 
 
 def _unreadable(series, wanted):
-    return DataError(f"column {shown(series.name)} holds {series.dtype}: expected {wanted}")
+    return OtherTypeError(f"column {shown(series.name)} holds {series.dtype}: expected {wanted}")

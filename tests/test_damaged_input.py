@@ -1,0 +1,39 @@
+"""Damaged tables: each command ends with a code and a line that says what, where and what to do."""
+
+import pytest
+from damage import BAD_DATA, DONE, TINY, Bench, model_content
+from damage_tables import ALL, binary_cases, csv_cases
+
+FAMILIES = {**csv_cases(), **binary_cases()}
+CASES = [
+    pytest.param(command, case, id=f"{family}-{case.name}-{command}")
+    for family, cases in FAMILIES.items()
+    for case in cases
+    for command in ALL
+]
+
+
+@pytest.fixture
+def bench(tmp_path, capfd, monkeypatch):
+    return Bench(tmp_path, capfd, monkeypatch)
+
+
+def _codes(command, usable):
+    if "maybe" in usable:
+        return (DONE, BAD_DATA)
+    return (DONE,) if command in usable else (BAD_DATA,)
+
+
+@pytest.mark.parametrize(("command", "case"), CASES)
+def test_a_damaged_table_ends_each_command_as_documented(bench, command, case):
+    bench.put(case.file, case.content)
+    bench.put("m.safetensors", model_content())
+    arguments = {
+        "train": ["train", case.file, "--target", "y", *TINY],
+        "predict": ["predict", "m.safetensors", case.file],
+        "evaluate": ["evaluate", "m.safetensors", case.file],
+    }[command]
+    output = {"train": "out.safetensors", "predict": "out.csv", "evaluate": None}[command]
+    codes = _codes(command, case.usable)
+    words = () if DONE in codes else (case.file, *case.words)
+    bench.judge(*arguments, output=output, codes=codes, words=words)
