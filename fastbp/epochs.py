@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 
+from .kernels.threads import available_threads
 from .pace import Pace
 
 # the first slice: short on any machine, whatever a step costs
@@ -11,6 +12,8 @@ _FIRST_SLICE_FLOPS = 1_000_000_000
 _FIRST_SLICE_STEPS = 1000
 # a step so long is not held up by threads that wait for each other a few times
 _LONG_STEP_FLOPS = 1_000_000_000
+# a slice that leaves a processor to a reader ends soon after it
+_READING_STEPS = 16
 _FLOPS_A_PARAMETER = 100  # an update moves memory: it takes the time of as many
 
 
@@ -48,6 +51,7 @@ class Epochs:
         first = max(1, min(int(_FIRST_SLICE_FLOPS / step), _FIRST_SLICE_STEPS))
         adapts = n_threads == "auto" and step < _LONG_STEP_FLOPS
         self._pace = Pace(first, self.threads, adapts)
+        self._all_busy = 1 < self.threads >= available_threads()
         self.losses, self.penalties = np.zeros(self.batches), np.zeros(self.batches)
 
     def compile(self, order):
@@ -63,7 +67,7 @@ class Epochs:
             self.batches = batches
             self.losses, self.penalties = np.zeros(batches), np.zeros(batches)
 
-    def run(self, order, rates, must_end, data=None, first=0, done=0):
+    def run(self, order, rates, must_end, data=None, first=0, done=0, reading=None):
         """Train an epoch, or one window of it; return how many steps of the epoch are made.
 
         Parameters
@@ -78,6 +82,9 @@ class Epochs:
             Those of the window, if it is not all.
         first, done : int
             The steps of the epoch before the window, and those that are made already.
+        reading : callable, optional
+            ``reading()``: whether a thread reads meanwhile. It has a processor of its own then:
+            threads that wait for each other would wait for it too.
 
         Returns
         -------
@@ -90,6 +97,8 @@ class Epochs:
         engine.start_training(data, self.batch, self.threads)
         while done < last:
             steps, threads = self._pace.next_slice()
+            if threads > 1 and self._all_busy and reading is not None and reading():
+                steps, threads = min(steps, _READING_STEPS), threads - 1
             end, begin = min(done + steps, last), time.perf_counter()
             place, part = (done - first) * self.batch, slice(done, end)
             done += engine.train(
@@ -98,7 +107,8 @@ class Epochs:
             )  # fmt: skip
             if done < end:
                 break
-            self._pace.took(part.stop - part.start, threads, time.perf_counter() - begin)
+            if threads in self._pace.choices:
+                self._pace.took(part.stop - part.start, threads, time.perf_counter() - begin)
             if must_end(done):
                 break
         return done

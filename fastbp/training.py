@@ -217,7 +217,9 @@ class Training:
             progress.weight = before + (weight if done == last else 0.0)
             return self._must_end()
 
-        done = self.epochs.run(window.order, rates, must_end, window.data, window.first, done)
+        done = self.epochs.run(
+            window.order, rates, must_end, window.data, window.first, done, self.feed.is_reading
+        )
         return done, done == last
 
     def _must_end(self):

@@ -69,7 +69,7 @@ def _classes(counts):
 
 
 def _by_reason(dropped):
-    reasons = {}
+    reasons: dict[str, list[str]] = {}
     for name, reason in dropped.items():
         reasons.setdefault(reason, []).append(name)
     return reasons

@@ -115,7 +115,9 @@ def train(
             "learning_rate": learning_rate, "weight_decay": weight_decay, "memory": memory,
             "clip_norm": clip_norm, "batch_size": batch_size, "valid_share": valid_share,
         }  # fmt: skip
-        options = {name: value for name, value in given.items() if value not in ("", None)}
+        options: dict[str, Any] = {
+            name: value for name, value in given.items() if value not in ("", None)
+        }
         options |= {
             "ids": id, "drop": drop, "categorical": categorical, "hidden": hidden,
             "activation": activation, "dropout": dropout, "optimizer": optimizer,

@@ -3,6 +3,7 @@
 import mmap
 from itertools import accumulate
 from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,8 @@ class ArraySource(Source):
 def _forget(array):
     """Let go of what was read of a map before: it need not count as memory of this process."""
     if isinstance(array, np.memmap) and array.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
-        array._mmap.madvise(mmap.MADV_DONTNEED)  # of a file, which is read anew where it must be
+        pages: Any = array._mmap  # type: ignore[attr-defined]
+        pages.madvise(mmap.MADV_DONTNEED)  # of a file, which is read anew where it must be
 
 
 def _opened(array):

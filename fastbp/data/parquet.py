@@ -3,6 +3,7 @@
 import glob
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,7 +46,8 @@ class ParquetSource(Source):
         self._parquet = _pyarrow_parquet()
         one = isinstance(target, str)
         self._target, self._weight = [target] if one else list(target), weight
-        self._features, self._flat = None if features is None else list(features), one
+        self._features: Any = None if features is None else list(features)
+        self._flat = one
         self._groups, sizes = [], []
         for path in _paths(files):
             metadata = self._described(path)

@@ -1,6 +1,7 @@
 """Samples that come once, kept in a scratch file so that every epoch can have them."""
 
 import tempfile
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,8 @@ class Spool:
     """
 
     def __init__(self, folder=None):
-        self._folder, self._parts, self.rows = folder, None, 0
+        self._folder, self.rows = folder, 0
+        self._parts: Any = None
 
     def append(self, X, y, sample_weight=None):
         """Append a block: X (n, n_in), y (n,) or (n, n_out), and weights (n,) in all or in none.
@@ -79,7 +81,7 @@ class _Part:
             )
 
     def append(self, array):
-        content = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+        content = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         while len(content):  # a raw file may take a part
             content = content[self._file.write(content) :]
 

@@ -64,6 +64,10 @@ class Whole:
             fill_permutation.serial(self._seed, SHUFFLE, epoch, self._order)
         yield Window(self.head, self._order, 0)
 
+    def is_reading(self):
+        """Return whether a thread reads at the moment."""
+        return False
+
     def close(self):
         """Read no more: nothing is read."""
 
@@ -97,7 +101,7 @@ class Streamed:
             "batch_size": batch_size,
             "shuffle": shuffle,
             "window_rows": source.window_rows,
-            "blocks": f"{len(source.blocks)}, {crc32(np.array(source.blocks, '<i8')):08x}",
+            "blocks": f"{len(source.blocks)}, {crc32(np.array(source.blocks, '<i8').data):08x}",
         }
         # X of the window that is trained on, and of the next: memory that is there already
         most = min(max(self._window_rows, *source.blocks), self.rows)
@@ -133,6 +137,10 @@ class Streamed:
             if following:
                 self._submit(*following)
             yield window
+
+    def is_reading(self):
+        """Return whether the reader reads at the moment."""
+        return not all(read.done() for read in self._coming.values())
 
     def close(self):
         """Read no more; a block that is being read is not waited for."""

@@ -13,8 +13,8 @@ from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..checks import all_finite
-from ..samples import Samples
 from ..kernels.sparse import sparse_rows
+from ..samples import Samples
 from .build import (
     build_network,
     check_combination,

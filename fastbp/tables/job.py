@@ -3,6 +3,7 @@
 import platform
 import time
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from .rows import Budget, load_rows
 from .scores import scores_of
 
 JOB = "job"
+PREEMPTED = ("interrupted", "terminated")  # why a training stopped that is to go on later
 
 
 def train(
@@ -60,7 +62,8 @@ def train(
     -------
     TableModel
         ``model.record["stopped"]`` says why it ended: "epochs", "early stopping", "time",
-        "callback", "interrupted" (Ctrl-C) or "terminated" (SIGTERM, with checkpoints).
+        "callback", "interrupted" (Ctrl-C) or "terminated" (SIGTERM, with checkpoints). With
+        checkpoints, a model of the last two has no scores.
 
     Raises
     ------
@@ -93,7 +96,7 @@ class Job:
         self.checkpoints = checkpoints
         if resume and checkpoints is None:
             raise ValueError("resume=True: say in checkpoints= from where")
-        self._begun = checkpoints.latest() if resume else None
+        self._begun: Any = checkpoints.latest() if resume else None
         if self.resumes:
             self._check_begun()
         self.table = open_table(data, options.missing)
@@ -213,7 +216,9 @@ class Job:
 
     def _record(self, history, rows, valid, digest, seconds):
         o, metrics, details = self.options, {}, {"confusion": None, "residuals": None}
-        if valid is not None:
+        # who is told to end has no time to be scored: the training goes on from its checkpoint
+        preempted = self.checkpoints is not None and history.stopped in PREEMPTED
+        if valid is not None and not preempted:
             scores = scores_of(self.schema.target)
             outputs = self.network.forward(valid[0], o.n_threads)
             regression = self.schema.target.task == "regression"
@@ -235,7 +240,7 @@ class Job:
             "streamed": self.budget.streamed,
             "seconds": seconds,
             "threads": history.n_threads,
-            "peak": history.peak,
+            "peak": None if preempted else history.peak,
             "stopped": history.stopped,
             "best_epoch": history.best_epoch,
             "metrics": metrics,

@@ -1,6 +1,7 @@
 """What a training on a table can be asked, checked; the command and ``fastbp.train`` share it."""
 
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from ..checks import settle
 from ..kernels.activation import ACTIVATIONS
@@ -16,7 +17,11 @@ _LOSSES = {
     "classification": ("cross_entropy",),
     "regression": ("squared_error", "absolute_error", "huber", "quantile"),
 }
-_SCHEDULES = {"constant": lambda epochs: Constant(), "cosine": Cosine, "one_cycle": OneCycle}
+_SCHEDULES: dict[str, Any] = {
+    "constant": lambda epochs: Constant(),
+    "cosine": Cosine,
+    "one_cycle": OneCycle,
+}
 # what is held back where nobody says how much: a share, and no more rows than tell enough
 _VALID_SHARE, _MOST_VALID_ROWS = 0.2, 100_000
 # what a training that goes on may be asked anew; epochs only where no rate depends on them

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -102,8 +103,8 @@ def load_rows(table, encoder, is_training, budget, class_weight):
         trains = kept if is_training is None else kept & is_training[rows]
         no_target += len(frame) - int(kept.sum())
         X_train, y_train = X[trains], y[trains]
-        digest.update(X_train)
-        digest.update(y_train)
+        digest.update(X_train.data)
+        digest.update(y_train.data)
         store.add(X_train, y_train, None if weights is None else weights[y_train])
         if is_training is not None:
             validates = kept & ~is_training[rows]
@@ -111,13 +112,13 @@ def load_rows(table, encoder, is_training, budget, class_weight):
         first += len(frame)
     valid = tuple(map(np.concatenate, zip(*held, strict=True))) if held else None
     if valid is not None:
-        digest.update(valid[0])
-        digest.update(valid[1])
+        digest.update(valid[0].data)
+        digest.update(valid[1].data)
         valid = valid if len(valid[0]) else None
     if not store.count and valid is None:
         raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
-    train = store.end() if store.count else ((), None)
-    return Rows(*train, valid, store.count, no_target, digest.hexdigest())
+    train, weight = store.end() if store.count else ((), None)
+    return Rows(train, weight, valid, store.count, no_target, digest.hexdigest())
 
 
 def _balanced(target):
@@ -130,7 +131,8 @@ class _Memory:
     """Rows in arrays that are as large as all of them."""
 
     def __init__(self, budget):
-        self._budget, self._arrays, self.count = budget, None, 0
+        self._budget, self.count = budget, 0
+        self._arrays: Any = None
 
     def add(self, X, y, weight):
         parts = [X, y, weight]
