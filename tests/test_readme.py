@@ -55,13 +55,54 @@ def test_the_passes_give_what_the_comments_say(after_running):
     assert np.allclose(names["outputs"].sum(axis=1), 1, atol=1e-5)
     assert [g.shape for g in names["grads"].weights] == [w.shape for w in net.weights]
     assert [g.shape for g in names["grads"].biases] == [b.shape for b in net.biases]
-    assert [path.name for path in folder.iterdir()] == ["digits.safetensors"]
+    assert (folder / "digits.safetensors").is_file()
     assert same.parameters.tobytes() == net.parameters.tobytes()
 
 
 def test_the_long_form_learns(after_running):
     names, _ = after_running
     assert names["deep"].evaluate(names["X_test"], names["y_test"])["accuracy"] > 0.9
+
+
+def test_a_table_is_learned_saved_and_scored(after_running):
+    names, folder = after_running
+    assert names["scored"].columns == [
+        "row",
+        "prediction",
+        "probability of no",
+        "probability of yes",
+    ]
+    assert len(names["scored"]) == 400
+    assert names["scores"]["accuracy"] > 0.95  # the city and the age tell all
+    assert len(names["model"].history["loss"]) <= 30
+    assert len(names["display"].figure_.axes) >= 1
+
+
+def test_a_source_is_trained_on_with_checkpoints(after_running):
+    names, folder = after_running
+    history = names["streamed"]
+    assert len(history) == 5 and history["loss"][-1] < history["loss"][0]
+    assert 1 <= len(list((folder / "ckpt").iterdir())) <= 2
+
+
+def test_exports_compute_what_the_network_does(after_running):
+    names, folder = after_running
+    np, net, X = names["np"], names["net"], names["X_test"].astype("float32")
+    expected = net.forward(X)
+    assert np.allclose(names["theirs"].predict_proba(X), expected, atol=1e-6)
+    assert np.allclose(names["ours"].forward(X), expected, atol=1e-6)
+    module = {}
+    exec((folder / "net.py").read_text(), module)
+    assert np.allclose(module["predict"](X), expected, atol=1e-6)
+    assert "void net_predict(const float *x, float *out)" in (folder / "net.c").read_text()
+    assert names["tensors"]["0.weight"].shape == (100, 64)
+
+
+def test_every_exit_code_is_documented():
+    from fastbp.commands.exits import Code
+
+    table = re.findall(r"^\| (\d+) \| ", TEXT, re.MULTILINE)
+    assert set(map(int, table)) == {int(code) for code in Code}
 
 
 def test_the_estimators_learn(after_running):

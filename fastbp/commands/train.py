@@ -1,11 +1,13 @@
 """``fastbp train``: from a table to a model file."""
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from ..errors import DataError, ModelFileError
 from .config import ConfigOption
 from .describe import metrics_line, plan_lines, summary_lines
 from .exits import Code, Ended, guarded
@@ -131,53 +133,79 @@ def train(
                 _train(out, data, target, valid, options, missing, checkpoint, every, resume,
                        dry_run, output)  # fmt: skip
         except Terminated:
-            code = Code.PREEMPTED if checkpoint else Code.TERMINATED
-            again = "; run it again with --resume" if checkpoint else ", and nothing was written"
+            if not checkpoint:
+                raise Ended(
+                    Code.TERMINATED, "terminated, and nothing was kept: give it --checkpoint DIR"
+                ) from None
             raise Ended(
-                code, f"terminated before training began or after it ended{again}"
+                Code.PREEMPTED, "terminated outside of training: run it again with --resume"
             ) from None
 
 
 def _train(out, data, target, valid, options, missing, checkpoint, every, resume, dry_run, output):
     from ..checkpoints import Checkpoints
-    from ..tables.job import Job
+    from ..tables.job import PREEMPTED, Job
+    from ..tables.options import TrainOptions
     from ..tables.planning import plan_of, summary_of
+    from ..tables.reading import MISSING_WORDS
 
     kept = Checkpoints(checkpoint, every) if checkpoint else None
     source, title, target = _source(data, target)
-    job = Job(source, _options(target, options, missing), valid or None, kept, resume)
+    with _usage():
+        asked = TrainOptions(target=target, missing=(*MISSING_WORDS, *missing), **options)
+        job = Job(source, asked, valid or None, kept, resume)
     job.table.name = data
+    schema = job.schema
+    with _usage():
+        asked.check_task(schema.target)
     summary = plan_of(job) if dry_run else summary_of(job)
     out.event("plan" if dry_run else "data", **summary)
     out.text(*([title] if title else []), *summary_lines(summary, job))
-    if dry_run:
-        out.text("", job.network.summary(job.batch), "", *plan_lines(summary))
-        return
     out.text("", job.network.summary(job.batch), "")
+    if dry_run:
+        out.text(*plan_lines(summary))
+        return
     model = job.run([_Epochs(out)], progress=out.shows_progress)
+    if model.record["stopped"] in PREEMPTED and (kept or not model.record["steps"]):
+        _preempted(model, kept)
+    _end(out, model, output)
+
+
+def _preempted(model, kept):
+    """End a command that was told to, before the training of its model was done."""
+    terminated = model.record["stopped"] == "terminated"
+    code = Code.PREEMPTED if terminated else Code.INTERRUPTED
+    there = (
+        f", with a checkpoint in {kept.folder}: --resume goes on" if kept and kept.files() else ""
+    )
+    raise Ended(code, f"{model.record['stopped']}{there}")
+
+
+def _end(out, model, output):
+    """Say what the training gave, and save it."""
     stopped = model.record["stopped"]
-    out.text(job.network.history)
-    _end(out, model, stopped, checkpoint, output)
-
-
-def _end(out, model, stopped, checkpoint, output):
-    """Say how it ended, and save the model if it is one to be used."""
-    line = metrics_line(model)
-    preempted = stopped in ("interrupted", "terminated")
-    out.event("done", f"\n{line}", stopped=stopped, metrics=model.record["metrics"],
-              fingerprint=model.fingerprint, output=output or None)  # fmt: skip
-    if output and not (preempted and checkpoint):
+    out.text(model.network.history)
+    out.event("done", f"\n{metrics_line(model)}", stopped=stopped,
+              metrics=model.record["metrics"], fingerprint=model.fingerprint,
+              output=output or None)  # fmt: skip
+    if output:
         model.save(output)
         out.event("saved", f"saved to {output}", path=output)
-    elif not output and not preempted:
+    else:
         out.text("not saved: -o FILE does that")
-    if stopped == "terminated":
-        raise Ended(
-            Code.PREEMPTED, f"preempted after a checkpoint in {checkpoint}; --resume goes on"
-        )
     if stopped == "interrupted":
-        kept = f"; a checkpoint is in {checkpoint}, --resume goes on" if checkpoint else ""
-        raise Ended(Code.INTERRUPTED, f"interrupted{kept}")
+        raise Ended(Code.INTERRUPTED, "interrupted")
+
+
+@contextlib.contextmanager
+def _usage():
+    """Take what an option is refused with within for wrong usage."""
+    try:
+        yield
+    except (DataError, ModelFileError):  # which are ValueErrors
+        raise
+    except (ValueError, TypeError) as error:
+        raise Ended(Code.USAGE, str(error)) from None
 
 
 def _source(data, target):
@@ -190,16 +218,6 @@ def _source(data, target):
     if not target:
         raise Ended(Code.USAGE, "--target: say which column is to be learned, --target COL")
     return data, "", target
-
-
-def _options(target, options, missing):
-    from ..tables.options import TrainOptions
-    from ..tables.reading import MISSING_WORDS
-
-    try:
-        return TrainOptions(target=target, missing=(*MISSING_WORDS, *missing), **options)
-    except (ValueError, TypeError) as error:
-        raise Ended(Code.USAGE, str(error)) from None
 
 
 class _Epochs:

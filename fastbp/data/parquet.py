@@ -46,7 +46,8 @@ class ParquetSource(Source):
         self._parquet = _pyarrow_parquet()
         one = isinstance(target, str)
         self._target, self._weight = [target] if one else list(target), weight
-        self._features: Any = None if features is None else list(features)
+        chosen: Any = None if features is None else list(features)
+        self._features = chosen
         self._flat = one
         self._groups, sizes = [], []
         for path in _paths(files):

@@ -9,8 +9,10 @@ import numpy as np
 
 from .. import __version__
 from ..checkpoints import Checkpoints
+from ..checks import as_callables
 from ..errors import DataError, ModelFileError
 from ..kernels.random import permutation
+from ..kernels.scalars import a_flag
 from ..progress import SECTION as TRAINING
 from .encoding import Encoder
 from .inference import infer
@@ -74,8 +76,9 @@ def train(
     ValueError, TypeError
         If an argument is not of its form; nothing is read then.
     """
-    job = Job(data, TrainOptions(target=target, **options), valid, checkpoints, resume)
-    return job.run(callbacks, progress)
+    asked, callbacks = TrainOptions(target=target, **options), as_callables(callbacks)
+    progress, resume = a_flag("progress", progress), a_flag("resume", resume)
+    return Job(data, asked, valid, checkpoints, resume).run(callbacks, progress)
 
 
 class Job:
@@ -238,6 +241,7 @@ class Job:
             "options": o.to_data(),
             "batch_size": self.batch,
             "streamed": self.budget.streamed,
+            "steps": self.network._engine.steps,
             "seconds": seconds,
             "threads": history.n_threads,
             "peak": None if preempted else history.peak,

@@ -1,5 +1,6 @@
 """What a training on a table can be asked, checked; the command and ``fastbp.train`` share it."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -125,28 +126,33 @@ class TrainOptions:
         _one_of("dtype", self.dtype, ("float32", "float64"))
         for name in ("ids", "drop", "categorical", "missing"):
             settle(self, **{name: _texts(name, getattr(self, name))})
-        if isinstance(self.hidden, int):
-            settle(self, hidden=(self.hidden,))
+        hidden = self.hidden if isinstance(self.hidden, Iterable) else (self.hidden,)
         settle(
             self,
-            hidden=tuple(a_whole_number("hidden", n, least=1) for n in self.hidden),
+            hidden=tuple(a_whole_number("hidden", n, least=1) for n in hidden),
             dropout=a_number("dropout", self.dropout, low=0, below=1),
+            l2=a_number("l2", self.l2, low=0),
             epochs=a_whole_number("epochs", self.epochs, least=1),
             patience=a_whole_number("patience", self.patience, least=0),
             seed=a_whole_number("seed", self.seed, least=0, below=2**63),
         )
-        if self.valid_share is not None:
-            a_number("valid_share", self.valid_share, low=0, below=1)
-        if self.max_time is not None:
-            a_number("max_time", self.max_time, above=0)
-        for name in ("batch_size", "memory"):
-            if getattr(self, name) is not None:
-                a_whole_number(name, getattr(self, name), least=1)
+        if self.n_threads != "auto":
+            settle(self, n_threads=_threads(self.n_threads))
+        self._settle_given(a_whole_number, {"least": 1}, "batch_size", "memory")
+        self._settle_given(a_number, {"low": 0, "below": 1}, "valid_share")
+        self._settle_given(a_number, {"above": 0}, "max_time", "learning_rate", "clip_norm")
+        self._settle_given(a_number, {"low": 0}, "weight_decay")
         ACTIVATIONS.find(self.activation)
         OPTIMIZERS.find(self.optimizer)
         _one_of("loss", self.loss, (None, *(loss for known in _LOSSES.values() for loss in known)))
         _one_of("schedule", self.schedule, _SCHEDULES)
         self.an_optimizer()
+
+    def _settle_given(self, check, bounds, *names):
+        """Check options that may be left out, which are then None."""
+        for name in names:
+            if getattr(self, name) is not None:
+                settle(self, **{name: check(name, getattr(self, name), **bounds)})
 
     def an_optimizer(self):
         """Return the optimizer with its schedule."""
@@ -162,27 +168,34 @@ class TrainOptions:
             **{name: value for name, value in given.items() if value is not None},
         )
 
+    def check_task(self, target):
+        """Check that they suit what is learned.
+
+        Raises
+        ------
+        ValueError
+            If the loss, or the weights of classes, are of another task than the target.
+        """
+        suitable, other = _LOSSES[target.task], "leave it out, or say another task"
+        if self.loss and self.loss not in suitable:
+            raise ValueError(
+                f"loss={self.loss!r}: a {target.task} has {', '.join(suitable)}; {other}"
+            )
+        if self.class_weight and not target.classes:
+            raise ValueError(
+                f"class_weight={self.class_weight!r}: a {target.task} has no classes; {other}"
+            )
+
     def network(self, schema):
         """Return the untrained network for the features and the target of a schema.
 
         Raises
         ------
         ValueError
-            If the loss or the weights of classes do not suit the task.
+            As of `check_task`.
         """
         target = schema.target
-        suitable = _LOSSES[target.task]
-        loss = self.loss or suitable[0]
-        if loss not in suitable:
-            raise ValueError(
-                f"loss={loss!r}: a {target.task} has {', '.join(suitable)}; leave it out, or "
-                "say another task"
-            )
-        if self.class_weight and not target.classes:
-            raise ValueError(
-                f"class_weight={self.class_weight!r}: a {target.task} has no classes; leave it "
-                "out, or say another task"
-            )
+        self.check_task(target)
         layers: list[Dense | Dropout] = []
         for units in self.hidden:
             layers.append(Dense(units, self.activation))
@@ -192,7 +205,7 @@ class TrainOptions:
         return Network(
             inputs=schema.n_features,
             layers=layers,
-            loss=loss,
+            loss=self.loss or _LOSSES[target.task][0],
             optimizer=self.an_optimizer(),
             dtype=self.dtype,
             seed=self.seed,
@@ -245,7 +258,7 @@ class TrainOptions:
 
 
 def _one_of(name, value, choices):
-    if value not in choices:
+    if value not in tuple(choices):
         known = ", ".join(str(choice) for choice in choices if choice is not None)
         raise ValueError(f"{name}={value!r}: expected one of {known}")
 
@@ -253,8 +266,16 @@ def _one_of(name, value, choices):
 def _texts(name, values):
     if isinstance(values, str):
         values = (values,)
+    if not isinstance(values, Iterable):
+        raise TypeError(f"{name}={values!r}: expected text, or a sequence of it")
     values = tuple(values)
     for value in values:
         if not isinstance(value, str):
             raise TypeError(f"{name}={value!r}: expected text")
     return values
+
+
+def _threads(value):
+    if isinstance(value, str):
+        raise ValueError(f'n_threads={value!r}: expected "auto" or a whole number of at least 1')
+    return a_whole_number("n_threads", value, least=1)

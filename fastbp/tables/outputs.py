@@ -49,7 +49,9 @@ def frame_of(target, ids, first, outputs):
         columns = {"prediction": class_values(target).gather(labels)}
         for place, name in enumerate(target.classes):
             columns[f"probability of {name}"] = pl.Series(outputs[:, place])
-    free = {_free(name, ids.columns): values for name, values in columns.items()}
+    free: dict[str, pl.Series] = {}
+    for name, values in columns.items():
+        free[_free(name, {*ids.columns, *free})] = values
     return ids.hstack([values.alias(name) for name, values in free.items()])
 
 

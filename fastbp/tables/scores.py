@@ -35,7 +35,7 @@ class ClassScores:
         right = outputs[np.arange(len(labels)), labels].astype(np.float64)
         self._log_loss -= np.log(np.maximum(right, np.finfo(outputs.dtype).tiny)).sum()
         if count == 2:
-            self._positive.append(outputs[:, 1].astype(np.float32))
+            self._positive.append(outputs[:, 1].copy())
             self._labels.append(labels.astype(bool))
 
     def metrics(self):
@@ -74,13 +74,17 @@ class NumberScores:
     def __init__(self, target):
         self._mean, self._scale = target.mean, target.scale
         self._rows, self._sums, self._shown = 0, np.zeros(5), []
+        self._first = None
 
     def add(self, outputs, standardized):
         """Add outputs and targets (n,), both standardized."""
         y, error = standardized.astype(np.float64), outputs.astype(np.float64)
         error = error - y
+        # moments about a target there is: those that do not vary have a variance of 0
+        self._first = y[0] if self._first is None else self._first
+        about = y - self._first
         self._rows += len(y)
-        moments = (y, y * y, error, error * error, np.abs(error))
+        moments = (about, about * about, error, error * error, np.abs(error))
         self._sums += [values.sum() for values in moments]
         self._shown.append(np.stack([y[:_SHOWN], error[:_SHOWN]]))
         self._shown = [np.concatenate(self._shown, axis=1)[:, :_SHOWN]]
