@@ -69,17 +69,21 @@ def quota_of_first_version(root=Path("/sys/fs/cgroup")):
 def free_memory(root=Path("/sys/fs/cgroup")):
     """Return the bytes that can still be allocated; None where unknown.
 
-    The lesser of what the kernel calls available and what the control group leaves.
+    The lesser of what the kernel calls available and what the control group leaves, where
+    pages of files that nobody has read of late count as free.
     """
     lines = (line.split() for line in _lines("/proc/meminfo"))
     free = [int(words[1]) * 1024 for words in lines if words[0] == "MemAvailable:"]
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    for folder, limit, used, cached in (
+        (root, "memory.max", "memory.current", "inactive_file"),
+        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     ):
         with contextlib.suppress(OSError, ValueError):  # "max" is no limit
-            allowed = int((root / limit).read_text())
-            free.append(max(0, allowed - int((root / used).read_text())))
+            allowed = int((folder / limit).read_text())
+            taken = int((folder / used).read_text())
+            pairs = (line.split() for line in _lines(folder / "memory.stat"))
+            taken -= sum(int(count) for name, count in pairs if name == cached)
+            free.append(max(0, allowed - taken))
     return min(free, default=None)
 
 

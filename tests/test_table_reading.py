@@ -1,7 +1,9 @@
 """Tables are read in order, in batches, in bounded memory; what is damaged is named in one line."""
 
 import gzip
+import io
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +227,27 @@ def test_other_arrays_are_refused(tmp_path, arrays, expected):
 
 
 @pytest.mark.parametrize(
+    "old, new",
+    [
+        (b"{'descr'", b"((descr("),
+        (b"'descr'", b'"""escr'),
+        (b"(3,)", b"(9,)"),
+        (b"<f8", b"<q9"),
+        (b"(3,), }", b"(3,) (((\n"),
+    ],
+)
+def test_arrays_with_a_damaged_header_are_said_in_one_line(tmp_path, old, new):
+    file = io.BytesIO()
+    np.save(file, np.ones(3))
+    content = file.getvalue().replace(old, new)
+    assert content != file.getvalue()
+    path = tmp_path / "a.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", content)
+    fails(path)
+
+
+@pytest.mark.parametrize(
     "content",
     [b'{"a": 1}\n{"a": \n', b'[{"a": 1}]', b"3\n", b'{"a": "caf\xe9"}\n', b'{"a": 1}\n\0\n'],
 )
@@ -296,5 +319,6 @@ def test_memory_does_not_grow_with_the_table(tmp_path, run_python, suffix):
     WRITERS[suffix](frame, path)
     # as text, 12 numbers of some 19 characters, or 8 bytes each
     whole = rows * 12 * (19 + 16 if suffix == ".csv" else 8) / 2**20
-    grown = float(run_python(MEASURE.format(rows=rows, suffix=suffix, path=str(path))))
-    assert grown < whole * 0.75
+    script = MEASURE.format(rows=rows, path=str(path))
+    # polars reads ahead by the number of its threads
+    assert float(run_python(script, POLARS_MAX_THREADS=2)) < whole * 0.75

@@ -1,5 +1,6 @@
 """The words in which commands tell of tables, plans and scores."""
 
+import math
 from collections import Counter
 
 
@@ -90,4 +91,4 @@ def _seconds(seconds):
     for unit, scale in (("h", 3600), ("min", 60), ("s", 1)):
         if seconds >= scale:
             return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds * 1000:.3g} ms"
+    return "unknown" if math.isnan(seconds) else f"{seconds * 1000:.3g} ms"

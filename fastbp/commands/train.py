@@ -13,7 +13,7 @@ from .describe import metrics_line, plan_lines, summary_lines
 from .exits import Code, Ended, guarded
 from .log import LogOption, Mode
 from .signals import Terminated, terminable
-from .values import DataArgument, ThreadsOption, duration, layers, size, writable
+from .values import DataArgument, ThreadsOption, duration, layers, size, writable, writable_folder
 
 _EPOCH_LINES_SECONDS = 10.0  # between two lines in a log that nobody watches
 
@@ -92,7 +92,9 @@ def train(
             metavar="SIZE",
         ),
     ] = None,
-    checkpoint: Annotated[str, typer.Option(help="A folder for checkpoints.", metavar="DIR")] = "",
+    checkpoint: Annotated[
+        str, typer.Option(help="A folder for checkpoints.", metavar="DIR", callback=writable_folder)
+    ] = "",
     every: Annotated[
         float, typer.Option(help="From one to the next.", parser=duration, metavar="TIME")
     ] = "30s",  # type: ignore[assignment]  # Typer parses it
@@ -173,12 +175,11 @@ def _train(out, data, target, valid, options, missing, checkpoint, every, resume
 
 def _preempted(model, kept):
     """End a command that was told to, before the training of its model was done."""
-    terminated = model.record["stopped"] == "terminated"
-    code = Code.PREEMPTED if terminated else Code.INTERRUPTED
-    there = (
-        f", with a checkpoint in {kept.folder}: --resume goes on" if kept and kept.files() else ""
-    )
-    raise Ended(code, f"{model.record['stopped']}{there}")
+    stopped = model.record["stopped"]
+    code = Code.PREEMPTED if stopped == "terminated" else Code.INTERRUPTED
+    is_kept = kept and kept.files()
+    after = f" after a checkpoint in {kept.folder}: --resume goes on" if is_kept else ""
+    raise Ended(code, f"{stopped}{after}")
 
 
 def _end(out, model, output):

@@ -58,6 +58,19 @@ def writable(path: str) -> str:
     return path
 
 
+def writable_folder(path: str) -> str:
+    """Refuse a folder that cannot be made or written to, before hours of work."""
+    if path and os.path.exists(path):
+        if not (os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)):
+            raise typer.BadParameter(f"{path!r} is not a folder that can be written")
+    elif path:
+        # the nearest of its parents that is there: it will be made with those that are not
+        above = next(parent for parent in Path(path).resolve().parents if parent.exists())
+        if not (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+            raise typer.BadParameter(f"{path!r}: {above} is not a folder that can be written")
+    return path
+
+
 ThreadsOption = Annotated[
     Any, typer.Option("--threads", help="auto, or how many.", metavar="THREADS", parser=threads)
 ]

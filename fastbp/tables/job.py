@@ -13,6 +13,7 @@ from ..checks import as_callables
 from ..errors import DataError, ModelFileError
 from ..kernels.random import permutation
 from ..kernels.scalars import a_flag
+from ..machine import free_memory
 from ..progress import SECTION as TRAINING
 from .encoding import Encoder
 from .inference import infer
@@ -143,7 +144,19 @@ class Job:
 
     @cached_property
     def network(self):
-        """The untrained network."""
+        """The untrained network.
+
+        Raises
+        ------
+        MemoryError
+            If it takes more than is free.
+        """
+        needed, free = self.options.network_bytes(self.schema), free_memory()
+        if free is not None and needed > free:
+            raise MemoryError(
+                f"a network with hidden layers of {', '.join(map(str, self.options.hidden))} takes "
+                f"{needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are free"
+            )
         return self.options.network(self.schema)
 
     @cached_property

@@ -1,8 +1,11 @@
 """What a training on a table can be asked, checked; the command and ``fastbp.train`` share it."""
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
+
+import numpy as np
 
 from ..checks import settle
 from ..kernels.activation import ACTIVATIONS
@@ -210,6 +213,12 @@ class TrainOptions:
             dtype=self.dtype,
             seed=self.seed,
         )
+
+    def network_bytes(self, schema):
+        """Return what parameters, moments and the best parameters of `network` take."""
+        widths = (schema.n_features, *self.hidden, len(schema.target.classes) or 1)
+        count = sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise(widths))
+        return 4 * count * np.dtype(self.dtype).itemsize
 
     def batch_of(self, rows):
         """Return the samples of a step for so many rows: a power of 2 where nobody said."""

@@ -1,5 +1,6 @@
 """The parts of a table, a file or a frame each: their columns, their number of rows, their rows."""
 
+import tokenize
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ _FAILURES = (
     zipfile.BadZipFile,
 )
 # objects, headers and packings that NumPy refuses, and shapes larger than memory
-_BAD_ARRAYS = (ValueError, RuntimeError, MemoryError)
+_BAD_ARRAYS = (ValueError, RuntimeError, MemoryError, SyntaxError, tokenize.TokenError)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from ..machine import free_memory
 from .encoding import Encoder
 
 _TRIAL_ROWS, _TRIAL_FLOPS = 65_536, 10_000_000_000
@@ -20,14 +21,15 @@ def plan_of(job):
     plan, rows = network._engine.plan, budget.rows
     workspace = plan.workspace(job.batch, 1, training=True).bytes
     seconds = _seconds_an_epoch(job)
-    epochs = job.options.epochs
+    epochs, summary = job.options.epochs, summary_of(job)
+    valid = summary["valid"] * budget.bytes_a_row
     return {
-        **summary_of(job),
+        **summary,
         "parameters": plan.size,
         "steps_an_epoch": -(-rows // job.batch),
         "flops_an_epoch": rows * plan.flops_per_row,
         "memory": {
-            "rows": 0 if budget.streamed else budget.bytes,
+            "rows": valid + (0 if budget.streamed else budget.bytes),
             "scratch_file": budget.bytes if budget.streamed else 0,
             "network": 4 * network.parameters.nbytes + workspace,
         },
@@ -60,14 +62,18 @@ def summary_of(job):
 
 
 def _seconds_an_epoch(job):
-    """Return how long an epoch takes, from some rows of the table and a copy of the net."""
+    """Return how long an epoch takes, from some rows of the table and a copy of the net.
+
+    It is NaN where there is no room for a copy, or none of the first rows has a target.
+    """
     plan = job.network._engine.plan
     rows = min(_TRIAL_ROWS, max(job.batch, _TRIAL_FLOPS // plan.flops_per_row))
     encoder = Encoder(job.schema, job.table.name, job.network.dtype)
     frame = next(iter(job.table.batches([*encoder.columns, job.schema.target.name])))[:rows]
     y, kept = encoder.encode_target(frame, 0)
     X, y = encoder.encode(frame, 0)[kept], y[kept]
-    if not len(X):
+    free, needed = free_memory(), job.options.network_bytes(job.schema)
+    if not len(X) or (free is not None and needed > free):
         return float("nan")
     trial = copy.deepcopy(job.network)
     options = {"epochs": 1, "batch_size": job.batch, "n_threads": job.options.n_threads}

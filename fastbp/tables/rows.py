@@ -29,15 +29,16 @@ class Budget:
 
     Attributes
     ----------
-    bytes : int
-        What the rows take.
+    bytes_a_row, bytes : int
+        What a row takes, and all of them.
     streamed : bool
         Whether they are kept in a file.
     """
 
     def __init__(self, schema, dtype, rows, memory, streamed=None):
         self.dtype, self.columns, self.rows = np.dtype(dtype), schema.n_features, rows
-        self.bytes = rows * (schema.n_features * self.dtype.itemsize + 8)
+        self.bytes_a_row = schema.n_features * self.dtype.itemsize + 8
+        self.bytes = rows * self.bytes_a_row
         if streamed is None:
             free = free_memory()
             limit = memory or (None if free is None else free // 2)
