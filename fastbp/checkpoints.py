@@ -56,7 +56,7 @@ class Checkpoints:
         """Return the checkpoints that there are, the newest first."""
         if not self.folder.is_dir():
             return []
-        found = [path for path in self.folder.iterdir() if _number_of(path)]
+        found = [path for path in self.folder.iterdir() if _number_of(path) and path.is_file()]
         return sorted(found, key=_number_of, reverse=True)
 
     def latest(self):

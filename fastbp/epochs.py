@@ -51,7 +51,7 @@ class Epochs:
         first = max(1, min(int(_FIRST_SLICE_FLOPS / step), _FIRST_SLICE_STEPS))
         adapts = n_threads == "auto" and step < _LONG_STEP_FLOPS
         self._pace = Pace(first, self.threads, adapts)
-        self._all_busy = 1 < self.threads >= available_threads()
+        self._all_busy = adapts and 1 < self.threads >= available_threads()
         self.losses, self.penalties = np.zeros(self.batches), np.zeros(self.batches)
 
     def compile(self, order):

@@ -77,27 +77,29 @@ def from_model(model, key):
     """
     try:
         data = model.sections[SECTION]
-        written = data["key"]
+        written = dict(data["key"])
         count = {"least": 0, "below": 2**63}
         progress = Progress(
             best=model.tensors[f"{SECTION}.best"],
-            best_loss=_from_json(data["best_loss"], math.inf),
+            best_loss=_read_number("best_loss", data["best_loss"], math.inf),
             losses=model.tensors[f"{SECTION}.losses"].astype(np.float64, casting="no"),
             epoch=a_whole_number("epoch", data["epoch"], **count),
             done=a_whole_number("done", data["done"], **count),
             weight=a_number("weight", data["weight"], low=0),
             seconds=a_number("seconds", data["seconds"], low=0),
             entries=[
-                {name: _from_json(value, math.nan) for name, value in entry.items()}
+                {name: _read_number(name, value, math.nan) for name, value in entry.items()}
                 for entry in data["entries"]
             ],
-            best_epoch=data["best_epoch"],
+            best_epoch=_read_number("best_epoch", data["best_epoch"], None),
             stopped=str(data["stopped"]),
         )
         if progress.best.shape != model.params.shape or progress.best.dtype != model.params.dtype:
             raise ValueError(f"best has shape {progress.best.shape}, expected {model.params.shape}")
         if progress.losses.shape != (progress.done,) or len(progress.entries) != progress.epoch:
             raise ValueError("the losses or epochs it holds are not as many as it says")
+        if len({frozenset(entry) for entry in progress.entries}) > 1:
+            raise ValueError("its epochs are not described by the same numbers")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"the checkpoint describes no place in a training: {error}") from error
     if written != key:
@@ -114,5 +116,9 @@ def _to_json(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _from_json(value, absent):
-    return absent if value is None else value
+def _read_number(name, value, absent):
+    """Return a number as it was written, so that whole ones stay so; `absent` for none."""
+    if value is None:
+        return absent
+    a_number(name, value)
+    return value

@@ -18,7 +18,8 @@ def whole_file(path, sync=False):
     The file has the permissions that the user's umask gives; of a link, what it points to
     is written. `sync` waits until it is on the disk. What cannot be written leaves `path`
     as it was. Where the system has files without a name, a process that is killed leaves
-    nothing behind; elsewhere it leaves ``.name.*``.
+    nothing behind, but where it dies in the moment in which a complete file replaces another;
+    then, and elsewhere, it leaves ``.name.*``.
 
     Raises
     ------

@@ -165,7 +165,7 @@ class Bench:
         assert seconds < MOST_SECONDS, f"{arguments} took {seconds:.1f} s"
         return Outcome(int(code), stdout, stderr)
 
-    def judge(self, *arguments, output=None, codes=(USAGE, BAD_DATA), words=(), json_too=True):
+    def judge(self, *arguments, output=None, codes=(USAGE, BAD_DATA), words=(), changes=()):
         """Run a command, check that it ends as it should, and return its `Outcome`.
 
         Parameters
@@ -176,13 +176,13 @@ class Bench:
             The codes that it may end with.
         words : sequence of str
             What its line must hold, upper or lower case.
-        json_too : bool
-            Whether it runs once more with ``--log json`` where it failed.
+        changes : sequence of str
+            The folders in which it may change files.
         """
         if output is not None:
             self.put(output, BEFORE)
             arguments = (*arguments, "-o", output)
-        before = contents(self.folder)
+        before = contents(self.folder, changes)
         outcome = self.run(*arguments)
         told = f"{arguments}: {outcome.code}\n{outcome.stderr}"
         assert outcome.code in codes, told
@@ -190,11 +190,11 @@ class Bench:
         text = outcome.complaint.lower()
         for word in words:
             assert word.lower() in text, f"{word!r} is not in: {told}"
-        after = contents(self.folder)
+        after = contents(self.folder, changes)
         if outcome.code == DONE and output is not None:
             assert after.pop(output) != before.pop(output), told
         assert after == before, told
-        if json_too and outcome.code in (FAILED, BAD_DATA, DIVERGED):
+        if outcome.code in (FAILED, BAD_DATA, DIVERGED):
             self._judge_json(arguments, outcome, before)
         return outcome
 
@@ -226,14 +226,18 @@ def _check_lines(outcome, told):
         assert len(line) < _LONGEST_LINE, told
 
 
-def contents(folder):
-    """Return what each file below a folder holds, or its time and length where it is large."""
+def contents(folder, but=()):
+    """Return what each file below a folder holds, or its time and length where it is large.
+
+    What is below the folders of `but` does not count.
+    """
     found = {}
     for path in sorted(Path(folder).rglob("*")):
         status = path.lstat()
         is_small = path.is_file() and status.st_size < 1_000_000
         content = path.read_bytes() if is_small else (status.st_size, status.st_mtime_ns)
-        found[str(path.relative_to(folder))] = None if path.is_dir() else content
+        if path.relative_to(folder).parts[0] not in but:
+            found[str(path.relative_to(folder))] = None if path.is_dir() else content
     return found
 
 

@@ -33,7 +33,9 @@ def _loans(rng, rows=3000):
     """Loans, of which one in eight is not paid back: a rare class, and informative gaps."""
     income = rng.lognormal(7.8, 0.5, rows)
     amount = rng.lognormal(9, 0.8, rows)
-    job = rng.choice(["clerk", "nurse", "farmer", "driver", "none"], rows, p=[0.3, 0.2, 0.2, 0.2, 0.1])
+    job = rng.choice(
+        ["clerk", "nurse", "farmer", "driver", "none"], rows, p=[0.3, 0.2, 0.2, 0.2, 0.1]
+    )
     owner = rng.random(rows) < 0.4
     day = rng.integers(0, 1500, rows)
     debt = amount / income / 8
@@ -112,7 +114,12 @@ def _visits(rng, rows=4000):
 def _sensors(rng, rows=2500):
     """A number that is a smooth function of five sensors, of which some fail at times."""
     X = rng.uniform(0, 1, (rows, 8))
-    y = 10 * np.sin(np.pi * X[:, 0] * X[:, 1]) + 20 * (X[:, 2] - 0.5) ** 2 + 10 * X[:, 3] + 5 * X[:, 4]
+    y = (
+        10 * np.sin(np.pi * X[:, 0] * X[:, 1])
+        + 20 * (X[:, 2] - 0.5) ** 2
+        + 10 * X[:, 3]
+        + 5 * X[:, 4]
+    )
     mode = rng.choice(["A", "B", "C"], rows)
     y = y * np.where(mode == "B", 1.3, 1) + 3 * (mode == "C") + rng.normal(0, 1, rows)
     frame = pd.DataFrame(X.round(4) * [1, 100, 1, 1000, 1, 5, 1e6, 1], columns=list("abcdefgh"))

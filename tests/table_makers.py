@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+TARGETS = ("class", "number", "flag")  # of `people`: text, numbers, booleans
 WRITERS = {
     ".csv": pl.DataFrame.write_csv,
     ".parquet": pl.DataFrame.write_parquet,
@@ -40,6 +41,14 @@ def people(rows=200, seed=0, target="class"):
     return _with_gaps(frame, rng, ["age", "city", "paid", "visits"])
 
 
+def numeric(rows=120, seed=3):
+    """Return arrays of three numbers and a class."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal([1, -50, 1e4], [2, 9, 3e3], (rows, 3))
+    labels = (x[:, 0] + rng.normal(0, 1, rows) > 1).astype(int) + (x[:, 1] < -55)
+    return {"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "y": np.array(["u", "v", "w"])[labels]}
+
+
 def _with_gaps(frame, rng, names, share=0.1):
     gaps = {name: pl.Series(rng.random(len(frame)) < share) for name in names}
     return frame.with_columns(
@@ -52,3 +61,9 @@ def written(folder, frame, suffix=".csv", name="table"):
     path = folder / f"{name}{suffix}"
     WRITERS[suffix](frame, path)
     return path
+
+
+def classes_and_probabilities(frame):
+    """Return the predictions, and an array of the probabilities."""
+    names = [name for name in frame.columns if name.startswith("probability of ")]
+    return frame["prediction"], frame.select(names).to_numpy()

@@ -4,6 +4,7 @@ from .config import ConfigOption
 from .describe import scores_text
 from .exits import guarded
 from .log import LogOption, Mode
+from .models import load_table_model
 from .values import DataArgument, ModelArgument, ThreadsOption
 
 
@@ -20,7 +21,5 @@ def evaluate(
     RMSE and MAE in the target's units. Exit codes: 0 done, 2 usage, 3 bad data or model.
     """
     with guarded(log) as out:
-        from ..tables.model import TableModel
-
-        metrics = TableModel.load(model).evaluate(data, threads)
+        metrics = load_table_model(model).evaluate(data, threads)
         out.event("scores", f"{data}: {scores_text(metrics)}", data=data, **metrics)

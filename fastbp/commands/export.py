@@ -7,6 +7,7 @@ import typer
 
 from .exits import Code, Ended, guarded
 from .log import LogOption, Mode
+from .models import load_model
 from .values import ModelArgument, writable
 
 _FORMS = {".onnx": "to_onnx", ".c": "to_c", ".py": "to_numpy"}
@@ -29,13 +30,11 @@ def export(
     with guarded(log) as out:
         import fastbp
 
-        from .. import model_file
-        from ..tables.model import SECTION, TableModel
-
         suffix = Path(output).suffix
         if suffix not in _FORMS:
             raise Ended(Code.USAGE, f"-o {output}: expected a name in {', '.join(_FORMS)}")
-        has_table = suffix == ".onnx" and SECTION in model_file.load(model).sections
-        loaded = (TableModel if has_table else fastbp.Network).load(model)
+        loaded = load_model(model)
+        if suffix != ".onnx":
+            loaded = getattr(loaded, "network", loaded)
         getattr(fastbp, _FORMS[suffix])(loaded, output)
         out.event("saved", f"saved to {output}", path=output)

@@ -4,6 +4,7 @@ from .. import __version__
 from .describe import scores_text
 from .exits import guarded
 from .log import LogOption, Mode
+from .models import load_model
 from .values import ModelArgument
 
 
@@ -14,16 +15,13 @@ def info(model: ModelArgument, log: LogOption = Mode.text):
     """
     with guarded(log) as out:
         from .. import model_file
-        from ..network import Network
-        from ..tables.model import SECTION, TableModel
 
-        content = model_file.load(model)
-        if SECTION in content.sections:
-            table = TableModel.load(model)
-            network, fields = table.network, _table(table)
-            lines = _table_lines(table)
-        else:
-            network, fields, lines = Network._from_model(content), {}, []
+        loaded = load_model(model)
+        network = getattr(loaded, "network", loaded)
+        fields, lines = {}, []
+        if network is not loaded:
+            fields, lines = _table(loaded), _table_lines(loaded)
+        content = network._state()
         fields |= {"format": model_file.FORMAT_VERSION, "network": model_file.description(content)}
         fields |= {"epochs": content.epochs, "steps": content.steps}
         out.event("model", **fields)

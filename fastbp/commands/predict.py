@@ -8,6 +8,7 @@ import typer
 from .config import ConfigOption
 from .exits import Code, Ended, guarded
 from .log import LogOption, Mode
+from .models import load_table_model
 from .values import DataArgument, ModelArgument, ThreadsOption, writable
 
 
@@ -37,7 +38,6 @@ def predict(
     system failed, 2 usage, 3 bad data or model, 130 interrupted. No partial file is ever left.
     """
     with guarded(log) as out:
-        from ..tables.model import TableModel
         from ..tables.writing import SUFFIXES, write_csv, write_frames
 
         if output and not output.endswith(SUFFIXES):
@@ -46,7 +46,7 @@ def predict(
             raise Ended(
                 Code.USAGE, "--log json: its lines and predictions cannot share stdout; -o OUT"
             )
-        frames = TableModel.load(model).predictions(data, keep, threads)
+        frames = load_table_model(model).predictions(data, keep, threads)
         with out.progress(unit="row") as bar:
             counted = _counted(frames, bar)
             if not output:

@@ -6,6 +6,7 @@ import typer
 
 from .exits import guarded
 from .log import LogOption, Mode
+from .models import load_model
 from .values import ModelArgument, writable
 
 
@@ -21,11 +22,7 @@ def report(
     Exit codes: 0 done, 1 the system failed, 2 usage, 3 not a model file.
     """
     with guarded(log) as out:
-        from .. import model_file
-        from ..network import Network
         from ..report.build import write_report
-        from ..tables.model import SECTION, TableModel
 
-        has_table = SECTION in model_file.load(model).sections
-        write_report((TableModel if has_table else Network).load(model), output)
+        write_report(load_model(model), output)
         out.event("saved", f"saved to {output}", path=output)

@@ -10,6 +10,7 @@ import typer
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_LONGEST_NAME = 255  # of file systems in use
 _NUMBER = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", re.IGNORECASE)
 
 
@@ -51,6 +52,8 @@ def layers(text: str) -> tuple[int, ...]:
 def writable(path: str) -> str:
     """Refuse a path that cannot be written, before hours of work."""
     folder = Path(path).resolve().parent
+    if len(os.fsencode(Path(path).name)) > _LONGEST_NAME:
+        raise typer.BadParameter(f"a name of over {_LONGEST_NAME} bytes, which files cannot have")
     if os.path.exists(path) and not os.path.isfile(path):
         raise typer.BadParameter(f"{path!r}: it exists, and is not a regular file")
     if path and not (folder.is_dir() and os.access(folder, os.W_OK)):

@@ -2,6 +2,7 @@
 
 import tempfile
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 
@@ -72,6 +73,7 @@ class _Part:
             raise ValueError(f"{name} has shape {array.shape}: expected {shape}")
         self._name, self.dtype, self.shape = name, array.dtype, array.shape[1:]
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - as long as it
+        finalize(self, self._file.close)  # a map of it stays
 
     def check(self, array):
         if (array.dtype, array.shape[1:]) != (self.dtype, self.shape) or not array.ndim:

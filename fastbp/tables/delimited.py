@@ -60,7 +60,10 @@ def header(path, separator):
     try:
         lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except csv.Error as error:
-        raise DataError(f"{path}: its header cannot be read: {error}") from error
+        raise DataError(
+            f"{path}: its header cannot be read, a quote in it is not closed, or a name has more "
+            f"than {csv.field_size_limit():,} characters: {error}"
+        ) from error
     if len(lines) > 1:
         raise DataError(f"{path} has lines that end in CR alone: convert them to LF or CR LF")
     names = lines[0] if lines else []
@@ -76,7 +79,7 @@ def header(path, separator):
 
 def _first_record(path):
     """Return the first row as bytes, over several lines if a quoted field has line ends."""
-    record, quotes = b"", 0
+    record, quotes = bytearray(), 0
     with open_bytes(path) as file:
         while True:
             line = file.readline(_LONGEST_HEADER)
@@ -88,7 +91,7 @@ def _first_record(path):
                 raise DataError(f"{path} has a header of more than {_LONGEST_HEADER:,} bytes")
     if not record:
         raise DataError(f"{path} is empty: expected a header and rows")
-    return record.removesuffix(b"\n").removesuffix(b"\r")
+    return bytes(record).removesuffix(b"\n").removesuffix(b"\r")
 
 
 def look_through(path, separator, columns):

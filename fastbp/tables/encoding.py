@@ -37,6 +37,10 @@ class Encoder:
         self.columns = [column.name for column in schema.columns]
         self.unknown: dict[str, int] = {}
 
+    def require(self, table):
+        """Raise DataError unless a table, or a frame, has the columns that `encode` needs."""
+        self._require(table, self.columns)
+
     def encode(self, frame, first_row=0):
         """Return the features (n, n_features) of a `polars.DataFrame`, C-contiguous.
 
@@ -48,7 +52,7 @@ class Encoder:
         DataError
             If a column is missing, or holds a value that is not of its kind.
         """
-        self._require(frame, self.columns)
+        self.require(frame)
         features = np.zeros((len(frame), self.schema.n_features), self.dtype)
         start = 0
         for column in self.schema.columns:

@@ -183,14 +183,14 @@ class Job:
             raise DataError(
                 f"{self.table.name} has no row to train on with a value of {o.target!r}"
             )
+        tell_unknown(encoder)
         valid, digest = rows.valid, rows.digest
         if self.valid_table is not None:
-            held = load_rows(
-                self.valid_table, Encoder(schema, self.valid_table.name, network.dtype),
-                np.zeros(self.valid_table.count(), bool), self.budget, None,
-            )  # fmt: skip
+            encoder = Encoder(schema, self.valid_table.name, network.dtype)
+            none = np.zeros(self.valid_table.count(), bool)
+            held = load_rows(self.valid_table, encoder, none, self.budget, None)
+            tell_unknown(encoder)
             valid, digest = held.valid, digest + held.digest
-        tell_unknown(encoder)
         own = {"data": digest, "options": o.to_data(), "streamed": self.budget.streamed}
         checkpoints = self._kept(own)
         history = network.fit(

@@ -7,13 +7,15 @@ from dataclasses import replace
 import polars as pl
 
 from .. import model_file
-from ..errors import ModelFileError
+from ..errors import DataError, ModelFileError
 from ..network import Network
 from .encoding import Encoder
 from .outputs import frame_of, ids_of
 from .reading import open_table
+from .record import check_history, check_record
 from .schema import Schema
 from .scores import scores_of
+from .wording import one_line
 
 _log = logging.getLogger("fastbp")
 SECTION, HISTORY, RECORD = "table", "history", "record"
@@ -68,8 +70,16 @@ class TableModel:
             raise ModelFileError(
                 f"{path} holds a network without a table: load it with fastbp.Network.load"
             )
-        network, schema = Network._from_model(model), schema_of(model, path)
-        return cls(network, schema, model.sections.get(HISTORY), model.sections.get(RECORD))
+        schema = schema_of(model, path)
+        history, record = (model.sections.get(name, {}) for name in (HISTORY, RECORD))
+        try:
+            check_history(history)
+            check_record(record, history, schema.target.classes)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ModelFileError(
+                f"{path} does not describe how its model was trained: {one_line(error)}"
+            ) from error
+        return cls(Network._from_model(model), schema, history, record)
 
     @property
     def fingerprint(self):
@@ -109,6 +119,7 @@ class TableModel:
         table = open_table(data, self.schema.missing_words)
         ids = ids_of(self.schema, table, keep)
         encoder, first = Encoder(self.schema, table.name, self.network.dtype), 0
+        encoder.require(table)
         columns = [*dict.fromkeys([*ids, *encoder.columns])]
         for frame in table.batches(columns):
             outputs = self.network.forward(encoder.encode(frame, first), n_threads)
@@ -133,8 +144,9 @@ class TableModel:
         """Return what `evaluate` has gathered, from which a report is made."""
         table = open_table(data, self.schema.missing_words)
         encoder, first = Encoder(self.schema, table.name, self.network.dtype), 0
-        scores = scores_of(self.schema.target)
-        for frame in table.batches([*encoder.columns, self.schema.target.name]):
+        encoder.require(table)
+        scores, target = scores_of(self.schema.target), self.schema.target.name
+        for frame in table.batches([*encoder.columns, target]):
             targets, kept = encoder.encode_target(frame, first)
             X = encoder.encode(frame, first)[kept]
             if len(X):
@@ -142,6 +154,8 @@ class TableModel:
                 regression = self.schema.target.task == "regression"
                 scores.add(outputs[:, 0] if regression else outputs, targets[kept])
             first += len(frame)
+        if not scores.rows:
+            raise DataError(f"{table.name} has no row with a value of {target!r}: give some")
         tell_unknown(encoder)
         return scores
 
@@ -150,12 +164,23 @@ def schema_of(model, source):
     """Return the schema in a model file that has one; `source` names it in errors."""
     try:
         schema = Schema.from_data(model.sections[SECTION])
-        if schema.n_features != model.specs[0].n_in:
+        inputs, outputs = model.specs[0].n_in, model.specs[-1].n_out
+        if schema.n_features != inputs:
+            raise ValueError(f"{schema.n_features} features, but the network has {inputs} inputs")
+        if (len(schema.target.classes) or 1) != outputs:
             raise ValueError(
-                f"{schema.n_features} features, but the network has {model.specs[0].n_in} inputs"
+                f"{len(schema.target.classes)} classes, but the network has {outputs} outputs"
+            )
+        outputs, loss = len(schema.target.classes) or 1, model.loss
+        if model.specs[-1].n_out != outputs or (loss == "cross_entropy") != (outputs > 1):
+            raise ValueError(
+                f"a {schema.target.task} of {outputs} outputs, but the network has "
+                f"{model.specs[-1].n_out} and the loss {loss}"
             )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{source} describes a table that cannot be read: {error}") from error
+        raise ModelFileError(
+            f"{source} describes a table that cannot be read: {one_line(error)}"
+        ) from error
     return schema
 
 

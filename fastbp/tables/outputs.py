@@ -1,11 +1,10 @@
 """Predictions as a frame: what identifies a row, the prediction, the probabilities."""
 
-import difflib
-
 import numpy as np
 import polars as pl
 
 from ..errors import DataError
+from .wording import unknown_column
 
 
 def ids_of(schema, table, keep=()):
@@ -18,9 +17,7 @@ def ids_of(schema, table, keep=()):
     """
     for name in keep:
         if name not in table.columns:
-            near = difflib.get_close_matches(name, table.columns, 1)
-            hint = f"; is it {near[0]!r}?" if near else f"; there are {', '.join(table.columns)}"
-            raise DataError(f"{table.name} has no column {name!r} to keep{hint}")
+            raise DataError(f"{table.name} has {unknown_column(name, table.columns)}")
     ids = [name for name in schema.ids if name in table.columns]
     return [*dict.fromkeys([*ids, *keep])]
 

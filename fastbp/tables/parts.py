@@ -3,6 +3,7 @@
 import tokenize
 import zipfile
 import zlib
+from collections import Counter
 from contextlib import contextmanager
 from functools import cached_property
 from glob import escape
@@ -25,7 +26,10 @@ _FAILURES = (
     zipfile.BadZipFile,
 )
 # objects, headers and packings that NumPy refuses, and shapes larger than memory
-_BAD_ARRAYS = (ValueError, RuntimeError, MemoryError, SyntaxError, tokenize.TokenError)
+_BAD_ARRAYS = (
+    *(ValueError, RuntimeError, MemoryError, OverflowError, SyntaxError),
+    tokenize.TokenError,
+)
 
 
 @contextmanager
@@ -190,25 +194,38 @@ def from_arrays(name, arrays):
     DataError
         If they are of other ranks or dtypes, or their lengths differ.
     """
-    columns: dict[str, pl.Series] = {}
+    columns: list[pl.Series] = []
     for key, value in arrays.items():
         array = np.asarray(value)
+        if array.dtype == object and array.ndim == 1:
+            columns.append(_of_objects(name, key, array))
+            continue
         if array.ndim not in (1, 2) or array.dtype.kind not in "biufUmM":
             raise DataError(
                 f"{name}: array {shown(key)} has shape {array.shape} and dtype {array.dtype}: "
                 "expected (n,) or (n, k) of numbers, booleans, text or dates"
             )
         parts = {key: array} if array.ndim == 1 else {f"{key}{i}": a for i, a in enumerate(array.T)}
-        for column, part in parts.items():
-            _distinct(name, [*columns, column])
-            columns[column] = pl.Series(column, _native(part))
-    lengths = {len(column): key for key, column in columns.items()}
+        columns += [pl.Series(column, _native(part)) for column, part in parts.items()]
+    _distinct(name, [column.name for column in columns])
+    lengths = {len(column): column.name for column in columns}
     if len(lengths) > 1:
         (one, key), (other, another) = list(lengths.items())[:2]
         raise DataError(
             f"{name}: array {shown(key)} has {one:,} rows but {shown(another)} has {other:,}"
         )
     return FramePart(name, pl.DataFrame(columns))
+
+
+def _of_objects(name, key, array):
+    """Return objects of one type as a series; None and NaN are missing."""
+    try:
+        return pl.Series(key, [None if value != value else value for value in array.tolist()])
+    except TypeError as error:
+        raise DataError(
+            f"{name}: array {shown(key)} holds objects of several types: expected numbers, "
+            "booleans, text or dates"
+        ) from error
 
 
 def _native(array):
@@ -221,8 +238,8 @@ def _native(array):
 
 
 def _distinct(name, columns):
-    twice = next((column for column in columns if columns.count(column) > 1), None)
-    if twice is not None:
+    if len(set(columns)) < len(columns):
+        twice, _ = Counter(columns).most_common(1)[0]
         raise DataError(
             f"{name} has two columns named {shown(twice)}: rename one, for a model knows "
             "columns by name"

@@ -146,6 +146,8 @@ def _files(path):
     for file in files:
         if not file.exists():
             raise DataError(f"{file} does not exist: expected a file, a folder or a glob")
+        if not file.is_file():  # a pipe would be waited for, and a device has no end
+            raise DataError(f"{file} is no regular file: copy its rows to one")
         if suffix_of(file) is None:
             raise DataError(
                 f"{file} has no suffix of a known format: expected {', '.join(FORMATS)}"

@@ -27,6 +27,11 @@ class ClassScores:
         self.confusion = np.zeros((count, count), np.int64)
         self._log_loss, self._positive, self._labels = 0.0, [], []
 
+    @property
+    def rows(self):
+        """How many rows were added."""
+        return int(self.confusion.sum())
+
     def add(self, outputs, labels):
         """Add probabilities (n, classes) and the classes (n,) int64 that are right."""
         count = len(self.confusion)
@@ -43,7 +48,7 @@ class ClassScores:
 
         The mean recall and the mean F1 are of the classes that occur, as in scikit-learn.
         """
-        right, rows = np.diag(self.confusion), int(self.confusion.sum())
+        right, rows = np.diag(self.confusion), self.rows
         there = self.confusion.sum(axis=1)
         named = there + self.confusion.sum(axis=0)
         found = {
@@ -73,7 +78,7 @@ class NumberScores:
 
     def __init__(self, target):
         self._mean, self._scale = target.mean, target.scale
-        self._rows, self._sums, self._shown = 0, np.zeros(5), []
+        self.rows, self._sums, self._shown = 0, np.zeros(5), []
         self._first = None
 
     def add(self, outputs, standardized):
@@ -83,7 +88,7 @@ class NumberScores:
         # moments about a target there is: those that do not vary have a variance of 0
         self._first = y[0] if self._first is None else self._first
         about = y - self._first
-        self._rows += len(y)
+        self.rows += len(y)
         moments = (about, about * about, error, error * error, np.abs(error))
         self._sums += [values.sum() for values in moments]
         self._shown.append(np.stack([y[:_SHOWN], error[:_SHOWN]]))
@@ -91,10 +96,10 @@ class NumberScores:
 
     def metrics(self):
         """Return them by name: r2, rmse, mae; R2 is 0 for a target that does not vary."""
-        y, squares, _, errors, absolute = self._sums / self._rows
+        y, squares, _, errors, absolute = self._sums / self.rows
         variance = squares - y * y
         return {
-            "rows": self._rows,
+            "rows": self.rows,
             "r2": float(1 - errors / variance) if variance > 0 else 0.0,
             "rmse": float(math.sqrt(errors) * self._scale),
             "mae": float(absolute * self._scale),
@@ -104,14 +109,14 @@ class NumberScores:
         """Return what a report shows beside the metrics: of the first rows."""
         y, error = self._shown[0]
         counts, edges = np.histogram(error * self._scale, _BINS)
-        mean = self._sums[2] / self._rows
+        mean = self._sums[2] / self.rows
         actual = y * self._scale + self._mean
         residuals = {
             "actual": actual.tolist(),
             "predicted": (actual + error * self._scale).tolist(),
             "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
             "mean": float(mean * self._scale),
-            "std": float(math.sqrt(max(self._sums[3] / self._rows - mean**2, 0)) * self._scale),
+            "std": float(math.sqrt(max(self._sums[3] / self.rows - mean**2, 0)) * self._scale),
         }
         return {"confusion": None, "residuals": residuals}
 

@@ -12,6 +12,8 @@ from .values import READERS, count
 from .wording import shown
 
 MOST_CATEGORIES = 64
+# what is longer is no name of a category, and would make model files of any size
+LONGEST_CATEGORY = 2_000
 # more distinct values than these are not counted
 MOST_COUNTED = 100_000
 _MOSTLY_DISTINCT = 0.5
@@ -127,7 +129,10 @@ class CategoryFit:
             what = "an id" if self.is_id else "free text"
             more = "more than " if self._is_full else ""
             return f"{what}: {more}{distinct:,} distinct values in {self._present:,} rows"
-        kept = sorted(self._counts, key=lambda name: (-self._counts[name], name))[:MOST_CATEGORIES]
+        short = [name for name in self._counts if len(name) <= LONGEST_CATEGORY]
+        if not short:
+            return f"free text: over {LONGEST_CATEGORY:,} characters each"
+        kept = sorted(short, key=lambda name: (-self._counts[name], name))[:MOST_CATEGORIES]
         for name in kept:
             if "\0" in name:
                 raise DataError(f"{source}: column {shown(self.name)} holds NUL in {shown(name)}")

@@ -102,7 +102,7 @@ class Survey:
             self.infinite = f"{values[place]} in row {first + place + 1:,}"
         if self.is_whole:
             known = values[~np.isnan(values)]
-            self.is_whole = bool((known == np.floor(known)).all())
+            self.is_whole = bool((np.isfinite(known) & (known == np.floor(known))).all())
         if self.is_whole:
             self._steps.add(series, values)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import DataError
 from .schema import Target
-from .statistics import Standard
+from .statistics import LONGEST_CATEGORY, Standard
 from .survey import FEWEST_ROWS_OF_AN_ID, Survey
 from .values import booleans, count, numbers, places_of
 from .wording import listed, shown
@@ -94,6 +94,12 @@ class TargetSurvey:
             raise DataError(
                 f"{name} has more than {MOST_CLASSES:,} classes: "
                 "is it the right column, or a number for --task regression?"
+            )
+        longest = max(values, key=len)
+        if len(longest) > LONGEST_CATEGORY:
+            raise DataError(
+                f"{name} holds a text of {len(longest):,} characters, {shown(longest)}: "
+                "expected the names of classes"
             )
         rows = self._survey.present
         if (

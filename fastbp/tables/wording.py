@@ -1,9 +1,12 @@
 """How names, values and foreign messages are put into one line of an error message."""
 
+import re
 from difflib import get_close_matches
 
 _LONGEST_VALUE = 60
 _LONGEST_MESSAGE = 200
+# of an object in memory, as Python shows it: another one in each run
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def shown(value):
@@ -24,7 +27,7 @@ def listed(values, most=5):
 def one_line(message):
     """Return a message of another library on one line, without its advice on its own options."""
     text = str(message).split("\n\n")[0]
-    text = "".join(c if c.isprintable() else " " for c in text)
+    text = _ADDRESS.sub("", "".join(c if c.isprintable() else " " for c in text))
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "..."
 

@@ -1,0 +1,37 @@
+"""The model that a command is given: of a table, or a network alone."""
+
+from pathlib import Path
+
+from .exits import Code, Ended
+
+
+def load_table_model(path):
+    """Return the `TableModel` in a file.
+
+    Raises
+    ------
+    Ended
+        If there is no such file.
+    ModelFileError
+        If it holds something else, or is damaged.
+    """
+    from ..tables.model import TableModel
+
+    _check_there(path)
+    return TableModel.load(path)
+
+
+def load_model(path):
+    """Return the `TableModel` or the `Network` in a file; see `load_table_model`."""
+    from .. import model_file
+    from ..network import Network
+    from ..tables.model import SECTION
+
+    _check_there(path)
+    has_table = SECTION in model_file.load(path).sections
+    return load_table_model(path) if has_table else Network.load(path)
+
+
+def _check_there(path):
+    if not Path(path).is_file():
+        raise Ended(Code.BAD_DATA, f"{path}: no such file; expected a model, as train -o writes it")

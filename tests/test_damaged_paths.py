@@ -1,0 +1,317 @@
+"""Paths that are no tables, outputs that cannot be, options that do not fit, files of options."""
+
+import os
+import sys
+
+import pytest
+from damage import BAD_DATA, CSV, DONE, FAILED, FORMATS, GOOD, TINY, USAGE
+from damage import Bench, as_csv, as_parquet, model_content
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
+TRAIN = ["train", "good.csv", "--target", "y", *TINY]
+
+
+@pytest.fixture
+def bench(tmp_path, capfd, monkeypatch):
+    made = Bench(tmp_path, capfd, monkeypatch)
+    made.put("good.csv", CSV)
+    made.put("m.safetensors", model_content())
+    return made
+
+
+def _folder(**files):
+    """Return a function that makes a folder of files, and returns its name."""
+
+    def make(bench):
+        (bench.folder / "rows").mkdir()
+        for name, content in files.items():
+            bench.put(f"rows/{name.replace('_', '.')}", content)
+        return "rows"
+
+    return make
+
+
+def _link(name, to):
+    def make(bench):
+        (bench.folder / name).symlink_to(to)
+        return name
+
+    return make
+
+
+def _file(name):
+    def make(bench):
+        bench.put(name, CSV)
+        return name
+
+    return make
+
+
+def _made(name, make):
+    def made(bench):
+        make(bench.folder / name)
+        return name
+
+    return made
+
+
+PATHS = {
+    "nothing": lambda bench: "absent.csv",
+    "a glob of nothing": lambda bench: "absent-*.csv",
+    "an empty folder": _folder(),
+    "a folder named as a file": _made("rows.csv", os.mkdir),
+    "a folder of other files": _folder(README_txt=b"hello"),
+    "a folder of two formats": _folder(a_csv=CSV, b_parquet=FORMATS["parquet"]),
+    "a folder whose columns differ": _folder(a_csv=CSV, b_csv=as_csv(GOOD.drop("city"))),
+    "a folder whose types differ": _folder(
+        a_parquet=as_parquet(GOOD), b_parquet=as_parquet(GOOD.with_columns(age="city"))
+    ),
+    "a folder with one that is cut": _folder(
+        a_parquet=as_parquet(GOOD), b_parquet=as_parquet(GOOD)[:-50]
+    ),
+    "a folder with one that is empty": _folder(a_csv=CSV, b_csv=b""),
+    "a folder with one that is ragged": _folder(a_csv=CSV, b_csv=CSV[:-20]),
+    "a link to nothing": _link("link.csv", "absent.csv"),
+    "a link to itself": _link("loop.csv", "loop.csv"),
+    "a link to a device": _link("zero.csv", "/dev/zero"),
+    "a link to a device, as Parquet": _link("zero.parquet", "/dev/zero"),
+    "a link to no bytes": _link("null.ndjson", "/dev/null"),
+    "a pipe": _made("pipe.csv", getattr(os, "mkfifo", None)),
+    "a pipe, as Parquet": _made("pipe.parquet", getattr(os, "mkfifo", None)),
+    "a pipe, as arrays": _made("pipe.npz", getattr(os, "mkfifo", None)),
+    "a pipe, as NDJSON": _made("pipe.ndjson", getattr(os, "mkfifo", None)),
+    "a suffix unknown": _file("good.xlsx"),
+    "no suffix": _file("good"),
+    "a model": lambda bench: "m.safetensors",
+    "a device": lambda bench: "/dev/null",
+    "a name too long": lambda bench: "x" * 300 + ".csv",
+    "a path too long": lambda bench: "x/" * 3000 + "a.csv",
+    "an empty name": lambda bench: "",
+    "a URL": lambda bench: "https://example.com/good.csv",
+    "a bracket": lambda bench: "good[.csv",
+    "below a file": lambda bench: "good.csv/rows.csv",
+}
+UNPRINTABLE = ["a\x1b[31m.csv", "a\nb.csv", "a\udcff.csv", "a\u202e.csv", "\t.csv"]
+
+
+def _with_data(command, name):
+    """Return the arguments of a command that reads a table, and what it writes."""
+    return {
+        "train": (["train", name, "--target", "y", *TINY], "out.safetensors"),
+        "validate": ([*TRAIN, "--valid", name], "out.safetensors"),
+        "predict": (["predict", "m.safetensors", name], "out.csv"),
+        "evaluate": (["evaluate", "m.safetensors", name], None),
+    }[command]
+
+
+@posix
+@pytest.mark.parametrize("command", ["train", "validate", "predict", "evaluate"])
+@pytest.mark.parametrize("kind", PATHS)
+def test_a_path_that_is_no_table_is_named(bench, kind, command):
+    name = PATHS[kind](bench)
+    arguments, output = _with_data(command, name)
+    if (kind, command) == ("an empty name", "validate"):
+        bench.judge(*arguments, output=output, codes=(DONE,))
+    else:
+        bench.judge(*arguments, output=output, words=(name[:100],))
+
+
+@posix
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
+@pytest.mark.parametrize("name", UNPRINTABLE, ids=ascii)
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_name_that_cannot_be_printed_is_escaped(bench, name, command, is_there):
+    if is_there:
+        bench.put(name, CSV)
+    arguments, output = _with_data(command, name)
+    bench.judge(*arguments, output=output, words=("printable", ascii(name)[1:-1].split("\\")[0]))
+
+
+MODELS = {
+    "nothing": lambda bench: "absent.safetensors",
+    "a folder": _folder(),
+    "a link to nothing": _link("link.safetensors", "absent"),
+    "a link to itself": _link("loop.safetensors", "loop.safetensors"),
+    "a pipe": _made("pipe.safetensors", getattr(os, "mkfifo", None)),
+    "a device": lambda bench: "/dev/zero",
+    "an empty name": lambda bench: "",
+    "a name too long": lambda bench: "x" * 300,
+    "a name with a line end": lambda bench: "a\nb",
+    "a name of control characters": lambda bench: "a\x1b[31m",
+    "below a file": lambda bench: "good.csv/m.safetensors",
+}
+
+
+@posix
+@pytest.mark.parametrize("command", ["predict", "evaluate", "info", "report", "export"])
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_path_that_is_no_model_is_named(bench, kind, command):
+    name = MODELS[kind](bench)
+    data = ["good.csv"] if command in ("predict", "evaluate") else []
+    output = {"predict": "out.csv", "report": "out.html", "export": "out.c"}.get(command)
+    shown = ascii(name)[1:-1].split("\\")[0]
+    bench.judge(command, name, *data, output=output, words=(shown,))
+
+
+OUTPUTS = {
+    "a folder": _folder(),
+    "a folder that is not there": lambda bench: "absent/out",
+    "below a file": lambda bench: "good.csv/out",
+    "a device": lambda bench: "/dev/null",
+    "a pipe": _made("pipe", getattr(os, "mkfifo", None)),
+    "a link to a folder": lambda bench: _link("out", _folder()(bench))(bench),
+    "a name too long": lambda bench: "x" * 300,
+}
+
+
+@posix
+@pytest.mark.parametrize("command", ["train", "predict", "report", "export"])
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_an_output_that_cannot_be_written_is_named(bench, kind, command):
+    name = OUTPUTS[kind](bench)
+    arguments = {"train": TRAIN, "predict": ["predict", "m.safetensors", "good.csv"]}
+    arguments = arguments.get(command, [command, "m.safetensors"])
+    if kind == "a name too long":
+        # only the system knows how long names may be, and it says so when the work is done
+        name += {"predict": ".csv", "export": ".c"}.get(command, "")
+    bench.judge(*arguments, "-o", name, codes=(FAILED, USAGE), words=(name[:100],))
+
+
+@pytest.mark.parametrize("name", ["out", "out.txt", "out.csv.gz", "out.safetensors", ".csv/"])
+@pytest.mark.parametrize("command", ["predict", "export"])
+def test_an_output_of_another_format_is_refused(bench, name, command):
+    data = ["good.csv"] if command == "predict" else []
+    bench.judge(command, "m.safetensors", *data, "-o", name, codes=(USAGE,), words=(name,))
+
+
+OPTIONS = {
+    "no target": (["--target", ""], "--target"),
+    "a target unknown": (["--target", "income"], "income"),
+    "a target nearly known": (["--target", "agee"], "did you mean 'age'"),
+    "an id unknown": (["--id", "name"], "name"),
+    "a column to drop unknown": (["--drop", "name"], "name"),
+    "a category unknown": (["--categorical", "name"], "name"),
+    "the target as an id": (["--id", "y"], "'y'"),
+    "the target to drop": (["--drop", "y"], "'y'"),
+    "one column in two roles": (["--drop", "age", "--categorical", "age"], "'age'"),
+    "a column dropped twice": (["--drop", "age", "--drop", "age"], "'age'"),
+    "all columns dropped": ([f"--drop={name}" for name in GOOD.columns[:-1]], "column"),
+    "a regression of text": (["--task", "regression"], "regression"),
+    "a loss of regression": (["--loss", "huber"], "huber"),
+    "a loss unknown": (["--loss", "hinge"], "hinge"),
+    "a task unknown": (["--task", "ranking"], "ranking"),
+    "an activation unknown": (["--activation", "relux"], "relux"),
+    "an optimizer unknown": (["--optimizer", "adamx"], "adamx"),
+    "a schedule unknown": (["--schedule", "step"], "step"),
+    "a dtype unknown": (["--dtype", "float16"], "float16"),
+    "weights unknown": (["--class-weight", "uniform"], "uniform"),
+    "weights of a regression": (["--target", "age", "--class-weight", "balanced"], "balanced"),
+    "layers that are text": (["--hidden", "wide"], "wide"),
+    "a layer of 0": (["--hidden", "8,0"], "8,0"),
+    "layers beyond memory": (["--hidden", "9999999,9999999"], "9999999"),
+    "a rate that is text": (["--learning-rate", "fast"], "fast"),
+    "a rate that is NaN": (["--learning-rate", "nan"], "nan"),
+    "a rate that is infinite": (["--learning-rate", "inf"], "inf"),
+    "a rate below 0": (["--learning-rate", "-1"], "-1"),
+    "a dropout of 1": (["--dropout", "1"], "1"),
+    "a norm of 0": (["--clip-norm", "0"], "clip"),
+    "a norm that is NaN": (["--clip-norm", "nan"], "nan"),
+    "l2 that is NaN": (["--l2", "nan"], "nan"),
+    "no epochs": (["--epochs", "0"], "epochs"),
+    "a batch of 0": (["--batch-size", "0"], "batch-size"),
+    "a share of 1": (["--valid-share", "1"], "valid-share"),
+    "a share that is NaN": (["--valid-share", "nan"], "valid"),
+    "a seed below 0": (["--seed", "-1"], "seed"),
+    "a seed too large": (["--seed", str(2**64)], "seed"),
+    "a duration of no unit known": (["--max-time", "5 parsecs"], "parsecs"),
+    "a duration below 0": (["--max-time", "-5s"], "-5s"),
+    "a size of 0": (["--memory", "0"], "0"),
+    "threads that are text": (["--threads", "many"], "many"),
+    "weights decay of adam": (["--weight-decay", "0.1"], "weight_decay"),
+    "an option unknown": (["--layers", "3"], "--layers"),
+    "an argument more": (["more.csv"], "more.csv"),
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_option_that_does_not_fit_is_named(bench, name):
+    options, word = OPTIONS[name]
+    codes = (FAILED, USAGE, BAD_DATA)
+    bench.judge(*TRAIN, *options, output="out.safetensors", codes=codes, words=(word,))
+
+
+@pytest.mark.parametrize("keep", ["name", "idd", "", "prediction"])
+def test_a_column_to_keep_that_is_not_there_is_named(bench, keep):
+    arguments = ["predict", "m.safetensors", "good.csv", "--keep", keep]
+    bench.judge(*arguments, output="out.csv", codes=(BAD_DATA,), words=("good.csv", f"'{keep}'"))
+
+
+CONFIGS = {
+    "a bracket that is open": (b"[train", "line 1"),
+    "a value missing": (b"target = ", "line 1"),
+    "no quotes": (b"target = y", "line 1"),
+    "a key twice": (b'target = "y"\ntarget = "y"', "target"),
+    "a key in two spellings": (b"batch_size = 8\nbatch-size = 8", "batch"),
+    "JSON": (b'{"target": "y"}', "line 1"),
+    "YAML": (b"target: y\n", "line 1"),
+    "a CSV": (CSV, "line 1"),
+    "a Parquet file": (FORMATS["parquet"], "bad.toml"),
+    "zeros": (bytes(100), "bad.toml"),
+    "UTF-16": ('target = "y"'.encode("utf-16"), "line 1"),
+    "Latin-1": ('target = "\xe4"'.encode("latin-1"), "line 1"),
+    "2 MB": (b"# " + b"x" * 2_000_000, "1 MiB"),
+    "a deep array": (b"hidden = " + b"[" * 100_000, "bad.toml"),
+    "deep tables": (b"[" + b".".join([b"a"] * 5000) + b"]", "bad.toml"),
+    "an option unknown": (b"epoch = 5", "did you mean epochs"),
+    "an option of another command": (b'[train]\nkeep = ["id"]', "keep"),
+    "a command unknown": (b"[trian]\nepochs = 5", "trian"),
+    "text for a number": (b'epochs = "many"', "epochs"),
+    "a number with a fraction": (b"epochs = 1.5", "epochs"),
+    "a flag for a number": (b"epochs = true", "epochs"),
+    "a number for a flag": (b"resume = 1", "resume"),
+    "a date": (b"target = 2020-01-01", "target"),
+    "an array for one": (b'target = ["y"]', "target"),
+    "an array of arrays": (b"drop = [[1]]", "drop"),
+    "a table for one": (b'target = {name = "y"}', "target"),
+    "NaN": (b"learning_rate = nan", "learning_rate"),
+    "an epoch too few": (b"epochs = 0", "epochs"),
+    "a number too large": (b"epochs = " + b"9" * 400, "epochs"),
+    "itself": (b'config = "bad.toml"', "config"),
+    "a column unknown": (b'drop = ["name"]', "name"),
+    "NUL in a path": (b'valid = "a\\u0000b.csv"', "a"),
+    "nothing": (b"", None),
+    "a mark of UTF-8": (b'\xef\xbb\xbftarget = "y"', "bad.toml"),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_file_of_options_that_is_wrong_is_named(bench, name):
+    content, word = CONFIGS[name]
+    bench.put("bad.toml", content)
+    codes = (DONE,) if word is None else (USAGE, BAD_DATA)
+    arguments = ["train", "good.csv", "--config", "bad.toml"]
+    if name != "text for a number":
+        # the command line wins, and a value that is not used is checked all the same
+        arguments += ["--target", "y", "--hidden", "2"]
+    if word is None:
+        arguments += ["--epochs", "1"]
+    words = () if word is None else (word,)
+    bench.judge(*arguments, output="out.safetensors", codes=codes, words=words)
+
+
+@posix
+@pytest.mark.parametrize("name", ["absent.toml", ".", "/dev/zero", "good.csv/a.toml", "x" * 300])
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
+def test_a_path_that_is_no_file_of_options_is_named(bench, name, command):
+    arguments, output = _with_data(command, "good.csv")
+    bench.judge(*arguments, "--config", name, output=output, codes=(USAGE,), words=(name,))
+
+
+@posix
+@pytest.mark.skipif(getattr(os, "geteuid", int)() == 0, reason="root may read and write all")
+@pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
+def test_what_may_not_be_read_is_named(bench, command):
+    bench.put("secret.csv", CSV)
+    (bench.folder / "secret.csv").chmod(0)
+    arguments, output = _with_data(command, "secret.csv")
+    bench.judge(*arguments, output=output, codes=(BAD_DATA,), words=("secret.csv", "permission"))

@@ -1,0 +1,367 @@
+"""Sources larger than memory: every row once an epoch, in an order that seed and epoch decide."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from checkpoint_runs import short_slices
+
+from fastbp import Adam, Checkpoints, DivergenceError, Network
+from fastbp.data import ArraySource, ParquetSource, Source, spooled
+from fastbp.data.windows import Streamed
+from fastbp.samples import samples
+
+ROWS, BATCH = 230, 16
+rng = np.random.default_rng(4)
+X = rng.normal(size=(ROWS, 5)).astype("float32")
+Y = rng.normal(size=(ROWS, 2)).astype("float32")
+WEIGHT = rng.uniform(0.1, 2, ROWS).astype("float32")
+# every row tells its number, so do its target and its weight
+NUMBERED = np.arange(ROWS, dtype="float32")[:, None] + np.zeros(5, "float32")
+TARGETS, WEIGHTS = 2 * NUMBERED[:, :2], 3 + NUMBERED[:, 0]
+
+
+class Blocks(Source):
+    """A user's own source: blocks of any lengths, and what happens when they are read."""
+
+    def __init__(self, sizes, window_rows=None, arrays=(X, Y, WEIGHT), before=lambda block: None):
+        super().__init__(sizes, arrays[0].shape[1], window_rows)
+        self.starts, self.arrays, self.before = np.cumsum([0, *sizes]), arrays, before
+
+    def read(self, block):
+        self.before(block)
+        rows = slice(self.starts[block], self.starts[block + 1])
+        return tuple(None if array is None else array[rows] for array in self.arrays)
+
+
+UNEVEN = (70, 3, 41, 1, 60, 30, 25)
+assert sum(UNEVEN) == ROWS
+
+
+@pytest.fixture
+def parquet(tmp_path):
+    """Return ``write(name, arrays, **options) -> path`` of a Parquet file."""
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    def write(name, columns, **options):
+        parquet.write_table(pa.table(columns), tmp_path / name, **options)
+        return tmp_path / name
+
+    return write
+
+
+def columns_of(X, Y, weight, rows=slice(None)):
+    named = {f"x{n}": column for n, column in enumerate(X[rows].T)}
+    return {**named, "a": Y[rows, 0], "b": Y[rows, 1], "w": weight[rows]}
+
+
+def sources(tmp_path, parquet, arrays, window_rows):
+    """Return every kind of source of the same arrays."""
+    for name, array in zip("Xyw", arrays, strict=True):
+        np.save(tmp_path / f"{name}.npy", array)
+    files = [tmp_path / f"{name}.npy" for name in "Xyw"]
+    maps = [np.load(file, mmap_mode="r") for file in files]
+    path = parquet("all.parquet", columns_of(*arrays), row_group_size=20)
+    blocks = ([array[n : n + 50] for array in arrays] for n in range(0, ROWS, 50))
+    named = {"target": ["a", "b"], "weight": "w"}
+    return {
+        "arrays": ArraySource(*arrays, window_rows=window_rows),
+        "maps": ArraySource(*maps, block_rows=20, window_rows=window_rows),
+        "files": ArraySource(*files, block_rows=20, window_rows=window_rows),
+        "own": Blocks(UNEVEN, window_rows, arrays),
+        "iterator": spooled(blocks, window_rows, tmp_path),
+        "parquet": ParquetSource(path, **named, window_rows=window_rows),
+        "unpacked parquet": spooled(ParquetSource(path, **named, window_rows=window_rows)),
+    }
+
+
+KINDS = ("arrays", "maps", "files", "own", "iterator", "parquet", "unpacked parquet")
+
+
+def network(**options):
+    return Network([5, 8, 2], "tanh", optimizer=Adam(1e-2), **options)
+
+
+def fit(net, *data, **options):
+    options = {"epochs": 3, "batch_size": BATCH, "n_threads": 1, **options}
+    return net.fit(*data, **options)
+
+
+def epoch_of(source, epoch, shuffle=True, seed=1):
+    """Return the rows of an epoch in the order in which they are trained on, window by window."""
+    plan = network()._engine.plan
+
+    def check(X, y, weight):
+        return samples(X, y, plan, "squared_error", weight)
+
+    feed, windows = Streamed(source, check, plan.dtype, BATCH, shuffle, seed), []
+    for window in feed.windows(epoch):
+        order = slice(None) if window.order is None else window.order
+        data = window.data
+        assert window.first == sum(-(-len(w) // BATCH) for w in windows)
+        rows = data.x[order, 0].copy()
+        np.testing.assert_array_equal(data.x[order], rows[:, None] + np.zeros(5))
+        np.testing.assert_array_equal(data.y[order], 2 * rows[:, None] + np.zeros(2))
+        if data.weight is not None:
+            np.testing.assert_array_equal(data.weight[order], 3 + rows)
+        windows.append(rows)
+    assert feed.batches(epoch) == sum(-(-len(w) // BATCH) for w in windows)
+    feed.close()
+    return windows
+
+
+# ---------------------------------------------------------------- the order
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_every_row_comes_once_an_epoch_with_its_target_and_weight(tmp_path, parquet, kind, shuffle):
+    source = sources(tmp_path, parquet, (NUMBERED, TARGETS, WEIGHTS), 75)[kind]
+    assert (len(source), source.columns) == (ROWS, 5)
+    epochs = [epoch_of(source, epoch, shuffle) for epoch in (0, 1, 0)]
+    for windows in epochs:
+        assert len(windows) > 2 and max(map(len, windows)) <= 75
+        rows = np.concatenate(windows)
+        np.testing.assert_array_equal(np.sort(rows), np.arange(ROWS))
+        assert (rows == np.arange(ROWS)).all() == (not shuffle)
+    first, second, again = (np.concatenate(windows) for windows in epochs)
+    np.testing.assert_array_equal(first, again)
+    assert (first == second).all() == (not shuffle)
+    if shuffle:
+        assert (np.concatenate(epoch_of(source, 0, seed=2)) != first).any()
+
+
+def test_blocks_and_rows_of_a_window_are_both_shuffled():
+    source = Blocks((10,) * 23, 50, (NUMBERED, TARGETS, None))
+    windows = epoch_of(source, 0)
+    assert [len(window) for window in windows] == [50, 50, 50, 50, 30]
+    for window in windows:
+        blocks = np.unique(window // 10)
+        assert len(blocks) == len(window) / 10, "of whole blocks"
+        assert (np.diff(blocks) != 1).any(), "from all over the data"
+        assert (np.diff(window) < 0).any(), "whose rows are mixed"
+
+
+def test_a_window_holds_a_long_block_and_a_batch_if_nothing_else():
+    assert len(epoch_of(Blocks((100, 130), 10, (NUMBERED, TARGETS, None)), 0, False)) == 2
+    windows = epoch_of(Blocks((5,) * 46, 7, (NUMBERED, TARGETS, None)), 0, False)
+    assert max(map(len, windows)) == 15, "three blocks: one more is above the 16 of a batch"
+
+
+# ---------------------------------------------------------------- training
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_order_the_bits_are_those_of_the_fit_in_memory(tmp_path, parquet, kind):
+    inner, streamed = network(), network()
+    history = fit(inner, X, Y, sample_weight=WEIGHT, shuffle=False, validation_data=(X, Y))
+    # of whole blocks and of whole batches: none is short but the last
+    window = ROWS if kind == "own" else 5 * BATCH
+    source = sources(tmp_path, parquet, (X, Y, WEIGHT), window)[kind]
+    own = fit(streamed, source, shuffle=False, validation_data=(X, Y))
+    assert streamed.parameters.tobytes() == inner.parameters.tobytes()
+    np.testing.assert_allclose(own["loss"], history["loss"], rtol=1e-12)
+    assert own["val_loss"] == history["val_loss"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_bits_do_not_depend_on_where_the_blocks_lie(tmp_path, parquet, kind):
+    source = sources(tmp_path, parquet, (X, Y, WEIGHT), 60)[kind]
+    net, own = network(), network()
+    fit(net, source)
+    fit(own, Blocks(source.blocks, source.window_rows))
+    assert net.parameters.tobytes() == own.parameters.tobytes()
+
+
+def test_labels_and_no_weights_do_as_well():
+    labels = np.arange(ROWS) % 3
+    nets = [Network([5, 3], loss="cross_entropy") for _ in range(2)]
+    nets[0].fit(X, labels, epochs=2, batch_size=46, shuffle=False)
+    nets[1].fit(ArraySource(X, labels, window_rows=46), epochs=2, batch_size=46, shuffle=False)
+    assert nets[0].parameters.tobytes() == nets[1].parameters.tobytes()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_numbers_of_other_types_are_converted(dtype):
+    whole = np.round(X * 10)
+    nets = [network(dtype=dtype) for _ in range(4)]
+    for net, kind in zip(nets, ("float32", "float64", "int8", ">f8"), strict=True):
+        fit(net, spooled(iter([(whole.astype(kind), Y)])), shuffle=False)
+    assert len({net.parameters.tobytes() for net in nets}) == 1
+
+
+def test_two_threads_give_the_bits_of_one():
+    X, Y = rng.normal(size=(4000, 64)), rng.normal(size=(4000, 10))
+    nets = [Network([64, 128, 10], seed=3) for _ in range(3)]
+    for net, threads in zip(nets, (1, 2, "auto"), strict=True):
+        net.fit(ArraySource(X, Y, window_rows=1000), epochs=3, batch_size=256, n_threads=threads)
+    assert len({net.parameters.tobytes() for net in nets}) == 1
+
+
+def test_weights_may_all_be_0_in_a_window_but_not_in_all():
+    weight = np.where(np.arange(ROWS) < 100, 0, WEIGHT)
+    nets = [network() for _ in range(2)]
+    options = {"shuffle": False, "batch_size": 10}
+    history = fit(nets[0], X, Y, sample_weight=weight, **options)
+    own = fit(nets[1], ArraySource(X, Y, weight, window_rows=10), **options)
+    assert nets[0].parameters.tobytes() == nets[1].parameters.tobytes()
+    np.testing.assert_allclose(own["loss"], history["loss"], rtol=1e-12)
+    with pytest.raises(ValueError, match="sample_weight: all are 0"):
+        fit(network(), ArraySource(X, Y, np.zeros(ROWS)))
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_stop_within_a_window_and_between_two_leaves_the_same_bits(tmp_path, shuffle):
+    # 5 windows of 46 rows, of 3 batches each
+    source = ArraySource(X, Y, WEIGHT, window_rows=46, block_rows=23)
+    whole = network()
+    fit(whole, source, shuffle=shuffle)
+
+    class Last(Checkpoints):
+        def write(self, model):
+            super().write(model)
+            raise KeyboardInterrupt
+
+    done = set()
+    for _ in range(46):
+        net = network()
+        with pytest.MonkeyPatch.context() as patch:
+            short_slices(patch)
+            try:
+                checkpoints = Last(tmp_path, every=0)
+                fit(net, source, shuffle=shuffle, checkpoints=checkpoints, resume=True)
+            except KeyboardInterrupt:
+                done.add(checkpoints.latest().sections["training"]["done"])
+    assert done == set(range(1, 16)) | {0}
+    assert net.parameters.tobytes() == whole.parameters.tobytes()
+    assert net._engine.epochs == 3
+
+
+# ---------------------------------------------------------------- the reader
+
+
+def readers():
+    return [t for t in threading.enumerate() if t.name.startswith("fastbp-reader")]
+
+
+def wait_for_readers():
+    end = time.monotonic() + 10
+    while readers():
+        assert time.monotonic() < end, "a reader is left"
+        time.sleep(0.01)
+
+
+def test_one_thread_reads_one_window_ahead():
+    calls = []
+
+    def before(block):
+        calls.append((block, threading.current_thread().name))
+
+    source = Blocks((10,) * 23, 50, before=before)
+    net = network()
+    read_at_the_end = []
+    fit(net, source, callbacks=lambda entry: read_at_the_end.append(len(calls)))
+    own = {name for _, name in calls[1:]}
+    assert calls[0] == (0, threading.current_thread().name), "the longest, before training"
+    assert len(own) == 1 and own.pop().startswith("fastbp-reader")
+    assert len(calls) == 1 + 3 * 23, "no window was read that nobody wanted"
+    assert sorted(block for block, _ in calls[1:24]) == list(range(23))
+    assert read_at_the_end[-1] == len(calls)
+    wait_for_readers()
+
+
+def test_the_next_window_is_read_while_one_is_trained_on():
+    # windows of one block: nobody asks for the second before the first is trained on
+    reads = []
+    source = Blocks((115, 115), 115, before=reads.append)
+
+    feed = Streamed(source, _check, np.float32, BATCH, False, 0)
+    windows = feed.windows(0, more=True)
+    next(windows)
+    _until(lambda: reads == [0, 0, 1])
+    next(windows)
+    _until(lambda: reads == [0, 0, 1, 0])  # the first of the next epoch
+    assert list(windows) == []
+    later = next(feed.windows(1))
+    assert later.first == 0
+    feed.close()
+    wait_for_readers()
+
+
+def _check(X, y, weight):
+    return samples(X, y, network()._engine.plan, "squared_error", weight)
+
+
+def _until(condition):
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.001)
+
+
+def test_an_error_of_a_read_reaches_the_caller_with_its_words():
+    def before(block):
+        if block == 17 and threading.current_thread() is not threading.main_thread():
+            raise OSError("the disk is gone")
+
+    net = network()
+    with pytest.raises(OSError, match="the disk is gone"):
+        fit(net, Blocks((10,) * 23, 50, before=before))
+    assert np.isfinite(net.parameters).all()
+    wait_for_readers()
+    assert len(fit(net, X, Y)) == 3, "the network is usable"
+
+
+def test_an_early_end_neither_waits_for_a_read_nor_leaves_a_thread():
+    held, reading = threading.Event(), threading.Event()
+
+    def before(block):
+        if threading.current_thread() is not threading.main_thread() and block == 1:
+            reading.set()
+            held.wait(10)
+
+    source = Blocks((115, 115), 115, before=before)
+    begin = time.monotonic()
+    # the first window is trained on while the second is held
+    history = fit(network(), source, shuffle=False, max_time=1e-9)
+    assert history.stopped == "time"
+    assert time.monotonic() - begin < 5
+    held.set()
+    wait_for_readers()
+
+
+def test_divergence_and_errors_of_callbacks_leave_no_thread():
+    with pytest.raises(DivergenceError):
+        fit(network(), ArraySource(X * 1e30, Y * 1e30, window_rows=50))
+
+    def fail(entry):
+        raise RuntimeError("of the callback")
+
+    with pytest.raises(RuntimeError, match="of the callback"):
+        fit(network(), ArraySource(X, Y, window_rows=50), callbacks=fail)
+    wait_for_readers()
+
+
+def test_two_networks_may_read_one_source_at_once():
+    busy, overlaps = threading.Lock(), []
+
+    def before(block):
+        if not busy.acquire(blocking=False):
+            overlaps.append(block)
+            return
+        time.sleep(0.0005)
+        busy.release()
+
+    source = Blocks((10,) * 23, 50, before=before)
+    nets = [network() for _ in range(2)]
+    threads = [threading.Thread(target=fit, args=(net, source)) for net in nets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    alone = network()
+    fit(alone, source)
+    assert {net.parameters.tobytes() for net in nets} == {alone.parameters.tobytes()}
+    assert overlaps == [], "read is called by one thread at a time"
