@@ -12,6 +12,9 @@ SECTION = "training"
 # a training that was stopped so goes on when it is resumed
 GOES_ON = {"epochs", "interrupted", "terminated", "time"}
 
+# what a history has of every epoch, validation data or not
+_OF_AN_EPOCH = {"epoch", "loss", "learning_rate", "seconds", "samples_per_second", "gflops"}
+
 
 @dataclass
 class Progress:
@@ -98,8 +101,9 @@ def from_model(model, key):
             raise ValueError(f"best has shape {progress.best.shape}, expected {model.params.shape}")
         if progress.losses.shape != (progress.done,) or len(progress.entries) != progress.epoch:
             raise ValueError("the losses or epochs it holds are not as many as it says")
-        if len({frozenset(entry) for entry in progress.entries}) > 1:
-            raise ValueError("its epochs are not described by the same numbers")
+        names = {frozenset(entry) for entry in progress.entries}
+        if len(names) > 1 or any(_OF_AN_EPOCH - known for known in names):
+            raise ValueError("its epochs are not described by the numbers of a history")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(f"the checkpoint describes no place in a training: {error}") from error
     if written != key:

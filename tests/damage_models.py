@@ -171,10 +171,7 @@ def nonsense():
         "null": lambda data: None,
         "text": lambda data: "a table",
     }
-    made = {f"a table with {what}": rewritten(table=change) for what, change in changes.items()}
-    model = model_file.from_bytes(model_content())
-    model.params[3] = np.nan
-    return made | {"parameters that are NaN": model_file.to_bytes(model)}
+    return {f"a table with {what}": rewritten(table=change) for what, change in changes.items()}
 
 
 def odd_records():
@@ -209,7 +206,9 @@ def odd_records():
     }
     made = {f"a record: {what}": rewritten(record=record) for what, record in records.items()}
     made |= {f"a history: {what}": rewritten(history=lists) for what, lists in histories.items()}
-    return made
+    model = model_file.from_bytes(model_content())
+    model.params[3] = np.nan
+    return made | {"parameters that are NaN": model_file.to_bytes(model)}
 
 
 def net_alone(folder):

@@ -110,7 +110,7 @@ def test_a_model_that_cannot_be_saved_exits_with_1_and_says_why(tmp_path):
 
 
 def _told_to_end(number, after, folder, *options, wait=0.0, **env):
-    """Return status, output and errors of a long training that gets a signal `after` some output."""
+    """Return status, output and errors of a long training, sent a signal `after` some output."""
     arguments = ["train", "digits", "--epochs", "9999999", "--patience", "0", "-o", "model"]
     with subprocess.Popen(
         [sys.executable, "-u", *command(*arguments, *options)[1:]],
@@ -151,7 +151,7 @@ def test_an_interrupt_of_the_training_saves_it_and_exits_with_130(tmp_path):
 @posix
 def test_an_interrupt_with_checkpoints_leaves_one_and_no_model(tmp_path):
     options = ("--checkpoint", "ck", "--log", "json")
-    status, output, errors = _told_to_end(signal.SIGINT, EPOCHS, tmp_path, *options)
+    status, _, errors = _told_to_end(signal.SIGINT, EPOCHS, tmp_path, *options)
     assert status == 130
     assert errors == "fastbp: interrupted after a checkpoint in ck: --resume goes on\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ck"]
@@ -175,7 +175,7 @@ def test_an_interrupt_of_the_first_fit_ends_the_command_with_130(tmp_path):
 @posix
 @pytest.mark.parametrize("wait", [0.0, 2.0])
 def test_a_termination_without_checkpoints_exits_with_143_and_leaves_nothing(tmp_path, wait):
-    status, output, errors = _told_to_end(
+    status, _, errors = _told_to_end(
         signal.SIGTERM, rb"loss cross_entropy", tmp_path, wait=wait
     )
     assert (status, errors.count("\n")) == (143, 1)
@@ -187,7 +187,7 @@ def test_a_termination_without_checkpoints_exits_with_143_and_leaves_nothing(tmp
 @posix
 def test_a_termination_with_checkpoints_exits_with_75_after_one(tmp_path):
     options = ("--checkpoint", "ck", "--every", "1h", "--log", "json")
-    status, output, errors = _told_to_end(signal.SIGTERM, EPOCHS, tmp_path, *options)
+    status, _, errors = _told_to_end(signal.SIGTERM, EPOCHS, tmp_path, *options)
     assert status == 75
     assert errors == "fastbp: terminated after a checkpoint in ck: --resume goes on\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["ck"]

@@ -5,11 +5,13 @@ from damage import BAD_DATA, DONE, TINY, Bench, model_content
 from damage_tables import ALL, binary_cases, csv_cases
 
 FAMILIES = {**csv_cases(), **binary_cases()}
+# these fail where a file is opened, which is the same for all commands
+OPENED = ("foreign", "truncated")
 CASES = [
     pytest.param(command, case, id=f"{family}-{case.name}-{command}")
     for family, cases in FAMILIES.items()
-    for case in cases
-    for command in ALL
+    for place, case in enumerate(cases)
+    for command in (ALL if family not in OPENED else (ALL[place % len(ALL)],))
 ]
 
 

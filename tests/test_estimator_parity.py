@@ -197,6 +197,8 @@ def test_every_parameter_is_at_its_place_with_its_default(kind):
             ]
             for library in LIBRARIES
         )
+        if method == "partial_fit":  # a stream brings its targets: y may be left out
+            theirs = [(name, kind_, None if name == "y" else d) for name, kind_, d in theirs]
         assert ours[: len(theirs)] == theirs
     theirs, ours = (getattr(library, kind)().get_params() for library in LIBRARIES)
     assert {name: ours[name] for name in theirs} == theirs

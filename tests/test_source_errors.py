@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from test_sources import (
+from source_blocks import (
     ROWS,
     WEIGHT,
     Blocks,

@@ -6,55 +6,31 @@ import time
 import numpy as np
 import pytest
 from checkpoint_runs import short_slices
+from source_blocks import (
+    BATCH,
+    ROWS,
+    UNEVEN,
+    WEIGHT,
+    Blocks,
+    X,
+    Y,
+    columns_of,
+    fit,
+    network,
+    parquet,
+    wait_for_readers,
+)
 
-from fastbp import Adam, Checkpoints, DivergenceError, Network
-from fastbp.data import ArraySource, ParquetSource, Source, spooled
+from fastbp import Checkpoints, DivergenceError, Network
+from fastbp.data import ArraySource, ParquetSource, spooled
 from fastbp.data.windows import Streamed
 from fastbp.samples import samples
 
-ROWS, BATCH = 230, 16
-rng = np.random.default_rng(4)
-X = rng.normal(size=(ROWS, 5)).astype("float32")
-Y = rng.normal(size=(ROWS, 2)).astype("float32")
-WEIGHT = rng.uniform(0.1, 2, ROWS).astype("float32")
+__all__ = ["parquet"]  # a fixture
+
 # every row tells its number, so do its target and its weight
 NUMBERED = np.arange(ROWS, dtype="float32")[:, None] + np.zeros(5, "float32")
 TARGETS, WEIGHTS = 2 * NUMBERED[:, :2], 3 + NUMBERED[:, 0]
-
-
-class Blocks(Source):
-    """A user's own source: blocks of any lengths, and what happens when they are read."""
-
-    def __init__(self, sizes, window_rows=None, arrays=(X, Y, WEIGHT), before=lambda block: None):
-        super().__init__(sizes, arrays[0].shape[1], window_rows)
-        self.starts, self.arrays, self.before = np.cumsum([0, *sizes]), arrays, before
-
-    def read(self, block):
-        self.before(block)
-        rows = slice(self.starts[block], self.starts[block + 1])
-        return tuple(None if array is None else array[rows] for array in self.arrays)
-
-
-UNEVEN = (70, 3, 41, 1, 60, 30, 25)
-assert sum(UNEVEN) == ROWS
-
-
-@pytest.fixture
-def parquet(tmp_path):
-    """Return ``write(name, arrays, **options) -> path`` of a Parquet file."""
-    pa = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    def write(name, columns, **options):
-        parquet.write_table(pa.table(columns), tmp_path / name, **options)
-        return tmp_path / name
-
-    return write
-
-
-def columns_of(X, Y, weight, rows=slice(None)):
-    named = {f"x{n}": column for n, column in enumerate(X[rows].T)}
-    return {**named, "a": Y[rows, 0], "b": Y[rows, 1], "w": weight[rows]}
 
 
 def sources(tmp_path, parquet, arrays, window_rows):
@@ -78,15 +54,6 @@ def sources(tmp_path, parquet, arrays, window_rows):
 
 
 KINDS = ("arrays", "maps", "files", "own", "iterator", "parquet", "unpacked parquet")
-
-
-def network(**options):
-    return Network([5, 8, 2], "tanh", optimizer=Adam(1e-2), **options)
-
-
-def fit(net, *data, **options):
-    options = {"epochs": 3, "batch_size": BATCH, "n_threads": 1, **options}
-    return net.fit(*data, **options)
 
 
 def epoch_of(source, epoch, shuffle=True, seed=1):
@@ -193,6 +160,7 @@ def test_numbers_of_other_types_are_converted(dtype):
 
 
 def test_two_threads_give_the_bits_of_one():
+    rng = np.random.default_rng(2)
     X, Y = rng.normal(size=(4000, 64)), rng.normal(size=(4000, 10))
     nets = [Network([64, 128, 10], seed=3) for _ in range(3)]
     for net, threads in zip(nets, (1, 2, "auto"), strict=True):
@@ -240,17 +208,6 @@ def test_a_stop_within_a_window_and_between_two_leaves_the_same_bits(tmp_path, s
 
 
 # ---------------------------------------------------------------- the reader
-
-
-def readers():
-    return [t for t in threading.enumerate() if t.name.startswith("fastbp-reader")]
-
-
-def wait_for_readers():
-    end = time.monotonic() + 10
-    while readers():
-        assert time.monotonic() < end, "a reader is left"
-        time.sleep(0.01)
 
 
 def test_one_thread_reads_one_window_ahead():

@@ -157,8 +157,11 @@ def listening(mode: Mode) -> Iterator[Log]:
 
 
 def one_line(message: object) -> str:
-    """Return a message with its line breaks and runs of blanks as single blanks."""
-    return " ".join(str(message).split())
+    """Return a message with runs of blanks as single ones, and what cannot be printed escaped."""
+    line = " ".join(str(message).split())
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
 def plain(value: Any) -> Any:

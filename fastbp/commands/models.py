@@ -1,6 +1,6 @@
 """The model that a command is given: of a table, or a network alone."""
 
-from pathlib import Path
+import os
 
 from .exits import Code, Ended
 
@@ -33,5 +33,5 @@ def load_model(path):
 
 
 def _check_there(path):
-    if not Path(path).is_file():
+    if not os.path.isfile(path):
         raise Ended(Code.BAD_DATA, f"{path}: no such file; expected a model, as train -o writes it")

@@ -3,6 +3,8 @@
 import threading
 from abc import ABC, abstractmethod
 
+import numpy as np
+
 from ..checks import as_array
 from ..kernels.scalars import a_whole_number
 
@@ -125,3 +127,16 @@ def read_block(source, block):
                 "the data changed while they were read, or X, y and weights differ"
             )
     return X, y, weight
+
+
+def joined(column):
+    """Return one array of the arrays of several blocks; None if there is none.
+
+    Raises
+    ------
+    ValueError
+        If some blocks have it and others have not.
+    """
+    if len({part is None for part in column}) > 1:
+        raise ValueError("sample_weight: expected in every block, or in none")
+    return None if column[0] is None else np.concatenate(column)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..kernels.random import BLOCKS, SHUFFLE, WINDOWS, fill_permutation
 from ..samples import Samples
-from .source import read_block, windows_of
+from .source import joined, read_block, windows_of
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class Streamed:
                 X[place : place + len(part)] = part
             others.append(rest)
             place += len(part)
-        y, weight = (_joined(column) for column in zip(*others, strict=True))
+        y, weight = (joined(column) for column in zip(*others, strict=True))
         try:
             return self._check(X, y, weight)
         except (TypeError, ValueError):
@@ -209,10 +209,3 @@ class Streamed:
             raise type(error)(
                 f"block {block} of {self._source!r}, which begins with row {begin}: {error}"
             ) from error
-
-
-def _joined(column):
-    """Return an array's parts as one; None if there is none."""
-    if len({part is None for part in column}) > 1:
-        raise ValueError("sample_weight: expected in every block, or in none")
-    return None if column[0] is None else np.concatenate(column)

@@ -10,6 +10,7 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
+from ..data.parts import parts_of
 from ..kernels.loss import LOSSES
 from .base import BaseMLP
 from .documents import documented
@@ -136,13 +137,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @available_if(not_lbfgs)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None, classes=None):
+    def partial_fit(self, X, y=None, sample_weight=None, classes=None):
         """Train one epoch on data, from where the net stands.
 
         Parameters
         ----------
         X, y, sample_weight
-            As for `fit`.
+            As for `fit`. X may be an iterator of ``(X, y)`` or ``(X, y, sample_weight)``, or a
+            source of ``fastbp.data``, and y None: that is one call for each block, or for each
+            of the source's windows, in their order, while a thread reads the next.
         classes : array-like of shape (n_classes,), optional
             All labels there are; needed by the first call.
 
@@ -150,11 +153,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self : MLPClassifier
         """
-        if _check_partial_fit_first_call(self, classes):
-            self._label_binarizer = LabelBinarizer()
-            multilabel = type_of_target(y).startswith("multilabel")
-            self._label_binarizer.fit(y if multilabel else classes)
-        return self._fit(X, y, sample_weight, incremental=True)
+        for part, targets, weight in parts_of(X, y, sample_weight):
+            if _check_partial_fit_first_call(self, classes):
+                self._label_binarizer = LabelBinarizer()
+                multilabel = type_of_target(targets).startswith("multilabel")
+                self._label_binarizer.fit(targets if multilabel else classes)
+            self._fit(part, targets, weight, incremental=True)
+        return self
 
     def _meet(self, y, incremental):
         if not hasattr(self, "classes_") or not (self.warm_start or incremental):

@@ -7,6 +7,7 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
+from ..data.parts import parts_of
 from ..kernels.loss import LOSSES
 from ..samples import check_range
 from .base import BaseMLP
@@ -125,19 +126,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @available_if(not_lbfgs)
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Train one epoch on data, from where the net stands.
 
         Parameters
         ----------
         X, y, sample_weight
-            As for `fit`.
+            As for `fit`. X may be an iterator of ``(X, y)`` or ``(X, y, sample_weight)``, or a
+            source of ``fastbp.data``, and y None: that is one call for each block, or for each
+            of the source's windows, in their order, while a thread reads the next.
 
         Returns
         -------
         self : MLPRegressor
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        for part, targets, weight in parts_of(X, y, sample_weight):
+            self._fit(part, targets, weight, incremental=True)
+        return self
 
     def _encode(self, y):
         targets = y[:, None] if y.ndim == 1 else y

@@ -98,7 +98,7 @@ class Encoder:
         if lacking:
             raise DataError(
                 f"{self._where}column{'s' * (len(lacking) > 1)} {listed(lacking)} missing: "
-                "the model was trained with them"
+                f"the model was trained with them. Columns: {listed(frame.columns)}"
             )
 
     @property

@@ -121,6 +121,8 @@ def open_table(data, missing_words=MISSING_WORDS):
     if isinstance(data, Table):
         return data
     if isinstance(data, (str, Path)) or hasattr(data, "__fspath__"):
+        if not str(data):  # as a path it would be the folder that this runs in
+            raise DataError(f"{data!r}: expected the name of a file, a folder or a glob")
         files = _files(Path(data))
         parts = [FORMATS[suffix_of(file)](file) for file in files]
         return Table(str(data), parts, files, missing_words)
