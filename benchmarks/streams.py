@@ -21,6 +21,8 @@ import numpy as np
 # where this file is run and not imported, the package lies above it
 sys.path.extend([str(Path(__file__).resolve().parent.parent)] if __name__ == "__main__" else [])
 
+import itertools
+
 from benchmarks.bench_training import make_network
 from benchmarks.workloads import WORKLOADS, make_data
 from fastbp.data import ArraySource, ParquetSource, spooled
@@ -48,7 +50,7 @@ def make_source(kind, folder, X, y, window_rows=None):
     more, folder = {"window_rows": window_rows}, Path(folder)
     if kind == "scratch":
         edges = np.linspace(0, len(X), 21).astype(int)
-        blocks = ((X[a:b], y[a:b]) for a, b in zip(edges, edges[1:], strict=False))
+        blocks = ((X[a:b], y[a:b]) for a, b in itertools.pairwise(edges))
         return spooled(blocks, folder=folder, **more)
     if kind == "map":
         for name, array in (("X", X), ("y", y)):

@@ -1,5 +1,7 @@
 """The command ``fastbp``; also ``python -m fastbp``. Its extra is ``cli``."""
 
+import atexit
+import signal
 import sys
 
 _USAGE = 2
@@ -16,5 +18,16 @@ def main():
         )
         sys.exit(_USAGE)
     from .commands.app import app
+    from .commands.native import drop_native_stderr
 
-    app(prog_name="fastbp")
+    drop_native_stderr()
+    try:
+        app(prog_name="fastbp")
+    finally:
+        atexit.register(_ignore_signals)
+
+
+def _ignore_signals():
+    """Let no signal change the exit code any more: all is done and said, and Python ends."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

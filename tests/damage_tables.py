@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import polars as pl
-from damage import CSV, FORMATS, GOOD, ROWS, as_arrow, as_csv, as_ndjson, as_npz, as_parquet
+from damage import CSV, FORMATS, GOOD, ROWS, as_arrow, as_csv, as_npz, as_parquet
 
 TRAIN, PREDICT, EVALUATE = "train", "predict", "evaluate"
 ALL = (TRAIN, PREDICT, EVALUATE)
@@ -158,11 +158,18 @@ def _values():
     yield "a class missing", with_value("y", ""), (), ALL
     yield "no class", as_csv(with_values("y", "")), ("missing in all|no row", "'y'"), (PREDICT,)
     yield "one class", as_csv(with_values("y", "poor")), ("one class", "poor"), (PREDICT, EVALUATE)
-    yield "a class a row", as_csv(GOOD.with_columns(y=GOOD["id"])), ("'y'", "p000|an id"), (PREDICT,)
-    yield "numbers for classes", as_csv(GOOD.with_columns(y=pl.Series(range(ROWS)) / 7)), (
-        "'y'",
-        "'poor', 'rich'",
-    ), (TRAIN, PREDICT)
+    yield (
+        "a class a row",
+        as_csv(GOOD.with_columns(y=GOOD["id"])),
+        ("'y'", "p000|an id"),
+        (PREDICT,),
+    )
+    yield (
+        "numbers for classes",
+        as_csv(GOOD.with_columns(y=pl.Series(range(ROWS)) / 7)),
+        ("'y'", "'poor', 'rich'"),
+        (TRAIN, PREDICT),
+    )
     yield "NaN for all numbers", as_csv(with_values("age", "NaN")), (), ALL
     yield "inf for all numbers", as_csv(with_values("age", "inf")), ("age", "inf"), ()
     yield "text for all numbers", as_csv(with_values("age", "old")), ("age", "old"), (TRAIN,)
@@ -183,10 +190,18 @@ def _values():
     yield "none of the columns", b"a,b\n1,2\n3,4\n", ("'y'|'city'",), ()
     yield "no id", as_csv(GOOD.drop("id")), (), ALL
     yield "another order", as_csv(GOOD[:, ::-1]), (), ALL
-    yield "names in capitals", CSV.replace(HEADER.encode(), HEADER.upper().encode()), ("'y'|'age'",), ()
-    yield "spaces in the names", CSV.replace(HEADER.encode(), HEADER.replace(",", " ,").encode()), (
-        "id ",
-    ), ("maybe",)
+    yield (
+        "names in capitals",
+        CSV.replace(HEADER.encode(), HEADER.upper().encode()),
+        ("'y'|'age'",),
+        (),
+    )
+    yield (
+        "spaces in the names",
+        CSV.replace(HEADER.encode(), HEADER.replace(",", " ,").encode()),
+        ("id ",),
+        ("maybe",),
+    )
 
 
 def _sizes():
@@ -270,9 +285,12 @@ def _ndjson():
     yield "one JSON array", json.dumps([json.loads(line) for line in lines]).encode(), (), ()
     yield "NaN in JSON", with_line(lines[11].replace('"age":', '"age":NaN,"x":')), (), ("maybe",)
     yield "text for a number", with_line(lines[11].replace('"age":', '"age":"old","x":')), (), ()
-    yield "an object for text", with_line(lines[11].replace('"city":', '"city":{"a":1},"x":')), (
-        "maybe",
-    ), ("maybe",)
+    yield (
+        "an object for text",
+        with_line(lines[11].replace('"city":', '"city":{"a":1},"x":')),
+        ("maybe",),
+        ("maybe",),
+    )
     yield "a key twice", with_line(lines[11].replace('"age":', '"age":1,"age":')), (), ("maybe",)
     yield "a deep array", with_line('{"age":' + "[" * 50_000 + "]" * 50_000 + "}"), (), ()
     yield "invalid UTF-8 in JSON", FORMATS["ndjson"].replace(b"Oslo", b"\xff\xfe"), (), ()
@@ -281,9 +299,12 @@ def _ndjson():
     yield "empty objects", b"{}\n" * 50, (), ()
     yield "null lines", b"null\n" * 50, (), ()
     yield "numbers", b"1\n2\n3\n", (), ()
-    yield "a number of 10,000 digits", with_line(
-        lines[11].replace('"age":', f'"age":{"9" * 10_000},"x":')
-    ), (), ("maybe",)
+    yield (
+        "a number of 10,000 digits",
+        with_line(lines[11].replace('"age":', f'"age":{"9" * 10_000},"x":')),
+        (),
+        ("maybe",),
+    )
 
 
 def _npz():

@@ -175,9 +175,7 @@ def test_an_interrupt_of_the_first_fit_ends_the_command_with_130(tmp_path):
 @posix
 @pytest.mark.parametrize("wait", [0.0, 2.0])
 def test_a_termination_without_checkpoints_exits_with_143_and_leaves_nothing(tmp_path, wait):
-    status, _, errors = _told_to_end(
-        signal.SIGTERM, rb"loss cross_entropy", tmp_path, wait=wait
-    )
+    status, _, errors = _told_to_end(signal.SIGTERM, rb"loss cross_entropy", tmp_path, wait=wait)
     assert (status, errors.count("\n")) == (143, 1)
     assert "terminated" in errors and "--checkpoint" in errors
     assert not list(tmp_path.iterdir())

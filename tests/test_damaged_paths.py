@@ -4,8 +4,20 @@ import os
 import sys
 
 import pytest
-from damage import BAD_DATA, CSV, DONE, FAILED, FORMATS, GOOD, TINY, USAGE
-from damage import Bench, as_csv, as_parquet, model_content
+from damage import (
+    BAD_DATA,
+    CSV,
+    DONE,
+    FAILED,
+    FORMATS,
+    GOOD,
+    TINY,
+    USAGE,
+    Bench,
+    as_csv,
+    as_parquet,
+    model_content,
+)
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
 TRAIN = ["train", "good.csv", "--target", "y", *TINY]

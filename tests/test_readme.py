@@ -65,7 +65,7 @@ def test_the_long_form_learns(after_running):
 
 
 def test_a_table_is_learned_saved_and_scored(after_running):
-    names, folder = after_running
+    names, _folder = after_running
     assert names["scored"].columns == [
         "row",
         "prediction",

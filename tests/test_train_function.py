@@ -24,6 +24,15 @@ def test_every_form_of_a_table_gives_the_same_model(tmp_path, target):
     assert len(prints) == 1
 
 
+def test_whole_floats_in_order_are_numbers_in_every_format(tmp_path):
+    frame = people(60).with_columns(seconds=pl.int_range(60).cast(pl.Float64))
+    models = [train(written(tmp_path, frame, suffix), "y", **FEW) for suffix in WRITERS]
+    assert len({model.fingerprint for model in models}) == 1
+    assert "seconds" in [column.name for column in models[0].schema.columns]
+    integers = frame.with_columns(pl.col("seconds").cast(pl.Int64))
+    assert "seconds" in train(written(tmp_path, integers), "y", **FEW).schema.ids
+
+
 def test_a_folder_and_a_glob_are_the_table_of_their_files(tmp_path):
     frame = people(150)
     for place, start in enumerate((0, 70, 80)):

@@ -63,10 +63,13 @@ class FramePart:
 
 
 class ScanPart:
-    """What polars scans: a Parquet, Arrow or NDJSON file, or a lazy frame."""
+    """What polars scans: a Parquet, Arrow or NDJSON file, or a lazy frame.
 
-    def __init__(self, name, scan):
-        self.name, self.scan = name, scan
+    `has_count` is whether a file says how many rows it has, so that to ask takes no time.
+    """
+
+    def __init__(self, name, scan, has_count=False):
+        self.name, self.scan, self.has_count = name, scan, has_count
         with reported(name):
             self.schema = dict(scan.collect_schema())
 
@@ -77,9 +80,17 @@ class ScanPart:
 
     def frames(self, columns, rows):
         """Yield frames of about so many rows, of some columns, in order."""
+        found = 0
         with reported(self.name):
             # on its own threads; to leave the generator early ends the scan
-            yield from self.scan.select(columns).collect_batches(chunk_size=rows)
+            for frame in self.scan.select(columns).collect_batches(chunk_size=rows):
+                found += frame.height
+                yield frame
+        # damage that ends a thread of polars may end the rows without an error
+        if self.has_count and found != self.count():
+            raise DataError(
+                f"{self.name}: {found:,} of {self.count():,} rows can be read: it is damaged"
+            )
 
 
 class CsvPart:
@@ -137,11 +148,11 @@ def _csv(path, separator=","):
 
 
 def _parquet(path):
-    return ScanPart(str(path), pl.scan_parquet(path, glob=False, hive_partitioning=False))
+    return ScanPart(str(path), pl.scan_parquet(path, glob=False, hive_partitioning=False), True)
 
 
 def _arrow(path):
-    return ScanPart(str(path), pl.scan_ipc(path, glob=False, hive_partitioning=False))
+    return ScanPart(str(path), pl.scan_ipc(path, glob=False, hive_partitioning=False), True)
 
 
 def _ndjson(path):

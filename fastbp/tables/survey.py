@@ -187,12 +187,16 @@ class _Steps:
     """Whether integers name rows: each is one more than the last, or a key has no value twice."""
 
     def __init__(self, name, dtype):
-        self.is_possible = is_text(dtype) or dtype.is_integer()
-        self.is_consecutive, self.first, self.last = self.is_possible, None, None
-        self.is_key = self.is_possible and _NAME_OF_AN_ID.search(name) is not None
+        is_possible = is_text(dtype) or dtype.is_integer()
+        self.is_consecutive, self.first, self.last = is_possible, None, None
+        self.is_key = is_possible and _NAME_OF_AN_ID.search(name) is not None
         self.keys, self.held = [], 0
 
     def add(self, series, values):
+        if (self.is_consecutive or self.is_key) and is_text(series.dtype):
+            # 1.0 is a float, as it is in a file of types
+            if series.cast(pl.String).str.contains(".", literal=True).any():
+                self.is_consecutive = self.is_key = False
         if self.is_consecutive:
             before = [] if self.last is None else [self.last]
             self.is_consecutive = bool((np.diff(values, prepend=before) == 1).all())
