@@ -20,8 +20,7 @@ def drop_native_stderr():
         return
     if is_python_there:
         stream.flush()
-        options = {"encoding": stream.encoding, "errors": stream.errors}
-        sys.stderr = open(kept, "w", buffering=1, **options)  # for as long as the process runs
+        sys.stderr = os.fdopen(kept, "w", 1, encoding=stream.encoding, errors=stream.errors)
     else:
         os.close(kept)
     null = os.open(os.devnull, os.O_WRONLY)

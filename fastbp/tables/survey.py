@@ -193,10 +193,13 @@ class _Steps:
         self.keys, self.held = [], 0
 
     def add(self, series, values):
-        if (self.is_consecutive or self.is_key) and is_text(series.dtype):
-            # 1.0 is a float, as it is in a file of types
-            if series.cast(pl.String).str.contains(".", literal=True).any():
-                self.is_consecutive = self.is_key = False
+        # 1.0 is a float, as it is in a file of types
+        if (
+            (self.is_consecutive or self.is_key)
+            and is_text(series.dtype)
+            and series.cast(pl.String).str.contains(".", literal=True).any()
+        ):
+            self.is_consecutive = self.is_key = False
         if self.is_consecutive:
             before = [] if self.last is None else [self.last]
             self.is_consecutive = bool((np.diff(values, prepend=before) == 1).all())
