@@ -1,6 +1,8 @@
 """Training from sources as a share of its speed in memory; the full table: ``streams.py``."""
 
+import shutil
 import tempfile
+from weakref import finalize
 
 from .bench_training import make_network
 from .common import best_in_turn, shortest_seconds
@@ -21,9 +23,10 @@ class Streams:
     def setup(self, name, kind):
         workload = WORKLOADS[name]
         X, y = make_data(workload)
-        self.folder = tempfile.TemporaryDirectory()
+        folder = tempfile.mkdtemp()
+        finalize(self, shutil.rmtree, folder)
         try:
-            source = make_source(kind, self.folder.name, X, y, len(X) // _PARTS)
+            source = make_source(kind, folder, X, y, len(X) // _PARTS)
         except ImportError:
             raise NotImplementedError("pyarrow is not installed") from None
         network = make_network(workload)
@@ -31,9 +34,6 @@ class Streams:
         self.streamed = lambda: network.fit(source, **options)
         self.in_memory = lambda: network.fit(X, y, **options)
         self.streamed(), self.in_memory()
-
-    def teardown(self, name, kind):
-        self.folder.cleanup()
 
     def track_share_of_memory(self, name, kind):
         rate = lambda: 1 / shortest_seconds(self.in_memory, 0.05)  # noqa: E731

@@ -4,8 +4,10 @@ The same rows lie in memory, in a map of a ``.npy`` file, in a scratch file (wha
 blocks are kept in), in Parquet, and in a scratch file that Parquet was unpacked to, whose
 unpacking is timed apart. Fits of as many epochs run in one process, in turn; a ratio is how fast
 a source is beside memory: the median of the ratios of the rounds, and that of the shortest times,
-which others on the machine disturb least. Files lie in the system's cache, as they do where they
-are smaller than memory: a disk's speed is not measured.
+which others on the machine disturb least. On one thread, whose own time of the processor does not
+count others, there are two more: what it takes of that beside memory, and what the reader takes,
+which must be below 100 % and have a processor of its own, or the one thread waits. Files lie in
+the system's cache: a disk's speed is not measured.
 """
 
 import argparse
@@ -33,6 +35,7 @@ KINDS = ("map", "scratch", "parquet", "unpacked")
 # numbers of a row group, as those who write Parquet like them
 _NUMBERS_A_GROUP = 2**24
 _TARGET = 0.9
+_CLOCKS = (time.perf_counter, time.thread_time, time.process_time)
 
 
 def write_parquet(path, X, y):
@@ -64,7 +67,10 @@ def make_source(kind, folder, X, y, window_rows=None):
 
 @dataclass
 class Result:
-    """Seconds of the fits of one workload, on so many threads, by kind; `once` those of `make`."""
+    """The fits of one workload on so many threads, by kind: seconds, and those to make a source.
+
+    Of each round there are its seconds, and those of the processor of this thread and of all.
+    """
 
     workload: str
     threads: object
@@ -73,8 +79,14 @@ class Result:
 
     def ratios(self, kind):
         """Return the median ratio to memory, and that of the shortest times."""
-        memory, own = self.rounds["memory"], self.rounds[kind]
+        memory, own = ([s[0] for s in self.rounds[which]] for which in ("memory", kind))
         return median(m / o for m, o in zip(memory, own, strict=True)), min(memory) / min(own)
+
+    def shares(self, kind):
+        """Return what this thread's share is, and that of the reader, of the fit in memory."""
+        memory = min(own for _, own, _ in self.rounds["memory"])
+        own = min(own for _, own, _ in self.rounds[kind])
+        return memory / own, min(both - own for _, own, both in self.rounds[kind]) / memory
 
 
 def measure(name, rows, threads, epochs, rounds, kinds=KINDS):
@@ -92,26 +104,31 @@ def measure(name, rows, threads, epochs, rounds, kinds=KINDS):
             result.once[kind] = time.perf_counter() - begin
         for _ in range(rounds):
             for kind, given in data.items():
-                begin = time.perf_counter()
+                begin = [clock() for clock in _CLOCKS]
                 network.fit(*given, epochs=epochs, **options)
-                result.rounds[kind].append(time.perf_counter() - begin)
+                seconds = [clock() - b for clock, b in zip(_CLOCKS, begin, strict=True)]
+                result.rounds[kind].append(seconds)
     return result
 
 
 def lines_of(result, epochs):
     """Yield the lines of the table of a result."""
-    for kind, seconds in result.rounds.items():
-        if not seconds:
+    for kind, rounds in result.rounds.items():
+        if not rounds:
             continue
-        cells = f"{result.workload:>8} {result.threads!s:>7} {kind:>9} {median(seconds):8.3f}"
-        cells += f" {min(seconds) / epochs:8.3f}"
+        seconds = [wall for wall, _, _ in rounds]
+        line = f"{result.workload:>8} {result.threads!s:>7} {kind:>9} {median(seconds):8.3f}"
+        line += f" {min(seconds) / epochs:8.3f}"
         if kind != "memory":
             typical, best = result.ratios(kind)
-            cells += f" {typical:7.1%} {best:7.1%}"
-            cells += "" if best >= _TARGET else "  below target"
+            line += f" {typical:7.1%} {best:7.1%}"
+            if result.threads == 1:
+                own, reader = result.shares(kind)
+                line += f" {own:7.1%} {reader:7.1%}"
+            line += "" if best >= _TARGET else "  below target"
         if kind == "unpacked":
-            cells += f"  ({result.once[kind]:.2f} s to unpack, once)"
-        yield cells
+            line += f"  ({result.once[kind]:.2f} s to unpack, once)"
+        yield line
 
 
 def main(arguments=None):
@@ -124,7 +141,7 @@ def main(arguments=None):
     parser.add_argument("--epochs", type=int, default=4, help="of a fit; default: 4")
     parser.add_argument("--rounds", type=int, default=7, help="default: 7")
     options = parser.parse_args(arguments)
-    print("workload threads    source  seconds s/epoch*   ratio   best  (*: the shortest)")
+    print("workload threads    source  seconds s/epoch*   ratio   best* thread*  reader* (*: best)")
     for name in options.workload or ROWS:
         for threads in options.threads or ("1", "auto"):
             result = measure(

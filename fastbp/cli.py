@@ -1,6 +1,7 @@
 """The command ``fastbp``; also ``python -m fastbp``. Its extra is ``cli``."""
 
 import atexit
+import gc
 import signal
 import sys
 
@@ -24,10 +25,12 @@ def main():
     try:
         app(prog_name="fastbp")
     finally:
-        atexit.register(_ignore_signals)
+        atexit.register(_end_quickly)
 
 
-def _ignore_signals():
-    """Let no signal change the exit code any more: all is done and said, and Python ends."""
+def _end_quickly():
+    """Let Python end: all is done and said, so that no signal is to change the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
+    # to look for garbage among all that Numba and LLVM hold takes half a second
+    gc.freeze()

@@ -53,7 +53,8 @@ def test_a_model_that_chance_damages_is_refused(bench, seed):
     ][seed % 3]
     # what is done may leave all as it was
     code = DONE if content == model_content() else BAD_DATA
-    bench.judge(*arguments, output=output, codes=(code,))
+    words = () if code == DONE else ("bad.safetensors",)
+    bench.judge(*arguments, output=output, codes=(code,), words=words)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

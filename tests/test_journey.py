@@ -44,8 +44,7 @@ VARIANTS = {
     ),
 }  # fmt: skip
 TIMES = {"seconds", "samples_per_second", "gflops"}
-# a slice takes 0.2 s at most; then come a checkpoint and Python's end, on a busy machine
-LONGEST_END = 2.0
+SOON = 0.4  # a slice of at most 0.2 s, and a checkpoint to write
 
 
 def content(path):
@@ -78,9 +77,11 @@ class Victim:
         self.arguments = ("train", "people.csv", "--target", "rich", "--drop", "income",
                           "--log", "json", *options)  # fmt: skip
         self.fell, self.places, self.ends, self.lives = Counter(), set(), [], 0
-        # also the reading of all kernels from the cache: it is the first run
-        done = in_a_process(*self.arguments, "-o", "whole", folder=folder, TMPDIR=str(self.scratch))
-        assert done.code == 0, done.err
+        begin, process = time.monotonic(), self.start("-o", "whole")
+        while not self.said() and process.poll() is None:
+            time.sleep(0.01)
+        self.start_seconds = time.monotonic() - begin  # on this machine, as busy as it is
+        assert process.wait(timeout=300) == 0, self.errors()
         self.whole = content(folder / "whole")
 
     def number(self):
@@ -90,13 +91,12 @@ class Victim:
             return max((int(name[11:-12]) for name in names), default=0)
         return 0
 
-    def start(self):
+    def start(self, *options):
         resumed = ("--checkpoint", "ck", "--every", "0s", "--resume", "-o", "model")
+        line = command(*self.arguments, *(options or resumed))
+        env = {**os.environ, "TMPDIR": str(self.scratch)}
         with open(self.folder / "out", "w") as out, open(self.folder / "err", "w") as err:
-            return subprocess.Popen(
-                command(*self.arguments, *resumed), stdout=out, stderr=err, cwd=self.folder,
-                env={**os.environ, "TMPDIR": str(self.scratch)},
-            )  # fmt: skip
+            return subprocess.Popen(line, stdout=out, stderr=err, cwd=self.folder, env=env)
 
     def said(self):
         """Return the kinds of the events so far; the last line may be cut off."""
@@ -107,7 +107,7 @@ class Victim:
         """Wait for a moment; return False if the process ended before."""
         before, until = self.number(), time.monotonic() + 120
         if moment == "anywhere":
-            until = time.monotonic() + self.rng.uniform(0, 2.0)
+            until = time.monotonic() + self.rng.uniform(0, 1.5 * self.start_seconds)
         while process.poll() is None and time.monotonic() < until:
             if moment == "training" and self.number() > before:
                 until = min(until, time.monotonic() + self.rng.uniform(0, 0.6))
@@ -155,7 +155,7 @@ class Victim:
             self.ended(process)
             return
         trains = self.number() > before and "done" not in self.said()
-        begin = time.monotonic()
+        begin = time.time()
         process.send_signal(signal.SIGTERM)
         code = process.wait(timeout=60)
         if code == 0:  # the signal came when all was done
@@ -166,8 +166,8 @@ class Victim:
         assert code == 75 or (code == -signal.SIGTERM and not begun), self.errors()
         assert code != 75 or "--resume" in self.errors()
         if trains:
-            self.ends.append(time.monotonic() - begin)
-            assert self.number() > 0
+            last = max(file.stat().st_ctime for file in self.checkpoints.iterdir())
+            self.ends.append((last - begin, time.time() - begin))
         self.fell["terminated in training" if trains else "terminated outside of it"] += 1
         self.check_folder()
 
@@ -234,11 +234,14 @@ def victims(tmp_path_factory):
     with ThreadPoolExecutor(2) as pool:
         lives = list(pool.map(live, range(len(VARIANTS)), VARIANTS, *counts))
     fell = sum((victim.fell for victim in lives), Counter())
-    ends = sorted(end for victim in lives for end in victim.ends)
-    print(f"\n{dict(fell)}, {sum(victim.lives for victim in lives)} came to their end, "
-          f"{sum(len(victim.places) for victim in lives)} places, SIGTERM to end "
-          f"{ends[len(ends) // 2]:.3f} s, at most {ends[-1]:.3f} s, "
-          f"all in {time.monotonic() - begin:.0f} s")  # fmt: skip
+    kept, ended = (np.sort(each) for each in zip(*(e for v in lives for e in v.ends), strict=True))
+    print(
+        f"\n{dict(fell)}\n{sum(victim.lives for victim in lives)} came to their end, "
+        f"{sum(len(victim.places) for victim in lives)} places of checkpoints\n"
+        f"SIGTERM to checkpoint: median {np.median(kept):.3f} s, at most {kept[-1]:.3f} s; "
+        f"to end: median {np.median(ended):.3f} s, at most {ended[-1]:.3f} s; "
+        f"all in {time.monotonic() - begin:.0f} s"
+    )
     return dict(zip(VARIANTS, lives, strict=True))
 
 
@@ -254,9 +257,11 @@ def test_killed_trainings_end_with_the_bits_of_one_that_nobody_killed(victims):
     assert any(done for _, done in places), "no checkpoint was within an epoch"
 
 
-def test_a_training_that_is_terminated_ends_soon(victims):
-    ends = [end for victim in victims.values() for end in victim.ends]
-    assert ends and max(ends) < LONGEST_END
+def test_a_training_that_is_terminated_writes_a_checkpoint_soon(victims):
+    kept, ended = zip(*(end for victim in victims.values() for end in victim.ends), strict=True)
+    assert np.median(kept) < SOON
+    # all of Python has to be taken down, on a machine that may be busy
+    assert max(kept) < 10 * SOON and max(ended) < 30 * SOON
 
 
 def test_victims_were_what_they_are_called(victims):

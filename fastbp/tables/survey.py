@@ -216,3 +216,8 @@ class _Steps:
             seen = "rows" if self.held == rows else f"rows of {rows:,}"
             return f"an id: {self.held:,} distinct values in {self.held:,} {seen}"
         return None
+
+
+def _has_points(series):
+    """Return whether text holds numbers such as 1.0: floats, as in a file that has types."""
+    return is_text(series.dtype) and series.cast(pl.String).str.contains(".", literal=True).any()
