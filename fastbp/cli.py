@@ -5,11 +5,13 @@ import gc
 import signal
 import sys
 
-_USAGE = 2
+_USAGE, _PREEMPTED, _TERMINATED = 2, 75, 143
 
 
 def main():
     """Run the command line; exit with 2 where the extra that it needs is missing."""
+    if sys.argv[1:2] == ["train"] and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminated)
     try:
         import typer  # noqa: F401
     except ImportError:
@@ -26,6 +28,14 @@ def main():
         app(prog_name="fastbp")
     finally:
         atexit.register(_end_quickly)
+
+
+def _terminated(number, frame):
+    """End a training whose command is not yet read: there is nothing that could be lost."""
+    if not any(argument.startswith("--checkpoint") for argument in sys.argv):
+        sys.exit(_TERMINATED)
+    print("fastbp: terminated before it began; run it again with --resume", file=sys.stderr)
+    sys.exit(_PREEMPTED)
 
 
 def _end_quickly():
