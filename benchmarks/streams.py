@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -22,8 +23,6 @@ import numpy as np
 
 # where this file is run and not imported, the package lies above it
 sys.path.extend([str(Path(__file__).resolve().parent.parent)] if __name__ == "__main__" else [])
-
-import itertools
 
 from benchmarks.bench_training import make_network
 from benchmarks.workloads import WORKLOADS, make_data
@@ -53,7 +52,7 @@ def make_source(kind, folder, X, y, window_rows=None):
     more, folder = {"window_rows": window_rows}, Path(folder)
     if kind == "scratch":
         edges = np.linspace(0, len(X), 21).astype(int)
-        blocks = ((X[a:b], y[a:b]) for a, b in itertools.pairwise(edges))
+        blocks = ((X[a:b], y[a:b]) for a, b in pairwise(edges))
         return spooled(blocks, folder=folder, **more)
     if kind == "map":
         for name, array in (("X", X), ("y", y)):
