@@ -35,7 +35,7 @@ def test_digits_are_learned_and_the_model_is_saved(tmp_path):
 @pytest.mark.parametrize(
     ("name", "score"), [("breast-cancer", "accuracy 9"), ("diabetes", "r2 0.4")]
 )
-def test_the_other_data_sets_are_learned_with_a_message_as_well(tmp_path, name, score):
+def test_the_other_data_sets_are_learned_as_well(tmp_path, name, score):
     done = in_a_process("train", name, folder=tmp_path)
     assert done.code == 0, done.err
     assert f"validation: {score}" in done.out

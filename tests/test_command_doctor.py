@@ -315,6 +315,20 @@ def test_the_memory_a_control_group_leaves_is_the_limit(tmp_path, limit, used):
     assert free is None or free > 5000
 
 
+@pytest.mark.parametrize(
+    ("limit", "used", "cached"),
+    [
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
+    ],
+)
+def test_what_a_control_group_keeps_of_files_counts_as_free(tmp_path, limit, used, cached):
+    files = {limit: "5000\n", used: "4000\n"}
+    stat = str(Path(limit).with_name("memory.stat"))
+    files[stat] = f"anon 700\n{cached} 1500\nactive_file 900\n"
+    assert machine.free_memory(_write(tmp_path, files)) == 5000 - (4000 - 1500)
+
+
 def test_copying_has_a_bandwidth_that_numpy_confirms():
     source, times = np.ones(1 << 23), []
     target = source.copy()

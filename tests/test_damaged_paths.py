@@ -319,11 +319,33 @@ def test_a_path_that_is_no_file_of_options_is_named(bench, name, command):
     bench.judge(*arguments, "--config", name, output=output, codes=(USAGE,), words=(name,))
 
 
+not_root = pytest.mark.skipif(getattr(os, "geteuid", int)() == 0, reason="root may do all")
+
+
 @posix
-@pytest.mark.skipif(getattr(os, "geteuid", int)() == 0, reason="root may read and write all")
+@not_root
 @pytest.mark.parametrize("command", ["train", "predict", "evaluate"])
-def test_what_may_not_be_read_is_named(bench, command):
+def test_a_table_that_may_not_be_read_is_named(bench, command):
     bench.put("secret.csv", CSV)
     (bench.folder / "secret.csv").chmod(0)
     arguments, output = _with_data(command, "secret.csv")
     bench.judge(*arguments, output=output, codes=(BAD_DATA,), words=("secret.csv", "permission"))
+
+
+@posix
+@not_root
+@pytest.mark.parametrize("command", ["info", "report"])
+def test_a_model_that_may_not_be_read_is_named(bench, command):
+    (bench.folder / "m.safetensors").chmod(0)
+    output = "out.html" if command == "report" else None
+    words = ("m.safetensors", "permission")
+    bench.judge(command, "m.safetensors", output=output, codes=(FAILED, BAD_DATA), words=words)
+
+
+@posix
+@not_root
+@pytest.mark.parametrize("command", ["train", "predict"])
+def test_a_folder_that_may_not_be_written_is_named(bench, command):
+    (bench.folder / "fixed").mkdir(mode=0o500)
+    arguments, output = _with_data(command, "good.csv")
+    bench.judge(*arguments, "-o", f"fixed/{output}", codes=(USAGE,), words=("fixed",))

@@ -252,7 +252,7 @@ def test_killed_trainings_end_with_the_bits_of_one_that_nobody_killed(victims):
     # that they are the same is checked wherever one ends: here, that the kills fell everywhere
     fell = sum((victim.fell for victim in victims.values()), Counter())
     inside = fell["training"] + fell["writing a checkpoint"]
-    assert inside >= KILLS // 4
+    assert inside >= KILLS // 10
     assert fell["starting and reading"] + fell["encoding and compiling"] > 0
     assert all(victim.lives > 0 for victim in victims.values())
     places = {place for victim in victims.values() for place in victim.places}
