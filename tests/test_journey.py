@@ -26,7 +26,9 @@ from fastbp.progress import SECTION
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(sys.platform == "win32", reason="no such signals there"),
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="without unnamed files, who is killed may leave one"
+    ),
 ]
 KILLS = int(os.environ.get("FASTBP_KILLS", "20"))
 TERMINATIONS = max(5, KILLS // 5)
@@ -34,7 +36,7 @@ SMALL = ("--hidden", "200,100", "--batch-size", 2, "--epochs", 18, "--patience",
 VARIANTS = {
     "one thread": ("--threads", 1, "--dropout", 0.1, *SMALL),
     "two threads": (
-        "--threads", 2, "--hidden", "600,400", "--batch-size", 500, "--epochs", 16,
+        "--threads", 2, "--hidden", "600,400", "--batch-size", 500, "--epochs", 24,
         "--patience", 0, "--schedule", "cosine", "--dtype", "float64",
     ),
     "streamed": ("--memory", "50kB", "--class-weight", "balanced", *SMALL),
@@ -110,29 +112,29 @@ class Victim:
             until = time.monotonic() + self.rng.uniform(0, 1.5 * self.start_seconds)
         while process.poll() is None and time.monotonic() < until:
             if moment == "training" and self.number() > before:
-                until = min(until, time.monotonic() + self.rng.uniform(0, 0.6))
+                until = min(until, time.monotonic() + self.rng.uniform(0, 0.4))
                 moment = "anywhere"
             elif moment == "data" and self.said():
                 until = min(until, time.monotonic() + self.rng.uniform(0, 0.2))
                 moment = "anywhere"
             elif moment == "end" and "done" in self.said():
-                until = min(until, time.monotonic() + self.rng.uniform(0, 0.03))
+                until = min(until, time.monotonic() + self.rng.uniform(0, 0.02))
                 moment = "anywhere"
             time.sleep(0.002)
         return process.poll() is None
 
     def kill(self, moment):
-        """Kill the training at a moment; note where it was."""
+        """Kill the training at a moment, and note where it was; return False if it had ended."""
         process, before = self.start(), self.number()
         if not self.wait(process, moment):
-            self.ended(process)
-            return
+            return self.ended(process)
         process.send_signal(signal.SIGSTOP)  # to look at it; it never goes on
         place = self.place(process.pid, before)
         process.kill()
         process.wait()
         self.fell[place] += 1
         self.check_folder()
+        return True
 
     def place(self, pid, before):
         """Return what a stopped process was doing."""
@@ -152,18 +154,16 @@ class Victim:
         return "encoding and compiling" if said else "starting and reading"
 
     def terminate(self, moment):
-        """Terminate the training at a moment; it says where it can go on."""
+        """Terminate the training at a moment; return False if it had ended."""
         process, before = self.start(), self.number()
         if not self.wait(process, moment):
-            self.ended(process)
-            return
+            return self.ended(process)
         trains = self.number() > before and "done" not in self.said()
         begin = time.time()
         process.send_signal(signal.SIGTERM)
         code = process.wait(timeout=60)
         if code == 0:  # the signal came when all was done
-            self.ended(process)
-            return
+            return self.ended(process)
         begun = bool(self.said())
         # before Python has come to the command, nobody handles the signal
         assert code == 75 or (code == -signal.SIGTERM and not begun), self.errors()
@@ -173,19 +173,20 @@ class Victim:
             self.ends.append((last - begin, time.time() - begin))
         self.fell["terminated in training" if trains else "terminated outside of it"] += 1
         self.check_folder()
+        return True
 
     def errors(self):
         return (self.folder / "err").read_text()
 
     def ended(self, process):
-        """Check a training that came to its end; another begins."""
+        """Check a training that came to its end, so that another can begin; return False."""
         assert process.wait() == 0, self.errors()
         assert self.errors() == ""
-        assert content(self.folder / "model") == self.whole
-        self.lives += 1
+        assert (self.folder / "model").exists()
         self.check_folder()
+        self.lives += 1
         shutil.rmtree(self.checkpoints)
-        (self.folder / "model").unlink()
+        return False
 
     def check_folder(self):
         """Check that there are no other files than there should be, and all of them whole."""
@@ -194,6 +195,7 @@ class Victim:
         assert not list(self.scratch.iterdir())
         if (self.folder / "model").exists():
             assert content(self.folder / "model") == self.whole
+            (self.folder / "model").unlink()
         if not self.checkpoints.exists():
             return
         files = sorted(self.checkpoints.iterdir())
@@ -212,7 +214,8 @@ class Victim:
         deeds += [(self.terminate, moments[n % len(moments)]) for n in range(terminations)]
         for n in self.rng.permutation(len(deeds)):
             deed, moment = deeds[n]
-            deed(moment)
+            while not deed(moment):
+                pass  # it had ended before: another one
         process = self.start()
         process.wait(timeout=120)
         shutil.copy(self.folder / "model", self.folder.with_suffix(".model"))
@@ -251,6 +254,7 @@ def victims(tmp_path_factory):
 def test_killed_trainings_end_with_the_bits_of_one_that_nobody_killed(victims):
     # that they are the same is checked wherever one ends: here, that the kills fell everywhere
     fell = sum((victim.fell for victim in victims.values()), Counter())
+    assert fell.total() == KILLS + TERMINATIONS
     inside = fell["training"] + fell["writing a checkpoint"]
     assert inside >= KILLS // 10
     assert fell["starting and reading"] + fell["encoding and compiling"] > 0
