@@ -108,7 +108,7 @@ BAD_Y = {
     "infinity": ("huber", having(REALS, (3, 1), np.inf), ["y[3, 1]", "inf", "finite"]),
     "complex": ("squared_error", REALS * 1j, ["y ", "complex128", "real numbers"]),
     "objects": ("squared_error", REALS.astype(object), ["y ", "object", "real numbers"]),
-    "nothing": ("squared_error", None, ["y ", "object"]),
+    "nothing": ("squared_error", None, ["y", "expected"]),
     "rows of different length": ("squared_error", [[1.0, 2.0], [3.0]], ["y "]),
 }
 

@@ -28,7 +28,7 @@ def feed_of(X, y, sample_weight, plan, loss, batch_size, shuffle, seed):
     """
     if not is_stream(X):
         if y is None:
-            raise TypeError("y is None: expected targets; only a source or an iterator brings them")
+            raise TypeError("y=None: expected targets, which only a source or an iterator bring")
         return Whole(samples(X, y, plan, loss, sample_weight), batch_size, shuffle, seed)
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:

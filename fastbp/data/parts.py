@@ -21,7 +21,7 @@ def parts_of(X, y=None, sample_weight=None):
     """
     if not is_stream(X):
         if y is None:
-            raise TypeError("y is None: expected targets; only a source or an iterator brings them")
+            raise TypeError("y=None: expected targets, which only a source or an iterator bring")
         yield X, y, sample_weight
         return
     for name, value in (("y", y), ("sample_weight", sample_weight)):
