@@ -121,7 +121,7 @@ def guarded(mode: Mode) -> Iterator[Log]:
     typer.Exit
         With the code of `explain`, after its line was said.
     """
-    with listening(mode) as log:
+    with listening(mode) as log, _one_interrupt():
         try:
             yield log
             if sys.stdout is not None:
@@ -135,6 +135,25 @@ def guarded(mode: Mode) -> Iterator[Log]:
                 raise
             _say(log, *reason)
             raise typer.Exit(reason[0]) from None
+
+
+@contextlib.contextmanager
+def _one_interrupt():
+    """Let one Ctrl-C be told once: it may reach a generator that ends of a first KeyboardInterrupt.
+
+    polars raises one, and Python another.
+    """
+    before = sys.unraisablehook
+
+    def tell(unraisable):
+        if unraisable.exc_type is not KeyboardInterrupt:
+            before(unraisable)
+
+    sys.unraisablehook = tell
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _say(log, code, line):

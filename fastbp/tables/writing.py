@@ -1,5 +1,6 @@
 """Predictions into a file, batch by batch: the whole file, or none."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
@@ -23,15 +24,18 @@ def write_frames(path, frames):
     OSError
         If the file cannot be written.
     """
-    path, counter = Path(path), _Counter(frames)
+    path, interrupt = Path(path), Interrupt()
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: expected a name that ends in {' or '.join(SUFFIXES)}")
-    with whole_file(path, sync=True) as file:
+    frames = _Frames(frames, interrupt)
+    with interrupt.watching(), whole_file(path, sync=True) as file:
         if path.suffix == ".csv":
-            write_csv(file, counter)
+            write_csv(file, frames)
         else:
-            _write_parquet(file, counter)
-    return counter.rows
+            _write_parquet(file, frames)
+        if interrupt.seen:
+            raise KeyboardInterrupt
+    return frames.rows
 
 
 def write_csv(file, frames):
@@ -40,21 +44,27 @@ def write_csv(file, frames):
         file.write(frame.write_csv(include_header=place == 0).encode())
 
 
-class _Counter:
-    """Frames as they come, and how many rows they had."""
+class _Frames:
+    """Frames as they come, how many rows they had, and an end to them where Ctrl-C says so.
 
-    def __init__(self, frames):
-        self._frames, self.rows = frames, 0
+    It is looked for between two of them: polars may tell of it as well, and a second one in
+    the midst of an ending is in nobody's hands.
+    """
+
+    def __init__(self, frames, interrupt):
+        self._frames, self._interrupt, self.rows = frames, interrupt, 0
 
     def __iter__(self):
         for frame in self._frames:
+            if self._interrupt.seen:
+                raise KeyboardInterrupt
             self.rows += len(frame)
             yield frame
 
 
 def _write_parquet(file, frames):
     """Write frames as row groups."""
-    frames, failures = iter(frames), []
+    frames, failures = iter(frames), list[BaseException]()
     first = next(frames)
 
     def source(columns, predicate, rows, batch_size):
@@ -64,13 +74,11 @@ def _write_parquet(file, frames):
             failures.append(error)
             raise
 
-    # polars ends with KeyboardInterrupt by itself: Python's own would come a second time
-    interrupt = Interrupt()
+    # in another thread: here polars would see to signals by itself, which takes it seconds
+    scan = register_io_source(source, schema=first.schema)
     try:
-        with interrupt.watching():
-            register_io_source(source, schema=first.schema).sink_parquet(file)
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(lambda: scan.sink_parquet(file)).result()
     finally:
         if failures:
             raise failures[0]
-    if interrupt.seen:
-        raise KeyboardInterrupt
