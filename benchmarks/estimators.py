@@ -46,9 +46,9 @@ from benchmarks.peers import (
     SETTLE_SECONDS,
     THREADS,
     available_threads,
-    processor_name,
     write_readme,
 )
+from fastbp.machine import processor_name
 
 MARKS = "<!-- estimators -->", "<!-- /estimators -->"
 MEMORY = "text-memory"

@@ -12,7 +12,6 @@ import itertools
 import json
 import math
 import os
-import platform
 import select
 import signal
 import subprocess
@@ -26,8 +25,9 @@ from statistics import median
 # where this file is run and not imported, the package lies above it
 sys.path.extend([str(Path(__file__).resolve().parent.parent)] if __name__ == "__main__" else [])
 
-from benchmarks.peer_frameworks import CPU_INFO, PEERS, batches_of
+from benchmarks.peer_frameworks import PEERS, batches_of
 from benchmarks.workloads import WORKLOADS
+from fastbp.machine import processor_name
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -314,13 +314,6 @@ def write_readme(table, path=README, marks=(BEGIN, END)):
     if not end:
         raise ValueError(f"{path}: expected the lines {marks[0]!r} and {marks[1]!r}")
     path.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", encoding="utf-8")
-
-
-def processor_name():
-    """Return the processor's name as the system has it."""
-    lines = CPU_INFO.read_text().splitlines() if CPU_INFO.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def available_threads():

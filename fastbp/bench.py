@@ -9,6 +9,7 @@ the better of NumPy's and of the identity, which reads and writes as much and co
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from .kernels import activation, matmul, measure_peak, outer, update
 from .kernels.threads import choose_threads
 from .network import Network
+from .plan import step_flops
 
 # how long a case runs at a time, and how many times at most
 _TURN_SECONDS = 0.02
@@ -35,9 +37,8 @@ class Workload:
 
     @property
     def flops(self):
-        """Floating-point operations of one epoch: the first layer needs no ``D W^T``."""
-        products = [a * b for a, b in zip(self.sizes, self.sizes[1:], strict=False)]
-        return self.rows * (6 * sum(products) - 2 * products[0])
+        """Floating-point operations of one epoch."""
+        return self.rows * step_flops([a * b for a, b in pairwise(self.sizes)])
 
 
 WORKLOADS = {

@@ -205,17 +205,12 @@ def _version(package):
 def _threads():
     import numba
 
-    from .kernels.threads import _quota, available_threads, choose_threads
+    from .kernels.threads import available_threads, choose_threads, thread_limits
 
-    count, own = machine.processors()
-    numbas = vars(numba.config)["NUMBA_NUM_THREADS"]  # set when it reads the environment
-    omp = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    limits = {
-        "affinity": own,
-        "quota": min(_quota(), default=None),
-        "NUMBA_NUM_THREADS": numbas if "NUMBA_NUM_THREADS" in os.environ else None,
-        "OMP_NUM_THREADS": int(omp) if omp.isdecimal() else None,
-    }
+    limits = thread_limits()
+    numbas = limits["NUMBA_NUM_THREADS"]
+    if "NUMBA_NUM_THREADS" not in os.environ:  # then it is the affinity once more
+        limits["NUMBA_NUM_THREADS"] = None
     least = min(limit for limit in limits.values() if limit is not None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the report says it
@@ -223,7 +218,7 @@ def _threads():
         parallel = numbas == 1 or choose_threads(2, np.inf, 1) == 2
     return Threads(
         available_threads(),
-        count,
+        os.cpu_count() or 1,
         limits,
         tuple(name for name, limit in limits.items() if limit == least),
         numba.threading_layer(),

@@ -4,7 +4,8 @@ from functools import cached_property
 
 from .kernels.peak import measure_peak
 
-_COLUMNS = {
+# what is shown of an epoch: its name, and how
+COLUMNS = {
     "loss": ("loss", "{:.5f}"),
     "val_loss": ("val loss", "{:.5f}"),
     "val_accuracy": ("val accuracy", "{:.4f}"),
@@ -74,13 +75,13 @@ class History:
     def __repr__(self):
         if not self.epochs:
             return f"History of no epoch, stopped by {self.stopped}"
-        names = [n for n in _COLUMNS if n == "share_of_peak" or n in self.epochs[0]]
-        head = ["epoch", *(_COLUMNS[name][0] for name in names)]
+        names = [n for n in COLUMNS if n == "share_of_peak" or n in self.epochs[0]]
+        head = ["epoch", *(COLUMNS[name][0] for name in names)]
         rows = [head]
         for place in self._shown():
             entry = self.epochs[place]
             entry = {**entry, "share_of_peak": entry["gflops"] * 1e9 / self.peak}
-            values = (_COLUMNS[name][1].format(entry[name]) for name in names)
+            values = (COLUMNS[name][1].format(entry[name]) for name in names)
             rows.append([str(entry["epoch"] + 1), *values])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(v.rjust(w) for v, w in zip(r, widths, strict=True)) for r in rows]

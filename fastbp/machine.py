@@ -42,14 +42,6 @@ def emulator(name):
     return "QEMU" if of_x86 and platform.machine().startswith(("aarch64", "arm")) else ""
 
 
-def processors():
-    """Return how many processors the machine has, and how many this process may run on."""
-    count = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        return count, len(os.sched_getaffinity(0))
-    return count, count
-
-
 def load():
     """Return how many processes wanted a processor in the last minute; None where unknown."""
     with contextlib.suppress(OSError, AttributeError):

@@ -255,8 +255,9 @@ class Network:
             progress = None
             if resume:
                 model, progress = resumed(checkpoints, feed.key, self._state())
-                self._take(model)
             training = Training(self._engine, feed, validation, options, keep, progress)
+            if resume:
+                self._take(model)
             self.history = training.history
             return training.run()
 

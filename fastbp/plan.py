@@ -51,8 +51,7 @@ class Plan:
     size : int
         The number of parameters.
     flops_per_row : int
-        Floating-point operations of one training step on one row: two for each
-        weight in forward, ``D W^T`` and ``A^T D``, the first layer without the second.
+        Floating-point operations of one training step on one row; see `step_flops`.
     """
 
     def __init__(self, specs, input_drop, dtype):
@@ -65,7 +64,7 @@ class Plan:
             place += spec.n_out if spec.bias else 0
         self.size = place
         products = [spec.n_in * spec.n_out for spec in self.specs]
-        self.flops_per_row = 6 * sum(products) - 2 * products[0]
+        self.flops_per_row = step_flops(products)
         self.flops_per_row_forward = 2 * sum(products)
 
     def weights(self, flat):
@@ -104,6 +103,14 @@ class Plan:
             record["alpha"], record["drop"] = spec.alpha, spec.drop
             record["weights"], record["biases"] = weights, biases
         return records
+
+
+def step_flops(products):
+    """Return the operations of a training step on one row, from ``n_in * n_out`` of each layer.
+
+    Two for each weight in forward, ``D W^T`` and ``A^T D``; the first layer has no ``D W^T``.
+    """
+    return 6 * sum(products) - 2 * products[0]
 
 
 class Workspace:

@@ -59,10 +59,10 @@ class Progress:
             "done": self.done,
             "weight": self.weight,
             "seconds": self.seconds,
-            "best_loss": _to_json(self.best_loss),
+            "best_loss": to_json(self.best_loss),
             "best_epoch": self.best_epoch,
             "stopped": self.stopped,
-            "entries": [{name: _to_json(v) for name, v in e.items()} for e in self.entries],
+            "entries": [{name: to_json(v) for name, v in e.items()} for e in self.entries],
         }
         tensors = {f"{SECTION}.best": self.best, f"{SECTION}.losses": self.losses[: self.done]}
         return data, tensors
@@ -115,7 +115,7 @@ def from_model(model, key):
     return progress
 
 
-def _to_json(value):
+def to_json(value):
     """Return a number as strict JSON has it: none where it is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

@@ -46,10 +46,15 @@ def available_threads():
     The smallest of its CPU affinity, the quota of its control group
     (``cpu.max``), ``NUMBA_NUM_THREADS`` and ``OMP_NUM_THREADS``.
     """
-    limits = [numba.config.NUMBA_NUM_THREADS, _affinity(), *_quota()]
+    return max(1, min(limit for limit in thread_limits().values() if limit is not None))
+
+
+def thread_limits():
+    """Return what limits the threads of this process, by name; None where it does not."""
+    limits = {"affinity": _affinity(), "quota": _quota(), "OMP_NUM_THREADS": None}
     with contextlib.suppress(KeyError, ValueError):
-        limits.append(int(os.environ["OMP_NUM_THREADS"].split(",")[0]))
-    return max(1, min(limits))
+        limits["OMP_NUM_THREADS"] = int(os.environ["OMP_NUM_THREADS"].split(",")[0])
+    return {**limits, "NUMBA_NUM_THREADS": numba.config.NUMBA_NUM_THREADS}
 
 
 def _affinity():
@@ -60,7 +65,7 @@ def _affinity():
 
 @lru_cache(maxsize=1)
 def _quota():
-    """Return the processors' worth of time that control groups of version 2 grant, each once.
+    """Return the processors' worth of time that control groups of version 2 grant, None for all.
 
     Reading them takes 0.1 ms, as long as a hundred small products.
     """
@@ -73,7 +78,7 @@ def _quota():
                 quota, period = (folder / "cpu.max").read_text().split()
                 if quota != "max":
                     limits.append(max(1, int(quota) // int(period)))
-    return limits
+    return min(limits, default=None)
 
 
 def choose_threads(n_threads, flops, regions, parts=None):

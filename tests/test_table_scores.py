@@ -117,7 +117,7 @@ def test_scores_of_numbers_are_scikit_learns_far_from_the_mean(centre):
     outputs = y + rng.normal(0, 5e-4, 300)
     scores = NumberScores(Target("y", "regression", "number", mean=-7.0, scale=50.0))
     for part in np.array_split(np.arange(300), 4):
-        scores.add(outputs[part], y[part])
+        scores.add(outputs[part, None], y[part])
     expected = number_scores(50 * y - 7, 50 * outputs - 7)
     assert scores.metrics() == pytest.approx(expected, rel=1e-6)
 
@@ -125,7 +125,7 @@ def test_scores_of_numbers_are_scikit_learns_far_from_the_mean(centre):
 def test_the_r2_of_a_target_that_does_not_vary_is_0():
     scores = NumberScores(Target("y", "regression", "number"))
     for _ in range(3):
-        scores.add(np.linspace(0, 1, 7), np.full(7, 0.1))
+        scores.add(np.linspace(0, 1, 7)[:, None], np.full(7, 0.1))
     assert scores.metrics()["r2"] == 0
 
 

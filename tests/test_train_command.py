@@ -10,35 +10,18 @@ import numpy as np
 import polars as pl
 import pytest
 from command_line import fastbp, people
+from people_trained import BASE, FEATURES, HELD, PEOPLE, ROWS, enter, names, numbers_of, trained
 
 import fastbp as library
 from fastbp import Adam, AdamW, Cosine, Dense, Dropout, Network, OneCycle, TableModel
 from fastbp.kernels.random import permutation
 from fastbp.tables.encoding import Encoder
 
-ROWS, HELD = 400, 80
-PEOPLE = people(ROWS)
-BASE = ("train", "people.csv", "--target", "rich", "--drop", "income", "--epochs", 3)
-# age and whether it is missing, zip, 4 cities, a date with year and week, member and missing
-FEATURES = 2 + 1 + 4 + 5 + 2
-
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """Run in a folder that holds people.csv."""
-    monkeypatch.chdir(tmp_path)
-    PEOPLE.write_csv("people.csv")
-    return tmp_path
-
-
-def trained(*options, base=BASE):
-    done = fastbp(*base, "-o", "model", *options)
-    assert (done.code, done.err) == (0, "")
-    return TableModel.load("model")
-
-
-def names(model):
-    return [column.name for column in model.schema.columns]
+    return enter(tmp_path, monkeypatch)
 
 
 # ---------------------------------------------------------------- the net, against Network.fit
@@ -238,10 +221,6 @@ def test_rows_beyond_the_memory_go_through_a_scratch_file(folder, monkeypatch):
     assert made and streamed.record["streamed"]
     assert streamed.record["metrics"]["valid"]["accuracy"] > 0.8
     assert not list(scratch.iterdir())
-
-
-def numbers_of(place):
-    return sorted(int(path.stem.removeprefix("checkpoint-")) for path in Path(place).iterdir())
 
 
 def test_checkpoints_come_as_often_as_asked_and_two_are_kept():

@@ -10,38 +10,17 @@ import numpy as np
 import polars as pl
 import pytest
 from command_line import command, events, fastbp, in_a_process, people
+from people_trained import BASE, FEATURES, HELD, PEOPLE, ROWS, enter, numbers_of, trained
 
 from fastbp import TableModel
 from fastbp.commands import train as train_command
 from fastbp.kernels.random import permutation
 
-ROWS, HELD = 400, 80
-PEOPLE = people(ROWS)
-BASE = ("train", "people.csv", "--target", "rich", "--drop", "income", "--epochs", 3)
-# age and whether it is missing, zip, 4 cities, a date with year and week, member and missing
-FEATURES = 2 + 1 + 4 + 5 + 2
-
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     """Run in a folder that holds people.csv."""
-    monkeypatch.chdir(tmp_path)
-    PEOPLE.write_csv("people.csv")
-    return tmp_path
-
-
-def trained(*options, base=BASE):
-    done = fastbp(*base, "-o", "model", *options)
-    assert (done.code, done.err) == (0, "")
-    return TableModel.load("model")
-
-
-def names(model):
-    return [column.name for column in model.schema.columns]
-
-
-def numbers_of(place):
-    return sorted(int(path.stem.removeprefix("checkpoint-")) for path in Path(place).iterdir())
+    return enter(tmp_path, monkeypatch)
 
 
 # ------------------------------------------------------------------------------------ the plan

@@ -28,17 +28,6 @@ LogOption = Annotated[
     Mode, typer.Option("--log", help="Lines of text, or one JSON object for each event.")
 ]
 
-# what the text of an epoch shows, in this order: its name, how, and what comes behind
-_EPOCH = {
-    "loss": ("loss", "{:.5f}"),
-    "val_loss": ("val loss", "{:.5f}"),
-    "val_accuracy": ("val accuracy", "{:.4f}"),
-    "val_r2": ("val R2", "{:.4f}"),
-    "learning_rate": ("rate", "{:.2e}"),
-    "seconds": ("seconds", "{:.3f}"),
-    "gflops": ("GFLOP/s", "{:.1f}"),
-}
-
 
 class Log:
     """The voice of one command; `listening` opens it.
@@ -88,8 +77,10 @@ class Log:
 
     def epoch(self, entry: dict) -> None:
         """Say what an epoch gave: `entry` is one of `History.epochs`, counted from 0."""
+        from ..history import COLUMNS  # with Numba, which most commands need not wait for
+
         fields = {**entry, "epoch": entry["epoch"] + 1}
-        known = ((*_EPOCH[key], entry[key]) for key in _EPOCH if key in entry)
+        known = ((*COLUMNS[key], entry[key]) for key in COLUMNS if key in entry)
         shown = (f"{name} {form.format(value)}" for name, form, value in known)
         self.event("epoch", f"epoch {fields['epoch']}: {', '.join(shown)}", **fields)
 

@@ -25,11 +25,13 @@ def load_model(path):
     """Return the `TableModel` or the `Network` in a file; see `load_table_model`."""
     from .. import model_file
     from ..network import Network
-    from ..tables.model import SECTION
+    from ..tables.model import SECTION, TableModel
 
     _check_there(path)
-    has_table = SECTION in model_file.load(path).sections
-    return load_table_model(path) if has_table else Network.load(path)
+    model = model_file.load(path)
+    if SECTION in model.sections:
+        return TableModel.from_model(model, path)
+    return Network._from_model(model)
 
 
 def _check_there(path):

@@ -11,11 +11,23 @@ from .spool import spooled
 from .windows import Streamed, Whole
 
 
-def is_stream(X):
-    """Return whether `X` brings its targets along, block by block."""
-    if isinstance(X, Source):
-        return True
-    return not (hasattr(X, "__array__") or hasattr(X, "__len__")) and isinstance(X, Iterable)
+def is_stream(X, y, sample_weight):
+    """Return whether `X` brings its targets along, block by block.
+
+    Raises
+    ------
+    TypeError
+        If there are none, or they come twice.
+    """
+    is_array = hasattr(X, "__array__") or hasattr(X, "__len__")
+    if not isinstance(X, Source) and (is_array or not isinstance(X, Iterable)):
+        if y is None:
+            raise TypeError("y=None: expected targets, which only a source or an iterator bring")
+        return False
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        if value is not None:
+            raise TypeError(f"{name}: a source or an iterator brings its own; expected None")
+    return True
 
 
 def feed_of(X, y, sample_weight, plan, loss, batch_size, shuffle, seed):
@@ -26,13 +38,8 @@ def feed_of(X, y, sample_weight, plan, loss, batch_size, shuffle, seed):
     TypeError, ValueError
         If the data are not of this form, or not what the network expects.
     """
-    if not is_stream(X):
-        if y is None:
-            raise TypeError("y=None: expected targets, which only a source or an iterator bring")
+    if not is_stream(X, y, sample_weight):
         return Whole(samples(X, y, plan, loss, sample_weight), batch_size, shuffle, seed)
-    for name, value in (("y", y), ("sample_weight", sample_weight)):
-        if value is not None:
-            raise TypeError(f"{name}: a source or an iterator brings its own; expected None")
     source = X if isinstance(X, Source) else spooled(X)
     n_in = plan.specs[0].n_in
     if source.columns != n_in:

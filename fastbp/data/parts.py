@@ -19,14 +19,9 @@ def parts_of(X, y=None, sample_weight=None):
     TypeError, ValueError
         If a block is not of this form, or there is none.
     """
-    if not is_stream(X):
-        if y is None:
-            raise TypeError("y=None: expected targets, which only a source or an iterator bring")
+    if not is_stream(X, y, sample_weight):
         yield X, y, sample_weight
         return
-    for name, value in (("y", y), ("sample_weight", sample_weight)):
-        if value is not None:
-            raise TypeError(f"{name}: a source or an iterator brings its own; expected None")
     parts = _windows(X) if isinstance(X, Source) else map(as_block, X)
     reader = ThreadPoolExecutor(1, "fastbp-reader")
     try:

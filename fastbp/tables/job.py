@@ -3,18 +3,20 @@
 import platform
 import time
 from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from .. import __version__
-from ..checkpoints import Checkpoints
+from ..checkpoints import Checkpoints, as_checkpoints
 from ..checks import as_callables
 from ..errors import DataError, ModelFileError
 from ..kernels.random import permutation
 from ..kernels.scalars import a_flag
 from ..machine import free_memory
 from ..progress import SECTION as TRAINING
+from ..progress import to_json
 from .encoding import Encoder
 from .inference import infer
 from .model import SECTION, TableModel, schema_of, tell_unknown
@@ -94,13 +96,8 @@ class Job:
     """
 
     def __init__(self, data, options, valid=None, checkpoints=None, resume=False):
-        self.options = options
-        if checkpoints is not None and not isinstance(checkpoints, Checkpoints):
-            checkpoints = Checkpoints(checkpoints)
-        self.checkpoints = checkpoints
-        if resume and checkpoints is None:
-            raise ValueError("resume=True: say in checkpoints= from where")
-        self._begun: Any = checkpoints.latest() if resume else None
+        self.options, self.checkpoints = options, as_checkpoints(checkpoints, resume)
+        self._begun: Any = self.checkpoints.latest() if resume else None
         if self.resumes:
             self._check_begun()
         self.table = open_table(data, options.missing)
@@ -236,13 +233,11 @@ class Job:
         preempted = self.checkpoints is not None and history.stopped in PREEMPTED
         if valid is not None and not preempted:
             scores = scores_of(self.schema.target)
-            outputs = self.network.forward(valid[0], o.n_threads)
-            regression = self.schema.target.task == "regression"
-            scores.add(outputs[:, 0] if regression else outputs, valid[1])
+            scores.add(self.network.forward(valid[0], o.n_threads), valid[1])
             metrics, details = {"valid": scores.metrics()}, scores.details()
         return {
             "fastbp": __version__,
-            "versions": {"python": platform.python_version(), "numpy": np.__version__},
+            "versions": {"python": platform.python_version()} | _versions(),
             "data": {
                 "name": self.table.name,
                 "rows": self.rows,
@@ -265,7 +260,11 @@ class Job:
         }
 
 
+def _versions():
+    return {name: version(name) for name in ("numpy", "numba", "polars", "scikit-learn")}
+
+
 def _lists(history):
     """Return the history as lists of numbers by name, none where one is not finite."""
     names = [name for name in (history.epochs[0] if len(history) else ()) if name != "epoch"]
-    return {name: [float(v) if np.isfinite(v) else None for v in history[name]] for name in names}
+    return {name: [to_json(float(v)) for v in history[name]] for name in names}

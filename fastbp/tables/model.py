@@ -65,7 +65,11 @@ class TableModel:
         FileNotFoundError
             If there is none.
         """
-        model = model_file.load(path)
+        return cls.from_model(model_file.load(path), path)
+
+    @classmethod
+    def from_model(cls, model, path):
+        """Return the model in the `Model` that was read from `path`; see `load`."""
         if SECTION not in model.sections:
             raise ModelFileError(
                 f"{path} holds a network without a table: load it with fastbp.Network.load"
@@ -150,9 +154,7 @@ class TableModel:
             targets, kept = encoder.encode_target(frame, first)
             X = encoder.encode(frame, first)[kept]
             if len(X):
-                outputs = self.network.forward(X, n_threads)
-                regression = self.schema.target.task == "regression"
-                scores.add(outputs[:, 0] if regression else outputs, targets[kept])
+                scores.add(self.network.forward(X, n_threads), targets[kept])
             first += len(frame)
         if not scores.rows:
             raise DataError(f"{table.name} has no row with a value of {target!r}: give some")
@@ -164,13 +166,9 @@ def schema_of(model, source):
     """Return the schema in a model file that has one; `source` names it in errors."""
     try:
         schema = Schema.from_data(model.sections[SECTION])
-        inputs, outputs = model.specs[0].n_in, model.specs[-1].n_out
+        inputs = model.specs[0].n_in
         if schema.n_features != inputs:
             raise ValueError(f"{schema.n_features} features, but the network has {inputs} inputs")
-        if (len(schema.target.classes) or 1) != outputs:
-            raise ValueError(
-                f"{len(schema.target.classes)} classes, but the network has {outputs} outputs"
-            )
         outputs, loss = len(schema.target.classes) or 1, model.loss
         if model.specs[-1].n_out != outputs or (loss == "cross_entropy") != (outputs > 1):
             raise ValueError(

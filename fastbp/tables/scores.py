@@ -82,9 +82,9 @@ class NumberScores:
         self._first = None
 
     def add(self, outputs, standardized):
-        """Add outputs and targets (n,), both standardized."""
-        y, error = standardized.astype(np.float64), outputs.astype(np.float64)
-        error = error - y
+        """Add outputs (n, 1) and targets (n,), both standardized."""
+        y = standardized.astype(np.float64)
+        error = outputs[:, 0].astype(np.float64) - y
         # moments about a target there is: those that do not vary have a variance of 0
         self._first = y[0] if self._first is None else self._first
         about = y - self._first
