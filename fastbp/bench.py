@@ -14,6 +14,7 @@ from statistics import median
 
 import numpy as np
 
+from .interrupt import unless_interrupted
 from .kernels import activation, matmul, measure_peak, outer, update
 from .kernels.threads import choose_threads
 from .network import Network
@@ -200,10 +201,7 @@ def _training(name, workload, dtype, options):
         net = Network(list(workload.sizes), loss=workload.loss, optimizer="adam", dtype=dtype)
 
         def epoch():
-            # `fit` notes a Ctrl-C and returns
-            history = net.fit(X, y, epochs=1, batch_size=workload.batch, **options)
-            if history.stopped == "interrupted":
-                raise KeyboardInterrupt
+            unless_interrupted(net.fit(X, y, epochs=1, batch_size=workload.batch, **options))
 
         return epoch
 
@@ -262,7 +260,8 @@ def _compile(dtype, n_threads):
         update("adam", flat, flat.copy(), np.zeros((2, 2), dtype), 1, **options)
         for loss in ("squared_error", "cross_entropy"):
             net = Network([2, 2], loss=loss, optimizer="adam", dtype=dtype)
-            net.fit(x, x if loss == "squared_error" else np.array([0, 1]), epochs=1, **options)
+            y = x if loss == "squared_error" else np.array([0, 1])
+            unless_interrupted(net.fit(x, y, epochs=1, **options))
 
 
 class _Turns:

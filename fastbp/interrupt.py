@@ -52,3 +52,13 @@ class Interrupt:
 
 
 _IGNORED = signal.SIG_IGN
+
+
+def unless_interrupted(history):
+    """Return a `History`; raise the KeyboardInterrupt that its fit noted and kept to itself.
+
+    For whoever fits on the way to something else, and must end where the user says so.
+    """
+    if history.stopped == "interrupted":
+        raise KeyboardInterrupt
+    return history

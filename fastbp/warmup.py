@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .interrupt import unless_interrupted
 from .kernels.cache import cache_folder
 from .kernels.peak import measure_peak
 from .kernels.random import fill_normal, fill_permutation
@@ -65,6 +66,6 @@ def _use_everything(dtype, threads):
     X = np.ones((8, 2), dtype)
     net = Network([2, 2], optimizer=Adam(1e-3, clip_norm=1.0), dtype=dtype)
     options = {"n_threads": threads}
-    net.fit(X, X, epochs=1, validation_data=(X, X), **options)
+    unless_interrupted(net.fit(X, X, epochs=1, validation_data=(X, X), **options))
     net.update(net.backward(X, X, **options)[1], **options)
     net.predict(X, **options)

@@ -258,3 +258,12 @@ def test_a_checkpoint_is_read_with_safetensors_and_numpy_alone(tmp_path, monkeyp
     assert tensors["training.best"].shape == net.parameters.shape
     loaded = Network.load(Checkpoints(tmp_path).files()[0])
     np.testing.assert_array_equal(loaded.parameters, net.parameters)
+
+
+def test_a_wrong_number_of_threads_is_refused_before_the_net_takes_the_checkpoint(tmp_path):
+    train(network(), checkpoints=tmp_path)
+    net = network()
+    before = net.parameters.copy()
+    with pytest.raises(ValueError, match="n_threads"):
+        train(net, checkpoints=tmp_path, resume=True, n_threads=0)
+    np.testing.assert_array_equal(net.parameters, before)

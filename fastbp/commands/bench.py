@@ -1,11 +1,12 @@
 """``fastbp bench``: the peak of this machine, and the share of it that fastbp reaches."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from .exits import guarded
 from .log import LogOption, Mode
+from .values import ThreadsOption
 from .warmup import DType
 
 _SECONDS, _QUICK_SECONDS = 12.0, 2.5
@@ -14,19 +15,11 @@ _STEADY = 0.8
 _UNITS = {"FLOP/s": "GFLOP/s", "B/s": "GB/s"}
 
 
-def _threads(text: str) -> int | str:
-    if text == "auto" or (text.isdecimal() and int(text) >= 1):
-        return text if text == "auto" else int(text)
-    raise typer.BadParameter(f"{text!r}: expected auto, or a number of at least 1")
-
-
 def bench(
     dtype: Annotated[
         DType, typer.Option(help="What to compute in.", case_sensitive=True)
     ] = DType.float32,
-    threads: Annotated[
-        Any, typer.Option(help="auto, or how many.", metavar="THREADS", parser=_threads)
-    ] = "auto",
+    threads: ThreadsOption = "auto",
     quick: Annotated[
         bool, typer.Option("--quick", help="Fewer rounds: some seconds, and less exact.")
     ] = False,

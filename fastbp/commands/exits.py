@@ -1,8 +1,11 @@
 """How a command ends: its exit code, and one line that says why."""
 
+import _thread
 import contextlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from enum import IntEnum
 
@@ -53,6 +56,8 @@ _EXTRAS = {
     "tomli": "fastbp[cli]",
     "torch": "torch",
 }
+# in so long a command that was interrupted has ended
+_AGAIN_SECONDS = 0.2
 _EXPECTED = (
     Ended,
     DataError,
@@ -138,22 +143,37 @@ def guarded(mode: Mode) -> Iterator[Log]:
 
 
 @contextlib.contextmanager
-def _one_interrupt():
-    """Let one Ctrl-C be told once: it may reach a generator that ends of a first KeyboardInterrupt.
+def _one_interrupt() -> Iterator[None]:
+    """Let one Ctrl-C be told once, wherever it is met.
 
-    polars raises one, and Python another.
+    In a destructor or a callback Python can raise nothing, and the interrupt would be lost: it
+    is sent again, unless the command ends meanwhile. There it is a second one: polars raises one
+    by itself, and Python another.
     """
-    before = sys.unraisablehook
+    before, again = sys.unraisablehook, threading.Timer(_AGAIN_SECONDS, _interrupt)
+    again.daemon = True
 
     def tell(unraisable):
         if unraisable.exc_type is not KeyboardInterrupt:
             before(unraisable)
+        elif again.ident is None:  # not started yet
+            again.start()
 
     sys.unraisablehook = tell
     try:
         yield
     finally:
+        again.cancel()
         sys.unraisablehook = before
+
+
+def _interrupt():
+    """Send SIGINT to the main thread, which may be waiting in a call of the system."""
+    thread = threading.main_thread().ident
+    if thread is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(thread, signal.SIGINT)
+    else:
+        _thread.interrupt_main()
 
 
 def _say(log, code, line):

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 
+from ..interrupt import unless_interrupted
 from ..machine import free_memory
 from .encoding import Encoder
 
@@ -77,7 +78,7 @@ def _seconds_an_epoch(job):
         return float("nan")
     trial = copy.deepcopy(job.network)
     options = {"epochs": 1, "batch_size": job.batch, "n_threads": job.options.n_threads}
-    trial.fit(X, y, **options)  # compiles
+    unless_interrupted(trial.fit(X, y, **options))  # compiles
     started = time.perf_counter()
-    trial.fit(X, y, **options)
+    unless_interrupted(trial.fit(X, y, **options))
     return (time.perf_counter() - started) * job.budget.rows / len(X)
