@@ -1,6 +1,7 @@
 """What all tests share: the installed package, and fresh interpreters."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -12,6 +13,10 @@ import pytest
 # (they are installed from kernels/): test what is installed, as a user would import it
 _CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != _CHECKOUT]
+
+# a shell's background job ignores Ctrl-C, and so would all that tests start
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
