@@ -35,7 +35,7 @@ class Streams:
         self.in_memory = lambda: network.fit(X, y, **options)
         self.streamed(), self.in_memory()
 
-    def track_share_of_memory(self, name, kind):
+    def track_speed_beside_memory(self, name, kind):
         rate = lambda: 1 / shortest_seconds(self.in_memory, 0.05)  # noqa: E731
         seconds, in_memory = best_in_turn(self.streamed, rate, 4)
         return 1 / seconds / in_memory

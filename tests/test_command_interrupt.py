@@ -29,28 +29,29 @@ typer.run(main)
 """
 
 
-def ended(first, then):
+def ended(folder, first, then):
     """Return code, errors and seconds of a command that is interrupted in a destructor."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", _LOST.format(first=first, then=then)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        cwd=folder,
         text=True,
-    )
-    assert process.stdout.readline() == "in it\n"
-    begin = time.perf_counter()
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    return process.returncode, errors, time.perf_counter() - begin
+    ) as process:
+        assert process.stdout.readline() == "in it\n"
+        begin = time.perf_counter()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        return process.returncode, errors, time.perf_counter() - begin
 
 
 @pytest.mark.slow
-def test_an_interrupt_that_a_destructor_swallows_comes_again():
-    code, errors, seconds = ended(first=30, then=30)
+def test_an_interrupt_that_a_destructor_swallows_comes_again(tmp_path):
+    code, errors, seconds = ended(tmp_path, first=30, then=30)
     assert (code, errors) == (130, "fastbp: interrupted\n")
     assert seconds < 20  # of the 60 that it would have slept
 
 
 @pytest.mark.slow
-def test_a_command_that_ends_meanwhile_is_left_alone():
-    assert ended(first=30, then=0)[:2] == (0, "")
+def test_a_command_that_ends_meanwhile_is_left_alone(tmp_path):
+    assert ended(tmp_path, first=30, then=0)[:2] == (0, "")
