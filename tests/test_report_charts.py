@@ -14,8 +14,9 @@ from fastbp import Network
 from fastbp.report.axes import linear, logarithmic
 from fastbp.report.build import build_report
 from fastbp.report.charts import curves, histogram, scatter
-from fastbp.report.words import clean, counted, duration, number, percent, setting, whole
+from fastbp.report.words import clean, duration, number, percent, setting, whole
 from fastbp.tables.model import TableModel
+from fastbp.tables.wording import counted
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 

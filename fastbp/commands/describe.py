@@ -3,12 +3,16 @@
 import math
 from collections import Counter
 
+from ..tables.wording import counted
+
+_PLURALS = {"category": "categories"}
+
 
 def summary_lines(summary, job):
     """Return lines about the data of a training; see ``planning.summary_of``."""
     target, task = summary["target"], summary["task"]
     kinds = Counter(summary["columns"].values())
-    inputs = ", ".join(f"{n} {_plural(kind, n)}" for kind, n in kinds.items())
+    inputs = ", ".join(counted(n, kind, _PLURALS.get(kind)) for kind, n in kinds.items())
     lines = [
         f"{summary['rows']:,} rows: {summary['train']:,} to train on, "
         f"{summary['valid']:,} to validate on",
@@ -29,7 +33,8 @@ def plan_lines(plan):
     memory = plan["memory"]
     lines = [
         f"{plan['parameters']:,} parameters, batches of {plan['batch_size']}, "
-        f"{plan['steps_an_epoch']:,} steps an epoch, at most {plan['epochs']} epochs",
+        f"{counted(plan['steps_an_epoch'], 'step')} an epoch, at most "
+        f"{counted(plan['epochs'], 'epoch')}",
         f"{plan['flops_an_epoch'] / 1e9:,.3g} GFLOP an epoch",
         f"memory: {_bytes(memory['rows'])} of rows, {_bytes(memory['network'])} of network",
         f"expected: {_seconds(plan['seconds_an_epoch'])} an epoch, at most "
@@ -74,10 +79,6 @@ def _by_reason(dropped):
     for name, reason in dropped.items():
         reasons.setdefault(reason, []).append(name)
     return reasons
-
-
-def _plural(kind, count):
-    return kind if count == 1 else {"category": "categories"}.get(kind, kind + "s")
 
 
 def _bytes(count):

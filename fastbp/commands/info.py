@@ -1,6 +1,7 @@
 """``fastbp info``: what a model file holds."""
 
 from .. import __version__
+from ..tables.wording import counted
 from .describe import scores_text
 from .exits import guarded
 from .log import LogOption, Mode
@@ -30,7 +31,7 @@ def info(model: ModelArgument, log: LogOption = Mode.text):
             *lines,
             "",
             network.summary(),
-            f"trained for {content.epochs} epochs, {content.steps:,} steps",
+            f"trained for {counted(content.epochs, 'epoch')}, {counted(content.steps, 'step')}",
         )
 
 

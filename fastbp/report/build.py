@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..kernels.files import write_whole
 from ..network import Network
+from ..tables.wording import counted
 from . import words
 from .results import curves_of, headline, results
 from .sections import columns, facts, history_of, training
@@ -85,7 +86,7 @@ def _page():
         "setting": words.setting,
         "whole": words.whole,
     }
-    environment.globals["counted"] = words.counted
+    environment.globals["counted"] = counted
     return environment.get_template("page.html")
 
 

@@ -3,8 +3,9 @@
 import math
 from dataclasses import dataclass, field
 
+from ..tables.wording import counted
 from .axes import Axis, linear, logarithmic
-from .words import counted, number, percent, whole
+from .words import number, percent, whole
 
 WIDTH, HEIGHT = 460, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 448, 14, 210
@@ -191,8 +192,7 @@ def _describe(title, series, show, count):
                 f"{name} from {show(known[0][0])} to {show(known[-1][0])}, lowest {show(low)} at "
                 f"epoch {whole(at_low + 1)}, highest {show(high)} at epoch {whole(at_high + 1)}"
             )
-    epochs = f"{whole(count)} epoch" + "s" * (count > 1)
-    return f"Line chart, {title}, {epochs}: {'; '.join(parts)}."
+    return f"Line chart, {title}, {counted(count, 'epoch')}: {'; '.join(parts)}."
 
 
 def _hovers(series, show, x, count):

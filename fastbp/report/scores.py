@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import ModelFileError
-from .words import clean, counted
+from ..tables.wording import counted
+from .words import clean
 
 MOST_CLASSES = 20
 _MOST_CONFUSIONS = 5

@@ -87,8 +87,3 @@ def setting(value):
     if isinstance(value, (list, tuple)):
         return ", ".join(map(setting, value))
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
-
-
-def counted(count, one, many=None):
-    """Return "1 row", "2 rows"."""
-    return f"{whole(count)} {one if count == 1 else many or one + 's'}"

@@ -24,6 +24,11 @@ def listed(values, most=5):
     return ", ".join(map(shown, values[:most])) + beyond
 
 
+def counted(count, one, many=None):
+    """Return "1 epoch", "2,000 epochs"; or "2 categories", where that is given."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def one_line(message):
     """Return a message of another library on one line, without its advice on its own options."""
     text = str(message).split("\n\n")[0]
