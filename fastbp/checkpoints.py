@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import model_file
+from .checks import all_finite
 from .errors import ModelFileError
 from .kernels.scalars import a_number, a_whole_number
-from .progress import SECTION, from_model
+from .progress import PREEMPTED, SECTION, from_model
 
 _NAME = re.compile(r"checkpoint-(\d{8,})\.safetensors")
 _log = logging.getLogger("fastbp")
@@ -162,20 +163,25 @@ class Keeper:
     def __call__(self, progress, ended):
         """Write a checkpoint if it is time, or if training has ended.
 
+        None is written of a net that is not finite: its training would end at once.
+
         Raises
         ------
         OSError
-            If the last one cannot be written; of the others, a warning is logged.
+            If one cannot be written where all that was learned is to go on from there;
+            otherwise a warning is logged.
         """
         if not ended and time.monotonic() - self._written < self._checkpoints.every:
             return
         section, tensors = progress.to_section(self._key)
         model = replace(self._state(), sections={SECTION: section}, tensors=tensors)
+        if not all_finite(model.params):
+            return
         try:
             path = self._checkpoints.write(model)
             _log.info("checkpoint %s: epoch %d, batch %d", path, progress.epoch + 1, progress.done)
         except OSError as error:
-            if ended:
+            if ended and progress.stopped in PREEMPTED:
                 raise
-            _log.warning("no checkpoint: %s; training goes on", error)
+            _log.warning("no checkpoint: %s; training %s", error, "ended" if ended else "goes on")
         self._written = time.monotonic()

@@ -186,8 +186,9 @@ class Network:
         ----------
         X : array_like (n, n_in), Source or iterable of (X, y)
             Samples; converted to the network's dtype if they are of another. A source of
-            ``fastbp.data`` is read block by block and brings its targets, so does an iterator,
-            whose blocks are kept in a scratch file.
+            ``fastbp.data`` is read block by block and brings its targets; so do an iterator
+            and, without `y`, a list of blocks or a loader: they are gone through once, and
+            their blocks kept in a scratch file.
         y : array_like (n, n_out) or (n,)
             Targets; class labels 0 to n_out - 1 for cross_entropy.
         epochs, batch_size : int

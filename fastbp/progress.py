@@ -11,6 +11,8 @@ from .kernels.scalars import a_number, a_whole_number
 SECTION = "training"
 # a training that was stopped so goes on when it is resumed
 GOES_ON = {"epochs", "interrupted", "terminated", "time"}
+# so it was stopped that is to go on later
+PREEMPTED = {"interrupted", "terminated"}
 
 # what a history has of every epoch, validation data or not
 _OF_AN_EPOCH = {"epoch", "loss", "learning_rate", "seconds", "samples_per_second", "gflops"}

@@ -107,8 +107,9 @@ class Training:
         self.history.epochs, self.history.best_epoch = (
             self._progress.entries, self._progress.best_epoch
         )  # fmt: skip
-        if self._progress.stopped not in GOES_ON:
-            self.history.stopped = self._progress.stopped
+        stopped = self._progress.stopped
+        if stopped not in GOES_ON and not self._may_wait_longer(stopped):
+            self.history.stopped = stopped
 
     def run(self):
         """Train; return the `History`.
@@ -143,7 +144,7 @@ class Training:
                 bar.set_postfix_str(_progress(entry))
                 bar.update()
                 for callback in options.callbacks:
-                    answer = callback(entry)
+                    answer = callback(dict(entry))
                     if isinstance(answer, (bool, np.bool_)) and answer:
                         self.history.stopped = "callback"
                 self._early_stopping(progress.epoch)
@@ -189,7 +190,7 @@ class Training:
         rates = engine.optimizer.rates(engine.epochs + np.arange(batches) / batches)
         done = progress.done
         more = epoch + 1 < self.options.epochs
-        for window in self.feed.windows(engine.epochs, done, more):
+        for window in self.feed.windows(engine.epochs, done, more, self._must_end):
             done, complete = self._window(window, rates, done)
             if not complete or self.history.stopped != "epochs":
                 break
@@ -271,9 +272,19 @@ class Training:
             stopping
             and self.history.stopped in GOES_ON  # as one that nobody stopped would end here
             and np.isfinite(loss)
-            and epoch - (self.history.best_epoch or 0) >= stopping.patience
+            and self._has_waited(epoch)
         ):
             self.history.stopped = "early stopping"
+
+    def _has_waited(self, epoch):
+        """Return whether the best epoch is as far back as the patience reaches."""
+        return epoch - (self.history.best_epoch or 0) >= self.options.stopping.patience
+
+    def _may_wait_longer(self, stopped):
+        """Return whether an earlier training stopped early, by less patience than there is now."""
+        if stopped != "early stopping":
+            return False
+        return self.options.stopping is None or not self._has_waited(self._progress.epoch - 1)
 
     def _diverged(self, epoch, step, what, rate):
         self.engine.params[:], self.engine.moments[:] = self._progress.best, 0

@@ -112,7 +112,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_training(tmp_path, m
 
 
 @pytest.mark.skipif("sys.platform == 'win32'", reason="there are no limits to a file's size")
-def test_a_full_disk_is_a_warning_and_at_the_end_an_error(tmp_path, caplog):
+def test_a_full_disk_costs_no_training_that_comes_to_its_end(tmp_path, caplog):
     import resource
 
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -121,14 +121,24 @@ def test_a_full_disk_is_a_warning_and_at_the_end_an_error(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "fastbp"):
         try:
             resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-            with pytest.raises(OSError):
-                options = {"checkpoints": Checkpoints(tmp_path, every=0)}
-                train(net, callbacks=entries.append, **options)
+            options = {"checkpoints": Checkpoints(tmp_path, every=0)}
+            train(net, callbacks=entries.append, **options)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert len(entries) == EPOCHS and facts(net) == facts(whole), "it was trained to its end"
-    assert len(caplog.records) == STEPS and "training goes on" in caplog.text
+    assert len(caplog.records) == STEPS + 1 and "training goes on" in caplog.text
+    assert caplog.messages[-1].endswith("training ended")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_that_is_told_to_end_and_cannot_be_kept_is_an_error(tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fastbp.model_file.save", full)
+        with pytest.raises(OSError, match="No space left"):
+            stopped(monkeypatch, 3, checkpoints=Checkpoints(tmp_path, every=0))
 
 
 def test_a_disk_that_is_full_for_a_while_costs_nothing_but_checkpoints(

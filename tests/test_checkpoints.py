@@ -22,7 +22,7 @@ from checkpoint_runs import (
 )
 from safetensors import safe_open
 
-from fastbp import Checkpoints, EarlyStopping
+from fastbp import Checkpoints, DivergenceError, EarlyStopping
 
 STEPS = EPOCHS * -(-ROWS // BATCH)
 pytestmark = pytest.mark.usefixtures("one_step_slices")
@@ -142,6 +142,49 @@ def test_more_epochs_go_on_from_where_it_ended(tmp_path):
     train(whole, epochs=2 * EPOCHS)
     train(net, checkpoints=tmp_path)
     train(resumed, checkpoints=tmp_path, resume=True, epochs=2 * EPOCHS)
+    assert facts(resumed) == facts(whole)
+
+
+@pytest.mark.parametrize("patience", [4, None])
+def test_more_patience_goes_on_from_where_it_ended(tmp_path, patience):
+    noise = np.random.default_rng(0).integers(0, 3, len(VALID[1]))
+    options = {"epochs": 12, "validation_data": (VALID[0], noise)}
+    whole, net, resumed = network(), network(), network()
+    train(whole, early_stopping=patience, **options)
+    train(net, early_stopping=2, checkpoints=tmp_path, **options)
+    assert net.history.stopped == "early stopping" and len(net.history) < len(whole.history)
+    train(resumed, early_stopping=patience, checkpoints=tmp_path, resume=True, **options)
+    assert facts(resumed) == facts(whole)
+
+
+def test_callbacks_cannot_change_what_a_checkpoint_holds(tmp_path):
+    def notes(entry):
+        entry.update(loss=np.float32(0), note="mine")
+
+    plain, net, resumed = network(), network(), network()
+    train(plain)
+    train(net, checkpoints=Checkpoints(tmp_path, every=0), callbacks=notes)
+    train(resumed, checkpoints=tmp_path, resume=True)
+    assert facts(net) == facts(plain) == facts(resumed)
+
+
+def test_no_checkpoint_is_written_of_a_net_that_is_not_finite(tmp_path):
+    # the loss of the second step is finite, but what it leaves behind is not
+    made = []
+
+    class Kept(Checkpoints):
+        def write(self, model):
+            made.append(super().write(model))
+            if len(made) == 2:
+                net.parameters[0] = np.nan
+            return made[-1]
+
+    net = network()
+    with pytest.raises(DivergenceError):
+        train(net, checkpoints=Kept(tmp_path, every=0))
+    whole, resumed = network(), network()
+    train(whole)
+    train(resumed, checkpoints=tmp_path, resume=True)
     assert facts(resumed) == facts(whole)
 
 

@@ -1,5 +1,7 @@
 """`partial_fit` over streams: an iterator of blocks or a source is the loop of calls by hand."""
 
+import os
+import signal
 import threading
 from itertools import pairwise
 
@@ -49,6 +51,25 @@ def test_an_iterator_is_one_call_for_each_block(kind, dtype, weight):
         assert streamed.partial_fit(blocks, **more) is streamed
     assert state(streamed) == state(by_hand)
     assert len(streamed.loss_curve_) == 2 * len(SLICES)
+
+
+def test_ctrl_c_ends_a_stream_and_not_its_block_alone():
+    estimator, taken = classifier().partial_fit(X, LABELS, classes=CLASSES), []
+
+    def before(entry):
+        if len(taken) >= 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def blocks():
+        for _ in range(50):
+            taken.append(X)
+            yield X, LABELS
+
+    estimator.set_params(callbacks=before)
+    with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$") as warned:
+        estimator.partial_fit(blocks())
+    assert 3 <= len(taken) < 6 and len(warned) == 1
+    wait_for_readers()
 
 
 @pytest.mark.parametrize("kind", ["arrays", "own", "scratch", "parquet"])

@@ -119,7 +119,8 @@ def test_wrong_labels_are_named_by_their_block():
         ({"X": iter([(X, Y, WEIGHT, 1)])}, TypeError, "a block is tuple"),
         ({"X": iter([(X[:, :4], Y)])}, ValueError, "4 columns"),
         ({"X": X}, TypeError, "y=None: expected targets"),
-        ({"X": [(X, Y)]}, TypeError, "y=None: expected targets"),
+        ({"X": X.tolist()}, TypeError, "a block is list: expected tuples"),
+        ({"X": 5}, TypeError, "y=None: expected targets"),
     ],
 )
 def test_what_fit_cannot_take_is_refused_before_training(arguments, error, words):

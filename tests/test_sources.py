@@ -1,5 +1,9 @@
 """Sources larger than memory: every row once an epoch, in an order that seed and epoch decide."""
 
+import copy
+import os
+import pickle
+import signal
 import threading
 import time
 
@@ -287,6 +291,63 @@ def test_an_early_end_neither_waits_for_a_read_nor_leaves_a_thread():
     assert time.monotonic() - begin < 5
     held.set()
     wait_for_readers()
+
+
+@pytest.mark.parametrize("block", [0, 1], ids=["the first", "the second"])
+def test_ctrl_c_does_not_wait_for_a_window_that_is_waited_for(tmp_path, block):
+    held = threading.Event()
+
+    def before(number):
+        if threading.current_thread() is not threading.main_thread() and number == block:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+            held.wait(10)
+
+    source, whole, resumed = Blocks((115, 115), 115, before=before), network(), network()
+    begin = time.monotonic()
+    stopped = fit(network(), source, shuffle=False, checkpoints=tmp_path)
+    assert stopped.stopped == "interrupted" and not len(stopped)
+    assert time.monotonic() - begin < 5
+    held.set()
+    wait_for_readers()
+    fit(whole, Blocks((115, 115), 115), shuffle=False)
+    fit(resumed, Blocks((115, 115), 115), shuffle=False, checkpoints=tmp_path, resume=True)
+    np.testing.assert_array_equal(resumed.parameters, whole.parameters)
+
+
+def test_a_list_of_blocks_and_a_loader_are_streams():
+    blocks = [(X[:100], Y[:100]), (X[100:], Y[100:])]
+
+    class Loader:  # as that of PyTorch: it has a length, and can be gone through again
+        def __len__(self):
+            return 2
+
+        def __iter__(self):
+            return map(list, blocks)
+
+    nets = [network() for _ in range(3)]
+    for net, data in zip(nets, (iter(blocks), blocks, Loader()), strict=True):
+        fit(net, data)
+    assert len({net.parameters.tobytes() for net in nets}) == 1
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda s: pickle.loads(pickle.dumps(s))])
+def test_a_copy_of_a_source_is_the_same(tmp_path, parquet, copied):
+    for kind, source in sources(tmp_path, parquet, (X, Y, WEIGHT), 50).items():
+        if kind == "own":
+            source.before = print  # a lambda cannot be pickled
+        nets = network(), network()
+        fit(nets[0], source)
+        fit(nets[1], copied(source))
+        np.testing.assert_array_equal(nets[1].parameters, nets[0].parameters)
+
+
+def test_a_copy_of_a_map_is_an_array(tmp_path):
+    np.save(tmp_path / "X.npy", X)
+    copied = np.load(tmp_path / "X.npy", mmap_mode="r").astype("float64")
+    nets = network(), network()
+    fit(nets[0], ArraySource(copied, Y))
+    fit(nets[1], ArraySource(X, Y))
+    np.testing.assert_array_equal(nets[1].parameters, nets[0].parameters)
 
 
 def test_divergence_and_errors_of_callbacks_leave_no_thread():

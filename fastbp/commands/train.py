@@ -146,7 +146,8 @@ def train(
 
 def _train(out, data, target, valid, options, missing, checkpoint, every, resume, dry_run, output):
     from ..checkpoints import Checkpoints
-    from ..tables.job import PREEMPTED, Job
+    from ..progress import PREEMPTED
+    from ..tables.job import Job
     from ..tables.options import TrainOptions
     from ..tables.planning import plan_of, summary_of
     from ..tables.reading import MISSING_WORDS

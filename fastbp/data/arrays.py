@@ -57,8 +57,8 @@ class ArraySource(Source):
 
 def _forget(array):
     """Let go of what was read of a map before: it need not count as memory of this process."""
-    if isinstance(array, np.memmap) and array.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
-        pages: Any = array._mmap  # type: ignore[attr-defined]
+    pages: Any = getattr(array, "_mmap", None)  # a copy of a map is of its class, but has none
+    if pages is not None and array.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
         pages.madvise(mmap.MADV_DONTNEED)  # of a file, which is read anew where it must be
 
 

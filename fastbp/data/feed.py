@@ -1,6 +1,6 @@
 """What `fit` is given, arrays, a source or an iterator, as the feed that training reads."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -14,13 +14,17 @@ from .windows import Streamed, Whole
 def is_stream(X, y, sample_weight):
     """Return whether `X` brings its targets along, block by block.
 
+    A source or an iterator does; and whatever else can be iterated, such as a list of blocks
+    or a loader, where it is no array and there is no `y`.
+
     Raises
     ------
     TypeError
         If there are none, or they come twice.
     """
-    is_array = hasattr(X, "__array__") or hasattr(X, "__len__")
-    if not isinstance(X, Source) and (is_array or not isinstance(X, Iterable)):
+    is_array = hasattr(X, "__array__") or hasattr(X, "shape") or not isinstance(X, Iterable)
+    has_blocks = isinstance(X, (Source, Iterator)) or not (is_array or y is not None)
+    if not has_blocks:
         if y is None:
             raise TypeError("y=None: expected targets, which only a source or an iterator bring")
         return False

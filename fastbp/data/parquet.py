@@ -43,7 +43,6 @@ class ParquetSource(Source):
     """
 
     def __init__(self, files, target, features=None, weight=None, *, window_rows=None):
-        self._parquet = _pyarrow_parquet()
         one = isinstance(target, str)
         self._target, self._weight = [target] if one else list(target), weight
         chosen: Any = None if features is None else list(features)
@@ -61,7 +60,7 @@ class ParquetSource(Source):
     def _described(self, path):
         """Return what a file says of itself, checked."""
         try:
-            with self._parquet.ParquetFile(path) as file:
+            with _pyarrow_parquet().ParquetFile(path) as file:
                 schema, metadata = file.schema_arrow, file.metadata
         except ValueError as error:
             raise ValueError(f"{path} is not a Parquet file: {error}") from error
@@ -81,7 +80,7 @@ class ParquetSource(Source):
         apart = [] if self._weight is None else [self._weight]
         names = [*self._features, *self._target, *apart]
         # opened for as long as it is read: there may be more files than a process may have open
-        with self._parquet.ParquetFile(path, metadata=metadata) as file:
+        with _pyarrow_parquet().ParquetFile(path, metadata=metadata) as file:
             table = file.read_row_group(group, columns=names, use_threads=False)
         for name, column in zip(table.column_names, table.columns, strict=True):
             if column.null_count:

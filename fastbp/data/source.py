@@ -52,6 +52,15 @@ class Source(ABC):
     def read(self, block):
         """Return block number `block` as ``(X, y, sample_weight)``; the last may be None."""
 
+    def __getstate__(self):
+        """Return what copies and pickles hold: all but the lock, for each takes its own turns."""
+        return {name: value for name, value in self.__dict__.items() if name != "turn"}
+
+    def __setstate__(self, state):
+        """Restore what `__getstate__` gave."""
+        self.__dict__.update(state)
+        self.turn = threading.Lock()
+
     def __len__(self):
         """Return the number of rows."""
         return sum(self.blocks)

@@ -1,7 +1,7 @@
 """The windows of an epoch: samples in memory with the order in which they are trained on."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from zlib import crc32
 
@@ -10,6 +10,8 @@ import numpy as np
 from ..kernels.random import BLOCKS, SHUFFLE, WINDOWS, fill_permutation
 from ..samples import Samples
 from .source import joined, read_block, windows_of
+
+_PATIENCE_SECONDS = 0.05  # as long as a slice of training
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Whole:
         """Return how many batches an epoch has."""
         return -(-self.rows // self.batch)
 
-    def windows(self, epoch, done=0, more=False):
+    def windows(self, epoch, done=0, more=False, must_end=None):
         """Yield the windows of an epoch that hold batches from number `done` on."""
         if self._order is not None:
             fill_permutation.serial(self._seed, SHUFFLE, epoch, self._order)
@@ -119,10 +121,11 @@ class Streamed:
         """Return how many batches an epoch has: each window's last may be short."""
         return sum(map(self._batches_of, self._groups(epoch)))
 
-    def windows(self, epoch, done=0, more=False):
+    def windows(self, epoch, done=0, more=False, must_end=lambda: False):
         """Yield the windows of an epoch that hold batches from number `done` on.
 
         Where there are `more` epochs, the first window of the next is read during the last.
+        While a window is waited for, ``must_end()`` is asked now and then whether it still is.
         """
         todo, first = [], 0
         for number, group in enumerate(self._groups(epoch)):
@@ -132,18 +135,21 @@ class Streamed:
             first += count
         after = [(epoch + 1, 0, self._groups(epoch + 1)[0], 0)] if more else []
         for one, following in zip(todo, [*todo[1:], *after, None], strict=False):
-            window = self._submit(*one).result()
+            coming = self._submit(*one)
+            while not wait([coming], _PATIENCE_SECONDS).done:
+                if must_end():
+                    return
             del self._coming[one[:2]]
             if following:
                 self._submit(*following)
-            yield window
+            yield coming.result()
 
     def is_reading(self):
         """Return whether the reader reads at the moment."""
         return not all(read.done() for read in self._coming.values())
 
     def close(self):
-        """Read no more; a block that is being read is not waited for."""
+        """Read no more; the process does not end before the block that is being read."""
         self._closed = True
         self._reader.shutdown(wait=False, cancel_futures=True)
 

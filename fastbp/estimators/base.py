@@ -214,7 +214,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
 
         score = validation.score if self.early_stopping else None
         solver = Stochastic(self, run, data, score, loss_share(run.network))
-        reason = solver.fit(most, callbacks.epoch_begins, after_epoch)
+        reason = run.stopped = solver.fit(most, callbacks.epoch_begins, after_epoch)
         if self.early_stopping:
             run.last = run.network.parameters.copy() if self.warm_start == "exact" else None
             run.network.parameters[:] = self._best_parameters

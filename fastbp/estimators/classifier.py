@@ -143,7 +143,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Parameters
         ----------
         X, y, sample_weight
-            As for `fit`. X may be an iterator of ``(X, y)`` or ``(X, y, sample_weight)``, or a
+            As for `fit`. X may be an iterable of ``(X, y)`` or ``(X, y, sample_weight)``, or a
             source of ``fastbp.data``, and y None: that is one call for each block, or for each
             of the source's windows, in their order, while a thread reads the next.
         classes : array-like of shape (n_classes,), optional
@@ -159,6 +159,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 multilabel = type_of_target(targets).startswith("multilabel")
                 self._label_binarizer.fit(targets if multilabel else classes)
             self._fit(part, targets, weight, incremental=True)
+            if self._run.stopped == "interrupted":
+                break
         return self
 
     def _meet(self, y, incremental):

@@ -132,7 +132,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Parameters
         ----------
         X, y, sample_weight
-            As for `fit`. X may be an iterator of ``(X, y)`` or ``(X, y, sample_weight)``, or a
+            As for `fit`. X may be an iterable of ``(X, y)`` or ``(X, y, sample_weight)``, or a
             source of ``fastbp.data``, and y None: that is one call for each block, or for each
             of the source's windows, in their order, while a thread reads the next.
 
@@ -142,6 +142,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         for part, targets, weight in parts_of(X, y, sample_weight):
             self._fit(part, targets, weight, incremental=True)
+            if self._run.stopped == "interrupted":
+                break
         return self
 
     def _encode(self, y):

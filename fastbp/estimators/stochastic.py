@@ -42,6 +42,8 @@ class Run:
         What the next permutation is drawn from.
     last : numpy.ndarray or None
         The last epoch's parameters, where early stopping gave the best back.
+    stopped : str
+        Why the last call ended; see `Stochastic.fit`.
     """
 
     network: Any
@@ -52,6 +54,7 @@ class Run:
     split: Any = None
     order: Any = None
     last: Any = None
+    stopped: str = "epochs"
 
     @cached_property
     def views(self):

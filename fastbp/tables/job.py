@@ -15,8 +15,8 @@ from ..errors import DataError, ModelFileError
 from ..kernels.random import permutation
 from ..kernels.scalars import a_flag
 from ..machine import free_memory
+from ..progress import PREEMPTED, to_json
 from ..progress import SECTION as TRAINING
-from ..progress import to_json
 from .encoding import Encoder
 from .inference import infer
 from .model import SECTION, TableModel, schema_of, tell_unknown
@@ -26,7 +26,6 @@ from .rows import Budget, load_rows
 from .scores import scores_of
 
 JOB = "job"
-PREEMPTED = ("interrupted", "terminated")  # why a training stopped that is to go on later
 
 
 def train(
