@@ -217,7 +217,7 @@ def test_rows_beyond_the_memory_go_through_a_scratch_file(folder, monkeypatch):
     one, other = trained("--memory", "1GB"), trained()
     assert not made and not one.record["streamed"]
     assert one.fingerprint == other.fingerprint
-    streamed = trained("--memory", "1kB", "--epochs", 40)
+    streamed = trained("--memory", "10kB", "--epochs", 40)
     assert made and streamed.record["streamed"]
     assert streamed.record["metrics"]["valid"]["accuracy"] > 0.8
     assert not list(scratch.iterdir())

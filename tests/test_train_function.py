@@ -70,7 +70,7 @@ def test_what_is_no_table_is_a_type_error(data):
 # --------------------------------------------------------------------------- the same bits
 
 
-@pytest.mark.parametrize("memory", [None, 1000])
+@pytest.mark.parametrize("memory", [None, 4000])
 def test_a_seed_gives_the_same_bits_on_any_number_of_threads(memory):
     options = {"hidden": (40, 20), "epochs": 4, "dropout": 0.2, "memory": memory}
     models = [train(people(), "y", n_threads=n, **options) for n in (1, 2, "auto", 1)]
@@ -256,7 +256,7 @@ def test_progress_is_shown_on_the_standard_error_alone(capfd):
 def test_rows_beyond_the_memory_go_through_a_scratch_file(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     data, whole = people(), {"batch_size": 200, "valid_share": 0, "epochs": 3, "hidden": 8}
-    within, beyond = train(data, "y", **whole), train(data, "y", memory=1000, **whole)
+    within, beyond = train(data, "y", **whole), train(data, "y", memory=4000, **whole)
     assert (within.record["streamed"], beyond.record["streamed"]) == (False, True)
     assert beyond.schema == within.schema
     assert beyond.record["data"] == within.record["data"]
@@ -274,6 +274,22 @@ def test_a_memory_that_is_enough_changes_nothing():
 
 
 def test_held_back_rows_are_the_same_within_memory_and_beyond():
-    models = [train(people(), "y", memory=memory, **FEW) for memory in (None, 1000)]
+    models = [train(people(), "y", memory=memory, **FEW) for memory in (None, 4000)]
+    assert [model.record["streamed"] for model in models] == [False, True]
     assert models[0].record["data"] == models[1].record["data"]
     assert models[0].schema == models[1].schema
+
+
+def test_rows_to_validate_on_count_as_memory():
+    # 4 bytes a feature, and 8 of the label
+    held = 50 * (4 * train(people(), "y", **FEW).schema.n_features + 8)
+    train(people(), "y", valid=people(50), memory=held, **FEW)
+    with pytest.raises(MemoryError, match=f"50 rows to validate on take {held / 1024:.3g} KiB, "):
+        train(people(), "y", valid=people(50), memory=held - 1, **FEW)
+    with pytest.raises(MemoryError, match="40 rows to validate on"):
+        train(people(), "y", valid_share=0.2, memory=999, **FEW)
+
+
+def test_a_table_to_validate_on_has_targets():
+    with pytest.raises(DataError, match="no row with a value of 'y'"):
+        train(people(), "y", valid=people(50).with_columns(y=pl.lit("")), **FEW)

@@ -211,7 +211,7 @@ def test_balanced_classes_have_scikit_learns_weights():
     np.testing.assert_allclose(model.network.parameters, net.parameters, atol=1e-5)
 
 
-@pytest.mark.parametrize("memory", [None, 1000])
+@pytest.mark.parametrize("memory", [None, 5000])
 def test_balanced_classes_find_more_of_a_rare_one(memory):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=600), rng.random(600) < 0.1
@@ -219,5 +219,6 @@ def test_balanced_classes_find_more_of_a_rare_one(memory):
     recall = []
     for class_weight in (None, "balanced"):
         model = train(data, "y", epochs=30, class_weight=class_weight, memory=memory)
+        assert model.record["streamed"] == (memory is not None)
         recall.append(model.predict(data)["prediction"].to_numpy()[y].mean())
     assert recall[1] > recall[0] + 0.3

@@ -28,13 +28,14 @@ def signals(number):
     return callback
 
 
-@pytest.mark.parametrize("memory", [None, 1000])
+@pytest.mark.parametrize("memory", [None, 4000])
 @pytest.mark.parametrize("valid", ["share", "table"])
 def test_a_training_that_an_error_ended_goes_on_with_the_same_bits(tmp_path, memory, valid):
     options = {**RUN, "memory": memory}
     if valid == "table":
         options["valid"] = people(50, seed=1)
     whole = train(people(), "y", **options)
+    assert whole.record["streamed"] == (memory is not None)
     kept = Checkpoints(tmp_path, every=0)
     with pytest.raises(Stopped):
         train(people(), "y", checkpoints=kept, callbacks=breaks_off, **options)

@@ -62,7 +62,7 @@ def test_a_dry_run_writes_nothing_and_tells_what_would_be_done():
 
 
 def test_a_plan_knows_the_scratch_file_and_the_limit_of_time():
-    plan = dry_run("--memory", "1kB", "--max-time", "1ms", "--epochs", 10**9)
+    plan = dry_run("--memory", "10kB", "--max-time", "1ms", "--epochs", 10**9)
     assert plan["streamed"]
     assert plan["memory"]["scratch_file"] == (ROWS - HELD) * (4 * FEATURES + 8)
     assert plan["memory"]["rows"] == HELD * (4 * FEATURES + 8)

@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 
-from ..tables.wording import counted
+from ..tables.wording import bytes_shown, counted
 
 _PLURALS = {"category": "categories"}
 
@@ -36,12 +36,12 @@ def plan_lines(plan):
         f"{counted(plan['steps_an_epoch'], 'step')} an epoch, at most "
         f"{counted(plan['epochs'], 'epoch')}",
         f"{plan['flops_an_epoch'] / 1e9:,.3g} GFLOP an epoch",
-        f"memory: {_bytes(memory['rows'])} of rows, {_bytes(memory['network'])} of network",
+        f"memory: {bytes_shown(memory['rows'])} of rows, {bytes_shown(memory['network'])} of network",
         f"expected: {_seconds(plan['seconds_an_epoch'])} an epoch, at most "
         f"{_seconds(plan['expected_seconds'])}",
     ]
     if memory["scratch_file"]:
-        lines.insert(3, f"scratch file: {_bytes(memory['scratch_file'])}")
+        lines.insert(3, f"scratch file: {bytes_shown(memory['scratch_file'])}")
     return lines
 
 
@@ -79,13 +79,6 @@ def _by_reason(dropped):
     for name, reason in dropped.items():
         reasons.setdefault(reason, []).append(name)
     return reasons
-
-
-def _bytes(count):
-    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= scale:
-            return f"{count / scale:.3g} {unit}"
-    return f"{count} bytes"
 
 
 def _seconds(seconds):

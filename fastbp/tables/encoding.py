@@ -86,6 +86,29 @@ class Encoder:
             values = (values - target.mean) / target.scale
         return values, kept
 
+    def batches(self, table, columns=()):
+        """Yield frames of a table: the columns that `encode` needs, and others if they are named.
+
+        They have the fewer rows the more features or classes there are: so memory is bounded.
+        """
+        names = [*dict.fromkeys([*columns, *self.columns])]
+        width = max(self.schema.n_features, len(self.schema.target.classes))
+        return table.batches(names, width=width)
+
+    def encoded(self, table):
+        """Yield ``(X, y, kept)`` of a table with its target, batch by batch.
+
+        Raises
+        ------
+        DataError
+            As of `encode` and `encode_target`.
+        """
+        first = 0
+        for frame in self.batches(table, [self.schema.target.name]):
+            y, kept = self.encode_target(frame, first)
+            yield self.encode(frame, first), y, kept
+            first += len(frame)
+
     @contextmanager
     def _naming_the_table(self):
         try:

@@ -22,8 +22,9 @@ from .inference import infer
 from .model import SECTION, TableModel, schema_of, tell_unknown
 from .options import TrainOptions
 from .reading import open_table
-from .rows import Budget, load_rows
+from .rows import Budget, load_rows, load_valid
 from .scores import scores_of
+from .wording import bytes_shown
 
 JOB = "job"
 
@@ -151,7 +152,7 @@ class Job:
         if free is not None and needed > free:
             raise MemoryError(
                 f"a network with hidden layers of {', '.join(map(str, self.options.hidden))} takes "
-                f"{needed / 2**30:.3g} GiB, and {free / 2**30:.3g} GiB are free"
+                f"{bytes_shown(needed)}, and {bytes_shown(free)} are free"
             )
         return self.options.network(self.schema)
 
@@ -164,7 +165,11 @@ class Job:
     def budget(self):
         """Where encoded rows are kept: in memory, or in a scratch file."""
         streamed = self._begun.sections[JOB]["streamed"] if self.resumes else None
-        return Budget(self.schema, self.network.dtype, self._trained, self.options.memory, streamed)
+        valid = self.valid_table
+        held = self.rows - self._trained if valid is None else valid.count()
+        return Budget(
+            self.schema, self.network.dtype, self._trained, held, self.options.memory, streamed
+        )
 
     @property
     def _trained(self):
@@ -183,10 +188,9 @@ class Job:
         valid, digest = rows.valid, rows.digest
         if self.valid_table is not None:
             encoder = Encoder(schema, self.valid_table.name, network.dtype)
-            none = np.zeros(self.valid_table.count(), bool)
-            held = load_rows(self.valid_table, encoder, none, self.budget, None)
+            valid, more = load_valid(self.valid_table, encoder, self.budget.held)
             tell_unknown(encoder)
-            valid, digest = held.valid, digest + held.digest
+            digest += more
         own = {"data": digest, "options": o.to_data(), "streamed": self.budget.streamed}
         checkpoints = self._kept(own)
         history = network.fit(

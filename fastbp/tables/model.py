@@ -124,8 +124,7 @@ class TableModel:
         ids = ids_of(self.schema, table, keep)
         encoder, first = Encoder(self.schema, table.name, self.network.dtype), 0
         encoder.require(table)
-        columns = [*dict.fromkeys([*ids, *encoder.columns])]
-        for frame in table.batches(columns):
+        for frame in encoder.batches(table, ids):
             outputs = self.network.forward(encoder.encode(frame, first), n_threads)
             yield frame_of(self.schema.target, frame.select(ids), first, outputs)
             first += len(frame)
@@ -147,15 +146,12 @@ class TableModel:
     def scores(self, data, n_threads="auto"):
         """Return what `evaluate` has gathered, from which a report is made."""
         table = open_table(data, self.schema.missing_words)
-        encoder, first = Encoder(self.schema, table.name, self.network.dtype), 0
+        encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
         scores, target = scores_of(self.schema.target), self.schema.target.name
-        for frame in table.batches([*encoder.columns, target]):
-            targets, kept = encoder.encode_target(frame, first)
-            X = encoder.encode(frame, first)[kept]
-            if len(X):
-                scores.add(self.network.forward(X, n_threads), targets[kept])
-            first += len(frame)
+        for X, targets, kept in encoder.encoded(table):
+            if kept.any():
+                scores.add(self.network.forward(X[kept], n_threads), targets[kept])
         if not scores.rows:
             raise DataError(f"{table.name} has no row with a value of {target!r}: give some")
         tell_unknown(encoder)

@@ -23,14 +23,13 @@ def plan_of(job):
     workspace = plan.workspace(job.batch, 1, training=True).bytes
     seconds = _seconds_an_epoch(job)
     epochs, summary = job.options.epochs, summary_of(job)
-    valid = summary["valid"] * budget.bytes_a_row
     return {
         **summary,
         "parameters": plan.size,
         "steps_an_epoch": -(-rows // job.batch),
         "flops_an_epoch": rows * plan.flops_per_row,
         "memory": {
-            "rows": valid + (0 if budget.streamed else budget.bytes),
+            "rows": budget.held_bytes + (0 if budget.streamed else budget.bytes),
             "scratch_file": budget.bytes if budget.streamed else 0,
             "network": 4 * network.parameters.nbytes + workspace,
         },
@@ -48,7 +47,7 @@ def summary_of(job):
         "data": job.table.name,
         "rows": job.rows,
         "train": job.budget.rows,
-        "valid": (job.valid_table.count() if job.valid_table else job.rows - job.budget.rows),
+        "valid": job.budget.held,
         "target": target.name,
         "task": target.task,
         "classes": counts,
@@ -70,9 +69,8 @@ def _seconds_an_epoch(job):
     plan = job.network._engine.plan
     rows = min(_TRIAL_ROWS, max(job.batch, _TRIAL_FLOPS // plan.flops_per_row))
     encoder = Encoder(job.schema, job.table.name, job.network.dtype)
-    frame = next(iter(job.table.batches([*encoder.columns, job.schema.target.name])))[:rows]
-    y, kept = encoder.encode_target(frame, 0)
-    X, y = encoder.encode(frame, 0)[kept], y[kept]
+    X, y, kept = (part[:rows] for part in next(encoder.encoded(job.table)))
+    X, y = X[kept], y[kept]
     free, needed = free_memory(), job.options.network_bytes(job.schema)
     if not len(X) or (free is not None and needed > free):
         return float("nan")

@@ -14,7 +14,8 @@ MISSING_WORDS = (
     *("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"),
     *("?", "-"),
 )
-BATCH_ROWS = 65_536
+# of a batch: its rows are the fewer the more columns, or features, they have
+_MOST_ROWS, _FEWEST_ROWS, _MOST_CELLS = 65_536, 256, 2**23
 
 
 class Table:
@@ -68,7 +69,7 @@ class Table:
             self._count = count
         return self._count
 
-    def batches(self, columns=None, rows=BATCH_ROWS):
+    def batches(self, columns=None, rows=None, width=0):
         """Yield `polars.DataFrame`s of `rows` rows, the last of fewer, in the order of the file.
 
         Parameters
@@ -76,7 +77,9 @@ class Table:
         columns : sequence of str, optional
             Which columns, in this order; all by default.
         rows : int, optional
-            The rows of a batch: the same ones in every pass.
+            The rows of a batch; default: 65,536, or fewer where they are wide.
+        width : int, optional
+            How many numbers are made of a row.
 
         Raises
         ------
@@ -86,6 +89,9 @@ class Table:
         columns = self.columns if columns is None else list(columns)
         self.require(columns)
         types = {name: self.dtypes[name] for name in columns}
+        if rows is None:
+            fitting = _MOST_CELLS // max(1, width, len(columns))
+            rows = min(max(fitting, _FEWEST_ROWS), _MOST_ROWS)
         found = False
         for batch in _regrouped(self._frames(types, rows), rows):
             found = True

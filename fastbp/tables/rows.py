@@ -9,6 +9,7 @@ import numpy as np
 from ..data import Spool
 from ..errors import DataError
 from ..machine import free_memory
+from .wording import bytes_shown
 
 
 class Budget:
@@ -20,8 +21,8 @@ class Budget:
         Says how long a row is.
     dtype : numpy.dtype
         Of its features.
-    rows : int
-        How many there are.
+    rows, held : int
+        How many there are to train on, and to validate on; these are always in memory.
     memory : int or None
         Bytes that they may take; default: half of what is free.
     streamed : bool, optional
@@ -29,20 +30,30 @@ class Budget:
 
     Attributes
     ----------
-    bytes_a_row, bytes : int
-        What a row takes, and all of them.
+    bytes, held_bytes : int
+        What the rows take that are trained on, and those that are validated on.
     streamed : bool
-        Whether they are kept in a file.
+        Whether the former are kept in a file.
+
+    Raises
+    ------
+    MemoryError
+        If the rows to validate on take more than they may.
     """
 
-    def __init__(self, schema, dtype, rows, memory, streamed=None):
-        self.dtype, self.columns, self.rows = np.dtype(dtype), schema.n_features, rows
-        self.bytes_a_row = schema.n_features * self.dtype.itemsize + 8
-        self.bytes = rows * self.bytes_a_row
+    def __init__(self, schema, dtype, rows, held, memory, streamed=None):
+        self.rows, self.held = rows, held
+        a_row = schema.n_features * np.dtype(dtype).itemsize + 8
+        self.bytes, self.held_bytes = rows * a_row, held * a_row
+        free = free_memory()
+        limit = memory or (np.inf if free is None else free // 2)
+        if self.held_bytes > limit:
+            raise MemoryError(
+                f"the {held:,} rows to validate on take {bytes_shown(self.held_bytes)}, and "
+                f"encoded rows may take {bytes_shown(limit)}: give fewer of them, or more memory"
+            )
         if streamed is None:
-            free = free_memory()
-            limit = memory or (None if free is None else free // 2)
-            streamed = limit is not None and self.bytes > limit
+            streamed = self.bytes + self.held_bytes > limit
         self.streamed = bool(streamed)
 
 
@@ -94,32 +105,54 @@ def load_rows(table, encoder, is_training, budget, class_weight):
         If a value cannot be encoded, or no row is left.
     """
     target = encoder.schema.target
-    store = _Scratch() if budget.streamed else _Memory(budget)
-    held, no_target, first = [], 0, 0
+    store = _Scratch() if budget.streamed else _Memory(budget.rows)
+    held, no_target, first = _Memory(budget.held), 0, 0
     digest = hashlib.blake2b(digest_size=16)
     weights = _balanced(target) if class_weight else None
-    for frame in table.batches([*encoder.columns, target.name]):
-        y, kept = encoder.encode_target(frame, first)
-        X, rows = encoder.encode(frame, first), slice(first, first + len(frame))
+    for X, y, kept in encoder.encoded(table):
+        rows = slice(first, first + len(kept))
         trains = kept if is_training is None else kept & is_training[rows]
-        no_target += len(frame) - int(kept.sum())
+        no_target += len(kept) - int(kept.sum())
         X_train, y_train = X[trains], y[trains]
         digest.update(X_train.data)
         digest.update(y_train.data)
         store.add(X_train, y_train, None if weights is None else weights[y_train])
         if is_training is not None:
             validates = kept & ~is_training[rows]
-            held.append((X[validates], y[validates]))
-        first += len(frame)
-    valid = tuple(map(np.concatenate, zip(*held, strict=True))) if held else None
-    if valid is not None:
-        digest.update(valid[0].data)
-        digest.update(valid[1].data)
-        valid = valid if len(valid[0]) else None
-    if not store.count and valid is None:
+            held.add(X[validates], y[validates])
+        first += len(kept)
+    if not store.count and not held.count:
         raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
+    valid = _valid_of(held, digest)
     train, weight = store.end() if store.count else ((), None)
     return Rows(train, weight, valid, store.count, no_target, digest.hexdigest())
+
+
+def load_valid(table, encoder, rows):
+    """Encode a table of `rows` rows to validate on; return ``(X, y)`` and a hash of them.
+
+    Raises
+    ------
+    DataError
+        If a value cannot be encoded, or no row has a target.
+    """
+    held, digest = _Memory(rows), hashlib.blake2b(digest_size=16)
+    for X, y, kept in encoder.encoded(table):
+        held.add(X[kept], y[kept])
+    if not held.count:
+        name = encoder.schema.target.name
+        raise DataError(f"{table.name} has no row with a value of {name!r}: give some")
+    return _valid_of(held, digest), digest.hexdigest()
+
+
+def _valid_of(held, digest):
+    """Return ``(X, y)`` of the rows that are held, None if there are none; update the hash."""
+    if not held.count:
+        return None
+    (X, y), _ = held.end()
+    digest.update(X.data)
+    digest.update(y.data)
+    return X, y
 
 
 def _balanced(target):
@@ -131,16 +164,15 @@ def _balanced(target):
 class _Memory:
     """Rows in arrays that are as large as all of them."""
 
-    def __init__(self, budget):
-        self._budget, self.count = budget, 0
+    def __init__(self, rows):
+        self._rows, self.count = rows, 0
         self._arrays: Any = None
 
-    def add(self, X, y, weight):
+    def add(self, X, y, weight=None):
         parts = [X, y, weight]
         if self._arrays is None:
-            rows = self._budget.rows
             self._arrays = [
-                None if part is None else np.empty((rows, *part.shape[1:]), part.dtype)
+                None if part is None else np.empty((self._rows, *part.shape[1:]), part.dtype)
                 for part in parts
             ]
         for array, part in zip(self._arrays, parts, strict=True):

@@ -29,6 +29,14 @@ def counted(count, one, many=None):
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+def bytes_shown(count):
+    """Return a number of bytes as 12 bytes, 3.4 KiB, 56 MiB or 7.8 GiB."""
+    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= scale:
+            return f"{count / scale:.3g} {unit}"
+    return counted(count, "byte")
+
+
 def one_line(message):
     """Return a message of another library on one line, without its advice on its own options."""
     text = str(message).split("\n\n")[0]
