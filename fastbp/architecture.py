@@ -88,16 +88,24 @@ def check(specs, input_drop, loss):
         a_number("drop", spec.drop, low=0, below=1)
         a_flag("bias", spec.bias)
         INITIALIZERS.find(spec.initializer)
-        record, last = ACTIVATIONS.find(spec.activation), n == len(specs) - 1
-        if record.outputs == "simplex" and not last:
-            raise ValueError(
-                f"activation={record.name!r}: a hidden layer needs an elementwise activation"
-            )
-        if not last and specs[n + 1].n_in != spec.n_out:
+        if n == len(specs) - 1:
+            break
+        of_hidden_units(spec.activation)
+        if specs[n + 1].n_in != spec.n_out:
             raise ValueError(f"layer {n + 2} has {specs[n + 1].n_in} inputs for {spec.n_out} units")
     _check_output(ACTIVATIONS.find(specs[-1].activation), loss)
     if specs[-1].drop > 0:
         raise ValueError("the last layer must have no dropout behind it")
+
+
+def of_hidden_units(name):
+    """Return the activation of a name; raise ValueError if it is one of outputs alone."""
+    record = ACTIVATIONS.find(name)
+    if record.outputs == "simplex":
+        raise ValueError(
+            f"activation={record.name!r}: a hidden layer needs an elementwise activation"
+        )
+    return record
 
 
 def _from_sizes(sizes, activation, initializer):

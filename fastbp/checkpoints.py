@@ -102,12 +102,24 @@ def _number_of(path):
 
 
 def as_checkpoints(checkpoints, resume):
-    """Return what a caller said of checkpoints as `Checkpoints`, or None."""
-    if resume and checkpoints is None:
-        raise ValueError("resume=True: say in checkpoints= from where")
-    if checkpoints is None or isinstance(checkpoints, Checkpoints):
-        return checkpoints
-    return Checkpoints(checkpoints)
+    """Return what a caller said of checkpoints as `Checkpoints`, or None.
+
+    Raises
+    ------
+    ValueError
+        If there is no folder to resume from, or one that a new training would clear.
+    """
+    if checkpoints is None:
+        if resume:
+            raise ValueError("resume=True: say in checkpoints= from where")
+        return None
+    kept = checkpoints if isinstance(checkpoints, Checkpoints) else Checkpoints(checkpoints)
+    if not resume and kept.files():
+        raise ValueError(
+            f"checkpoints: {kept.folder} holds those of an earlier training: resume goes on with "
+            "it; to begin anew, give an empty folder"
+        )
+    return kept
 
 
 def resumed(checkpoints, key, state):

@@ -5,11 +5,19 @@ import gc
 import signal
 import sys
 
-_USAGE, _PREEMPTED, _TERMINATED = 2, 75, 143
+_USAGE, _PREEMPTED, _INTERRUPTED, _TERMINATED = 2, 75, 130, 143
 
 
 def main():
     """Run the command line; exit with 2 where the extra that it needs is missing."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # while it is imported; later the command itself says so
+        print("fastbp: interrupted", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+
+
+def _run():
     if sys.argv[1:2] == ["train"] and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminated)
     try:
@@ -32,7 +40,7 @@ def main():
 
 def _terminated(number, frame):
     """End a training whose command is not yet read: there is nothing that could be lost."""
-    if not any(argument.startswith("--checkpoint") for argument in sys.argv):
+    if not any(argument.startswith(("--checkpoint", "--config")) for argument in sys.argv):
         sys.exit(_TERMINATED)
     print("fastbp: terminated before it began; run it again with --resume", file=sys.stderr)
     sys.exit(_PREEMPTED)

@@ -2,7 +2,9 @@
 
 import os
 import sys
+from datetime import timedelta
 
+import polars as pl
 import pytest
 from damage import (
     BAD_DATA,
@@ -190,15 +192,64 @@ def test_an_output_that_cannot_be_written_is_named(bench, kind, command):
     bench.judge(*arguments, "-o", name, codes=(USAGE,), words=("--output", word))
 
 
-@pytest.mark.parametrize("name", ["out", "out.txt", "out.csv.gz", "out.safetensors", ".csv/"])
+@pytest.mark.parametrize(
+    "name", ["out", "out.txt", "out.csv.gz", "out.safetensors", ".csv/", ".csv"]
+)
 @pytest.mark.parametrize("command", ["predict", "export"])
 def test_an_output_of_another_format_is_refused(bench, name, command):
     data = ["good.csv"] if command == "predict" else []
     bench.judge(command, "m.safetensors", *data, "-o", name, codes=(USAGE,), words=(name,))
 
 
+OWN = {
+    "train": (["train", "good.csv", "--target", "y"], "good.csv"),
+    "train, a folder": (["train", "rows", "--target", "y"], "rows/a.csv"),
+    "train, its validation": ([*TRAIN, "--valid", "rows"], "rows/a.csv"),
+    "train, a link": (["train", "link", "--target", "y"], "rows/a.csv"),
+    "predict": (["predict", "m.safetensors", "good.csv"], "good.csv"),
+    "predict, by another path": (["predict", "m.safetensors", "good.csv"], "rows/../good.csv"),
+    "report": (["report", "m.safetensors"], "m.safetensors"),
+}
+
+
+@posix
+@pytest.mark.parametrize("kind", OWN)
+def test_no_command_writes_over_what_it_reads(bench, kind):
+    _folder(a_csv=CSV)(bench)
+    _link("link", "rows")(bench)
+    arguments, output = OWN[kind]
+    bench.judge(*arguments, "-o", output, codes=(USAGE,), words=(output,))
+
+
+@pytest.mark.parametrize("name", ["model.csv", "model.parquet", "model.CSV.gz", "model.npz"])
+def test_a_model_is_not_named_as_a_table(bench, name):
+    bench.judge(*TRAIN, "-o", name, codes=(USAGE,), words=(name, "safetensors"))
+
+
+KEPT = {
+    "list": pl.Series([[1, 2]] * len(GOOD)),
+    "bytes": pl.Series([b"a"] * len(GOOD)),
+    "duration": pl.Series([timedelta(1)] * len(GOOD)),
+    "struct": pl.Series([{"a": 1}] * len(GOOD)),
+}
+
+
+@pytest.mark.parametrize("kind", KEPT)
+def test_a_column_that_csv_cannot_hold_is_named(bench, kind):
+    bench.put("more.parquet", as_parquet(GOOD.with_columns(more=KEPT[kind])))
+    arguments = ["predict", "m.safetensors", "more.parquet", "--keep", "more"]
+    bench.judge(*arguments, output="out.csv", codes=(BAD_DATA,), words=("'more'", ".parquet"))
+    bench.judge(*arguments, output="out.parquet", codes=(DONE,))
+
+
 OPTIONS = {
     "no target": (["--target", ""], "--target"),
+    "numbers that are text": (["--numeric", "city"], "--missing"),
+    "a number unknown": (["--numeric", "name"], "name"),
+    "a category as a number": (["--categorical", "age", "--numeric", "age"], "'age'"),
+    "a time beyond all": (["--max-time", "9" * 400], "duration"),
+    "a size beyond all": (["--memory", "9" * 400], "size"),
+    "an activation of outputs": (["--activation", "softmax"], "softmax"),
     "a target unknown": (["--target", "income"], "income"),
     "a target nearly known": (["--target", "agee"], "did you mean 'age'"),
     "an id unknown": (["--id", "name"], "name"),
@@ -291,6 +342,8 @@ CONFIGS = {
     "itself": (b'config = "bad.toml"', "config"),
     "a column unknown": (b'drop = ["name"]', "name"),
     "NUL in a path": (b'valid = "a\\u0000b.csv"', "a"),
+    "NUL in a folder": (b'checkpoint = "a\\u0000b"', "NUL"),
+    "NUL in an output": (b'output = "a\\u0000b"', "NUL"),
     "nothing": (b"", None),
     "a mark of UTF-8": (b'\xef\xbb\xbftarget = "y"', "bad.toml"),
 }

@@ -246,10 +246,13 @@ def test_a_training_goes_on_where_its_checkpoint_is():
     assert "goes on from a checkpoint" in text
 
 
-def test_without_resume_a_training_begins_anew():
+def test_without_resume_no_training_clears_the_checkpoints_of_another():
     trained("--checkpoint", "ck")
-    done = fastbp(*BASE, "--checkpoint", "ck", "--log", "json")
-    assert [event["epoch"] for event in done.events if event["event"] == "epoch"] == [1, 2, 3]
+    before = sorted(os.listdir("ck"))
+    for more in ((), ("--dry-run",)):
+        done = fastbp(*BASE, "--checkpoint", "ck", *more)
+        assert done.code == 2 and "ck holds those of an earlier training" in done.err
+    assert sorted(os.listdir("ck")) == before
 
 
 @pytest.mark.parametrize(

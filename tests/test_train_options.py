@@ -30,10 +30,11 @@ WRONG = {
     "ids": [3, [3], None],
     "drop": [3, [None]],
     "categorical": [3, [b"a"]],
+    "numeric": [3, [None]],
     "missing": [3, [-999], None],
     "valid_share": [1, -0.1, NAN, "0.2", True],
     "hidden": [0, 5.5, [10, -1], "100", None, True, [True], [[5]]],
-    "activation": ["rleu", None, 3],
+    "activation": ["rleu", None, 3, "softmax"],
     "dropout": [1, -0.1, NAN, None, "0.5"],
     "loss": ["mse2", 3, ["huber"]],
     "optimizer": ["adm", None],
@@ -99,7 +100,7 @@ def test_options_may_be_numbers_of_numpy(tmp_path):
     assert TableModel.load(tmp_path / "model.safetensors").record == model.record
 
 
-@pytest.mark.parametrize("name", ["target", "ids", "drop", "categorical"])
+@pytest.mark.parametrize("name", ["target", "ids", "drop", "categorical", "numeric"])
 def test_a_column_that_is_not_there_is_named_with_the_nearest(name):
     options = {"target": "y", name: "sity"}
     with pytest.raises(DataError, match=r"'sity'.*'city'"):

@@ -36,7 +36,8 @@ def plan_lines(plan):
         f"{counted(plan['steps_an_epoch'], 'step')} an epoch, at most "
         f"{counted(plan['epochs'], 'epoch')}",
         f"{plan['flops_an_epoch'] / 1e9:,.3g} GFLOP an epoch",
-        f"memory: {bytes_shown(memory['rows'])} of rows, {bytes_shown(memory['network'])} of network",
+        f"memory: {bytes_shown(memory['rows'])} of rows, "
+        f"{bytes_shown(memory['network'])} of network",
         f"expected: {_seconds(plan['seconds_an_epoch'])} an epoch, at most "
         f"{_seconds(plan['expected_seconds'])}",
     ]

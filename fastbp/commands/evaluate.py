@@ -5,7 +5,7 @@ from .describe import scores_text
 from .exits import guarded
 from .log import LogOption, Mode
 from .models import load_table_model
-from .values import DataArgument, ModelArgument, ThreadsOption
+from .values import DataArgument, ModelArgument, ThreadsOption, open_rows
 
 
 def evaluate(
@@ -21,5 +21,7 @@ def evaluate(
     RMSE and MAE in the target's units. Exit codes: 0 done, 2 usage, 3 bad data or model.
     """
     with guarded(log) as out:
-        metrics = load_table_model(model).evaluate(data, threads)
-        out.event("scores", f"{data}: {scores_text(metrics)}", data=data, **metrics)
+        loaded = load_table_model(model)
+        table = open_rows(data, loaded.schema.missing_words)
+        metrics = loaded.evaluate(table, threads)
+        out.event("scores", f"{table.name}: {scores_text(metrics)}", data=table.name, **metrics)

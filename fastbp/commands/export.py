@@ -8,7 +8,7 @@ import typer
 from .exits import Code, Ended, guarded
 from .log import LogOption, Mode
 from .models import load_model
-from .values import ModelArgument, writable
+from .values import ModelArgument, not_the_input, writable
 
 _FORMS = {".onnx": "to_onnx", ".c": "to_c", ".py": "to_numpy"}
 
@@ -34,6 +34,7 @@ def export(
         if suffix not in _FORMS:
             raise Ended(Code.USAGE, f"-o {output}: expected a name in {', '.join(_FORMS)}")
         loaded = load_model(model)
+        not_the_input(output, model)
         if suffix != ".onnx":
             loaded = getattr(loaded, "network", loaded)
         getattr(fastbp, _FORMS[suffix])(loaded, output)

@@ -1,6 +1,7 @@
 """``fastbp predict``: scored rows of a table."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +10,7 @@ from .config import ConfigOption
 from .exits import Code, Ended, guarded
 from .log import LogOption, Mode
 from .models import load_table_model
-from .values import DataArgument, ModelArgument, ThreadsOption, writable
+from .values import DataArgument, ModelArgument, ThreadsOption, not_the_input, open_rows, writable
 
 
 def predict(
@@ -40,13 +41,18 @@ def predict(
     with guarded(log) as out:
         from ..tables.writing import SUFFIXES, write_csv, write_frames
 
-        if output and not output.endswith(SUFFIXES):
+        if output and Path(output).suffix not in SUFFIXES:
             raise Ended(Code.USAGE, f"-o {output}: expected a name in {' or '.join(SUFFIXES)}")
         if not output and out.json:
             raise Ended(
                 Code.USAGE, "--log json: its lines and predictions cannot share stdout; -o OUT"
             )
-        frames = load_table_model(model).predictions(data, keep, threads)
+        if not output and sys.stdout is None:
+            raise Ended(Code.USAGE, "stdout is closed: say with -o OUT where to")
+        loaded = load_table_model(model)
+        table = open_rows(data, loaded.schema.missing_words)
+        not_the_input(output, model, *table.files)
+        frames = loaded.predictions(table, keep, threads)
         with out.progress(unit="row") as bar:
             counted = _counted(frames, bar)
             if not output:

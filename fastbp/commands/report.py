@@ -7,7 +7,7 @@ import typer
 from .exits import guarded
 from .log import LogOption, Mode
 from .models import load_model
-from .values import ModelArgument, writable
+from .values import ModelArgument, not_the_input, writable
 
 
 def report(
@@ -24,5 +24,7 @@ def report(
     with guarded(log) as out:
         from ..report.build import write_report
 
-        write_report(load_model(model), output)
+        loaded = load_model(model)
+        not_the_input(output, model)
+        write_report(loaded, output)
         out.event("saved", f"saved to {output}", path=output)

@@ -1,8 +1,8 @@
 """``fastbp train``: from a table to a model file."""
 
 import contextlib
+import os
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +13,18 @@ from .describe import metrics_line, plan_lines, summary_lines
 from .exits import Code, Ended, guarded
 from .log import LogOption, Mode
 from .signals import Terminated, terminable
-from .values import DataArgument, ThreadsOption, duration, layers, size, writable, writable_folder
+from .values import (
+    DataArgument,
+    ThreadsOption,
+    dataset_of,
+    duration,
+    layers,
+    not_the_input,
+    open_rows,
+    size,
+    writable,
+    writable_folder,
+)
 
 _EPOCH_LINES_SECONDS = 10.0  # between two lines in a log that nobody watches
 
@@ -41,6 +52,9 @@ def train(
         list[str],
         typer.Option(help="A column of categories, whatever it looks like.", metavar="COL"),
     ] = [],  # noqa: B006
+    numeric: Annotated[
+        list[str], typer.Option(help="A column of numbers, ids and years too.", metavar="COL")
+    ] = [],  # noqa: B006
     missing: Annotated[
         list[str], typer.Option(help="Another word for a missing value.", metavar="WORD")
     ] = [],  # noqa: B006
@@ -66,7 +80,9 @@ def train(
         str, typer.Option(help="constant, cosine or one_cycle.", metavar="NAME")
     ] = "constant",
     l2: Annotated[float, typer.Option(help="Penalty of weights.", min=0)] = 0.0,
-    weight_decay: Annotated[float | None, typer.Option(help="Of adamw.", min=0)] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Share of weights lost a step, times the rate.", min=0)
+    ] = None,
     clip_norm: Annotated[float | None, typer.Option(help="Largest norm of gradients.")] = None,
     class_weight: Annotated[
         str, typer.Option(help="balanced: classes count the same.", metavar="NAME")
@@ -123,8 +139,8 @@ def train(
             name: value for name, value in given.items() if value not in ("", None)
         }
         options |= {
-            "ids": id, "drop": drop, "categorical": categorical, "hidden": hidden,
-            "activation": activation, "dropout": dropout, "optimizer": optimizer,
+            "ids": id, "drop": drop, "categorical": categorical, "numeric": numeric,
+            "hidden": hidden, "activation": activation, "dropout": dropout, "optimizer": optimizer,
             "schedule": schedule, "l2": l2, "epochs": epochs, "patience": patience, "seed": seed,
             "dtype": dtype, "n_threads": threads,
         }  # fmt: skip
@@ -149,21 +165,29 @@ def _train(out, data, target, valid, options, missing, checkpoint, every, resume
     from ..progress import PREEMPTED
     from ..tables.job import Job
     from ..tables.options import TrainOptions
+    from ..tables.parts import suffix_of
     from ..tables.planning import plan_of, summary_of
     from ..tables.reading import MISSING_WORDS
 
-    kept = Checkpoints(checkpoint, every) if checkpoint else None
-    source, title, target = _source(data, target)
+    if output and suffix_of(output):
+        raise Ended(Code.USAGE, f"-o {output}: that is the name of a table; give a model's, such "
+                    "as model.safetensors")  # fmt: skip
+    dataset = dataset_of(data)
+    target = target or _target_of(dataset, data)
     with _usage():
+        kept = Checkpoints(checkpoint, every) if checkpoint else None
         asked = TrainOptions(target=target, missing=(*MISSING_WORDS, *missing), **options)
-        job = Job(source, asked, valid or None, kept, resume)
-    job.table.name = data
+        table = open_rows(data, asked.missing)
+        job = Job(table, asked, valid or None, kept, resume)
+    not_the_input(output, *job.files)
     schema = job.schema
     with _usage():
         asked.check_task(schema.target)
     summary = plan_of(job) if dry_run else summary_of(job)
     out.event("plan" if dry_run else "data", **summary)
-    out.text(*([title] if title else []), *summary_lines(summary, job))
+    out.text(
+        *([f"{dataset.name}: {dataset.title}"] if dataset else []), *summary_lines(summary, job)
+    )
     out.text("", job.network.summary(job.batch), "")
     if dry_run:
         out.text(*plan_lines(summary))
@@ -210,16 +234,16 @@ def _usage():
         raise Ended(Code.USAGE, str(error)) from None
 
 
-def _source(data, target):
-    """Return what to read, a title and the target: of a data set by name, or of a file."""
+def _target_of(dataset, data):
+    """Return the column to learn where nobody named it."""
     from ..datasets import DATASETS
 
-    if data in DATASETS and not Path(data).exists():
-        dataset = DATASETS.find(data)
-        return dataset.load(), f"{dataset.name}: {dataset.title}", target or dataset.target
-    if not target:
-        raise Ended(Code.USAGE, "--target: say which column is to be learned, --target COL")
-    return data, "", target
+    if dataset:
+        return dataset.target
+    (name, *more), sets = data, ", ".join(DATASETS)
+    if not (more or os.path.exists(name) or os.path.splitext(name)[1]):
+        raise Ended(Code.USAGE, f"{name} is neither a file nor a data set; data sets: {sets}")
+    raise Ended(Code.USAGE, "--target: say which column is to be learned, --target COL")
 
 
 class _Epochs:

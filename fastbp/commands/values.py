@@ -1,11 +1,15 @@
 """What options take beside text and numbers: durations, sizes, threads, paths to write."""
 
+import math
 import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from ..tables.wording import shown
+from .exits import Code, Ended
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
@@ -31,7 +35,10 @@ def _scaled(text, units, wanted):
     match = _NUMBER.fullmatch(text)
     if not match or match[2].lower() not in units:
         raise typer.BadParameter(f"{text!r}: expected {wanted}")
-    return float(match[1]) * units[match[2].lower()]
+    value = float(match[1]) * units[match[2].lower()]
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{shown(text)}: expected {wanted}, and no more than there can be")
+    return value
 
 
 def threads(text: str) -> int | str:
@@ -51,6 +58,7 @@ def layers(text: str) -> tuple[int, ...]:
 
 def writable(path: str) -> str:
     """Refuse a path that cannot be written, before hours of work."""
+    _check_name(path)
     folder = Path(path).resolve().parent
     if len(os.fsencode(Path(path).name)) > _LONGEST_NAME:
         raise typer.BadParameter(f"a name of over {_LONGEST_NAME} bytes, which files cannot have")
@@ -63,6 +71,7 @@ def writable(path: str) -> str:
 
 def writable_folder(path: str) -> str:
     """Refuse a folder that cannot be made or written to, before hours of work."""
+    _check_name(path)
     if path and os.path.exists(path):
         if not (os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)):
             raise typer.BadParameter(f"{path!r} is not a folder that can be written")
@@ -74,13 +83,49 @@ def writable_folder(path: str) -> str:
     return path
 
 
+def _check_name(path):
+    if "\0" in path:
+        raise typer.BadParameter(f"{path!r}: a name cannot hold a NUL character")
+
+
+def not_the_input(output, *files):
+    """Refuse an output that is one of the files that are read.
+
+    Raises
+    ------
+    Ended
+        With `Code.USAGE`.
+    """
+    for file in files:
+        if output and os.path.exists(output) and os.path.samefile(output, file):
+            raise Ended(Code.USAGE, f"-o {output}: it is read as well; give another name")
+
+
 ThreadsOption = Annotated[
     Any, typer.Option("--threads", help="auto, or how many.", metavar="THREADS", parser=threads)
 ]
 ModelArgument = Annotated[str, typer.Argument(help="A model file.", metavar="MODEL")]
 DataArgument = Annotated[
-    str,
+    list[str],
     typer.Argument(
-        help="CSV, Parquet, Arrow IPC, NDJSON or .npz: a file, a folder, or a glob.", metavar="DATA"
+        help="CSV, Parquet, Arrow IPC, NDJSON or .npz: files, folders, or globs.", metavar="DATA..."
     ),
 ]
+
+
+def dataset_of(data: list[str]):
+    """Return the data set that is named where files could be, or None."""
+    from ..datasets import DATASETS
+
+    name = data[0] if len(data) == 1 else ""
+    return DATASETS.find(name) if name in DATASETS and not os.path.exists(name) else None
+
+
+def open_rows(data: list[str], missing_words):
+    """Return the `Table` of files, or of a data set by its name."""
+    from ..tables.reading import open_table
+
+    dataset = dataset_of(data)
+    table = open_table(dataset.load() if dataset else data, missing_words)
+    table.name = dataset.name if dataset else table.name
+    return table

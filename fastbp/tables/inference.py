@@ -10,7 +10,9 @@ from .target import TargetFit, TargetSurvey
 from .wording import shown
 
 
-def infer(table, target, *, task=None, ids=(), drop=(), categorical=(), is_training=None):
+def infer(
+    table, target, *, task=None, ids=(), drop=(), categorical=(), numeric=(), is_training=None
+):
     """Return the `Schema` of a table, in two passes that hold a batch of rows each.
 
     The first finds the kind of each column, from all rows; the second means, scales,
@@ -24,8 +26,8 @@ def infer(table, target, *, task=None, ids=(), drop=(), categorical=(), is_train
         The column to learn.
     task : {"classification", "regression"}, optional
         Default: classification of text, booleans, and whole numbers of at most 20 values.
-    ids, drop, categorical : sequence of str, optional
-        Columns to keep beside predictions, to leave out, and to take as categories.
+    ids, drop, categorical, numeric : sequence of str, optional
+        Columns to keep beside predictions, to leave out, to take as categories, as numbers.
     is_training : numpy.ndarray, optional
         (rows,) bool; default: all rows.
 
@@ -34,11 +36,12 @@ def infer(table, target, *, task=None, ids=(), drop=(), categorical=(), is_train
     DataError
         If a column is not there, or holds what it should not, or no input is left.
     """
-    ids, drop, categorical = map(tuple, (ids, drop, categorical))
-    _check_roles(table, target, ids, drop, categorical)
+    ids, drop = tuple(ids), tuple(drop)
+    _check_roles(table, target, ids, drop, categorical, numeric)
+    asked = {**dict.fromkeys(categorical, "category"), **dict.fromkeys(numeric, "number")}
     inputs = [name for name in table.columns if name not in {target, *ids, *drop}]
     surveys = {
-        name: Survey(name, table.dtypes[name], table.missing_words, name in categorical)
+        name: Survey(name, table.dtypes[name], table.missing_words, asked.get(name))
         for name in inputs
     }
     learned = _look_at_all_rows(table, surveys, target, task)
@@ -53,15 +56,18 @@ def infer(table, target, *, task=None, ids=(), drop=(), categorical=(), is_train
     dropped += [Dropped(name, why) for name, why in results.items() if isinstance(why, str)]
     if not columns:
         reasons = "; ".join(f"{shown(column.name)}: {column.reason}" for column in dropped[:5])
-        raise DataError(f"{table.name} has no column left to learn from: {reasons or 'it has one'}")
+        raise DataError(
+            f"{table.name} has no column left to learn from: {reasons or 'it has one'}. "
+            "categorical= and numeric= keep a column whatever it looks like"
+        )
     found = [column.name for column in dropped if column.reason.startswith("an id")]
     return Schema(columns, learned, tuple(dropped), (*ids, *found), table.missing_words)
 
 
-def _check_roles(table, target, ids, drop, categorical):
-    table.require([target, *ids, *drop, *categorical])
+def _check_roles(table, target, ids, drop, categorical, numeric):
+    table.require([target, *ids, *drop, *categorical, *numeric])
     roles = [("the target", (target,)), ("an id", ids), ("to drop", drop)]
-    roles.append(("categorical", categorical))
+    roles += [("categorical", categorical), ("numeric", numeric)]
     given: dict[str, str] = {}
     for role, names in roles:
         for name in names:
@@ -89,7 +95,7 @@ def _look_at_all_rows(table, surveys, target, task):
 def _fit_of(survey, table):
     kind = survey.kind(table.name)
     if kind == "category":
-        return CategoryFit(survey.name, table.missing_words, survey.is_category)
+        return CategoryFit(survey.name, table.missing_words, survey.asked == "category")
     return NumberFit(survey.name, kind, table.missing_words)
 
 

@@ -108,6 +108,11 @@ class Job:
         """Whether there is a checkpoint to go on from."""
         return self._begun is not None
 
+    @property
+    def files(self):
+        """The files that are read."""
+        return (*self.table.files, *(self.valid_table.files if self.valid_table else ()))
+
     @cached_property
     def rows(self):
         """The rows of the table."""
@@ -136,7 +141,7 @@ class Job:
             return schema_of(self._begun, "the checkpoint")
         return infer(
             self.table, o.target, task=o.task, ids=o.ids, drop=o.drop, categorical=o.categorical,
-            is_training=self.is_training,
+            numeric=o.numeric, is_training=self.is_training,
         )  # fmt: skip
 
     @cached_property

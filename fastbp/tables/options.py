@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..architecture import of_hidden_units
 from ..checks import settle
-from ..kernels.activation import ACTIVATIONS
 from ..kernels.optimizer import OPTIMIZERS
 from ..kernels.scalars import a_number, a_whole_number
 from ..layers import Dense, Dropout
@@ -47,9 +47,9 @@ class TrainOptions:
         The column to learn.
     task : {"classification", "regression"}, optional
         Default: what the target is.
-    ids, drop, categorical : sequence of str
-        Columns that identify rows, that are no inputs, and that are categories whatever they
-        look like.
+    ids, drop, categorical, numeric : sequence of str
+        Columns that identify rows, that are no inputs, and that are categories, or numbers,
+        whatever they look like.
     missing : sequence of str
         What text counts as missing.
     valid_share : float, optional
@@ -103,6 +103,7 @@ class TrainOptions:
     ids: tuple = ()
     drop: tuple = ()
     categorical: tuple = ()
+    numeric: tuple = ()
     missing: tuple = MISSING_WORDS
     valid_share: float | None = None
     hidden: tuple = (100,)
@@ -131,8 +132,9 @@ class TrainOptions:
         _one_of("task", self.task, (None, "classification", "regression"))
         _one_of("class_weight", self.class_weight, (None, "balanced"))
         _one_of("dtype", self.dtype, ("float32", "float64"))
-        for name in ("ids", "drop", "categorical", "missing"):
+        for name in ("ids", "drop", "categorical", "numeric", "missing"):
             settle(self, **{name: _texts(name, getattr(self, name))})
+        settle(self, missing=tuple(dict.fromkeys(self.missing)))
         hidden = self.hidden if isinstance(self.hidden, Iterable) else (self.hidden,)
         settle(
             self,
@@ -149,7 +151,7 @@ class TrainOptions:
         self._settle_given(a_number, {"low": 0, "below": 1}, "valid_share")
         self._settle_given(a_number, {"above": 0}, "max_time", "learning_rate", "clip_norm")
         self._settle_given(a_number, {"low": 0}, "weight_decay")
-        ACTIVATIONS.find(self.activation)
+        of_hidden_units(self.activation)
         OPTIMIZERS.find(self.optimizer)
         _one_of("loss", self.loss, (None, *(loss for known in _LOSSES.values() for loss in known)))
         _one_of("schedule", self.schedule, _SCHEDULES)

@@ -1,5 +1,6 @@
 """Tables from files, folders, globs and frames, read in batches of bounded memory."""
 
+import os
 from glob import glob
 from pathlib import Path
 
@@ -106,14 +107,14 @@ class Table:
 
 
 def open_table(data, missing_words=MISSING_WORDS):
-    """Return the `Table` of a file, a folder, a glob, a frame or arrays.
+    """Return the `Table` of files, a folder, a glob, a frame or arrays.
 
     Parameters
     ----------
-    data : str, os.PathLike, frame or dict
+    data : str, os.PathLike, sequence of them, frame or dict
         A path with a suffix of `FORMATS`, a folder of files of one such suffix, or a glob of
-        them; or a polars frame (lazy or not), a pandas frame, a pyarrow table, or a dict of
-        arrays of one length.
+        them; several of these; or a polars frame (lazy or not), a pandas frame, a pyarrow
+        table, or a dict of arrays of one length.
     missing_words : sequence of str, optional
         What text counts as missing: all words, in place of `MISSING_WORDS`.
 
@@ -126,17 +127,21 @@ def open_table(data, missing_words=MISSING_WORDS):
     """
     if isinstance(data, Table):
         return data
-    if isinstance(data, (str, Path)) or hasattr(data, "__fspath__"):
-        if not str(data):  # as a path it would be the folder that this runs in
-            raise DataError(f"{data!r}: expected the name of a file, a folder or a glob")
-        files = _files(Path(data))
-        parts = [FORMATS[suffix_of(file)](file) for file in files]
-        return Table(str(data), parts, files, missing_words)
-    return Table("the table", [_frame_part(data)], (), missing_words)
+    paths = data if isinstance(data, (list, tuple)) else [data]
+    if not paths or not all(isinstance(path, (str, os.PathLike)) for path in paths):
+        return Table("the table", [_frame_part(data)], (), missing_words)
+    files = [file for path in paths for file in _files(path)]
+    name = str(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
+    _check_one_format(name, files)
+    parts = [FORMATS[suffix_of(file)](file) for file in files]
+    return Table(name, parts, files, missing_words)
 
 
 def _files(path):
-    """Return the files that a path, a folder or a glob names, all of one format."""
+    """Return the files that a path, a folder or a glob names."""
+    if not str(path):  # as a path it would be the folder that this runs in
+        raise DataError(f"{path!r}: expected the name of a file, a folder or a glob")
+    path = Path(path)
     if not str(path).isprintable():
         raise DataError(f"{str(path)!r}: expected a path of printable characters")
     with reported(path):
@@ -160,12 +165,16 @@ def _files(path):
             raise DataError(
                 f"{file} has no suffix of a known format: expected {', '.join(FORMATS)}"
             )
+    return files
+
+
+def _check_one_format(name, files):
+    for file in files:
         if suffix_of(file) != suffix_of(files[0]):
             raise DataError(
-                f"{path} mixes formats, {files[0].name} and {file.name}: expected one; "
+                f"{name} mixes formats, {files[0].name} and {file.name}: expected one; "
                 f"a glob such as *{suffix_of(file)} chooses"
             )
-    return files
 
 
 def _frame_part(data):

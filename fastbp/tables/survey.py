@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from ..errors import DataError
-from .values import READERS, is_text, numbers
+from .values import READERS, distinct, is_text, numbers
 from .wording import shown
 
 # if this share of the values of text are numbers, or dates, the others are taken for mistakes
@@ -31,8 +31,8 @@ class Survey:
         Of its values.
     words : sequence of str
         What text is missing.
-    is_category : bool, optional
-        Whether the kind is given.
+    asked : {"category", "number"}, optional
+        The kind that it is to be, whatever it looks like.
 
     Attributes
     ----------
@@ -42,9 +42,8 @@ class Survey:
         Whether all are whole numbers.
     """
 
-    def __init__(self, name, dtype, words, is_category=False):
-        self.name, self.dtype, self.words = name, dtype, words
-        self.is_category = is_category
+    def __init__(self, name, dtype, words, asked=None):
+        self.name, self.dtype, self.words, self.asked = name, dtype, words, asked
         self.rows = self.present = 0
         self.misses = {kind: _Misses() for kind in _kinds_of(dtype)}
         self.infinite = None
@@ -59,7 +58,7 @@ class Survey:
     def add(self, series, first):
         """Take the values of a batch, whose first row is row `first`, counted from 0."""
         self.rows += len(series)
-        if self.is_category:
+        if self.asked == "category":
             return
         if is_text(self.dtype):
             self._add_text(series, first)
@@ -72,8 +71,7 @@ class Survey:
     def _add_text(self, series, first):
         if self.misses["number"].count:
             # categories, dates or booleans: each value is looked at once
-            counts = series.value_counts(name="number of rows")
-            values, rows = counts[:, 0], counts[:, 1].to_numpy()
+            values, rows = distinct(series)
         else:
             values, rows = series, np.ones(len(series), np.int64)
         parsed, others = numbers(values, self.words)
@@ -114,19 +112,28 @@ class Survey:
         DataError
             If nearly all values are numbers, or dates, or a number is not finite.
         """
-        if self.is_category or not self.present:
+        if self.asked == "category" or not self.present:
             return "category"
+        if self.asked and "date" in self.misses and "number" not in self.misses:
+            raise DataError(
+                f"{source}: column {shown(self.name)} holds {self.dtype}: it cannot be numeric"
+            )
         for kind, misses in self.misses.items():
             if misses.count == 0:
                 self._check_finite(kind, source)
                 return kind
         for kind in ("number", "date"):
             misses = self.misses[kind]
-            if misses.count <= (1 - _NEARLY_ALL) * self.present:
+            if misses.count <= (1 - _NEARLY_ALL) * self.present or kind == self.asked:
+                ways = f"name them with --missing {misses.word}"
+                ways = (
+                    f"or {ways}"
+                    if self.asked
+                    else f"{ways}, or say --categorical {shown(self.name)}"
+                )
                 raise DataError(
                     f"{source}: column {shown(self.name)}: {misses.count:,} of {self.present:,} "
-                    f"values are not {kind}s, such as {misses.example}: mend them, name them "
-                    f"with --missing {misses.word}, or say --categorical {shown(self.name)}"
+                    f"values are not {kind}s, such as {misses.example}: mend them, {ways}"
                 )
         return "category"
 
@@ -141,7 +148,7 @@ class Survey:
         """Return why it is no input whatever its values in training rows are, or None."""
         if not self.is_readable:
             return f"holds {self.dtype}"
-        if self.is_category:
+        if self.asked:
             return None
         if not self.present:
             return "all missing"
@@ -193,12 +200,7 @@ class _Steps:
         self.keys, self.held = [], 0
 
     def add(self, series, values):
-        # 1.0 is a float, as it is in a file of types
-        if (
-            (self.is_consecutive or self.is_key)
-            and is_text(series.dtype)
-            and series.cast(pl.String).str.contains(".", literal=True).any()
-        ):
+        if (self.is_consecutive or self.is_key) and _has_points(series):
             self.is_consecutive = self.is_key = False
         if self.is_consecutive:
             before = [] if self.last is None else [self.last]

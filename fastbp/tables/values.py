@@ -77,11 +77,17 @@ def _places(series, kind):
     return found.fill_null(-1).to_numpy(writable=True)
 
 
+def distinct(series):
+    """Return the distinct values of a series, and how often each is there."""
+    found = series.alias("value").value_counts(name="rows")
+    return found["value"], found["rows"].cast(pl.Int64).to_numpy()
+
+
 def count(series, words, counts):
     """Add to a Counter how often each value is there, as text; return how many are missing."""
-    found = series.value_counts(name="number of rows")  # a name that is not the column's
+    values, how_often = distinct(series)
     missing = 0
-    for value, rows in zip(text(found[:, 0], words), found[:, 1], strict=True):
+    for value, rows in zip(text(values, words), how_often.tolist(), strict=True):
         if value is None:
             missing += rows
         else:

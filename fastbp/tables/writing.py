@@ -4,10 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
+import polars as pl
 from polars.io.plugins import register_io_source
 
+from ..errors import DataError
 from ..interrupt import Interrupt
 from ..kernels.files import whole_file
+from .wording import shown
 
 SUFFIXES = (".csv", ".parquet")
 
@@ -39,9 +42,26 @@ def write_frames(path, frames):
 
 
 def write_csv(file, frames):
-    """Write frames as CSV, with one line of names, to a binary file."""
+    """Write frames as CSV, with one line of names, to a binary file.
+
+    Raises
+    ------
+    DataError
+        If a column holds what CSV cannot.
+    """
     for place, frame in enumerate(frames):
+        if place == 0:
+            _check_csv(frame.schema)
         file.write(frame.write_csv(include_header=place == 0).encode())
+
+
+def _check_csv(schema):
+    for name, dtype in schema.items():
+        if dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object):
+            raise DataError(
+                f"column {shown(name)} holds {dtype}, which CSV cannot: write a .parquet file, "
+                "or do not keep it"
+            )
 
 
 class _Frames:
