@@ -34,7 +34,10 @@ def whole_file(path, sync=False):
     unnamed = handle is not None
     if not unnamed:
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
-        handle = os.open(temporary, flags, 0o666)
+        try:
+            handle = os.open(temporary, flags, 0o666)
+        except OSError as error:  # in the name that the caller knows
+            raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         with os.fdopen(handle, "w+b") as file:
             yield file

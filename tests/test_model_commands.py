@@ -110,7 +110,7 @@ def test_info_tells_people_what_a_model_is(models):
         "predicts rich: classification",
         "classes: poor, rich",
         "age: a number, mean ",
-        "city: one of New, York, Oslo, Rome, São Paulo",
+        "city: one of 'New, York', Oslo, Rome, São Paulo",
         "joined: a date",
         "member: a boolean, may be missing",
         "country: not used, constant",
@@ -182,7 +182,9 @@ def test_export_writes_the_form_that_the_name_says(models, name, suffix):
     if suffix == ".onnx":
         pytest.importorskip("onnx")
     done = fastbp("export", models / name, "-o", f"model{suffix}")
-    assert (done.code, done.out) == (0, f"saved to model{suffix}\n"), done.err
+    assert done.code == 0 and done.out.endswith(f"saved to model{suffix}\n"), done.err
+    is_alone = name != "network" and suffix != ".onnx"
+    assert ("the network alone" in done.out) == is_alone
     assert Path(f"model{suffix}").stat().st_size > 500
     assert sorted(os.listdir()) == sorted([f"model{suffix}", "new.csv"])
 
@@ -196,6 +198,23 @@ def test_an_exported_function_gives_the_networks_outputs(models):
     model = TableModel.load(models / "rich")
     X = Encoder(model.schema).encode(pl.read_csv("new.csv", infer_schema=False))
     np.testing.assert_allclose(names["predict"](X), softmax(forward(models / "rich")[0]), atol=1e-5)
+
+
+def test_an_exported_function_says_what_its_numbers_are(models):
+    for name, suffix in itertools.product(("rich", "income"), (".c", ".py")):
+        model = TableModel.load(models / name)
+        assert fastbp("export", models / name, "-o", f"model{suffix}").code == 0
+        text = Path(f"model{suffix}").read_text(encoding="utf-8")
+        lines = [line.strip("/* #") for line in text.splitlines()]
+        names = [name for column in model.schema.columns for name in column.feature_names]
+        place = next(n for n, line in enumerate(lines) if line.startswith("inputs, from"))
+        for number, feature in enumerate(names, 1):
+            shown = feature.encode("unicode_escape").decode()
+            assert lines[place + number].startswith((f"{number - 1}: {shown}", f"{number - 1}: '"))
+        target = model.schema.target
+        said = [f"{n}: {name}" for n, name in enumerate(target.classes)]
+        said = said or [f"0: (income - {target.mean!r}) / {target.scale!r}"]
+        assert lines[place + len(names) + 2 :][: len(said)] == said
 
 
 def test_an_exported_graph_takes_the_table_as_it_is(models):

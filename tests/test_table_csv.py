@@ -23,7 +23,12 @@ CSV = {
     "a quoted line end": (b'a,b\n"1\n\n5",2\n3,4\n', ["a", "b"], [("1\n\n5", "2"), ("3", "4")]),
     "doubled quotes": (b'a,b\n"x""y",2\n', ["a", "b"], [('x"y', "2")]),
     "a hostile header": (b'"a,\n1","b""\xc3\xa4"\n1,2\n', ["a,\n1", 'b"ä'], [("1", "2")]),
-    "semicolons": (b"a;b\n1;2\n", ["a;b"], [("1;2",)]),
+    "semicolons": (b"a;b\n1,5;2\n", ["a", "b"], [("1,5", "2")]),
+    "semicolons in quotes": (b'"a;c";b\n1;2\n', ["a;c", "b"], [("1", "2")]),
+    "tabs": (b"a\tb\n1;5\t2\n", ["a", "b"], [("1;5", "2")]),
+    "bars": (b"a|b\n1|2\n", ["a", "b"], [("1", "2")]),
+    "a comma beside semicolons": (b"a;b,c\n1;2,3\n", ["a;b", "c"], [("1;2", "3")]),
+    "semicolons in quotes alone": (b'"a;b"\n1\n', ["a;b"], [("1",)]),
     "a sign of comments": (b"a,b\n#1,2\n", ["a", "b"], [("#1", "2")]),
 }
 

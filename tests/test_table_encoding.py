@@ -285,9 +285,9 @@ def test_values_of_another_kind_are_named_with_their_row(column, values, expecte
 def test_columns_that_are_missing_are_all_named():
     columns = tuple(Column(name, "number", False) for name in "abc")
     encoder = Encoder(Schema(columns, TARGET), "b.csv")
-    with pytest.raises(DataError, match=r"b\.csv: columns 'a', 'c' missing"):
+    with pytest.raises(DataError, match=r"b\.csv: columns are missing: 'a', 'c';"):
         encoder.encode(pl.DataFrame({"b": [1]}))
-    with pytest.raises(DataError, match=r"b\.csv: column 'y' missing"):
+    with pytest.raises(DataError, match=r"b\.csv: column is missing: 'y';"):
         encoder.encode_target(pl.DataFrame({"b": [1]}))
 
 

@@ -148,7 +148,28 @@ def test_classes_that_are_unbalanced_are_named():
     rare = pl.Series(np.where(np.arange(ROWS) % 20 == 0, "rare", "common"))
     PEOPLE.with_columns(rare.alias("rich")).write_csv("people.csv")
     out = fastbp(*BASE).out
-    assert re.search(r"9\d\.\d% common to \d\.\d% rare; unbalanced: --class-weight balanced", out)
+    said = r"2 classes: common 9\d\.\d%, rare \d\.\d%; unbalanced: --class-weight balanced"
+    assert re.search(said, out)
+
+
+def test_of_many_classes_the_extremes_are_told():
+    common = np.where(np.arange(ROWS) % 2 == 0, "most", "a, b")
+    names = pl.Series(np.where(np.arange(ROWS) % 4 == 1, "1\n2", common))
+    for more, said in (
+        (["c", "d"], r"5 classes: most \d+\.\d%, \.\.\., [cd] "),
+        ([], r"3 classes: most \d+\.\d%, ('a, b'|'1\\n2') "),
+    ):
+        few = [more[n // 40] if n // 40 < len(more) else name for n, name in enumerate(names)]
+        PEOPLE.with_columns(pl.Series("rich", few)).write_csv("people.csv")
+        assert re.search(said, fastbp(*BASE).out)
+
+
+def test_rows_without_a_target_are_told():
+    rich = pl.when(pl.int_range(ROWS) < 30).then(None).otherwise(pl.col("rich"))
+    PEOPLE.with_columns(rich.alias("rich")).write_csv("people.csv")
+    done = fastbp(*BASE)
+    assert done.code == 0
+    assert "people.csv: 30 rows without a value of 'rich': left out" in done.err
     assert "unbalanced" not in fastbp(*BASE[:2], "--target", "zip", "--epochs", 1).out
 
 

@@ -22,6 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     # messages in whole lines that a log can be searched for, not in boxes as wide as a terminal
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

@@ -40,7 +40,7 @@ def bench(
         count = f"{results.threads} thread{'s' if results.threads > 1 else ''}"
         heading = (
             f"peak {results.peak / 1e9:.1f} GFLOP/s: {results.dtype}, {count}; "
-            "shares are of that, also where fewer run"
+            "shares are of the peak beside each, also where fewer run"
         )
         out.event(
             "peak",

@@ -3,8 +3,9 @@
 import math
 from collections import Counter
 
-from ..tables.wording import bytes_shown, counted
+from ..tables.wording import bytes_shown, counted, named
 
+_MOST_CLASSES = 4
 _PLURALS = {"category": "categories"}
 
 
@@ -16,11 +17,11 @@ def summary_lines(summary, job):
     lines = [
         f"{summary['rows']:,} rows: {summary['train']:,} to train on, "
         f"{summary['valid']:,} to validate on",
-        f"target {target}: {task}{_classes(summary['classes'])}",
-        f"inputs: {inputs}, as {job.schema.n_features} features",
+        f"target {named(target)}: {task}{_classes(summary['classes'])}",
+        f"inputs: {inputs}, as {counted(job.schema.n_features, 'feature')}",
     ]
     for reason, names in _by_reason(summary["dropped"]).items():
-        lines.append(f"dropped, {reason}: {', '.join(names)}")
+        lines.append(f"dropped, {reason}: {', '.join(map(named, names))}")
     if summary["streamed"]:
         lines.append("the rows exceed --memory: they go through a scratch file, window by window")
     if summary["resumes"]:
@@ -39,7 +40,7 @@ def plan_lines(plan):
         f"memory: {bytes_shown(memory['rows'])} of rows, "
         f"{bytes_shown(memory['network'])} of network",
         f"expected: {_seconds(plan['seconds_an_epoch'])} an epoch, at most "
-        f"{_seconds(plan['expected_seconds'])}",
+        f"{_seconds(plan['expected_seconds'])}, beside reading the table",
     ]
     if memory["scratch_file"]:
         lines.insert(3, f"scratch file: {bytes_shown(memory['scratch_file'])}")
@@ -61,15 +62,18 @@ def scores_text(metrics):
         for name, value in metrics.items()
         if name != "rows"
     )
-    return f"{', '.join(shown)} ({metrics['rows']:,} rows)"
+    return f"{', '.join(shown)} ({counted(metrics['rows'], 'row')})"
 
 
 def _classes(counts):
     if not counts:
         return ""
-    total, (rare, fewest) = sum(counts.values()), min(counts.items(), key=lambda item: item[1])
-    common, most = max(counts.items(), key=lambda item: item[1])
-    text = f", {len(counts)} classes, {most / total:.1%} {common} to {fewest / total:.1%} {rare}"
+    total, ordered = sum(counts.values()), sorted(counts.items(), key=lambda item: -item[1])
+    (_, most), (_, fewest) = ordered[0], ordered[-1]
+    shares = [f"{named(name)} {count / total:.1%}" for name, count in ordered]
+    if len(shares) > _MOST_CLASSES:
+        shares[1:-1] = ["..."]
+    text = f", {counted(len(counts), 'class', 'classes')}: {', '.join(shares)}"
     if fewest and most >= 10 * fewest:
         text += "; unbalanced: --class-weight balanced makes them count the same"
     return text

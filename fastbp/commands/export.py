@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..tables.wording import counted
 from .exits import Code, Ended, guarded
 from .log import LogOption, Mode
 from .models import load_model
@@ -30,12 +31,19 @@ def export(
     with guarded(log) as out:
         import fastbp
 
-        suffix = Path(output).suffix
+        from ..tables.notes import notes_of
+
+        suffix = Path(output).suffix.lower()
         if suffix not in _FORMS:
             raise Ended(Code.USAGE, f"-o {output}: expected a name in {', '.join(_FORMS)}")
-        loaded = load_model(model)
+        loaded, options = load_model(model), {}
         not_the_input(output, model)
-        if suffix != ".onnx":
-            loaded = getattr(loaded, "network", loaded)
-        getattr(fastbp, _FORMS[suffix])(loaded, output)
+        schema = getattr(loaded, "schema", None)
+        if suffix != ".onnx" and schema is not None:
+            loaded, options = loaded.network, {"notes": notes_of(schema)}
+            out.text(
+                f"the network alone, of {counted(schema.n_features, 'number')} that comments in "
+                "the file describe; .onnx takes the columns of the table"
+            )
+        getattr(fastbp, _FORMS[suffix])(loaded, output, **options)
         out.event("saved", f"saved to {output}", path=output)

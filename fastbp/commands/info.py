@@ -1,12 +1,14 @@
 """``fastbp info``: what a model file holds."""
 
 from .. import __version__
-from ..tables.wording import counted
+from ..tables.wording import counted, named
 from .describe import scores_text
 from .exits import guarded
 from .log import LogOption, Mode
 from .models import load_model
 from .values import ModelArgument
+
+_MOST_COLUMNS = 100
 
 
 def info(model: ModelArgument, log: LogOption = Mode.text):
@@ -30,9 +32,15 @@ def info(model: ModelArgument, log: LogOption = Mode.text):
             f"{model}: format {model_file.FORMAT_VERSION}, read by fastbp {__version__}",
             *lines,
             "",
-            network.summary(),
+            network.summary(**_batch_of(loaded)),
             f"trained for {counted(content.epochs, 'epoch')}, {counted(content.steps, 'step')}",
         )
+
+
+def _batch_of(model):
+    """Return the batch size that a model was trained with, if it says so, as an argument."""
+    size = getattr(model, "record", {}).get("batch_size")
+    return {"batch_size": size} if size else {}
 
 
 def _table(model):
@@ -57,11 +65,14 @@ def _table_lines(model):
             f"from {data['name']}, {data['rows']:,} rows, in {record['seconds']:.3g} s; "
             f"stopped by {record['stopped']}"
         )
-    lines += ["", f"predicts {target.name}: {target.task}"]
+    lines += ["", f"predicts {named(target.name)}: {target.task}"]
     if target.classes:
         lines.append(f"  classes: {_short(target.classes)}")
-    lines += [f"  {_column(column)}" for column in schema.columns]
-    lines += [f"  {column.name}: not used, {column.reason}" for column in schema.dropped]
+    columns = [f"  {_column(column)}" for column in schema.columns]
+    columns += [f"  {named(c.name)}: not used, {c.reason}" for c in schema.dropped]
+    lines += columns[:_MOST_COLUMNS]
+    if len(columns) > _MOST_COLUMNS:
+        lines.append(f"  and {len(columns) - _MOST_COLUMNS:,} more columns: --log json has them")
     if record.get("metrics", {}).get("valid"):
         lines += ["", f"validation: {scores_text(record['metrics']['valid'])}"]
     return lines
@@ -70,13 +81,13 @@ def _table_lines(model):
 def _column(column):
     missing = ", may be missing" if column.missing else ""
     if column.kind == "category":
-        return f"{column.name}: one of {_short(column.categories)}{missing}"
+        return f"{named(column.name)}: one of {_short(column.categories)}{missing}"
     if column.kind == "number":
         fitted = f"mean {column.mean:.4g}, deviation {column.scale:.4g}"
-        return f"{column.name}: a number, {fitted}{missing}"
-    return f"{column.name}: a {column.kind}{missing}"
+        return f"{named(column.name)}: a number, {fitted}{missing}"
+    return f"{named(column.name)}: a {column.kind}{missing}"
 
 
 def _short(names, most=8):
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return ", ".join(map(named, names[:most])) + more

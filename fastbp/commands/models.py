@@ -2,6 +2,7 @@
 
 import os
 
+from ..checkpoints import Checkpoints
 from .exits import Code, Ended
 
 
@@ -35,5 +36,9 @@ def load_model(path):
 
 
 def _check_there(path):
+    if os.path.isdir(path):
+        kept = Checkpoints(path).files()
+        hint = f"; its newest checkpoint is {kept[0]}" if kept else ""
+        raise Ended(Code.BAD_DATA, f"{path} is a folder: expected a model file{hint}")
     if not os.path.isfile(path):
         raise Ended(Code.BAD_DATA, f"{path}: no such file; expected a model, as train -o writes it")

@@ -185,9 +185,9 @@ def _train(out, data, target, valid, options, missing, checkpoint, every, resume
         asked.check_task(schema.target)
     summary = plan_of(job) if dry_run else summary_of(job)
     out.event("plan" if dry_run else "data", **summary)
-    out.text(
-        *([f"{dataset.name}: {dataset.title}"] if dataset else []), *summary_lines(summary, job)
-    )
+    if dataset:
+        out.text(f"{dataset.name}: {dataset.title}")
+    out.text(*summary_lines(summary, job))
     out.text("", job.network.summary(job.batch), "")
     if dry_run:
         out.text(*plan_lines(summary))

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import __version__
 from ..kernels.activation import ACTIVATIONS, GELU_CUBIC, SELU_ALPHA, SELU_SCALE, SQRT_2_PI
-from .nets import described, layers_of, write
+from .nets import comments, described, layers_of, write
 
 _KEYWORDS = (
     "auto break case char const continue default do double else enum extern float for goto if "
@@ -126,7 +126,7 @@ int main(void)
 """
 
 
-def to_c(net, path=None, name="net"):
+def to_c(net, path=None, name="net", notes=()):
     """Return a network as the text of one C99 file that needs nothing but <math.h>.
 
     ``void NAME_predict(const REAL *x, REAL *out)`` gives what ``net.forward`` does, dropout
@@ -143,6 +143,8 @@ def to_c(net, path=None, name="net"):
         Where to write the text; the file is written as a whole or not at all.
     name : str, default "net"
         What all names in the file begin with: a C identifier, with a letter at the beginning.
+    notes : sequence of str, optional
+        Lines of a comment at the beginning.
 
     Raises
     ------
@@ -165,6 +167,8 @@ def to_c(net, path=None, name="net"):
     parts += [_function(activation) for activation in used if activation in _BODIES]
     parts += [_SOFTMAX] if "softmax" in used else []
     text = _filled_in("".join([*parts, _predict(layers), _MAIN]), net, layers, name)
+    if notes:
+        text = "".join(["/*\n", *(f" * {line}\n" for line in comments(notes)), " */\n", text])
     write(path, text)
     return text
 

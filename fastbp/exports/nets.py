@@ -81,6 +81,14 @@ def described(layers):
     return ", ".join(["-".join(map(str, sizes)), *(layer.activation for layer in layers)])
 
 
+def comments(notes):
+    """Return lines that can stand in a comment of C or of Python."""
+    if isinstance(notes, str):
+        raise TypeError(f"notes={notes!r}: expected a sequence of lines")
+    lines = (str(line).encode("unicode_escape").decode() for line in notes)
+    return [line.replace("*/", "* /").replace("\\\\", "\\") for line in lines]
+
+
 def write(path, content):
     """Write `content`, text or bytes, to `path` as a whole, unless that is None.
 

@@ -5,7 +5,7 @@ import textwrap
 
 from .. import __version__
 from ..kernels.activation import ACTIVATIONS, GELU_CUBIC, SELU_ALPHA, SELU_SCALE, SQRT_2_PI
-from .nets import described, layers_of, write
+from .nets import comments, described, layers_of, write
 
 # the formulas of kernels/activation.py as expressions of z and alpha; beyond 80, where exp
 # would overflow in float32, the others are as good as constant
@@ -48,7 +48,7 @@ _FUNCTIONS = {
 }
 
 
-def to_numpy(net, path=None):
+def to_numpy(net, path=None, notes=()):
     """Return a network as the text of a Python module that needs nothing but NumPy.
 
     Its function ``predict(X)`` gives what ``net.forward`` does for X (n, n_in), dropout inactive:
@@ -63,6 +63,8 @@ def to_numpy(net, path=None):
         What to convert; it is not changed.
     path : str or path, optional
         Where to write the text; the file is written as a whole or not at all.
+    notes : sequence of str, optional
+        Lines of a comment below the module's docstring.
 
     Raises
     ------
@@ -85,6 +87,8 @@ def to_numpy(net, path=None):
     text = "".join(
         [
             _head(net, layers),
+            *(f"# {line}\n" for line in comments(notes)),
+            "\n" * bool(notes),
             "import base64\n",
             *(imported for imported, _ in needed),
             "\nimport numpy as np\n\n",

@@ -8,12 +8,14 @@ import codecs
 import csv
 import gzip
 import io
+import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import DataError
 
+SEPARATORS = ",;\t|"
 _BLOCK = 1 << 17
 _NEWLINE, _RETURN, _QUOTE = b'\n\r"'
 # longer headers are not read: the file is something else
@@ -75,6 +77,20 @@ def header(path, separator):
                 f"{path}: column {place} of {len(names)} has no name in the header: give it one"
             )
     return names
+
+
+def separator_of(path):
+    """Return what separates the names of a header: a comma, else a semicolon, a tab or a bar.
+
+    Raises
+    ------
+    DataError
+        If there is no header.
+    OSError, EOFError, zlib.error
+        If it cannot be read.
+    """
+    outside = re.sub(rb'"[^"]*"', b"", _first_record(path))
+    return next((s for s in SEPARATORS if s.encode() in outside), SEPARATORS[0])
 
 
 def _first_record(path):

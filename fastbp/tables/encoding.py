@@ -119,9 +119,10 @@ class Encoder:
     def _require(self, frame, names):
         lacking = [name for name in names if name not in frame.columns]
         if lacking:
+            several = len(lacking) > 1
             raise DataError(
-                f"{self._where}column{'s' * (len(lacking) > 1)} {listed(lacking)} missing: "
-                f"the model was trained with them. Columns: {listed(frame.columns)}"
+                f"{self._where}column{'s are' if several else ' is'} missing: {listed(lacking)}; "
+                f"the model needs {'them' if several else 'it'}. Columns: {listed(frame.columns)}"
             )
 
     @property

@@ -1,7 +1,10 @@
 """A training on a table, from the file to the model: plan, encode, train, score."""
 
+import logging
 import platform
 import time
+from dataclasses import fields
+from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any
@@ -24,8 +27,9 @@ from .options import TrainOptions
 from .reading import open_table
 from .rows import Budget, load_rows, load_valid
 from .scores import scores_of
-from .wording import bytes_shown
+from .wording import bytes_shown, counted
 
+_log = logging.getLogger("fastbp")
 JOB = "job"
 
 
@@ -79,6 +83,12 @@ def train(
     ValueError, TypeError
         If an argument is not of its form; nothing is read then.
     """
+    names = [field.name for field in fields(TrainOptions)]
+    for name in options:
+        if name not in names:
+            near = get_close_matches(name, names, 1)
+            hint = f"; did you mean {near[0]}?" if near else f". Known: {', '.join(names)}"
+            raise TypeError(f"train: no option {name!r}{hint}")
     asked, callbacks = TrainOptions(target=target, **options), as_callables(callbacks)
     progress, resume = a_flag("progress", progress), a_flag("resume", resume)
     return Job(data, asked, valid, checkpoints, resume).run(callbacks, progress)
@@ -190,6 +200,11 @@ class Job:
                 f"{self.table.name} has no row to train on with a value of {o.target!r}"
             )
         tell_unknown(encoder)
+        if rows.no_target:
+            _log.warning(
+                "%s: %s without a value of %r: left out", self.table.name,
+                counted(rows.no_target, "row"), o.target,
+            )  # fmt: skip
         valid, digest = rows.valid, rows.digest
         if self.valid_table is not None:
             encoder = Encoder(schema, self.valid_table.name, network.dtype)

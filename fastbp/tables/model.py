@@ -95,7 +95,7 @@ class TableModel:
 
     # ------------------------------------------------------------------------- using it
 
-    def predict(self, data, n_threads="auto"):
+    def predict(self, data, n_threads="auto", keep=()):
         """Return predictions as a polars frame, a row for each row of the data.
 
         Columns: those that identify a row (or ``row``, from 1), then ``prediction``, then for
@@ -107,13 +107,15 @@ class TableModel:
             A table with the columns that were learned from; others are ignored.
         n_threads : int or "auto"
             The result does not depend on it.
+        keep : sequence of str, optional
+            Further columns of the data that are to stand beside the predictions.
 
         Raises
         ------
         DataError
             If a column is missing or a value is not of its kind.
         """
-        return pl.concat(self.predictions(data, n_threads=n_threads))
+        return pl.concat(self.predictions(data, keep, n_threads))
 
     def predictions(self, data, keep=(), n_threads="auto"):
         """Yield what `predict` returns in frames of some thousand rows, in bounded memory.

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from ..errors import DataError
-from .delimited import header, look_through
+from .delimited import header, look_through, separator_of
 from .wording import one_line, shown
 
 # pyo3's panics are no Exception; damaged files can cause them
@@ -143,8 +143,9 @@ class CsvPart:
             )
 
 
-def _csv(path, separator=","):
-    return CsvPart(path, separator)
+def _csv(path):
+    with reported(path):
+        return CsvPart(path, separator_of(path))
 
 
 def _parquet(path):
@@ -180,7 +181,7 @@ def _npz(path):
 FORMATS = {
     ".csv": _csv,
     ".csv.gz": _csv,
-    ".tsv": lambda path: _csv(path, "\t"),
+    ".tsv": lambda path: CsvPart(path, "\t"),
     ".parquet": _parquet,
     ".arrow": _arrow,
     ".feather": _arrow,
@@ -200,6 +201,8 @@ def suffix_of(path):
 def from_arrays(name, arrays):
     """Return the part of arrays by name: (n,) is a column, (n, k) of `X` is X0 to X<k-1>.
 
+    A single column (n, 1) has the array's name.
+
     Raises
     ------
     DataError
@@ -216,6 +219,8 @@ def from_arrays(name, arrays):
                 f"{name}: array {shown(key)} has shape {array.shape} and dtype {array.dtype}: "
                 "expected (n,) or (n, k) of numbers, booleans, text or dates"
             )
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
         parts = {key: array} if array.ndim == 1 else {f"{key}{i}": a for i, a in enumerate(array.T)}
         columns += [pl.Series(column, _native(part)) for column, part in parts.items()]
     _distinct(name, [column.name for column in columns])

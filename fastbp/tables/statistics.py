@@ -3,7 +3,6 @@
 from collections import Counter
 
 import numpy as np
-from sklearn.preprocessing import StandardScaler
 
 from ..errors import DataError
 from .schema import Column
@@ -24,6 +23,9 @@ class Standard:
     """The mean and the population standard deviation of numbers, batch by batch, in float64."""
 
     def __init__(self):
+        # its import takes a second, which whoever predicts need not wait for
+        from sklearn.preprocessing import StandardScaler
+
         self._scaler, self._seen = StandardScaler(), False
 
     def add(self, values):

@@ -125,15 +125,13 @@ class Survey:
         for kind in ("number", "date"):
             misses = self.misses[kind]
             if misses.count <= (1 - _NEARLY_ALL) * self.present or kind == self.asked:
-                ways = f"name them with --missing {misses.word}"
-                ways = (
-                    f"or {ways}"
-                    if self.asked
-                    else f"{ways}, or say --categorical {shown(self.name)}"
-                )
+                ways = ["mend them", f"name them with --missing {misses.word}"]
+                if not self.asked:
+                    ways.append(f"say --categorical {shown(self.name)}")
                 raise DataError(
                     f"{source}: column {shown(self.name)}: {misses.count:,} of {self.present:,} "
-                    f"values are not {kind}s, such as {misses.example}: mend them, {ways}"
+                    f"values are not {kind}s, such as {misses.example}: "
+                    f"{', '.join(ways[:-1])}, or {ways[-1]}"
                 )
         return "category"
 

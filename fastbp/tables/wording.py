@@ -17,6 +17,12 @@ def shown(value):
     return text[:_LONGEST_VALUE] + "..." + ("'" if isinstance(value, str) else "")
 
 
+def named(text):
+    """Return a name as it is where nobody could misread it, else in quotes."""
+    is_clear = text.isprintable() and text == text.strip() and not {",", "'", '"'} & {*text}
+    return text if is_clear and len(text) <= _LONGEST_VALUE else shown(text)
+
+
 def listed(values, most=5):
     """Return the first few values, separated by commas, and how many there are beyond."""
     values = list(values)
