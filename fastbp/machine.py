@@ -58,18 +58,15 @@ def quota_of_first_version(root=Path("/sys/fs/cgroup")):
     return None
 
 
-def free_memory(root=Path("/sys/fs/cgroup")):
+def free_memory(root=Path("/sys/fs/cgroup"), groups="/proc/self/cgroup"):
     """Return the bytes that can still be allocated; None where unknown.
 
-    The lesser of what the kernel calls available and what the control group leaves, where
-    pages of files that nobody has read of late count as free.
+    The least of what the kernel calls available and what the control group, and each that it
+    is in, leaves, where pages of files that nobody has read of late count as free.
     """
     lines = (line.split() for line in _lines("/proc/meminfo"))
     free = [int(words[1]) * 1024 for words in lines if words[0] == "MemAvailable:"]
-    for folder, limit, used, cached in (
-        (root, "memory.max", "memory.current", "inactive_file"),
-        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    ):
+    for folder, (limit, used, cached) in _memory_groups(root, groups):
         with contextlib.suppress(OSError, ValueError):  # "max" is no limit
             allowed = int((folder / limit).read_text())
             taken = int((folder / used).read_text())
@@ -77,6 +74,23 @@ def free_memory(root=Path("/sys/fs/cgroup")):
             taken -= sum(int(count) for name, count in pairs if name == cached)
             free.append(max(0, allowed - taken))
     return min(free, default=None)
+
+
+def _memory_groups(root, groups):
+    """Yield the folders of the control groups that this process is in, and the names in them."""
+    names = {
+        root: ("memory.max", "memory.current", "inactive_file"),
+        root / "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    }
+    inside = {top: Path("/") for top in names}
+    for line in _lines(groups):
+        number, _, rest = line.partition(":")
+        kinds, _, group = rest.partition(":")
+        if number == "0" or "memory" in kinds.split(","):
+            inside[root if number == "0" else root / "memory"] = Path(group.strip())
+    for top, group in inside.items():
+        for each in (group, *group.parents):
+            yield top / str(each).lstrip("/"), names[top]
 
 
 def file_system(path, mounts=Path("/proc/mounts")):

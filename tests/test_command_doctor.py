@@ -316,6 +316,21 @@ def test_the_memory_a_control_group_leaves_is_the_limit(tmp_path, limit, used):
 
 
 @pytest.mark.parametrize(
+    ("line", "folder", "limit", "used"),
+    [
+        ("0::/job/step", "job/step", "memory.max", "memory.current"),
+        ("0::/job/step", "job", "memory.max", "memory.current"),
+        ("4:cpu,memory:/job/step", "memory/job", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+    ],
+)
+def test_the_memory_that_a_group_of_this_process_leaves_is_the_limit(
+    tmp_path, line, folder, limit, used
+):
+    files = {f"{folder}/{limit}": "5000\n", f"{folder}/{used}": "1000\n", "own": f"1:x:/\n{line}\n"}
+    assert machine.free_memory(_write(tmp_path, files), tmp_path / "own") == 4000
+
+
+@pytest.mark.parametrize(
     ("limit", "used", "cached"),
     [
         ("memory.max", "memory.current", "inactive_file"),

@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import re
+import shutil
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from command_line import events, fastbp, in_a_process
 from people_models import NEW, forward, make_models, softmax, with_grown
 
-from fastbp import TableModel, __version__
+from fastbp import TableModel, __version__, train
 from fastbp.commands.export import _FORMS
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no such pipes and signals there")
@@ -70,6 +72,18 @@ def test_scores_of_numbers_are_those_of_scikit_learn(models):
     assert {name: found[name] for name in expected} == pytest.approx(expected, rel=1e-4)
 
 
+def test_a_data_set_by_its_name_and_several_files_are_tables(models):
+    assert fastbp("train", "diabetes", "--epochs", 30, "-o", "diabetes.safetensors").code == 0
+    done = fastbp("evaluate", "diabetes.safetensors", "diabetes")
+    assert done.code == 0 and re.match(r"diabetes: r2 0\.[3-9]\d*, .*\(442 rows\)", done.out)
+    done = fastbp("predict", "diabetes.safetensors", "diabetes", "-o", "scored.csv")
+    assert done.code == 0 and len(pl.read_csv("scored.csv")) == 442
+    done = fastbp("evaluate", models / "rich", "new.csv", "new.csv")
+    assert (
+        done.code == 0 and done.out.startswith("new.csv and 1 more: ") and "(300 rows)" in done.out
+    )
+
+
 def test_rows_without_a_target_do_not_count(models):
     half = pl.int_range(pl.len()) < 100
     NEW.with_columns(rich=pl.when(half).then("rich")).write_csv("half.csv")
@@ -121,6 +135,34 @@ def test_info_tells_people_what_a_model_is(models):
         "trained for ",
     ):
         assert words in done.out
+
+
+def test_a_folder_is_no_model_and_its_newest_checkpoint_is_named(models):
+    done = fastbp("info", models)
+    assert done.code == 3 and done.complaint.endswith("is a folder: expected a model file")
+    Path("ck").mkdir()
+    shutil.copy(models / "rich", "ck/checkpoint-00000007.safetensors")
+    done = fastbp("info", "ck")
+    assert done.complaint.endswith(
+        f"newest checkpoint is {Path('ck/checkpoint-00000007.safetensors')}"
+    )
+
+
+def test_info_tells_the_batches_that_it_was_trained_in(models):
+    record = TableModel.load(models / "rich").record
+    assert (
+        f"training in batches of {record['batch_size']} takes"
+        in fastbp("info", models / "rich").out
+    )
+
+
+def test_info_lists_no_more_columns_than_people_read():
+    rng = np.random.default_rng(0)
+    columns = {f"c{n}": rng.normal(size=60) for n in range(130)}
+    model = train({**columns, "y": ["a", "b"] * 30}, "y", epochs=1)
+    model.save(Path("wide"))
+    out = fastbp("info", "wide").out
+    assert out.count(": a number, mean") == 100 and "and 30 more columns" in out
 
 
 def test_info_tells_programs_all_of_it(models):

@@ -280,6 +280,15 @@ def test_a_reader_that_leaves_ends_it_quietly(models, folder, long_table):
 
 @pytest.mark.slow
 @posix
+def test_where_stdout_is_closed_an_output_is_asked_for(models, folder):
+    start = ["sh", "-c", 'exec "$@" >&-', "sh", *command("predict", models / "rich", "new.csv")]
+    done = subprocess.run(start, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "fastbp: stdout is closed: say with -o OUT where to\n"
+
+
+@pytest.mark.slow
+@posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_signal_leaves_no_file(models, folder, long_table, suffix, number):

@@ -64,6 +64,36 @@ def test_pandas_frames_are_tables():
     assert rows_of(table) == [(1, None, None), (2, "x", 0.5)]
 
 
+def test_pandas_frames_need_no_pyarrow(monkeypatch):
+    frame = pd.DataFrame({
+        "a": [1, 2], "b": [None, "x"], "c": pd.array([1, None], "Int64"), "d": [True, None],
+        "e": pd.Categorical(["u", None]), "f": pd.to_datetime(["2020-01-01", None]),
+    })  # fmt: skip
+    expected = rows_of(open_table(frame))
+
+    def absent(frame):
+        raise ImportError("pyarrow is required")
+
+    monkeypatch.setattr(pl, "from_pandas", absent)
+    assert rows_of(open_table(frame)) == expected
+    with pytest.raises(DataError, match="two columns have the same name"):
+        open_table(pd.concat([frame, frame["a"]], axis=1))
+
+
+def test_an_array_of_one_column_has_its_own_name(tmp_path):
+    table = open_table({"X": np.ones((3, 2)), "y": np.arange(3.0)[:, None]})
+    assert table.columns == ["X0", "X1", "y"]
+    assert rows_of(table) == [(1, 1, 0), (1, 1, 1), (1, 1, 2)]
+
+
+@pytest.mark.parametrize(("columns", "width", "most"), [(2, 0, 65_536), (2, 200_000, 256)])
+def test_batches_have_the_fewer_rows_the_wider_they_are(columns, width, most):
+    rows = 70_000
+    table = open_table({f"c{n}": np.arange(rows) for n in range(columns)})
+    heights = [len(frame) for frame in table.batches(width=width)]
+    assert max(heights) == most and sum(heights) == rows
+
+
 def test_arrays_of_an_archive_are_columns(tmp_path):
     path = tmp_path / "arrays.npz"
     X = np.arange(6, dtype=">f4").reshape(3, 2)
@@ -98,6 +128,23 @@ def test_a_folder_and_a_glob_are_the_files_by_name(tmp_path):
     (tmp_path / "README.txt").write_text("no table")
     assert rows_of(open_table(tmp_path)) == [("1",), ("2",), ("3",)]
     assert rows_of(open_table(str(tmp_path / "[ac].csv"))) == [("1",), ("3",)]
+
+
+def test_several_paths_are_one_table(tmp_path):
+    for name, value in (("b.csv", 2), ("a.csv", 1), ("rows/c.csv", 3), ("d.tsv", 4)):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(f"x\n{value}\n")
+    paths = [tmp_path / "b.csv", str(tmp_path / "a*.csv"), tmp_path / "rows"]
+    table = open_table(paths)
+    assert rows_of(table) == [("2",), ("1",), ("3",)]
+    assert table.name == f"{paths[0]} and 2 more"
+    with pytest.raises(DataError, match=r"b\.csv and 1 more mixes formats, b\.csv and d\.tsv"):
+        open_table((paths[0], tmp_path / "d.tsv"))
+    with pytest.raises(DataError, match=r"absent\.csv does not exist"):
+        open_table([*paths, tmp_path / "absent.csv"])
+    for data in ([], [1], [tmp_path / "a.csv", None]):
+        with pytest.raises(TypeError, match="expected a path"):
+            open_table(data)
 
 
 def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path):

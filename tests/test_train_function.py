@@ -1,6 +1,7 @@
 """`fastbp.train`: what it takes, the same bits, rows that are held back, small tables, its end."""
 
 import logging
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -41,6 +42,63 @@ def test_a_folder_and_a_glob_are_the_table_of_their_files(tmp_path):
     whole = train(frame, "y", **FEW).fingerprint
     assert train(tmp_path, "y", **FEW).fingerprint == whole
     assert train(str(tmp_path / "part-*.parquet"), "y", **FEW).fingerprint == whole
+
+
+def test_several_paths_are_the_table_of_their_files(tmp_path):
+    paths = []
+    for n in range(2):
+        paths.append(tmp_path / f"{n}.csv")
+        people().slice(n * 120, 120).write_csv(paths[-1])
+    people().write_csv(tmp_path / "all.csv")
+    assert (
+        train(paths, "y", **FEW).fingerprint == train(tmp_path / "all.csv", "y", **FEW).fingerprint
+    )
+
+
+@pytest.mark.parametrize("kind", ["number of rows", "rows", "value", "count"])
+def test_a_column_may_have_any_name(kind):
+    data = people().rename({"city": kind})
+    model = train(data, "y", **FEW)
+    assert kind in [column.name for column in model.schema.columns]
+
+
+def test_what_looks_like_an_id_may_be_a_number():
+    x = np.arange(200)
+    data = {"year": x, "noise": np.sin(x * 1.7), "y": 2.5 * x}
+    options = {"epochs": 60, "learning_rate": 0.01}
+    dropped, kept = train(data, "y", **options), train(data, "y", numeric=["year"], **options)
+    assert [column.name for column in dropped.schema.columns] == ["noise"]
+    assert [column.name for column in kept.schema.columns] == ["year", "noise"]
+    assert kept.evaluate(data)["r2"] > 0.9 > 0.5 > dropped.evaluate(data)["r2"]
+    with pytest.raises(DataError, match=r"'year': an id.*numeric= keep"):
+        train({"year": x, "y": 2.5 * x}, "y", **options)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (["1", "2", "x", "4"] * 50, "50 of 200 values are not numbers, such as 'x' in row 3"),
+        (pl.Series([date(2020, 1, 1), date(2021, 1, 1)] * 100), "holds Date: it cannot be numeric"),
+    ],
+)
+def test_what_is_no_number_cannot_be_numeric(values, words):
+    data = {"a": values, "b": np.sin(np.arange(200.0)), "y": ["u", "v"] * 100}
+    with pytest.raises(DataError, match=words):
+        train(pl.DataFrame(data), "y", numeric=["a"], **FEW)
+
+
+@pytest.mark.parametrize(("name", "words"), [("hiden", "did you mean hidden"), ("x", "Known: ")])
+def test_an_option_that_there_is_not_is_named(name, words):
+    with pytest.raises(TypeError, match=f"no option '{name}'.*{words}"):
+        train(people(), "y", **{name: 3})
+
+
+def test_columns_may_be_kept_beside_predictions():
+    data = people()
+    model = train(data, "y", **FEW)
+    kept = model.predict(data, keep=["city"])
+    assert kept["city"].to_list() == data["city"].to_list()
+    assert kept.drop("city").equals(model.predict(data))
 
 
 def test_a_dict_of_arrays_and_an_npz_file_are_tables(tmp_path):

@@ -114,8 +114,9 @@ def test_folders_devices_and_missing_folders_are_refused(tmp_path, way):
     (tmp_path / "folder").mkdir()
     with pytest.raises(OSError, match="not a regular file"):
         write_whole(tmp_path / "folder", NEW)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError) as error:
         write_whole(tmp_path / "missing" / "file", NEW)
+    assert error.value.filename == str(tmp_path / "missing" / "file")
     assert names(tmp_path) == ["folder"]
 
 

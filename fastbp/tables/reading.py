@@ -4,6 +4,7 @@ import os
 from glob import glob
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from ..errors import DataError
@@ -185,7 +186,7 @@ def _frame_part(data):
         return FramePart("the table", data)
     if isinstance(data, pl.LazyFrame):
         return ScanPart("the table", data)
-    convert = {"pandas.DataFrame": _from_pandas, "pyarrow.Table": pl.from_arrow}.get(kind)
+    convert = {"pandas.DataFrame": _of_pandas, "pyarrow.Table": _of_arrow}.get(kind)
     if convert is None:
         raise TypeError(
             f"data is a {kind}: expected a path, a frame of polars or pandas, a pyarrow table, "
@@ -193,13 +194,30 @@ def _frame_part(data):
         )
     try:
         with reported("the table"):
-            return FramePart("the table", convert(data))
+            return convert(data)
     except (ValueError, TypeError) as error:  # mixed objects, or a name used twice
         raise DataError(f"the table cannot be read: {one_line(error)}") from error
 
 
-def _from_pandas(frame):
-    return pl.from_pandas(frame.rename(columns=str))
+def _of_arrow(table):
+    return FramePart("the table", pl.from_arrow(table))
+
+
+def _of_pandas(frame):
+    frame = frame.rename(columns=str)
+    try:
+        return FramePart("the table", pl.from_pandas(frame))
+    except ImportError:  # polars has pyarrow read what is no plain array
+        if not frame.columns.is_unique:
+            raise ValueError("two columns have the same name") from None
+    return from_arrays("the table", {name: _array_of(column) for name, column in frame.items()})
+
+
+def _array_of(column):
+    """Return a column of pandas as numbers, or as objects with None where one is missing."""
+    if isinstance(column.dtype, np.dtype) and column.dtype != object:
+        return column.to_numpy()
+    return column.astype(object).where(column.notna(), None).to_numpy()
 
 
 def _common_types(parts):
