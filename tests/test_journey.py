@@ -2,7 +2,7 @@
 
 Victims are trainings that are killed at random moments and resumed until they end; what they
 leave has the bits of a training that nobody killed. The environment variable FASTBP_KILLS says
-how many are killed in all; a fifth as many, and at least 5, are terminated.
+how many are killed in all; a fifth as many, and at least 4, are terminated.
 """
 
 import contextlib
@@ -30,8 +30,8 @@ pytestmark = [
         sys.platform != "linux", reason="without unnamed files, who is killed may leave one"
     ),
 ]
-KILLS = int(os.environ.get("FASTBP_KILLS", "20"))
-TERMINATIONS = max(5, KILLS // 5)
+KILLS = int(os.environ.get("FASTBP_KILLS", "12"))
+TERMINATIONS = max(4, KILLS // 5)
 SMALL = ("--hidden", "200,100", "--batch-size", 2, "--epochs", 18, "--patience", 0)
 VARIANTS = {
     "one thread": ("--threads", 1, "--dropout", 0.1, *SMALL),
@@ -39,7 +39,7 @@ VARIANTS = {
         "--threads", 2, "--hidden", "600,400", "--batch-size", 500, "--epochs", 24,
         "--patience", 0, "--schedule", "cosine", "--dtype", "float64",
     ),
-    "streamed": ("--memory", "50kB", "--class-weight", "balanced", *SMALL),
+    "streamed": ("--memory", "100kB", "--class-weight", "balanced", *SMALL),
     "early stopping": (
         "--optimizer", "adamw", "--learning-rate", 2e-5, "--dropout", 0.2, "--clip-norm", 1,
         "--hidden", "200,100", "--batch-size", 2, "--epochs", 60, "--patience", 3,

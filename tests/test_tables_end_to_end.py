@@ -5,7 +5,10 @@ epochs, once with a fifth of the rows held back to stop early, once with all row
 ``pytest -s`` prints the scores.
 """
 
+import itertools
+import multiprocessing
 import warnings
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -134,22 +137,34 @@ def by_guessing(name, train_path, test_path):
     return score(name, new["target"], dummy.predict(new))
 
 
+def scores_of(name, arm, folder):
+    """Return the scores of fastbp, scikit-learn and guessing on a table, (SEEDS, 3)."""
+    (options, sklearn_options), scores = ARMS[arm], np.empty((SEEDS, 3))
+    for seed in range(SEEDS):
+        paths = files_of(name, seed, folder)
+        found, model = by_fastbp(name, *paths, {**options, "seed": seed})
+        same = {
+            "hidden_layer_sizes": LAYERS, "batch_size": model.record["batch_size"],
+            "learning_rate_init": 1e-3, "alpha": 0, "random_state": seed, **sklearn_options,
+        }  # fmt: skip
+        scores[seed] = found, by_scikit_learn(name, *paths, same), by_guessing(name, *paths)
+    return scores
+
+
+@pytest.fixture(scope="module")
+def all_scores(tmp_path_factory):
+    """Return `scores_of` every table by arm and table, two of which run at a time."""
+    todo = list(itertools.product(TABLES, ARMS))
+    folders = [tmp_path_factory.mktemp("tables") for _ in todo]
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        found = pool.map(scores_of, *zip(*todo, strict=True), folders)
+        return dict(zip(todo, found, strict=True))
+
+
 @pytest.fixture(scope="module", params=ARMS)
-def scores(request, tmp_path_factory):
-    """Return the scores of fastbp, scikit-learn and guessing by table, (SEEDS, 3)."""
-    options, sklearn_options = ARMS[request.param]
-    folder, scores = tmp_path_factory.mktemp("tables"), {}
-    for name in TABLES:
-        scores[name] = np.empty((SEEDS, 3))
-        for seed in range(SEEDS):
-            paths = files_of(name, seed, folder)
-            found, model = by_fastbp(name, *paths, {**options, "seed": seed})
-            same = {
-                "hidden_layer_sizes": LAYERS, "batch_size": model.record["batch_size"],
-                "learning_rate_init": 1e-3, "alpha": 0, "random_state": seed, **sklearn_options,
-            }  # fmt: skip
-            other = by_scikit_learn(name, *paths, same)
-            scores[name][seed] = found, other, by_guessing(name, *paths)
+def scores(request, all_scores):
+    """Return the scores of an arm by table."""
+    scores = {name: all_scores[name, request.param] for name in TABLES}
     print(f"\n{request.param:14}  fastbp  scikit-learn  guess  difference")
     for name in TABLES:
         one, other, guess = scores[name].mean(axis=0)
