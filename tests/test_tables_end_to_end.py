@@ -156,7 +156,10 @@ def all_scores(tmp_path_factory):
     """Return `scores_of` every table by arm and table, two of which run at a time."""
     todo = list(itertools.product(TABLES, ARMS))
     folders = [tmp_path_factory.mktemp("tables") for _ in todo]
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with pytest.MonkeyPatch.context() as patch, ProcessPoolExecutor(2, context) as pool:
+        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            patch.setenv(name, "1")  # or two processes are in each other's way
         found = pool.map(scores_of, *zip(*todo, strict=True), folders)
         return dict(zip(todo, found, strict=True))
 
