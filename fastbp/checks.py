@@ -1,4 +1,4 @@
-"""Checks of arrays: every message names the argument, its value and what to pass."""
+"""Checks of arguments: every message names the argument, its value and what to pass."""
 
 from collections.abc import Iterable
 
@@ -20,6 +20,21 @@ def as_array(name, value):
         raise ValueError(
             f"{name} is ragged: expected rows of one length; NumPy says: {error}"
         ) from error
+
+
+def a_text(name, value):
+    """Return `value`, or raise TypeError unless it is text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}={value!r}: expected text")
+    return value
+
+
+def one_of(name, value, choices):
+    """Return `value`, or raise ValueError unless it is one of a few, such as text or None."""
+    if value not in tuple(choices):
+        known = ", ".join(str(choice) for choice in choices if choice is not None)
+        raise ValueError(f"{name}={value!r}: expected one of {known}")
+    return value
 
 
 def settle(instance, **values):

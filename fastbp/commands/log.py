@@ -87,15 +87,15 @@ class Log:
     def warning(self, message: str) -> None:
         """Warn: on stderr, or as an event."""
         if self.json:
-            self.event("warning", message=one_line(message))
+            self.event("warning", message=printable(message))
         else:
-            self._complain(f"warning: {one_line(message)}")
+            self._complain(f"warning: {printable(message)}")
 
     def error(self, message: str, code: int) -> None:
         """Say on stderr why the command ends with `code`; in JSON mode as an event as well."""
-        self._complain(one_line(message))
+        self._complain(printable(message))
         if self.json:
-            self.event("error", message=one_line(message), code=int(code))
+            self.event("error", message=printable(message), code=int(code))
 
     def progress(
         self, total: int | None = None, unit: str = "it", title: str | None = None
@@ -147,7 +147,7 @@ def listening(mode: Mode) -> Iterator[Log]:
             logger.removeHandler(handler)
 
 
-def one_line(message: object) -> str:
+def printable(message: object) -> str:
     """Return a message with runs of blanks as single ones, and what cannot be printed escaped."""
     line = " ".join(str(message).split())
     if line.isprintable():

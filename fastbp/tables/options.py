@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..architecture import of_hidden_units
-from ..checks import settle
+from ..checks import a_text, one_of, settle
 from ..kernels.optimizer import OPTIMIZERS
 from ..kernels.scalars import a_number, a_whole_number
 from ..layers import Dense, Dropout
@@ -129,9 +129,9 @@ class TrainOptions:
     def __post_init__(self):
         if not isinstance(self.target, str) or not self.target:
             raise TypeError(f"target={self.target!r}: expected the name of a column")
-        _one_of("task", self.task, (None, "classification", "regression"))
-        _one_of("class_weight", self.class_weight, (None, "balanced"))
-        _one_of("dtype", self.dtype, ("float32", "float64"))
+        one_of("task", self.task, (None, "classification", "regression"))
+        one_of("class_weight", self.class_weight, (None, "balanced"))
+        one_of("dtype", self.dtype, ("float32", "float64"))
         for name in ("ids", "drop", "categorical", "numeric", "missing"):
             settle(self, **{name: _texts(name, getattr(self, name))})
         settle(self, missing=tuple(dict.fromkeys(self.missing)))
@@ -153,8 +153,8 @@ class TrainOptions:
         self._settle_given(a_number, {"low": 0}, "weight_decay")
         of_hidden_units(self.activation)
         OPTIMIZERS.find(self.optimizer)
-        _one_of("loss", self.loss, (None, *(loss for known in _LOSSES.values() for loss in known)))
-        _one_of("schedule", self.schedule, _SCHEDULES)
+        one_of("loss", self.loss, (None, *(loss for known in _LOSSES.values() for loss in known)))
+        one_of("schedule", self.schedule, _SCHEDULES)
         self.an_optimizer()
 
     def _settle_given(self, check, bounds, *names):
@@ -273,22 +273,12 @@ class TrainOptions:
         return {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
 
 
-def _one_of(name, value, choices):
-    if value not in tuple(choices):
-        known = ", ".join(str(choice) for choice in choices if choice is not None)
-        raise ValueError(f"{name}={value!r}: expected one of {known}")
-
-
 def _texts(name, values):
     if isinstance(values, str):
         values = (values,)
     if not isinstance(values, Iterable):
         raise TypeError(f"{name}={values!r}: expected text, or a sequence of it")
-    values = tuple(values)
-    for value in values:
-        if not isinstance(value, str):
-            raise TypeError(f"{name}={value!r}: expected text")
-    return values
+    return tuple(a_text(name, value) for value in values)
 
 
 def _threads(value):

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
+from ..checks import a_text, one_of
 from ..kernels.scalars import a_flag, a_number, a_whole_number
 
 # seconds of the phases of a date: a mean Gregorian year, a week, and a day where clocks vary
@@ -59,8 +60,8 @@ class Column:
         TypeError, ValueError
             If one is not what the class says.
         """
-        _a_text("column", self.name)
-        _one_of("kind", self.kind, ("number", "boolean", "category", "date"))
+        a_text("column", self.name)
+        one_of("kind", self.kind, ("number", "boolean", "category", "date"))
         a_flag("missing", self.missing)
         a_number("mean", self.mean)
         a_number("scale", self.scale, above=0)
@@ -138,10 +139,10 @@ class Target:
         TypeError, ValueError
             If one is not what the class says.
         """
-        _a_text("target", self.name)
-        _one_of("task", self.task, ("classification", "regression"))
+        a_text("target", self.name)
+        one_of("task", self.task, ("classification", "regression"))
         classifies = self.task == "classification"
-        _one_of("kind", self.kind, ("text", "integer", "boolean") if classifies else ("number",))
+        one_of("kind", self.kind, ("text", "integer", "boolean") if classifies else ("number",))
         _texts("classes", self.classes)
         _tuple("counts", self.counts)
         for count in self.counts:
@@ -170,8 +171,8 @@ class Dropped:
 
     def __post_init__(self):
         """Check both; raise TypeError where one is no text."""
-        _a_text("dropped column", self.name)
-        _a_text("reason", self.reason)
+        a_text("dropped column", self.name)
+        a_text("reason", self.reason)
 
 
 @dataclass(frozen=True)
@@ -277,23 +278,13 @@ def _tuple(name, value):
         raise TypeError(f"{name}={value!r}: expected a tuple")
 
 
-def _a_text(name, value):
-    if not isinstance(value, str):
-        raise TypeError(f"{name}={value!r}: expected text")
-
-
 def _texts(name, values):
     _tuple(name, values)
     for value in values:
-        _a_text(name, value)
+        a_text(name, value)
     if len(set(values)) < len(values):
         twice = next(value for value in values if values.count(value) > 1)
         raise ValueError(f"{name} names {twice!r} twice")
-
-
-def _one_of(name, value, known):
-    if value not in known:
-        raise ValueError(f"{name}={value!r}: expected one of {', '.join(known)}")
 
 
 def _whole_texts(classes):

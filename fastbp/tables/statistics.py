@@ -15,7 +15,7 @@ MOST_CATEGORIES = 64
 LONGEST_CATEGORY = 2_000
 # more distinct values than these are not counted
 MOST_COUNTED = 100_000
-_MOSTLY_DISTINCT = 0.5
+MOSTLY_DISTINCT = 0.5
 _DAY = 86_400
 
 
@@ -151,7 +151,7 @@ class CategoryFit:
         distinct = len(self._counts)
         if self._is_full:
             return True
-        mostly = distinct > _MOSTLY_DISTINCT * self._present
+        mostly = distinct > MOSTLY_DISTINCT * self._present
         return mostly and self._present >= FEWEST_ROWS_OF_AN_ID and distinct > MOST_CATEGORIES
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import DataError
 from .schema import Target
-from .statistics import LONGEST_CATEGORY, Standard
+from .statistics import LONGEST_CATEGORY, MOSTLY_DISTINCT, Standard
 from .survey import FEWEST_ROWS_OF_AN_ID, Survey
 from .values import booleans, count, numbers, places_of
 from .wording import listed, shown
@@ -14,7 +14,6 @@ from .wording import listed, shown
 # whole numbers of at most so many distinct values are classes
 _MOST_INTEGER_CLASSES = 20
 MOST_CLASSES = 1_000
-_MOSTLY_DISTINCT = 0.5
 # whole numbers below are exact in float64
 _EXACT = 2**53
 
@@ -105,7 +104,7 @@ class TargetSurvey:
         if (
             kind == "category"
             and rows >= FEWEST_ROWS_OF_AN_ID
-            and len(values) > _MOSTLY_DISTINCT * rows
+            and len(values) > MOSTLY_DISTINCT * rows
         ):
             raise DataError(
                 f"{name} has {len(values):,} distinct values in {rows:,} rows: it looks like "
