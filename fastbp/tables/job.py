@@ -106,6 +106,11 @@ class Job:
     """
 
     def __init__(self, data, options, valid=None, checkpoints=None, resume=False):
+        if valid is not None and options.valid_share:
+            raise ValueError(
+                f"valid_share={options.valid_share}: no rows are held back where `valid` gives "
+                "them; expected one of the two"
+            )
         self.options, self.checkpoints = options, as_checkpoints(checkpoints, resume)
         self._begun: Any = self.checkpoints.latest() if resume else None
         if self.resumes:
