@@ -2,7 +2,6 @@
 
 import os
 
-from ..checkpoints import Checkpoints
 from .exits import Code, Ended
 
 
@@ -37,6 +36,8 @@ def load_model(path):
 
 def _check_there(path):
     if os.path.isdir(path):
+        from ..checkpoints import Checkpoints
+
         kept = Checkpoints(path).files()
         hint = f"; its newest checkpoint is {kept[0]}" if kept else ""
         raise Ended(Code.BAD_DATA, f"{path} is a folder: expected a model file{hint}")
