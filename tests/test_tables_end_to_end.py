@@ -2,7 +2,7 @@
 
 Both learn from the same file with the same hidden layer, Adam, learning rate, batch size and most
 epochs, once with a fifth of the rows held back to stop early, once with all rows and all epochs.
-``pytest -s`` prints the scores.
+``pytest -n 0 -s`` prints the scores.
 """
 
 import itertools
