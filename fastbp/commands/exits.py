@@ -1,11 +1,8 @@
 """How a command ends: its exit code, and one line that says why."""
 
-import _thread
 import contextlib
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from enum import IntEnum
 
@@ -13,6 +10,7 @@ import typer
 
 from ..errors import DataError, DivergenceError, ModelFileError
 from .log import Log, Mode, listening
+from .signals import told_once, unwrapped
 
 
 class Code(IntEnum):
@@ -56,8 +54,6 @@ _EXTRAS = {
     "tomli": "fastbp[cli]",
     "torch": "torch",
 }
-# in so long a command that was interrupted has ended
-_AGAIN_SECONDS = 0.2
 _EXPECTED = (
     Ended,
     DataError,
@@ -126,9 +122,10 @@ def guarded(mode: Mode) -> Iterator[Log]:
     typer.Exit
         With the code of `explain`, after its line was said.
     """
-    with listening(mode) as log, _one_interrupt():
+    with listening(mode) as log, told_once():
         try:
-            yield log
+            with unwrapped():
+                yield log
             if sys.stdout is not None:
                 sys.stdout.flush()  # here, for at Python's exit nobody could handle an error
         except BrokenPipeError:
@@ -140,40 +137,6 @@ def guarded(mode: Mode) -> Iterator[Log]:
                 raise
             _say(log, *reason)
             raise typer.Exit(reason[0]) from None
-
-
-@contextlib.contextmanager
-def _one_interrupt() -> Iterator[None]:
-    """Let one Ctrl-C be told once, wherever it is met.
-
-    In a destructor or a callback Python can raise nothing, and the interrupt would be lost: it
-    is sent again, unless the command ends meanwhile. There it is a second one: polars raises one
-    by itself, and Python another.
-    """
-    before, again = sys.unraisablehook, threading.Timer(_AGAIN_SECONDS, _interrupt)
-    again.daemon = True
-
-    def tell(unraisable):
-        if unraisable.exc_type is not KeyboardInterrupt:
-            before(unraisable)
-        elif again.ident is None:  # not started yet
-            again.start()
-
-    sys.unraisablehook = tell
-    try:
-        yield
-    finally:
-        again.cancel()
-        sys.unraisablehook = before
-
-
-def _interrupt():
-    """Send SIGINT to the main thread, which may be waiting in a call of the system."""
-    thread = threading.main_thread().ident
-    if thread is not None and hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(thread, signal.SIGINT)
-    else:
-        _thread.interrupt_main()
 
 
 def _say(log, code, line):

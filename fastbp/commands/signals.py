@@ -1,12 +1,21 @@
-"""SIGTERM, by which schedulers say that a job's time is over."""
+"""Ctrl-C and SIGTERM, wherever they are met: told once, and never lost."""
 
+import _thread
 import contextlib
 import signal
+import sys
 import threading
+from collections.abc import Iterator
+
+# in so long a command that was told to end has ended
+_AGAIN_SECONDS = 0.2
 
 
 class Terminated(BaseException):
-    """SIGTERM came where no training could note it."""
+    """SIGTERM, by which schedulers say that a job's time is over, where no training notes it."""
+
+
+_SIGNALS = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
 
 
 @contextlib.contextmanager
@@ -21,7 +30,60 @@ def terminable():
     if mine:
         signal.signal(signal.SIGTERM, end)
     try:
-        yield
+        with unwrapped():
+            yield
     finally:
         if mine:
             signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def unwrapped() -> Iterator[None]:
+    """Raise what a signal raised as itself: within a class that is made, Python wraps it."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, tuple(_SIGNALS)):
+            context = None if cause.__suppress_context__ else cause.__context__
+            cause = cause.__cause__ or context
+        if cause is None:
+            raise
+        raise cause from None
+
+
+@contextlib.contextmanager
+def told_once() -> Iterator[None]:
+    """Let one signal be told once, wherever it is met.
+
+    In a destructor or a callback Python can raise nothing, and the signal would be lost: it is
+    sent again, unless the command ends meanwhile. There it is a second one: polars raises one
+    by itself, and Python another.
+    """
+    before, timers = sys.unraisablehook, list[threading.Timer]()
+
+    def tell(unraisable):
+        number = _SIGNALS.get(unraisable.exc_type)
+        if number is None:
+            before(unraisable)
+        elif not timers:
+            timers.append(threading.Timer(_AGAIN_SECONDS, _send, [number]))
+            timers[0].daemon = True
+            timers[0].start()
+
+    sys.unraisablehook = tell
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
+        sys.unraisablehook = before
+
+
+def _send(number):
+    """Send a signal to the main thread, which may be waiting in a call of the system."""
+    thread = threading.main_thread().ident
+    if thread is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(thread, number)
+    else:
+        _thread.interrupt_main(number)
