@@ -242,7 +242,7 @@ class Network:
         checkpoints = as_checkpoints(checkpoints, a_flag("resume", resume))
         feed = feed_of(
             X, y, sample_weight, plan, self.loss, batch_size, a_flag("shuffle", shuffle),
-            self._engine.seed,
+            self._engine.seed, options.epochs,
         )  # fmt: skip
         validation = None
         if validation_data is not None:

@@ -6,6 +6,7 @@ import pickle
 import signal
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,11 +54,15 @@ def sources(tmp_path, parquet, arrays, window_rows):
         "own": Blocks(UNEVEN, window_rows, arrays),
         "iterator": spooled(blocks, window_rows, tmp_path),
         "parquet": ParquetSource(path, **named, window_rows=window_rows),
+        "parquet as it is": ParquetSource(path, **named, window_rows=window_rows, unpack=False),
         "unpacked parquet": spooled(ParquetSource(path, **named, window_rows=window_rows)),
     }
 
 
-KINDS = ("arrays", "maps", "files", "own", "iterator", "parquet", "unpacked parquet")
+KINDS = (
+    *("arrays", "maps", "files", "own", "iterator"),
+    *("parquet", "parquet as it is", "unpacked parquet"),
+)
 
 
 def epoch_of(source, epoch, shuffle=True, seed=1):
@@ -144,6 +149,43 @@ def test_the_bits_do_not_depend_on_where_the_blocks_lie(tmp_path, parquet, kind)
     fit(net, source)
     fit(own, Blocks(source.blocks, source.window_rows))
     assert net.parameters.tobytes() == own.parameters.tobytes()
+
+
+@pytest.mark.parametrize("how", ["on a disk", "in memory", "no room", "one epoch", "not asked"])
+def test_parquet_is_unpacked_once_where_there_is_room(tmp_path, parquet, monkeypatch, how):
+    path = parquet("all.parquet", columns_of(X, Y, WEIGHT), row_group_size=70)
+    named = {"target": ["a", "b"], "weight": "w", "window_rows": 140}
+    source, reads = ParquetSource(path, **named, unpack=how != "not asked"), []
+    read, row = source.read, 4 * (5 + 2 + 1)
+    source.read = lambda block: reads.append(block) or read(block)
+    free = 2 * ROWS * row - (how == "no room")
+    monkeypatch.setattr("fastbp.data.parquet.disk_usage", lambda folder: SimpleNamespace(free=free))
+    kind = "tmpfs" if how == "in memory" else "ext4"
+    monkeypatch.setattr("fastbp.data.parquet.file_system", lambda folder: kind)
+    net, other = network(), network()
+    epochs = 1 if how == "one epoch" else 3
+    fit(net, source, epochs=epochs)
+    fit(net, source, epochs=epochs)
+    if how == "on a disk":
+        assert reads == [0, 1, 2, 3]
+    else:  # and a block is looked at first
+        assert len(reads) == 2 * (1 + 4 * epochs)
+    for _ in range(2):
+        fit(other, Blocks((70, 70, 70, 20), 140), epochs=epochs)
+    assert net.parameters.tobytes() == other.parameters.tobytes()
+
+
+def test_numbers_of_files_may_be_of_several_types(tmp_path, parquet):
+    whole = np.round(X * 10)
+    first = columns_of(whole[:100].astype("i2"), Y[:100], WEIGHT[:100])
+    parquet("1.parquet", first)
+    parquet("2.parquet", columns_of(whole[100:], Y[100:], WEIGHT[100:]))
+    nets = [network() for _ in range(3)]
+    for net, unpack in zip(nets, (True, False), strict=False):
+        source = ParquetSource(tmp_path, ["a", "b"], weight="w", unpack=unpack)
+        fit(net, source, shuffle=False)
+    fit(nets[2], whole, Y, sample_weight=WEIGHT, shuffle=False)
+    assert len({net.parameters.tobytes() for net in nets}) == 1
 
 
 def test_labels_and_no_weights_do_as_well():

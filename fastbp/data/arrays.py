@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .source import Source, even_blocks, rows_of_window
+from .source import Source, blocks_of, rows_of_window
 
 
 class ArraySource(Source):
@@ -21,8 +21,8 @@ class ArraySource(Source):
         Targets, as for ``Network.fit``.
     sample_weight : array (n,) or path, optional
         Weights of the samples.
-    block_rows : int, optional
-        Rows that are read at a time; default: a 16th of a window.
+    block_rows : int or sequence of int, optional
+        Rows that are read at a time, or those of each block; default: a 16th of a window.
     window_rows : int, optional
         Rows that are shuffled together; see `Source`.
 
@@ -44,7 +44,7 @@ class ArraySource(Source):
         if y is None:
             raise TypeError("y=None: expected targets")
         window_rows = rows_of_window(window_rows, X.shape[1])
-        super().__init__(even_blocks(len(X), block_rows, window_rows), X.shape[1], window_rows)
+        super().__init__(blocks_of(len(X), block_rows, window_rows), X.shape[1], window_rows)
         self._starts = [0, *accumulate(self.blocks)]
 
     def read(self, block):

@@ -34,7 +34,7 @@ def is_stream(X, y, sample_weight):
     return True
 
 
-def feed_of(X, y, sample_weight, plan, loss, batch_size, shuffle, seed):
+def feed_of(X, y, sample_weight, plan, loss, batch_size, shuffle, seed, epochs):
     """Return the feed of a training: `Whole` for arrays, `Streamed` for all else.
 
     Raises
@@ -48,6 +48,7 @@ def feed_of(X, y, sample_weight, plan, loss, batch_size, shuffle, seed):
     n_in = plan.specs[0].n_in
     if source.columns != n_in:
         raise ValueError(f"X has {source.columns} columns but the network has {n_in} inputs")
+    source = source.for_epochs(epochs)
 
     def check(X, y, weight):
         if weight is None or np.any(weight):

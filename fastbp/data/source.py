@@ -61,6 +61,10 @@ class Source(ABC):
         self.__dict__.update(state)
         self.turn = threading.Lock()
 
+    def for_epochs(self, epochs):
+        """Return the source that so many epochs are read from: itself, unless that is slow."""
+        return self
+
     def __len__(self):
         """Return the number of rows."""
         return sum(self.blocks)
@@ -76,8 +80,12 @@ def rows_of_window(window_rows, columns):
     return a_whole_number("window_rows", window_rows, least=1)
 
 
-def even_blocks(rows, block_rows, window_rows):
-    """Return the rows of each block where the source may choose them."""
+def blocks_of(rows, block_rows, window_rows):
+    """Return the rows of each block where the source may choose them, or those it was given."""
+    if isinstance(block_rows, (list, tuple)):
+        if sum(block_rows) != rows:
+            raise ValueError(f"block_rows: expected {rows:,} in all, not {sum(block_rows):,}")
+        return block_rows
     if block_rows is None:
         block_rows = max(1, window_rows // _BLOCKS_A_WINDOW)
     block_rows = a_whole_number("block_rows", block_rows, least=1)

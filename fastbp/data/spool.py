@@ -95,8 +95,8 @@ class _Part:
 def spooled(blocks, window_rows=None, folder=None):
     """Keep blocks in a scratch file, and return its `Source`.
 
-    Blocks of an iterator come once; those of a source may be costly to read, as it is to
-    unpack Parquet, so that every epoch after this one reads them faster from the file.
+    Blocks of an iterator come once; those of a source may be costly to read, so that every
+    epoch after this one reads them faster from the file: the same blocks, in the same order.
 
     Parameters
     ----------
@@ -114,10 +114,12 @@ def spooled(blocks, window_rows=None, folder=None):
     OSError
         If the disk is full.
     """
+    block_rows = None
     if isinstance(blocks, Source):
         source, window_rows = blocks, window_rows or blocks.window_rows
+        block_rows = source.blocks
         blocks = (read_block(source, block) for block in range(len(source.blocks)))
     spool = Spool(folder)
     for block in blocks:
         spool.append(*as_block(block))
-    return spool.source(window_rows)
+    return spool.source(window_rows, block_rows)
