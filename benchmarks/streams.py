@@ -98,6 +98,8 @@ def measure(name, rows, threads, epochs, rounds, kinds=KINDS):
     network.fit(X[:2000], y[:2000], epochs=1, **options)  # loads the kernels
     with tempfile.TemporaryDirectory() as folder:
         data = {"memory": (X, y)}
+        if {"parquet", "packed"} & {*kinds}:
+            write_parquet(Path(folder, "rows.parquet"), X, y)
         for kind in kinds:
             begin = time.perf_counter()
             data[kind] = (make_source(kind, folder, X, y),)
