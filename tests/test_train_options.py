@@ -100,6 +100,12 @@ def test_options_may_be_numbers_of_numpy(tmp_path):
     assert TableModel.load(tmp_path / "model.safetensors").record == model.record
 
 
+def test_a_word_for_missing_values_may_be_given_twice():
+    models = [train(numeric(), "y", missing=words) for words in (("NA", "?"), ("NA", "?", "NA"))]
+    assert models[1].schema.missing_words == ("NA", "?")
+    assert models[0].fingerprint == models[1].fingerprint
+
+
 @pytest.mark.parametrize("name", ["target", "ids", "drop", "categorical", "numeric"])
 def test_a_column_that_is_not_there_is_named_with_the_nearest(name):
     options = {"target": "y", name: "sity"}
