@@ -60,9 +60,7 @@ def make_source(kind, folder, X, y, window_rows=None):
         return ArraySource(folder / "X.npy", folder / "y.npy", **more)
     if not (folder / "rows.parquet").exists():
         write_parquet(folder / "rows.parquet", X, y)
-    source = ParquetSource(folder / "rows.parquet", "y", **more, unpack=kind == "parquet")
-    source.for_epochs(2)
-    return source
+    return ParquetSource(folder / "rows.parquet", "y", **more, unpack=kind == "parquet")
 
 
 @dataclass
@@ -98,11 +96,11 @@ def measure(name, rows, threads, epochs, rounds, kinds=KINDS):
     network.fit(X[:2000], y[:2000], epochs=1, **options)  # loads the kernels
     with tempfile.TemporaryDirectory() as folder:
         data = {"memory": (X, y)}
-        if {"parquet", "packed"} & {*kinds}:
-            write_parquet(Path(folder, "rows.parquet"), X, y)
         for kind in kinds:
+            source = make_source(kind, folder, X, y)
             begin = time.perf_counter()
-            data[kind] = (make_source(kind, folder, X, y),)
+            source.for_epochs(epochs)
+            data[kind] = (source,)
             result.once[kind] = time.perf_counter() - begin
         for _ in range(rounds):
             for kind, given in data.items():

@@ -90,7 +90,7 @@ def check(specs, input_drop, loss):
         INITIALIZERS.find(spec.initializer)
         if n == len(specs) - 1:
             break
-        of_hidden_units(spec.activation)
+        check_hidden(spec.activation)
         if specs[n + 1].n_in != spec.n_out:
             raise ValueError(f"layer {n + 2} has {specs[n + 1].n_in} inputs for {spec.n_out} units")
     _check_output(ACTIVATIONS.find(specs[-1].activation), loss)
@@ -98,14 +98,13 @@ def check(specs, input_drop, loss):
         raise ValueError("the last layer must have no dropout behind it")
 
 
-def of_hidden_units(name):
-    """Return the activation of a name; raise ValueError if it is one of outputs alone."""
+def check_hidden(name):
+    """Raise ValueError unless `name` is an activation that hidden units can have."""
     record = ACTIVATIONS.find(name)
     if record.outputs == "simplex":
         raise ValueError(
             f"activation={record.name!r}: a hidden layer needs an elementwise activation"
         )
-    return record
 
 
 def _from_sizes(sizes, activation, initializer):

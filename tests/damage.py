@@ -271,3 +271,15 @@ def model_content(target="y", *options):
             main()
         assert not end.value.code
         return model.read_bytes()
+
+
+TRAIN = ["train", "good.csv", "--target", "y", *TINY]
+
+
+@pytest.fixture
+def bench(tmp_path, capfd, monkeypatch):
+    """Return a `Bench` whose folder holds a good table and a model of it."""
+    made = Bench(tmp_path, capfd, monkeypatch)
+    made.put("good.csv", CSV)
+    made.put("m.safetensors", model_content())
+    return made

@@ -4,12 +4,10 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from damage import BAD_DATA, CSV, DONE, FAILED, GOOD, TINY, USAGE, Bench, as_csv
+from damage import BAD_DATA, CSV, DONE, FAILED, GOOD, TRAIN, USAGE, Bench, as_csv
 from damage_models import net_alone
 
 from fastbp import model_file
-
-TRAIN = ["train", "good.csv", "--target", "y", *TINY]
 
 
 @pytest.fixture

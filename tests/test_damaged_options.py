@@ -1,17 +1,9 @@
 """Options that do not fit, and files of options that are wrong."""
 
 import pytest
-from damage import BAD_DATA, CSV, DONE, FAILED, FORMATS, GOOD, TINY, USAGE, Bench, model_content
+from damage import BAD_DATA, CSV, DONE, FAILED, FORMATS, GOOD, TRAIN, USAGE, bench
 
-TRAIN = ["train", "good.csv", "--target", "y", *TINY]
-
-
-@pytest.fixture
-def bench(tmp_path, capfd, monkeypatch):
-    made = Bench(tmp_path, capfd, monkeypatch)
-    made.put("good.csv", CSV)
-    made.put("m.safetensors", model_content())
-    return made
+__all__ = ["bench"]  # a fixture
 
 
 OPTIONS = {

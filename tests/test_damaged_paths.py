@@ -14,23 +14,15 @@ from damage import (
     FORMATS,
     GOOD,
     TINY,
+    TRAIN,
     USAGE,
-    Bench,
     as_csv,
     as_parquet,
-    model_content,
+    bench,
 )
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
-TRAIN = ["train", "good.csv", "--target", "y", *TINY]
-
-
-@pytest.fixture
-def bench(tmp_path, capfd, monkeypatch):
-    made = Bench(tmp_path, capfd, monkeypatch)
-    made.put("good.csv", CSV)
-    made.put("m.safetensors", model_content())
-    return made
+__all__ = ["bench"]  # a fixture
 
 
 def _folder(**files):

@@ -87,7 +87,9 @@ def test_what_is_no_number_cannot_be_numeric(values, words):
         train(pl.DataFrame(data), "y", numeric=["a"], **FEW)
 
 
-@pytest.mark.parametrize(("name", "words"), [("hiden", "did you mean hidden"), ("x", "Known: ")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("hiden", "did you mean 'hidden'"), ("x", "Options: ")]
+)
 def test_an_option_that_there_is_not_is_named(name, words):
     with pytest.raises(TypeError, match=f"no option '{name}'.*{words}"):
         train(people(), "y", **{name: 3})

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ..tables.wording import counted
 from .exits import guarded
 from .log import LogOption, Mode
 from .values import ThreadsOption
@@ -37,9 +38,9 @@ def bench(
                 seconds,
                 on_turn=lambda share: bar.update(int(100 * share) - bar.n),
             )
-        count = f"{results.threads} thread{'s' if results.threads > 1 else ''}"
         heading = (
-            f"peak {results.peak / 1e9:.1f} GFLOP/s: {results.dtype}, {count}; "
+            f"peak {results.peak / 1e9:.1f} GFLOP/s: {results.dtype}, "
+            f"{counted(results.threads, 'thread')}; "
             "shares are of the peak beside each, also where fewer run"
         )
         out.event(

@@ -5,7 +5,8 @@ from .describe import scores_text
 from .exits import guarded
 from .log import LogOption, Mode
 from .models import load_table_model
-from .values import DataArgument, ModelArgument, ThreadsOption, open_rows
+from .rows import DataArgument, open_rows
+from .values import ModelArgument, ThreadsOption
 
 
 def evaluate(

@@ -16,6 +16,8 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
+from ..tables.wording import printable
+
 
 class Mode(str, Enum):
     """How a command speaks."""
@@ -87,15 +89,15 @@ class Log:
     def warning(self, message: str) -> None:
         """Warn: on stderr, or as an event."""
         if self.json:
-            self.event("warning", message=printable(message))
+            self.event("warning", message=_line(message))
         else:
-            self._complain(f"warning: {printable(message)}")
+            self._complain(f"warning: {_line(message)}")
 
     def error(self, message: str, code: int) -> None:
         """Say on stderr why the command ends with `code`; in JSON mode as an event as well."""
-        self._complain(printable(message))
+        self._complain(_line(message))
         if self.json:
-            self.event("error", message=printable(message), code=int(code))
+            self.event("error", message=_line(message), code=int(code))
 
     def progress(
         self, total: int | None = None, unit: str = "it", title: str | None = None
@@ -147,12 +149,9 @@ def listening(mode: Mode) -> Iterator[Log]:
             logger.removeHandler(handler)
 
 
-def printable(message: object) -> str:
+def _line(message: object) -> str:
     """Return a message with runs of blanks as single ones, and what cannot be printed escaped."""
-    line = " ".join(str(message).split())
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return printable(" ".join(str(message).split()))
 
 
 def plain(value: Any) -> Any:

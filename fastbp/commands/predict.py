@@ -10,7 +10,8 @@ from .config import ConfigOption
 from .exits import Code, Ended, guarded
 from .log import LogOption, Mode
 from .models import load_table_model
-from .values import DataArgument, ModelArgument, ThreadsOption, not_the_input, open_rows, writable
+from .rows import DataArgument, open_rows
+from .values import ModelArgument, ThreadsOption, not_the_input, writable
 
 
 def predict(

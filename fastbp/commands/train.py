@@ -12,19 +12,9 @@ from .config import ConfigOption
 from .describe import metrics_line, plan_lines, summary_lines
 from .exits import Code, Ended, guarded
 from .log import LogOption, Mode
+from .rows import DataArgument, dataset_of, open_rows
 from .signals import Terminated, terminable
-from .values import (
-    DataArgument,
-    ThreadsOption,
-    dataset_of,
-    duration,
-    layers,
-    not_the_input,
-    open_rows,
-    size,
-    writable,
-    writable_folder,
-)
+from .values import ThreadsOption, duration, layers, not_the_input, size, writable, writable_folder
 
 _EPOCH_LINES_SECONDS = 10.0  # between two lines in a log that nobody watches
 

@@ -105,27 +105,3 @@ ThreadsOption = Annotated[
     Any, typer.Option("--threads", help="auto, or how many.", metavar="THREADS", parser=threads)
 ]
 ModelArgument = Annotated[str, typer.Argument(help="A model file.", metavar="MODEL")]
-DataArgument = Annotated[
-    list[str],
-    typer.Argument(
-        help="CSV, Parquet, Arrow IPC, NDJSON or .npz: files, folders, or globs.", metavar="DATA..."
-    ),
-]
-
-
-def dataset_of(data: list[str]):
-    """Return the data set that is named where files could be, or None."""
-    from ..datasets import DATASETS
-
-    name = data[0] if len(data) == 1 else ""
-    return DATASETS.find(name) if name in DATASETS and not os.path.exists(name) else None
-
-
-def open_rows(data: list[str], missing_words):
-    """Return the `Table` of files, or of a data set by its name."""
-    from ..tables.reading import open_table
-
-    dataset = dataset_of(data)
-    table = open_table(dataset.load() if dataset else data, missing_words)
-    table.name = dataset.name if dataset else table.name
-    return table

@@ -54,7 +54,8 @@ class ParquetSource(Source):
         self._unpack, self._unpacked = a_flag("unpack", unpack), None
         self._types: dict[str, Any] = {}
         one = isinstance(target, str)
-        self._target, self._weight = [target] if one else list(target), weight
+        self._target = [target] if one else list(target)
+        self._weights = [] if weight is None else [weight]
         chosen: Any = None if features is None else list(features)
         self._features = chosen
         self._flat = one
@@ -96,7 +97,7 @@ class ParquetSource(Source):
                 schema, metadata = file.schema_arrow, file.metadata
         except ValueError as error:
             raise ValueError(f"{path} is not a Parquet file: {error}") from error
-        apart = {*self._target, self._weight}
+        apart = {*self._target, *self._weights}
         if self._features is None:
             self._features = [name for name in schema.names if name not in apart]
         if not self._features:
@@ -105,10 +106,6 @@ class ParquetSource(Source):
             dtype = _type_of(path, schema, name)
             self._types[name] = np.result_type(dtype, self._types.get(name, dtype))
         return metadata
-
-    @property
-    def _weights(self):
-        return [] if self._weight is None else [self._weight]
 
     def read(self, block):
         """Return block number `block` as ``(X, y, sample_weight)``."""

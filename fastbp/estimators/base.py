@@ -13,6 +13,7 @@ from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..checks import all_finite
+from ..data.parts import parts_of
 from ..kernels.sparse import sparse_rows
 from ..samples import Samples
 from .build import (
@@ -113,6 +114,13 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         if not (finite and all_finite(engine.params)):
             raise ValueError(_NOT_FINITE)
         return self
+
+    def _parts(self, X, y, sample_weight):
+        """Yield the parts of a stream to fit in turn, until Ctrl-C ends the fit of one."""
+        for part in parts_of(X, y, sample_weight):
+            yield part
+            if self._run.stopped == "interrupted":
+                return
 
     def _run_of(self, X, sizes, goes_on, incremental):
         """Return what the solver carries on, or begin anew; the fitted attributes show its net."""

@@ -10,7 +10,6 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
-from ..data.parts import parts_of
 from ..kernels.loss import LOSSES
 from .base import BaseMLP
 from .documents import documented
@@ -153,14 +152,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self : MLPClassifier
         """
-        for part, targets, weight in parts_of(X, y, sample_weight):
+        for part, targets, weight in self._parts(X, y, sample_weight):
             if _check_partial_fit_first_call(self, classes):
                 self._label_binarizer = LabelBinarizer()
                 multilabel = type_of_target(targets).startswith("multilabel")
                 self._label_binarizer.fit(targets if multilabel else classes)
             self._fit(part, targets, weight, incremental=True)
-            if self._run.stopped == "interrupted":
-                break
         return self
 
     def _meet(self, y, incremental):

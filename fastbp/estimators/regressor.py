@@ -7,7 +7,6 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
-from ..data.parts import parts_of
 from ..kernels.loss import LOSSES
 from ..samples import check_range
 from .base import BaseMLP
@@ -140,10 +139,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         -------
         self : MLPRegressor
         """
-        for part, targets, weight in parts_of(X, y, sample_weight):
+        for part, targets, weight in self._parts(X, y, sample_weight):
             self._fit(part, targets, weight, incremental=True)
-            if self._run.stopped == "interrupted":
-                break
         return self
 
     def _encode(self, y):

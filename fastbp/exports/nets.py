@@ -8,6 +8,7 @@ import numpy as np
 from ..checks import all_finite
 from ..kernels.files import write_whole
 from ..network import Network
+from ..tables.wording import printable
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,7 @@ def comments(notes):
     """Return lines that can stand in a comment of C or of Python."""
     if isinstance(notes, str):
         raise TypeError(f"notes={notes!r}: expected a sequence of lines")
-    lines = (str(line).encode("unicode_escape").decode() for line in notes)
-    return [line.replace("*/", "* /").replace("\\\\", "\\") for line in lines]
+    return [printable(str(line)).replace("*/", "* /") for line in notes]
 
 
 def write(path, content):

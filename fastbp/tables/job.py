@@ -4,7 +4,6 @@ import logging
 import platform
 import time
 from dataclasses import fields
-from difflib import get_close_matches
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any
@@ -27,7 +26,7 @@ from .options import TrainOptions
 from .reading import open_table
 from .rows import Budget, load_rows, load_valid
 from .scores import scores_of
-from .wording import bytes_shown, counted
+from .wording import bytes_shown, counted, unknown
 
 _log = logging.getLogger("fastbp")
 JOB = "job"
@@ -86,9 +85,7 @@ def train(
     names = [field.name for field in fields(TrainOptions)]
     for name in options:
         if name not in names:
-            near = get_close_matches(name, names, 1)
-            hint = f"; did you mean {near[0]}?" if near else f". Known: {', '.join(names)}"
-            raise TypeError(f"train: no option {name!r}{hint}")
+            raise TypeError(f"train has {unknown('option', name, names)}")
     asked, callbacks = TrainOptions(target=target, **options), as_callables(callbacks)
     progress, resume = a_flag("progress", progress), a_flag("resume", resume)
     return Job(data, asked, valid, checkpoints, resume).run(callbacks, progress)

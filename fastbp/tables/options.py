@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..architecture import of_hidden_units
+from ..architecture import check_hidden
 from ..checks import a_text, one_of, settle
 from ..kernels.optimizer import OPTIMIZERS
 from ..kernels.scalars import a_number, a_whole_number
@@ -151,7 +151,7 @@ class TrainOptions:
         self._settle_given(a_number, {"low": 0, "below": 1}, "valid_share")
         self._settle_given(a_number, {"above": 0}, "max_time", "learning_rate", "clip_norm")
         self._settle_given(a_number, {"low": 0}, "weight_decay")
-        of_hidden_units(self.activation)
+        check_hidden(self.activation)
         OPTIMIZERS.find(self.optimizer)
         one_of("loss", self.loss, (None, *(loss for known in _LOSSES.values() for loss in known)))
         one_of("schedule", self.schedule, _SCHEDULES)

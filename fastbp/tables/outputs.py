@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from ..errors import DataError
-from .wording import unknown_column
+from .wording import unknown
 
 
 def ids_of(schema, table, keep=()):
@@ -17,7 +17,7 @@ def ids_of(schema, table, keep=()):
     """
     for name in keep:
         if name not in table.columns:
-            raise DataError(f"{table.name} has {unknown_column(name, table.columns)}")
+            raise DataError(f"{table.name} has {unknown('column', name, table.columns)}")
     ids = [name for name in schema.ids if name in table.columns]
     return [*dict.fromkeys([*ids, *keep])]
 

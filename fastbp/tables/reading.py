@@ -9,7 +9,7 @@ import polars as pl
 
 from ..errors import DataError
 from .parts import FORMATS, FramePart, ScanPart, from_arrays, reported, suffix_of
-from .wording import one_line, shown, unknown_column
+from .wording import one_line, shown, unknown
 
 # what text counts as missing, after spaces around it are taken away; empty text always does
 MISSING_WORDS = (
@@ -54,7 +54,7 @@ class Table:
         """Raise DataError, with the nearest name, unless all `names` are columns."""
         for name in names:
             if name not in self.dtypes:
-                raise DataError(f"{self.name} has {unknown_column(name, self.columns)}")
+                raise DataError(f"{self.name} has {unknown('column', name, self.columns)}")
 
     def count(self):
         """Return the number of rows; a CSV file is looked through, and no table is held.

@@ -43,6 +43,13 @@ def bytes_shown(count):
     return counted(count, "byte")
 
 
+def printable(text):
+    """Return text with what cannot be printed, line ends too, escaped."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def one_line(message):
     """Return a message of another library on one line, without its advice on its own options."""
     text = str(message).split("\n\n")[0]
@@ -51,8 +58,8 @@ def one_line(message):
     return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "..."
 
 
-def unknown_column(name, columns):
-    """Return what to say of a column that is not there: the nearest name, and some of them."""
-    near = get_close_matches(str(name), columns, 1)
+def unknown(what, name, known):
+    """Return what to say of a column, or an option, that is not there: the nearest, and some."""
+    near = get_close_matches(str(name), known, 1)
     hint = f"; did you mean {shown(near[0])}?" if near else "."
-    return f"no column {shown(name)}{hint} Columns: {listed(columns)}"
+    return f"no {what} {shown(name)}{hint} {what.capitalize()}s: {listed(known)}"

@@ -1,0 +1,31 @@
+"""The table that a command is given: files, or a data set by its name."""
+
+import os
+from typing import Annotated
+
+import typer
+
+DataArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="CSV, Parquet, Arrow IPC, NDJSON or .npz: files, folders, or globs.", metavar="DATA..."
+    ),
+]
+
+
+def dataset_of(data: list[str]):
+    """Return the data set that is named where files could be, or None."""
+    from ..datasets import DATASETS
+
+    name = data[0] if len(data) == 1 else ""
+    return DATASETS.find(name) if name in DATASETS and not os.path.exists(name) else None
+
+
+def open_rows(data: list[str], missing_words):
+    """Return the `Table` of files, or of a data set by its name."""
+    from ..tables.reading import open_table
+
+    dataset = dataset_of(data)
+    table = open_table(dataset.load() if dataset else data, missing_words)
+    table.name = dataset.name if dataset else table.name
+    return table
