@@ -14,37 +14,39 @@ if find_spec(f"{__name__}.kernels") is None:
 # what is public, and where it lives: imported when first used, so that
 # `import fastbp` costs nothing
 _HOME = {
-    "ACTIVATIONS": "kernels.activation",
-    "LOSSES": "kernels.loss",
-    "OPTIMIZERS": "kernels.optimizer",
-    "INITIALIZERS": "initializers",
-    "SCHEDULES": "schedules",
+    "ACTIVATIONS": "kernels.formulas.activations",
+    "LOSSES": "kernels.formulas.losses",
+    "OPTIMIZERS": "kernels.formulas.optimizers",
+    "INITIALIZERS": "components.initializers",
+    "SCHEDULES": "components.schedules",
     "Network": "network",
-    "Gradients": "gradients",
-    "Dense": "layers",
-    "Dropout": "layers",
-    "EarlyStopping": "training",
-    "History": "history",
-    "Checkpoints": "checkpoints",
+    "Gradients": "engine.gradients",
+    "Dense": "components.layers",
+    "Dropout": "components.layers",
+    "EarlyStopping": "training.fit",
+    "History": "training.history",
+    "Checkpoints": "training.checkpoints",
     "DivergenceError": "errors",
     "DataError": "errors",
     "ModelFileError": "errors",
     "measure_peak": "kernels.peak",
-    "warm_up": "warmup",
+    "warm_up": "diagnostics.warmup",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "register_onnx": "estimators.onnx",
     "train": "tables.job",
     "TableModel": "tables.model",
-    "LossCurveDisplay": "display",
+    "LossCurveDisplay": "report.display",
     "to_onnx": "exports.onnx",
     "to_c": "exports.c",
     "to_numpy": "exports.numpy",
     **dict.fromkeys(["to_sklearn", "from_sklearn"], "exports.sklearn"),
     **dict.fromkeys(["to_torch", "from_torch", "state_dict"], "exports.torch"),
-    **dict.fromkeys(["Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad"], "optimizers"),
     **dict.fromkeys(
-        ["Constant", "Step", "Exponential", "Cosine", "OneCycle", "WarmUp"], "schedules"
+        ["Optimizer", "SGD", "Adam", "AdamW", "RMSprop", "Adagrad"], "components.optimizers"
+    ),
+    **dict.fromkeys(
+        ["Constant", "Step", "Exponential", "Cosine", "OneCycle", "WarmUp"], "components.schedules"
     ),
 }
 __all__ = list(_HOME)

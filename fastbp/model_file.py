@@ -17,14 +17,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load as deserialize
 from safetensors.numpy import save as serialize
 
-from . import schedules
-from .architecture import check
+from .components import schedules
+from .components.optimizers import Optimizer
+from .engine.architecture import check
+from .engine.plan import LayerSpec, Plan
 from .errors import ModelFileError
-from .kernels.files import write_whole
-from .kernels.loss import LOSSES
-from .kernels.scalars import a_number, a_whole_number
-from .optimizers import Optimizer
-from .plan import LayerSpec, Plan
+from .kernels.formulas.losses import LOSSES
+from .kernels.support.files import write_whole
+from .kernels.support.scalars import a_number, a_whole_number
 
 FORMAT_VERSION = 2
 _OWN_TENSORS = {"parameters", "moments", "digest"}

@@ -5,20 +5,20 @@ from contextlib import contextmanager
 import numpy as np
 
 from . import model_file
-from .architecture import describe, resolve
-from .checkpoints import Keeper, as_checkpoints, resumed
 from .checks import all_finite, as_callables
+from .components.initializers import INITIALIZERS
+from .components.optimizers import as_optimizer
 from .data.feed import feed_of
-from .engine import Engine
-from .gradients import Gradients
-from .initializers import INITIALIZERS
-from .kernels.loss import LOSSES
-from .kernels.scalars import a_flag, a_number, a_whole_number
-from .metrics import metric_of
-from .optimizers import as_optimizer
-from .plan import Plan
-from .samples import features, samples
-from .training import Options, Training, as_stopping
+from .data.samples import features, samples
+from .engine.architecture import describe, resolve
+from .engine.engine import Engine
+from .engine.gradients import Gradients
+from .engine.plan import Plan
+from .kernels.formulas.losses import LOSSES
+from .kernels.support.scalars import a_flag, a_number, a_whole_number
+from .training.checkpoints import Keeper, as_checkpoints, resumed
+from .training.fit import Options, Training, as_stopping
+from .training.metrics import metric_of
 
 
 class Network:

@@ -3,19 +3,21 @@
 Every function takes and gives NumPy arrays, float32 or float64, around the loops
 that training runs. Nothing is compiled before it is first called. A function has
 the name of its equation, as its file has: ``from fastbp.kernels.loss import LOSSES``
-reaches the file, ``fastbp.kernels.loss`` is the function.
+reaches the file, ``fastbp.kernels.formulas.losses`` is the function.
 """
 
-from .apply import activation, activation_derivative
-from .delta import loss
+from .activation import activation, activation_derivative
+from .dropout import dropout
+from .forward_row import forward_row
 from .hadamard import hadamard
-from .loop import forward_row
+from .loss import loss
 from .matmul import matmul
-from .optimizer import update
 from .outer import outer
 from .peak import measure_peak
-from .random import dropout, permutation, random_normal, random_uniform
-from .sparse import sparse_matmul, sparse_outer
+from .random import permutation, random_normal, random_uniform
+from .sparse_matmul import sparse_matmul
+from .sparse_outer import sparse_outer
+from .update import update
 
 __all__ = [
     "activation",

@@ -7,12 +7,12 @@ applied even before the errors are stored, see `gemm`.
 
 from numba import prange
 
-from . import arrays
-from .activation import ACTIVATIONS, SOFTMAX
-from .intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
-from .jit import inner, kernel
-from .table import block_by_code
-from .threads import choose_threads, twin
+from .compiler.jit import inner, kernel
+from .compiler.threads import choose_threads, twin
+from .formulas.activations import ACTIVATIONS, SOFTMAX
+from .simd.dispatch import block_by_code
+from .simd.intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
+from .support import arrays
 
 _scale_by = block_by_code([record.derivative for record in ACTIVATIONS.values()], scale=True)
 

@@ -1,245 +1,201 @@
-"""Losses ``L(a, y)`` of one sample and their derivatives ``dL/da``: the formulas.
+"""The loss of a batch and the output delta, on rows and on NumPy arrays.
 
-The loss of a batch is ``sum_i w_i L_i / sum_i w_i``, L_i summed over the outputs
-of sample i (the textbook's C = |a - y|^2 / 2 for the squared error).
-
-A loss whose partner activation is its canonical link has ``delta(L) = a - y``
-and a value that is stable from the logits z; every other pair goes by the
-formula ``delta(L) = dL/da . sigma'(z)``.
-
-References: Rumelhart, Hinton and Williams, Learning representations by
-back-propagating errors, Nature 323, 1986, eq. 3; McCullagh and Nelder,
-Generalized Linear Models, 1989, section 2.2.4 (canonical links); Huber, Robust
-estimation of a location parameter, Ann. Math. Statist. 35, 1964; Koenker and
-Bassett, Regression quantiles, Econometrica 46, 1978.
+delta(L) = dL/da(L) . sigma'(z(L))           by the formula, or a - y for a canonical pair
 """
 
-from dataclasses import dataclass
-from math import inf
+import numpy as np
+from numba import prange
 
-from .elementary import exp, log, log1p, sign
-from .intrinsics import absolute, broadcast, select
-from .jit import inner
-from .scalars import a_number
-from .table import Table, rows_by_code
-
-
-@dataclass(frozen=True)
-class Loss:
-    """One loss.
-
-    Attributes
-    ----------
-    name, formula : str
-        The name in the API and the formula as a user reads it.
-    value, derivative : callable
-        ``value(a, y, parameter)`` and ``derivative(a, y, parameter)`` of vectors.
-    from_logits : callable
-        ``from_logits(z, y, number)``, the value with the partner activation; the number is
-        log sum exp(z) for the cross-entropy, the most that an output's loss counts for the
-        binary one; the others do not read it.
-    partner : str
-        The activation with which ``delta = a - y``, and the output's default.
-    needs : {"real", "positive", "unit", "simplex"}
-        The outputs the formula is defined for.
-    targets : {"real", "nonnegative", "unit", "classes"}
-        The targets it accepts.
-    parameter : float or None
-        The default of its parameter, which is positive, or None if it has none.
-    parameter_below : float
-        What the parameter must be less than.
-    """
-
-    name: str
-    formula: str
-    value: object
-    derivative: object
-    from_logits: object = None
-    partner: str = "identity"
-    needs: str = "real"
-    targets: str = "real"
-    parameter: float | None = None
-    parameter_below: float = inf
-
-    def parameter_of(self, name, value):
-        """Return the parameter for the argument `name` of a caller; 0 if the loss has none.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `value` is given where there is no parameter, or is out of range.
-        """
-        if value is None:
-            return self.parameter or 0.0
-        if self.parameter is None:
-            raise ValueError(f"{name}={value!r}: {self.name} has no parameter")
-        return a_number(name, value, above=0, below=self.parameter_below)
-
-
-# a probability so small that only a bug or a saturated output reaches it
-_TINY = 1e-30
-
-
-@inner
-def _at_least_tiny(a):
-    return select(a < _TINY, _TINY, a)
-
-
-def _squared(a, y, parameter):
-    return 0.5 * (a - y) * (a - y)
-
-
-def _squared_derivative(a, y, parameter):
-    return a - y
-
-
-def _squared_logits(z, y, shift):
-    return 0.5 * (z - y) * (z - y)
-
-
-def _absolute(a, y, parameter):
-    return absolute(a - y)
-
-
-def _absolute_derivative(a, y, parameter):
-    return sign(a - y)
-
-
-def _huber(a, y, parameter):
-    e = absolute(a - y)
-    return select(e > parameter, parameter * (e - 0.5 * parameter), 0.5 * e * e)
-
-
-def _huber_derivative(a, y, parameter):
-    e = a - y
-    return select(absolute(e) > parameter, sign(e) * parameter, e)
-
-
-def _poisson(a, y, parameter):
-    ratio = log(select(y > 0, y, 1)) - log(_at_least_tiny(a))
-    return a - y + y * ratio
-
-
-def _poisson_derivative(a, y, parameter):
-    return 1 - y / _at_least_tiny(a)
-
-
-def _poisson_logits(z, y, shift):
-    return exp(z) - y + y * (log(select(y > 0, y, 1)) - z)
-
-
-def _quantile(a, y, parameter):
-    e = y - a
-    return select(e > 0, e * parameter, e * (parameter - 1))
-
-
-def _quantile_derivative(a, y, parameter):
-    e = y - a
-    slope = select(e > 0, -parameter, 1 - parameter)
-    return select(e == 0, e, slope)
-
-
-def _binary(a, y, parameter):
-    yes = log(_at_least_tiny(a))
-    no = log(_at_least_tiny(1 - a))
-    return -(y * yes + (1 - y) * no)
-
-
-def _binary_derivative(a, y, parameter):
-    spread = a * (1 - a)
-    return (a - y) / _at_least_tiny(spread)
-
-
-def _binary_logits(z, y, most):
-    value = select(z < 0, 0, z) - y * z + log1p(exp(-absolute(z)))
-    return select(value > most, most, value)
-
-
-def _cross(a, y, parameter):
-    return -(y * log(_at_least_tiny(a)))
-
-
-def _cross_derivative(a, y, parameter):
-    return -(y / _at_least_tiny(a))
-
-
-def _cross_logits(z, y, shift):
-    return y * (shift - z)
+from .compiler.jit import inner, kernel
+from .compiler.threads import choose_threads, twin
+from .formulas.losses import LOSSES
+from .simd.dispatch import rows_by_code
+from .simd.elementary import log
+from .simd.intrinsics import (
+    broadcast,
+    integers_at,
+    load_part,
+    one_hot,
+    pointer,
+    pointer_at,
+    select,
+    store_part,
+    width,
+)
+from .simd.order import sample_weight, source_row
+from .simd.reduce import keep_results, row_maxima, row_parts, sum_parts
+from .simd.transpose import copy
+from .support import arrays
 
 
 def _none(z, y, shift):
     return broadcast(z, 0)
 
 
-LOSSES = Table(
-    "loss",
-    [
-        Loss(
-            "squared_error",
-            "sum_j (a_j - y_j)^2 / 2",
-            _squared,
-            _squared_derivative,
-            _squared_logits,
-        ),
-        Loss("absolute_error", "sum_j |a_j - y_j|", _absolute, _absolute_derivative),
-        Loss(
-            "huber",
-            "sum_j e^2/2 if |e| <= p else p (|e| - p/2), e = a_j - y_j",
-            _huber,
-            _huber_derivative,
-            parameter=1.0,
-        ),
-        Loss(
-            "poisson",
-            "sum_j a_j - y_j + y_j log(y_j / a_j)",
-            _poisson,
-            _poisson_derivative,
-            _poisson_logits,
-            partner="exp",
-            needs="positive",
-            targets="nonnegative",
-        ),
-        Loss(
-            "quantile",
-            "sum_j max(p e, (p - 1) e), e = y_j - a_j",
-            _quantile,
-            _quantile_derivative,
-            parameter=0.5,
-            parameter_below=1,
-        ),
-        Loss(
-            "binary_cross_entropy",
-            "-sum_j y_j log a_j + (1 - y_j) log(1 - a_j)",
-            _binary,
-            _binary_derivative,
-            _binary_logits,
-            partner="logistic",
-            needs="unit",
-            targets="unit",
-        ),
-        Loss(
-            "cross_entropy",
-            "-sum_j y_j log a_j",
-            _cross,
-            _cross_derivative,
-            _cross_logits,
-            partner="softmax",
-            needs="simplex",
-            targets="classes",
-        ),
-    ],
-    aliases={"mse": "squared_error", "mae": "absolute_error", "log_loss": "cross_entropy"},
-)
 CROSS_ENTROPY = LOSSES.code("cross_entropy")
+
+
 # added to a code, asks for the value from the logits
 FROM_LOGITS = len(LOSSES)
+
+
 # its derivative, a - y, is the delta of every canonical pair
 DIFFERENCE = LOSSES.code("squared_error")
 
+
 _RECORDS = LOSSES.values()
+
+
 # parts[r] = the loss of row r, lanes yet to be added, from A or Z, Y, and a number a row
 add_losses = rows_by_code(
     [r.value for r in _RECORDS] + [r.from_logits or _none for r in _RECORDS], sums=True
 )
+
+
 # Y[r] = dL/dA times a factor a row, from A, Y and the parameter
 differentiate = rows_by_code([r.derivative for r in _RECORDS])
+
+
+@inner
+def _targets(order, first, rows, columns, y, labels, d, d_row):
+    """Write the targets of `rows` samples, from place `first` of the order on, to D."""
+    for r in range(rows):
+        source, target = source_row(order, first + r), d + r * d_row
+        if labels == 0:
+            copy(1, columns, pointer_at(d, y) + source * columns, 0, target, 0)
+        else:
+            label = integers_at(labels)[source]
+            for j in range(0, columns, width(d)):
+                store_part(target + j, one_hot(d, label - j), columns - j)
+
+
+@inner
+def _weights(order, first, rows, weights, scale, out, scaled):
+    """Write the sample weights w of `rows` samples, and ``scale w``, each of them of any size."""
+    for r in range(rows):
+        weight = sample_weight(out, weights, source_row(order, first + r))
+        out[r], scaled[r] = weight, weight * scale
+
+
+@inner
+def loss_rows(
+    code, parameter, canonical, scale, order, first, rows, columns, z, a, row,
+    y, labels, weights, losses, d,
+):  # fmt: skip
+    """Write the weighted losses of `rows` samples, from place `first` of the order on, and D.
+
+    D is ``scale w dL/da``, or ``scale w (a - y)`` of a canonical pair: `canonical` says that the
+    output activation is the loss's partner. For the cross-entropy, log sum_j exp(z_j) is
+    ``z_j - log a_j`` at the row's maximum, where a_j is at least 1 / columns, so that the
+    logarithm is exact to a rounding. The parameter of a cross-entropy, if it is not 0, is the
+    most that an output's loss counts, or a row's of several classes.
+    """
+    parts, numbers = row_parts(z)
+    n = width(z)
+    most = broadcast(z, parameter if parameter > 0 else np.inf)
+    keep_results(numbers, most)
+    for i in range(0, rows, n):
+        count, place = min(n, rows - i), i * row
+        logits, outputs, delta, out = z + place, a + place, d + place, losses + i
+        _targets(order, first + i, count, columns, y, labels, delta, row)
+        if canonical and code == CROSS_ENTROPY:
+            top = row_maxima(count, columns, logits, row, parts)
+            top = top - log(row_maxima(count, columns, outputs, row, parts))
+            keep_results(numbers, top)
+        if canonical:
+            add_losses(code + FROM_LOGITS, count, columns, logits, delta, row, numbers, parts)
+        else:
+            add_losses(code, count, columns, outputs, delta, row, numbers, parts)
+        sums = sum_parts(parts)
+        if canonical and code == CROSS_ENTROPY:
+            sums = select(sums > most, most, sums)
+        _weights(order, first + i, count, weights, scale, out, parts)
+        store_part(out, load_part(out, count) * sums, count)
+        slope = DIFFERENCE if canonical else code
+        differentiate(slope, count, columns, outputs, delta, row, numbers, parts)
+
+
+@kernel
+def batch_losses(
+    code, parameter, canonical, rows, columns, z, a, y, labels, weights, scale, d, losses, tasks
+):
+    """Write the weighted losses of the rows, and ``scale w`` times their derivatives or deltas."""
+    for task in prange(tasks):
+        first, end = task * rows // tasks, (task + 1) * rows // tasks
+        like, place = pointer(losses), first * columns
+        loss_rows(
+            code, parameter, canonical, scale, 0, first, end - first, columns,
+            pointer_at(like, z) + place, pointer_at(like, a) + place, columns,
+            y, labels, weights, like + first, pointer_at(like, d) + place,
+        )  # fmt: skip
+
+
+def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="auto"):
+    """Return the mean loss of a batch and its derivative.
+
+    Parameters
+    ----------
+    A : array (batch, n)
+        Outputs, float32 or float64.
+    y : array (batch, n), or (batch,) of int64 for cross_entropy
+        Targets of the same dtype, or class labels 0 to n - 1.
+    name : str
+        A name in ``LOSSES``.
+    Z : array (batch, n), optional
+        The logits, if A is the loss's partner activation of Z: the value is then
+        the stable one, and the derivative is that by Z, ``delta(L) = a - y``.
+    sample_weight : array (batch,), optional
+        Weights of the rows.
+    parameter : float, optional
+        The threshold of huber, or the quantile.
+    n_threads : int or "auto"
+        Threads to share the rows.
+
+    Returns
+    -------
+    value : float
+        ``sum_i w_i L_i / sum_i w_i``; 0 if the weights are.
+    D : array (batch, n)
+        Its derivative by A, or by Z if that is given.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another dtype, rank or shape, or a label out of range.
+    """
+    record, code = LOSSES.find(name), LOSSES.code(name)
+    parameter = record.parameter_of("parameter", parameter)
+    A = np.ascontiguousarray(arrays.floats("A", A, 2))
+    Z_or_A = A if Z is None else np.ascontiguousarray(arrays.floats("Z", Z, 2, like=A))
+    arrays.expect("Z", Z_or_A, A.shape)
+    if Z is not None and record.from_logits is None:
+        raise ValueError(f"Z: {record.name} has no partner activation; leave Z out")
+    labels = None
+    if np.asarray(y).ndim == 1 and record.targets == "classes":
+        if np.asarray(y).dtype.kind not in "iub":
+            raise TypeError(f"y has dtype {np.asarray(y).dtype}: expected integer labels")
+        labels = np.ascontiguousarray(y, np.int64)
+        arrays.expect("y", labels, A.shape[:1])
+        if labels.size and not 0 <= labels.min() <= labels.max() < A.shape[1]:
+            raise ValueError(f"y holds a label outside 0 to {A.shape[1] - 1}")
+        y = None
+    else:
+        y = np.ascontiguousarray(arrays.floats("y", y, 2, like=A))
+        arrays.expect("y", y, A.shape)
+    weight = np.ones(len(A), A.dtype)
+    if sample_weight is not None:
+        weight = np.ascontiguousarray(arrays.floats("sample_weight", sample_weight, 1, like=A))
+        arrays.expect("sample_weight", weight, A.shape[:1])
+        if not (np.isfinite(weight) & (weight >= 0)).all():
+            raise ValueError("sample_weight: expected finite weights of at least 0")
+    total = weight.sum(dtype=np.float64)
+    scale = 1 / total if total > 0 else 0.0
+    D, losses = np.empty_like(A), np.empty(len(A), A.dtype)
+    tasks = choose_threads(n_threads, 60.0 * A.size, 1)
+    twin(batch_losses, tasks)(
+        code, parameter, Z is not None,
+        *A.shape, arrays.address(Z_or_A), arrays.address(A), arrays.address(y),
+        arrays.address(labels), arrays.address(weight), float(scale), arrays.address(D), losses,
+        tasks,
+    )  # fmt: skip
+    return float(losses.sum(dtype=np.float64) * scale), D

@@ -7,12 +7,12 @@ W(l+1)^T delta(l+1)                          D W^T
 import numpy as np
 from numba import prange
 
-from . import arrays
-from .gemm import NO_GATE, SCRATCH_FLOATS, gemm
-from .intrinsics import aligned, pointer, pointer_at
-from .jit import kernel
-from .threads import choose_threads, twin
-from .transpose import transpose as transpose_block
+from .compiler.jit import kernel
+from .compiler.threads import choose_threads, twin
+from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm
+from .simd.intrinsics import aligned, pointer, pointer_at
+from .simd.transpose import transpose as transpose_block
+from .support import arrays
 
 
 @kernel

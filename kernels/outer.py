@@ -7,11 +7,11 @@ dL/db(l) = delta(l)                          G_b = sum_i D_i
 import numpy as np
 from numba import prange
 
-from . import arrays
-from .gemm import NO_GATE, SCRATCH_FLOATS, gemm
-from .intrinsics import aligned, broadcast, load_part, pointer, pointer_at, store_part, width
-from .jit import inner, kernel
-from .threads import choose_threads, twin
+from .compiler.jit import inner, kernel
+from .compiler.threads import choose_threads, twin
+from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm
+from .simd.intrinsics import aligned, broadcast, load_part, pointer, pointer_at, store_part, width
+from .support import arrays
 
 
 @inner

@@ -5,12 +5,12 @@ import time
 import numpy as np
 from numba import from_dtype, prange
 
-from .gemm import MAIN_ROWS, VECS
-from .intrinsics import pointer, width
-from .jit import kernel
-from .threads import choose_threads, twin
-from .tile import rank1, row_pointers, tile_store, tile_zeros
-from .vector import lanes as lanes_of
+from .compiler.jit import kernel
+from .compiler.threads import choose_threads, twin
+from .simd.gemm import MAIN_ROWS, VECS
+from .simd.intrinsics import pointer, width
+from .simd.tile import rank1, row_pointers, tile_store, tile_zeros
+from .simd.vector import lanes as lanes_of
 
 _STEPS = 200_000
 _ROUNDS = 5

@@ -11,11 +11,9 @@ generators, OOPSLA 2014, figure 17 and section 5.
 import numpy as np
 from numba import prange
 
-from . import arrays
-from .intrinsics import pointer
-from .jit import inner, kernel
-from .scalars import a_number, a_whole_number
-from .threads import choose_threads, twin
+from .compiler.jit import inner, kernel
+from .compiler.threads import choose_threads, twin
+from .support.scalars import a_whole_number
 
 # what numbers are for
 WEIGHTS, SHUFFLE, DROPOUT, BLOCKS, WINDOWS = 1, 2, 3, 4, 5
@@ -87,27 +85,6 @@ def fill_permutation(seed, purpose, place, out):
         out[i], out[j] = out[j], out[i]
 
 
-@inner
-def drop_row(key, rate, columns, a):
-    """Zero each of `columns` floats with probability `rate`, the others times 1 / (1 - rate).
-
-    Inverted dropout (Srivastava et al., JMLR 15, 2014, section 10); the same
-    key drops the same columns, so that the backward pass needs no mask.
-    """
-    threshold = np.uint64(rate * 2.0**53)
-    for j in range(columns):
-        kept = random_bits(key, j) >> np.uint64(11) >= threshold
-        a[j] = a[j] / (1 - rate) if kept else 0.0
-
-
-@kernel
-def drop_rows(seed, place, rate, a):
-    """Apply dropout to the rows of `a` (n, m), in place."""
-    key = key_of(seed, DROPOUT, place)
-    for r in prange(a.shape[0]):
-        drop_row(stream(key, r), rate, a.shape[1], pointer(a) + r * a.shape[1])
-
-
 def random_uniform(n, seed, purpose=0, place=0, *, n_threads="auto"):
     """Return `n` uniform float64 numbers of [0, 1): those of one stream, always the same.
 
@@ -140,36 +117,11 @@ def permutation(n, seed, place=0):
 
 def _filled(fill, n, dtype, seed, purpose, place, n_threads):
     out = np.empty(a_whole_number("n", n, least=0), dtype)
-    key = _a_key(seed=seed, purpose=purpose, place=place)
+    key = a_key(seed=seed, purpose=purpose, place=place)
     twin(fill, choose_threads(n_threads, 40.0 * out.size, 1))(*key, out)
     return out
 
 
-def _a_key(**numbers):
+def a_key(**numbers):
     """Return the numbers that key a stream, checked."""
     return [a_whole_number(name, n, least=0, below=2**63) for name, n in numbers.items()]
-
-
-def dropout(A, rate, seed, place=0, *, n_threads="auto"):
-    """Return `A` (batch, n) with each element 0 with probability `rate`, else / (1 - rate).
-
-    Parameters
-    ----------
-    A : array (batch, n)
-        float32 or float64; not written.
-    rate : float
-        In [0, 1).
-    seed, place : int
-        Key the mask: the same key drops the same elements.
-    n_threads : int or "auto"
-        Threads to share the rows.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If `A` is of another dtype or rank, or `rate` out of range.
-    """
-    rate, key = a_number("rate", rate, low=0, below=1), _a_key(seed=seed, place=place)
-    out = arrays.floats("A", A, 2).copy(order="C")
-    twin(drop_rows, choose_threads(n_threads, 20.0 * out.size, 1))(*key, rate, out)
-    return out

@@ -6,9 +6,9 @@ import numpy as np
 
 from fastbp import SGD, Adam, AdamW, Checkpoints, Cosine, Dense, Dropout, Network, OneCycle
 from fastbp.data import ArraySource
-from fastbp.epochs import Epochs
-from fastbp.interrupt import Interrupt
-from fastbp.training import Training
+from fastbp.training.epochs import Epochs
+from fastbp.training.fit import Training
+from fastbp.training.interrupt import Interrupt
 
 ROWS, BATCH, EPOCHS = 103, 16, 4  # the last batch is ragged
 rng = np.random.default_rng(3)

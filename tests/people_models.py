@@ -34,7 +34,7 @@ def make_models(folder):
 
 def forward(path, data="new.csv"):
     """Return what the network of a model gives for a table's features, in float64."""
-    from fastbp.tables.encoding import Encoder
+    from fastbp.tables.columns.encoding import Encoder
 
     model = TableModel.load(path)
     X = Encoder(model.schema).encode(pl.read_csv(data, infer_schema=False)).astype(np.float64)

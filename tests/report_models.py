@@ -8,8 +8,8 @@ from sklearn.metrics import confusion_matrix
 
 from fastbp import Adam, Cosine, Network
 from fastbp.report.build import build_report
+from fastbp.tables.columns.schema import Column, Schema, Target
 from fastbp.tables.model import TableModel
-from fastbp.tables.schema import Column, Schema, Target
 
 DASH = "\u2013"  # what a report shows where there is no number
 HOSTILE = (

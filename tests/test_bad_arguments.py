@@ -24,7 +24,7 @@ from fastbp import (
     WarmUp,
     kernels,
 )
-from fastbp.optimizers import Optimizer
+from fastbp.components.optimizers import Optimizer
 
 # unknown names, one letter wrong, and what should be suggested
 MISSPELT = [

@@ -13,7 +13,7 @@ import pytest
 
 import fastbp
 import fastbp.kernels
-from fastbp.kernels.cache import cache_folder
+from fastbp.kernels.compiler.cache import cache_folder
 
 PACKAGE, KERNELS = Path(fastbp.__file__).parent, Path(fastbp.kernels.__file__).parent
 
@@ -66,11 +66,11 @@ def test_one_signature_of_every_kernel_for_each_dtype(run_python):
     code = """
     import importlib, json, pkgutil
     import fastbp.kernels
-    from fastbp.kernels.jit import Kernel
+    from fastbp.kernels.compiler.jit import Kernel
 
     def kernels():
-        for module in pkgutil.iter_modules(fastbp.kernels.__path__):
-            for value in vars(importlib.import_module(f"fastbp.kernels.{module.name}")).values():
+        for module in pkgutil.walk_packages(fastbp.kernels.__path__, "fastbp.kernels."):
+            for value in vars(importlib.import_module(module.name)).values():
                 if isinstance(value, Kernel): yield value
 
     def signatures():
@@ -87,7 +87,7 @@ def test_one_signature_of_every_kernel_for_each_dtype(run_python):
     print(json.dumps(found))
     """
     one, two = json.loads(run_python(_TWO_NETS + textwrap.dedent(code), NUMBA_NUM_THREADS=2))
-    assert {"train.serial", "infer.serial"} <= {name.split(".", 3)[-1] for name in one}
+    assert {"train.serial", "infer.serial"} <= {".".join(name.rsplit(".", 2)[1:]) for name in one}
     assert {name: count for name, count in one.items() if count > 1} == {}
     assert {name: count for name, count in two.items() if count > 2} == {}
 
@@ -100,7 +100,7 @@ def cold_and_warm(run_python, tmp_path_factory):
 import json
 from numba.core.dispatcher import Dispatcher
 train("float32", 1)
-import fastbp.kernels.gemm as gemm
+import fastbp.kernels.simd.gemm as gemm
 loops = {
     name: [str(signature) for signature in value.signatures]
     for name, value in vars(gemm).items() if isinstance(value, Dispatcher)
@@ -140,7 +140,7 @@ def test_twins_of_a_factory_from_two_processes_stay_apart(run_python, tmp_path):
     # each process compiles its kernel first, so both hold a function of one name and number
     kernels = f"""
 import os
-from fastbp.kernels.jit import inner, kernel
+from fastbp.kernels.compiler.jit import inner, kernel
 
 def giving(number):
     @inner
@@ -206,13 +206,15 @@ def test_one_more_byte_in_any_kernel_file_means_another_cache(run_python, copy):
         run_python(
             """
             import importlib, json, pathlib
-            import fastbp.kernels.cache as cache
-            files = sorted(pathlib.Path(cache.__file__).parent.glob("*.py"))
+            import fastbp.kernels.compiler.cache as cache
+            kernels = pathlib.Path(cache.__file__).parent.parent
+            files = sorted(kernels.rglob("*.py"))
             folders = {"unedited": str(cache.cache_folder())}
             for file in files:
                 before = file.read_bytes()
                 file.write_bytes(before + b"#")
-                folders[file.name] = str(importlib.reload(cache).cache_folder())
+                name = file.relative_to(kernels).as_posix()
+                folders[name] = str(importlib.reload(cache).cache_folder())
                 file.write_bytes(before)
             folders["unedited again"] = str(importlib.reload(cache).cache_folder())
             print(json.dumps(folders))
@@ -221,7 +223,7 @@ def test_one_more_byte_in_any_kernel_file_means_another_cache(run_python, copy):
         )
     )
     assert folders.pop("unedited again") == folders["unedited"]
-    assert {"elementary.py", "gemm.py", "tile.py", "jit.py"} <= folders.keys()
+    assert {"matmul.py", "simd/tile.py", "compiler/jit.py", "net/__init__.py"} <= folders.keys()
     assert len(set(folders.values())) == len(folders)
 
 

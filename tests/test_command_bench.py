@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import pytest
 
-from fastbp.bench import SHAPES, WORKLOADS, cases, run
+from fastbp.diagnostics.bench import SHAPES, WORKLOADS, cases, run
 
 NETS = {
     "tiny": ([4, 32, 16, 4], 12_800),

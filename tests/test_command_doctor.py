@@ -16,8 +16,8 @@ import pytest
 import fastbp
 from fastbp import machine
 from fastbp.commands.log import plain
-from fastbp.doctor import CHECKS, diagnose
-from fastbp.facts import Cache, Facts, Processor, Speed, Threads
+from fastbp.diagnostics.doctor import CHECKS, diagnose
+from fastbp.diagnostics.facts import Cache, Facts, Processor, Speed, Threads
 
 # what would change the answers, and may be set where the tests run
 _NEUTRAL = dict.fromkeys(

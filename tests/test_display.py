@@ -9,9 +9,9 @@ from sklearn.datasets import load_iris
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 from sklearn.neural_network import MLPRegressor as TheirRegressor
 
-import fastbp.display
+import fastbp.report.display
 from fastbp import MLPClassifier, MLPRegressor, Network
-from fastbp.display import LossCurveDisplay
+from fastbp.report.display import LossCurveDisplay
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("Agg")
@@ -210,7 +210,7 @@ def test_without_matplotlib_the_message_names_the_extra(monkeypatch):
 
 
 def test_importing_it_does_not_import_matplotlib(run_python):
-    run_python("import sys, fastbp.display; assert 'matplotlib' not in sys.modules")
+    run_python("import sys, fastbp.report.display; assert 'matplotlib' not in sys.modules")
 
 
 X, Y = load_iris(return_X_y=True)
@@ -258,5 +258,5 @@ def test_estimators_without_a_curve_are_refused(model):
 
 
 def test_the_documented_example_runs():
-    results = doctest.testmod(fastbp.display)
+    results = doctest.testmod(fastbp.report.display)
     assert results.attempted > 0 and not results.failed

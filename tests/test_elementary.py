@@ -9,9 +9,9 @@ import pytest
 from numba import njit
 
 from fastbp import ACTIVATIONS, Dense, Network
-from fastbp.kernels import elementary
-from fastbp.kernels.dispatch import switch
-from fastbp.kernels.intrinsics import load_part, pointer, store_part, width
+from fastbp.kernels.simd import elementary
+from fastbp.kernels.simd.dispatch import switch
+from fastbp.kernels.simd.intrinsics import load_part, pointer, store_part, width
 
 WIDE = np.longdouble
 # NumPy's and the C library's own functions may be one unit off where no wider float exists

@@ -30,8 +30,8 @@ from export_nets import (
 
 from fastbp import Network
 from fastbp.exports.onnx import to_onnx
+from fastbp.tables.columns.schema import Column, Schema, Target
 from fastbp.tables.model import TableModel
-from fastbp.tables.schema import Column, Schema, Target
 
 
 def session_of(model):

@@ -71,7 +71,9 @@ def test_a_peak_that_another_process_disturbed_is_measured_again(monkeypatch):
     ):
         history, trials = History("float64", 1), iter(measured)
         history.epochs = fit.epochs
-        monkeypatch.setattr("fastbp.history.measure_peak", lambda *_, trials=trials: next(trials))
+        monkeypatch.setattr(
+            "fastbp.training.history.measure_peak", lambda *_, trials=trials: next(trials)
+        )
         assert history.peak == peak and max(history["share_of_peak"]) <= 1
         assert not list(trials)
 

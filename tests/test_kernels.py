@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numba import njit
 
 from fastbp import ACTIVATIONS, LOSSES, OPTIMIZERS, kernels
-from fastbp.kernels.ahead import ahead_integers, fetch_ahead, start_ahead
-from fastbp.kernels.intrinsics import address_of, pointer
+from fastbp.kernels.simd.intrinsics import address_of, pointer
+from fastbp.kernels.simd.prefetch import ahead_integers, fetch_ahead, start_ahead
 
 DTYPES = [np.float32, np.float64]
 # sizes on both sides of every tile, panel and vector, and large enough to be packed
@@ -159,7 +159,7 @@ def test_numbers_out_of_range_are_refused_and_nothing_is_written():
 
 
 def test_update_has_one_signature_whatever_numbers_it_is_given():
-    from fastbp.kernels.optimizer import update_flat
+    from fastbp.kernels.update import update_flat
 
     w, moments = np.ones(3), np.zeros((2, 3))
     for rate in (1, 0.1, np.float32(0.1), np.int64(1)):
@@ -227,8 +227,8 @@ def test_every_kernel_gives_the_same_bits_from_1_2_and_3_threads(run_python):
 ISA = """
     import numpy as np
     from fastbp import Adam, Network, kernels
-    from fastbp.kernels.tile import tile_shapes
-    from fastbp.kernels.vector import lanes
+    from fastbp.kernels.simd.tile import tile_shapes
+    from fastbp.kernels.simd.vector import lanes
     from numba import float32
 
     for dtype in (np.float32, np.float64):

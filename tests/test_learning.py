@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastbp import SGD, Adam, Network
-from fastbp.samples import samples
+from fastbp.data.samples import samples
 
 rng = np.random.default_rng(3)
 X, LABELS = rng.normal(size=(24, 4)), rng.integers(0, 3, 24)

@@ -103,7 +103,7 @@ _COUNTED = """
 import numpy as np
 from numba.core.runtime import rtsys
 from fastbp import Adam, Dense, Dropout, Network
-from fastbp.samples import samples
+from fastbp.data.samples import samples
 
 def allocations(engine, data, steps):
     before = rtsys.get_allocation_stats()

@@ -235,7 +235,7 @@ def test_an_exported_function_gives_the_networks_outputs(models):
     assert fastbp("export", models / "rich", "-o", "model.py").code == 0
     names = {}
     exec(Path("model.py").read_text(encoding="utf-8"), names)
-    from fastbp.tables.encoding import Encoder
+    from fastbp.tables.columns.encoding import Encoder
 
     model = TableModel.load(models / "rich")
     X = Encoder(model.schema).encode(pl.read_csv("new.csv", infer_schema=False))

@@ -25,7 +25,7 @@ from fastbp import (
     Step,
     WarmUp,
 )
-from fastbp.optimizers import Optimizer
+from fastbp.components.optimizers import Optimizer
 
 SCHEDULES = [
     Constant(),

@@ -5,8 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fastbp import Network, epochs
-from fastbp.pace import Pace
+from fastbp import Network
+from fastbp.training import epochs
+from fastbp.training.pace import Pace
 
 
 def run(pace, seconds_a_step, slices):
@@ -85,7 +86,7 @@ def test_the_bits_do_not_depend_on_where_the_threads_change(dtype, monkeypatch):
 
     steady = fit(1)
     monkeypatch.setattr(epochs, "Pace", Restless)
-    monkeypatch.setattr("fastbp.engine.choose_threads", lambda *args: 2)
+    monkeypatch.setattr("fastbp.engine.engine.choose_threads", lambda *args: 2)
     np.testing.assert_array_equal(fit("auto"), steady)
 
 

@@ -137,11 +137,11 @@ def test_an_activation_is_added_in_one_file(tmp_path, run_python):
     shutil.copytree(Path(fastbp.__file__).parent, package, ignore=leave)
     shutil.copytree(Path(fastbp.kernels.__file__).parent, package / "kernels", ignore=leave)
 
-    formulas, record = added_to("kernels/activation.py")
-    file = package / "kernels" / "activation.py"
-    head, table = file.read_text().split("ACTIVATIONS = Table(")
+    formulas, record = added_to("kernels/formulas/activations.py")
+    file = package / "kernels" / "formulas" / "activations.py"
+    head, table = file.read_text().split("ACTIVATIONS = Registry(")
     table = table.replace("    ],\n    aliases", f"{record}    ],\n    aliases", 1)
-    file.write_text(f"{head}{formulas}\n\nACTIVATIONS = Table({table}")
+    file.write_text(f"{head}{formulas}\n\nACTIVATIONS = Registry({table}")
     (oracle,) = added_to("tests/oracle.py")
 
     out = run_python(

@@ -12,8 +12,8 @@ from report_models import DASH, HOSTILE, Page, classifier, lists, many, regresso
 
 from fastbp import ModelFileError, Network
 from fastbp.report.build import build_report, write_report
+from fastbp.tables.columns.schema import Column, Dropped, Schema, Target
 from fastbp.tables.model import TableModel
-from fastbp.tables.schema import Column, Dropped, Schema, Target
 
 pytest.importorskip("jinja2")
 CHROMIUM = shutil.which("chromium")

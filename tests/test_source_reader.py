@@ -11,8 +11,8 @@ from source_blocks import BATCH, Blocks, X, Y, fit, network, wait_for_readers
 
 from fastbp import DivergenceError
 from fastbp.data import ArraySource
+from fastbp.data.samples import samples
 from fastbp.data.windows import Streamed
-from fastbp.samples import samples
 
 
 def test_one_thread_reads_one_window_ahead():

@@ -23,8 +23,8 @@ from source_blocks import (
 
 from fastbp import Checkpoints, Network
 from fastbp.data import ArraySource, ParquetSource, spooled
+from fastbp.data.samples import samples
 from fastbp.data.windows import Streamed
-from fastbp.samples import samples
 
 __all__ = ["parquet"]  # a fixture
 

@@ -9,10 +9,10 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import MLPClassifier, Network, kernels
-from fastbp.epochs import Epochs
-from fastbp.kernels.gemm import SCRATCH_FLOATS
-from fastbp.kernels.sparse import sparse_rows
-from fastbp.samples import Samples
+from fastbp.data.samples import Samples
+from fastbp.kernels.simd.gemm import SCRATCH_FLOATS
+from fastbp.kernels.support.sparse_rows import sparse_rows
+from fastbp.training.epochs import Epochs
 
 SHAPES = [(7, 5, 3), (50, 300, 100), (33, 1000, 17), (20, 40, 16), (3, 9, 33), (1, 1, 2)]
 both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])

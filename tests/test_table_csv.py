@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from table_files import fails, rows_of
 
 from fastbp.errors import DataError
-from fastbp.tables.reading import open_table
+from fastbp.tables.read.reading import open_table
 
 CSV = {
     "a byte order mark": (b"\xef\xbb\xbfa,b\n1,2\n", ["a", "b"], [("1", "2")]),

@@ -12,10 +12,10 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from fastbp.errors import DataError
-from fastbp.tables.encoding import Encoder
-from fastbp.tables.inference import infer
-from fastbp.tables.reading import open_table
-from fastbp.tables.schema import Column, Schema, Target
+from fastbp.tables.columns.encoding import Encoder
+from fastbp.tables.columns.inference import infer
+from fastbp.tables.columns.schema import Column, Schema, Target
+from fastbp.tables.read.reading import open_table
 
 TARGET = Target("y", "regression", "number", mean=2.0, scale=4.0)
 WORDS = ("NA", "?")

@@ -10,10 +10,10 @@ from sklearn.preprocessing import StandardScaler
 from table_columns import GENERATOR, LABELS, NUMBERS, ROWS, cycle, frame_of, schema_of
 
 from fastbp.errors import DataError
-from fastbp.tables import statistics
-from fastbp.tables.inference import infer
-from fastbp.tables.reading import MISSING_WORDS, open_table
-from fastbp.tables.schema import Column, Dropped, Schema
+from fastbp.tables.columns import statistics
+from fastbp.tables.columns.inference import infer
+from fastbp.tables.columns.schema import Column, Dropped, Schema
+from fastbp.tables.read.reading import MISSING_WORDS, open_table
 
 
 def column_of(values, name="c", words=MISSING_WORDS, **options):

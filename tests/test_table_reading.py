@@ -14,7 +14,7 @@ import pytest
 from table_files import FRAME, WRITERS, content_of, fails, npz, rows_of
 
 from fastbp.errors import DataError
-from fastbp.tables.reading import MISSING_WORDS, open_table
+from fastbp.tables.read.reading import MISSING_WORDS, open_table
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
@@ -332,7 +332,7 @@ MEASURE = """
 import numpy as np
 import polars as pl
 from pathlib import Path
-from fastbp.tables.reading import open_table
+from fastbp.tables.read.reading import open_table
 
 def held():
     text = Path("/proc/self/status").read_text()

@@ -5,7 +5,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from fastbp.tables.schema import Column, Dropped, Schema, Target
+from fastbp.tables.columns.schema import Column, Dropped, Schema, Target
 
 AGE = Column("age", "number", missing=True, mean=38.5, scale=13.25)
 CITY = Column("city", "category", missing=True, categories=("Köln", "Ulm"), other=True)

@@ -7,8 +7,8 @@ from sklearn import metrics
 from table_makers import TARGETS, classes_and_probabilities, people
 
 from fastbp import DataError, train
-from fastbp.tables.schema import Target
-from fastbp.tables.scores import ClassScores, NumberScores
+from fastbp.tables.columns.schema import Target
+from fastbp.tables.result.scores import ClassScores, NumberScores
 
 every_target = pytest.mark.parametrize("target", TARGETS)
 

@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
 from fastbp import TableModel, train
-from fastbp.tables.writing import write_frames
+from fastbp.tables.result.writing import write_frames
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from fastbp import Network
-from fastbp.kernels import jit, threads
-from fastbp.kernels.cache import DiskCache
-from fastbp.kernels.threads import available_threads
+from fastbp.kernels.compiler import jit, threads
+from fastbp.kernels.compiler.cache import DiskCache
+from fastbp.kernels.compiler.threads import available_threads
 
 # every case is trained on 1, 2 and 3 threads; widths and batches leave tails everywhere
 CASES = {

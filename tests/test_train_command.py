@@ -15,7 +15,7 @@ from people_trained import BASE, FEATURES, HELD, PEOPLE, ROWS, enter, names, num
 import fastbp as library
 from fastbp import Adam, AdamW, Cosine, Dense, Dropout, Network, OneCycle, TableModel
 from fastbp.kernels.random import permutation
-from fastbp.tables.encoding import Encoder
+from fastbp.tables.columns.encoding import Encoder
 
 
 @pytest.fixture(autouse=True)

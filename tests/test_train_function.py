@@ -300,7 +300,7 @@ def test_a_category_of_the_rows_to_validate_on_that_is_unknown_is_logged(caplog)
 def test_progress_is_shown_on_the_standard_error_alone(capfd):
     from tqdm.auto import tqdm
 
-    from fastbp import training
+    from fastbp.training import fit as training
 
     assert training.tqdm is tqdm  # which a notebook shows as its own bar
     train(people(), "y", progress=True, **FEW)

@@ -10,8 +10,8 @@ import time
 
 import pytest
 
-from fastbp.kernels import files
-from fastbp.kernels.files import whole_file, write_whole
+from fastbp.kernels.support import files
+from fastbp.kernels.support.files import whole_file, write_whole
 
 OLD, NEW = b"old", b"new" * 1000
 
@@ -123,7 +123,7 @@ def test_folders_devices_and_missing_folders_are_refused(tmp_path, way):
 _READ_ONLY = """
 import os
 from pathlib import Path
-from fastbp.kernels.files import write_whole
+from fastbp.kernels.support.files import write_whole
 if os.getuid() == 0:
     os.setuid(65534)  # root may write anywhere
 try:
@@ -148,7 +148,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(run_python, tmp_path):
 _WRITES = """
 import sys
 from pathlib import Path
-from fastbp.kernels.files import whole_file
+from fastbp.kernels.support.files import whole_file
 path, number = Path(sys.argv[1]), 0
 while True:
     number += 1

@@ -28,7 +28,7 @@ def bench(
 ):
     """Measure the peak of this machine, kernels and training steps, and their share of it."""
     with guarded(log) as out:
-        from ..bench import run
+        from ..diagnostics.bench import run
 
         seconds = _QUICK_SECONDS if quick else _SECONDS
         with out.progress(total=100, unit="%", title="measuring") as bar:

@@ -9,7 +9,7 @@ from .log import LogOption, Mode
 def doctor(log: LogOption = Mode.text):
     """Say what this machine gives fastbp, what is slow here, and how to mend it."""
     with guarded(log) as out:
-        from ..doctor import examine
+        from ..diagnostics.doctor import examine
 
         report = examine()
         out.event("doctor", broken=report.broken, facts=report.facts, findings=report.findings)

@@ -31,7 +31,7 @@ def export(
     with guarded(log) as out:
         import fastbp
 
-        from ..tables.notes import notes_of
+        from ..tables.result.notes import notes_of
 
         suffix = Path(output).suffix.lower()
         if suffix not in _FORMS:

@@ -79,7 +79,7 @@ class Log:
 
     def epoch(self, entry: dict) -> None:
         """Say what an epoch gave: `entry` is one of `History.epochs`, counted from 0."""
-        from ..history import COLUMNS  # with Numba, which most commands need not wait for
+        from ..training.history import COLUMNS  # with Numba, which most commands need not wait for
 
         fields = {**entry, "epoch": entry["epoch"] + 1}
         known = ((*COLUMNS[key], entry[key]) for key in COLUMNS if key in entry)

@@ -36,7 +36,7 @@ def load_model(path):
 
 def _check_there(path):
     if os.path.isdir(path):
-        from ..checkpoints import Checkpoints
+        from ..training.checkpoints import Checkpoints
 
         kept = Checkpoints(path).files()
         hint = f"; its newest checkpoint is {kept[0]}" if kept else ""

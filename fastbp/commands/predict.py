@@ -40,7 +40,7 @@ def predict(
     system failed, 2 usage, 3 bad data or model, 130 interrupted. No partial file is ever left.
     """
     with guarded(log) as out:
-        from ..tables.writing import SUFFIXES, write_csv, write_frames
+        from ..tables.result.writing import SUFFIXES, write_csv, write_frames
 
         if output and Path(output).suffix not in SUFFIXES:
             raise Ended(Code.USAGE, f"-o {output}: expected a name in {' or '.join(SUFFIXES)}")

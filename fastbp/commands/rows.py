@@ -15,7 +15,7 @@ DataArgument = Annotated[
 
 def dataset_of(data: list[str]):
     """Return the data set that is named where files could be, or None."""
-    from ..datasets import DATASETS
+    from ..tables.datasets import DATASETS
 
     name = data[0] if len(data) == 1 else ""
     return DATASETS.find(name) if name in DATASETS and not os.path.exists(name) else None
@@ -23,7 +23,7 @@ def dataset_of(data: list[str]):
 
 def open_rows(data: list[str], missing_words):
     """Return the `Table` of files, or of a data set by its name."""
-    from ..tables.reading import open_table
+    from ..tables.read.reading import open_table
 
     dataset = dataset_of(data)
     table = open_table(dataset.load() if dataset else data, missing_words)

@@ -151,13 +151,13 @@ def train(
 
 
 def _train(out, data, target, valid, options, missing, checkpoint, every, resume, dry_run, output):
-    from ..checkpoints import Checkpoints
-    from ..progress import PREEMPTED
     from ..tables.job import Job
     from ..tables.options import TrainOptions
-    from ..tables.parts import suffix_of
     from ..tables.planning import plan_of, summary_of
-    from ..tables.reading import MISSING_WORDS
+    from ..tables.read.files import suffix_of
+    from ..tables.read.reading import MISSING_WORDS
+    from ..training.checkpoints import Checkpoints
+    from ..training.progress import PREEMPTED
 
     if output and suffix_of(output):
         raise Ended(Code.USAGE, f"-o {output}: that is the name of a table; give a model's, such "
@@ -226,7 +226,7 @@ def _usage():
 
 def _target_of(dataset, data):
     """Return the column to learn where nobody named it."""
-    from ..datasets import DATASETS
+    from ..tables.datasets import DATASETS
 
     if dataset:
         return dataset.target

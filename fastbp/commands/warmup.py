@@ -25,7 +25,7 @@ def warmup(
 ):
     """Compile the kernels ahead of time, for an image or a node; say what and where."""
     with guarded(log) as out:
-        from ..warmup import warm_up
+        from ..diagnostics.warmup import warm_up
 
         report = warm_up([each.value for each in dtype])
         compiled = Counter(report.compiled)

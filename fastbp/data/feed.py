@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..samples import samples
+from .samples import samples
 from .source import Source
 from .spool import spooled
 from .windows import Streamed, Whole

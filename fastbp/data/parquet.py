@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..kernels.scalars import a_flag
+from ..kernels.support.scalars import a_flag
 from ..machine import file_system
 from .source import Source
 from .spool import spooled

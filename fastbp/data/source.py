@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from ..checks import as_array
-from ..kernels.scalars import a_whole_number
+from ..kernels.support.scalars import a_whole_number
 
 # what a window holds unless the caller says otherwise; two are in memory at a time
 _WINDOW_BYTES = 64 * 1024 * 1024

@@ -8,7 +8,7 @@ from zlib import crc32
 import numpy as np
 
 from ..kernels.random import BLOCKS, SHUFFLE, WINDOWS, fill_permutation
-from ..samples import Samples
+from .samples import Samples
 from .source import joined, read_block, windows_of
 
 _PATIENCE_SECONDS = 0.05  # as long as a slice of training

@@ -13,9 +13,9 @@ from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..checks import all_finite
-from ..data.parts import parts_of
-from ..kernels.sparse import sparse_rows
-from ..samples import Samples
+from ..data.samples import Samples
+from ..data.stream import parts_of
+from ..kernels.support.sparse_rows import sparse_rows
 from .build import (
     build_network,
     check_combination,

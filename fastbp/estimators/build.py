@@ -5,10 +5,10 @@ from operator import index
 
 import numpy as np
 
-from ..kernels.activation import ACTIVATIONS
-from ..layers import Dense, Dropout
+from ..components.layers import Dense, Dropout
+from ..components.optimizers import Optimizer, as_optimizer
+from ..kernels.formulas.activations import ACTIVATIONS
 from ..network import Network
-from ..optimizers import Optimizer, as_optimizer
 from .parameters import is_stochastic
 
 # losses of which scikit-learn shows the mean over the outputs, others are summed

@@ -10,7 +10,7 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
-from ..kernels.loss import LOSSES
+from ..kernels.formulas.losses import LOSSES
 from .base import BaseMLP
 from .documents import documented
 from .parameters import CONSTRAINTS, keep_arguments, names, not_lbfgs

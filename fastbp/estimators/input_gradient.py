@@ -6,7 +6,7 @@ dA(L)_k / dX = (((e_k . sigma'(Z(L))) W(L)^T . sigma'(Z(L-1))) W(L-1)^T ...) W(1
 import numpy as np
 
 from ..kernels import activation, activation_derivative, matmul
-from ..kernels.activation import ACTIVATIONS
+from ..kernels.formulas.activations import ACTIVATIONS
 
 
 def input_gradient(network, X, n_threads="auto"):

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 from threadpoolctl import ThreadpoolController
 
-from ..pace import Pace
+from ..training.pace import Pace
 
 # the status of a result that a callback has ended
 STOPPED = 99

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..onnx_formulas import FORMULAS, Value, tensor_type
+from ..exports.onnx_formulas import FORMULAS, Value, tensor_type
 from .classifier import MLPClassifier
 from .regressor import MLPRegressor
 

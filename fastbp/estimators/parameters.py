@@ -5,10 +5,10 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
 
-from ..kernels.activation import ACTIVATIONS
-from ..kernels.optimizer import OPTIMIZERS
-from ..optimizers import Optimizer
-from ..schedules import SCHEDULES
+from ..components.optimizers import Optimizer
+from ..components.schedules import SCHEDULES
+from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.formulas.optimizers import OPTIMIZERS
 
 
 def names(table):

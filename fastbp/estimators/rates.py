@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..schedules import Constant
+from ..components.schedules import Constant
 
 # scikit-learn divides the rate of "adaptive" until it is as small
 _ADAPTIVE_FACTOR, _ADAPTIVE_LEAST = 5.0, 1e-6

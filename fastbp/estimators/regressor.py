@@ -7,8 +7,8 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils.metaestimators import available_if
 
-from ..kernels.loss import LOSSES
-from ..samples import check_range
+from ..data.samples import check_range
+from ..kernels.formulas.losses import LOSSES
 from .base import BaseMLP
 from .documents import documented
 from .parameters import CONSTRAINTS, keep_arguments, names, not_lbfgs

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ..epochs import Epochs
-from ..interrupt import Interrupt
+from ..training.epochs import Epochs
+from ..training.interrupt import Interrupt
 
 _AUTO_BATCH = 200
 

@@ -6,8 +6,14 @@ from math import sqrt
 import numpy as np
 
 from .. import __version__
-from ..kernels.activation import ACTIVATIONS, GELU_CUBIC, SELU_ALPHA, SELU_SCALE, SQRT_2_PI
-from .nets import comments, described, layers_of, write
+from ..kernels.formulas.activations import (
+    ACTIVATIONS,
+    GELU_CUBIC,
+    SELU_ALPHA,
+    SELU_SCALE,
+    SQRT_2_PI,
+)
+from .network import comments, described, layers_of, write
 
 _KEYWORDS = (
     "auto break case char const continue default do double else enum extern float for goto if "

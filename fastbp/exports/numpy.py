@@ -4,8 +4,14 @@ import base64
 import textwrap
 
 from .. import __version__
-from ..kernels.activation import ACTIVATIONS, GELU_CUBIC, SELU_ALPHA, SELU_SCALE, SQRT_2_PI
-from .nets import comments, described, layers_of, write
+from ..kernels.formulas.activations import (
+    ACTIVATIONS,
+    GELU_CUBIC,
+    SELU_ALPHA,
+    SELU_SCALE,
+    SQRT_2_PI,
+)
+from .network import comments, described, layers_of, write
 
 # the formulas of kernels/activation.py as expressions of z and alpha; beyond 80, where exp
 # would overflow in float32, the others are as good as constant

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..onnx_formulas import FORMULAS
-from .nets import described, is_table_model, layers_of, write
+from .network import described, is_table_model, layers_of, write
+from .onnx_formulas import FORMULAS
 
 
 def to_onnx(model, path=None, *, dtype=None):

@@ -4,8 +4,8 @@ from math import pi
 
 import numpy as np
 
-from ..onnx_formulas import Value, clip
-from ..tables.schema import LARGEST, PERIODS
+from ..tables.columns.schema import LARGEST, PERIODS
+from .onnx_formulas import Value, clip
 
 
 def add_features(graph, schema):

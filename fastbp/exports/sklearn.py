@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from ..checks import all_finite
 from ..estimators import MLPClassifier, MLPRegressor
 from ..network import Network
-from .nets import is_table_model, layers_of
+from .network import is_table_model, layers_of
 
 _HIDDEN = ("identity", "logistic", "tanh", "relu")
 # the loss of a network that has the outputs of scikit-learn's out_activation_

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..kernels.scalars import a_flag
-from .nets import input_drop_of, layers_of
-from .parts import network_of, parts_of_module, parts_of_state
+from ..kernels.support.scalars import a_flag
+from .network import input_drop_of, layers_of
+from .torch_parts import network_of, parts_of_module, parts_of_state
 
 
 def to_torch(net, *, logits=False):

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
-from ..kernels.files import write_whole
+from ..kernels.support.files import write_whole
 from ..network import Network
 from ..tables.wording import counted
 from . import words

@@ -11,21 +11,21 @@ from typing import Any
 import numpy as np
 
 from .. import __version__
-from ..checkpoints import Checkpoints, as_checkpoints
 from ..checks import as_callables
 from ..errors import DataError, ModelFileError
 from ..kernels.random import permutation
-from ..kernels.scalars import a_flag
+from ..kernels.support.scalars import a_flag
 from ..machine import free_memory
-from ..progress import PREEMPTED, to_json
-from ..progress import SECTION as TRAINING
-from .encoding import Encoder
-from .inference import infer
+from ..training.checkpoints import Checkpoints, as_checkpoints
+from ..training.progress import PREEMPTED, to_json
+from ..training.progress import SECTION as TRAINING
+from .columns.encoding import Encoder
+from .columns.inference import infer
+from .encoded import Budget, load_rows, load_valid
 from .model import SECTION, TableModel, schema_of, tell_unknown
 from .options import TrainOptions
-from .reading import open_table
-from .rows import Budget, load_rows, load_valid
-from .scores import scores_of
+from .read.reading import open_table
+from .result.scores import scores_of
 from .wording import bytes_shown, counted, unknown
 
 _log = logging.getLogger("fastbp")

@@ -9,12 +9,12 @@ import polars as pl
 from .. import model_file
 from ..errors import DataError, ModelFileError
 from ..network import Network
-from .encoding import Encoder
-from .outputs import frame_of, ids_of
-from .reading import open_table
-from .record import check_history, check_record
-from .schema import Schema
-from .scores import scores_of
+from .columns.encoding import Encoder
+from .columns.schema import Schema
+from .read.reading import open_table
+from .result.outputs import frame_of, ids_of
+from .result.record import check_history, check_record
+from .result.scores import scores_of
 from .wording import one_line
 
 _log = logging.getLogger("fastbp")

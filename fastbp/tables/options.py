@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from ..architecture import check_hidden
 from ..checks import a_text, one_of, settle
-from ..kernels.optimizer import OPTIMIZERS
-from ..kernels.scalars import a_number, a_whole_number
-from ..layers import Dense, Dropout
+from ..components.layers import Dense, Dropout
+from ..components.optimizers import Optimizer
+from ..components.schedules import Constant, Cosine, OneCycle
+from ..engine.architecture import check_hidden
+from ..kernels.formulas.optimizers import OPTIMIZERS
+from ..kernels.support.scalars import a_number, a_whole_number
 from ..network import Network
-from ..optimizers import Optimizer
-from ..schedules import Constant, Cosine, OneCycle
-from .reading import MISSING_WORDS
+from .read.reading import MISSING_WORDS
 
 _LOSSES = {
     "classification": ("cross_entropy",),

@@ -5,9 +5,9 @@ import time
 
 import numpy as np
 
-from ..interrupt import unless_interrupted
 from ..machine import free_memory
-from .encoding import Encoder
+from ..training.interrupt import unless_interrupted
+from .columns.encoding import Encoder
 
 _TRIAL_ROWS, _TRIAL_FLOPS = 65_536, 10_000_000_000
 

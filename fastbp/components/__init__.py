@@ -1,0 +1,1 @@
+"""What a network is built from: layers, initializers, optimizers and schedules."""

@@ -1,0 +1,95 @@
+"""Initial weights: variance-scaling, orthogonal and zeros. Biases start at zero.
+
+References: Glorot and Bengio, AISTATS 2010, eq. 16; He et al., ICCV 2015, eq. 10;
+LeCun et al., Efficient backprop, 1998, eq. 16; Saxe, McClelland and Ganguli,
+ICLR 2014 (orthogonal).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..kernels.formulas.registry import Registry
+from ..kernels.random import WEIGHTS, fill_normal, fill_uniform
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """One initializer.
+
+    Attributes
+    ----------
+    name, formula : str
+        The name in the API and what is drawn.
+    draw : callable
+        ``draw(seed, layer, out)`` fills `out` (fan_in, fan_out), float64 and contiguous.
+    """
+
+    name: str
+    formula: str
+    draw: object
+
+
+def _uniform(variance):
+    def draw(seed, layer, out):
+        fill_uniform.serial(seed, WEIGHTS, layer, out.reshape(-1))
+        out *= 2
+        out -= 1
+        out *= np.sqrt(3 * variance(*out.shape))
+
+    return draw
+
+
+def _normal(variance):
+    def draw(seed, layer, out):
+        fill_normal.serial(seed, WEIGHTS, layer, out.reshape(-1))
+        out *= np.sqrt(variance(*out.shape))
+
+    return draw
+
+
+def _orthogonal(seed, layer, out):
+    fill_normal.serial(seed, WEIGHTS, layer, out.reshape(-1))
+    q, r = np.linalg.qr(out.reshape(max(out.shape), min(out.shape)))
+    q *= np.where(np.diag(r) < 0, -1.0, 1.0)
+    out[:] = q if q.shape == out.shape else q.T
+
+
+def _zeros(seed, layer, out):
+    out[:] = 0
+
+
+def _glorot(fan_in, fan_out):
+    return 2 / (fan_in + fan_out)
+
+
+def _he(fan_in, fan_out):
+    return 2 / fan_in
+
+
+def _lecun(fan_in, fan_out):
+    return 1 / fan_in
+
+
+INITIALIZERS = Registry(
+    "initializer",
+    [
+        Initializer("glorot_uniform", "variance 2 / (fan_in + fan_out)", _uniform(_glorot)),
+        Initializer("glorot_normal", "variance 2 / (fan_in + fan_out)", _normal(_glorot)),
+        Initializer("he_uniform", "variance 2 / fan_in", _uniform(_he)),
+        Initializer("he_normal", "variance 2 / fan_in", _normal(_he)),
+        Initializer("lecun_uniform", "variance 1 / fan_in", _uniform(_lecun)),
+        Initializer("lecun_normal", "variance 1 / fan_in", _normal(_lecun)),
+        Initializer("orthogonal", "orthonormal rows or columns", _orthogonal),
+        Initializer("zeros", "0", _zeros),
+    ],
+)
+
+_RECTIFIERS = {"relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "mish", "hard_swish"}
+
+
+def default_initializer(activation):
+    """Return the name of the initializer that suits an activation."""
+    if activation in _RECTIFIERS:
+        return "he_uniform"
+    return "lecun_normal" if activation == "selu" else "glorot_uniform"

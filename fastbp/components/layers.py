@@ -1,0 +1,75 @@
+"""The layers of the long form: ``Network(inputs=64, layers=[Dense(100, "relu"), ...])``."""
+
+from dataclasses import dataclass
+
+from ..checks import settle
+from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.support.scalars import a_flag, a_number, a_whole_number
+from .initializers import INITIALIZERS
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A fully connected layer: ``A = sigma(A_prev W + b)``.
+
+    Parameters
+    ----------
+    units : int
+        How many outputs it has.
+    activation : str, optional
+        A name in ``fastbp.ACTIVATIONS``. Default: the identity for a hidden
+        layer, the loss's partner for the last.
+    alpha : float, optional
+        The parameter of ``leaky_relu`` and ``elu``.
+    initializer : str, optional
+        A name in ``fastbp.INITIALIZERS``. Default: ``he_uniform`` for the
+        rectifier family, ``lecun_normal`` for selu, ``glorot_uniform`` for others.
+    bias : bool, default True
+        Whether b is added.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument is not of this form.
+    """
+
+    units: int
+    activation: str | None = None
+    alpha: float | None = None
+    initializer: str | None = None
+    bias: bool = True
+
+    def __post_init__(self):
+        settle(
+            self, units=a_whole_number("units", self.units, least=1), bias=a_flag("bias", self.bias)
+        )
+        if self.activation is not None:
+            record = ACTIVATIONS.find(self.activation)
+            if self.alpha is not None and record.alpha is None:
+                raise ValueError(f"alpha={self.alpha!r}: {record.name} has no parameter")
+        if self.alpha is not None:
+            settle(self, alpha=a_number("alpha", self.alpha, low=0))
+        if self.initializer is not None:
+            INITIALIZERS.find(self.initializer)
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Inverted dropout of the outputs of the layer before it, in training only.
+
+    Parameters
+    ----------
+    rate : float
+        The probability, in [0, 1), that an output is set to 0; the others are
+        divided by ``1 - rate``.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `rate` is not such a number.
+    """
+
+    rate: float
+
+    def __post_init__(self):
+        settle(self, rate=a_number("rate", self.rate, low=0, below=1))

@@ -1,0 +1,157 @@
+"""Learning-rate schedules: factors of the optimizer's rate over the course of training.
+
+Time is counted in epochs, fractions included: at batch i of n in epoch e it is
+``t = e + i / n``. A schedule is a function of t alone, so that training may stop
+anywhere and go on with the same rates.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..checks import settle
+from ..kernels.formulas.registry import Registry
+from ..kernels.support.scalars import a_number
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The rate stays: ``f(t) = 1``."""
+
+    name = "constant"
+    formula = "1"
+
+    def factors(self, t):
+        """Return the factors (n,) at times `t` (n,) in epochs."""
+        return np.ones_like(t)
+
+
+@dataclass(frozen=True)
+class Step:
+    """Multiply the rate by `factor` every `every` epochs: ``factor ** floor(t / every)``."""
+
+    name = "step"
+    formula = "factor ** floor(t / every)"
+    every: float = 10.0
+    factor: float = 0.1
+
+    def __post_init__(self):
+        settle(self, every=a_number("every", self.every, above=0))
+        settle(self, factor=a_number("factor", self.factor, above=0))
+
+    def factors(self, t):
+        """Return the factors (n,) at times `t` (n,) in epochs."""
+        return self.factor ** np.floor(t / self.every)
+
+
+@dataclass(frozen=True)
+class Exponential:
+    """Decay by `factor` an epoch: ``factor ** t``."""
+
+    name = "exponential"
+    formula = "factor ** t"
+    factor: float = 0.95
+
+    def __post_init__(self):
+        settle(self, factor=a_number("factor", self.factor, above=0))
+
+    def factors(self, t):
+        """Return the factors (n,) at times `t` (n,) in epochs."""
+        return self.factor**t
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Fall to `end` along half a cosine in `epochs` epochs, then stay.
+
+    ``end + (1 - end) (1 + cos(pi t / epochs)) / 2`` (Loshchilov and Hutter,
+    SGDR, ICLR 2017, eq. 5, without restarts).
+    """
+
+    name = "cosine"
+    formula = "end + (1 - end) (1 + cos(pi t / epochs)) / 2"
+    epochs: float = 100.0
+    end: float = 0.0
+
+    def __post_init__(self):
+        settle(self, epochs=a_number("epochs", self.epochs, above=0))
+        settle(self, end=a_number("end", self.end, low=0))
+
+    def factors(self, t):
+        """Return the factors (n,) at times `t` (n,) in epochs."""
+        done = np.minimum(t / self.epochs, 1)
+        return self.end + (1 - self.end) * (1 + np.cos(np.pi * done)) / 2
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Rise from `start` to 1 in the first `warm` of `epochs`, then fall to `end`, by cosines.
+
+    Smith and Topin, Super-convergence, 2019; the optimizer's rate is the peak.
+    """
+
+    name = "one_cycle"
+    formula = "start -> 1 -> end by half cosines, the peak at warm * epochs"
+    epochs: float = 100.0
+    warm: float = 0.3
+    start: float = 0.04
+    end: float = 4e-6
+
+    def __post_init__(self):
+        settle(self, epochs=a_number("epochs", self.epochs, above=0))
+        settle(self, warm=a_number("warm", self.warm, above=0, below=1))
+        settle(self, start=a_number("start", self.start, low=0))
+        settle(self, end=a_number("end", self.end, low=0))
+
+    def factors(self, t):
+        """Return the factors (n,) at times `t` (n,) in epochs."""
+        peak = self.warm * self.epochs
+        rise = np.minimum(t / peak, 1)
+        fall = np.clip((t - peak) / (self.epochs - peak), 0, 1)
+        up = self.start + (1 - self.start) * (1 - np.cos(np.pi * rise)) / 2
+        down = self.end + (1 - self.end) * (1 + np.cos(np.pi * fall)) / 2
+        return np.where(t < peak, up, down)
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """Grow linearly over the first `epochs`, then follow `after` from its start.
+
+    ``f(t) = t / epochs`` below `epochs`, ``after.factors(t - epochs)`` from there on
+    (Goyal et al., 2017, section 2.2).
+    """
+
+    name = "warm_up"
+    formula = "t / epochs, then after(t - epochs)"
+    epochs: float = 5.0
+    after: Any = Constant()
+
+    def __post_init__(self):
+        settle(self, epochs=a_number("epochs", self.epochs, above=0))
+        settle(self, after=as_schedule("after", self.after))
+
+    def factors(self, t):
+        """Return the factors (n,) at times `t` (n,) in epochs."""
+        later = self.after.factors(np.maximum(t - self.epochs, 0))
+        return np.where(t < self.epochs, t / self.epochs, later)
+
+
+SCHEDULES = Registry("schedule", [Constant, Step, Exponential, Cosine, OneCycle, WarmUp])
+
+
+def as_schedule(name, value):
+    """Return a schedule from one, from its name, or the constant one from None.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a name is unknown, or `value` is neither; `name` is the argument's.
+    """
+    if value is None:
+        return Constant()
+    if isinstance(value, str):
+        return SCHEDULES.find(value)()
+    if isinstance(value, type) or not hasattr(value, "factors"):
+        raise TypeError(f"{name}={value!r}: expected a schedule such as Cosine(epochs=50)")
+    return value

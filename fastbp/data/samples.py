@@ -1,0 +1,151 @@
+"""Samples and targets, checked and in the form the kernels read."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..checks import as_array, float_array, same_rows
+from ..kernels.formulas.losses import LOSSES
+from ..kernels.support.sparse_rows import SparseRows
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Checked arrays of one data set; it keeps them alive while kernels read them.
+
+    Attributes
+    ----------
+    x : numpy.ndarray or SparseRows
+        (n, n_in), C-contiguous, of the network's dtype.
+    y : numpy.ndarray or None
+        (n, n_out) targets, or None if `labels` are given.
+    labels : numpy.ndarray or None
+        (n,) int64 classes.
+    weight : numpy.ndarray or None
+        (n,) sample weights.
+    """
+
+    x: np.ndarray | SparseRows
+    y: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    weight: np.ndarray | None = None
+
+    def __len__(self):
+        """Return the number of samples."""
+        return len(self.x)
+
+    def head(self, count):
+        """Return the first `count` samples."""
+        y, labels, weight = (
+            None if array is None else array[:count] for array in (self.y, self.labels, self.weight)
+        )
+        return Samples(self.x[:count], y, labels, weight)
+
+    def take(self, rows):
+        """Return the samples of some rows, copied."""
+        x = self.x.take(rows) if self.is_sparse else self.x[rows]
+        others = (a if a is None else a[rows] for a in (self.y, self.labels, self.weight))
+        return Samples(x, *others)
+
+    @property
+    def is_sparse(self):
+        """Whether `x` is a sparse matrix."""
+        return isinstance(self.x, SparseRows)
+
+    @property
+    def total_weight(self):
+        """The sum of the sample weights."""
+        return float(len(self) if self.weight is None else self.weight.sum(dtype=np.float64))
+
+
+def features(X, plan, name="X"):
+    """Return `X` checked against the inputs of a plan, as `Samples`."""
+    x = float_array(name, X, plan.dtype, rank=2)
+    n_in = plan.specs[0].n_in
+    if x.shape[1] != n_in:
+        raise ValueError(f"{name} has {x.shape[1]} columns but the network has {n_in} inputs")
+    return Samples(x)
+
+
+def samples(X, y, plan, loss, sample_weight=None, names=("X", "y")):
+    """Return data checked against a plan and a loss, as `Samples`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a shape, a dtype or a value is not what the network expects.
+    """
+    x = features(X, plan, names[0]).x
+    n_out = plan.specs[-1].n_out
+    array = as_array(names[1], y)
+    if LOSSES[loss].targets == "classes" and array.ndim == 1:
+        labels, targets = _labels(array, n_out, names[1]), None
+        same_rows(names[1], labels, len(x), names[0])
+    else:
+        labels, targets = None, _targets(array, n_out, plan.dtype, names[1])
+        same_rows(names[1], targets, len(x), names[0])
+        check_range(targets, LOSSES[loss], names[1])
+        if LOSSES[loss].targets == "classes":
+            targets = targets / targets.sum(axis=1, keepdims=True)
+    weight = None
+    if sample_weight is not None:
+        weight = float_array("sample_weight", sample_weight, plan.dtype, rank=1)
+        same_rows("sample_weight", weight, len(x), names[0])
+        if weight.min() < 0 or weight.max() == 0:
+            raise ValueError(
+                f"sample_weight lies in [{weight.min()}, {weight.max()}]: "
+                "expected weights of at least 0, not all 0"
+            )
+    return Samples(x, targets, labels, weight)
+
+
+def _labels(array, n_out, name):
+    if array.dtype.kind == "f":
+        whole = np.isfinite(array) & (array == np.floor(array))
+        if not whole.all():
+            raise ValueError(
+                f"{name} holds {array[np.argmin(whole)]} in row {np.argmin(whole)}: "
+                f"expected whole class labels 0 to {n_out - 1}"
+            )
+    elif array.dtype.kind not in "iub":
+        raise TypeError(
+            f"{name} has dtype {array.dtype}: expected integer class labels 0 to {n_out - 1}"
+        )
+    if array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}: expected at least one label")
+    if array.min() < 0 or array.max() >= n_out:
+        bad = array.min() if array.min() < 0 else array.max()
+        raise ValueError(
+            f"{name} holds the label {bad}: the network has {n_out} outputs, "
+            f"expected labels 0 to {n_out - 1}"
+        )
+    return np.ascontiguousarray(array, np.int64)
+
+
+def _targets(array, n_out, dtype, name):
+    if array.ndim == 1 and n_out == 1:
+        array = array[:, None]
+    targets = float_array(name, array, dtype, rank=2)
+    if targets.shape[1] != n_out:
+        raise ValueError(
+            f"{name} has {targets.shape[1]} columns but the network has {n_out} outputs"
+        )
+    return targets
+
+
+def check_range(targets, loss, name):
+    """Raise ValueError unless targets (n, n_out) are what a loss of the table accepts."""
+    low, high = float(targets.min()), float(targets.max())
+    if loss.targets == "nonnegative" and low < 0:
+        raise ValueError(f"{name} holds {low}: {loss.name} expects targets of at least 0")
+    if loss.targets in ("unit", "classes") and (low < 0 or high > 1):
+        bad = low if low < 0 else high
+        raise ValueError(f"{name} holds {bad}: {loss.name} expects targets from 0 to 1")
+    if loss.targets == "classes":
+        sums = targets.sum(axis=1)
+        row = int(np.argmax(np.abs(sums - 1)))
+        if abs(sums[row] - 1) > 1e-3:
+            raise ValueError(
+                f"{name}[{row}] adds up to {sums[row]}: {loss.name} expects integer labels (n,), "
+                "or rows of probabilities that add up to 1"
+            )

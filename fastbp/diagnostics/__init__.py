@@ -1,0 +1,1 @@
+"""The doctor, the benchmark and the warm-up of a machine."""

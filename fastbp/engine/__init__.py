@@ -1,0 +1,1 @@
+"""One network's buffers, their layout, and the calls into the kernels."""

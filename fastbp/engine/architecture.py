@@ -1,0 +1,182 @@
+"""From what a caller wrote to layers with every name resolved, and back to a table."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ..components.initializers import INITIALIZERS, default_initializer
+from ..components.layers import Dense, Dropout
+from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.support.scalars import a_flag, a_number, a_whole_number
+from .plan import LayerSpec
+
+# which ranges of outputs satisfy what a loss needs
+_WITHIN = {
+    "real": {"real", "positive", "unit", "simplex"},
+    "positive": {"positive", "unit", "simplex"},
+    "unit": {"unit", "simplex"},
+    "simplex": {"simplex"},
+}
+
+
+def resolve(sizes, activation, inputs, layers, output_activation, initializer, loss):
+    """Return the layer specifications and the rate of dropout of the inputs.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the description is incomplete, or the output does not suit the loss.
+    """
+    if (sizes is None) == (layers is None):
+        raise TypeError("give either sizes, as in Network([64, 100, 10]), or inputs and layers")
+    if layers is None:
+        if inputs is not None:
+            raise TypeError(f"inputs={inputs!r}: give it with layers only; sizes begins with it")
+        inputs, layers = _from_sizes(
+            sizes, "relu" if activation is None else activation, initializer
+        )
+    elif (activation, initializer) != (None, None):
+        raise TypeError("activation and initializer are of the short form: give each Dense its own")
+    elif inputs is None:
+        raise TypeError("inputs: expected the number of input columns beside layers")
+    if isinstance(layers, (str, Dense, Dropout)) or not isinstance(layers, Iterable):
+        raise TypeError(f"layers={layers!r}: expected a sequence of Dense and Dropout layers")
+    layers, input_drop = list(layers), 0.0
+    specs: list[LayerSpec] = []
+    n_in = a_whole_number("inputs", inputs, least=1)
+    dense = [layer for layer in layers if isinstance(layer, Dense)]
+    if not dense:
+        raise ValueError(f"layers={layers!r}: expected at least one Dense layer")
+    for layer in layers:
+        if isinstance(layer, Dropout):
+            if layer is layers[-1]:
+                raise ValueError(f"layers ends with {layer!r}: the last layer must be Dense")
+            specs, input_drop = _drop(specs, input_drop, layer.rate)
+        elif isinstance(layer, Dense):
+            last = layer is dense[-1] and len(specs) == len(dense) - 1
+            name = "identity" if layer.activation is None else layer.activation
+            if last:
+                name = _output_name(output_activation, layer.activation, loss)
+            specs.append(_spec(n_in, layer, name))
+            n_in = layer.units
+        else:
+            raise TypeError(f"layers holds {layer!r}: expected Dense and Dropout layers")
+    check(specs, input_drop, loss)
+    return specs, input_drop
+
+
+def _output_name(output_activation, own, loss):
+    """Return the name of the last layer's activation, which may be given in two places."""
+    if output_activation is None:
+        return loss.partner if own is None else own
+    if own is not None:
+        raise TypeError(
+            f"output_activation={output_activation!r}: the last Dense already has {own!r}; "
+            "give one of them"
+        )
+    return output_activation
+
+
+def check(specs, input_drop, loss):
+    """Raise ValueError or TypeError unless the layers make a network for a loss."""
+    a_number("input_drop", input_drop, low=0, below=1)
+    if not specs:
+        raise ValueError("layers: expected at least one")
+    for n, spec in enumerate(specs):
+        a_whole_number("n_in", spec.n_in, least=1)
+        a_whole_number("n_out", spec.n_out, least=1)
+        a_number("alpha", spec.alpha, low=0)
+        a_number("drop", spec.drop, low=0, below=1)
+        a_flag("bias", spec.bias)
+        INITIALIZERS.find(spec.initializer)
+        if n == len(specs) - 1:
+            break
+        check_hidden(spec.activation)
+        if specs[n + 1].n_in != spec.n_out:
+            raise ValueError(f"layer {n + 2} has {specs[n + 1].n_in} inputs for {spec.n_out} units")
+    _check_output(ACTIVATIONS.find(specs[-1].activation), loss)
+    if specs[-1].drop > 0:
+        raise ValueError("the last layer must have no dropout behind it")
+
+
+def check_hidden(name):
+    """Raise ValueError unless `name` is an activation that hidden units can have."""
+    record = ACTIVATIONS.find(name)
+    if record.outputs == "simplex":
+        raise ValueError(
+            f"activation={record.name!r}: a hidden layer needs an elementwise activation"
+        )
+
+
+def _from_sizes(sizes, activation, initializer):
+    if isinstance(sizes, str) or not isinstance(sizes, Iterable):
+        raise TypeError(f"sizes={sizes!r}: expected a sequence such as [64, 100, 10]")
+    if not isinstance(activation, Iterable):
+        raise TypeError(f"activation={activation!r}: expected a name, or one a hidden layer")
+    sizes = list(sizes)
+    if len(sizes) < 2:
+        raise ValueError(f"sizes={sizes!r}: expected at least an input and an output size")
+    sizes = [a_whole_number(f"sizes[{i}]", size, least=1) for i, size in enumerate(sizes)]
+    hidden = len(sizes) - 2
+    names = [activation] * hidden if isinstance(activation, str) else list(activation)
+    if len(names) != hidden:
+        raise ValueError(f"activation={activation!r}: expected one name, or {hidden}")
+    if isinstance(activation, str):
+        ACTIVATIONS.find(activation)
+    layers = [
+        Dense(size, name, initializer=initializer)
+        for size, name in zip(sizes[1:-1], names, strict=True)
+    ]
+    return sizes[0], [*layers, Dense(sizes[-1], initializer=initializer)]
+
+
+def _spec(n_in, layer, name):
+    record = ACTIVATIONS.find(name)
+    if layer.alpha is not None and record.alpha is None:
+        raise ValueError(f"alpha={layer.alpha!r}: {record.name} has no parameter")
+    alpha = layer.alpha if layer.alpha is not None else record.alpha
+    initializer = INITIALIZERS.find(layer.initializer or default_initializer(record.name)).name
+    return LayerSpec(n_in, layer.units, record.name, alpha or 0.0, initializer, layer.bias, 0.0)
+
+
+def _drop(specs, input_drop, rate):
+    """Put dropout behind the last layer so far; two in a row keep the product."""
+    if not specs:
+        return specs, 1 - (1 - input_drop) * (1 - rate)
+    last = specs[-1]
+    drop = 1 - (1 - last.drop) * (1 - rate)
+    return [*specs[:-1], replace(last, drop=drop)], input_drop
+
+
+def _check_output(activation, loss):
+    if activation.outputs not in _WITHIN[loss.needs]:
+        fitting = [r.name for r in ACTIVATIONS.values() if r.outputs in _WITHIN[loss.needs]]
+        raise ValueError(
+            f"output_activation={activation.name!r}: {loss.name} needs {loss.needs} outputs; "
+            f"use {', '.join(fitting)}"
+        )
+
+
+def describe(network, batch_size):
+    """Return the table of `Network.summary`."""
+    engine, plan = network._engine, network._engine.plan
+    rows = [("layer", "shape", "activation", "dropout", "parameters")]
+    for n, spec in enumerate(plan.specs):
+        count = spec.n_in * spec.n_out + (spec.n_out if spec.bias else 0)
+        drop = f"{spec.drop:g}" if spec.drop else ""
+        rows.append(
+            (str(n + 1), f"{spec.n_in} x {spec.n_out}", spec.activation, drop, f"{count:,}")
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(v.ljust(w) for v, w in zip(r, widths, strict=True)).rstrip() for r in rows]
+    work = plan.workspace(batch_size, 1, training=True)
+    # the parameters count twice: training keeps the best so far; only a gradient that is clipped
+    # is kept as a whole
+    arrays = [engine.params, engine.params, engine.moments]
+    if engine.optimizer.clip_norm:
+        arrays.append(engine.grads)
+    memory = (sum(array.nbytes for array in arrays) + work.bytes) / 2**20
+    lines.append(
+        f"{plan.size:,} parameters, {plan.dtype.name}; training in batches of {batch_size} takes "
+        f"{memory:.1f} MiB; {plan.flops_per_row:,} FLOP a sample and step"
+    )
+    return "\n".join([*lines, f"loss {network.loss}, {network.optimizer!r}"])

@@ -1,0 +1,282 @@
+"""The engine: the buffers of one net, and the calls into the kernels.
+
+It holds no arithmetic; every number comes from `fastbp.kernels`.
+"""
+
+import threading
+from typing import Any
+from weakref import ref
+
+import numpy as np
+
+from ..kernels.compiler.threads import choose_threads, twin
+from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.formulas.losses import LOSSES
+from ..kernels.formulas.optimizers import OPTIMIZERS
+from ..kernels.net import loop
+from ..kernels.net import passes as backprop
+from ..kernels.net.passes import FORWARD, LOSS, TRANSPOSE
+from ..kernels.net.records import RUN
+from ..kernels.simd.gemm import FAR_BYTES, MAIN_ROWS
+from ..kernels.support.arrays import address, aligned_zeros
+
+# rows that go through the net at a time: few, so that they stay in a cache from layer to layer;
+# more where weights do not, to be worth packing them
+_INFERENCE_ROWS, _INFERENCE_ROWS_PACKED = 256, 1024
+# so much work at a time, some 10 ms, leaves Python room for Ctrl-C; so much still does, 0.2 s
+_INFERENCE_FLOPS, _MOST_FLOPS = 1_000_000_000, 20_000_000_000
+# data of which the caches hold no more than a part: rows are asked for a batch ahead
+_FAR_DATA_BYTES = 4 * 1024 * 1024
+_REGIONS_OF_A_STEP = 2
+_FLOPS_OF_AN_UPDATE = 20.0  # an update of one parameter takes the time of as many
+_NOTHING = np.zeros(1)
+
+
+class Engine:
+    """The state of a net: parameters, moments, and the workspace of its last batch size.
+
+    Parameters
+    ----------
+    plan : Plan
+        The architecture.
+    loss : str
+        A name in ``LOSSES``.
+    loss_parameter : float
+        Its parameter; 0 if it has none.
+    optimizer : Optimizer
+        The optimizer and its hyper-parameters.
+    seed : int
+        Keys all randomness.
+
+    Attributes
+    ----------
+    params, grads, moments : numpy.ndarray
+        Flat arrays; `moments` holds the first and then the second.
+    steps, epochs : int
+        Updates and whole epochs so far.
+    in_use : threading.RLock
+        Held by whoever trains: the buffers of training are one set.
+    """
+
+    def __init__(self, plan, loss, loss_parameter, optimizer, seed):
+        self.plan, self.loss, self.optimizer, self.seed = plan, loss, optimizer, seed
+        self.params = aligned_zeros(plan.size, plan.dtype)
+        self.grads = aligned_zeros(plan.size, plan.dtype)
+        self.moments = aligned_zeros(2 * plan.size, plan.dtype)
+        self.epochs = 0
+        largest = max(spec.n_in * spec.n_out for spec in plan.specs) * plan.dtype.itemsize
+        packed = largest >= FAR_BYTES
+        rows = min(_INFERENCE_ROWS_PACKED, _MOST_FLOPS // plan.flops_per_row_forward)
+        self._inference_rows = max(_INFERENCE_ROWS, rows) if packed else _INFERENCE_ROWS
+        # how many operations of float32 take as long as one of the net's
+        self._in_float32 = plan.dtype.itemsize / 4
+        self._training: Any = None
+        self._placed = _nothing  # a weak reference to the data that the run points at
+        self.in_use = threading.RLock()
+        # workspaces of inference that no call uses now, with their runs: calls from several
+        # threads each take one, so that a network may serve them all at once
+        self._idle = []
+        self._run = np.zeros(1, RUN)
+        run, h = self._run[0], optimizer.hyper_parameters
+        run["input_drop"] = plan.input_drop
+        run["loss"], run["loss_parameter"] = LOSSES.code(loss), loss_parameter
+        run["canonical"] = _is_canonical(loss, plan.specs[-1].activation)
+        run["seed"] = seed
+        run["optimizer"] = OPTIMIZERS.code(optimizer.name)
+        run["corrects"] = optimizer.record.corrects
+        for name in ("beta1", "beta2", "epsilon"):
+            run[name] = h.get(name, 0.0)
+        run["l1"], run["l2"], run["decay"] = h["l1"], h["l2"], h["weight_decay"]
+        run["own_l2"] = h["l2"]
+        run["clip_norm"] = optimizer.clip_norm or 0.0
+
+    @property
+    def steps(self):
+        """Updates made so far."""
+        return int(self._run[0]["step"])
+
+    @steps.setter
+    def steps(self, count):
+        self._run[0]["step"] = count
+
+    @property
+    def penalty(self):
+        """The strength of an L2 penalty divided by the sum of a batch's sample weights."""
+        return float(self._run[0]["penalty"])
+
+    @penalty.setter
+    def penalty(self, strength):
+        self._run[0]["penalty"] = strength
+
+    def limit_loss(self, most):
+        """Let an output of a cross-entropy count no more than `most` in the loss that is shown.
+
+        0 is no limit. Its gradient, which knows none, stays as it is.
+        """
+        self._run[0]["loss_parameter"] = most
+
+    def threads_of_step(self, n_threads, data, rows):
+        """Return how many threads a training step on `rows` rows of `data` runs on."""
+        flops, parts = rows / len(data) * self.plan.flops_of(data.x), rows // MAIN_ROWS
+        if data.is_sparse:  # what its numbers leave of a step is the update
+            flops += _FLOPS_OF_AN_UPDATE * self.plan.size
+        return choose_threads(n_threads, flops * self._in_float32, _REGIONS_OF_A_STEP, parts)
+
+    def threads_of_rows(self, n_threads, rows):
+        """Return how many threads inference on `rows` rows runs on."""
+        flops = min(rows, self._inference_rows) * self.plan.flops_per_row_forward
+        return choose_threads(n_threads, flops * self._in_float32, 1)
+
+    def gradient(self, data, n_threads="auto", most_threads=None):
+        """Run all of `data` forward and backward as one batch: fill `grads`.
+
+        Return the mean loss, and the penalty, which `grads` include. Calls of different
+        numbers of threads share their buffers where all name the same most.
+        """
+        threads = self.threads_of_step(n_threads, data, len(data))
+        self._prepare(len(data), most_threads or threads, data)
+        self._run[0]["tasks"] = threads
+        self.refresh()
+        return twin(loop.gradient, threads)(*self._arrays(), 0, len(data))
+
+    def update(self, rate, n_threads="auto"):
+        """Apply one optimizer step from `grads` at the learning rate `rate`."""
+        threads = choose_threads(
+            n_threads, _FLOPS_OF_AN_UPDATE * self.plan.size * self._in_float32, 1
+        )
+        self._prepare(self._training.batch if self._training else 1, threads)
+        self._run[0]["rate"] = rate
+        twin(loop.update, threads)(*self._arrays())
+
+    def start_training(self, data, batch, threads):
+        """Prepare buffers for mini-batches of `batch` rows of `data`."""
+        self._prepare(batch, threads, data)
+        self.refresh()
+
+    def train(self, data, order, rates, first, batch, losses, penalties, threads):
+        """Run one slice of mini-batches on at most the prepared threads; see `loop.train`."""
+        self._run[0]["order"], self._run[0]["tasks"] = address(order), threads
+        rows = len(data) if order is None else len(order)
+        return twin(loop.train, threads)(
+            *self._arrays(), rates, first, rows, batch, losses, penalties
+        )
+
+    def refresh(self):
+        """Make the transposed weights those of the parameters, which a caller may have set.
+
+        On one thread: once an epoch, it is not worth waiting for others.
+        """
+        backprop.pass_over_weights.serial(*self._arrays(), TRANSPOSE)
+
+    def forward(self, data, n_threads="auto"):
+        """Return the outputs (n, n_out) for the rows of `data`."""
+        out = np.empty((len(data), self.plan.specs[-1].n_out), self.plan.dtype)
+        self._infer(FORWARD, data, out, _NOTHING, n_threads)
+        return out
+
+    def row_state(self):
+        """Return a workspace of one row's own, in the form `kernels.forward_row` takes."""
+        here, run = self._take_idle(1, 1)
+        return here.layers, run, self.params, here.work
+
+    def evaluate(self, data, n_threads="auto", go_on=None):
+        """Return the outputs (n, n_out) for the rows of `data`, and their weighted mean loss.
+
+        `go_on` is asked now and then; where it says no, the answer is None.
+        """
+        out, total = np.empty((len(data), self.plan.specs[-1].n_out), self.plan.dtype), np.zeros(1)
+        if not self._infer(LOSS, data, out, total, n_threads, go_on):
+            return None
+        return out, float(total[0] / data.total_weight)
+
+    def _infer(self, aim, data, out, total, n_threads, go_on=None):
+        """Fill `out` in slices of rows; return whether `go_on` let it come to the end."""
+        count = len(data)
+        threads = self.threads_of_rows(n_threads, count)
+        batch = min(count, self._inference_rows * threads)
+        rows = max(1, _INFERENCE_FLOPS // (batch * self.plan.flops_per_row_forward)) * batch
+        sparse = data.is_sparse
+        here, run = self._take_idle(batch, threads, sparse)
+        if aim == LOSS or sparse:
+            self._place_data(run[0], data)
+        x, infer = address(data.x.data if sparse else data.x), twin(loop.infer, threads)
+        arrays = (here.layers, run, self.params, here.work)
+        for first in range(0, count, rows):
+            if go_on is not None and not go_on():
+                return False
+            part = out[first : first + rows]
+            infer(*arrays, aim, x, first, len(part), batch, part, total)
+        if sparse:  # most calls are dense, and need not look
+            run[0]["columns"] = 0
+        self._idle.append((here, run))
+        return True
+
+    def _take_idle(self, batch, threads, sparse=False):
+        """Return a workspace for inference that no other call uses, and its run."""
+        try:
+            while True:
+                here, run = self._idle.pop()
+                if here.batch >= batch and here.tasks == threads and here.sparse <= sparse:
+                    return here, run
+        except IndexError:  # not asked for before: another thread may take the last one
+            here, run = self.plan.workspace(batch, threads, False, sparse), self._run.copy()
+            self._place(run, here)
+            self._run[0]["rows_task"] = run[0]["rows_task"]
+            run[0]["x_row"], run[0]["order"] = self.plan.specs[0].n_in, 0
+            run[0]["columns"] = 0
+            return here, run
+
+    def _arrays(self):
+        here = self._training
+        return here.layers, self._run, self.params, self.grads, self.moments, here.work
+
+    def _prepare(self, batch, threads, data=None):
+        """Lay out the training workspace, unless it fits, and point the run at `data`."""
+        here, sparse = self._training, data is not None and data.is_sparse
+        if (
+            data is not None
+            and self._placed() is data
+            and (here.batch, here.tasks) == (batch, threads)
+        ):
+            self._run[0]["order"], self._run[0]["tasks"] = 0, threads
+            return
+        self._placed = _nothing if data is None else ref(data)
+        if here is None or (here.batch, here.tasks, here.sparse) != (batch, threads, sparse):
+            self._training = self.plan.workspace(batch, threads, True, sparse)
+        self._place(self._run, self._training, data)
+        if data is not None and data.x.nbytes > _FAR_DATA_BYTES and not sparse:
+            self._run[0]["ahead"] = self._training.ahead
+        if not self._run[0]["weights_task"]:
+            self._run[0]["weights_task"] = backprop.weights_task.address(*self._arrays(), 0, 0)
+
+    def _place(self, runs, here, data=None):
+        """Tell a run where its workspace lies, and its data if any."""
+        run = runs[0]
+        run["input"], run["input_row"] = here.input, here.input_row
+        run["row_losses"], run["tasks"] = here.row_losses, here.tasks
+        run["ahead"], run["ahead_row"] = -1, here.ahead_row
+        run["cursors"] = here.ahead  # sparse rows are not asked for ahead
+        run["scratch"], run["scratch_row"] = here.scratch, here.scratch_row
+        if not run["rows_task"]:
+            address_of = backprop.rows_task.address
+            run["rows_task"] = address_of(here.layers, runs, self.params, here.work, 0, 0)
+        if data is not None:
+            self._place_data(run, data)
+
+    def _place_data(self, run, data):
+        """Point a run at data: rows in their own order."""
+        x, run["x_row"] = data.x, data.x.shape[1]
+        run["x"] = address(x.data if data.is_sparse else x)
+        run["columns"] = address(x.columns) if data.is_sparse else 0
+        run["starts"] = address(x.starts) if data.is_sparse else 0
+        run["y"], run["labels"] = address(data.y), address(data.labels)
+        run["sample_weight"], run["order"] = address(data.weight), 0
+
+
+def _nothing():
+    """Stand for a weak reference to nothing."""
+
+
+def _is_canonical(loss, activation):
+    record = LOSSES[loss]
+    return record.from_logits is not None and ACTIVATIONS.find(activation).name == record.partner

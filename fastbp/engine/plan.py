@@ -1,0 +1,182 @@
+"""The plan: an architecture as integer arrays over flat buffers.
+
+A `Plan` fixes where each weight lies in the one array of parameters; a
+`Workspace` where each layer's intermediate results lie for one batch size.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.net.records import LAYER
+from ..kernels.simd.gemm import FAR_BYTES, MAIN_ROWS, SCRATCH_FLOATS
+from ..kernels.simd.prefetch import ahead_integers
+from ..kernels.support.arrays import aligned_zeros
+from ..kernels.support.sparse_rows import SparseRows
+from ..kernels.tuning import CACHE_LINE
+
+# rows of W whose gradient is computed and then applied: few, so that it stays in a cache till
+# then; many, of all tasks together, where `gemm` packs the deltas anew for each block
+_BLOCK_ROWS, _BLOCK_ROWS_PACKED = 10 * MAIN_ROWS, 768
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """One dense layer with the dropout behind it, all names resolved."""
+
+    n_in: int
+    n_out: int
+    activation: str
+    alpha: float
+    initializer: str
+    bias: bool
+    drop: float
+
+
+class Plan:
+    """Where the parameters of a net lie.
+
+    Parameters
+    ----------
+    specs : sequence of LayerSpec
+        The layers, from input to output.
+    input_drop : float
+        The rate of dropout of the inputs.
+    dtype : numpy.dtype
+        float32 or float64.
+
+    Attributes
+    ----------
+    size : int
+        The number of parameters.
+    flops_per_row : int
+        Floating-point operations of one training step on one row; see `step_flops`.
+    """
+
+    def __init__(self, specs, input_drop, dtype):
+        self.specs, self.input_drop, self.dtype = (tuple(specs), input_drop, np.dtype(dtype))
+        self._weights, self._biases, place = [], [], 0
+        for spec in self.specs:
+            self._weights.append(place)
+            place += spec.n_in * spec.n_out
+            self._biases.append(place if spec.bias else -1)
+            place += spec.n_out if spec.bias else 0
+        self.size = place
+        products = [spec.n_in * spec.n_out for spec in self.specs]
+        self.flops_per_row = step_flops(products)
+        self.flops_per_row_forward = 2 * sum(products)
+
+    def weights(self, flat):
+        """Return the weight matrices (n_in, n_out) as views of a flat array."""
+        return tuple(
+            flat[place : place + spec.n_in * spec.n_out].reshape(spec.n_in, spec.n_out)
+            for place, spec in zip(self._weights, self.specs, strict=True)
+        )
+
+    def biases(self, flat):
+        """Return the bias vectors (n_out,) as views; empty where a layer has none."""
+        return tuple(
+            flat[max(place, 0) : max(place, 0) + (spec.n_out if spec.bias else 0)]
+            for place, spec in zip(self._biases, self.specs, strict=True)
+        )
+
+    def flops_of(self, x):
+        """Return the operations of a training step on all rows of `x`, which may be sparse."""
+        dense = len(x) * self.flops_per_row
+        if not isinstance(x, SparseRows):
+            return dense
+        first = self.specs[0].n_out
+        return dense + 4 * first * (x.data.size - len(x) * self.specs[0].n_in)
+
+    def workspace(self, batch, tasks, training, sparse=False):
+        """Return a `Workspace` for `batch` rows and as many parallel tasks."""
+        return Workspace(self, batch, tasks, training, sparse)
+
+    def _records(self):
+        records = np.zeros(len(self.specs), LAYER)
+        for record, spec, weights, biases in zip(
+            records, self.specs, self._weights, self._biases, strict=True
+        ):
+            record["n_in"], record["n_out"] = spec.n_in, spec.n_out
+            record["activation"] = ACTIVATIONS.code(spec.activation)
+            record["alpha"], record["drop"] = spec.alpha, spec.drop
+            record["weights"], record["biases"] = weights, biases
+        return records
+
+
+def step_flops(products):
+    """Return the operations of a training step on one row, from ``n_in * n_out`` of each layer.
+
+    Two for each weight in forward, ``D W^T`` and ``A^T D``; the first layer has no ``D W^T``.
+    """
+    return 6 * sum(products) - 2 * products[0]
+
+
+class Workspace:
+    """The intermediate results of one batch size, laid out in one flat array.
+
+    Attributes
+    ----------
+    layers : numpy.ndarray of LAYER
+        The records the kernels read.
+    bytes : int
+        The size of the buffer.
+    sparse : bool
+        Whether the inputs are read where they lie, so that there is no room to gather them.
+    input, row_losses, ahead, scratch : int
+        Places in `work`; `input_row`, `ahead_row` and `scratch_row` are the strides.
+    """
+
+    def __init__(self, plan, batch, tasks, training, sparse=False):
+        self.batch, self.tasks, self.sparse = batch, tasks, sparse
+        self._dtype, self._item, self._size = plan.dtype, plan.dtype.itemsize, 0
+        self.layers = plan._records()
+        self.input_row = self._row(plan.specs[0].n_in)
+        self.input = self._take(0 if sparse else batch * self.input_row)
+        for n, (record, spec) in enumerate(zip(self.layers, plan.specs, strict=True)):
+            self._lay_out(record, spec, batch, training, n, n == len(plan.specs) - 1)
+        self.row_losses = self._take(batch)
+        integers = ahead_integers(batch) if training else 0  # one task may take all rows
+        self.ahead_row = self._row(integers * 8 // self._item)
+        self.ahead = self._take(tasks * self.ahead_row)
+        block = int(max(self.layers["block_rows"] * self.layers["n_out"] + self.layers["n_out"]))
+        self.scratch_row = self._row(SCRATCH_FLOATS + (block if training else 0))
+        self.scratch = self._take(tasks * self.scratch_row)
+        self.bytes = self._size * self._item
+
+    @cached_property
+    def work(self):
+        """The buffer, which is made when it is first asked for."""
+        return aligned_zeros(self._size, self._dtype)
+
+    def _lay_out(self, record, spec, batch, training, n, last):
+        keeps_z = ACTIVATIONS[spec.activation].keeps == "z"
+        record["row"] = self._row(spec.n_out)
+        block = batch * int(record["row"])
+        record["z"] = self._take(block)
+        # the loss reads the logits of the last layer; A overwrites Z elsewhere if it may
+        record["a"] = self._take(block) if keeps_z or last else record["z"]
+        record["kept"] = record["z"] if keeps_z else record["a"]
+        record["output"] = self._take(block) if spec.drop > 0 else record["a"]
+        # the loss needs the last one for the targets, in inference too
+        record["delta"] = self._take(block) if training or last else -1
+        packed = block * self._item >= FAR_BYTES
+        rows = max(_BLOCK_ROWS, _BLOCK_ROWS_PACKED // self.tasks) if packed else _BLOCK_ROWS
+        record["block_rows"] = min(spec.n_in, rows)
+        hidden_weights = training and n > 0
+        turned = spec.n_out * self._row(spec.n_in)
+        record["transposed"] = self._take(turned) if hidden_weights else -1
+        record["squares"] = self._take(spec.n_in) if training else -1
+
+    def _row(self, count):
+        """Round a row up to whole cache lines, a long one to an odd number: rows do not collide."""
+        line = CACHE_LINE // self._item
+        lines = -(-count // line)
+        return (lines + (lines >= 8 and lines % 2 == 0)) * line
+
+    def _take(self, count):
+        place, line = self._size, CACHE_LINE // self._item
+        self._size += -(-count // line) * line
+        return place

@@ -1,0 +1,1 @@
+"""What columns hold: kinds, statistics, targets, and their encoding."""

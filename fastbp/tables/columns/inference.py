@@ -1,0 +1,118 @@
+"""From a table to its schema: what each column holds, and what training rows say of it."""
+
+import numpy as np
+
+from ...errors import DataError
+from ..wording import shown
+from .schema import Column, Dropped, Schema
+from .statistics import CategoryFit, NumberFit
+from .survey import Survey
+from .target import TargetFit, TargetSurvey
+
+
+def infer(
+    table, target, *, task=None, ids=(), drop=(), categorical=(), numeric=(), is_training=None
+):
+    """Return the `Schema` of a table, in two passes that hold a batch of rows each.
+
+    The first finds the kind of each column, from all rows; the second means, scales,
+    categories and missing values, from training rows that have a target.
+
+    Parameters
+    ----------
+    table : Table
+        What is read.
+    target : str
+        The column to learn.
+    task : {"classification", "regression"}, optional
+        Default: classification of text, booleans, and whole numbers of at most 20 values.
+    ids, drop, categorical, numeric : sequence of str, optional
+        Columns to keep beside predictions, to leave out, to take as categories, as numbers.
+    is_training : numpy.ndarray, optional
+        (rows,) bool; default: all rows.
+
+    Raises
+    ------
+    DataError
+        If a column is not there, or holds what it should not, or no input is left.
+    """
+    ids, drop = tuple(ids), tuple(drop)
+    _check_roles(table, target, ids, drop, categorical, numeric)
+    asked = {**dict.fromkeys(categorical, "category"), **dict.fromkeys(numeric, "number")}
+    inputs = [name for name in table.columns if name not in {target, *ids, *drop}]
+    surveys = {
+        name: Survey(name, table.dtypes[name], table.missing_words, asked.get(name))
+        for name in inputs
+    }
+    learned = _look_at_all_rows(table, surveys, target, task)
+    results = {name: survey.reason_to_drop() for name, survey in surveys.items()}
+    fits = {
+        name: _fit_of(surveys[name], table) for name, reason in results.items() if reason is None
+    }
+    learned = _look_at_training_rows(table, fits, learned, is_training)
+    results |= {name: fit.column(table.name) for name, fit in fits.items()}
+    columns = tuple(result for result in results.values() if isinstance(result, Column))
+    dropped = [Dropped(name, "asked") for name in drop]
+    dropped += [Dropped(name, why) for name, why in results.items() if isinstance(why, str)]
+    if not columns:
+        reasons = "; ".join(f"{shown(column.name)}: {column.reason}" for column in dropped[:5])
+        raise DataError(
+            f"{table.name} has no column left to learn from: {reasons or 'it has one'}. "
+            "categorical= and numeric= keep a column whatever it looks like"
+        )
+    found = [column.name for column in dropped if column.reason.startswith("an id")]
+    return Schema(columns, learned, tuple(dropped), (*ids, *found), table.missing_words)
+
+
+def _check_roles(table, target, ids, drop, categorical, numeric):
+    table.require([target, *ids, *drop, *categorical, *numeric])
+    roles = [("the target", (target,)), ("an id", ids), ("to drop", drop)]
+    roles += [("categorical", categorical), ("numeric", numeric)]
+    given: dict[str, str] = {}
+    for role, names in roles:
+        for name in names:
+            if name in given:
+                raise DataError(
+                    f"column {shown(name)} is named as {given[name]} and as {role}: choose one"
+                )
+            given[name] = role
+
+
+def _look_at_all_rows(table, surveys, target, task):
+    """Fill the surveys; return the `Target` without its statistics."""
+    words = table.missing_words
+    readable = [name for name, survey in surveys.items() if survey.is_readable]
+    learned = TargetSurvey(target, table.dtypes[target], words, task)
+    first = 0
+    for frame in table.batches([*readable, target]):
+        for name in readable:
+            surveys[name].add(frame[name], first)
+        learned.add(frame[target], first)
+        first += len(frame)
+    return learned.target(table.name)
+
+
+def _fit_of(survey, table):
+    kind = survey.kind(table.name)
+    if kind == "category":
+        return CategoryFit(survey.name, table.missing_words, survey.asked == "category")
+    return NumberFit(survey.name, kind, table.missing_words)
+
+
+def _look_at_training_rows(table, fits, target, is_training):
+    """Fill the fits; return the fitted `Target`."""
+    fit, first = TargetFit(target, table.missing_words), 0
+    for frame in table.batches([*fits, target.name]):
+        rows = slice(first, first + len(frame))
+        among = np.ones(len(frame), bool) if is_training is None else is_training[rows]
+        if len(among) != len(frame):
+            raise ValueError(f"is_training has {len(is_training):,} rows but {table.name} has more")
+        trains = fit.add(frame[target.name], among)
+        frame = frame if trains.all() else frame.filter(trains)
+        if len(frame):
+            for name, column in fits.items():
+                column.add(frame[name])
+        first += len(trains)
+    if is_training is not None and len(is_training) != first:
+        raise ValueError(f"is_training has {len(is_training):,} rows but {table.name} {first:,}")
+    return fit.fitted(table.name)

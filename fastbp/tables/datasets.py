@@ -1,0 +1,74 @@
+"""Real data sets that ship with scikit-learn (extra ``cli``), as tables of named columns."""
+
+from dataclasses import dataclass
+
+from ..kernels.formulas.registry import Registry
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set by name.
+
+    Attributes
+    ----------
+    name, title : str
+        Its name in the command and what it is.
+    target : str
+        The column to learn.
+    load : callable
+        ``load() -> dict`` of arrays (n,) by column.
+    """
+
+    name: str
+    title: str
+    target: str
+    load: object
+
+
+def _digits():
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    pixels = {f"pixel_{n // 8}_{n % 8}": X[:, n] for n in range(64)}
+    return {**pixels, "digit": y}
+
+
+def _breast_cancer():
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer()
+    columns = dict(zip(data.feature_names, data.data.T, strict=True))
+    return {**columns, "diagnosis": data.target_names[data.target]}
+
+
+def _diabetes():
+    from sklearn.datasets import load_diabetes
+
+    data = load_diabetes(scaled=False)
+    columns = dict(zip(data.feature_names, data.data.T, strict=True))
+    return {**columns, "progression": data.target}
+
+
+DATASETS = Registry(
+    "data set",
+    [
+        Dataset(
+            "digits",
+            "1,797 handwritten digits of 8 x 8 pixels (UCI, Alpaydin and Kaynak, 1998)",
+            "digit",
+            _digits,
+        ),
+        Dataset(
+            "breast-cancer",
+            "569 tumours, 30 measures of cell nuclei each (UCI, Wolberg and others, 1995)",
+            "diagnosis",
+            _breast_cancer,
+        ),
+        Dataset(
+            "diabetes",
+            "442 patients, the progression of their illness in a year (Efron and others, 2004)",
+            "progression",
+            _diabetes,
+        ),
+    ],
+)

@@ -1,0 +1,1 @@
+"""Tables from files and frames, in batches of bounded memory."""

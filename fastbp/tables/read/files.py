@@ -1,0 +1,262 @@
+"""The parts of a table, a file or a frame each: their columns, their number of rows, their rows."""
+
+import tokenize
+import zipfile
+import zlib
+from collections import Counter
+from contextlib import contextmanager
+from functools import cached_property
+from glob import escape
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ...errors import DataError
+from ..wording import one_line, shown
+from .delimited import header, look_through, separator_of
+
+# pyo3's panics are no Exception; damaged files can cause them
+_FAILURES = (
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+    OSError,
+    EOFError,
+    zlib.error,
+    zipfile.BadZipFile,
+)
+# objects, headers and packings that NumPy refuses, and shapes larger than memory
+_BAD_ARRAYS = (
+    *(ValueError, RuntimeError, MemoryError, OverflowError, SyntaxError),
+    tokenize.TokenError,
+)
+
+
+@contextmanager
+def reported(name):
+    """Turn what polars, zlib and the system raise into a `DataError` that names the part."""
+    try:
+        yield
+    except _FAILURES as error:
+        reason = getattr(error, "strerror", None)  # of the system, in its words
+        if reason:
+            raise DataError(f"{name} cannot be opened: {reason}") from error
+        raise DataError(
+            f"{name} cannot be read, it may be damaged or of another format than its name says: "
+            f"{one_line(error) or type(error).__name__}"
+        ) from error
+
+
+class FramePart:
+    """A frame in memory."""
+
+    def __init__(self, name, frame):
+        self.name, self.frame, self.schema = name, frame, dict(frame.schema)
+
+    def count(self):
+        """Return the number of rows."""
+        return self.frame.height
+
+    def frames(self, columns, rows):
+        """Yield views of at most so many rows, of some columns."""
+        yield from self.frame.select(columns).iter_slices(rows)
+
+
+class ScanPart:
+    """What polars scans: a Parquet, Arrow or NDJSON file, or a lazy frame.
+
+    `has_count` is whether a file says how many rows it has, so that to ask takes no time.
+    """
+
+    def __init__(self, name, scan, has_count=False):
+        self.name, self.scan, self.has_count = name, scan, has_count
+        with reported(name):
+            self.schema = dict(scan.collect_schema())
+
+    def count(self):
+        """Return the number of rows."""
+        with reported(self.name):
+            return self.scan.select(pl.len()).collect(engine="streaming").item()
+
+    def frames(self, columns, rows):
+        """Yield frames of about so many rows, of some columns, in order."""
+        found = 0
+        with reported(self.name):
+            # on its own threads; to leave the generator early ends the scan
+            for frame in self.scan.select(columns).collect_batches(chunk_size=rows):
+                found += frame.height
+                yield frame
+        # damage that ends a thread of polars may end the rows without an error
+        if self.has_count and found != self.count():
+            raise DataError(
+                f"{self.name}: {found:,} of {self.count():,} rows can be read: it is damaged"
+            )
+
+
+class CsvPart:
+    """A CSV file: all columns are text, blank lines are no rows."""
+
+    def __init__(self, path, separator):
+        self.path, self.name, self.separator = path, str(path), separator
+        with reported(path):
+            names = header(path, separator)
+        _distinct(path, names)
+        self.schema = dict.fromkeys(names, pl.String)
+
+    @cached_property
+    def shape(self):
+        """The `Shape` of the file, once it was looked through."""
+        with reported(self.name):
+            return look_through(self.path, self.separator, len(self.schema))
+
+    def count(self):
+        """Return the number of rows."""
+        return self.shape.rows
+
+    def frames(self, columns, rows):
+        """Yield frames of about so many rows, of some columns, in order."""
+        if self.count() == 0:
+            return
+        blank = self.shape.blank
+        leading = int(np.count_nonzero(blank == np.arange(len(blank))))
+        blank = blank[leading:] - leading
+        scan = pl.scan_csv(
+            self.path,
+            has_header=False,  # it was read above: polars renames duplicates
+            skip_rows=1 + leading,  # polars takes the number of fields from the next row
+            schema=self.schema,
+            separator=self.separator,
+            glob=False,
+        )
+        start = 0
+        for frame in ScanPart(self.name, scan).frames(columns, rows):
+            end = start + frame.height
+            first, last = np.searchsorted(blank, (start, end))
+            keep = np.ones(frame.height, bool)
+            keep[blank[first:last] - start] = False
+            yield frame if last == first else frame.filter(keep)
+            start = end
+        if start - len(blank) != self.count():
+            raise DataError(
+                f"{self.name}: {start - len(blank):,} of {self.count():,} rows can be read: "
+                "the file changed meanwhile, or has quotes inside fields that are not doubled"
+            )
+
+
+def _csv(path):
+    with reported(path):
+        return CsvPart(path, separator_of(path))
+
+
+def _parquet(path):
+    return ScanPart(str(path), pl.scan_parquet(path, glob=False, hive_partitioning=False), True)
+
+
+def _arrow(path):
+    return ScanPart(str(path), pl.scan_ipc(path, glob=False, hive_partitioning=False), True)
+
+
+def _ndjson(path):
+    # all rows say what the types are: a key may first be seen, or be no integer, in the last
+    with reported(path):
+        return ScanPart(str(path), pl.scan_ndjson(escape(str(path)), infer_schema_length=None))
+
+
+def _npz(path):
+    with reported(path), open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):
+            raise DataError(f"{path} is no .npz archive, or its end is missing")
+        file.seek(0)
+        try:
+            with np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+        except _BAD_ARRAYS as error:
+            raise DataError(f"{path} cannot be read as arrays: {one_line(error)}") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise DataError(f"{path}: {shown(name)} in the archive is no array")
+    return from_arrays(str(path), arrays)
+
+
+FORMATS = {
+    ".csv": _csv,
+    ".csv.gz": _csv,
+    ".tsv": lambda path: CsvPart(path, "\t"),
+    ".parquet": _parquet,
+    ".arrow": _arrow,
+    ".feather": _arrow,
+    ".ipc": _arrow,
+    ".ndjson": _ndjson,
+    ".jsonl": _ndjson,
+    ".npz": _npz,
+}
+
+
+def suffix_of(path):
+    """Return the key of `FORMATS` that a file's name ends in, or None."""
+    name = Path(path).name.lower()
+    return next((suffix for suffix in FORMATS if name.endswith(suffix)), None)
+
+
+def from_arrays(name, arrays):
+    """Return the part of arrays by name: (n,) is a column, (n, k) of `X` is X0 to X<k-1>.
+
+    A single column (n, 1) has the array's name.
+
+    Raises
+    ------
+    DataError
+        If they are of other ranks or dtypes, or their lengths differ.
+    """
+    columns: list[pl.Series] = []
+    for key, value in arrays.items():
+        array = np.asarray(value)
+        if array.dtype == object and array.ndim == 1:
+            columns.append(_of_objects(name, key, array))
+            continue
+        if array.ndim not in (1, 2) or array.dtype.kind not in "biufUmM":
+            raise DataError(
+                f"{name}: array {shown(key)} has shape {array.shape} and dtype {array.dtype}: "
+                "expected (n,) or (n, k) of numbers, booleans, text or dates"
+            )
+        if array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        parts = {key: array} if array.ndim == 1 else {f"{key}{i}": a for i, a in enumerate(array.T)}
+        columns += [pl.Series(column, _native(part)) for column, part in parts.items()]
+    _distinct(name, [column.name for column in columns])
+    lengths = {len(column): column.name for column in columns}
+    if len(lengths) > 1:
+        (one, key), (other, another) = list(lengths.items())[:2]
+        raise DataError(
+            f"{name}: array {shown(key)} has {one:,} rows but {shown(another)} has {other:,}"
+        )
+    return FramePart(name, pl.DataFrame(columns))
+
+
+def _of_objects(name, key, array):
+    """Return objects of one type as a series; None and NaN are missing."""
+    try:
+        return pl.Series(key, [None if value != value else value for value in array.tolist()])
+    except TypeError as error:
+        raise DataError(
+            f"{name}: array {shown(key)} holds objects of several types: expected numbers, "
+            "booleans, text or dates"
+        ) from error
+
+
+def _native(array):
+    """Return an array that polars takes: contiguous, of this machine's byte order."""
+    if array.dtype.kind in "mM" and np.datetime_data(array.dtype)[0] not in ("D", "ms", "us", "ns"):
+        array = array.astype(f"{array.dtype.kind}8[us]")
+    elif array.dtype == np.float16 or array.dtype == np.longdouble:
+        array = array.astype(np.float64)
+    return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
+
+
+def _distinct(name, columns):
+    if len(set(columns)) < len(columns):
+        twice, _ = Counter(columns).most_common(1)[0]
+        raise DataError(
+            f"{name} has two columns named {shown(twice)}: rename one, for a model knows "
+            "columns by name"
+        )

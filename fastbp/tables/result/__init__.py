@@ -1,0 +1,1 @@
+"""Predictions, scores and records of a table's model."""

@@ -1,0 +1,32 @@
+"""What a network's inputs and outputs mean in its table, in words, for files that hold it alone."""
+
+from ..wording import named
+
+
+def notes_of(schema):
+    """Return lines that say how the inputs come from columns, and what the outputs are."""
+    lines, place = ["inputs, from the columns of a table; where a value is missing, 0:"], 0
+    for column in schema.columns:
+        for number, name in enumerate(column.feature_names):
+            lines.append(f"  {place}: {named(name)}{_formula(column) if number == 0 else ''}")
+            place += 1
+    target = schema.target
+    if target.task == "regression":
+        value = f"({named(target.name)} - {target.mean!r}) / {target.scale!r}"
+        return [*lines, "output:", f"  0: {value}"]
+    classes = enumerate(target.classes)
+    return [
+        *lines,
+        f"outputs, the probabilities of classes of {named(target.name)}:",
+        *(f"  {place}: {named(name)}" for place, name in classes),
+    ]
+
+
+def _formula(column):
+    """Return what is computed for the first feature of a column."""
+    if column.kind == "boolean":
+        return ": 1 or 0, and 0.5 where it is missing"
+    if column.kind == "category":
+        return ": 1 or 0, and so for each of its categories"
+    value = "value" if column.kind == "number" else "seconds since 1970-01-01 UTC"
+    return f": ({value} - {column.mean!r}) / {column.scale!r}"

@@ -1,0 +1,199 @@
+"""Checkpoints: a folder of model files from which a training goes on with the same bits."""
+
+import contextlib
+import logging
+import math
+import os
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from .. import model_file
+from ..checks import all_finite
+from ..errors import ModelFileError
+from ..kernels.support.scalars import a_number, a_whole_number
+from .progress import PREEMPTED, SECTION, from_model
+
+_NAME = re.compile(r"checkpoint-(\d{8,})\.safetensors")
+_log = logging.getLogger("fastbp")
+
+
+class Checkpoints:
+    """Where the checkpoints of one training are kept, and how often one is written.
+
+    A checkpoint is a model file with a place in the training beside the net: it is written as
+    a whole, or not at all.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it is not there. It serves one training at a time.
+    every : float, default 30
+        Seconds from one checkpoint to the next; 0 is after every slice of about 50 ms.
+    keep : int, default 2
+        How many of the last are kept.
+    sections : dict, optional
+        What else is to be kept in each: JSON by name.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If a number is not of this form.
+    """
+
+    def __init__(self, folder, every=30.0, keep=2, sections=None):
+        self.folder, self.sections = Path(folder), dict(sections or {})
+        self.every = a_number("every", every, low=0)
+        self.keep = a_whole_number("keep", keep, least=1)
+
+    def prepare(self):
+        """Make the folder; raise OSError now rather than after hours if it cannot be written."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(self.folder, os.W_OK | os.X_OK):
+            raise PermissionError(f"checkpoints: {self.folder} cannot be written to")
+
+    def files(self):
+        """Return the checkpoints that there are, the newest first."""
+        if not self.folder.is_dir():
+            return []
+        found = [path for path in self.folder.iterdir() if _number_of(path) and path.is_file()]
+        return sorted(found, key=_number_of, reverse=True)
+
+    def latest(self):
+        """Return the `Model` of the newest checkpoint that can be read, None if there is none.
+
+        Raises
+        ------
+        ModelFileError
+            If there are some, and none can be read.
+        """
+        *newer, oldest = self.files() or [None]
+        for path in newer:
+            with contextlib.suppress(ModelFileError):
+                return model_file.load(path)
+            _log.warning("%s cannot be read; the one before it is looked at", path)
+        return None if oldest is None else model_file.load(oldest)
+
+    def write(self, model):
+        """Write the next checkpoint, then remove those that are no longer to be kept.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; those that there were are left.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        files = self.files()
+        number = _number_of(files[0]) + 1 if files else 1
+        path = self.folder / f"checkpoint-{number:08d}.safetensors"
+        model_file.save(path, replace(model, sections={**self.sections, **model.sections}))
+        for old in files[self.keep - 1 :]:
+            old.unlink(missing_ok=True)
+        for left in self.folder.glob(".checkpoint-*"):  # by a process that was killed
+            left.unlink(missing_ok=True)
+        return path
+
+
+def _number_of(path):
+    """Return the number of a checkpoint by its name, 0 for another file."""
+    match = _NAME.fullmatch(path.name)
+    return int(match[1]) if match else 0
+
+
+def as_checkpoints(checkpoints, resume):
+    """Return what a caller said of checkpoints as `Checkpoints`, or None.
+
+    Raises
+    ------
+    ValueError
+        If there is no folder to resume from, or one that a new training would clear.
+    """
+    if checkpoints is None:
+        if resume:
+            raise ValueError("resume=True: say in checkpoints= from where")
+        return None
+    kept = checkpoints if isinstance(checkpoints, Checkpoints) else Checkpoints(checkpoints)
+    if not resume and kept.files():
+        raise ValueError(
+            f"checkpoints: {kept.folder} holds those of an earlier training: resume goes on with "
+            "it; to begin anew, give an empty folder"
+        )
+    return kept
+
+
+def resumed(checkpoints, key, state):
+    """Return the `Model` that a training goes on with, and its `Progress`.
+
+    Where there is no checkpoint they are `state`, that of the net as it is, and None.
+
+    Raises
+    ------
+    ValueError
+        If the last checkpoint is of another net, or of a training with another `key`.
+    """
+    model = checkpoints.latest()
+    if model is None:
+        return state, None
+    progress = from_model(model, key)
+    mine, theirs = model_file.description(state), model_file.description(model)
+    for name in mine:
+        if mine[name] != theirs[name]:
+            raise ValueError(
+                f"resume: {name} of the checkpoint is {theirs[name]!r}, but the network has "
+                f"{mine[name]!r}; expected the network that was trained"
+            )
+    return model, progress
+
+
+class Keeper:
+    """Writes checkpoints of a training while it runs.
+
+    Parameters
+    ----------
+    checkpoints : Checkpoints
+        Where to, and how often.
+    state : callable
+        ``state() -> Model``, of the net as it is.
+    key : dict
+        What must be the same where the training goes on.
+
+    Raises
+    ------
+    OSError
+        If nothing can be written to the folder.
+    ModelFileError
+        If a model file cannot describe the net: its schedule is the caller's own.
+    """
+
+    def __init__(self, checkpoints, state, key):
+        checkpoints.prepare()
+        model_file.description(state())
+        self._checkpoints, self._state, self._key = checkpoints, state, key
+        self._written = -math.inf
+
+    def __call__(self, progress, ended):
+        """Write a checkpoint if it is time, or if training has ended.
+
+        None is written of a net that is not finite: its training would end at once.
+
+        Raises
+        ------
+        OSError
+            If one cannot be written where all that was learned is to go on from there;
+            otherwise a warning is logged.
+        """
+        if not ended and time.monotonic() - self._written < self._checkpoints.every:
+            return
+        section, tensors = progress.to_section(self._key)
+        model = replace(self._state(), sections={SECTION: section}, tensors=tensors)
+        if not all_finite(model.params):
+            return
+        try:
+            path = self._checkpoints.write(model)
+            _log.info("checkpoint %s: epoch %d, batch %d", path, progress.epoch + 1, progress.done)
+        except OSError as error:
+            if ended and progress.stopped in PREEMPTED:
+                raise
+            _log.warning("no checkpoint: %s; training %s", error, "ended" if ended else "goes on")
+        self._written = time.monotonic()

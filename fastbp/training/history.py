@@ -1,0 +1,109 @@
+"""What `fit` returns: a record of every epoch that prints as a table."""
+
+from functools import cached_property
+
+from ..kernels.peak import measure_peak
+
+# what is shown of an epoch: its name, and how
+COLUMNS = {
+    "loss": ("loss", "{:.5f}"),
+    "val_loss": ("val loss", "{:.5f}"),
+    "val_accuracy": ("val accuracy", "{:.4f}"),
+    "val_r2": ("val R2", "{:.4f}"),
+    "learning_rate": ("rate", "{:.2e}"),
+    "seconds": ("seconds", "{:.3f}"),
+    "samples_per_second": ("samples/s", "{:,.0f}"),
+    "gflops": ("GFLOP/s", "{:.1f}"),
+    "share_of_peak": ("of peak", "{:.0%}"),
+}
+_MOST_ROWS = 20
+_PEAK_TRIALS = 3
+
+
+class History:
+    """One training run.
+
+    Parameters
+    ----------
+    dtype : str
+        What the network computed in.
+    n_threads : int
+        Threads it ran on.
+
+    Attributes
+    ----------
+    epochs : list of dict
+        For each epoch: ``epoch`` (from 0), ``loss``, ``learning_rate``,
+        ``seconds``, ``samples_per_second``, ``gflops``, and, with validation
+        data, ``val_loss`` and its metric, ``val_accuracy`` or ``val_r2``; these are NaN
+        where Ctrl-C came before they were computed.
+    stopped : str
+        Why it ended: "epochs", "early stopping", "time", "callback", "interrupted",
+        "terminated" or "diverged".
+    best_epoch : int or None
+        The epoch of the lowest monitored loss, from 0.
+    peak : float
+        The processor's measured peak in FLOP/s on as many threads; measured
+        when it is first asked for.
+    """
+
+    def __init__(self, dtype, n_threads):
+        self.dtype, self.n_threads = dtype, n_threads
+        self.epochs, self.stopped, self.best_epoch = [], "epochs", None
+
+    @cached_property
+    def peak(self):
+        """The measured peak in FLOP/s, and no less than what an epoch reached."""
+        fastest = max((entry["gflops"] * 1e9 for entry in self.epochs), default=0.0)
+        for _ in range(_PEAK_TRIALS):  # another process may be in the way
+            peak = measure_peak(self.dtype, self.n_threads)
+            if peak > fastest:
+                return peak
+        return fastest
+
+    def __len__(self):
+        return len(self.epochs)
+
+    def __getitem__(self, name):
+        """Return the list of one quantity over the epochs, such as ``history["loss"]``."""
+        if name == "share_of_peak":
+            return [entry["gflops"] * 1e9 / self.peak for entry in self.epochs]
+        known = self.epochs[0].keys() if self.epochs else ()
+        if name not in known:
+            raise KeyError(f"{name!r}: this history has {', '.join([*known, 'share_of_peak'])}")
+        return [entry[name] for entry in self.epochs]
+
+    @property
+    def seconds(self):
+        """The seconds of all epochs together."""
+        return sum(entry["seconds"] for entry in self.epochs)
+
+    def __repr__(self):
+        if not self.epochs:
+            return f"History of no epoch, stopped by {self.stopped}"
+        names = [n for n in COLUMNS if n == "share_of_peak" or n in self.epochs[0]]
+        head = ["epoch", *(COLUMNS[name][0] for name in names)]
+        rows = [head]
+        for place in self._shown():
+            entry = self.epochs[place]
+            entry = {**entry, "share_of_peak": entry["gflops"] * 1e9 / self.peak}
+            values = (COLUMNS[name][1].format(entry[name]) for name in names)
+            rows.append([str(entry["epoch"] + 1), *values])
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(v.rjust(w) for v, w in zip(r, widths, strict=True)) for r in rows]
+        return "\n".join([*lines, self._summary()])
+
+    def _shown(self):
+        """Return the places of the table's epochs: the first, every k-th and the last."""
+        count = len(self)
+        step = -(-count // _MOST_ROWS)
+        return sorted({0, *range(step - 1, count, step), count - 1})
+
+    def _summary(self):
+        best = "" if self.best_epoch is None else f", best epoch {self.best_epoch + 1}"
+        threads = f"{self.n_threads} thread" + "s" * (self.n_threads > 1)
+        epochs = f"{len(self)} epoch" + "s" * (len(self) > 1)
+        return (
+            f"{epochs} in {self.seconds:.2f} s, {self.dtype}, {threads}, "
+            f"peak {self.peak / 1e9:.0f} GFLOP/s, stopped by {self.stopped}{best}"
+        )

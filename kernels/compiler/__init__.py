@@ -1,0 +1,1 @@
+"""Numba: its decorators, its compiler, the disk cache and the threads."""

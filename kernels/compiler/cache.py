@@ -1,0 +1,125 @@
+"""The disk cache of compiled kernels.
+
+Numba's own cache looks at one file a function, so an edit in a callee, or an
+upgrade, would run stale machine code. Here every kernel of every file decides:
+the folder's name is a digest of all kernel sources and of the versions of
+numba, llvmlite and Python, and the file's name a digest of the function, its
+signature, its options and the processor. Files are written under a temporary
+name and renamed, and carry a checksum. Whatever is wrong with the cache, the
+kernel is compiled again; it is never an error.
+"""
+
+import contextlib
+import hashlib
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import llvmlite
+import numba
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from ..support.files import write_whole
+
+_CHECKSUM_BYTES = 32
+
+
+def cache_folder():
+    """Return the folder of compiled kernels for these sources and versions.
+
+    Its parent is ``FASTBP_CACHE_DIR``, else ``NUMBA_CACHE_DIR/fastbp``, else
+    ``fastbp`` in the user's cache folder.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder; it may not exist yet, or not be writable.
+    """
+    if folder := os.environ.get("FASTBP_CACHE_DIR"):
+        parent = Path(folder)
+    elif folder := os.environ.get("NUMBA_CACHE_DIR"):
+        parent = Path(folder) / "fastbp"
+    else:
+        parent = _user_cache() / "fastbp"
+    return parent / _DIGEST
+
+
+def _user_cache():
+    if folder := os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA"):
+        return Path(folder)
+    home = os.path.expanduser("~")
+    if home == "~":  # nobody's: a folder that cannot be made, so nothing is cached
+        return Path(os.devnull)
+    return Path(home) / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+
+
+def _digest_of_sources():
+    versions = (numba.__version__, llvmlite.__version__, sys.version)
+    digest = hashlib.sha256(repr(versions).encode())
+    kernels = Path(__file__).parent.parent
+    for path in sorted(kernels.rglob("*.py")):
+        digest.update(path.relative_to(kernels).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:20]
+
+
+# of the sources as they are imported, not as someone may edit them later
+_DIGEST = _digest_of_sources()
+# what reading a pickle raises when it is not what it should be
+_UNREADABLE = (
+    pickle.UnpicklingError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+)
+
+
+class DiskCache:
+    """The compiled signatures of one dispatcher, in the shape Numba asks for.
+
+    Parameters
+    ----------
+    name : str
+        Identifies the function among all kernels.
+    options : dict
+        The options of its decorator: other options are other machine code.
+    """
+
+    def __init__(self, name, options):
+        self._name = name
+        self._options = sorted(options.items())
+        self.cache_path = str(cache_folder())
+
+    def load_overload(self, signature, target_context):
+        """Return the compiled `signature`, or None if it is not to be had."""
+        target_context.refresh()
+        path = self._path(signature, target_context.codegen())
+        try:
+            content = path.read_bytes()
+        except OSError:
+            return None
+        checksum, payload = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+        if hashlib.sha256(payload).digest() != checksum:
+            return None
+        try:
+            return CompileResult._rebuild(target_context, *pickle.loads(payload))
+        except _UNREADABLE:
+            return None
+
+    def save_overload(self, signature, result):
+        """Write a compiled signature, or nothing if the folder takes no file."""
+        path = self._path(signature, result.codegen)
+        payload = dumps(result._reduce())
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, hashlib.sha256(payload).digest() + payload)
+
+    def _path(self, signature, codegen):
+        key = repr((self._name, self._options, str(signature), codegen.magic_tuple()))
+        digest = hashlib.sha256(key.encode()).hexdigest()[:20]
+        return Path(self.cache_path) / f"{self._name.rsplit('.', 1)[-1]}-{digest}.bin"

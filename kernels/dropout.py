@@ -1,0 +1,60 @@
+"""Inverted dropout ``A . M / (1 - rate)``, M the mask of what is kept.
+
+Reference: Srivastava et al., Dropout, JMLR 15, 2014, section 10.
+"""
+
+import numpy as np
+from numba import prange
+
+from .compiler.jit import inner, kernel
+from .compiler.threads import choose_threads, twin
+from .random import DROPOUT, a_key, key_of, random_bits, stream
+from .simd.intrinsics import pointer
+from .support import arrays
+from .support.scalars import a_number
+
+
+@inner
+def drop_row(key, rate, columns, a):
+    """Zero each of `columns` floats with probability `rate`, the others times 1 / (1 - rate).
+
+    Inverted dropout (Srivastava et al., JMLR 15, 2014, section 10); the same
+    key drops the same columns, so that the backward pass needs no mask.
+    """
+    threshold = np.uint64(rate * 2.0**53)
+    for j in range(columns):
+        kept = random_bits(key, j) >> np.uint64(11) >= threshold
+        a[j] = a[j] / (1 - rate) if kept else 0.0
+
+
+@kernel
+def drop_rows(seed, place, rate, a):
+    """Apply dropout to the rows of `a` (n, m), in place."""
+    key = key_of(seed, DROPOUT, place)
+    for r in prange(a.shape[0]):
+        drop_row(stream(key, r), rate, a.shape[1], pointer(a) + r * a.shape[1])
+
+
+def dropout(A, rate, seed, place=0, *, n_threads="auto"):
+    """Return `A` (batch, n) with each element 0 with probability `rate`, else / (1 - rate).
+
+    Parameters
+    ----------
+    A : array (batch, n)
+        float32 or float64; not written.
+    rate : float
+        In [0, 1).
+    seed, place : int
+        Key the mask: the same key drops the same elements.
+    n_threads : int or "auto"
+        Threads to share the rows.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `A` is of another dtype or rank, or `rate` out of range.
+    """
+    rate, key = a_number("rate", rate, low=0, below=1), a_key(seed=seed, place=place)
+    out = arrays.floats("A", A, 2).copy(order="C")
+    twin(drop_rows, choose_threads(n_threads, 20.0 * out.size, 1))(*key, rate, out)
+    return out

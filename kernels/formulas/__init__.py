@@ -1,0 +1,1 @@
+"""Activations, losses and optimizers: each a formula and a record in a registry."""

@@ -1,0 +1,43 @@
+"""Registries: records by name, read by the kernels, the API, the tests and the benchmarks."""
+
+from difflib import get_close_matches
+
+
+class Registry(dict):
+    """Records by name, in order; a record's place is its code in compiled kernels.
+
+    Parameters
+    ----------
+    kind : str
+        What a record is, as an error message names it.
+    records : iterable
+        Objects with a ``name``.
+    aliases : dict, optional
+        Other names of records.
+    """
+
+    def __init__(self, kind, records, aliases=None):
+        super().__init__((record.name, record) for record in records)
+        self.kind = kind
+        self.aliases = dict(aliases or {})
+
+    def find(self, name):
+        """Return the record called `name`.
+
+        Raises
+        ------
+        ValueError
+            If there is none; the message suggests the nearest name.
+        """
+        if isinstance(name, str):
+            record = self.get(self.aliases.get(name, name))
+            if record is not None:
+                return record
+        known = [*self, *self.aliases]
+        near = get_close_matches(name, known, 1) if isinstance(name, str) else []
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ValueError(f"unknown {self.kind} {name!r}{hint} Known: {', '.join(sorted(known))}")
+
+    def code(self, name):
+        """Return the code of the record called `name`."""
+        return list(self).index(self.find(name).name)

@@ -1,0 +1,41 @@
+"""a(L) of one sample: all layers of one row, callable from compiled code."""
+
+from .compiler.jit import kernel
+from .net.loop import start_batch
+from .net.passes import FORWARD, pass_over_rows
+from .simd.intrinsics import address_of, checked_pointer, pointer
+from .simd.transpose import copy
+
+
+@kernel
+def one_row(state, x, out):
+    """Run one row through a net, for use in compiled code of the caller's: A(L) of `x`.
+
+    Parameters
+    ----------
+    state : tuple
+        What ``Network.row_state`` returned; one for each thread that calls.
+    x : array (n_in,)
+        The inputs, contiguous, of the network's dtype.
+    out : array (n_out,)
+        Written: the outputs, dropout inactive.
+
+    Raises
+    ------
+    ValueError
+        If `x` or `out` is of another length; nothing is written.
+    numba.TypingError
+        If one is of another dtype or not contiguous, when the caller's code is compiled.
+    """
+    layers, runs, params, work = state
+    last = layers[layers.size - 1]
+    if x.size != layers[0].n_in or out.size != last.n_out:
+        raise ValueError("forward_row: x and out must be as long as the network is wide")
+    here = pointer(work)
+    runs[0].x, target = address_of(checked_pointer(x, here)), checked_pointer(out, here)
+    start_batch(runs, 0, 1)
+    pass_over_rows(layers, runs, params, work, FORWARD)
+    copy(1, last.n_out, here + last.a, last.row, target, last.n_out)
+
+
+forward_row = one_row.serial

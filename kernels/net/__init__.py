@@ -1,0 +1,1 @@
+"""The passes over a whole network, and the loops over mini-batches."""

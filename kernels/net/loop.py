@@ -1,0 +1,145 @@
+"""One call from Python, many mini-batches: training, inference, and single steps.
+
+The loops run the two passes of `backprop` over batches of a run; they are the
+only code here that goes from one batch to the next.
+"""
+
+import numpy as np
+
+from ..compiler.jit import inner, kernel
+from ..simd.intrinsics import broadcast, fma, load_part, pointer, store_part, width
+from ..simd.order import sample_weight, source_row
+from ..simd.transpose import copy
+from ..update import clip_factor
+from .passes import GRADIENT, LOSS, TRAIN, TRANSPOSE, UPDATE, pass_over_rows, pass_over_weights
+
+
+@inner
+def start_batch(runs, first, rows):
+    """Point the run at a batch: `rows` rows from place `first` of the order."""
+    runs[0].first, runs[0].rows = first, rows
+
+
+@inner
+def start_step(runs, like, first, rows, end):
+    """Point the run at a batch to learn from, of data that end at place `end` of the order."""
+    start_batch(runs, first, rows)
+    run, total = runs[0], float(rows)
+    run.end = end
+    if run.sample_weight != 0:
+        total = 0.0
+        for i in range(rows):
+            total += sample_weight(like, run.sample_weight, source_row(run.order, first + i))
+    run.scale = 1 / total if total != 0 else 0.0
+    run.l2 = run.own_l2 + run.penalty * run.scale
+
+
+@inner
+def batch_loss(runs, work, total):
+    """Add the weighted losses of a batch's rows to `total`, one after the other."""
+    run = runs[0]
+    for i in range(run.rows):
+        total += (pointer(work) + run.row_losses)[i]
+    return total
+
+
+@inner
+def penalty_loss(layers, run, work):
+    """Return ``penalty / 2 sum W^2`` over all weights, biases left out."""
+    total = 0.0
+    if run.penalty > 0:
+        for n in range(layers.size):
+            squares = pointer(work) + layers[n].squares
+            for i in range(layers[n].n_in):
+                total += squares[i]
+    return 0.5 * run.penalty * total
+
+
+@inner
+def penalize(layers, run, params, grads):
+    """Add the gradient of the penalty of a batch, ``penalty scale W``, to the gradients."""
+    factor = run.penalty * run.scale
+    if factor != 0:
+        for n in range(layers.size):
+            layer = layers[n]
+            w, g = pointer(params) + layer.weights, pointer(grads) + layer.weights
+            count = layer.n_in * layer.n_out
+            for i in range(0, count, width(w)):
+                left = count - i
+                slope = fma(broadcast(w, factor), load_part(w + i, left), load_part(g + i, left))
+                store_part(g + i, slope, left)
+
+
+@kernel
+def gradient(layers, runs, params, grads, moments, work, first, rows):
+    """Run one batch forward and backward: fill `grads`, return its mean loss and penalty."""
+    start_step(runs, pointer(work), first, rows, first + rows)
+    pass_over_rows(layers, runs, params, work, TRAIN)
+    pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
+    penalize(layers, runs[0], params, grads)
+    scale = runs[0].scale
+    return batch_loss(runs, work, 0.0) * scale, penalty_loss(layers, runs[0], work) * scale
+
+
+@kernel
+def update(layers, runs, params, grads, moments, work):
+    """Apply one optimizer step to the parameters from `grads`, clipped by global norm."""
+    run = runs[0]
+    run.clip = clip_factor(grads.size, pointer(grads), run.clip_norm)
+    pass_over_weights(layers, runs, params, grads, moments, work, UPDATE + TRANSPOSE)
+    run.step += 1
+
+
+@kernel
+def train(layers, runs, params, grads, moments, work, rates, first, rows, batch, losses, penalties):
+    """Run mini-batches until `rates` is used up; return how many updates were made.
+
+    Batch s holds places ``first + s batch`` on of the order, up to `rows`. A
+    loss that is not finite ends the loop before its update; a batch whose weights add up to 0
+    has none. ``losses[s]`` is the weighted sum of the losses of batch s, ``penalties[s]`` that
+    of the weights before its update (`penalty_loss`).
+    """
+    run = runs[0]
+    for s in range(rates.size):
+        start = first + s * batch
+        start_step(runs, pointer(work), start, min(batch, rows - start), rows)
+        losses[s] = penalties[s] = 0.0
+        if run.scale == 0:
+            continue
+        pass_over_rows(layers, runs, params, work, TRAIN)
+        loss = batch_loss(runs, work, 0.0)
+        losses[s], penalties[s] = loss, penalty_loss(layers, run, work)
+        if not np.isfinite(loss):
+            return s
+        run.rate = rates[s]
+        if run.clip_norm > 0:
+            pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
+            # as `update` does, which would be one more kernel to compile
+            run.clip = clip_factor(grads.size, pointer(grads), run.clip_norm)
+            pass_over_weights(layers, runs, params, grads, moments, work, UPDATE + TRANSPOSE)
+        else:
+            run.clip = 1.0
+            pass_over_weights(
+                layers, runs, params, grads, moments, work, GRADIENT + UPDATE + TRANSPOSE
+            )
+        run.step += 1
+    return rates.size
+
+
+@kernel
+def infer(layers, runs, params, work, aim, x, first, rows, batch, out, total):
+    """Run rows of X through the net in batches: the outputs to `out` (rows, n_out).
+
+    X lies at the address `x`. With aim LOSS, ``total[0]`` grows by the weighted losses, row
+    after row, whatever the batches.
+    """
+    last = layers[layers.size - 1]
+    runs[0].x = x
+    for start in range(first, first + rows, batch):
+        here = min(batch, first + rows - start)
+        start_batch(runs, start, here)
+        pass_over_rows(layers, runs, params, work, aim)
+        target, source = pointer(out) + (start - first) * last.n_out, pointer(work) + last.a
+        copy(here, last.n_out, source, last.row, target, last.n_out)
+        if aim == LOSS:
+            total[0] = batch_loss(runs, work, total[0])

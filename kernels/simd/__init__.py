@@ -1,0 +1,1 @@
+"""Vectors, register tiles and the loops around them."""

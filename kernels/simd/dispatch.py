@@ -1,0 +1,201 @@
+"""Calling a function by a code or by an address, from inside kernels.
+
+What is called is a value at run time, so that one compiled kernel serves every
+activation, loss and optimizer.
+"""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ..compiler.jit import inner
+from .vector import Vector, first_lanes, llvm_vector, load_first, splat, store_first, store_values
+
+
+def _cases(context, builder, code, count):
+    """Emit a switch; yield each case with the builder in its block, then continue behind it.
+
+    An unknown code takes the last case.
+    """
+    end = builder.append_basic_block()
+    blocks = [builder.append_basic_block() for _ in range(count)]
+    branch = builder.switch(code, blocks[-1])
+    for i, block in enumerate(blocks):
+        branch.add_case(ir.Constant(code.type, i), block)
+        builder.position_at_end(block)
+        yield i
+        builder.branch(end)
+    builder.position_at_end(end)
+
+
+def _linked(context, dispatcher, signature):
+    function = context.get_function(dispatcher, signature)
+    context.add_linking_libs(getattr(function, "libs", ()))
+    return function
+
+
+def switch(*functions):
+    """Return the function ``(code, *args) -> functions[code](*args)``.
+
+    All of the jitted `functions` give the same type; an unknown code takes the last.
+    """
+
+    @intrinsic
+    def choose(typingctx, code, *args):
+        kinds = [types.Dispatcher(function) for function in functions]
+        signatures = [kind.get_call_type(typingctx, args, {}) for kind in kinds]
+        result = signatures[0].return_type
+
+        def codegen(context, builder, sig, values):
+            arguments = cgutils.unpack_tuple(builder, values[1])
+            outcomes = []
+            for i in _cases(context, builder, values[0], len(kinds)):
+                function = _linked(context, kinds[i], signatures[i])
+                outcomes.append((function(builder, arguments), builder.block))
+            value = builder.phi(context.get_value_type(result))
+            for outcome, block in outcomes:
+                value.add_incoming(outcome, block)
+            return value
+
+        return result(types.intp, types.StarArgTuple(args)), codegen
+
+    return choose
+
+
+def block_loop(*functions, scale=False):
+    """Return the loop ``(code, alpha, rows, columns, s, s_row, t, t_row)`` over a block.
+
+    It writes ``T = functions[code](S, alpha)``, or with `scale` multiplies T by that, vector by
+    vector; the code is looked at once. T may be S. Where only padding lies between the rows of
+    both, they are one long row, padding and all.
+    """
+
+    @intrinsic
+    def loop(typingctx, code, alpha, rows, columns, source, s_row, target, t_row):
+        vector, size = Vector(source.dtype), types.intp
+        kinds = [types.Dispatcher(function) for function in functions]
+        signatures = [kind.get_call_type(typingctx, (vector, alpha), {}) for kind in kinds]
+
+        def codegen(context, builder, sig, values):
+            code, alpha, rows, columns, source, s_row, target, t_row = values
+            rows, columns = _as_one_row(builder, rows, columns, s_row, t_row, 2 * vector.lanes)
+            for i in _cases(context, builder, code, len(kinds)):
+                function = _linked(context, kinds[i], signatures[i])
+                for place, target_place, left in _vectors(
+                    builder, rows, columns, s_row, t_row, vector.lanes
+                ):
+                    here, there = builder.gep(source, [place]), builder.gep(target, [target_place])
+                    value = function(builder, [load_first(builder, here, vector, left), alpha])
+                    if scale:
+                        value = builder.fmul(load_first(builder, there, vector, left), value)
+                    store_first(builder, value, there, vector, left)
+            return context.get_dummy_value()
+
+        numbers = (size, types.float64, size, size)
+        return types.none(*numbers, source, size, target, size), codegen
+
+    return loop
+
+
+def _as_one_row(builder, rows, columns, s_row, t_row, most):
+    """Return the rows and columns to run over: one row if less than `most` floats of padding."""
+    padding = builder.sub(s_row, columns)
+    joined = builder.and_(
+        builder.icmp_signed("==", s_row, t_row),
+        builder.icmp_unsigned("<", padding, padding.type(most)),
+    )
+    length = builder.select(joined, builder.mul(rows, s_row), columns)
+    return builder.select(joined, rows.type(1), rows), length
+
+
+def _vectors_of_row(builder, columns, lanes):
+    """Emit the loop over the vectors of a row; yield once, inside: the column, and what is left."""
+    zero = columns.type(0)
+    with cgutils.for_range_slice(builder, zero, columns, lanes) as (column, _):
+        yield column, builder.sub(columns, column)
+
+
+def _vectors(builder, rows, columns, s_row, t_row, lanes):
+    """Emit the loops over a block; yield once, inside: both places, and what is left of a row."""
+    with cgutils.for_range(builder, rows) as each:
+        for column, left in _vectors_of_row(builder, columns, rows.type(lanes)):
+            places = (builder.add(builder.mul(each.index, s), column) for s in (s_row, t_row))
+            yield *places, left
+
+
+def row_loop(*functions, sums=False):
+    """Return the loop ``(code, rows, columns, s, y, row, numbers, out)`` over a block of rows.
+
+    It writes ``Y[r] = functions[code](S[r], Y[r], numbers[r]) out[r]``, vector by vector, or with
+    `sums` adds the vectors of a row up to one, ``out[r]``. The code is looked at once.
+    """
+
+    @intrinsic
+    def loop(typingctx, code, rows, columns, source, target, row, numbers, out):
+        vector, size = Vector(source.dtype), types.intp
+        kinds = [types.Dispatcher(function) for function in functions]
+        arguments = (vector, vector, source.dtype)
+        signatures = [kind.get_call_type(typingctx, arguments, {}) for kind in kinds]
+
+        def codegen(context, builder, sig, values):
+            code, rows, columns, source, target, row, numbers, out = values
+            kind, lanes = llvm_vector(vector), rows.type(vector.lanes)
+            total = cgutils.alloca_once(builder, kind)
+            for i in _cases(context, builder, code, len(kinds)):
+                function = _linked(context, kinds[i], signatures[i])
+                with cgutils.for_range(builder, rows) as each:
+                    r, start = each.index, builder.mul(each.index, row)
+                    number = builder.load(builder.gep(numbers, [r]))
+                    builder.store(ir.Constant(kind, None), total)
+                    for j, left in _vectors_of_row(builder, columns, lanes):
+                        place = builder.add(start, j)
+                        here, there = builder.gep(source, [place]), builder.gep(target, [place])
+                        pair = [load_first(builder, p, vector, left) for p in (here, there)]
+                        value = function(builder, [*pair, number])
+                        if sums:
+                            inside = first_lanes(builder, left, vector)
+                            value = builder.select(inside, value, ir.Constant(kind, None))
+                            builder.store(builder.fadd(builder.load(total), value), total)
+                        else:
+                            factor = splat(builder, builder.load(builder.gep(out, [r])), kind)
+                            value = builder.fmul(value, factor)
+                            store_first(builder, value, there, vector, left)
+                    if sums:
+                        there = builder.gep(out, [builder.mul(r, lanes)])
+                        store_values(builder, builder.load(total), there, vector)
+            return context.get_dummy_value()
+
+        return types.none(size, size, size, source, target, size, numbers, out), codegen
+
+    return loop
+
+
+@intrinsic
+def call(typingctx, address, *args):
+    """Call the `jit.Task` at `address` with `args`; it returns nothing."""
+
+    def codegen(context, builder, sig, values):
+        kinds = [context.get_value_type(kind) for kind in args]
+        nothing = context.get_value_type(types.none)
+        function = ir.PointerType(ir.FunctionType(nothing, kinds))
+        arguments = cgutils.unpack_tuple(builder, values[1])
+        builder.call(builder.inttoptr(values[0], function), arguments)
+        return context.get_dummy_value()
+
+    return types.none(types.intp, types.StarArgTuple(args)), codegen
+
+
+def by_code(functions):
+    """Return the compiled function ``(code, *args) -> functions[code](*args)``."""
+    return switch(*map(inner, functions))
+
+
+def block_by_code(functions, scale=False):
+    """Return the `block_loop` of formulas of one vector and a parameter."""
+    return block_loop(*map(inner, functions), scale=scale)
+
+
+def rows_by_code(functions, sums=False):
+    """Return the `row_loop` of formulas of two vectors and a number."""
+    return row_loop(*map(inner, functions), sums=sums)

@@ -1,0 +1,104 @@
+"""The first layer's gradient from sparse rows: ``G_W = X^T D`` (n_in, n_out).
+
+dL/dW(1) = delta(1) x^T, summed over the batch in the order that `gemm` has.
+"""
+
+import numpy as np
+from numba import prange
+
+from .compiler.jit import inner, kernel
+from .compiler.threads import choose_threads, twin
+from .simd.intrinsics import (
+    broadcast,
+    fma,
+    integers_at,
+    load_part,
+    pointer,
+    pointer_at,
+    short_integers_at,
+    store_part,
+    width,
+)
+from .simd.order import source_row
+from .support import arrays
+from .support.sparse_rows import sparse_addresses, sparse_rows, sparse_work
+
+
+@inner
+def _first_from(columns, begin, end, column):
+    """Return the first place from `begin` to `end` whose column is not less than `column`."""
+    while begin < end:
+        middle = (begin + end) // 2
+        if columns[middle] < column:
+            begin = middle + 1
+        else:
+            end = middle
+    return begin
+
+
+@inner
+def sparse_outer_rows(
+    x, columns, starts, order, first, rows, lo, hi, begins, cursors, N, d, d_row, g
+):
+    """Write rows lo to hi of ``G = X^T D`` to `g`, for `rows` rows of X and of D (rows, N).
+
+    `cursors` holds for each row the place of its first number in column `lo` or behind, and is
+    left so for `hi`; where `begins` it is looked for.
+    """
+    n = width(d)
+    for place in range(0, (hi - lo) * N, n):
+        store_part(g + place, broadcast(d, 0.0), (hi - lo) * N - place)
+    for i in range(rows):
+        source, delta = source_row(order, first + i), d + i * d_row
+        end = starts[source + 1]
+        k = _first_from(columns, starts[source], end, lo) if begins else cursors[i]
+        while k < end and columns[k] < hi:
+            target, value = g + (columns[k] - lo) * N, broadcast(d, x[k])
+            for j in range(0, N, n):
+                left, here = N - j, target + j
+                store_part(
+                    here, fma(value, load_part(delta + j, left), load_part(here, left)), left
+                )
+            k += 1
+        cursors[i] = k
+
+
+@kernel
+def sparse_gradient(rows, n_in, N, x, columns, starts, d, g, cursors, tasks):
+    """``G = X^T D``; X by addresses, rows of G shared by the tasks."""
+    for task in prange(tasks):
+        lo, hi = task * n_in // tasks, (task + 1) * n_in // tasks
+        like = pointer(g)
+        sparse_outer_rows(
+            pointer_at(like, x), short_integers_at(columns), integers_at(starts), 0, 0, rows,
+            lo, hi, True, pointer(cursors) + task * rows, N, pointer_at(like, d), N, like + lo * N,
+        )  # fmt: skip
+
+
+def sparse_outer(X, D, *, n_threads="auto"):
+    """Return ``G = X^T D`` of a sparse X: the outer products of the rows, summed.
+
+    Parameters
+    ----------
+    X : scipy.sparse matrix or array (batch, n_in)
+        float32 or float64; CSR is read where it lies, other formats are converted.
+    D : array (batch, n_out)
+        Of the same dtype: the layer's deltas.
+    n_threads : int or "auto"
+        Threads to share the rows of the result.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of another dtype, rank or shape.
+    """
+    X = sparse_rows("X", X)
+    D = np.ascontiguousarray(arrays.floats("D", D, 2, like=X.data))
+    arrays.expect("D", D, (len(X), D.shape[1]))
+    out = np.empty((X.shape[1], D.shape[1]), D.dtype)
+    tasks = choose_threads(n_threads, sparse_work(X, D.shape[1]), 1)
+    twin(sparse_gradient, tasks)(
+        len(X), *out.shape, *sparse_addresses(X), arrays.address(D), out.reshape(-1),
+        np.empty(tasks * len(X), np.int64), tasks,
+    )  # fmt: skip
+    return out

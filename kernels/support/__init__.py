@@ -1,0 +1,1 @@
+"""Argument checks, array checks and files, without Numba."""

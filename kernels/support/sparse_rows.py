@@ -1,0 +1,122 @@
+"""A sparse matrix stored by rows (CSR), checked, as the kernels read it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import arrays
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """A checked sparse matrix stored by rows, as the kernels read it.
+
+    Attributes
+    ----------
+    data : numpy.ndarray
+        (n,) float32 or float64: the numbers, row after row.
+    columns : numpy.ndarray
+        (n,) int32: their columns, ascending in each row, none of them twice.
+    starts : numpy.ndarray
+        (rows + 1,) int64: where each row begins.
+    shape : tuple of int
+        Rows and columns.
+    """
+
+    data: np.ndarray
+    columns: np.ndarray
+    starts: np.ndarray
+    shape: tuple
+
+    def __len__(self):
+        return self.shape[0]
+
+    def __getitem__(self, rows):
+        """Return consecutive rows, named by a slice; their numbers are shared."""
+        first, end, step = rows.indices(len(self))
+        if step != 1:
+            raise IndexError(f"{rows}: expected consecutive rows")
+        end = max(first, end)
+        starts = self.starts[first : end + 1]
+        part = slice(starts[0], starts[-1])
+        shape = (end - first, self.shape[1])
+        return SparseRows(self.data[part], self.columns[part], starts - starts[0], shape)
+
+    def take(self, rows):
+        """Return some rows, copied, in the order that is asked for."""
+        counts = np.diff(self.starts)[rows]
+        starts = np.concatenate([[0], np.cumsum(counts)])
+        places = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], counts)
+        shape = (len(rows), self.shape[1])
+        return SparseRows(self.data[places], self.columns[places], starts, shape)
+
+    @property
+    def nbytes(self):
+        """The bytes of its arrays."""
+        return self.data.nbytes + self.columns.nbytes + self.starts.nbytes
+
+
+def sparse_rows(name, X, dtype=None):
+    """Return a SciPy sparse matrix or array as `SparseRows`; shared where its form allows.
+
+    Raises
+    ------
+    TypeError
+        If its dtype is not real, or without `dtype` neither float32 nor float64.
+    ValueError
+        If it has 2^31 columns or more, or names places that it does not have.
+    """
+    rows = X.tocsr()
+    if rows.shape[1] > np.iinfo(np.int32).max:
+        raise ValueError(f"{name} has {rows.shape[1]} columns: expected less than 2^31")
+    _check_places(name, rows)
+    if not _ascends(rows):  # the caller's stays as it is; its flags may be out of date
+        rows = rows.copy()
+        rows.has_sorted_indices = rows.has_canonical_format = False
+        rows.sum_duplicates()
+    if rows.data.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {rows.data.dtype}: expected real numbers")
+    data = rows.data if dtype is None else rows.data.astype(dtype, copy=False)
+    data = np.ascontiguousarray(arrays.floats(name, data, 1))
+    columns = np.ascontiguousarray(rows.indices, np.int32)
+    return SparseRows(data, columns, np.ascontiguousarray(rows.indptr, np.int64), rows.shape)
+
+
+def _check_places(name, rows):
+    """Raise ValueError unless every place that a CSR matrix names is in it: kernels trust it."""
+    starts, columns = rows.indptr, rows.indices
+    ends = len(starts) == rows.shape[0] + 1 and starts[0] == 0
+    if (
+        not ends
+        or starts[-1] > min(len(columns), len(rows.data))
+        or (starts[1:] < starts[:-1]).any()
+    ):
+        raise ValueError(f"{name}: its indptr does not ascend from 0 to its number of entries")
+    if len(columns) and not 0 <= columns.min() <= columns.max() < rows.shape[1]:
+        raise ValueError(
+            f"{name} has entries in columns {columns.min()} to {columns.max()}: "
+            f"expected 0 to {rows.shape[1] - 1}"
+        )
+
+
+def _ascends(rows):
+    """Return whether the columns of each row ascend, none of them twice."""
+    starts, columns = rows.indptr, rows.indices
+    ascends = columns[1:] > columns[:-1]
+    firsts = starts[1:-1]
+    ascends[firsts[(firsts > 0) & (firsts < len(columns))] - 1] = True
+    return bool(ascends[: max(starts[-1] - 1, 0)].all())
+
+
+# a non-zero waits for a row of W or G from a far cache: as long as so many operations
+_OPERATIONS_A_NUMBER = 200.0
+
+
+def sparse_addresses(X):
+    """Return the addresses of the numbers, their columns and the starts of rows."""
+    return [arrays.address(array) for array in (X.data, X.columns, X.starts)]
+
+
+def sparse_work(X, n_out):
+    """Return the cost of a product with `n_out` columns, in operations."""
+    return X.data.size * (_OPERATIONS_A_NUMBER + 2.0 * n_out)

@@ -1,0 +1,153 @@
+"""One step of an optimizer: flat parameters, gradients and moments in one pass.
+
+    W <- W - rate dL/dW        b <- b - rate dL/db
+
+and the other formulas of `formulas.optimizers`.
+"""
+
+import numpy as np
+from numba import prange
+
+from .compiler.jit import inner, kernel
+from .compiler.threads import choose_threads, twin
+from .formulas.optimizers import NOTHING, OPTIMIZERS, RATE_AND_EPSILON, checked
+from .simd.dispatch import by_code
+from .simd.elementary import sign
+from .simd.intrinsics import lane_sum, load_part, pointer, store_part, width
+from .support import arrays
+from .support.scalars import a_number, a_whole_number
+
+_update = by_code([record.update for record in OPTIMIZERS.values()])
+
+
+# floats of a partial sum of squares, kept small so that float32 sums stay accurate
+_CHUNK = 512
+
+
+@inner
+def update_range(
+    code, count, w, g, m, v, rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip
+):
+    """Update `count` parameters in place from their gradients.
+
+    `rate` is the learning rate; `step_rate` and `epsilon` include the bias
+    corrections of the moments (`corrected`).
+    """
+    shared = clip != 1 or l1 > 0 or l2 != 0 or decay > 0
+    for i in range(0, count, width(w)):
+        left = count - i
+        old, slope = load_part(w + i, left), load_part(g + i, left)
+        if shared:
+            slope = slope * clip + l2 * old + l1 * sign(old)
+            old = old * (1 - rate * decay)
+        first, second = load_part(m + i, left), load_part(v + i, left)
+        new = _update(code, old, slope, first, second, step_rate, beta1, beta2, epsilon)
+        store_part(w + i, new[0], left)
+        store_part(m + i, new[1], left)
+        store_part(v + i, new[2], left)
+
+
+@inner
+def corrected(corrects, rate, beta1, beta2, epsilon, step):
+    """Return the rate and epsilon that correct the moments' bias at `step` >= 1.
+
+    ``rate (m / c1) / (sqrt(v / c2) + e) = (rate sqrt(c2) / c1) m / (sqrt(v) + e sqrt(c2))``
+    """
+    if corrects != NOTHING:
+        root = (1 - beta2**step) ** 0.5
+        rate = rate * root / (1 - beta1**step)
+        if corrects == RATE_AND_EPSILON:
+            epsilon = epsilon * root
+    return rate, epsilon
+
+
+@inner
+def sum_of_squares(count, g):
+    """Return the float64 sum of squares of `count` floats, added in a fixed order."""
+    total = 0.0
+    for start in range(0, count, _CHUNK):
+        end = min(start + _CHUNK, count)
+        part = load_part(g + start, end - start)
+        squares = part * part
+        for i in range(start + width(g), end, width(g)):
+            part = load_part(g + i, end - i)
+            squares = squares + part * part
+        total += lane_sum(squares)
+    return total
+
+
+@inner
+def clip_factor(count, g, clip_norm):
+    """Return ``min(1, clip_norm / |g|)`` of `count` floats; 1 where `clip_norm` is 0."""
+    if clip_norm > 0:
+        norm = sum_of_squares(count, g) ** 0.5
+        if norm > clip_norm:
+            return clip_norm / norm
+    return 1.0
+
+
+@kernel
+def update_flat(
+    code, w, g, moments, rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip_norm, tasks
+):
+    """Update flat parameters in place, ranges shared by the tasks; moments is (2 n,)."""
+    clip = clip_factor(g.size, pointer(g), clip_norm)
+    for task in prange(tasks):
+        lo, hi = task * w.size // tasks, (task + 1) * w.size // tasks
+        update_range(
+            code, hi - lo, pointer(w) + lo, pointer(g) + lo, pointer(moments) + lo,
+            pointer(moments) + w.size + lo, rate, decay, step_rate, beta1, beta2, epsilon,
+            l1, l2, clip,
+        )  # fmt: skip
+
+
+def update(name, w, g, moments, step, *, clip_norm=None, l1=0.0, l2=0.0, n_threads="auto", **hyper):
+    """Apply one step of an optimizer to flat parameters, in place.
+
+    Parameters
+    ----------
+    name : str
+        A name in ``OPTIMIZERS``.
+    w, g : array (n,)
+        Parameters, written, and their gradient; float32 or float64, contiguous.
+    moments : array (2, n)
+        The first and second moments, zeros before the first step; written.
+    step : int
+        The number of this step, from 1.
+    clip_norm : float, optional
+        Scale the gradient down to this norm where it is larger.
+    l1, l2 : float
+        Penalties: ``l1 sign(w) + l2 w`` is added to the gradient.
+    n_threads : int or "auto"
+        Threads to share the parameters.
+    **hyper : float
+        learning_rate, beta1, beta2, epsilon, weight_decay; default: the table's.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a name is unknown, a number negative, or an array of another dtype, rank or shape.
+    """
+    record = OPTIMIZERS.find(name)
+    h = {
+        "beta1": 0.0,
+        "beta2": 0.0,
+        "epsilon": 0.0,
+        **checked(record, {**hyper, "l1": l1, "l2": l2}),
+    }
+    clip_norm = 0.0 if clip_norm is None else a_number("clip_norm", clip_norm, above=0)
+    step = a_whole_number("step", step, least=1)
+    arrays.floats("w", w, 1)
+    w = arrays.output("w", w, np.shape(w), np.asarray(w).dtype)
+    g = np.ascontiguousarray(arrays.floats("g", g, 1, like=w))
+    arrays.expect("g", g, w.shape)
+    moments = arrays.output("moments", moments, (2, w.size), w.dtype)
+    betas = h["beta1"], h["beta2"]
+    rate, epsilon = corrected.py_func(
+        record.corrects, h["learning_rate"], *betas, h["epsilon"], step
+    )
+    tasks = choose_threads(n_threads, 20.0 * w.size, 1)
+    twin(update_flat, tasks)(
+        OPTIMIZERS.code(name), w, g, moments.reshape(-1), h["learning_rate"], h["weight_decay"],
+        rate, *betas, epsilon, h["l1"], h["l2"], clip_norm, tasks,
+    )  # fmt: skip
