@@ -142,7 +142,7 @@ def test_an_activation_is_added_in_one_file(tmp_path, run_python):
     head, table = file.read_text().split("ACTIVATIONS = Registry(")
     table = table.replace("    ],\n    aliases", f"{record}    ],\n    aliases", 1)
     file.write_text(f"{head}{formulas}\n\nACTIVATIONS = Registry({table}")
-    (oracle,) = added_to("tests/oracle.py")
+    (oracle,) = added_to("tests/support/oracle.py")
 
     out = run_python(
         f"""

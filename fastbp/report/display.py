@@ -39,7 +39,7 @@ class LossCurveDisplay:
 
     Examples
     --------
-    >>> from fastbp.display import LossCurveDisplay
+    >>> from fastbp import LossCurveDisplay
     >>> history = {"loss": [0.9, 0.5, 0.4], "val_loss": [0.8, 0.6, 0.7]}
     >>> display = LossCurveDisplay.from_history(history, log_scale=True)
     >>> display.best_epoch

@@ -1,0 +1,100 @@
+"""The benchmarks: every entry of every table has one, and each of them runs."""
+
+import itertools
+import subprocess
+import sys
+
+import pytest
+
+import fastbp
+from benchmark_modules import CLASSES, MODULES, WORKLOADS, functions
+
+# what a parameter of this name must run through
+TABLES = {
+    "activation": fastbp.ACTIVATIONS,
+    "loss": fastbp.LOSSES,
+    "optimizer": fastbp.OPTIMIZERS,
+    "initializer": fastbp.INITIALIZERS,
+    "schedule": fastbp.SCHEDULES,
+    "workload": WORKLOADS,
+}
+
+
+def parameters(kind):
+    """Return the values of each parameter of a benchmark class, by name."""
+    return dict(zip(getattr(kind, "param_names", ()), getattr(kind, "params", ()), strict=True))
+
+
+def smallest(kind):
+    """Return the arguments to run: every entry of a table of formulas, else the first value."""
+    values = {
+        name: all_values if name in TABLES and name != "workload" else all_values[:1]
+        for name, all_values in parameters(kind).items()
+    }
+    return list(itertools.product(*values.values()))
+
+
+def cases():
+    for kind in CLASSES:
+        starts_processes = kind.__module__ == "benchmarks.bench_process"
+        for arguments in smallest(kind):
+            name = "-".join(map(str, (kind.__name__, *arguments)))
+            marks = [pytest.mark.slow] if starts_processes else []
+            yield pytest.param(kind, arguments, id=name, marks=marks)
+
+
+def test_every_module_has_benchmarks():
+    assert {kind.__module__ for kind in CLASSES} == {module.__name__ for module in MODULES}
+    assert all(functions(kind) for kind in CLASSES)
+
+
+@pytest.mark.parametrize("parameter", TABLES)
+def test_every_entry_has_a_benchmark(parameter):
+    covered = [set(parameters(kind).get(parameter, ())) for kind in CLASSES]
+    missing = set(TABLES[parameter]) - set().union(*covered)
+    assert not missing, f"no benchmark of {parameter} {missing}"
+
+
+def test_the_workloads_are_those_of_the_design():
+    assert {name: (w.sizes, w.batch, w.rows) for name, w in WORKLOADS.items()} == {
+        "tiny": ((4, 32, 16, 4), 128, 10_000),
+        "tabular": ((32, 64, 64, 1), 64, 20_000),
+        "digits": ((64, 100, 10), 200, 1_797),
+        "mnist": ((784, 128, 10), 128, 20_000),
+        "mnist2": ((784, 512, 512, 10), 256, 20_000),
+        "wide": ((1024, 2048, 2048, 1000), 1024, 4_096),
+    }
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_a_workload_makes_the_same_data_for_the_same_seed(name):
+    workload, make_data = WORKLOADS[name], sys.modules["benchmarks.workloads"].make_data
+    X, y = make_data(workload, rows=5)
+    assert X.shape == (5, workload.sizes[0])
+    assert X.dtype == "float32"
+    fastbp.Network(list(workload.sizes), loss=workload.loss).evaluate(X, y)
+    again = make_data(workload, rows=5)
+    other = make_data(workload, rows=5, seed=1)
+    assert X.tobytes() == again[0].tobytes() != other[0].tobytes()
+    assert y.tobytes() == again[1].tobytes()
+
+
+@pytest.mark.parametrize("kind, arguments", list(cases()))
+def test_a_benchmark_runs(kind, arguments, tmp_path):
+    if hasattr(kind, "setup_cache"):
+        kind().setup_cache()
+    for name in functions(kind):
+        if name == "peakmem_fit_wide":  # that of digits with 1000 times the work
+            continue
+        benchmark = kind()
+        if hasattr(benchmark, "setup"):
+            try:
+                benchmark.setup(*arguments)
+            except NotImplementedError:  # how asv is told that there is nothing to measure
+                assert (kind.__name__, arguments[0]) == ("ActivationDerivative", "softmax")
+                return
+        result = getattr(benchmark, name)(*arguments)
+        if name.startswith("track_"):
+            assert result > 0
+        if name.startswith("timeraw_"):
+            subprocess.run([sys.executable, "-c", result], check=True, cwd=tmp_path, timeout=300)
