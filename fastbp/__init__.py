@@ -23,7 +23,7 @@ _HOME = {
     "Gradients": "engine.gradients",
     "Dense": "components.layers",
     "Dropout": "components.layers",
-    "EarlyStopping": "training.fit",
+    "EarlyStopping": "training.stopping",
     "History": "training.history",
     "Checkpoints": "training.checkpoints",
     "DivergenceError": "errors",

@@ -87,8 +87,8 @@ def loss_rows(
     D is ``scale w dL/da``, or ``scale w (a - y)`` of a canonical pair: `canonical` says that the
     output activation is the loss's partner. For the cross-entropy, log sum_j exp(z_j) is
     ``z_j - log a_j`` at the row's maximum, where a_j is at least 1 / columns, so that the
-    logarithm is exact to a rounding. The parameter of a cross-entropy, if it is not 0, is the
-    most that an output's loss counts, or a row's of several classes.
+    logarithm is exact to a rounding. `parameter` is the loss's own; of a canonical
+    cross-entropy it is the largest loss that an output adds, or a row of several classes.
     """
     parts, numbers = row_parts(z)
     n = width(z)

@@ -32,6 +32,11 @@ class Window:
     order: np.ndarray | None
     first: int
 
+    @property
+    def rows(self):
+        """How many samples are trained on."""
+        return len(self.data) if self.order is None else len(self.order)
+
 
 class Whole:
     """Samples in memory: an epoch is one window.

@@ -59,7 +59,11 @@ class Engine:
     """
 
     def __init__(self, plan, loss, loss_parameter, optimizer, seed):
-        self.plan, self.loss, self.optimizer, self.seed = plan, loss, optimizer, seed
+        self.plan = plan
+        self.loss = loss
+        self.loss_parameter = loss_parameter
+        self.optimizer = optimizer
+        self.seed = seed
         self.params = aligned_zeros(plan.size, plan.dtype)
         self.grads = aligned_zeros(plan.size, plan.dtype)
         self.moments = aligned_zeros(2 * plan.size, plan.dtype)
@@ -79,7 +83,9 @@ class Engine:
         self._run = np.zeros(1, RUN)
         run, h = self._run[0], optimizer.hyper_parameters
         run["input_drop"] = plan.input_drop
-        run["loss"], run["loss_parameter"] = LOSSES.code(loss), loss_parameter
+        run["loss"] = LOSSES.code(loss)
+        run["loss_parameter"] = loss_parameter
+        run["loss_limit"] = np.inf
         run["canonical"] = _is_canonical(loss, plan.specs[-1].activation)
         run["seed"] = seed
         run["optimizer"] = OPTIMIZERS.code(optimizer.name)
@@ -108,12 +114,14 @@ class Engine:
     def penalty(self, strength):
         self._run[0]["penalty"] = strength
 
-    def limit_loss(self, most):
-        """Let an output of a cross-entropy count no more than `most` in the loss that is shown.
+    @property
+    def loss_limit(self):
+        """The largest loss that an output of a cross-entropy adds; its gradient has no limit."""
+        return float(self._run[0]["loss_limit"])
 
-        0 is no limit. Its gradient, which knows none, stays as it is.
-        """
-        self._run[0]["loss_parameter"] = most
+    @loss_limit.setter
+    def loss_limit(self, limit):
+        self._run[0]["loss_limit"] = limit
 
     def threads_of_step(self, n_threads, data, rows):
         """Return how many threads a training step on `rows` rows of `data` runs on."""

@@ -23,8 +23,24 @@ _BLOCK_ROWS, _BLOCK_ROWS_PACKED = 10 * MAIN_ROWS, 768
 
 
 @dataclass(frozen=True)
-class LayerSpec:
-    """One dense layer with the dropout behind it, all names resolved."""
+class Layer:
+    """One dense layer of a network, with the dropout that follows it.
+
+    Attributes
+    ----------
+    n_in, n_out : int
+        Inputs and units.
+    activation : str
+        A name in ``fastbp.ACTIVATIONS``.
+    alpha : float
+        The activation's parameter; 0 if it has none.
+    initializer : str
+        A name in ``fastbp.INITIALIZERS``.
+    bias : bool
+        Whether the layer has biases.
+    dropout : float
+        Dropout rate after the activation.
+    """
 
     n_in: int
     n_out: int
@@ -32,7 +48,7 @@ class LayerSpec:
     alpha: float
     initializer: str
     bias: bool
-    drop: float
+    dropout: float
 
 
 class Plan:
@@ -40,7 +56,7 @@ class Plan:
 
     Parameters
     ----------
-    specs : sequence of LayerSpec
+    specs : sequence of Layer
         The layers, from input to output.
     input_drop : float
         The rate of dropout of the inputs.
@@ -101,7 +117,7 @@ class Plan:
         ):
             record["n_in"], record["n_out"] = spec.n_in, spec.n_out
             record["activation"] = ACTIVATIONS.code(spec.activation)
-            record["alpha"], record["drop"] = spec.alpha, spec.drop
+            record["alpha"], record["drop"] = spec.alpha, spec.dropout
             record["weights"], record["biases"] = weights, biases
         return records
 
@@ -159,7 +175,7 @@ class Workspace:
         # the loss reads the logits of the last layer; A overwrites Z elsewhere if it may
         record["a"] = self._take(block) if keeps_z or last else record["z"]
         record["kept"] = record["z"] if keeps_z else record["a"]
-        record["output"] = self._take(block) if spec.drop > 0 else record["a"]
+        record["output"] = self._take(block) if spec.dropout > 0 else record["a"]
         # the loss needs the last one for the targets, in inference too
         record["delta"] = self._take(block) if training or last else -1
         packed = block * self._item >= FAR_BYTES

@@ -43,21 +43,18 @@ class Validation:
     """
 
     def __init__(self, estimator, network, data, split, given, eval_set):
-        self._estimator, self._engine = estimator, network._engine
+        self._estimator = estimator
+        self._engine = network.engine
         self._share = loss_share(network)
         self.notes_losses = eval_set is not None
         self._data: Any = None
         self._given: Any = None
         if eval_set is not None:
             self._data, self._given = eval_set
-            if not (estimator.warm_start and hasattr(estimator, "validation_loss_curve_")):
-                estimator.validation_loss_curve_ = []
-        else:
-            vars(estimator).pop("validation_loss_curve_", None)
-            if split is not None:
-                self._data = data.take(split[1])
-                if estimator.scoring is not None:
-                    self._given = [_safe_indexing(values, split[1]) for values in given]
+        elif split is not None:
+            self._data = data.take(split[1])
+            if estimator.scoring is not None:
+                self._given = [_safe_indexing(values, split[1]) for values in given]
         self._scorer = None
         if estimator.scoring is not None:
             self._scorer = check_scoring(estimator, scoring=estimator.scoring)

@@ -128,8 +128,8 @@ def test_an_exact_warm_start_begins_anew_where_the_optimizer_has_changed():
     clf = MLPClassifier(warm_start="exact", **FEW).fit(X, LABELS)
     clf.set_params(optimizer="sgd", dropout=0.5).fit(X, LABELS)
     assert clf._run.network.optimizer.name == "sgd"
-    assert clf._run.network._engine.steps == 3
-    assert clf._run.network._engine.plan.specs[0].drop == 0.5
+    assert clf._run.network.engine.steps == 3
+    assert clf._run.network.layers[0].dropout == 0.5
 
 
 def test_negative_weights_are_weights_as_in_scikit_learn():

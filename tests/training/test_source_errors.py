@@ -82,7 +82,7 @@ def test_a_block_that_is_wrong_is_named(what):
         fit(net, Changed(change), shuffle=False)
     if what != "no tuple":
         assert "block 4 of Changed(230 rows x 5 columns)" in str(raised.value)
-    assert net._engine.steps == 4 * 3, "the windows before it were trained on"
+    assert net.engine.steps == 4 * 3, "the windows before it were trained on"
     wait_for_readers()
 
 
@@ -127,7 +127,7 @@ def test_what_fit_cannot_take_is_refused_before_training(arguments, error, words
     net = network()
     with pytest.raises(error, match=words):
         net.fit(**arguments)
-    assert net._engine.steps == 0
+    assert net.engine.steps == 0
 
 
 def test_an_error_of_an_iterator_reaches_the_caller():
