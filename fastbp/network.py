@@ -19,9 +19,10 @@ from .data.feed import feed_of
 from .data.samples import features, samples
 from .data.source import Source
 from .engine.architecture import describe, resolve
+from .engine.described import Described
 from .engine.engine import Engine
 from .engine.gradients import Gradients
-from .engine.plan import Layer, Plan
+from .engine.plan import Plan
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.scalars import a_flag, a_number, a_whole_number
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, resumed
@@ -37,7 +38,7 @@ Threads = int | Literal["auto"]
 Callback = Callable[[dict[str, float]], object]
 
 
-class Network:
+class Network(Described):
     """A multilayer perceptron trained by backpropagation on the CPU.
 
     Parameters
@@ -96,7 +97,7 @@ class Network:
         seed = a_whole_number("seed", seed, least=0, below=2**63)
         plan = Plan(specs, input_drop, np.dtype(dtype))
         parameter = record.parameter_of("loss_parameter", loss_parameter)
-        self._engine = Engine(plan, record.name, parameter, as_optimizer(optimizer), seed)
+        super().__init__(Engine(plan, record.name, parameter, as_optimizer(optimizer), seed))
         self.history = None
         self._draw_weights()
 
@@ -108,71 +109,6 @@ class Network:
             INITIALIZERS[layer.initializer].draw(self.seed, n, drawn)
             weights[:] = drawn
             drawn[:] = 0
-
-    @property
-    def engine(self) -> Engine:
-        """The buffers and the calls into the kernels, for code that runs passes itself."""
-        return self._engine
-
-    @property
-    def layers(self) -> tuple[Layer, ...]:
-        """The dense layers: sizes, activation and dropout of each; read-only."""
-        return self._engine.plan.specs
-
-    @property
-    def input_dropout(self) -> float:
-        """Dropout rate of the inputs."""
-        return self._engine.plan.input_drop
-
-    @property
-    def weights(self) -> tuple[NDArray[Any], ...]:
-        """The weight matrices W(l) (n_in, n_out), as writable views."""
-        return self._engine.plan.weights(self._engine.params)
-
-    @property
-    def biases(self) -> tuple[NDArray[Any], ...]:
-        """The bias vectors b(l) (n_out,), as writable views."""
-        return self._engine.plan.biases(self._engine.params)
-
-    @property
-    def parameters(self) -> NDArray[Any]:
-        """All parameters as one flat writable array: W(1), b(1), W(2), ..."""
-        return self._engine.params
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The floating-point type of parameters and computation."""
-        return self._engine.plan.dtype
-
-    @property
-    def loss(self) -> str:
-        """The name of the loss."""
-        return self._engine.loss
-
-    @property
-    def loss_parameter(self) -> float:
-        """The parameter of the loss; 0 if it has none."""
-        return self._engine.loss_parameter
-
-    @property
-    def optimizer(self) -> Optimizer:
-        """The optimizer with its hyper-parameters."""
-        return self._engine.optimizer
-
-    @property
-    def seed(self) -> int:
-        """The seed of initial weights, shuffles and dropout."""
-        return self._engine.seed
-
-    @property
-    def steps(self) -> int:
-        """Optimizer steps so far."""
-        return self._engine.steps
-
-    @property
-    def epochs(self) -> int:
-        """Completed epochs of training so far."""
-        return self._engine.epochs
 
     def forward(self, X: ArrayLike, n_threads: Threads = "auto") -> NDArray[Any]:
         """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive."""
