@@ -16,6 +16,7 @@ from ..checks import all_finite
 from ..data.samples import Samples
 from ..data.stream import parts_of
 from ..kernels.support.sparse_rows import sparse_rows
+from ..network import Network
 from ..training.stopped import Stopped
 from .build import (
     build_network,
@@ -211,7 +212,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
             stratify = np.where(data.y[:, 0] > 0.5, "True", "False") if self._stratifies() else None
             rows = len(data)
             run.split = split_rows(rows, stratify, self.validation_fraction, self._random_state)
-        return Validation(self, run.network, data, run.split, given, eval_set)
+        return Validation(self, run.network, data, run.split, given, eval_set, self._score_outputs)
 
     def _fit_stochastic(self, run, data, validation, callbacks, most, incremental):
         """Train by mini-batches; return whether the net stayed finite."""
@@ -349,12 +350,18 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         for array, value in zip(own, shown, strict=True):
             array[:] = value
 
+    @property
+    def network_(self) -> Network:
+        """The fitted `fastbp.Network`; `coefs_` and `intercepts_` are its arrays."""
+        check_is_fitted(self)
+        self._keep_coefs()
+        return self._run.network
+
     def _outputs(self, X):
         """Return the outputs (n, n_out) for checked or unchecked `X`."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        network = self._run.network
-        self._keep_coefs()
+        network = self.network_
         outputs = network.engine.forward(self._samples(X, {}), self.n_threads)
         return outputs.astype(np.result_type(X.dtype, network.dtype), copy=False)
 
@@ -374,8 +381,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)
-        self._keep_coefs()
-        return input_gradient(self._run.network, self._samples(X, {}).x, self.n_threads)
+        return input_gradient(self.network_, self._samples(X, {}).x, self.n_threads)
 
     def __getstate__(self):
         """Leave out `coefs_` and `intercepts_` where they are the network's."""

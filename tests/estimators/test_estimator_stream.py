@@ -31,7 +31,7 @@ def regressor(**options):
 
 
 def state(estimator):
-    engine = estimator._run.network.engine
+    engine = estimator.network_.engine
     arrays = [*estimator.coefs_, *estimator.intercepts_, engine.moments]
     return [array.tobytes() for array in arrays], estimator.t_, estimator.loss_curve_
 
