@@ -361,9 +361,8 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         """Return the outputs (n, n_out) for checked or unchecked `X`."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        network = self.network_
-        outputs = network.engine.forward(self._samples(X, {}), self.n_threads)
-        return outputs.astype(np.result_type(X.dtype, network.dtype), copy=False)
+        outputs = self.network_.engine.forward(self._samples(X, {}), self.n_threads)
+        return outputs.astype(np.result_type(X.dtype, outputs.dtype), copy=False)
 
     def input_gradient(self, X):
         """Return the derivatives of the outputs by the inputs.
