@@ -5,7 +5,7 @@ from math import pi
 import numpy as np
 
 from ..tables.columns.schema import LARGEST, PERIODS
-from .onnx_formulas import Value, clip
+from .onnx_values import Value, clip
 
 
 def add_features(graph, schema):
