@@ -5,7 +5,6 @@ import re
 import numpy as np
 
 from .. import __version__
-from ..kernels.formulas.activations import ACTIVATIONS
 from .network import comments, described, layers_of, write
 from .text import Language, body_of
 from .trace import formula_of
@@ -18,7 +17,7 @@ _KEYWORDS = (
 _NUMBERS_A_LINE = 6
 
 # REAL is the type, @ the suffix that it gives to numbers and to functions: 1.0f, expf
-C = Language(
+_C = Language(
     calls={
         "exp": "exp@({0})",
         "expm1": "expm1@({0})",
@@ -210,8 +209,9 @@ def _function(activation):
         return ""
     if activation == "softmax":
         return _SOFTMAX
-    alpha = "" if ACTIVATIONS[activation].alpha is None else ", REAL alpha"
-    statements, result = body_of(formula_of("to_c", activation), C)
+    formula = formula_of("to_c", activation)
+    alpha = ", REAL alpha" if formula.reads_alpha else ""
+    statements, result = body_of(formula, _C)
     body = "\n    ".join([*statements, f"return {result};"])
     return f"\nstatic REAL NAME_{activation}(REAL z{alpha})\n{{\n    {body}\n}}\n"
 
@@ -242,7 +242,7 @@ def _activate(layer, n_out, a):
     if name == "softmax":
         return [f"NAME_softmax({a}, {n_out});"]
     alpha = layer.weights.dtype.type(layer.alpha)
-    alpha = "" if ACTIVATIONS[name].alpha is None else f", {_hexadecimal(alpha)}"
+    alpha = f", {_hexadecimal(alpha)}" if formula_of("to_c", name).reads_alpha else ""
     return [f"for (int j = 0; j < {n_out}; j++)", f"    {a}[j] = NAME_{name}({a}[j]{alpha});"]
 
 

@@ -3,7 +3,6 @@
 import base64
 
 from .. import __version__
-from ..kernels.formulas.activations import ACTIVATIONS
 from .network import comments, described, layers_of, write
 from .text import Language, body_of
 from .trace import formula_of
@@ -124,8 +123,9 @@ def _function(activation):
         return ""
     if activation == "softmax":
         return _SOFTMAX
-    alpha = "" if ACTIVATIONS[activation].alpha is None else ", alpha"
-    statements, result = body_of(formula_of("to_numpy", activation), _NUMPY)
+    formula = formula_of("to_numpy", activation)
+    alpha = ", alpha" if formula.reads_alpha else ""
+    statements, result = body_of(formula, _NUMPY)
     # a formula may overflow on its way to a finite result, or where `select` takes the other side
     head = f'\n\ndef {activation}(z{alpha}):\n    with np.errstate(all="ignore"):\n        '
     return head + "\n        ".join([*statements, f"return {result}"]) + "\n"
@@ -135,7 +135,15 @@ def _predict(net, layers):
     lines = [f"a = np.asarray(X, np.{net.dtype.name})"]
     for n, layer in enumerate(layers, 1):
         z = f"a @ W{n}" + ("" if layer.biases is None else f" + b{n}")
-        alpha = "" if ACTIVATIONS[layer.activation].alpha is None else f", {float(layer.alpha)!r}"
-        is_identity = layer.activation == "identity"
-        lines.append(f"a = {z}" if is_identity else f"a = {layer.activation}({z}{alpha})")
+        lines.append(f"a = {_activated(z, layer)}")
     return "\n\ndef predict(X):\n    " + "\n    ".join([*lines, "return a"]) + "\n"
+
+
+def _activated(z, layer):
+    """Return the text of the activation of z."""
+    name = layer.activation
+    if name == "identity":
+        return z
+    if name == "softmax" or not formula_of("to_numpy", name).reads_alpha:
+        return f"{name}({z})"
+    return f"{name}({z}, {float(layer.alpha)!r})"

@@ -1,6 +1,6 @@
 """Formulas as text in a programming language with infix operators, such as C or Python."""
 
-import re
+from collections import Counter
 from dataclasses import dataclass
 
 from .trace import Symbol
@@ -65,7 +65,7 @@ def body_of(formula, language):
     for symbol in formula.symbols:
         if symbol.operation == "input":
             written[symbol.index] = symbol.arguments[0], _ATOM
-        elif uses[symbol.index]:
+        else:
             template, binding = templates[symbol.operation]
             texts = [
                 text_of(argument, _binding(template, binding, place))
@@ -81,15 +81,14 @@ def body_of(formula, language):
 
 
 def _uses(formula, templates):
-    """Return how many times the text of each symbol is part of that of others."""
-    uses = [0] * len(formula.symbols)
-    uses[formula.result.index] = 1
-    for symbol in reversed(formula.symbols):
-        if uses[symbol.index] and symbol.operation != "input":
+    """Count how many times the text of each symbol is part of that of others."""
+    uses: Counter = Counter()
+    for symbol in formula.symbols:
+        if symbol.operation != "input":
             template, _ = templates[symbol.operation]
             for place, argument in enumerate(symbol.arguments):
                 if isinstance(argument, Symbol):
-                    uses[argument.index] += len(re.findall(rf"\{{{place}\}}", template))
+                    uses[argument.index] += template.count(f"{{{place}}}")
     return uses
 
 

@@ -112,11 +112,21 @@ class Formula:
     result : Symbol
         The output a.
     symbols : list of Symbol
-        The symbols of the formula, arguments before results.
+        The symbols of the expression, arguments before results.
     """
 
     def __init__(self, symbols, result):
-        self.symbols, self.result = symbols, result
+        self.result = result
+        needed = {result.index}
+        for symbol in reversed(symbols):
+            if symbol.index in needed:
+                needed.update(a.index for a in symbol.arguments if isinstance(a, Symbol))
+        self.symbols = [symbol for symbol in symbols if symbol.index in needed]
+
+    @property
+    def reads_alpha(self):
+        """Whether the formula depends on alpha."""
+        return any(s.operation == "input" and s.arguments[0] == "alpha" for s in self.symbols)
 
     def evaluate(self, operations, inputs, constant):
         """Return the result in another kind of values.
@@ -172,12 +182,13 @@ def formula_of(export, activation):
     try:
         if record.outputs == "simplex":
             raise _Untraceable("acts on whole rows")
-        result = _symbolic(record.function)(z, alpha)
+        result = _rebound(record.function)(z, alpha)
+        if not _is_vector(result):
+            raise _Untraceable("does not depend on z")
     except _Untraceable as error:
         raise ValueError(
             f"fastbp.{export}: activation {activation!r} cannot be exported: its formula {error}"
         ) from None
-    result = result if _is_vector(result) else _symbol(known, "broadcast", z, result)
     return Formula(list(known.values()), result)
 
 
@@ -203,49 +214,50 @@ def _is_vector(value):
     return isinstance(value, Symbol) and value.is_vector
 
 
-def _symbolic(value):
-    """Return what stands for a value that a formula refers to."""
+def _symbolic(name, value):
+    """Return what stands for a value that a formula refers to by a name."""
     if isinstance(value, ModuleType):
         return _Members(value)
     if not callable(value) or isinstance(value, type):
         return value
     if value in _SYMBOLIC:
         return _SYMBOLIC[value]
-    if isinstance(value := getattr(value, "py_func", value), FunctionType):
-        return _rebound(value)
-    return _refused(value)
+    function = getattr(value, "py_func", value)
+    if isinstance(function, FunctionType):
+        return _rebound(function)
+    return _refused(name, function)
 
 
 class _Members:
-    """A module, its members symbolic."""
+    """A module whose members are symbolic."""
 
     def __init__(self, module):
         self._module = module
 
     def __getattr__(self, name):
-        return _symbolic(getattr(self._module, name))
+        return _symbolic(name, getattr(self._module, name))
 
 
 def _rebound(function):
-    """Return a function that finds symbolic operations where it finds compiled ones."""
+    """Return a function that finds symbolic operations in place of compiled ones."""
 
     def call(*arguments, **options):
         code, scope = function.__code__, function.__globals__
-        names = {name: _symbolic(scope[name]) for name in code.co_names if name in scope}
-        cells = tuple(CellType(_symbolic(c.cell_contents)) for c in function.__closure__ or ())
+        names = {name: _symbolic(name, scope[name]) for name in code.co_names if name in scope}
+        enclosed = zip(code.co_freevars, function.__closure__ or (), strict=True)
+        cells = tuple(CellType(_symbolic(name, cell.cell_contents)) for name, cell in enclosed)
         copy = FunctionType(code, {**scope, **names}, None, function.__defaults__, cells)
         return copy(*arguments, **options)
 
     return call
 
 
-def _refused(function):
+def _refused(name, function):
     """Return a function that raises _Untraceable for symbols, and is `function` for numbers."""
 
     def call(*arguments):
         if any(isinstance(a, Symbol) for a in arguments):
-            name = getattr(function, "__name__", repr(function))
-            raise _Untraceable(f"calls {name}, which exports have no translation for")
+            raise _Untraceable(f"calls {name}, which exports cannot write")
         return function(*arguments)
 
     return call
