@@ -5,16 +5,14 @@ import time
 import numpy as np
 
 from ..kernels.compiler.threads import available_threads
+from ..kernels.tuning import (
+    FIRST_SLICE_FLOPS,
+    FIRST_SLICE_STEPS,
+    LONG_STEP_FLOPS,
+    READING_STEPS,
+    UPDATE_FLOPS_FROM_MEMORY,
+)
 from .pace import Pace
-
-# the first slice: short on any machine, whatever a step costs
-_FIRST_SLICE_FLOPS = 1_000_000_000
-_FIRST_SLICE_STEPS = 1000
-# a step so long is not held up by threads that wait for each other a few times
-_LONG_STEP_FLOPS = 1_000_000_000
-# a slice that leaves a processor to a reader ends soon after it
-_READING_STEPS = 16
-_FLOPS_A_PARAMETER = 100  # an update moves memory: it takes the time of as many
 
 
 class Epochs:
@@ -47,9 +45,9 @@ class Epochs:
         self.batches = -(-rows // self.batch)
         self.threads = engine.threads_of_step(n_threads, data, self.batch)
         step = self.batch / len(data) * engine.plan.flops_of(data.x)
-        step += _FLOPS_A_PARAMETER * engine.plan.size
-        first = max(1, min(int(_FIRST_SLICE_FLOPS / step), _FIRST_SLICE_STEPS))
-        adapts = n_threads == "auto" and step < _LONG_STEP_FLOPS
+        step += UPDATE_FLOPS_FROM_MEMORY * engine.plan.size
+        first = max(1, min(int(FIRST_SLICE_FLOPS / step), FIRST_SLICE_STEPS))
+        adapts = n_threads == "auto" and step < LONG_STEP_FLOPS
         self._pace = Pace(first, self.threads, adapts)
         self._all_busy = adapts and 1 < self.threads >= available_threads()
         self.losses, self.penalties = np.zeros(self.batches), np.zeros(self.batches)
@@ -98,7 +96,7 @@ class Epochs:
         while done < last:
             steps, threads = self._pace.next_slice()
             if threads > 1 and self._all_busy and reading is not None and reading():
-                steps, threads = min(steps, _READING_STEPS), threads - 1
+                steps, threads = min(steps, READING_STEPS), threads - 1
             end, begin = min(done + steps, last), time.perf_counter()
             place, part = (done - first) * self.batch, slice(done, end)
             done += engine.train(
