@@ -161,7 +161,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> from fastbp import MLPClassifier
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = MLPClassifier((20,), max_iter=400, random_state=0).fit(X, y)
+    >>> clf = MLPClassifier((20,), max_iter=2000, random_state=0).fit(X, y)
     >>> bool(clf.score(X, y) > 0.95)
     True
     """
