@@ -180,4 +180,4 @@ def describe(network, batch_size):
         f"{plan.size:,} parameters, {plan.dtype.name}; training in batches of {batch_size} takes "
         f"{memory:.1f} MiB; {plan.flops_per_row:,} FLOP a sample and step"
     )
-    return "\n".join([*lines, f"loss {network.loss}, {network.optimizer!r}"])
+    return "\n".join([*lines, f"loss {network.loss}, {network.optimizer}"])
