@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from . import model_file
 from .checks import all_finite, as_callables
 from .components.initializers import INITIALIZERS
-from .components.layers import Dense, Dropout
+from .components.layers import NetworkLayer
 from .components.optimizers import Optimizer, as_optimizer
 from .data.feed import feed_of
 from .data.samples import features, samples
@@ -21,7 +21,7 @@ from .data.source import Source
 from .engine.architecture import describe, resolve
 from .engine.described import Described
 from .engine.engine import Engine
-from .engine.gradients import Gradients
+from .engine.gradients import Floats, Gradients
 from .engine.plan import Plan
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.scalars import a_flag, a_number, a_whole_number
@@ -81,7 +81,7 @@ class Network(Described):
         optimizer: str | Optimizer = "adam",
         *,
         inputs: int | None = None,
-        layers: Iterable[Dense | Dropout] | None = None,
+        layers: Iterable[NetworkLayer] | None = None,
         output_activation: str | None = None,
         loss_parameter: float | None = None,
         initializer: str | None = None,
@@ -110,7 +110,7 @@ class Network(Described):
             weights[:] = drawn
             drawn[:] = 0
 
-    def forward(self, X: ArrayLike, n_threads: Threads = "auto") -> NDArray[Any]:
+    def forward(self, X: ArrayLike, n_threads: Threads = "auto") -> Floats:
         """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive."""
         return self._engine.forward(features(X, self._engine.plan), n_threads)
 

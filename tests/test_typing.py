@@ -20,12 +20,10 @@ PROGRAM = Path(__file__).parent / "support/typed_program.py"
 PACKAGES = {"fastbp": fastbp, "data": fastbp.data, "kernels": fastbp.kernels}
 # modules that are not annotated yet
 PENDING = (
-    "fastbp.engine",
     "fastbp.estimators.base",
     "fastbp.estimators.onnx",
     "fastbp.exports",
     "fastbp.kernels",
-    "fastbp.network",
     "fastbp.tables",
     "fastbp.training",
 )

@@ -242,7 +242,8 @@ def _compile(dtype: str, n_threads: Threads) -> None:
     """Run each kernel once on small arrays; also on one thread, which `fit` may choose."""
     for threads in {1, n_threads}:
         x = np.ones((2, 2), dtype)
-        flat, options = np.ones(2, dtype), {"n_threads": threads}
+        flat = np.ones(2, dtype)
+        options: Any = {"n_threads": threads}
         matmul(x, x, **options)
         outer(x, x, **options)
         activation(x, "tanh", **options)
