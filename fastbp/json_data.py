@@ -10,8 +10,8 @@ Kind = TypeVar("Kind")
 _LARGEST = sys.float_info.max
 
 # a finite number, as a float; NaN fails every comparison
-Number = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
-PositiveNumber = Annotated[float, Meta(gt=0, le=_LARGEST)]
+Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+Positive = Annotated[float, Meta(gt=0, le=_LARGEST)]
 Count = Annotated[int, Meta(ge=0)]
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from ...json_data import Count, Number, read_as
+from ...json_data import Count, Finite, read_as
 
-Numbers = list[Number | None]
+Numbers = list[Finite | None]
 
 
 class _Data(Struct):
@@ -25,8 +25,8 @@ class _Residuals(Struct):
     actual: Numbers | None = None
     predicted: Numbers | None = None
     histogram: _Histogram | None = None
-    mean: Number | None = None
-    std: Number | None = None
+    mean: Finite | None = None
+    std: Finite | None = None
 
     def __post_init__(self):
         if len(self.actual or ()) != len(self.predicted or ()):
@@ -44,12 +44,12 @@ class _Record(Struct):
     data: _Data | None = None
     options: dict | None = None
     batch_size: Count | None = None
-    seconds: Number | None = None
+    seconds: Finite | None = None
     threads: Count | None = None
-    peak: Number | None = None
+    peak: Finite | None = None
     stopped: str | None = None
     best_epoch: Count | None = None
-    metrics: dict[str, dict[str, Number]] | None = None
+    metrics: dict[str, dict[str, Finite]] | None = None
     confusion: list[list[Count]] | None = None
     residuals: _Residuals | None = None
 
