@@ -20,7 +20,7 @@ from safetensors.numpy import save as serialize
 from .components import schedules
 from .components.optimizers import Optimizer
 from .engine.architecture import check
-from .engine.plan import LayerSpec, Plan
+from .engine.plan import Layer, Plan
 from .errors import ModelFileError
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.files import write_whole
@@ -84,7 +84,7 @@ def description(model):
     """Return what a net is, as JSON: its layers, loss, optimizer and seed, not its parameters."""
     optimizer = model.optimizer
     return {
-        "layers": [asdict(spec) for spec in model.specs],
+        "layers": [_layer_to_data(spec) for spec in model.specs],
         "input_drop": model.input_drop,
         "dtype": model.dtype,
         "loss": model.loss,
@@ -120,6 +120,17 @@ def _digest(header, tensors):
         digest.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
         digest.update(np.ascontiguousarray(tensor).tobytes())
     return np.frombuffer(digest.digest(), np.uint8)
+
+
+def _layer_to_data(layer):
+    data = asdict(layer)
+    data["drop"] = data.pop("dropout")
+    return data
+
+
+def _layer_from_data(data):
+    data = dict(data)
+    return Layer(dropout=data.pop("drop"), **data)
 
 
 def _schedule_to_data(schedule):
@@ -192,7 +203,7 @@ def _parse(source, text):
 
 def _model(source, header, tensors):
     try:
-        specs = tuple(LayerSpec(**layer) for layer in header["layers"])
+        specs = tuple(map(_layer_from_data, header["layers"]))
         saved, loss = header["optimizer"], LOSSES.find(header["loss"])
         check(specs, header["input_drop"], loss)
         model = Model(

@@ -1,27 +1,44 @@
 """The `Network`: names, checks and memory around the engine. It holds no arithmetic."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import model_file
 from .checks import all_finite, as_callables
 from .components.initializers import INITIALIZERS
-from .components.optimizers import as_optimizer
+from .components.layers import Dense, Dropout
+from .components.optimizers import Optimizer, as_optimizer
 from .data.feed import feed_of
 from .data.samples import features, samples
+from .data.source import Source
 from .engine.architecture import describe, resolve
+from .engine.described import Described
 from .engine.engine import Engine
 from .engine.gradients import Gradients
 from .engine.plan import Plan
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.scalars import a_flag, a_number, a_whole_number
-from .training.checkpoints import Keeper, as_checkpoints, resumed
-from .training.fit import Options, Training, as_stopping
+from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, resumed
+from .training.fit import Options, Training
+from .training.history import History
 from .training.metrics import metric_of
+from .training.stopping import EarlyStopping, as_stopping
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Threads = int | Literal["auto"]
+Callback = Callable[[dict[str, float]], object]
 
 
-class Network:
+class Network(Described):
     """A multilayer perceptron trained by backpropagation on the CPU.
 
     Parameters
@@ -53,80 +70,57 @@ class Network:
         If an argument is not of this form; the message names it.
     """
 
+    #: The `History` of the last `fit`, or None.
+    history: History | None
+
     def __init__(
         self,
-        sizes=None,
-        activation=None,
-        loss="squared_error",
-        optimizer="adam",
+        sizes: Sequence[int] | None = None,
+        activation: str | Sequence[str] | None = None,
+        loss: str = "squared_error",
+        optimizer: str | Optimizer = "adam",
         *,
-        inputs=None,
-        layers=None,
-        output_activation=None,
-        loss_parameter=None,
-        initializer=None,
-        dtype="float32",
-        seed=0,
-    ):
-        self._loss = LOSSES.find(loss)
+        inputs: int | None = None,
+        layers: Iterable[Dense | Dropout] | None = None,
+        output_activation: str | None = None,
+        loss_parameter: float | None = None,
+        initializer: str | None = None,
+        dtype: DTypeLike = "float32",
+        seed: int = 0,
+    ) -> None:
+        record = LOSSES.find(loss)
         specs, input_drop = resolve(
-            sizes, activation, inputs, layers, output_activation, initializer, self._loss
+            sizes, activation, inputs, layers, output_activation, initializer, record
         )
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f'dtype={dtype!r}: expected "float32" or "float64"')
         seed = a_whole_number("seed", seed, least=0, below=2**63)
         plan = Plan(specs, input_drop, np.dtype(dtype))
-        self._parameter = self._loss.parameter_of("loss_parameter", loss_parameter)
-        self._engine = Engine(plan, self._loss.name, self._parameter, as_optimizer(optimizer), seed)
+        parameter = record.parameter_of("loss_parameter", loss_parameter)
+        super().__init__(Engine(plan, record.name, parameter, as_optimizer(optimizer), seed))
         self.history = None
         self._draw_weights()
 
     def _draw_weights(self):
         # where the moments will be: float64 numbers of a large layer take no memory of their own
         numbers = self._engine.moments.view(np.float64)
-        for n, (spec, weights) in enumerate(
-            zip(self._engine.plan.specs, self.weights, strict=True)
-        ):
+        for n, (layer, weights) in enumerate(zip(self.layers, self.weights, strict=True)):
             drawn = numbers[: weights.size].reshape(weights.shape)
-            INITIALIZERS[spec.initializer].draw(self._engine.seed, n, drawn)
+            INITIALIZERS[layer.initializer].draw(self.seed, n, drawn)
             weights[:] = drawn
             drawn[:] = 0
 
-    @property
-    def weights(self):
-        """The weight matrices W(l) (n_in, n_out), as writable views."""
-        return self._engine.plan.weights(self._engine.params)
-
-    @property
-    def biases(self):
-        """The bias vectors b(l) (n_out,), as writable views."""
-        return self._engine.plan.biases(self._engine.params)
-
-    @property
-    def parameters(self):
-        """All parameters as one flat writable array: W(1), b(1), W(2), ..."""
-        return self._engine.params
-
-    @property
-    def dtype(self):
-        """What the network computes in."""
-        return self._engine.plan.dtype
-
-    @property
-    def loss(self):
-        """The name of the loss."""
-        return self._loss.name
-
-    @property
-    def optimizer(self):
-        """The optimizer with its hyper-parameters."""
-        return self._engine.optimizer
-
-    def forward(self, X, n_threads="auto"):
+    def forward(self, X: ArrayLike, n_threads: Threads = "auto") -> NDArray[Any]:
         """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive."""
         return self._engine.forward(features(X, self._engine.plan), n_threads)
 
-    def backward(self, X, y, sample_weight=None, n_threads="auto"):
+    def backward(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        n_threads: Threads = "auto",
+    ) -> tuple[float, Gradients]:
         """Run both passes on one batch: return its mean loss and the `Gradients`.
 
         Dropout acts as it does in the next step of training. The penalties l1 and
@@ -139,7 +133,9 @@ class Network:
         plan = self._engine.plan
         return loss, Gradients(plan.weights(flat), plan.biases(flat), flat)
 
-    def update(self, grads, epoch=None, n_threads="auto"):
+    def update(
+        self, grads: Gradients, epoch: float | None = None, n_threads: Threads = "auto"
+    ) -> None:
         """Apply one step of the optimizer from `grads`.
 
         The learning rate is the schedule's at time `epoch`, which may be a fraction;
@@ -150,7 +146,7 @@ class Network:
         TypeError, ValueError
             If `grads` are of another network, or not finite.
         """
-        epoch = self._engine.epochs if epoch is None else a_number("epoch", epoch, low=0)
+        epoch = self.epochs if epoch is None else a_number("epoch", epoch, low=0)
         if not isinstance(grads, Gradients) or _shapes(grads) != _shapes(self):
             raise TypeError("grads: expected what backward of a network of this shape returned")
         if not all_finite(grads.flat):
@@ -164,22 +160,22 @@ class Network:
 
     def fit(
         self,
-        X,
-        y=None,
-        epochs=10,
-        batch_size=128,
+        X: ArrayLike | Source | Iterable[tuple[Any, ...]],
+        y: ArrayLike | None = None,
+        epochs: int = 10,
+        batch_size: int = 128,
         *,
-        sample_weight=None,
-        validation_data=None,
-        early_stopping=None,
-        shuffle=True,
-        n_threads="auto",
-        progress=False,
-        callbacks=(),
-        max_time=None,
-        checkpoints=None,
-        resume=False,
-    ):
+        sample_weight: ArrayLike | None = None,
+        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        early_stopping: bool | int | EarlyStopping | None = None,
+        shuffle: bool = True,
+        n_threads: Threads = "auto",
+        progress: bool = False,
+        callbacks: Callback | Iterable[Callback] = (),
+        max_time: float | None = None,
+        checkpoints: str | PathLike[str] | Checkpoints | None = None,
+        resume: bool = False,
+    ) -> History:
         """Train on mini-batches; return the `History`.
 
         Parameters
@@ -239,31 +235,34 @@ class Network:
             None if max_time is None else a_number("max_time", max_time, above=0),
         )
         batch_size = a_whole_number("batch_size", batch_size, least=1)
-        checkpoints = as_checkpoints(checkpoints, a_flag("resume", resume))
+        kept = as_checkpoints(checkpoints, a_flag("resume", resume))
         feed = feed_of(
             X, y, sample_weight, plan, self.loss, batch_size, a_flag("shuffle", shuffle),
-            self._engine.seed, options.epochs,
+            self.seed, options.epochs,
         )  # fmt: skip
-        validation = None
-        if validation_data is not None:
-            if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-                raise TypeError("validation_data: expected a tuple (X, y)")
-            names = ("validation_data[0]", "validation_data[1]")
-            X_valid, y_valid = validation_data
-            validation = samples(X_valid, y_valid, plan, self.loss, names=names)
+        validation = self._validation(validation_data)
         with self._alone():
-            keep = None if checkpoints is None else Keeper(checkpoints, self._state, feed.key)
-            progress = None
+            keeper = None if kept is None else Keeper(kept, self.to_model, feed.key)
+            state = None
             if resume:
-                model, progress = resumed(checkpoints, feed.key, self._state())
-            training = Training(self._engine, feed, validation, options, keep, progress)
+                model, state = resumed(kept, feed.key, self.to_model())
+            training = Training(self._engine, feed, validation, options, keeper, state)
             if resume:
                 self._take(model)
             self.history = training.history
             return training.run()
 
+    def _validation(self, validation_data):
+        if validation_data is None:
+            return None
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
+            raise TypeError("validation_data: expected a tuple (X, y)")
+        names = ("validation_data[0]", "validation_data[1]")
+        X, y = validation_data
+        return samples(X, y, self._engine.plan, self.loss, names=names)
+
     @contextmanager
-    def _alone(self):
+    def _alone(self) -> Iterator[None]:
         """Hold the buffers of training, which are one set, or raise RuntimeError."""
         if not self._engine.in_use.acquire(blocking=False):
             raise RuntimeError(
@@ -274,7 +273,7 @@ class Network:
         finally:
             self._engine.in_use.release()
 
-    def row_state(self):
+    def row_state(self) -> tuple[NDArray[Any], ...]:
         """Return what ``fastbp.kernels.forward_row(state, x, out)`` needs to run one row.
 
         That function can be called from a caller's own ``@njit`` code, in less than a
@@ -283,7 +282,7 @@ class Network:
         """
         return self._engine.row_state()
 
-    def predict(self, X, n_threads="auto"):
+    def predict(self, X: ArrayLike, n_threads: Threads = "auto") -> NDArray[Any]:
         """Return what the network says of `X`: classes (n,) or outputs.
 
         Classes for cross_entropy, 0 or 1 for binary_cross_entropy, numbers for
@@ -296,49 +295,39 @@ class Network:
             outputs = (outputs > 0.5).astype(np.int64)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
-    def evaluate(self, X, y, sample_weight=None, n_threads="auto"):
+    def evaluate(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        n_threads: Threads = "auto",
+    ) -> dict[str, float]:
         """Return a dict of the mean loss over data, and of the metric that suits it."""
         data = samples(X, y, self._engine.plan, self.loss, sample_weight)
         metric = metric_of(self.loss)
         outputs, loss = self._engine.evaluate(data, n_threads)
         return {"loss": loss, metric.name: metric.score(outputs, data)}
 
-    def summary(self, batch_size=128):
+    def summary(self, batch_size: int = 128) -> str:
         """Return a table of the layers, with parameters, memory of training and work.
 
         The memory is that of batches of `batch_size` on one thread, data not counted.
         """
         return describe(self, a_whole_number("batch_size", batch_size, least=1))
 
-    def __repr__(self):
-        sizes = [self._engine.plan.specs[0].n_in, *(s.n_out for s in self._engine.plan.specs)]
+    def __repr__(self) -> str:
+        sizes = [self.layers[0].n_in, *(layer.n_out for layer in self.layers)]
         return f"Network({sizes}, loss={self.loss!r}, dtype={self.dtype.name!r})"
 
-    def save(self, path):
-        """Write the network to one safetensors file: weights, moments and where it stands.
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the network to one safetensors file: weights, moments and its place in training.
 
-        A network that is loaded goes on training with the same bits.
+        A loaded network continues training with the same bits.
         """
-        model_file.save(path, self._state())
-
-    def _state(self):
-        engine, plan = self._engine, self._engine.plan
-        return model_file.Model(
-            specs=plan.specs,
-            input_drop=plan.input_drop,
-            dtype=plan.dtype.name,
-            loss=self.loss,
-            loss_parameter=self._parameter,
-            optimizer=engine.optimizer,
-            seed=engine.seed,
-            steps=engine.steps,
-            epochs=engine.epochs,
-            params=engine.params,
-            moments=engine.moments,
-        )
+        model_file.save(path, self.to_model())
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: str | PathLike[str]) -> Self:
         """Return the network that `save` wrote.
 
         Raises
@@ -346,14 +335,31 @@ class Network:
         ModelFileError
             If the file is truncated, altered, or of a version this program cannot read.
         FileNotFoundError
-            If there is none.
+            If there is no such file.
         """
-        return cls._from_model(model_file.load(path))
+        return cls.from_model(model_file.load(path))
+
+    def to_model(self) -> model_file.Model:
+        """Return the content of the network's model file; its arrays are the network's own."""
+        engine = self._engine
+        return model_file.Model(
+            specs=self.layers,
+            input_drop=self.input_dropout,
+            dtype=self.dtype.name,
+            loss=self.loss,
+            loss_parameter=self.loss_parameter,
+            optimizer=self.optimizer,
+            seed=self.seed,
+            steps=self.steps,
+            epochs=self.epochs,
+            params=engine.params,
+            moments=engine.moments,
+        )
 
     @classmethod
-    def _from_model(cls, model):
+    def from_model(cls, model: model_file.Model) -> Self:
+        """Return the network of a model file's content; arrays are copied."""
         network = cls.__new__(cls)
-        network._loss, network._parameter = (LOSSES.find(model.loss), model.loss_parameter)
         network.history = None
         plan = Plan(model.specs, model.input_drop, np.dtype(model.dtype))
         engine = Engine(plan, model.loss, model.loss_parameter, model.optimizer, model.seed)
@@ -364,18 +370,19 @@ class Network:
     def _take(self, model):
         """Take the parameters of a model, and its place in training."""
         engine = self._engine
-        engine.params[:], engine.moments[:] = model.params, model.moments
-        engine.steps, engine.epochs = model.steps, model.epochs
+        engine.params[:] = model.params
+        engine.moments[:] = model.moments
+        engine.steps = model.steps
+        engine.epochs = model.epochs
 
     def __reduce__(self):
-        """Pickle and copy by what a model file holds: addresses do not travel."""
-        own = {"_engine", "_loss", "_parameter"}
-        others = {name: value for name, value in vars(self).items() if name not in own}
-        return _restored, (type(self), self._state()), others
+        """Pickle and copy by the content of the model file: addresses do not travel."""
+        others = {name: value for name, value in vars(self).items() if name != "_engine"}
+        return _restored, (type(self), self.to_model()), others
 
 
 def _restored(cls, model):
-    return cls._from_model(model)
+    return cls.from_model(model)
 
 
 def _shapes(layers):

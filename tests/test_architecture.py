@@ -152,6 +152,60 @@ def test_kernels_leave_no_product_to_blas(name):
     assert members & PRODUCTS == set()
 
 
+# what Numba and PyTorch offer under no other name
+FOREIGN = {
+    "fastbp.kernels.compiler.cache": {"_rebuild", "_reduce"},
+    "fastbp.kernels.compiler.jit": {"_cache"},
+    "fastbp.kernels.compiler.pipeline": {"_data_layout", "_tm"},
+    "fastbp.exports.torch_modules": {"_modules"},
+    "fastbp.estimators.onnx": {"_kind"},
+}
+
+
+def _names_defined(tree):
+    """Return the attributes and methods that the classes and functions of a module define."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+def private_attributes(tree):
+    """Return the underscore attributes that a module reads of objects other than its own."""
+    own = _names_defined(tree)
+    return {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and _name_of(node.value) not in {"self", "cls"}
+        and node.attr not in own
+    }
+
+
+def test_private_attributes_are_found():
+    tree = ast.parse("class A:\n    _b = 1\n    def c(self, d): return self._e + d._b + d._f.__g__")
+    assert private_attributes(tree) == {"_f"}
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_no_module_reads_a_private_attribute_of_another(name):
+    assert private_attributes(TREES[name]) - FOREIGN.get(name, set()) == set()
+
+
+@pytest.mark.parametrize("name", sorted(SOURCES))
+def test_no_module_imports_a_private_name_of_another(name):
+    own = {target for target in imports(name) if target.startswith("fastbp.")}
+    private = {target.rpartition(".")[2] for target in own}
+    assert {n for n in private if n.startswith("_") and not n.startswith("__")} == set()
+
+
 def test_import_fastbp_imports_no_other_package_but_numpy(run_python):
     code = """
     import sys

@@ -24,7 +24,7 @@ def info(model: ModelArgument, log: LogOption = Mode.text):
         fields, lines = {}, []
         if network is not loaded:
             fields, lines = _table(loaded), _table_lines(loaded)
-        content = network._state()
+        content = network.to_model()
         fields |= {"format": model_file.FORMAT_VERSION, "network": model_file.description(content)}
         fields |= {"epochs": content.epochs, "steps": content.steps}
         out.event("model", **fields)

@@ -31,7 +31,7 @@ def load_model(path):
     model = model_file.load(path)
     if SECTION in model.sections:
         return TableModel.from_model(model, path)
-    return Network._from_model(model)
+    return Network.from_model(model)
 
 
 def _check_there(path):

@@ -157,7 +157,7 @@ def _train(out, data, target, valid, options, missing, checkpoint, every, resume
     from ..tables.read.readers import suffix_of
     from ..tables.read.table import MISSING_WORDS
     from ..training.checkpoints import Checkpoints
-    from ..training.progress import PREEMPTED
+    from ..training.stopped import Stopped
 
     if output and suffix_of(output):
         raise Ended(Code.USAGE, f"-o {output}: that is the name of a table; give a model's, such "
@@ -183,7 +183,7 @@ def _train(out, data, target, valid, options, missing, checkpoint, every, resume
         out.text(*plan_lines(summary))
         return
     model = job.run([_Epochs(out)], progress=out.shows_progress)
-    if model.record["stopped"] in PREEMPTED and (kept or not model.record["steps"]):
+    if Stopped(model.record["stopped"]).by_signal and (kept or not model.record["steps"]):
         _preempted(model, kept)
     _end(out, model, output)
 

@@ -7,7 +7,7 @@ from ..components.initializers import INITIALIZERS, default_initializer
 from ..components.layers import Dense, Dropout
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
-from .plan import LayerSpec
+from .plan import Layer
 
 # which ranges of outputs satisfy what a loss needs
 _WITHIN = {
@@ -41,7 +41,7 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
     if isinstance(layers, (str, Dense, Dropout)) or not isinstance(layers, Iterable):
         raise TypeError(f"layers={layers!r}: expected a sequence of Dense and Dropout layers")
     layers, input_drop = list(layers), 0.0
-    specs: list[LayerSpec] = []
+    specs: list[Layer] = []
     n_in = a_whole_number("inputs", inputs, least=1)
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     if not dense:
@@ -85,7 +85,7 @@ def check(specs, input_drop, loss):
         a_whole_number("n_in", spec.n_in, least=1)
         a_whole_number("n_out", spec.n_out, least=1)
         a_number("alpha", spec.alpha, low=0)
-        a_number("drop", spec.drop, low=0, below=1)
+        a_number("dropout", spec.dropout, low=0, below=1)
         a_flag("bias", spec.bias)
         INITIALIZERS.find(spec.initializer)
         if n == len(specs) - 1:
@@ -94,7 +94,7 @@ def check(specs, input_drop, loss):
         if specs[n + 1].n_in != spec.n_out:
             raise ValueError(f"layer {n + 2} has {specs[n + 1].n_in} inputs for {spec.n_out} units")
     _check_output(ACTIVATIONS.find(specs[-1].activation), loss)
-    if specs[-1].drop > 0:
+    if specs[-1].dropout > 0:
         raise ValueError("the last layer must have no dropout behind it")
 
 
@@ -135,7 +135,7 @@ def _spec(n_in, layer, name):
         raise ValueError(f"alpha={layer.alpha!r}: {record.name} has no parameter")
     alpha = layer.alpha if layer.alpha is not None else record.alpha
     initializer = INITIALIZERS.find(layer.initializer or default_initializer(record.name)).name
-    return LayerSpec(n_in, layer.units, record.name, alpha or 0.0, initializer, layer.bias, 0.0)
+    return Layer(n_in, layer.units, record.name, alpha or 0.0, initializer, layer.bias, 0.0)
 
 
 def _drop(specs, input_drop, rate):
@@ -143,8 +143,8 @@ def _drop(specs, input_drop, rate):
     if not specs:
         return specs, 1 - (1 - input_drop) * (1 - rate)
     last = specs[-1]
-    drop = 1 - (1 - last.drop) * (1 - rate)
-    return [*specs[:-1], replace(last, drop=drop)], input_drop
+    rate = 1 - (1 - last.dropout) * (1 - rate)
+    return [*specs[:-1], replace(last, dropout=rate)], input_drop
 
 
 def _check_output(activation, loss):
@@ -158,11 +158,12 @@ def _check_output(activation, loss):
 
 def describe(network, batch_size):
     """Return the table of `Network.summary`."""
-    engine, plan = network._engine, network._engine.plan
+    engine = network.engine
+    plan = engine.plan
     rows = [("layer", "shape", "activation", "dropout", "parameters")]
     for n, spec in enumerate(plan.specs):
         count = spec.n_in * spec.n_out + (spec.n_out if spec.bias else 0)
-        drop = f"{spec.drop:g}" if spec.drop else ""
+        drop = f"{spec.dropout:g}" if spec.dropout else ""
         rows.append(
             (str(n + 1), f"{spec.n_in} x {spec.n_out}", spec.activation, drop, f"{count:,}")
         )
@@ -179,4 +180,4 @@ def describe(network, batch_size):
         f"{plan.size:,} parameters, {plan.dtype.name}; training in batches of {batch_size} takes "
         f"{memory:.1f} MiB; {plan.flops_per_row:,} FLOP a sample and step"
     )
-    return "\n".join([*lines, f"loss {network.loss}, {network.optimizer!r}"])
+    return "\n".join([*lines, f"loss {network.loss}, {network.optimizer}"])

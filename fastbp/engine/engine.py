@@ -17,18 +17,19 @@ from ..kernels.net import loop
 from ..kernels.net import passes as backprop
 from ..kernels.net.passes import FORWARD, LOSS, TRANSPOSE
 from ..kernels.net.records import RUN
-from ..kernels.simd.gemm import FAR_BYTES, MAIN_ROWS
+from ..kernels.simd.gemm import MAIN_ROWS
 from ..kernels.support.arrays import address, aligned_zeros
+from ..kernels.tuning import (
+    FAR_BYTES,
+    FAR_DATA_BYTES,
+    INFERENCE_FLOPS,
+    INFERENCE_FLOPS_PACKED,
+    INFERENCE_ROWS,
+    INFERENCE_ROWS_PACKED,
+    REGIONS_PER_STEP,
+    UPDATE_FLOPS,
+)
 
-# rows that go through the net at a time: few, so that they stay in a cache from layer to layer;
-# more where weights do not, to be worth packing them
-_INFERENCE_ROWS, _INFERENCE_ROWS_PACKED = 256, 1024
-# so much work at a time, some 10 ms, leaves Python room for Ctrl-C; so much still does, 0.2 s
-_INFERENCE_FLOPS, _MOST_FLOPS = 1_000_000_000, 20_000_000_000
-# data of which the caches hold no more than a part: rows are asked for a batch ahead
-_FAR_DATA_BYTES = 4 * 1024 * 1024
-_REGIONS_OF_A_STEP = 2
-_FLOPS_OF_AN_UPDATE = 20.0  # an update of one parameter takes the time of as many
 _NOTHING = np.zeros(1)
 
 
@@ -59,15 +60,19 @@ class Engine:
     """
 
     def __init__(self, plan, loss, loss_parameter, optimizer, seed):
-        self.plan, self.loss, self.optimizer, self.seed = plan, loss, optimizer, seed
+        self.plan = plan
+        self.loss = loss
+        self.loss_parameter = loss_parameter
+        self.optimizer = optimizer
+        self.seed = seed
         self.params = aligned_zeros(plan.size, plan.dtype)
         self.grads = aligned_zeros(plan.size, plan.dtype)
         self.moments = aligned_zeros(2 * plan.size, plan.dtype)
         self.epochs = 0
         largest = max(spec.n_in * spec.n_out for spec in plan.specs) * plan.dtype.itemsize
         packed = largest >= FAR_BYTES
-        rows = min(_INFERENCE_ROWS_PACKED, _MOST_FLOPS // plan.flops_per_row_forward)
-        self._inference_rows = max(_INFERENCE_ROWS, rows) if packed else _INFERENCE_ROWS
+        rows = min(INFERENCE_ROWS_PACKED, INFERENCE_FLOPS_PACKED // plan.flops_per_row_forward)
+        self._inference_rows = max(INFERENCE_ROWS, rows) if packed else INFERENCE_ROWS
         # how many operations of float32 take as long as one of the net's
         self._in_float32 = plan.dtype.itemsize / 4
         self._training: Any = None
@@ -79,7 +84,9 @@ class Engine:
         self._run = np.zeros(1, RUN)
         run, h = self._run[0], optimizer.hyper_parameters
         run["input_drop"] = plan.input_drop
-        run["loss"], run["loss_parameter"] = LOSSES.code(loss), loss_parameter
+        run["loss"] = LOSSES.code(loss)
+        run["loss_parameter"] = loss_parameter
+        run["loss_limit"] = np.inf
         run["canonical"] = _is_canonical(loss, plan.specs[-1].activation)
         run["seed"] = seed
         run["optimizer"] = OPTIMIZERS.code(optimizer.name)
@@ -108,19 +115,21 @@ class Engine:
     def penalty(self, strength):
         self._run[0]["penalty"] = strength
 
-    def limit_loss(self, most):
-        """Let an output of a cross-entropy count no more than `most` in the loss that is shown.
+    @property
+    def loss_limit(self):
+        """The largest loss that an output of a cross-entropy adds; its gradient has no limit."""
+        return float(self._run[0]["loss_limit"])
 
-        0 is no limit. Its gradient, which knows none, stays as it is.
-        """
-        self._run[0]["loss_parameter"] = most
+    @loss_limit.setter
+    def loss_limit(self, limit):
+        self._run[0]["loss_limit"] = limit
 
     def threads_of_step(self, n_threads, data, rows):
         """Return how many threads a training step on `rows` rows of `data` runs on."""
         flops, parts = rows / len(data) * self.plan.flops_of(data.x), rows // MAIN_ROWS
         if data.is_sparse:  # what its numbers leave of a step is the update
-            flops += _FLOPS_OF_AN_UPDATE * self.plan.size
-        return choose_threads(n_threads, flops * self._in_float32, _REGIONS_OF_A_STEP, parts)
+            flops += UPDATE_FLOPS * self.plan.size
+        return choose_threads(n_threads, flops * self._in_float32, REGIONS_PER_STEP, parts)
 
     def threads_of_rows(self, n_threads, rows):
         """Return how many threads inference on `rows` rows runs on."""
@@ -141,9 +150,7 @@ class Engine:
 
     def update(self, rate, n_threads="auto"):
         """Apply one optimizer step from `grads` at the learning rate `rate`."""
-        threads = choose_threads(
-            n_threads, _FLOPS_OF_AN_UPDATE * self.plan.size * self._in_float32, 1
-        )
+        threads = choose_threads(n_threads, UPDATE_FLOPS * self.plan.size * self._in_float32, 1)
         self._prepare(self._training.batch if self._training else 1, threads)
         self._run[0]["rate"] = rate
         twin(loop.update, threads)(*self._arrays())
@@ -194,7 +201,7 @@ class Engine:
         count = len(data)
         threads = self.threads_of_rows(n_threads, count)
         batch = min(count, self._inference_rows * threads)
-        rows = max(1, _INFERENCE_FLOPS // (batch * self.plan.flops_per_row_forward)) * batch
+        rows = max(1, INFERENCE_FLOPS // (batch * self.plan.flops_per_row_forward)) * batch
         sparse = data.is_sparse
         here, run = self._take_idle(batch, threads, sparse)
         if aim == LOSS or sparse:
@@ -244,7 +251,7 @@ class Engine:
         if here is None or (here.batch, here.tasks, here.sparse) != (batch, threads, sparse):
             self._training = self.plan.workspace(batch, threads, True, sparse)
         self._place(self._run, self._training, data)
-        if data is not None and data.x.nbytes > _FAR_DATA_BYTES and not sparse:
+        if data is not None and data.x.nbytes > FAR_DATA_BYTES and not sparse:
             self._run[0]["ahead"] = self._training.ahead
         if not self._run[0]["weights_task"]:
             self._run[0]["weights_task"] = backprop.weights_task.address(*self._arrays(), 0, 0)

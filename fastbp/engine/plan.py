@@ -11,20 +11,40 @@ import numpy as np
 
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.net.records import LAYER
-from ..kernels.simd.gemm import FAR_BYTES, MAIN_ROWS, SCRATCH_FLOATS
+from ..kernels.simd.gemm import MAIN_ROWS, SCRATCH_FLOATS
 from ..kernels.simd.prefetch import ahead_integers
 from ..kernels.support.arrays import aligned_zeros
 from ..kernels.support.sparse_rows import SparseRows
-from ..kernels.tuning import CACHE_LINE
+from ..kernels.tuning import (
+    CACHE_LINE,
+    FAR_BYTES,
+    GRADIENT_BLOCK_ROWS_PACKED,
+    GRADIENT_BLOCK_TILES,
+    ODD_LINES,
+)
 
-# rows of W whose gradient is computed and then applied: few, so that it stays in a cache till
-# then; many, of all tasks together, where `gemm` packs the deltas anew for each block
-_BLOCK_ROWS, _BLOCK_ROWS_PACKED = 10 * MAIN_ROWS, 768
+_BLOCK_ROWS = GRADIENT_BLOCK_TILES * MAIN_ROWS
 
 
 @dataclass(frozen=True)
-class LayerSpec:
-    """One dense layer with the dropout behind it, all names resolved."""
+class Layer:
+    """One dense layer of a network, with the dropout that follows it.
+
+    Attributes
+    ----------
+    n_in, n_out : int
+        Inputs and units.
+    activation : str
+        A name in ``fastbp.ACTIVATIONS``.
+    alpha : float
+        The activation's parameter; 0 if it has none.
+    initializer : str
+        A name in ``fastbp.INITIALIZERS``.
+    bias : bool
+        Whether the layer has biases.
+    dropout : float
+        Dropout rate after the activation.
+    """
 
     n_in: int
     n_out: int
@@ -32,7 +52,7 @@ class LayerSpec:
     alpha: float
     initializer: str
     bias: bool
-    drop: float
+    dropout: float
 
 
 class Plan:
@@ -40,7 +60,7 @@ class Plan:
 
     Parameters
     ----------
-    specs : sequence of LayerSpec
+    specs : sequence of Layer
         The layers, from input to output.
     input_drop : float
         The rate of dropout of the inputs.
@@ -101,7 +121,7 @@ class Plan:
         ):
             record["n_in"], record["n_out"] = spec.n_in, spec.n_out
             record["activation"] = ACTIVATIONS.code(spec.activation)
-            record["alpha"], record["drop"] = spec.alpha, spec.drop
+            record["alpha"], record["drop"] = spec.alpha, spec.dropout
             record["weights"], record["biases"] = weights, biases
         return records
 
@@ -159,11 +179,11 @@ class Workspace:
         # the loss reads the logits of the last layer; A overwrites Z elsewhere if it may
         record["a"] = self._take(block) if keeps_z or last else record["z"]
         record["kept"] = record["z"] if keeps_z else record["a"]
-        record["output"] = self._take(block) if spec.drop > 0 else record["a"]
+        record["output"] = self._take(block) if spec.dropout > 0 else record["a"]
         # the loss needs the last one for the targets, in inference too
         record["delta"] = self._take(block) if training or last else -1
         packed = block * self._item >= FAR_BYTES
-        rows = max(_BLOCK_ROWS, _BLOCK_ROWS_PACKED // self.tasks) if packed else _BLOCK_ROWS
+        rows = max(_BLOCK_ROWS, GRADIENT_BLOCK_ROWS_PACKED // self.tasks) if packed else _BLOCK_ROWS
         record["block_rows"] = min(spec.n_in, rows)
         hidden_weights = training and n > 0
         turned = spec.n_out * self._row(spec.n_in)
@@ -174,7 +194,7 @@ class Workspace:
         """Round a row up to whole cache lines, a long one to an odd number: rows do not collide."""
         line = CACHE_LINE // self._item
         lines = -(-count // line)
-        return (lines + (lines >= 8 and lines % 2 == 0)) * line
+        return (lines + (lines >= ODD_LINES and lines % 2 == 0)) * line
 
     def _take(self, count):
         place, line = self._size, CACHE_LINE // self._item

@@ -16,6 +16,8 @@ from ..checks import all_finite
 from ..data.samples import Samples
 from ..data.stream import parts_of
 from ..kernels.support.sparse_rows import sparse_rows
+from ..network import Network
+from ..training.stopped import Stopped
 from .build import (
     build_network,
     check_combination,
@@ -96,13 +98,17 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         run = self._run_of(X, [X.shape[1], *sizes, self.n_outputs_], goes_on, incremental)
         data = self._samples(X, targets, weight)
         held = None if held is None else (self._samples(*held), eval_set)
+        if held is None:
+            self.__dict__.pop("validation_loss_curve_", None)
+        elif not (self.warm_start and hasattr(self, "validation_loss_curve_")):
+            self.validation_loss_curve_ = []
         validation = self._validation(run, data, given, held)
         shown = {"X": given[0], "y": given[1]}
         if sample_weight is not None:
             shown["metadata"] = {"sample_weight": sample_weight}
         callbacks = self._callbacks(plain, protocol, shown)
         set_objective(self, run.network)
-        engine = run.network._engine
+        engine = run.network.engine
         with engine.in_use:
             callbacks.fit_begins()
             if not is_stochastic(self):
@@ -119,7 +125,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         """Yield the parts of a stream to fit in turn, until Ctrl-C ends the fit of one."""
         for part in parts_of(X, y, sample_weight):
             yield part
-            if self._run.stopped == "interrupted":
+            if self._run.stopped is Stopped.INTERRUPTED:
                 return
 
     def _run_of(self, X, sizes, goes_on, incremental):
@@ -161,8 +167,8 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         if not (kept.stochastic and run.stochastic):
             return run
         if incremental:  # another activation or loss: the optimizer's state is kept nevertheless
-            run.network._engine.moments[:] = kept.network._engine.moments
-            run.network._engine.steps = kept.network._engine.steps
+            run.network.engine.moments[:] = kept.network.engine.moments
+            run.network.engine.steps = kept.network.engine.steps
             run.rates = kept.rates
         same = kept.key == run.key and repr(kept.network.optimizer) == repr(run.network.optimizer)
         if incremental or self.warm_start != "exact" or not same:
@@ -206,7 +212,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
             stratify = np.where(data.y[:, 0] > 0.5, "True", "False") if self._stratifies() else None
             rows = len(data)
             run.split = split_rows(rows, stratify, self.validation_fraction, self._random_state)
-        return Validation(self, run.network, data, run.split, given, eval_set)
+        return Validation(self, run.network, data, run.split, given, eval_set, self._score_outputs)
 
     def _fit_stochastic(self, run, data, validation, callbacks, most, incremental):
         """Train by mini-batches; return whether the net stayed finite."""
@@ -221,18 +227,19 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
             return bool(callbacks) and callbacks.epoch_ended(self._entry())
 
         score = validation.score if self.early_stopping else None
-        solver = Stochastic(self, run, data, score, loss_share(run.network))
-        reason = run.stopped = solver.fit(most, callbacks.epoch_begins, after_epoch)
+        around = callbacks.epoch_begins, after_epoch
+        solver = Stochastic(self, run, data, score, loss_share(run.network), around)
+        reason = run.stopped = solver.fit(most)
         if self.early_stopping:
             run.last = run.network.parameters.copy() if self.warm_start == "exact" else None
             run.network.parameters[:] = self._best_parameters
-        if not (incremental and reason == "epochs"):
+        if not (incremental and reason is Stopped.EPOCHS):
             warn_of_the_end(reason, self)
-        return reason != "diverged"
+        return reason is not Stopped.DIVERGED
 
     def _fit_lbfgs(self, run, data, validation, callbacks):
         """Train by L-BFGS-B; return whether the net stayed finite."""
-        self.n_iter_, engine = 0, run.network._engine
+        self.n_iter_, engine = 0, run.network.engine
 
         def after_iteration(loss):
             self.n_iter_, self.loss_ = self.n_iter_ + 1, loss
@@ -249,7 +256,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         if result.status == STOPPED:
             self.n_iter_ = result.nit
             if result.late:
-                warn_of_the_end("time", self)
+                warn_of_the_end(Stopped.TIME, self)
         else:
             self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
         return True
@@ -343,14 +350,19 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         for array, value in zip(own, shown, strict=True):
             array[:] = value
 
+    @property
+    def network_(self) -> Network:
+        """The fitted `fastbp.Network`; `coefs_` and `intercepts_` are its arrays."""
+        check_is_fitted(self)
+        self._keep_coefs()
+        return self._run.network
+
     def _outputs(self, X):
         """Return the outputs (n, n_out) for checked or unchecked `X`."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        network = self._run.network
-        self._keep_coefs()
-        outputs = network._engine.forward(self._samples(X, {}), self.n_threads)
-        return outputs.astype(np.result_type(X.dtype, network.dtype), copy=False)
+        outputs = self.network_.engine.forward(self._samples(X, {}), self.n_threads)
+        return outputs.astype(np.result_type(X.dtype, outputs.dtype), copy=False)
 
     def input_gradient(self, X):
         """Return the derivatives of the outputs by the inputs.
@@ -368,8 +380,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)
-        self._keep_coefs()
-        return input_gradient(self._run.network, self._samples(X, {}).x, self.n_threads)
+        return input_gradient(self.network_, self._samples(X, {}).x, self.n_threads)
 
     def __getstate__(self):
         """Leave out `coefs_` and `intercepts_` where they are the network's."""

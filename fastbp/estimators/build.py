@@ -93,9 +93,9 @@ def set_objective(estimator, network):
 
     scikit-learn clips probabilities in the loss that it shows, not in the gradient.
     """
-    network._engine.penalty = estimator.alpha
+    network.engine.penalty = estimator.alpha
     if network.loss in _CROSS_ENTROPIES:
-        network._engine.limit_loss(-float(np.log(np.finfo(network.dtype).eps)))
+        network.engine.loss_limit = -float(np.log(np.finfo(network.dtype).eps))
 
 
 def draw_weights(estimator, network, random_state):

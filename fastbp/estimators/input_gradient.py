@@ -21,7 +21,8 @@ def input_gradient(network, X, n_threads="auto"):
     n_threads : int or "auto"
         Threads to share the rows.
     """
-    specs, slopes = network._engine.plan.specs, []
+    specs = network.layers
+    slopes = []
     a = np.ascontiguousarray(X, network.dtype)
     for spec, weights, biases in zip(specs, network.weights, network.biases, strict=True):
         z = matmul(a, weights, biases, n_threads=n_threads)

@@ -44,7 +44,7 @@ def _outputs(writer, operator):
     dtype = tensor_dtype_to_np_dtype(guess_proto_type(given.type))
     a = Value(writer, dtype, given.full_name)
     a = a.cast(np.float64 if dtype == np.float64 else np.float32)
-    specs = estimator._run.network._engine.plan.specs
+    specs = estimator.network_.layers
     for spec, W, b in zip(specs, estimator.coefs_, estimator.intercepts_, strict=True):
         a = FORMULAS[spec.activation](a @ W + b, spec.alpha)
     return a

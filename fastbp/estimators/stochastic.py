@@ -4,7 +4,6 @@ The order of an epoch is a permutation of the order before it, drawn from the ca
 generator, draw for draw as scikit-learn does; so is the split for early stopping.
 """
 
-import time
 import warnings
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,8 +13,12 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ..training.epochs import Epochs
+from ..data.windows import Window
+from ..training.history import History
 from ..training.interrupt import Interrupt
+from ..training.loop import Loop, Policy
+from ..training.state import State
+from ..training.stopped import Stopped
 
 _AUTO_BATCH = 200
 
@@ -42,8 +45,8 @@ class Run:
         What the next permutation is drawn from.
     last : numpy.ndarray or None
         The last epoch's parameters, where early stopping gave the best back.
-    stopped : str
-        Why the last call ended; see `Stochastic.fit`.
+    stopped : Stopped
+        Why the last call ended.
     """
 
     network: Any
@@ -54,7 +57,7 @@ class Run:
     split: Any = None
     order: Any = None
     last: Any = None
-    stopped: str = "epochs"
+    stopped: Stopped = Stopped.EPOCHS
 
     @cached_property
     def views(self):
@@ -89,13 +92,63 @@ def batch_size_of(batch_size, rows):
     return min(batch_size, rows)
 
 
-class Stochastic:
+class Order:
+    """The order of an epoch as scikit-learn has it: a permutation of the order before.
+
+    It has the methods of `fastbp.data.windows.Whole`.
+
+    Attributes
+    ----------
+    rows, batch : int
+        Samples of an epoch, and samples per step.
+    head : Samples
+        All data, those to score on included.
+    order : numpy.ndarray or None
+        (rows,) int64: the samples of the last epoch in their order, None for that of the data.
+    """
+
+    def __init__(self, run, data, batch_size, shuffle):
+        self.head = data
+        self._run = run
+        self._shuffle = shuffle
+        self._rows = np.arange(len(data)) if run.split is None else run.split[0]
+        self.rows = len(self._rows)
+        self.batch = batch_size_of(batch_size, self.rows)
+        self.order = self._rows
+        if run.order is None or len(run.order) != self.rows:
+            run.order = np.arange(self.rows)
+
+    def batches(self, epoch):
+        """Return how many batches an epoch has."""
+        return -(-self.rows // self.batch)
+
+    def windows(self, epoch, done=0, more=False, must_end=None):
+        """Yield the one window of an epoch, in an order drawn from the caller's generator."""
+        run = self._run
+        if self._shuffle:
+            places = np.arange(self.rows)
+            run.random_state.shuffle(places)
+            run.order = run.order[places]
+            self.order = run.order if run.split is None else self._rows[run.order]
+        else:
+            self.order = None if run.split is None else self._rows
+        yield Window(self.head, self.order, 0)
+
+    def is_reading(self):
+        """Return whether a thread reads at the moment."""
+        return False
+
+    def close(self):
+        """Release nothing."""
+
+
+class Stochastic(Policy):
     """One call of fit or partial_fit of an estimator by mini-batches.
 
     Parameters
     ----------
     estimator : BaseMLP
-        Gives its parameters, and is given the fitted attributes as they come.
+        Gives its parameters, and receives the fitted attributes.
     run : Run
         What is carried on; written.
     data : Samples
@@ -103,77 +156,45 @@ class Stochastic:
     score : callable or None
         ``score() -> float`` on the rows held back, for early stopping.
     share : float
-        What the losses of the samples are multiplied with, the penalty not.
+        The factor of the samples' losses where they are shown; the penalty has none.
+    callbacks : tuple of callable
+        Called before and after each epoch; True of the latter stops.
     """
 
-    def __init__(self, estimator, run, data, score, share):
-        self._estimator, self._run, self._data = estimator, run, data
-        self._score, self._share = score, share
-        self._engine = run.network._engine
-        self._rows = np.arange(len(data)) if run.split is None else run.split[0]
-        batch = batch_size_of(estimator.batch_size, len(self._rows))
-        self._epochs = Epochs(self._engine, data, len(self._rows), batch, estimator.n_threads)
-        self._interrupt, self._deadline = Interrupt(), np.inf
-        if run.order is None or len(run.order) != len(self._rows):
-            run.order = np.arange(len(self._rows))
+    def __init__(self, estimator, run, data, score, share, callbacks):
+        self._estimator = estimator
+        self._run = run
+        self._data = data
+        self._score = score
+        self._share = share
+        self._before_epoch, self._after_epoch = callbacks
+        self._order = Order(run, data, estimator.batch_size, estimator.shuffle)
 
-    def fit(self, most, before_epoch, after_epoch):
-        """Train `most` epochs at most; return why it ended.
-
-        `before_epoch` and `after_epoch` are called around each; True of the latter stops.
-
-        Returns
-        -------
-        str
-            "epochs", "converged", "callback", "time", "interrupted" or "diverged".
-        """
-        estimator = self._estimator
+    def fit(self, most):
+        """Train `most` epochs at most; return why training ended, as `Stopped`."""
+        estimator, engine = self._estimator, self._run.network.engine
         estimator.n_iter_ = 0
-        self._epochs.compile(self._rows)
-        if estimator.max_time is not None:
-            self._deadline = time.perf_counter() + estimator.max_time
-        with self._interrupt.watching():
-            while estimator.n_iter_ < most:
-                before_epoch()
-                if self._epoch() < self._epochs.batches:
-                    return "diverged" if not self._must_end() else self._reason()
-                self._record()
-                converged = self._converged()
-                if after_epoch():
-                    return "callback"
-                if converged:
-                    return "converged"
-                if self._must_end():
-                    return self._reason()
-        return "epochs"
+        loop = Loop(
+            engine, self._order, self, State(History(engine.plan.dtype.name), engine.params),
+            Interrupt(), most, estimator.n_threads, estimator.max_time,
+        )  # fmt: skip
+        loop.compile()
+        return loop.run()
 
-    def _must_end(self):
-        return self._interrupt.seen or time.perf_counter() > self._deadline
+    def rates(self, epoch, batches):
+        """Return the learning rates (batches,) for the steps of an epoch."""
+        return self._run.rates.of_epoch(epoch, batches)
 
-    def _reason(self):
-        return "interrupted" if self._interrupt.seen else "time"
+    def epoch_begins(self):
+        """Tell the callbacks."""
+        self._before_epoch()
 
-    def _epoch(self):
-        """Train one epoch; return how many steps were made."""
-        run, order = self._run, None
-        if self._estimator.shuffle:
-            places = np.arange(len(self._rows))
-            run.random_state.shuffle(places)
-            run.order = run.order[places]
-            order = run.order if run.split is None else self._rows[run.order]
-        elif run.split is not None:
-            order = self._rows
-        self._order = order
-        rates = run.rates.of_epoch(self._engine.epochs, self._epochs.batches)
-        return self._epochs.run(order, rates, lambda done: self._must_end())
-
-    def _record(self):
-        """Give the estimator what an epoch has shown."""
+    def score(self, epoch):
+        """Update the estimator's fitted attributes."""
         estimator = self._estimator
-        self._engine.epochs += 1
         estimator.n_iter_ += 1
-        estimator.loss_ = self._loss()
-        estimator.t_ += len(self._rows)
+        estimator.loss_ = self._loss(epoch)
+        estimator.t_ += self._order.rows
         estimator.loss_curve_.append(estimator.loss_)
         if estimator.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {estimator.loss_:.8f}")
@@ -182,15 +203,22 @@ class Stochastic:
         else:
             self._note_loss()
         self._run.rates.epoch_ended(estimator.t_)
+        return True
 
-    def _loss(self):
-        """Return the mean over the batches of their losses, each by its number of samples."""
-        epochs, rows = self._epochs, len(self._rows)
-        losses = epochs.losses * self._share + epochs.penalties
+    def verdict(self, epoch):
+        """Return the reason to stop after an epoch: a callback, or no improvement."""
+        converged = self._converged()
+        if self._after_epoch():
+            return Stopped.CALLBACK
+        return Stopped.CONVERGED if converged else None
+
+    def _loss(self, epoch):
+        """Return the mean loss of the batches, weighted by their numbers of samples."""
+        rows, order = self._order.rows, self._order.order
+        losses = epoch.losses * self._share + epoch.penalties
         if self._data.weight is not None:
-            order = slice(None) if self._order is None else self._order
-            weight = self._data.weight[order].astype(np.float64)
-            starts = np.arange(0, rows, epochs.batch)
+            weight = self._data.weight[slice(None) if order is None else order].astype(np.float64)
+            starts = np.arange(0, rows, self._order.batch)
             total = np.add.reduceat(weight, starts)
             count = np.diff(np.append(starts, rows))
             losses = np.divide(losses * count, total, where=total != 0, out=np.zeros_like(losses))
@@ -206,7 +234,7 @@ class Stochastic:
         estimator._no_improvement_count = estimator._no_improvement_count + 1 if worse else 0
         if score > estimator.best_validation_score_:
             estimator.best_validation_score_ = score
-            estimator._best_parameters = self._engine.params.copy()
+            estimator._best_parameters = self._run.network.parameters.copy()
 
     def _note_loss(self):
         estimator, loss = self._estimator, self._estimator.loss_
@@ -233,19 +261,16 @@ class Stochastic:
 
 def warn_of_the_end(reason, estimator):
     """Warn the caller where training ended before it had converged."""
-    if reason == "epochs":
+    limits = {
+        Stopped.EPOCHS: f"Maximum iterations ({estimator.max_iter})",
+        Stopped.TIME: f"Maximum time ({estimator.max_time} s)",
+    }
+    if reason in limits:
         warnings.warn(
-            f"Stochastic Optimizer: Maximum iterations ({estimator.max_iter}) reached and the "
-            "optimization hasn't converged yet.",
+            f"Stochastic Optimizer: {limits[reason]} reached and the optimization hasn't "
+            "converged yet.",
             ConvergenceWarning,
             stacklevel=2,
         )
-    elif reason == "time":
-        warnings.warn(
-            f"Stochastic Optimizer: Maximum time ({estimator.max_time} s) reached and the "
-            "optimization hasn't converged yet.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
-    elif reason == "interrupted":
+    elif reason is Stopped.INTERRUPTED:
         warnings.warn("Training interrupted by user.", stacklevel=2)

@@ -40,24 +40,24 @@ class Validation:
         X and y as the caller wrote them, for a scorer of the caller's.
     eval_set : tuple or None
         The samples of the caller's own set, and the set as it was written.
+    score_outputs : callable
+        ``score_outputs(outputs, samples) -> float``, scikit-learn's score.
     """
 
-    def __init__(self, estimator, network, data, split, given, eval_set):
-        self._estimator, self._engine = estimator, network._engine
+    def __init__(self, estimator, network, data, split, given, eval_set, score_outputs):
+        self._estimator = estimator
+        self._engine = network.engine
+        self._score_outputs = score_outputs
         self._share = loss_share(network)
         self.notes_losses = eval_set is not None
         self._data: Any = None
         self._given: Any = None
         if eval_set is not None:
             self._data, self._given = eval_set
-            if not (estimator.warm_start and hasattr(estimator, "validation_loss_curve_")):
-                estimator.validation_loss_curve_ = []
-        else:
-            vars(estimator).pop("validation_loss_curve_", None)
-            if split is not None:
-                self._data = data.take(split[1])
-                if estimator.scoring is not None:
-                    self._given = [_safe_indexing(values, split[1]) for values in given]
+        elif split is not None:
+            self._data = data.take(split[1])
+            if estimator.scoring is not None:
+                self._given = [_safe_indexing(values, split[1]) for values in given]
         self._scorer = None
         if estimator.scoring is not None:
             self._scorer = check_scoring(estimator, scoring=estimator.scoring)
@@ -67,7 +67,7 @@ class Validation:
         if self._scorer is not None:
             return float(self._scorer(self._estimator, *self._given))
         outputs = self._engine.forward(self._data, self._estimator.n_threads)
-        return self._estimator._score_outputs(outputs, self._data)
+        return self._score_outputs(outputs, self._data)
 
     def note_loss(self):
         """Append the mean loss of the caller's set, penalties left out."""

@@ -58,17 +58,17 @@ def layers_of(function, net, argument="net"):
     return [
         Layer(
             weights.copy(), biases.copy() if spec.bias else None, spec.activation,
-            spec.alpha, spec.drop,
+            spec.alpha, spec.dropout,
         )
         for spec, weights, biases in zip(
-            net._engine.plan.specs, net.weights, net.biases, strict=True
+            net.layers, net.weights, net.biases, strict=True
         )
     ]  # fmt: skip
 
 
 def input_drop_of(net):
     """Return the rate of dropout of a network's inputs."""
-    return net._engine.plan.input_drop
+    return net.input_dropout
 
 
 def is_table_model(model):

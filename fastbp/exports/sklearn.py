@@ -132,7 +132,7 @@ def from_sklearn(estimator, *, optimizer="adam", seed=0):
         If it is not fitted.
     """
     if isinstance(estimator, (MLPClassifier, MLPRegressor)):
-        return _copied_net(estimator)
+        return deepcopy(estimator.network_)
     if not isinstance(estimator, (neural_network.MLPClassifier, neural_network.MLPRegressor)):
         raise TypeError(
             f"fastbp.from_sklearn: estimator is a {type(estimator).__name__}: expected a fitted "
@@ -193,23 +193,16 @@ def _source(model, classes):
         )
     if not isinstance(model, (MLPClassifier, MLPRegressor)):
         layers_of("to_sklearn", model, "model")
-        fitted = {"n_iter_": model._engine.epochs, "t_": 0, "loss_curve_": [], "best_loss_": np.inf}
+        fitted = {"n_iter_": model.epochs, "t_": 0, "loss_curve_": [], "best_loss_": np.inf}
         fitted |= {"_no_improvement_count": 0, "validation_scores_": None}
         fitted["best_validation_score_"] = None
         return _Source(model, _binarizer(model, classes), {}, fitted)
     if classes is not None:
         raise ValueError(f"fastbp.to_sklearn: classes={classes!r}: the estimator has its own")
-    net = _copied_net(model)
+    net = deepcopy(model.network_)
     binarizer = deepcopy(model._label_binarizer) if isinstance(model, MLPClassifier) else None
     fitted = {name: getattr(model, name) for name in _FITTED if hasattr(model, name)}
     return _Source(net, binarizer, model.get_params(), deepcopy(fitted))
-
-
-def _copied_net(estimator):
-    """Return a copy of the net of one of fastbp's estimators, with the weights that it shows."""
-    check_is_fitted(estimator)
-    estimator._keep_coefs()
-    return deepcopy(estimator._run.network)
 
 
 def _binarizer(net, classes):

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
+from .. import model_file
 from ..kernels.support.files import write_whole
 from ..network import Network
 from ..tables.wording import counted
@@ -96,8 +96,8 @@ def _batch_size(record):
 
 def _fingerprint(network):
     """Return the SHA-256 of layers and weights, in hexadecimal digits."""
-    state = network._state()
-    layers = [asdict(spec) for spec in state.specs]
+    state = network.to_model()
+    layers = model_file.description(state)["layers"]
     digest = hashlib.sha256(json.dumps(layers, sort_keys=True).encode())
     little_endian = state.params.dtype.newbyteorder("<")
     digest.update(state.params.astype(little_endian, copy=False).tobytes())

@@ -17,8 +17,8 @@ from ..kernels.random import permutation
 from ..kernels.support.scalars import a_flag
 from ..machine import free_memory
 from ..training.checkpoints import Checkpoints, as_checkpoints
-from ..training.progress import PREEMPTED, to_json
-from ..training.progress import SECTION as TRAINING
+from ..training.state import SECTION as TRAINING
+from ..training.state import to_json
 from .columns.encoding import Encoder
 from .columns.inference import infer
 from .model import SECTION, TableModel, schema_of, tell_unknown
@@ -255,7 +255,7 @@ class Job:
     def _record(self, history, rows, valid, digest, seconds):
         o, metrics, details = self.options, {}, {"confusion": None, "residuals": None}
         # who is told to end has no time to be scored: the training goes on from its checkpoint
-        preempted = self.checkpoints is not None and history.stopped in PREEMPTED
+        preempted = self.checkpoints is not None and history.stopped.by_signal
         if valid is not None and not preempted:
             scores = scores_of(self.schema.target)
             scores.add(self.network.forward(valid[0], o.n_threads), valid[1])
@@ -274,11 +274,11 @@ class Job:
             "options": o.to_data(),
             "batch_size": self.batch,
             "streamed": self.budget.streamed,
-            "steps": self.network._engine.steps,
+            "steps": self.network.steps,
             "seconds": seconds,
             "threads": history.n_threads,
             "peak": None if preempted else history.peak,
-            "stopped": history.stopped,
+            "stopped": history.stopped.value,
             "best_epoch": history.best_epoch,
             "metrics": metrics,
             **details,

@@ -52,7 +52,7 @@ class TableModel:
     def save(self, path):
         """Write the model to one safetensors file, as a whole."""
         sections = {SECTION: self.schema.to_data(), HISTORY: self.history, RECORD: self.record}
-        model_file.save(path, replace(self.network._state(), sections=sections))
+        model_file.save(path, replace(self.network.to_model(), sections=sections))
 
     @classmethod
     def load(cls, path):
@@ -83,13 +83,13 @@ class TableModel:
             raise ModelFileError(
                 f"{path} does not describe how its model was trained: {one_line(error)}"
             ) from error
-        return cls(Network._from_model(model), schema, history, record)
+        return cls(Network.from_model(model), schema, history, record)
 
     @property
     def fingerprint(self):
         """The SHA-256 of what the model computes: schema and parameters, and no times."""
         digest = hashlib.sha256(repr(self.schema.to_data()).encode())
-        digest.update(repr(model_file.description(self.network._state())).encode())
+        digest.update(repr(model_file.description(self.network.to_model())).encode())
         digest.update(self.network.parameters.tobytes())
         return digest.hexdigest()
 

@@ -19,7 +19,7 @@ def plan_of(job):
     the expected seconds of an epoch; the epochs are the most there can be.
     """
     schema, network, budget = job.schema, job.network, job.budget
-    plan, rows = network._engine.plan, budget.rows
+    plan, rows = network.engine.plan, budget.rows
     workspace = plan.workspace(job.batch, 1, training=True).bytes
     seconds = _seconds_an_epoch(job)
     epochs, summary = job.options.epochs, summary_of(job)
@@ -66,7 +66,7 @@ def _seconds_an_epoch(job):
 
     It is NaN where there is no room for a copy, or none of the first rows has a target.
     """
-    plan = job.network._engine.plan
+    plan = job.network.engine.plan
     rows = min(_TRIAL_ROWS, max(job.batch, _TRIAL_FLOPS // plan.flops_per_row))
     encoder = Encoder(job.schema, job.table.name, job.network.dtype)
     X, y, kept = (part[:rows] for part in next(encoder.encoded(job.table)))

@@ -13,7 +13,8 @@ from .. import model_file
 from ..checks import all_finite
 from ..errors import ModelFileError
 from ..kernels.support.scalars import a_number, a_whole_number
-from .progress import PREEMPTED, SECTION, from_model
+from .history import History
+from .state import SECTION, from_model
 
 _NAME = re.compile(r"checkpoint-(\d{8,})\.safetensors")
 _log = logging.getLogger("fastbp")
@@ -122,28 +123,28 @@ def as_checkpoints(checkpoints, resume):
     return kept
 
 
-def resumed(checkpoints, key, state):
-    """Return the `Model` that a training goes on with, and its `Progress`.
+def resumed(checkpoints, key, model):
+    """Return the `Model` and the `State` to continue from.
 
-    Where there is no checkpoint they are `state`, that of the net as it is, and None.
+    Without a checkpoint they are `model`, that of the network as it is, and None.
 
     Raises
     ------
     ValueError
         If the last checkpoint is of another net, or of a training with another `key`.
     """
-    model = checkpoints.latest()
-    if model is None:
-        return state, None
-    progress = from_model(model, key)
-    mine, theirs = model_file.description(state), model_file.description(model)
+    latest = checkpoints.latest()
+    if latest is None:
+        return model, None
+    state = from_model(latest, key, History(latest.dtype))
+    mine, theirs = model_file.description(model), model_file.description(latest)
     for name in mine:
         if mine[name] != theirs[name]:
             raise ValueError(
                 f"resume: {name} of the checkpoint is {theirs[name]!r}, but the network has "
                 f"{mine[name]!r}; expected the network that was trained"
             )
-    return model, progress
+    return latest, state
 
 
 class Keeper:
@@ -153,8 +154,8 @@ class Keeper:
     ----------
     checkpoints : Checkpoints
         Where to, and how often.
-    state : callable
-        ``state() -> Model``, of the net as it is.
+    model : callable
+        ``model() -> Model`` of the network as it is.
     key : dict
         What must be the same where the training goes on.
 
@@ -166,13 +167,15 @@ class Keeper:
         If a model file cannot describe the net: its schedule is the caller's own.
     """
 
-    def __init__(self, checkpoints, state, key):
+    def __init__(self, checkpoints, model, key):
         checkpoints.prepare()
-        model_file.description(state())
-        self._checkpoints, self._state, self._key = checkpoints, state, key
+        model_file.description(model())
+        self._checkpoints = checkpoints
+        self._model = model
+        self._key = key
         self._written = -math.inf
 
-    def __call__(self, progress, ended):
+    def __call__(self, state, ended):
         """Write a checkpoint if it is time, or if training has ended.
 
         None is written of a net that is not finite: its training would end at once.
@@ -185,15 +188,15 @@ class Keeper:
         """
         if not ended and time.monotonic() - self._written < self._checkpoints.every:
             return
-        section, tensors = progress.to_section(self._key)
-        model = replace(self._state(), sections={SECTION: section}, tensors=tensors)
+        section, tensors = state.to_section(self._key)
+        model = replace(self._model(), sections={SECTION: section}, tensors=tensors)
         if not all_finite(model.params):
             return
         try:
             path = self._checkpoints.write(model)
-            _log.info("checkpoint %s: epoch %d, batch %d", path, progress.epoch + 1, progress.done)
+            _log.info("checkpoint %s: epoch %d, batch %d", path, state.epoch + 1, state.done)
         except OSError as error:
-            if ended and progress.stopped in PREEMPTED:
+            if ended and state.history.stopped.by_signal:
                 raise
             _log.warning("no checkpoint: %s; training %s", error, "ended" if ended else "goes on")
         self._written = time.monotonic()

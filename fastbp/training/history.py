@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from ..kernels.peak import measure_peak
+from .stopped import Stopped
 
 # what is shown of an epoch: its name, and how
 COLUMNS = {
@@ -28,7 +29,7 @@ class History:
     dtype : str
         What the network computed in.
     n_threads : int
-        Threads it ran on.
+        Threads that a step may use.
 
     Attributes
     ----------
@@ -37,9 +38,9 @@ class History:
         ``seconds``, ``samples_per_second``, ``gflops``, and, with validation
         data, ``val_loss`` and its metric, ``val_accuracy`` or ``val_r2``; these are NaN
         where Ctrl-C came before they were computed.
-    stopped : str
-        Why it ended: "epochs", "early stopping", "time", "callback", "interrupted",
-        "terminated" or "diverged".
+    stopped : Stopped or None
+        Why it ended, equal to "epochs", "early stopping", "time", "callback", "interrupted",
+        "terminated" or "diverged"; None while it runs.
     best_epoch : int or None
         The epoch of the lowest monitored loss, from 0.
     peak : float
@@ -47,9 +48,12 @@ class History:
         when it is first asked for.
     """
 
-    def __init__(self, dtype, n_threads):
-        self.dtype, self.n_threads = dtype, n_threads
-        self.epochs, self.stopped, self.best_epoch = [], "epochs", None
+    def __init__(self, dtype: str, n_threads: int = 1):
+        self.dtype = dtype
+        self.n_threads = n_threads
+        self.epochs: list[dict] = []
+        self.stopped: Stopped | None = None
+        self.best_epoch: int | None = None
 
     @cached_property
     def peak(self):
@@ -80,7 +84,7 @@ class History:
 
     def __repr__(self):
         if not self.epochs:
-            return f"History of no epoch, stopped by {self.stopped}"
+            return f"History of no epoch, {self._end()}"
         names = [n for n in COLUMNS if n == "share_of_peak" or n in self.epochs[0]]
         head = ["epoch", *(COLUMNS[name][0] for name in names)]
         rows = [head]
@@ -99,11 +103,14 @@ class History:
         step = -(-count // _MOST_ROWS)
         return sorted({0, *range(step - 1, count, step), count - 1})
 
+    def _end(self):
+        return self.stopped.text if self.stopped else "running"
+
     def _summary(self):
         best = "" if self.best_epoch is None else f", best epoch {self.best_epoch + 1}"
         threads = f"{self.n_threads} thread" + "s" * (self.n_threads > 1)
         epochs = f"{len(self)} epoch" + "s" * (len(self) > 1)
         return (
             f"{epochs} in {self.seconds:.2f} s, {self.dtype}, {threads}, "
-            f"peak {self.peak / 1e9:.0f} GFLOP/s, stopped by {self.stopped}{best}"
+            f"peak {self.peak / 1e9:.0f} GFLOP/s, {self._end()}{best}"
         )

@@ -1,45 +1,49 @@
-"""Ctrl-C, and the word that a job is to end, while kernels run: acted upon between two slices."""
+"""Ctrl-C and SIGTERM while kernels run: the training loop acts on them between two slices."""
 
 import contextlib
 import signal
 import threading
 
+from .stopped import Stopped
+
 
 class Interrupt:
-    """Notes signals while a fit runs in the main thread, so that it can end in good order.
+    """Records signals while a fit runs in the main thread, so that it ends in good order.
 
     Parameters
     ----------
     terminable : bool, default False
-        Whether SIGTERM is noted as well as SIGINT.
+        Whether SIGTERM is recorded as well as SIGINT.
 
     Attributes
     ----------
     seen : bool
-        Whether there was one.
-    stopped : str
-        What a history says then: "interrupted", or "terminated" after SIGTERM.
+        Whether a signal arrived.
+    stopped : Stopped
+        INTERRUPTED, or TERMINATED after SIGTERM.
     """
 
     def __init__(self, terminable=False):
-        self.seen, self.stopped = False, "interrupted"
+        self.seen = False
+        self.stopped = Stopped.INTERRUPTED
         self._signals = [signal.SIGINT, *([signal.SIGTERM] if terminable else [])]
 
     def note(self, number, frame):
-        """Handle a signal: the first is noted, a second Ctrl-C does not wait."""
+        """Handle a signal: record the first; raise at a second Ctrl-C."""
         if self.seen and number == signal.SIGINT:
             raise KeyboardInterrupt
         if not self.seen:
-            self.stopped = "terminated" if number == signal.SIGTERM else "interrupted"
+            terminated = number == signal.SIGTERM
+            self.stopped = Stopped.TERMINATED if terminated else Stopped.INTERRUPTED
         self.seen = True
 
     @contextlib.contextmanager
     def watching(self):
-        """Handle the signals within, unless they are someone else's to handle."""
+        """Handle the signals within, except ignored ones and those handled outside Python."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        # of a signal that someone else handles, or that is not wanted, there is None
+        # the handler is None where it was not set from Python
         before = {number: signal.getsignal(number) for number in self._signals}
         taken = {n: handler for n, handler in before.items() if handler not in (None, _IGNORED)}
         for number in taken:
@@ -57,8 +61,8 @@ _IGNORED = signal.SIG_IGN
 def unless_interrupted(history):
     """Return a `History`; raise the KeyboardInterrupt that its fit noted and kept to itself.
 
-    For whoever fits on the way to something else, and must end where the user says so.
+    For callers that fit a network on the way to something else.
     """
-    if history.stopped == "interrupted":
+    if history.stopped is Stopped.INTERRUPTED:
         raise KeyboardInterrupt
     return history

@@ -101,8 +101,9 @@ def _loss_rows(layers, run, work, lo, hi):
     last, canonical = layers[layers.size - 1], run.canonical != 0
     rows, place, row = hi - lo, lo * last.row, last.row
     d = work + last.delta + place
+    parameter = run.loss_limit if canonical else run.loss_parameter
     loss_rows(
-        run.loss, run.loss_parameter, canonical, run.scale, run.order, run.first + lo, rows,
+        run.loss, parameter, canonical, run.scale, run.order, run.first + lo, rows,
         last.n_out, work + last.z + place, work + last.a + place, row,
         run.y, run.labels, run.sample_weight, work + run.row_losses + lo, d,
     )  # fmt: skip

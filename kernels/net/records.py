@@ -55,6 +55,7 @@ RUN = np.dtype(
         ("scratch_row", _int),
         ("loss", _int),
         ("loss_parameter", _float),
+        ("loss_limit", _float),  # the most that an output of a canonical cross-entropy adds
         ("canonical", _int),  # whether the output activation is the loss's partner
         ("scale", _float),  # 1 / sum of the batch's weights
         ("seed", _int),

@@ -22,7 +22,7 @@ import pytest
 
 from command_line import command, events, in_a_process, people
 from fastbp import TableModel, model_file
-from fastbp.training.progress import SECTION
+from fastbp.training.state import SECTION
 
 pytestmark = [
     pytest.mark.slow,

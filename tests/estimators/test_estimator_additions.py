@@ -34,9 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 def as_network(estimator, loss, **options):
     """A network of the estimator's weights, to train or score by the engine's own front."""
-    layers = [
-        Dense(spec.n_out, spec.activation) for spec in estimator._run.network._engine.plan.specs
-    ]
+    layers = [Dense(spec.n_out, spec.activation) for spec in estimator.network_.layers]
     network = Network(
         inputs=estimator.n_features_in_, layers=layers, loss=loss, dtype="float64", **options
     )
@@ -103,7 +101,7 @@ def test_targets_that_a_loss_cannot_have_are_named():
 
 def test_every_layer_may_have_an_activation_of_its_own():
     clf = MLPClassifier((7, 5), ["gelu", "sigmoid"], max_iter=3, random_state=0).fit(*IRIS)
-    specs = clf._run.network._engine.plan.specs
+    specs = clf.network_.layers
     assert [spec.activation for spec in specs] == ["gelu", "logistic", "softmax"]
     same = MLPClassifier((7, 5), ["relu", "relu"], max_iter=3, random_state=0).fit(*IRIS)
     one = MLPClassifier((7, 5), "relu", max_iter=3, random_state=0).fit(*IRIS)
@@ -295,7 +293,7 @@ def test_the_dtype_is_asked_for_or_that_of_the_data(dtype):
         follows = np.dtype(np.float32 if given is np.float32 else np.float64)
         expected = follows if dtype is None else np.dtype(dtype)
         assert {array.dtype for array in [*clf.coefs_, *clf.intercepts_]} == {expected}
-        assert clf._run.network.dtype == expected
+        assert clf.network_.dtype == expected
 
 
 def test_weights_that_run_away_are_an_error_and_leave_finite_ones():

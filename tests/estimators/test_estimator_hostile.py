@@ -120,16 +120,16 @@ def test_a_list_of_rates_is_checked_as_one_rate_is(dropout):
 def test_a_net_of_lbfgs_goes_on_with_the_solver_that_is_asked_for():
     clf = MLPClassifier(solver="lbfgs", **FEW).fit(X, LABELS)
     clf.set_params(solver="adam", learning_rate_init=0.003).partial_fit(X, LABELS)
-    assert clf._run.network.optimizer.name == "adam_hat"
-    assert clf._run.network.optimizer.hyper_parameters["learning_rate"] == 0.003
+    assert clf.network_.optimizer.name == "adam_hat"
+    assert clf.network_.optimizer.hyper_parameters["learning_rate"] == 0.003
 
 
 def test_an_exact_warm_start_begins_anew_where_the_optimizer_has_changed():
     clf = MLPClassifier(warm_start="exact", **FEW).fit(X, LABELS)
     clf.set_params(optimizer="sgd", dropout=0.5).fit(X, LABELS)
-    assert clf._run.network.optimizer.name == "sgd"
-    assert clf._run.network._engine.steps == 3
-    assert clf._run.network._engine.plan.specs[0].drop == 0.5
+    assert clf.network_.optimizer.name == "sgd"
+    assert clf.network_.engine.steps == 3
+    assert clf.network_.layers[0].dropout == 0.5
 
 
 def test_negative_weights_are_weights_as_in_scikit_learn():

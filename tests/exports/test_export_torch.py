@@ -35,9 +35,9 @@ def forward(torch, module, net, X):
 
 def same_layers(one, other):
     """Two networks have the same layers, parameters, loss and dtype."""
-    plans = one._engine.plan, other._engine.plan
+    plans = one.engine.plan, other.engine.plan
     parts = [
-        [(s.n_in, s.n_out, s.activation, s.alpha, s.bias, s.drop) for s in plan.specs]
+        [(s.n_in, s.n_out, s.activation, s.alpha, s.bias, s.dropout) for s in plan.specs]
         for plan in plans
     ]
     assert parts[0] == parts[1]
@@ -288,7 +288,7 @@ def test_modules_within_modules_and_shared_ones_are_followed(torch):
         nn.Sequential(nn.Sequential(nn.Linear(4, 2), nn.Sigmoid())),
     )  # fmt: skip
     net = from_torch(module)
-    assert [s.activation for s in net._engine.plan.specs] == ["relu", "relu", "logistic"]
+    assert [s.activation for s in net.layers] == ["relu", "relu", "logistic"]
     assert net.loss == "binary_cross_entropy"
     check(forward(torch, module, net, rows()), net, rows())
 
@@ -297,7 +297,7 @@ def test_dropout_before_a_rectifier_is_dropout_behind_it(torch):
     nn = torch.nn
     module = nn.Sequential(nn.Linear(5, 4), nn.Dropout(0.3), nn.ReLU(), nn.Linear(4, 1)).eval()
     net = from_torch(module)
-    assert net._engine.plan.specs[0].drop == pytest.approx(0.3)
+    assert net.layers[0].dropout == pytest.approx(0.3)
     check(forward(torch, module, net, rows()), net, rows())
     module[2] = nn.Tanh()
     with pytest.raises(ValueError, match=r"tanh, module 2, does not follow an nn\.Linear"):

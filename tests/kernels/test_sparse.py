@@ -10,9 +10,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastbp import MLPClassifier, Network, kernels
 from fastbp.data.samples import Samples
+from fastbp.data.windows import Whole, Window
 from fastbp.kernels.simd.gemm import SCRATCH_FLOATS
 from fastbp.kernels.support.sparse_rows import sparse_rows
-from fastbp.training.epochs import Epochs
+from fastbp.training.history import History
+from fastbp.training.interrupt import Interrupt
+from fastbp.training.loop import Loop, Policy
+from fastbp.training.state import State
 
 SHAPES = [(7, 5, 3), (50, 300, 100), (33, 1000, 17), (20, 40, 16), (3, 9, 33), (1, 1, 2)]
 both_dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -116,6 +120,34 @@ def test_slices_and_chosen_rows():
         _ = rows[::2]
 
 
+class Drawn(Whole):
+    """60 of the rows in an order of their own."""
+
+    def __init__(self, data):
+        super().__init__(data, 16, True, 0)
+        self.rows = 60
+
+    def windows(self, epoch, done=0, more=False, must_end=None):
+        yield Window(self.head, np.random.default_rng(epoch).permutation(70)[:60], 0)
+
+
+class Recording(Policy):
+    """Constant rates; keeps the losses and penalties of every epoch."""
+
+    def __init__(self):
+        self.seen = []
+
+    def rates(self, epoch, batches):
+        return np.full(batches, 0.01)
+
+    def score(self, epoch):
+        self.seen.append((epoch.losses, epoch.penalties))
+        return True
+
+    def verdict(self, epoch):
+        return None
+
+
 @both_dtypes
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("clip_norm", [None, 0.1])
@@ -128,22 +160,21 @@ def test_training_on_sparse_rows_has_the_bits_of_dense_ones(dtype, threads, clip
         # 300 inputs are several blocks of the gradient, 70 rows a short last batch
         net = Network([300, 24, 4], optimizer=Adam(1e-2, clip_norm=clip_norm), dtype=dtype)
         data = Samples(x, Y)
-        epochs = Epochs(net._engine, data, 60, 16, threads)
-        net._engine.penalty = 0.1
-        for seed in range(3):
-            order = np.random.default_rng(seed).permutation(70)[:60]
-            assert epochs.run(order, np.full(epochs.batches, 0.01), lambda done: False) == 4
-        nets.append((net, data, epochs))
+        net.engine.penalty = 0.1
+        recorded, state = Recording(), State(History(dtype), net.parameters)
+        Loop(net.engine, Drawn(data), recorded, state, Interrupt(), 3, threads).run()
+        assert [len(losses) for losses, _ in recorded.seen] == [4, 4, 4]
+        nets.append((net, data, recorded.seen))
     (one, dense, a), (two, sparse, b) = nets
     assert np.array_equal(one.parameters, two.parameters)
-    assert np.array_equal(a.losses, b.losses)
-    assert np.array_equal(a.penalties, b.penalties)
-    assert np.array_equal(one._engine.forward(dense), two._engine.forward(sparse))
+    assert np.array_equal(a, b)
+    assert np.all(np.array(a) > 0)
+    assert np.array_equal(one.engine.forward(dense), two.engine.forward(sparse))
     # the workspace of sparse rows has no room for dense ones, and the next call is dense
-    assert np.array_equal(two._engine.forward(dense), one._engine.forward(dense))
-    assert np.array_equal(two._engine.forward(sparse), one._engine.forward(dense))
-    assert one._engine.gradient(dense) == two._engine.gradient(sparse)
-    assert np.array_equal(one._engine.grads, two._engine.grads)
+    assert np.array_equal(two.engine.forward(dense), one.engine.forward(dense))
+    assert np.array_equal(two.engine.forward(sparse), one.engine.forward(dense))
+    assert one.engine.gradient(dense) == two.engine.gradient(sparse)
+    assert np.array_equal(one.engine.grads, two.engine.grads)
 
 
 def test_the_penalty_is_that_of_mathematics():
@@ -151,18 +182,18 @@ def test_the_penalty_is_that_of_mathematics():
     weight = np.random.default_rng(0).uniform(0.5, 2, 30)
     net = Network([8, 5, 3], "tanh", dtype="float64")
     data = Samples(X.toarray(), Y, weight=weight)
-    plain, penalty = net._engine.gradient(data)
+    plain, penalty = net.engine.gradient(data)
     assert penalty == 0
-    grads = net._engine.grads.copy()
-    net._engine.penalty = 0.7
-    loss, penalty = net._engine.gradient(data)
+    grads = net.engine.grads.copy()
+    net.engine.penalty = 0.7
+    loss, penalty = net.engine.gradient(data)
     squares = sum((w**2).sum() for w in net.weights)
     assert loss == plain
     assert penalty == pytest.approx(0.35 * squares / weight.sum(), rel=1e-14)
-    added = net._engine.plan.weights(net._engine.grads - grads)
+    added = net.engine.plan.weights(net.engine.grads - grads)
     for more, w in zip(added, net.weights, strict=True):
         np.testing.assert_allclose(more, 0.7 * w / weight.sum(), atol=1e-15)
-    for more in net._engine.plan.biases(net._engine.grads - grads):
+    for more in net.engine.plan.biases(net.engine.grads - grads):
         assert not more.any()
 
 
@@ -174,12 +205,12 @@ def test_a_limit_of_the_loss_leaves_the_gradient_as_it_is(loss, dtype):
     Y = np.eye(4, dtype=dtype)[rng.integers(0, 4, 40)]
     net = Network([3, 4], loss=loss, dtype=dtype)
     data = Samples(X, Y)
-    free, _ = net._engine.gradient(data)
-    grads = net._engine.grads.copy()
-    net._engine.limit_loss(3.0)
-    limited, _ = net._engine.gradient(data)
-    assert np.array_equal(net._engine.grads, grads)
-    outputs = net._engine.forward(data).astype(float)
+    free, _ = net.engine.gradient(data)
+    grads = net.engine.grads.copy()
+    net.engine.loss_limit = 3.0
+    limited, _ = net.engine.gradient(data)
+    assert np.array_equal(net.engine.grads, grads)
+    outputs = net.engine.forward(data).astype(float)
     logits = X.astype(float) @ net.weights[0] + net.biases[0]
     if loss == "cross_entropy":
         losses = -(logits * Y).sum(axis=1) + np.log(np.exp(logits).sum(axis=1))

@@ -34,7 +34,7 @@ def test_an_epoch_of_fit_is_as_many_passes_by_hand(rows, sizes, batch, threads):
 def test_the_rows_asked_for_ahead_are_those_of_the_next_batch(threads):
     X = np.random.default_rng(0).standard_normal((5000, 300), "float32")  # beyond the caches
     net = Network([300, 20, 2])
-    engine, data = net._engine, samples(X, np.zeros((5000, 2)), net._engine.plan, net.loss)
+    engine, data = net.engine, samples(X, np.zeros((5000, 2)), net.engine.plan, net.loss)
     order = np.random.default_rng(1).permutation(5000)
     threads = engine.threads_of_step(threads, data, 64)  # as many as there are
     engine.start_training(data, 64, 2)

@@ -116,7 +116,7 @@ X, y = np.ones((4000, 5), "float32"), np.arange(4000) % 3
 for optimizer in ("adam", Adam(clip_norm=1.0)):
     layers = [Dense(8, "gelu"), Dropout(0.2), Dense(3)]
     net = Network(inputs=5, layers=layers, loss="cross_entropy", optimizer=optimizer)
-    engine = net._engine
+    engine = net.engine
     data = samples(X, y, engine.plan, net.loss)
     engine.start_training(data, 4, {threads})
     allocations(engine, data, 1)  # loads the kernel

@@ -6,9 +6,9 @@ import numpy as np
 
 from fastbp import SGD, Adam, AdamW, Checkpoints, Cosine, Dense, Dropout, Network, OneCycle
 from fastbp.data import ArraySource
-from fastbp.training.epochs import Epochs
-from fastbp.training.fit import Training
 from fastbp.training.interrupt import Interrupt
+from fastbp.training.loop import Loop
+from fastbp.training.stopped import Stopped
 
 ROWS, BATCH, EPOCHS = 103, 16, 4  # the last batch is ragged
 rng = np.random.default_rng(3)
@@ -45,7 +45,7 @@ def train(net, data="memory", **options):
 
 def facts(net):
     """Return all that must not depend on whether a training was stopped."""
-    history, engine = net.history, net._engine
+    history, engine = net.history, net.engine
     entries = [{k: v for k, v in e.items() if k not in TIMES} for e in history.epochs]
     return {
         "parameters": net.parameters.tobytes(),
@@ -77,13 +77,13 @@ class StopsAfter(Checkpoints):
 
 def short_slices(monkeypatch):
     """Let every slice be one step."""
-    init = Epochs.__init__
+    init = Loop.__init__
 
     def one_step(self, *arguments):
         init(self, *arguments)
         self._pace.next_slice = lambda: (1, self.threads)
 
-    monkeypatch.setattr(Epochs, "__init__", one_step)
+    monkeypatch.setattr(Loop, "__init__", one_step)
 
 
 def stopped(monkeypatch, after, make=network, **options):
@@ -92,14 +92,15 @@ def stopped(monkeypatch, after, make=network, **options):
     with monkeypatch.context() as patch:
         seen = property(lambda self: self.noted, lambda self, value: setattr(self, "noted", value))
         patch.setattr(Interrupt, "seen", seen, raising=False)
-        must_end = Training._must_end
+        must_end = Loop._must_end
 
         def end(self):
             if next(slices) == after:
-                self._interrupt.seen, self._interrupt.stopped = True, "terminated"
+                self.interrupt.seen = True
+                self.interrupt.stopped = Stopped.TERMINATED
             return must_end(self)
 
-        patch.setattr(Training, "_must_end", end)
+        patch.setattr(Loop, "_must_end", end)
         net = make()
         train(net, **options)
     return net

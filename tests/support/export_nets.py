@@ -59,7 +59,7 @@ def net_of(activation, dtype, n_out=3):
 
 def expected(net, X):
     """The outputs by the oracle, which go to float64 from the weights on."""
-    specs = net._engine.plan.specs
+    specs = net.layers
     mlp = oracle.MLP.of(
         net, [s.activation for s in specs], net.loss, alphas=[s.alpha for s in specs]
     )

@@ -211,7 +211,7 @@ def test_blocks_of_other_lengths_are_refused(tmp_path):
 
 def test_a_plain_model_is_no_checkpoint(tmp_path):
     network().save(tmp_path / "checkpoint-00000001.safetensors")
-    with pytest.raises(ModelFileError, match="no place in a training"):
+    with pytest.raises(ModelFileError, match="does not describe the state of a training"):
         train(network(), checkpoints=tmp_path, resume=True)
 
 
@@ -241,7 +241,7 @@ def test_a_schedule_of_ones_own_is_refused_before_training(tmp_path):
     net = Network([9, 3], loss="cross_entropy", optimizer=Adam(schedule=Mine()))
     with pytest.raises(ModelFileError, match="schedule"):
         train(net, checkpoints=tmp_path)
-    assert net._engine.steps == 0
+    assert net.engine.steps == 0
 
 
 # ---------------------------------------------------------------- the file
@@ -264,7 +264,7 @@ def test_a_checkpoint_is_read_with_safetensors_and_numpy_alone(tmp_path, monkeyp
     assert place["best_loss"] == net.history["loss"][0]
     assert tensors["training.losses"].shape == (3,) and (tensors["training.losses"] > 0).all()
     np.testing.assert_array_equal(tensors["parameters"], net.parameters)
-    np.testing.assert_array_equal(tensors["moments"].ravel(), net._engine.moments)
+    np.testing.assert_array_equal(tensors["moments"].ravel(), net.engine.moments)
     assert tensors["training.best"].shape == net.parameters.shape
     loaded = Network.load(Checkpoints(tmp_path).files()[0])
     np.testing.assert_array_equal(loaded.parameters, net.parameters)

@@ -34,7 +34,7 @@ checkpoints = None if folder == "-" else Checkpoints(folder, every=every)
 history = net.fit(*data, epochs=epochs, batch_size=32, validation_data=valid, n_threads=1,
                   checkpoints=checkpoints, resume=checkpoints is not None)
 ended = time.time()
-digest = hashlib.sha256(net.parameters.tobytes() + net._engine.moments.tobytes())
+digest = hashlib.sha256(net.parameters.tobytes() + net.engine.moments.tobytes())
 for name in ("loss", "val_loss", "learning_rate"):
     digest.update(repr(history[name] if len(history) else []).encode())
 print(history.stopped, digest.hexdigest(), ended)

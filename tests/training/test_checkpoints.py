@@ -50,7 +50,7 @@ def test_stopped_after_any_step_it_ends_with_the_same_bits(
     options = {"data": data, "shuffle": shuffle, "validation_data": VALID}
     whole = network()
     train(whole, **options)
-    steps = whole._engine.steps
+    steps = whole.engine.steps
     assert steps >= STEPS
     for after in range(1, steps + 1):
         folder = tmp_path / str(after)
@@ -58,7 +58,7 @@ def test_stopped_after_any_step_it_ends_with_the_same_bits(
             net = stopped(monkeypatch, after, checkpoints=folder, **options)
             # a signal during the last step, or the last validation, may leave nothing to do
             assert net.history.stopped == "terminated"
-            assert net._engine.steps == after
+            assert net.engine.steps == after
         else:
             with pytest.raises(Killed):
                 train(network(), checkpoints=StopsAfter(folder, after), **options)
@@ -95,7 +95,7 @@ def test_early_stopping_waits_as_long_where_training_was_stopped(
     whole = network()
     train(whole, **options)
     assert whole.history.stopped == "early stopping" and len(whole.history) < 50
-    for after in range(1, whole._engine.steps + 1, 1 if how == "told" else 3):
+    for after in range(1, whole.engine.steps + 1, 1 if how == "told" else 3):
         folder = tmp_path / str(after)
         if how == "told":
             stopped(monkeypatch, after, checkpoints=folder, **options)
@@ -115,7 +115,7 @@ def test_a_signal_in_the_last_step_of_the_last_patient_epoch_is_early_stopping(
     whole = network()
     train(whole, **options)
     assert len(whole.history) == 2
-    net = stopped(monkeypatch, whole._engine.steps, checkpoints=tmp_path, **options)
+    net = stopped(monkeypatch, whole.engine.steps, checkpoints=tmp_path, **options)
     assert facts(net) == facts(whole)
 
 
@@ -123,7 +123,7 @@ def test_max_time_leaves_a_place_to_go_on_from(tmp_path):
     whole, net = network(), network()
     train(whole)
     history = train(net, checkpoints=tmp_path, max_time=1e-9)
-    assert history.stopped == "time" and net._engine.steps == 1
+    assert history.stopped == "time" and net.engine.steps == 1
     resumed = network()
     train(resumed, checkpoints=tmp_path, resume=True)
     assert facts(resumed) == facts(whole)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastbp import Network
-from fastbp.training import epochs
+from fastbp.training import loop
 from fastbp.training.pace import Pace
 
 
@@ -85,7 +85,7 @@ def test_the_bits_do_not_depend_on_where_the_threads_change(dtype, monkeypatch):
         return net.parameters
 
     steady = fit(1)
-    monkeypatch.setattr(epochs, "Pace", Restless)
+    monkeypatch.setattr(loop, "Pace", Restless)
     monkeypatch.setattr("fastbp.engine.engine.choose_threads", lambda *args: 2)
     np.testing.assert_array_equal(fit("auto"), steady)
 

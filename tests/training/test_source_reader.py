@@ -53,7 +53,7 @@ def test_the_next_window_is_read_while_one_is_trained_on():
 
 
 def _check(X, y, weight):
-    return samples(X, y, network()._engine.plan, "squared_error", weight)
+    return samples(X, y, network().engine.plan, "squared_error", weight)
 
 
 def _until(condition):

@@ -62,7 +62,7 @@ KINDS = (
 
 def epoch_of(source, epoch, shuffle=True, seed=1):
     """Return the rows of an epoch in the order in which they are trained on, window by window."""
-    plan = network()._engine.plan
+    plan = network().engine.plan
 
     def check(X, y, weight):
         return samples(X, y, plan, "squared_error", weight)
@@ -245,7 +245,7 @@ def test_a_stop_within_a_window_and_between_two_leaves_the_same_bits(tmp_path, s
                 done.add(checkpoints.latest().sections["training"]["done"])
     assert done == set(range(1, 16)) | {0}
     assert net.parameters.tobytes() == whole.parameters.tobytes()
-    assert net._engine.epochs == 3
+    assert net.engine.epochs == 3
 
 
 def test_a_list_of_blocks_and_a_loader_are_streams():

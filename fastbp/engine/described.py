@@ -1,0 +1,88 @@
+"""What a network is: its attributes, read from its engine."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..components.optimizers import Optimizer
+from .engine import Engine
+from .plan import Layer
+
+
+class Described:
+    """The documented attributes of a network.
+
+    Parameters
+    ----------
+    engine : Engine
+        Holds the parameters, and where training stands.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @property
+    def engine(self) -> Engine:
+        """The buffers and the calls into the kernels, for code that runs passes itself."""
+        return self._engine
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The dense layers: sizes, activation and dropout of each; read-only."""
+        return self._engine.plan.specs
+
+    @property
+    def input_dropout(self) -> float:
+        """Dropout rate of the inputs."""
+        return self._engine.plan.input_drop
+
+    @property
+    def weights(self) -> tuple[NDArray[Any], ...]:
+        """The weight matrices W(l) (n_in, n_out), as writable views."""
+        return self._engine.plan.weights(self._engine.params)
+
+    @property
+    def biases(self) -> tuple[NDArray[Any], ...]:
+        """The bias vectors b(l) (n_out,), as writable views."""
+        return self._engine.plan.biases(self._engine.params)
+
+    @property
+    def parameters(self) -> NDArray[Any]:
+        """All parameters as one flat writable array: W(1), b(1), W(2), ..."""
+        return self._engine.params
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The floating-point type of parameters and computation."""
+        return self._engine.plan.dtype
+
+    @property
+    def loss(self) -> str:
+        """The name of the loss."""
+        return self._engine.loss
+
+    @property
+    def loss_parameter(self) -> float:
+        """The parameter of the loss; 0 if it has none."""
+        return self._engine.loss_parameter
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer with its hyper-parameters."""
+        return self._engine.optimizer
+
+    @property
+    def seed(self) -> int:
+        """The seed of initial weights, shuffles and dropout."""
+        return self._engine.seed
+
+    @property
+    def steps(self) -> int:
+        """Optimizer steps so far."""
+        return self._engine.steps
+
+    @property
+    def epochs(self) -> int:
+        """Completed epochs of training so far."""
+        return self._engine.epochs

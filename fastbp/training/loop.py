@@ -1,0 +1,217 @@
+"""The training loop: epochs of compiled slices, with Python in between.
+
+A slice is one compiled call of about 50 ms (`pace`). After each slice the loop looks for
+signals and the time limit; after each epoch its policy records, scores and decides.
+"""
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..data.samples import Samples
+from ..kernels.compiler.threads import available_threads
+from ..kernels.tuning import (
+    FIRST_SLICE_FLOPS,
+    FIRST_SLICE_STEPS,
+    LONG_STEP_FLOPS,
+    READING_STEPS,
+    UPDATE_FLOPS_FROM_MEMORY,
+)
+from .pace import Pace
+from .stopped import Stopped
+
+
+@dataclass
+class Epoch:
+    """The steps of one epoch, as a policy sees them.
+
+    Attributes
+    ----------
+    rates, losses, penalties : numpy.ndarray
+        (batches,) float64: of each step the learning rate, the weighted sum of the losses, and
+        the L2 penalty of the weights before it.
+    data : Samples
+        Those of the last window.
+    seconds : float
+        Training time, that of an interrupted part included.
+    """
+
+    rates: np.ndarray
+    losses: np.ndarray
+    penalties: np.ndarray
+    data: Samples
+    seconds: float = 0.0
+
+
+class Policy:
+    """What one kind of training decides: rates, scores and when to stop."""
+
+    def rates(self, epoch, batches):
+        """Return the learning rates (batches,) of the steps of an epoch, counted from 0."""
+        raise NotImplementedError
+
+    def epoch_begins(self):
+        """Act before an epoch."""
+
+    def slice_ended(self):
+        """Act after a slice that ends neither by a signal nor at the time limit."""
+
+    def score(self, epoch):
+        """Record an `Epoch` whose steps are all made; return False if a signal cut it short."""
+        raise NotImplementedError
+
+    def verdict(self, epoch):
+        """Return the reason to stop after a recorded `Epoch`, or None."""
+        raise NotImplementedError
+
+    def training_ended(self, stopped):
+        """Act while signals are still watched; not called after divergence."""
+
+
+class Loop:
+    """One training: an engine, an order of the data, a policy, and where it stands.
+
+    Parameters
+    ----------
+    engine : Engine
+        The network, trained in place.
+    feed : Whole, Streamed or any object with their methods
+        The order: yields the windows of each epoch.
+    policy : Policy
+        Scores and stops.
+    state : State
+        Where the training stands; updated.
+    interrupt : Interrupt
+        Signals to stop at.
+    epochs : int
+        Stop after this many epochs.
+    n_threads : int or "auto"
+        The caller's argument.
+    max_time : float, optional
+        Seconds from the call of `run`; no slice begins later.
+
+    Attributes
+    ----------
+    threads : int
+        Threads that a step may use.
+    epoch : Epoch
+        The last one, complete or not.
+    """
+
+    def __init__(self, engine, feed, policy, state, interrupt, epochs, n_threads, max_time=None):
+        self.engine = engine
+        self.feed = feed
+        self.policy = policy
+        self.state = state
+        self.interrupt = interrupt
+        self.epochs = epochs
+        self.threads = engine.threads_of_step(n_threads, feed.head, feed.batch)
+        step = feed.batch / len(feed.head) * engine.plan.flops_of(feed.head.x)
+        step += UPDATE_FLOPS_FROM_MEMORY * engine.plan.size
+        first = max(1, min(int(FIRST_SLICE_FLOPS / step), FIRST_SLICE_STEPS))
+        adapts = n_threads == "auto" and step < LONG_STEP_FLOPS
+        self._pace = Pace(first, self.threads, adapts)
+        self._all_busy = adapts and 1 < self.threads >= available_threads()
+        self._max_time = np.inf if max_time is None else max_time
+        self._reason = None
+
+    def compile(self):
+        """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
+        feed = self.feed
+        self.engine.start_training(feed.head, feed.batch, self.threads)
+        nothing = (np.zeros(0), 0, feed.batch, np.zeros(0), np.zeros(0))
+        for threads in self._pace.choices:
+            self.engine.train(feed.head, feed.order, *nothing, threads)
+
+    def run(self):
+        """Train until there is a reason to stop; return it as `Stopped`."""
+        self._deadline = time.perf_counter() + self._max_time
+        with self.interrupt.watching(), closing(self.feed):
+            stopped = self._epochs()
+            if stopped is not Stopped.DIVERGED:
+                self.policy.training_ended(stopped)
+        return stopped
+
+    def _epochs(self):
+        state = self.state
+        while state.epoch < self.epochs:
+            self.policy.epoch_begins()
+            self._train_epoch()
+            if state.done < len(state.losses):
+                return self._reason or Stopped.DIVERGED
+            self.epoch.seconds = time.perf_counter() - self._started
+            if not self.policy.score(self.epoch):
+                return self.interrupt.stopped
+            self.engine.epochs += 1
+            verdict = self.policy.verdict(self.epoch)
+            state.next_epoch()
+            self._look_for_limits()
+            if verdict or self._reason:
+                return verdict or self._reason
+        return Stopped.EPOCHS
+
+    def _train_epoch(self):
+        """Train the batches of an epoch that are not done yet."""
+        state, number = self.state, self.engine.epochs
+        batches = self.feed.batches(number)
+        self._started = time.perf_counter() - state.seconds
+        state.begin(batches)
+        rates = self.policy.rates(number, batches)
+        self.epoch = Epoch(rates, state.losses, np.zeros(batches), self.feed.head)
+        more = state.epoch + 1 < self.epochs
+        for window in self.feed.windows(number, state.done, more, self._must_end):
+            self.epoch.data = window.data
+            if not self._train_window(window) or self._reason:
+                break
+
+    def _train_window(self, window):
+        """Train on one window, slice by slice; return whether all of it is done."""
+        state, epoch, batch = self.state, self.epoch, self.feed.batch
+        self.engine.start_training(window.data, batch, self.threads)
+        last = window.first - (-window.rows // batch)
+        while state.done < last:
+            steps, threads = self._next_slice()
+            part = slice(state.done, min(state.done + steps, last))
+            place = (state.done - window.first) * batch
+            begin = time.perf_counter()
+            state.done += self.engine.train(
+                window.data, window.order, epoch.rates[part], place, batch,
+                epoch.losses[part], epoch.penalties[part], threads,
+            )  # fmt: skip
+            if state.done < part.stop:  # the loss of the next batch is not finite
+                return False
+            if threads in self._pace.choices:
+                self._pace.took(part.stop - part.start, threads, time.perf_counter() - begin)
+            if state.done == last:
+                state.weight += window.data.total_weight
+            if self._must_end():
+                break
+        return state.done == last
+
+    def _next_slice(self):
+        """Return the steps and the threads of the next slice.
+
+        A thread that reads the next window keeps a processor: threads that wait for each
+        other would wait for it too.
+        """
+        steps, threads = self._pace.next_slice()
+        if threads > 1 and self._all_busy and self.feed.is_reading():
+            return min(steps, READING_STEPS), threads - 1
+        return steps, threads
+
+    def _must_end(self):
+        """Return whether a signal or the time limit ends the training after this slice."""
+        self.state.seconds = time.perf_counter() - self._started
+        self._look_for_limits()
+        if self._reason is None:
+            self.policy.slice_ended()
+        return self._reason is not None
+
+    def _look_for_limits(self):
+        """Note a signal, which outranks the time limit."""
+        if self.interrupt.seen:
+            self._reason = self.interrupt.stopped
+        elif self._reason is None and time.perf_counter() > self._deadline:
+            self._reason = Stopped.TIME
