@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from .column import Column, Fit
+from .column import Column
 from .values import Floats, Places, floats, is_text, parsed_text, unreadable
 
 _TRUE, _FALSE = ("true", "yes", "t"), ("false", "no", "f")
@@ -37,11 +37,6 @@ class Boolean(Column, frozen=True):
             return values, np.flatnonzero(~(np.isnan(values) | (values == 0) | (values == 1)))
         raise unreadable(series, cls.plural)
 
-    @classmethod
-    def fit(cls, name: str, words: Sequence[str], is_asked: bool) -> "BooleanFit":
-        """Return what fits the column."""
-        return BooleanFit(name, words)
-
     def write(self, values, missing, features) -> None:
         """Write booleans, 0.5 where missing."""
         features[:, 0] = np.where(missing, 0.5, values)
@@ -50,12 +45,6 @@ class Boolean(Column, frozen=True):
     def formula(self) -> str:
         """The formula of the feature."""
         return "1 or 0, and 0.5 where it is missing"
-
-
-class BooleanFit(Fit):
-    """Fits nothing but whether values are missing."""
-
-    kind = Boolean
 
 
 def _parsed(series):

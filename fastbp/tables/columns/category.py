@@ -22,85 +22,11 @@ MOSTLY_DISTINCT = 0.5
 _MOST_DESCRIBED = 6
 
 
-class Category(Column, frozen=True):
-    """A column of categories: one feature for each, 1 or 0, and one for all others if `other`.
-
-    A column that is of no other kind is one of categories, if it is not free text.
-
-    Attributes
-    ----------
-    categories : tuple of str
-        The most frequent ones in training rows, sorted.
-    other : bool
-        Whether training rows had others.
-    """
-
-    categories: tuple[str, ...] = ()
-    other: bool = False
-
-    plural = "categories"
-    expected = "text"
-
-    def __post_init__(self) -> None:
-        if list(self.categories) != sorted(set(self.categories)):
-            raise ValueError(f"the categories of {self.name!r} are not sorted, or not distinct")
-        if self.width == 0:
-            raise ValueError(f"column {self.name!r} is a category without categories")
-
-    @classmethod
-    def holds(cls, dtype: pl.DataType) -> bool:
-        """Return False: what no other kind holds may be categories."""
-        return False
-
-    @classmethod
-    def fit(cls, name: str, words: Sequence[str], is_asked: bool) -> "CategoryFit":
-        """Return what counts the categories."""
-        return CategoryFit(name, words, is_asked)
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the features of categories, and of all others."""
-        names = [f"{self.name}={category}" for category in self.categories]
-        return [*names, *[f"{self.name} is another"] * self.other]
-
-    def encode(
-        self, series: pl.Series, words: Sequence[str], features: npt.NDArray, first_row: int
-    ) -> int:
-        """Write a batch; return how many values are unknown: see `Column.encode`."""
-        places, missing = places_of(self.categories, series, words)
-        known = places >= 0
-        features[np.flatnonzero(known), places[known]] = 1
-        unknown = ~(known | missing)
-        if self.other:
-            features[:, len(self.categories)] = unknown
-        if self.missing:
-            features[:, -1] = missing
-        return 0 if self.other else int(np.count_nonzero(unknown))
-
-    def describe(self, number: Callable[[float], str]) -> list[tuple[str, bool]]:
-        """Return the first categories, and how many more there are."""
-        phrases = [(name, True) for name in self.categories[:_MOST_DESCRIBED]]
-        more = len(self.categories) - len(phrases)
-        return (
-            phrases
-            + [(f"{more:,} more", False)] * (more > 0)
-            + [("all others", False)] * self.other
-        )
-
-    @property
-    def formula(self) -> str:
-        """The formula of the first feature."""
-        return "1 or 0, and so for each of its categories"
-
-
 class CategoryFit(Fit):
     """Counts the categories of a column; one that the user asked for is never free text."""
 
-    kind = Category
-
-    def __init__(self, name: str, words: Sequence[str], is_asked: bool):
-        super().__init__(name, words)
-        self.is_asked = is_asked
+    def __init__(self, *about):
+        super().__init__(*about)
         self._counts: Counter = Counter()
         self._present = 0
         self._is_full = False
@@ -151,7 +77,8 @@ class CategoryFit(Fit):
         for name in kept:
             if "\0" in name:
                 raise DataError(f"{where} holds NUL in {shown(name)}")
-        return Category(self.name, self.missing, tuple(sorted(kept)), distinct > len(kept))
+        fields = {"categories": tuple(sorted(kept)), "other": distinct > len(kept)}
+        return self.kind(self.name, self.missing, **fields)
 
     @property
     def _is_free_text(self):
@@ -160,3 +87,65 @@ class CategoryFit(Fit):
             return True
         mostly = distinct > MOSTLY_DISTINCT * self._present
         return mostly and self._present >= FEWEST_ROWS_OF_AN_ID and distinct > MOST_CATEGORIES
+
+
+class Category(Column, frozen=True):
+    """A column of categories: one feature for each, 1 or 0, and one for all others if `other`.
+
+    A column that is of no other kind is one of categories, if it is not free text.
+
+    Attributes
+    ----------
+    categories : tuple of str
+        The most frequent ones in training rows, sorted.
+    other : bool
+        Whether training rows had others.
+    """
+
+    categories: tuple[str, ...] = ()
+    other: bool = False
+
+    plural = "categories"
+    expected = "text"
+    fit = CategoryFit
+
+    def __post_init__(self) -> None:
+        if list(self.categories) != sorted(set(self.categories)):
+            raise ValueError(f"the categories of {self.name!r} are not sorted, or not distinct")
+        if self.width == 0:
+            raise ValueError(f"column {self.name!r} is a category without categories")
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the features of categories, and of all others."""
+        names = [f"{self.name}={category}" for category in self.categories]
+        return [*names, *[f"{self.name} is another"] * self.other]
+
+    def encode(
+        self, series: pl.Series, words: Sequence[str], features: npt.NDArray, first_row: int
+    ) -> int:
+        """Write a batch; return how many values are unknown: see `Column.encode`."""
+        places, missing = places_of(self.categories, series, words)
+        known = places >= 0
+        features[np.flatnonzero(known), places[known]] = 1
+        unknown = ~(known | missing)
+        if self.other:
+            features[:, len(self.categories)] = unknown
+        if self.missing:
+            features[:, -1] = missing
+        return 0 if self.other else int(np.count_nonzero(unknown))
+
+    def describe(self, number: Callable[[float], str]) -> list[tuple[str, bool]]:
+        """Return the first categories, and how many more there are."""
+        phrases = [(name, True) for name in self.categories[:_MOST_DESCRIBED]]
+        more = len(self.categories) - len(phrases)
+        return (
+            phrases
+            + [(f"{more:,} more", False)] * (more > 0)
+            + [("all others", False)] * self.other
+        )
+
+    @property
+    def formula(self) -> str:
+        """The formula of the first feature."""
+        return "1 or 0, and so for each of its categories"

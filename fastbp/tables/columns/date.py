@@ -22,6 +22,23 @@ _OFFSET = r"(?:Z|[+-]\d{2}:?\d{2})"
 _ISO = rf"{_DATE}(?:{_TIME}(?: ?{_OFFSET})?)?$"
 
 
+class DateFit(NumberFit):
+    """Fits mean and scale, and whether the time of day varies."""
+
+    def __init__(self, *about):
+        super().__init__(*about)
+        self._clock = Range()
+
+    def add_values(self, values: Floats) -> None:
+        """Take dates in seconds, NaN where missing."""
+        super().add_values(values)
+        self._clock.add(values % _DAY)
+
+    def fields(self, table_name: str) -> dict[str, Any]:
+        """Return mean, scale and clock."""
+        return super().fields(table_name) | {"clock": self._clock.varies}
+
+
 class Date(Column, frozen=True):
     """A column of dates, read as t seconds since 1970-01-01 UTC.
 
@@ -45,6 +62,7 @@ class Date(Column, frozen=True):
     expected = "a date"
     in_text = True
     reports_mistakes = True
+    fit = DateFit
 
     @classmethod
     def holds(cls, dtype: pl.DataType) -> bool:
@@ -64,11 +82,6 @@ class Date(Column, frozen=True):
         else:
             raise unreadable(series, cls.plural)
         return without(values, words, _parsed), bad
-
-    @classmethod
-    def fit(cls, name: str, words: Sequence[str], is_asked: bool) -> "DateFit":
-        """Return what fits mean, scale and clock."""
-        return DateFit(name, words)
 
     @property
     def periods(self) -> tuple[str, ...]:
@@ -103,25 +116,6 @@ class Date(Column, frozen=True):
     def formula(self) -> str:
         """The formula of the first feature."""
         return f"(seconds since 1970-01-01 UTC - {self.mean!r}) / {self.scale!r}"
-
-
-class DateFit(NumberFit):
-    """Fits mean and scale, and whether the time of day varies."""
-
-    kind = Date
-
-    def __init__(self, name: str, words: Sequence[str]):
-        super().__init__(name, words)
-        self._clock = Range()
-
-    def add_values(self, values: Floats) -> None:
-        """Take dates in seconds, NaN where missing."""
-        super().add_values(values)
-        self._clock.add(values % _DAY)
-
-    def fields(self, table_name: str) -> dict[str, Any]:
-        """Return mean, scale and clock."""
-        return super().fields(table_name) | {"clock": self._clock.varies}
 
 
 def _parsed(series):

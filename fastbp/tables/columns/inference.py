@@ -114,7 +114,7 @@ def _look_at_all_rows(table, surveys, target, task):
 
 def _fit_of(survey: Survey, table: Table) -> Fit:
     kind = survey.kind(table.name)
-    return kind.fit(survey.name, table.missing_words, survey.asked is kind)
+    return kind.fit(kind, survey.name, table.missing_words, survey.asked is kind)
 
 
 def _look_at_training_rows(table, fits, target, is_training):

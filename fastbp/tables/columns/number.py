@@ -22,79 +22,11 @@ _NAME_OF_AN_ID = re.compile(
 )
 
 
-class Number(Column, frozen=True):
-    """A column of numbers: one feature (x - mean) / scale, within 1e6; 0 where x is missing.
-
-    Durations and times of day are read as seconds, booleans as 1 and 0.
-
-    Attributes
-    ----------
-    mean, scale : float
-        The mean and the standard deviation of training rows.
-    """
-
-    mean: Finite = 0.0
-    scale: Positive = 1.0
-
-    plural = "numbers"
-    expected = "a finite number"
-    in_text = True
-    reports_mistakes = True
-
-    @classmethod
-    def holds(cls, dtype: pl.DataType) -> bool:
-        """Return whether a polars type holds numbers, durations or times of day."""
-        return dtype.is_numeric() or dtype in (pl.Duration, pl.Time, pl.Null)
-
-    @classmethod
-    def read(cls, series: pl.Series, words: Sequence[str]) -> tuple[Floats, Places]:
-        """Read numbers; see `Column.read`."""
-        dtype, bad = series.dtype, NONE
-        if is_text(dtype):
-            values, bad = parsed_text(series.cast(pl.String), words, _parsed)
-        elif dtype in (pl.Duration, pl.Time):
-            values = seconds(series)
-        elif dtype == pl.Boolean or cls.holds(dtype):
-            values = floats(series)
-        else:
-            raise unreadable(series, cls.plural)
-        return without(values, words, _parsed), bad
-
-    @classmethod
-    def candidate(cls, name: str, dtype: pl.DataType) -> "NumberCandidate":
-        """Return what gathers whether numbers are finite, whole, or ids."""
-        return NumberCandidate(name, dtype)
-
-    @classmethod
-    def fit(cls, name: str, words: Sequence[str], is_asked: bool) -> "NumberFit":
-        """Return what fits mean and scale."""
-        return NumberFit(name, words)
-
-    def write(self, values, missing, features) -> None:
-        """Write standardized numbers."""
-        features[:, 0] = np.where(missing, 0, standardized(values, self.mean, self.scale))
-
-    def describe(self, number: Callable[[float], str]) -> list[tuple[str, bool]]:
-        """Return mean and scale."""
-        return [(f"mean {number(self.mean)}, deviation {number(self.scale)}", False)]
-
-    @property
-    def formula(self) -> str:
-        """The formula of the feature."""
-        return f"(value - {self.mean!r}) / {self.scale!r}"
-
-
-def _parsed(series):
-    return series.cast(pl.Float64, strict=False)
-
-
 class NumberFit(Fit):
     """Fits mean and scale."""
 
-    kind: type[Column] = Number
-
-    def __init__(self, name: str, words: Sequence[str]):
-        super().__init__(name, words)
+    def __init__(self, *about):
+        super().__init__(*about)
         self._standard = Standard()
 
     def add_values(self, values: Floats) -> None:
@@ -108,19 +40,10 @@ class NumberFit(Fit):
 
 
 class NumberCandidate(Candidate):
-    """Gathers besides whether numbers are finite, whole, or ids.
-
-    Attributes
-    ----------
-    infinite : str or None
-        The first infinite number, and its row.
-    is_whole : bool
-        Whether all are whole numbers.
-    """
+    """Gathers besides whether numbers are finite, whole, or ids."""
 
     def __init__(self, name: str, dtype: pl.DataType):
-        super().__init__()
-        self.infinite: str | None = None
+        super().__init__(name, dtype)
         self.is_whole = True
         self._steps = _Steps(name, dtype)
 
@@ -147,6 +70,64 @@ class NumberCandidate(Candidate):
     def why_an_id(self, rows: int) -> str | None:
         """Return why the numbers only name rows, or None."""
         return self._steps.why_an_id(rows) if self.is_whole else None
+
+
+class Number(Column, frozen=True):
+    """A column of numbers: one feature (x - mean) / scale, within 1e6; 0 where x is missing.
+
+    Durations and times of day are read as seconds, booleans as 1 and 0.
+
+    Attributes
+    ----------
+    mean, scale : float
+        The mean and the standard deviation of training rows.
+    """
+
+    mean: Finite = 0.0
+    scale: Positive = 1.0
+
+    plural = "numbers"
+    expected = "a finite number"
+    in_text = True
+    reports_mistakes = True
+    candidate = NumberCandidate
+    fit = NumberFit
+
+    @classmethod
+    def holds(cls, dtype: pl.DataType) -> bool:
+        """Return whether a polars type holds numbers, durations or times of day."""
+        return dtype.is_numeric() or dtype in (pl.Duration, pl.Time, pl.Null)
+
+    @classmethod
+    def read(cls, series: pl.Series, words: Sequence[str]) -> tuple[Floats, Places]:
+        """Read numbers; see `Column.read`."""
+        dtype, bad = series.dtype, NONE
+        if is_text(dtype):
+            values, bad = parsed_text(series.cast(pl.String), words, _parsed)
+        elif dtype in (pl.Duration, pl.Time):
+            values = seconds(series)
+        elif dtype == pl.Boolean or cls.holds(dtype):
+            values = floats(series)
+        else:
+            raise unreadable(series, cls.plural)
+        return without(values, words, _parsed), bad
+
+    def write(self, values, missing, features) -> None:
+        """Write standardized numbers."""
+        features[:, 0] = np.where(missing, 0, standardized(values, self.mean, self.scale))
+
+    def describe(self, number: Callable[[float], str]) -> list[tuple[str, bool]]:
+        """Return mean and scale."""
+        return [(f"mean {number(self.mean)}, deviation {number(self.scale)}", False)]
+
+    @property
+    def formula(self) -> str:
+        """The formula of the feature."""
+        return f"(value - {self.mean!r}) / {self.scale!r}"
+
+
+def _parsed(series):
+    return series.cast(pl.Float64, strict=False)
 
 
 class _Steps:

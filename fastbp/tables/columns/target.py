@@ -13,7 +13,7 @@ from .boolean import Boolean
 from .category import LONGEST_CATEGORY, MOSTLY_DISTINCT, Category
 from .column import Column
 from .date import Date
-from .number import FEWEST_ROWS_OF_AN_ID, Number, NumberCandidate
+from .number import FEWEST_ROWS_OF_AN_ID, Number
 from .schema import Target, Task
 from .standard import Standard
 from .survey import Survey
@@ -85,23 +85,17 @@ class TargetSurvey:
         if self.task != "classification":
             return self._survey.kind(table_name)
         # among classes, a few that are no numbers are no mistakes, nor are dates or infinity
-        number, boolean = self._number, self._survey.candidates.get(Boolean)
-        if number and number.count == 0 and number.infinite is None:
-            return Number
-        return Boolean if boolean and boolean.count == 0 else Category
-
-    @property
-    def _number(self):
-        found = self._survey.candidates.get(Number)
-        return found if isinstance(found, NumberCandidate) else None
-
-    @property
-    def _is_whole(self):
-        return self._number is not None and self._number.is_whole
+        for kind, found in self._survey.candidates.items():
+            if kind is not Date and found.count == 0 and found.infinite is None:
+                return kind
+        return Category
 
     def _task_of(self, kind) -> Task:
-        few = self._is_whole and len(self._counts) <= _MOST_INTEGER_CLASSES
+        few = self._is_whole(kind) and len(self._counts) <= _MOST_INTEGER_CLASSES
         return "regression" if kind is Number and not few else "classification"
+
+    def _is_whole(self, kind):
+        return kind is Number and self._survey.candidates[kind].is_whole
 
     def _classes(self, kind, name):
         values = list(self._counts)
@@ -126,7 +120,7 @@ class TargetSurvey:
                 f"{name} has {len(values):,} distinct values in {rows:,} rows: it looks like "
                 "an id or free text; name another target"
             )
-        written, classes = _written(kind is Number and self._is_whole, values)
+        written, classes = _written(self._is_whole(kind), values)
         present = {value.lower() for value in values} if kind is Boolean else classes
         if len(present) < 2:
             raise DataError(f"{name} has one class only, {listed(present)}: expected at least two")
