@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from . import model_file
+from .annotations import FilePath, Threads
 from .checks import all_finite, as_callables
 from .components.initializers import INITIALIZERS
 from .components.layers import Dense, Dropout
@@ -34,7 +34,6 @@ from .training.stopping import EarlyStopping, as_stopping
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-Threads = int | Literal["auto"]
 Callback = Callable[[dict[str, float]], object]
 
 
@@ -173,7 +172,7 @@ class Network(Described):
         progress: bool = False,
         callbacks: Callback | Iterable[Callback] = (),
         max_time: float | None = None,
-        checkpoints: str | PathLike[str] | Checkpoints | None = None,
+        checkpoints: FilePath | Checkpoints | None = None,
         resume: bool = False,
     ) -> History:
         """Train on mini-batches; return the `History`.
@@ -319,7 +318,7 @@ class Network(Described):
         sizes = [self.layers[0].n_in, *(layer.n_out for layer in self.layers)]
         return f"Network({sizes}, loss={self.loss!r}, dtype={self.dtype.name!r})"
 
-    def save(self, path: str | PathLike[str]) -> None:
+    def save(self, path: FilePath) -> None:
         """Write the network to one safetensors file: weights, moments and its place in training.
 
         A loaded network continues training with the same bits.
@@ -327,7 +326,7 @@ class Network(Described):
         model_file.save(path, self.to_model())
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> Self:
+    def load(cls, path: FilePath) -> Self:
         """Return the network that `save` wrote.
 
         Raises

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
+from ..annotations import Array
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,6 @@ class Gradients:
         All of them, as the parameters lie in memory.
     """
 
-    weights: tuple
-    biases: tuple
-    flat: np.ndarray
+    weights: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    flat: Array
