@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from ..annotations import Floats
 from ..components.optimizers import Optimizer
 from .engine import Engine
-from .gradients import Floats
 from .plan import Layer
 
 

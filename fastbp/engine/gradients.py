@@ -1,12 +1,8 @@
 """The gradients that `Network.backward` returns."""
 
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-Floats = NDArray[np.floating[Any]]
+from ..annotations import Floats
 
 
 @dataclass(frozen=True)
