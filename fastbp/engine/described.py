@@ -1,4 +1,4 @@
-"""What a network is: its attributes, read from its engine."""
+"""The attributes of a network, read from its engine."""
 
 from typing import Any
 

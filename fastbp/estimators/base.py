@@ -1,4 +1,4 @@
-"""What both estimators share: from checked data to a fitted net, and from a net to outputs."""
+"""The shared part of both estimators: fitting checked data, and computing outputs."""
 
 from abc import ABC, abstractmethod
 from copy import copy, deepcopy
@@ -162,7 +162,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         return run
 
     def _gone_on(self, kept, run, incremental):
-        """Return the run that goes on from the net of another: a new one, or the old itself."""
+        """Return the run that continues from the network of `kept`: `run`, or `kept` itself."""
         run.network.parameters[:] = kept.network.parameters
         if not (kept.stochastic and run.stochastic):
             return run
@@ -199,7 +199,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         return self.learning_rate if self.solver == "sgd" and self.optimizer is None else "constant"
 
     def _validation(self, run, data, given, eval_set):
-        """Return what is scored after every epoch; split the data for it if it must be."""
+        """Return the data scored after every epoch, splitting off rows where necessary."""
         stops_early = self.early_stopping and is_stochastic(self)
         if (
             not stops_early
@@ -262,7 +262,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         return True
 
     def _entry(self):
-        """Return what callbacks are told of an epoch."""
+        """Return the entry of an epoch for callbacks."""
         entry = {"epoch": self.n_iter_ - 1, "loss": self.loss_}
         if is_stochastic(self) and self.validation_scores_:
             entry["validation_score"] = self.validation_scores_[-1]

@@ -25,7 +25,7 @@ _AUTO_BATCH = 200
 
 @dataclass
 class Run:
-    """What a solver carries from epoch to epoch, and from call to call where it goes on.
+    """The state that a solver keeps between epochs, and between calls that continue.
 
     Attributes
     ----------
@@ -34,9 +34,9 @@ class Run:
     rates : Rates
         The learning rate.
     key : tuple
-        What the layers and the loss were made from.
+        The parameters that layers and loss were built from.
     stochastic : bool
-        Whether its solver takes mini-batches.
+        Whether the solver uses mini-batches.
     split : tuple or None
         The rows to train and to score on, where early stopping has split the data.
     order : numpy.ndarray or None
@@ -81,7 +81,7 @@ class Run:
 
 
 def batch_size_of(batch_size, rows):
-    """Return how many samples a step takes."""
+    """Return the number of samples per step."""
     if batch_size == "auto":
         return min(_AUTO_BATCH, rows)
     if batch_size > rows:
@@ -135,7 +135,7 @@ class Order:
         yield Window(self.head, self.order, 0)
 
     def is_reading(self):
-        """Return whether a thread reads at the moment."""
+        """Return False: no thread reads ahead."""
         return False
 
     def close(self):
@@ -148,7 +148,7 @@ class Stochastic(Policy):
     Parameters
     ----------
     estimator : BaseMLP
-        Gives its parameters, and receives the fitted attributes.
+        Its parameters are read, its fitted attributes are set.
     run : Run
         What is carried on; written.
     data : Samples

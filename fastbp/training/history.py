@@ -1,11 +1,11 @@
-"""What `fit` returns: a record of every epoch that prints as a table."""
+"""The history of a training: a record per epoch, printed as a table."""
 
 from functools import cached_property
 
 from ..kernels.peak import measure_peak
 from .stopped import Stopped
 
-# what is shown of an epoch: its name, and how
+# columns of the printed table: title and format
 COLUMNS = {
     "loss": ("loss", "{:.5f}"),
     "val_loss": ("val loss", "{:.5f}"),
@@ -44,8 +44,8 @@ class History:
     best_epoch : int or None
         The epoch of the lowest monitored loss, from 0.
     peak : float
-        The processor's measured peak in FLOP/s on as many threads; measured
-        when it is first asked for.
+        The processor's measured peak in FLOP/s on `n_threads` threads; measured at the first
+        access.
     """
 
     def __init__(self, dtype: str, n_threads: int = 1):
