@@ -1,15 +1,11 @@
 """The parts of a report that describe: columns, training, the network and where it was made."""
 
-import datetime
-
 from .. import __version__
 from ..tables.wording import counted
 from .words import clean, duration, number, percent, setting, whole
 
 _MOST_COLUMNS, _MOST_MORE = 30, 500
-_MOST_CATEGORIES = 6
 _MOST_EPOCHS = 20
-_DAY = 86_400
 _EPOCH_COLUMNS = {
     "loss": ("training loss", number),
     "val_loss": ("validation loss", number),
@@ -44,7 +40,10 @@ def columns(schema):
             "name": column.name,
             "kind": column.kind,
             "width": column.width,
-            "about": _about(column),
+            "about": [
+                (clean(text, 24) if is_name else text, is_name)
+                for text, is_name in column.describe(number)
+            ],
             "missing": column.missing,
         }
         for column in schema.columns[: _MOST_COLUMNS + _MOST_MORE]
@@ -59,34 +58,6 @@ def columns(schema):
         "ids": [clean(name) for name in schema.ids],
         "missing_words": [clean(word) for word in schema.missing_words if word],
     }
-
-
-def _about(column):
-    """Return what was fitted: a list of (words, is a category's name)."""
-    if column.kind == "number":
-        return [(f"mean {number(column.mean)}, deviation {number(column.scale)}", False)]
-    if column.kind == "date":
-        days = number(column.scale / _DAY, 3)
-        clock = ", with the time of day" if column.clock else ""
-        return [(f"around {_date(column.mean)}, deviation {days} days{clock}", False)]
-    if column.kind == "boolean":
-        return []
-    shown = [(clean(name, 24), True) for name in column.categories[:_MOST_CATEGORIES]]
-    more = len(column.categories) - len(shown)
-    if more:
-        shown.append((f"{whole(more)} more", False))
-    if column.other:
-        shown.append(("all others", False))
-    return shown
-
-
-def _date(seconds):
-    """Return the day of seconds since 1970 as text, or the number where there is no such day."""
-    try:
-        day = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)
-    except OverflowError:
-        return f"{number(seconds)} s from 1970"
-    return day.date().isoformat()
 
 
 def training(history, record):

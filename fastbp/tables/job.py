@@ -21,11 +21,11 @@ from ..training.state import SECTION as TRAINING
 from ..training.state import to_json
 from .columns.encoding import Encoder
 from .columns.inference import infer
-from .encoded import Budget, load_rows, load_valid
 from .model import SECTION, TableModel, schema_of, tell_unknown
 from .options import TrainOptions
-from .read.reading import open_table
+from .read.table import open_table
 from .result.scores import scores_of
+from .training_rows import Budget, load_rows, load_valid
 from .wording import bytes_shown, counted, unknown
 
 _log = logging.getLogger("fastbp")

@@ -11,7 +11,7 @@ from ..errors import DataError, ModelFileError
 from ..network import Network
 from .columns.encoding import Encoder
 from .columns.schema import Schema
-from .read.reading import open_table
+from .read.table import open_table
 from .result.outputs import frame_of, ids_of
 from .result.record import check_history, check_record
 from .result.scores import scores_of
@@ -186,5 +186,5 @@ def tell_unknown(encoder):
         _log.warning(
             "%s: %d values of column %r are categories that the model has not seen; each counts "
             "as none of those it knows",
-            encoder.source, count, column,
+            encoder.table_name, count, column,
         )  # fmt: skip

@@ -11,7 +11,8 @@ import pytest
 
 from fastbp import ModelFileError, Network
 from fastbp.report.build import build_report, write_report
-from fastbp.tables.columns.schema import Column, Dropped, Schema, Target
+from fastbp.tables.columns.kinds import Boolean, Category, Date, Number
+from fastbp.tables.columns.schema import Dropped, Schema, Target
 from fastbp.tables.model import TableModel
 from report_models import DASH, HOSTILE, Page, classifier, lists, many, regressor, text_of
 
@@ -112,10 +113,10 @@ def test_what_is_not_known_is_left_out_and_no_box_is_empty(wine, bare):
 
 def test_the_table_is_described_column_by_column():
     columns = (
-        Column("size", "number", True, 1234.6, 10.25),
-        Column("open", "boolean", False),
-        Column("kind", "category", False, categories=tuple("abcdefgh"), other=True),
-        Column("day", "date", False, 86_400 * 365.0, 86_400 * 12.5, clock=True),
+        Number("size", True, 1234.6, 10.25),
+        Boolean("open", False),
+        Category("kind", False, categories=tuple("abcdefgh"), other=True),
+        Date("day", False, 86_400 * 365.0, 86_400 * 12.5, clock=True),
     )
     target = Target("y", "classification", "integer", ("3", "12"), (90, 10))
     schema = Schema(columns, target, (Dropped("zip", "constant"),), ("id",), ("NA",))

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from fastbp.errors import DataError
-from fastbp.tables.read.reading import open_table
+from fastbp.tables.read.table import open_table
 
 FRAME = pl.DataFrame(
     {"a": [1, 2, 3, None, 5], "b": [0.5, None, 2.5, -1.0, 4.0], "c": ["x", "y", None, "ä", "z"]}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbp.errors import DataError
-from fastbp.tables.read.reading import open_table
+from fastbp.tables.read.table import open_table
 from table_files import fails, rows_of
 
 CSV = {

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from fastbp.errors import DataError
-from fastbp.tables.read.reading import MISSING_WORDS, open_table
+from fastbp.tables.read.table import MISSING_WORDS, open_table
 from table_files import FRAME, WRITERS, content_of, fails, npz, rows_of
 
 
@@ -332,7 +332,7 @@ MEASURE = """
 import numpy as np
 import polars as pl
 from pathlib import Path
-from fastbp.tables.read.reading import open_table
+from fastbp.tables.read.table import open_table
 
 def held():
     text = Path("/proc/self/status").read_text()

@@ -78,7 +78,7 @@ def test_what_looks_like_an_id_may_be_a_number():
     ("values", "words"),
     [
         (["1", "2", "x", "4"] * 50, "50 of 200 values are not numbers, such as 'x' in row 3"),
-        (pl.Series([date(2020, 1, 1), date(2021, 1, 1)] * 100), "holds Date: it cannot be numeric"),
+        (pl.Series([date(2020, 1, 1), date(2021, 1, 1)] * 100), "it cannot be read as numbers"),
     ],
 )
 def test_what_is_no_number_cannot_be_numeric(values, words):

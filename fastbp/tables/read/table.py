@@ -9,7 +9,7 @@ import polars as pl
 
 from ...errors import DataError
 from ..wording import one_line, shown, unknown
-from .files import FORMATS, FramePart, ScanPart, from_arrays, reported, suffix_of
+from .readers import FORMATS, FrameReader, ScanReader, from_arrays, reported, suffix_of
 
 # what text counts as missing, after spaces around it are taken away; empty text always does
 MISSING_WORDS = (
@@ -183,9 +183,9 @@ def _frame_part(data):
     if isinstance(data, dict):
         return from_arrays("the table", {str(name): array for name, array in data.items()})
     if isinstance(data, pl.DataFrame):
-        return FramePart("the table", data)
+        return FrameReader("the table", data)
     if isinstance(data, pl.LazyFrame):
-        return ScanPart("the table", data)
+        return ScanReader("the table", data)
     convert = {"pandas.DataFrame": _of_pandas, "pyarrow.Table": _of_arrow}.get(kind)
     if convert is None:
         raise TypeError(
@@ -200,13 +200,13 @@ def _frame_part(data):
 
 
 def _of_arrow(table):
-    return FramePart("the table", pl.from_arrow(table))
+    return FrameReader("the table", pl.from_arrow(table))
 
 
 def _of_pandas(frame):
     frame = frame.rename(columns=str)
     try:
-        return FramePart("the table", pl.from_pandas(frame))
+        return FrameReader("the table", pl.from_pandas(frame))
     except ImportError:  # polars has pyarrow read what is no plain array
         if not frame.columns.is_unique:
             raise ValueError("two columns have the same name") from None

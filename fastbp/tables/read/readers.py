@@ -47,7 +47,7 @@ def reported(name):
         ) from error
 
 
-class FramePart:
+class FrameReader:
     """A frame in memory."""
 
     def __init__(self, name, frame):
@@ -62,7 +62,7 @@ class FramePart:
         yield from self.frame.select(columns).iter_slices(rows)
 
 
-class ScanPart:
+class ScanReader:
     """What polars scans: a Parquet, Arrow or NDJSON file, or a lazy frame.
 
     `has_count` is whether a file says how many rows it has, so that to ask takes no time.
@@ -93,7 +93,7 @@ class ScanPart:
             )
 
 
-class CsvPart:
+class CsvReader:
     """A CSV file: all columns are text, blank lines are no rows."""
 
     def __init__(self, path, separator):
@@ -129,7 +129,7 @@ class CsvPart:
             glob=False,
         )
         start = 0
-        for frame in ScanPart(self.name, scan).frames(columns, rows):
+        for frame in ScanReader(self.name, scan).frames(columns, rows):
             end = start + frame.height
             first, last = np.searchsorted(blank, (start, end))
             keep = np.ones(frame.height, bool)
@@ -145,21 +145,21 @@ class CsvPart:
 
 def _csv(path):
     with reported(path):
-        return CsvPart(path, separator_of(path))
+        return CsvReader(path, separator_of(path))
 
 
 def _parquet(path):
-    return ScanPart(str(path), pl.scan_parquet(path, glob=False, hive_partitioning=False), True)
+    return ScanReader(str(path), pl.scan_parquet(path, glob=False, hive_partitioning=False), True)
 
 
 def _arrow(path):
-    return ScanPart(str(path), pl.scan_ipc(path, glob=False, hive_partitioning=False), True)
+    return ScanReader(str(path), pl.scan_ipc(path, glob=False, hive_partitioning=False), True)
 
 
 def _ndjson(path):
     # all rows say what the types are: a key may first be seen, or be no integer, in the last
     with reported(path):
-        return ScanPart(str(path), pl.scan_ndjson(escape(str(path)), infer_schema_length=None))
+        return ScanReader(str(path), pl.scan_ndjson(escape(str(path)), infer_schema_length=None))
 
 
 def _npz(path):
@@ -181,7 +181,7 @@ def _npz(path):
 FORMATS = {
     ".csv": _csv,
     ".csv.gz": _csv,
-    ".tsv": lambda path: CsvPart(path, "\t"),
+    ".tsv": lambda path: CsvReader(path, "\t"),
     ".parquet": _parquet,
     ".arrow": _arrow,
     ".feather": _arrow,
@@ -230,7 +230,7 @@ def from_arrays(name, arrays):
         raise DataError(
             f"{name}: array {shown(key)} has {one:,} rows but {shown(another)} has {other:,}"
         )
-    return FramePart(name, pl.DataFrame(columns))
+    return FrameReader(name, pl.DataFrame(columns))
 
 
 def _of_objects(name, key, array):
