@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ..data.windows import Window
+from ..data.windows import Feed, Window
 from ..training.history import History
 from ..training.interrupt import Interrupt
 from ..training.loop import Loop, Policy
@@ -92,19 +92,10 @@ def batch_size_of(batch_size, rows):
     return min(batch_size, rows)
 
 
-class Order:
-    """The order of an epoch as scikit-learn has it: a permutation of the order before.
+class Order(Feed):
+    """Samples in scikit-learn's order: each epoch permutes the order of the epoch before.
 
-    It has the methods of `fastbp.data.windows.Whole`.
-
-    Attributes
-    ----------
-    rows, batch : int
-        Samples of an epoch, and samples per step.
-    head : Samples
-        All data, those to score on included.
-    order : numpy.ndarray or None
-        (rows,) int64: the samples of the last epoch in their order, None for that of the data.
+    `head` holds all samples, including those held back for scoring.
     """
 
     def __init__(self, run, data, batch_size, shuffle):
@@ -118,10 +109,6 @@ class Order:
         if run.order is None or len(run.order) != self.rows:
             run.order = np.arange(self.rows)
 
-    def batches(self, epoch):
-        """Return how many batches an epoch has."""
-        return -(-self.rows // self.batch)
-
     def windows(self, epoch, done=0, more=False, must_end=None):
         """Yield the one window of an epoch, in an order drawn from the caller's generator."""
         run = self._run
@@ -133,13 +120,6 @@ class Order:
         else:
             self.order = None if run.split is None else self._rows
         yield Window(self.head, self.order, 0)
-
-    def is_reading(self):
-        """Return False: no thread reads ahead."""
-        return False
-
-    def close(self):
-        """Release nothing."""
 
 
 class Stochastic(Policy):

@@ -1,15 +1,20 @@
 """Checkpoints: a folder of model files from which a training continues with the same bits."""
 
+from __future__ import annotations
+
 import contextlib
 import logging
 import math
 import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .. import model_file
+from ..annotations import FilePath
 from ..checks import all_finite
 from ..errors import ModelFileError
 from ..kernels.support.scalars import a_number, a_whole_number
@@ -43,25 +48,32 @@ class Checkpoints:
         If a number is invalid.
     """
 
-    def __init__(self, folder, every=30.0, keep=2, sections=None):
-        self.folder, self.sections = Path(folder), dict(sections or {})
-        self.every = a_number("every", every, low=0)
-        self.keep = a_whole_number("keep", keep, least=1)
+    def __init__(
+        self,
+        folder: FilePath,
+        every: float = 30.0,
+        keep: int = 2,
+        sections: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.sections = dict(sections or {})
+        self.every: float = a_number("every", every, low=0)
+        self.keep: int = a_whole_number("keep", keep, least=1)
 
-    def prepare(self):
+    def prepare(self) -> None:
         """Create the folder; raise OSError now, not after hours, if it cannot be written."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise PermissionError(f"checkpoints: {self.folder} cannot be written to")
 
-    def files(self):
+    def files(self) -> list[Path]:
         """Return the checkpoint files, newest first."""
         if not self.folder.is_dir():
             return []
         found = [path for path in self.folder.iterdir() if _number_of(path) and path.is_file()]
         return sorted(found, key=_number_of, reverse=True)
 
-    def latest(self):
+    def latest(self) -> model_file.Model | None:
         """Return the `Model` of the newest readable checkpoint, None if there are no files.
 
         Raises
@@ -69,14 +81,14 @@ class Checkpoints:
         ModelFileError
             If there are checkpoints, but none is readable.
         """
-        *newer, oldest = self.files() or [None]
-        for path in newer:
+        files = self.files()
+        for path in files[:-1]:
             with contextlib.suppress(ModelFileError):
                 return model_file.load(path)
             _log.warning("%s cannot be read; trying the one before it", path)
-        return None if oldest is None else model_file.load(oldest)
+        return model_file.load(files[-1]) if files else None
 
-    def write(self, model):
+    def write(self, model: model_file.Model) -> Path:
         """Write the next checkpoint, then remove the oldest beyond `keep`.
 
         Raises
