@@ -133,7 +133,7 @@ class TableModel:
         ids = ids_of(self.schema, table, keep)
         encoder, first = Encoder(self.schema, table.name, self.network.dtype), 0
         encoder.require(table)
-        for frame in encoder.batches(table, ids):
+        for frame in encoder.frames(table, ids):
             outputs = self.network.forward(encoder.encode(frame, first), n_threads)
             yield frame_of(self.schema.target, frame.select(ids), first, outputs)
             first += len(frame)

@@ -34,7 +34,7 @@ class Candidate:
         self.count, self.value, self.row = 0, "", 0
 
     def add(self, series: pl.Series, values: Floats, first: int) -> None:
-        """Take a batch and its values as the kind reads them; it begins at row `first`, from 0."""
+        """Take a frame and its values as the kind reads them; it begins at row `first`, from 0."""
 
     def check(self, where: str) -> None:
         """Raise DataError if values of the kind cannot be used; `where` names the column."""
@@ -55,7 +55,7 @@ class Candidate:
 
 
 class Range:
-    """The least and the largest of values, batch by batch; NaN does not count."""
+    """The least and the largest of values, frame by frame; NaN does not count."""
 
     def __init__(self) -> None:
         self.low, self.high = np.inf, -np.inf
@@ -217,7 +217,7 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
     def encode(
         self, series: pl.Series, words: Sequence[str], features: npt.NDArray, first_row: int
     ) -> int:
-        """Write the features of a batch; return how many values are unknown categories.
+        """Write the features of a frame; return how many values are unknown categories.
 
         Parameters
         ----------
@@ -226,7 +226,7 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
         features : numpy.ndarray
             (n, width), zeros on entry.
         first_row : int
-            The number of rows before the batch, for messages.
+            The number of rows before the frame, for messages.
 
         Raises
         ------

@@ -36,7 +36,7 @@ class Survey:
     rows, present : int
         The number of values, and of those that are not missing.
     candidates : dict
-        What was gathered for each kind that the column may be of.
+        For each kind that the column may be of, what was gathered.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Survey:
         return bool(self.candidates)
 
     def add(self, series: pl.Series, first: int) -> None:
-        """Take the values of a batch, which begins at row `first`, counted from 0."""
+        """Take the values of a frame, which begins at row `first`, counted from 0."""
         self.rows += len(series)
         if self.asked is Category:
             return

@@ -1,4 +1,4 @@
-"""Tables from files, folders, globs and frames, read in batches of bounded memory."""
+"""Tables from files, folders, globs and frames, read as frames of bounded size."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Data: TypeAlias = Union[FileName, Sequence[FileName], Frame, Mapping[str, Any], 
 
 
 class Table:
-    """Columns and rows of one or several files or frames, of which only a batch is in memory.
+    """Columns and rows of one or several files or frames; one frame at a time is in memory.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class Table:
             self._count = count
         return self._count
 
-    def batches(
+    def frames(
         self, columns: Sequence[str] | None = None, rows: int | None = None, width: int = 0
     ) -> Iterator[pl.DataFrame]:
         """Yield frames of `rows` rows, the last of fewer, in the order of the files.
@@ -118,13 +118,13 @@ class Table:
             fitting = _MOST_CELLS // max(1, width, len(columns))
             rows = min(max(fitting, _FEWEST_ROWS), _MOST_ROWS)
         found = False
-        for batch in _regrouped(self._frames(types, rows), rows):
+        for frame in _regrouped(self._raw_frames(types, rows), rows):
             found = True
-            yield batch
+            yield frame
         if not found:
             raise DataError(f"{self.name} has no rows")
 
-    def _frames(self, types, rows):
+    def _raw_frames(self, types, rows):
         for reader in self._readers:
             for frame in reader.frames(list(types), rows):
                 yield frame if dict(frame.schema) == types else frame.cast(types)

@@ -1,4 +1,4 @@
-"""Scores of predictions against a table's target, gathered batch by batch."""
+"""Scores of predictions against a table's target, gathered frame by frame."""
 
 import math
 from typing import Any
