@@ -42,17 +42,6 @@ class Candidate:
     def why_an_id(self, rows: int) -> str | None:
         """Return why the values, none of which is missing, only name rows; else None."""
 
-    @property
-    def example(self) -> str:
-        """The first value that is not of the kind, and its row."""
-        return f"{shown(self.value.strip())} in row {self.row:,}"
-
-    @property
-    def word(self) -> str:
-        """That value as an argument of a command."""
-        word = self.value.strip()
-        return word if word.isalnum() and len(word) < 40 else shown(word)
-
 
 class Range:
     """The least and the largest of values, frame by frame; NaN does not count."""
@@ -64,11 +53,6 @@ class Range:
         """Take values."""
         self.low = float(np.fmin.reduce(values, initial=self.low))
         self.high = float(np.fmax.reduce(values, initial=self.high))
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there was no value."""
-        return self.low > self.high
 
     @property
     def varies(self) -> bool:
@@ -116,7 +100,7 @@ class Fit:
         DataError
             If no column can be fitted to the values.
         """
-        if self._range.is_empty:
+        if self._range.low > self._range.high:
             return "all missing"
         if not self._range.varies and not self.missing:
             return "constant"

@@ -119,12 +119,15 @@ class Survey:
         return Category
 
     def _mistakes(self, kind, candidate, where):
-        ways = ["mend them", f"name them with --missing {candidate.word}"]
+        value = candidate.value.strip()
+        word = value if value.isalnum() and len(value) < 40 else shown(value)
+        ways = ["mend them", f"name them with --missing {word}"]
         if not self.asked:
             ways.append(f"say --categorical {shown(self.name)}")
         return DataError(
             f"{where}: {candidate.count:,} of {self.present:,} values are not {kind.plural}, "
-            f"such as {candidate.example}: {', '.join(ways[:-1])}, or {ways[-1]}"
+            f"such as {shown(value)} in row {candidate.row:,}: "
+            f"{', '.join(ways[:-1])}, or {ways[-1]}"
         )
 
     def reason_to_drop(self) -> str | None:
