@@ -37,7 +37,7 @@ def build_report(model: TableModel | Network) -> str:
         If the model's record does not fit its classes.
     """
     network = model if isinstance(model, Network) else model.network
-    schema = None if isinstance(model, Network) else model.schema
+    schema = getattr(model, "schema", None)
     history, record = history_of(model)
     context = {
         "schema": schema,
@@ -91,10 +91,10 @@ def _batch_size(record):
 
 
 def _fingerprint(model):
-    """Return the fingerprint of a `TableModel`, or the SHA-256 of a network's layers and weights."""
-    if not isinstance(model, Network):
+    """Return the fingerprint of a `TableModel`, or the SHA-256 of a network."""
+    if getattr(model, "schema", None) is not None:
         return model.fingerprint
-    state = model.to_model()
+    state = getattr(model, "network", model).to_model()
     layers = model_file.description(state)["layers"]
     digest = hashlib.sha256(json.dumps(layers, sort_keys=True).encode())
     little_endian = state.params.dtype.newbyteorder("<")

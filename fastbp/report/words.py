@@ -15,7 +15,7 @@ def whole(value):
 
 
 def number(value, digits=4):
-    """Return a number with `digits` significant digits: 0.1235, 12,350, 1.235 times ten to a power."""
+    """Return a number to `digits` significant digits: 0.1235, 12,350, 1.235 times 10 to a power."""
     if value is None or math.isnan(value):
         return _NOTHING
     if math.isinf(value):
