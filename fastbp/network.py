@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from . import model_file
+from .annotations import Array, Callback, FilePath, Floats, Threads
 from .checks import all_finite, as_callables
 from .components.initializers import INITIALIZERS
-from .components.layers import Dense, Dropout
+from .components.layers import NetworkLayer
 from .components.optimizers import Optimizer, as_optimizer
 from .data.feed import feed_of
 from .data.samples import features, samples
@@ -33,9 +33,6 @@ from .training.stopping import EarlyStopping, as_stopping
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-Threads = int | Literal["auto"]
-Callback = Callable[[dict[str, float]], object]
 
 
 class Network(Described):
@@ -81,7 +78,7 @@ class Network(Described):
         optimizer: str | Optimizer = "adam",
         *,
         inputs: int | None = None,
-        layers: Iterable[Dense | Dropout] | None = None,
+        layers: Iterable[NetworkLayer] | None = None,
         output_activation: str | None = None,
         loss_parameter: float | None = None,
         initializer: str | None = None,
@@ -110,7 +107,7 @@ class Network(Described):
             weights[:] = drawn
             drawn[:] = 0
 
-    def forward(self, X: ArrayLike, n_threads: Threads = "auto") -> NDArray[Any]:
+    def forward(self, X: ArrayLike, n_threads: Threads = "auto") -> Floats:
         """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive."""
         return self._engine.forward(features(X, self._engine.plan), n_threads)
 
@@ -173,7 +170,7 @@ class Network(Described):
         progress: bool = False,
         callbacks: Callback | Iterable[Callback] = (),
         max_time: float | None = None,
-        checkpoints: str | PathLike[str] | Checkpoints | None = None,
+        checkpoints: FilePath | Checkpoints | None = None,
         resume: bool = False,
     ) -> History:
         """Train on mini-batches; return the `History`.
@@ -273,7 +270,7 @@ class Network(Described):
         finally:
             self._engine.in_use.release()
 
-    def row_state(self) -> tuple[NDArray[Any], ...]:
+    def row_state(self) -> tuple[Array, ...]:
         """Return what ``fastbp.kernels.forward_row(state, x, out)`` needs to run one row.
 
         That function can be called from a caller's own ``@njit`` code, in less than a
@@ -282,7 +279,7 @@ class Network(Described):
         """
         return self._engine.row_state()
 
-    def predict(self, X: ArrayLike, n_threads: Threads = "auto") -> NDArray[Any]:
+    def predict(self, X: ArrayLike, n_threads: Threads = "auto") -> Array:
         """Return what the network says of `X`: classes (n,) or outputs.
 
         Classes for cross_entropy, 0 or 1 for binary_cross_entropy, numbers for
@@ -319,7 +316,7 @@ class Network(Described):
         sizes = [self.layers[0].n_in, *(layer.n_out for layer in self.layers)]
         return f"Network({sizes}, loss={self.loss!r}, dtype={self.dtype.name!r})"
 
-    def save(self, path: str | PathLike[str]) -> None:
+    def save(self, path: FilePath) -> None:
         """Write the network to one safetensors file: weights, moments and its place in training.
 
         A loaded network continues training with the same bits.
@@ -327,7 +324,7 @@ class Network(Described):
         model_file.save(path, self.to_model())
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> Self:
+    def load(cls, path: FilePath) -> Self:
         """Return the network that `save` wrote.
 
         Raises
