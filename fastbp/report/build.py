@@ -3,10 +3,10 @@
 import hashlib
 import json
 from importlib.resources import files
-from os import PathLike
 from pathlib import Path
 
 from .. import model_file
+from ..annotations import FilePath
 from ..kernels.support.files import write_whole
 from ..network import Network
 from ..tables.model import TableModel
@@ -53,7 +53,7 @@ def build_report(model: TableModel | Network) -> str:
     return _page().render(context)
 
 
-def write_report(model: TableModel | Network, path: str | PathLike[str]) -> None:
+def write_report(model: TableModel | Network, path: FilePath) -> None:
     """Write the report of `model` to `path`, atomically.
 
     Raises

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import fields
 from functools import cached_property
 from importlib.metadata import version
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,14 @@ import numpy.typing as npt
 from msgspec import Struct, to_builtins
 
 from .. import __version__
+from ..annotations import Callback, FilePath
 from ..checks import as_callables
 from ..errors import DataError, ModelFileError
 from ..json_data import read_as
 from ..kernels.random import permutation
 from ..kernels.support.scalars import a_flag
 from ..machine import free_memory
-from ..network import Callback, Network
+from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints
 from ..training.state import SECTION as TRAINING
 from ..training.state import to_json
@@ -53,7 +53,7 @@ def train(
     target: str,
     *,
     valid: Data | None = None,
-    checkpoints: str | PathLike[str] | Checkpoints | None = None,
+    checkpoints: FilePath | Checkpoints | None = None,
     resume: bool = False,
     callbacks: Callback | Iterable[Callback] = (),
     progress: bool = False,
@@ -123,7 +123,7 @@ class Job:
         data: Data,
         options: TrainOptions,
         valid: Data | None = None,
-        checkpoints: str | PathLike[str] | Checkpoints | None = None,
+        checkpoints: FilePath | Checkpoints | None = None,
         resume: bool = False,
     ):
         if valid is not None and options.valid_share:

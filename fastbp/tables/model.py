@@ -4,15 +4,15 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from os import PathLike
 from typing import Any
 
 import polars as pl
 
 from .. import model_file
+from ..annotations import FilePath, Threads
 from ..errors import DataError, ModelFileError
 from ..model_file import Model
-from ..network import Network, Threads
+from ..network import Network
 from .columns.encoding import Encoder
 from .columns.schema import Schema
 from .read.table import Data, open_table
@@ -57,13 +57,13 @@ class TableModel:
             f"columns, {self.network!r})"
         )
 
-    def save(self, path: str | PathLike[str]) -> None:
+    def save(self, path: FilePath) -> None:
         """Write the model to one safetensors file, atomically."""
         sections = {SECTION: self.schema.to_data(), HISTORY: self.history, RECORD: self.record}
         model_file.save(path, replace(self.network.to_model(), sections=sections))
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> "TableModel":
+    def load(cls, path: FilePath) -> "TableModel":
         """Return the model that `save` wrote; nothing in the file is executed.
 
         Raises
@@ -76,7 +76,7 @@ class TableModel:
         return cls.from_model(model_file.load(path), path)
 
     @classmethod
-    def from_model(cls, model: Model, path: str | PathLike[str]) -> "TableModel":
+    def from_model(cls, model: Model, path: FilePath) -> "TableModel":
         """Return the model in the `Model` that was read from `path`; see `load`."""
         if SECTION not in model.sections:
             raise ModelFileError(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from glob import escape
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
@@ -51,27 +51,6 @@ def reported(name):
         ) from error
 
 
-class Reader(Protocol):
-    """Reads one file, or one frame.
-
-    Attributes
-    ----------
-    name : str
-        Its name in messages.
-    schema : dict
-        The polars type of each column.
-    """
-
-    name: str
-    schema: dict[str, Any]
-
-    def count(self) -> int:
-        """Return the number of rows."""
-
-    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Yield some columns in order, in frames of about `rows` rows."""
-
-
 class FrameReader:
     """Reads a frame in memory."""
 
@@ -84,7 +63,7 @@ class FrameReader:
         return self.frame.height
 
     def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Yield views of at most `rows` rows; see `Reader`."""
+        """Yield views of some columns in order, of at most `rows` rows each."""
         yield from self.frame.select(columns).iter_slices(rows)
 
 
@@ -105,7 +84,7 @@ class ScanReader:
             return self.scan.select(pl.len()).collect(engine="streaming").item()
 
     def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Yield frames of about `rows` rows; see `Reader`."""
+        """Yield frames of some columns in order, of about `rows` rows each."""
         found = 0
         with reported(self.name):
             # on its own threads; to leave the generator early ends the scan
@@ -140,7 +119,7 @@ class CsvReader:
         return self.shape.rows
 
     def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Yield frames of about `rows` rows; see `Reader`."""
+        """Yield frames of some columns in order, of about `rows` rows each."""
         if self.count() == 0:
             return
         blank = self.shape.blank
@@ -167,6 +146,10 @@ class CsvReader:
                 f"{self.name}: {start - len(blank):,} of {self.count():,} rows can be read: "
                 "the file changed meanwhile, or has quotes inside fields that are not doubled"
             )
+
+
+# each has a `name` for messages, and the `schema`, the polars types of its columns by name
+Reader: TypeAlias = FrameReader | ScanReader | CsvReader
 
 
 def _csv(path):

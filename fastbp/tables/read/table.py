@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeAlias, Union, cast
 import numpy as np
 import polars as pl
 
+from ...annotations import FilePath
 from ...errors import DataError
 from ..wording import one_line, shown, unknown
 from .readers import FORMATS, FrameReader, Reader, ScanReader, from_arrays, reported, suffix_of
@@ -32,8 +33,7 @@ class Frame(Protocol):
         """Its columns, or their names."""
 
 
-FileName: TypeAlias = Union[str, "os.PathLike[str]"]
-Data: TypeAlias = Union[FileName, Sequence[FileName], Frame, Mapping[str, Any], "Table"]
+Data: TypeAlias = Union[FilePath, Sequence[FilePath], Frame, Mapping[str, Any], "Table"]
 
 
 class Table:

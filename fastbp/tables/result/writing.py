@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
-from os import PathLike
 from pathlib import Path
 from typing import IO
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from ...annotations import FilePath
 from ...errors import DataError
 from ...kernels.support.files import whole_file
 from ...training.interrupt import Interrupt
@@ -18,7 +18,7 @@ from ..wording import shown
 SUFFIXES = (".csv", ".parquet")
 
 
-def write_frames(path: str | PathLike[str], frames: Iterable[pl.DataFrame]) -> int:
+def write_frames(path: FilePath, frames: Iterable[pl.DataFrame]) -> int:
     """Write frames of one schema to a ``.csv`` or ``.parquet`` file; return the number of rows.
 
     Memory is bounded. Files are written atomically.
