@@ -14,6 +14,7 @@ from fastbp.report.build import build_report, write_report
 from fastbp.tables.columns.kinds import Boolean, Category, Date, Number
 from fastbp.tables.columns.schema import Dropped, Schema, Target
 from fastbp.tables.model import TableModel
+from fastbp.training.stopped import Stopped
 from report_models import DASH, HOSTILE, Page, classifier, lists, many, regressor, text_of
 
 pytest.importorskip("jinja2")
@@ -148,8 +149,8 @@ def test_training_is_told_in_words_and_by_epoch(wine, wine_page):
     )
     epochs, seconds = len(history["loss"]), sum(history["seconds"])
     assert pairs["Epochs"] == str(epochs) and pairs["Best epoch"] == str(best + 1)
-    assert pairs["Time"] == "2.5 s" and pairs["Stopped by"] == model.record["stopped"]
-    rate = float(pairs["Samples a second"].replace(",", ""))
+    assert pairs["Time"] == "2.5 s" and pairs["Ended"] == Stopped(model.record["stopped"]).text
+    rate = float(pairs["Samples per second"].replace(",", ""))
     assert rate == pytest.approx(118 * epochs / seconds, rel=5e-3)
     gflops = np.average(history["gflops"], weights=history["seconds"])
     assert float(pairs["Computing"].split()[0]) == pytest.approx(gflops, rel=5e-3)

@@ -26,7 +26,7 @@ WRITERS = {
 
 def rows_of(table, **options):
     """Return all rows of a table as tuples; the number of rows must be what it says."""
-    frames = list(table.batches(**options))
+    frames = list(table.frames(**options))
     rows = [row for frame in frames for row in frame.rows()]
     assert table.count() == len(rows)
     return rows

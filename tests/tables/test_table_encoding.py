@@ -102,7 +102,7 @@ def test_features_are_those_of_scikit_learn(tmp_path, source, seed):
     is_training = np.arange(800) % 3 > 0
     schema = infer(opened, "y", is_training=is_training)
     encoder = Encoder(schema, opened.name, np.float64)
-    batches = list(opened.batches(encoder.columns, rows=300))
+    batches = list(opened.frames(encoder.columns, rows=300))
     features = np.concatenate([encoder.encode(batch) for batch in batches])
     expected = expected_features(table[is_training], table)
     assert features.shape == (800, schema.n_features) == expected.shape

@@ -344,9 +344,9 @@ def test_rows_to_validate_on_count_as_memory():
     # 4 bytes a feature, and 8 of the label
     held = 50 * (4 * train(people(), "y", **FEW).schema.n_features + 8)
     train(people(), "y", valid=people(50), memory=held, **FEW)
-    with pytest.raises(MemoryError, match=f"50 rows to validate on take {held / 1024:.3g} KiB, "):
+    with pytest.raises(MemoryError, match=f"50 validation rows take {held / 1024:.3g} KiB, "):
         train(people(), "y", valid=people(50), memory=held - 1, **FEW)
-    with pytest.raises(MemoryError, match="40 rows to validate on"):
+    with pytest.raises(MemoryError, match="40 validation rows"):
         train(people(), "y", valid_share=0.2, memory=999, **FEW)
 
 

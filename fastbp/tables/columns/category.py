@@ -124,7 +124,7 @@ class Category(Column, frozen=True):
     def encode(
         self, series: pl.Series, words: Sequence[str], features: npt.NDArray, first_row: int
     ) -> int:
-        """Write a batch; return how many values are unknown: see `Column.encode`."""
+        """Write a frame; return how many values are unknown: see `Column.encode`."""
         places, missing = places_of(self.categories, series, words)
         known = places >= 0
         features[np.flatnonzero(known), places[known]] = 1

@@ -34,7 +34,7 @@ class Candidate:
         self.count, self.value, self.row = 0, "", 0
 
     def add(self, series: pl.Series, values: Floats, first: int) -> None:
-        """Take a batch and its values as the kind reads them; it begins at row `first`, from 0."""
+        """Take a frame and its values as the kind reads them; it begins at row `first`, from 0."""
 
     def check(self, where: str) -> None:
         """Raise DataError if values of the kind cannot be used; `where` names the column."""
@@ -42,20 +42,9 @@ class Candidate:
     def why_an_id(self, rows: int) -> str | None:
         """Return why the values, none of which is missing, only name rows; else None."""
 
-    @property
-    def example(self) -> str:
-        """The first value that is not of the kind, and its row."""
-        return f"{shown(self.value.strip())} in row {self.row:,}"
-
-    @property
-    def word(self) -> str:
-        """That value as an argument of a command."""
-        word = self.value.strip()
-        return word if word.isalnum() and len(word) < 40 else shown(word)
-
 
 class Range:
-    """The least and the largest of values, batch by batch; NaN does not count."""
+    """The least and the largest of values, frame by frame; NaN does not count."""
 
     def __init__(self) -> None:
         self.low, self.high = np.inf, -np.inf
@@ -64,11 +53,6 @@ class Range:
         """Take values."""
         self.low = float(np.fmin.reduce(values, initial=self.low))
         self.high = float(np.fmax.reduce(values, initial=self.high))
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there was no value."""
-        return self.low > self.high
 
     @property
     def varies(self) -> bool:
@@ -116,7 +100,7 @@ class Fit:
         DataError
             If no column can be fitted to the values.
         """
-        if self._range.is_empty:
+        if self._range.low > self._range.high:
             return "all missing"
         if not self._range.varies and not self.missing:
             return "constant"
@@ -217,7 +201,7 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
     def encode(
         self, series: pl.Series, words: Sequence[str], features: npt.NDArray, first_row: int
     ) -> int:
-        """Write the features of a batch; return how many values are unknown categories.
+        """Write the features of a frame; return how many values are unknown categories.
 
         Parameters
         ----------
@@ -226,7 +210,7 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
         features : numpy.ndarray
             (n, width), zeros on entry.
         first_row : int
-            The number of rows before the batch, for messages.
+            The number of rows before the frame, for messages.
 
         Raises
         ------

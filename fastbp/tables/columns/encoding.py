@@ -15,7 +15,7 @@ from .values import ColumnError
 
 
 class Encoder:
-    """Encodes batches of one table, and counts the categories that the schema does not know.
+    """Encodes frames of one table, and counts the categories that the schema does not know.
 
     Parameters
     ----------
@@ -92,17 +92,17 @@ class Encoder:
             values = (values - target.mean) / target.scale
         return values, kept
 
-    def batches(self, table, columns: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
+    def frames(self, table, columns: Sequence[str] = ()) -> Iterator[pl.DataFrame]:
         """Yield frames of a table: the columns that `encode` needs, and those named.
 
         The more features or classes there are, the fewer rows a frame has: memory is bounded.
         """
         names = [*dict.fromkeys([*columns, *self.columns])]
         width = max(self.schema.n_features, len(self.schema.target.classes))
-        return table.batches(names, width=width)
+        return table.frames(names, width=width)
 
     def encoded(self, table) -> Iterator[tuple[npt.NDArray, npt.NDArray, npt.NDArray[np.bool_]]]:
-        """Yield ``(X, y, kept)`` of a table with its target, batch by batch.
+        """Yield ``(X, y, kept)`` of a table with its target, frame by frame.
 
         Raises
         ------
@@ -110,7 +110,7 @@ class Encoder:
             As `encode` and `encode_target` do.
         """
         first = 0
-        for frame in self.batches(table, [self.schema.target.name]):
+        for frame in self.frames(table, [self.schema.target.name]):
             y, kept = self.encode_target(frame, first)
             yield self.encode(frame, first), y, kept
             first += len(frame)

@@ -28,7 +28,7 @@ def infer(
     numeric: Sequence[str] = (),
     is_training: npt.NDArray[np.bool_] | None = None,
 ) -> Schema:
-    """Return the `Schema` of a table, in two passes that hold a batch of rows each.
+    """Return the `Schema` of a table, in two passes that hold one frame at a time.
 
     The first finds the kind of each column, from all rows; the second means, scales,
     categories and missing values, from training rows that have a target.
@@ -104,7 +104,7 @@ def _look_at_all_rows(table, surveys, target, task):
     readable = [name for name, survey in surveys.items() if survey.is_readable]
     learned = TargetSurvey(target, table.dtypes[target], words, task)
     first = 0
-    for frame in table.batches([*readable, target]):
+    for frame in table.frames([*readable, target]):
         for name in readable:
             surveys[name].add(frame[name], first)
         learned.add(frame[target], first)
@@ -120,7 +120,7 @@ def _fit_of(survey: Survey, table: Table) -> Fit:
 def _look_at_training_rows(table, fits, target, is_training):
     """Fill the fits; return the fitted `Target`."""
     fit, first = TargetFit(target, table.missing_words), 0
-    for frame in table.batches([*fits, target.name]):
+    for frame in table.frames([*fits, target.name]):
         rows = slice(first, first + len(frame))
         among = np.ones(len(frame), bool) if is_training is None else is_training[rows]
         if len(among) != len(frame):

@@ -48,7 +48,7 @@ class NumberCandidate(Candidate):
         self._steps = _Steps(name, dtype)
 
     def add(self, series: pl.Series, values: Floats, first: int) -> None:
-        """Take a batch and its numbers; it begins at row `first`, from 0."""
+        """Take a frame and its numbers; it begins at row `first`, from 0."""
         infinite = np.isinf(values)
         if self.infinite is None and infinite.any():
             place = int(np.argmax(infinite))

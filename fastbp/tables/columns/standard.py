@@ -11,7 +11,7 @@ LARGEST = 1e6
 
 
 class Standard:
-    """The mean and the population standard deviation of numbers, batch by batch, in float64."""
+    """The mean and the population standard deviation of numbers, frame by frame, in float64."""
 
     def __init__(self) -> None:
         # its import takes a second, which predicting does not need
@@ -21,7 +21,7 @@ class Standard:
 
     def add(self, values: Floats) -> None:
         """Take numbers; NaN does not count."""
-        # an empty batch would make NaN of scikit-learn's mean for good
+        # an empty array would make NaN of scikit-learn's mean for good
         known = values[~np.isnan(values)]
         if known.size:
             with np.errstate(over="ignore", invalid="ignore"):

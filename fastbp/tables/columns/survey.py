@@ -36,7 +36,7 @@ class Survey:
     rows, present : int
         The number of values, and of those that are not missing.
     candidates : dict
-        What was gathered for each kind that the column may be of.
+        For each kind that the column may be of, what was gathered.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Survey:
         return bool(self.candidates)
 
     def add(self, series: pl.Series, first: int) -> None:
-        """Take the values of a batch, which begins at row `first`, counted from 0."""
+        """Take the values of a frame, which begins at row `first`, counted from 0."""
         self.rows += len(series)
         if self.asked is Category:
             return
@@ -119,12 +119,15 @@ class Survey:
         return Category
 
     def _mistakes(self, kind, candidate, where):
-        ways = ["mend them", f"name them with --missing {candidate.word}"]
+        value = candidate.value.strip()
+        word = value if value.isalnum() and len(value) < 40 else shown(value)
+        ways = ["mend them", f"name them with --missing {word}"]
         if not self.asked:
             ways.append(f"say --categorical {shown(self.name)}")
         return DataError(
             f"{where}: {candidate.count:,} of {self.present:,} values are not {kind.plural}, "
-            f"such as {candidate.example}: {', '.join(ways[:-1])}, or {ways[-1]}"
+            f"such as {shown(value)} in row {candidate.row:,}: "
+            f"{', '.join(ways[:-1])}, or {ways[-1]}"
         )
 
     def reason_to_drop(self) -> str | None:

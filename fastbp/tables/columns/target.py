@@ -47,7 +47,7 @@ class TargetSurvey:
         self._counts: Counter = Counter()
 
     def add(self, series: pl.Series, first: int) -> None:
-        """Take the values of a batch, which begins at row `first`, counted from 0."""
+        """Take the values of a frame, which begins at row `first`, counted from 0."""
         if not self._survey.is_readable:
             return
         self._survey.add(series, first)
@@ -145,7 +145,7 @@ class TargetFit:
         self._standard = Standard()
 
     def add(self, series: pl.Series, is_training: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Take a batch; return which rows, (n,) bool, train: with a target, among `is_training`."""
+        """Take a frame; return which rows, (n,) bool, train: with a target, among `is_training`."""
         values, kept = read_target(self.target, series, self.words)
         trains = kept & is_training
         if self.target.task == "classification":

@@ -126,7 +126,7 @@ def count(series: pl.Series, words: Sequence[str], counts: Counter) -> int:
 def parsed_text(series: pl.Series, words: Sequence[str], parse: Parse) -> tuple[Floats, Places]:
     """Parse text; return values, NaN where missing or bad, and the places of bad ones.
 
-    What cannot be parsed as it is is parsed once more without spaces around it.
+    Text that cannot be parsed is parsed once more without spaces around it.
     """
     values = floats(parse(series))
     left = np.flatnonzero(np.isnan(values))

@@ -1,9 +1,10 @@
-"""What a network's inputs and outputs mean in its table, in words, for files that hold it alone."""
+"""The meaning of a network's inputs and outputs in its table, for files that hold it alone."""
 
+from ..columns.schema import Schema
 from ..wording import named
 
 
-def notes_of(schema):
+def notes_of(schema: Schema) -> list[str]:
     """Return lines that say how the inputs come from columns, and what the outputs are."""
     lines, place = ["inputs, from the columns of a table; where a value is missing, 0:"], 0
     for column in schema.columns:

@@ -37,7 +37,7 @@ class _Residuals(Struct):
 
 
 class _Record(Struct):
-    """What commands and reports read; a record may hold more, and need not hold any of it."""
+    """The entries that commands and reports read; all are optional, and others may be there."""
 
     fastbp: str | None = None
     versions: dict[str, str] | None = None
