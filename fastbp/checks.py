@@ -1,15 +1,21 @@
 """Checks of arguments: every message names the argument, its value and what to pass."""
 
-from collections.abc import Iterable
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-# large arrays are looked through in pieces, so that no temporary is as large
+from .annotations import Array, Floats
+
+# large arrays are checked in pieces, which keeps temporaries small
 _NUMBERS_AT_ONCE = 65536
 
 
-def as_array(name, value):
-    """Return `value` as an array, or raise ValueError where rows are ragged or values masked."""
+def as_array(name: str, value: Any) -> Array:
+    """Return `value` as an array; raise ValueError if rows are ragged or values masked."""
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(
             f"{name} has masked values: expected plain numbers; fill them, or drop such rows"
@@ -22,36 +28,36 @@ def as_array(name, value):
         ) from error
 
 
-def a_text(name, value):
+def a_text(name: str, value: Any) -> str:
     """Return `value`, or raise TypeError unless it is text."""
     if not isinstance(value, str):
         raise TypeError(f"{name}={value!r}: expected text")
     return value
 
 
-def one_of(name, value, choices):
-    """Return `value`, or raise ValueError unless it is one of a few, such as text or None."""
+def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
+    """Return `value`, or raise ValueError unless it is one of `choices`."""
     if value not in tuple(choices):
         known = ", ".join(str(choice) for choice in choices if choice is not None)
         raise ValueError(f"{name}={value!r}: expected one of {known}")
     return value
 
 
-def settle(instance, **values):
-    """Give fields of a frozen dataclass their checked values."""
+def settle(instance: Any, **values: Any) -> None:
+    """Set fields of a frozen dataclass to their checked values."""
     for name, value in values.items():
         object.__setattr__(instance, name, value)
 
 
-def float_array(name, value, dtype, rank):
-    """Return `value` as a C-contiguous array of floats; copied only if it must be.
+def float_array(name: str, value: Any, dtype: DTypeLike, rank: int) -> Floats:
+    """Return `value` as a C-contiguous array of floats; copy it only if necessary.
 
     Raises
     ------
     TypeError
         If it holds objects, complex numbers, text or dates.
     ValueError
-        If it is of another rank, empty, or holds NaN or infinity.
+        If it has another rank, is empty, or holds NaN or infinity.
     """
     array = as_array(name, value)
     if array.dtype.kind not in "fiub":
@@ -78,20 +84,20 @@ def float_array(name, value, dtype, rank):
     return array
 
 
-def all_finite(flat):
-    """Return whether a flat array holds no NaN or infinity."""
+def all_finite(flat: Floats) -> bool:
+    """Return whether a flat array holds neither NaN nor infinity."""
     pieces = (flat[i : i + _NUMBERS_AT_ONCE] for i in range(0, len(flat), _NUMBERS_AT_ONCE))
     return all(np.isfinite(piece).all() for piece in pieces)
 
 
-def same_rows(name, array, rows, other="X"):
-    """Raise ValueError unless `array` has as many rows as `other`."""
+def same_rows(name: str, array: Array, rows: int, other: str = "X") -> None:
+    """Raise ValueError unless `array` has `rows` rows, the number of rows of `other`."""
     if len(array) != rows:
         raise ValueError(f"{name} has {len(array)} rows but {other} has {rows}: they must match")
 
 
-def as_callables(callbacks):
-    """Return callbacks, one or several, as a tuple; raise TypeError where one is none."""
+def as_callables(callbacks: Any) -> tuple[Callable[..., Any], ...]:
+    """Return one or several callbacks as a tuple; raise TypeError if one is not callable."""
     if callable(callbacks):
         return (callbacks,)
     if not isinstance(callbacks, Iterable):

@@ -1,25 +1,34 @@
-"""The errors a caller may want to catch apart from ValueError and TypeError."""
+"""Errors that callers may want to catch apart from ValueError and TypeError."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .training.history import History
 
 
 class DivergenceError(ArithmeticError):
-    """Training met a loss that is not finite; the network holds its best weights.
+    """The loss became NaN or infinite; the network holds its best weights.
 
     Attributes
     ----------
     epoch, step : int
-        Where the loss was first not finite: the epoch, and the batch in it, from 0.
-    history : History
-        What was recorded until then.
+        Epoch, and batch within it, of the first loss that is not finite; both from 0.
+    history : History or None
+        The epochs before.
     """
 
-    def __init__(self, message, epoch, step, history=None):
+    def __init__(self, message: str, epoch: int, step: int, history: History | None = None) -> None:
         super().__init__(message)
-        self.epoch, self.step, self.history = epoch, step, history
+        self.epoch = epoch
+        self.step = step
+        self.history = history
 
 
 class ModelFileError(ValueError):
-    """A model file is truncated, altered, or of a version this program cannot read."""
+    """A model file is truncated, altered, or of an unsupported version."""
 
 
 class DataError(ValueError):
-    """A table cannot be used as it is: the message says what, where, and what to do."""
+    """A table cannot be used: the message names the problem, its place and a remedy."""

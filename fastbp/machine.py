@@ -1,4 +1,6 @@
-"""What the operating system says of the machine: nothing here imports Numba or a kernel."""
+"""Facts about the machine from the operating system; nothing here imports Numba or a kernel."""
+
+from __future__ import annotations
 
 import contextlib
 import os
@@ -6,17 +8,18 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-_COPIED_BYTES = 1 << 26  # an array far larger than a cache
+_COPIED_BYTES = 1 << 26  # far larger than a cache
 _COPIES = 4
 
 
-def processor_name():
-    """Return what the processor calls itself; the name of its architecture where it does not."""
+def processor_name() -> str:
+    """Return the processor's name; the name of its architecture if it has none."""
     if sys.platform == "darwin":
         return _sysctl("machdep.cpu.brand_string") or platform.machine()
     for line in _lines("/proc/cpuinfo"):
@@ -26,8 +29,8 @@ def processor_name():
     return platform.processor() or platform.machine()
 
 
-def emulator(name):
-    """Return what emulates the processor called `name`, or "" if it runs by itself.
+def emulator(name: str) -> str:
+    """Return the emulator of the processor called `name`; "" if it is not emulated.
 
     Rosetta and QEMU without hardware support run machine code many times slower.
     """
@@ -42,15 +45,15 @@ def emulator(name):
     return "QEMU" if of_x86 and platform.machine().startswith(("aarch64", "arm")) else ""
 
 
-def load():
-    """Return how many processes wanted a processor in the last minute; None where unknown."""
+def load() -> float | None:
+    """Return the load average of the last minute; None where unknown."""
     with contextlib.suppress(OSError, AttributeError):
         return os.getloadavg()[0]
     return None
 
 
-def quota_of_first_version(root=Path("/sys/fs/cgroup")):
-    """Return the processors that control groups of version 1 grant, or None for all."""
+def quota_of_first_version(root: Path = Path("/sys/fs/cgroup")) -> float | None:
+    """Return the processors granted by control groups of version 1; None without a quota."""
     with contextlib.suppress(OSError, ValueError):
         quota = int((root / "cpu/cpu.cfs_quota_us").read_text())
         period = int((root / "cpu/cpu.cfs_period_us").read_text())
@@ -58,11 +61,13 @@ def quota_of_first_version(root=Path("/sys/fs/cgroup")):
     return None
 
 
-def free_memory(root=Path("/sys/fs/cgroup"), groups="/proc/self/cgroup"):
+def free_memory(
+    root: Path = Path("/sys/fs/cgroup"), groups: str | Path = "/proc/self/cgroup"
+) -> int | None:
     """Return the bytes that can still be allocated; None where unknown.
 
-    The least of what the kernel calls available and what the control group, and each that it
-    is in, leaves, where pages of files that nobody has read of late count as free.
+    This is the minimum of the kernel's available memory and the free memory of the control
+    group and its parents; inactive file pages count as free.
     """
     lines = (line.split() for line in _lines("/proc/meminfo"))
     free = [int(words[1]) * 1024 for words in lines if words[0] == "MemAvailable:"]
@@ -76,8 +81,8 @@ def free_memory(root=Path("/sys/fs/cgroup"), groups="/proc/self/cgroup"):
     return min(free, default=None)
 
 
-def _memory_groups(root, groups):
-    """Yield the folders of the control groups that this process is in, and the names in them."""
+def _memory_groups(root: Path, groups: str | Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
+    """Yield the folders of this process's control groups, and the names of their files."""
     names = {
         root: ("memory.max", "memory.current", "inactive_file"),
         root / "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -88,14 +93,15 @@ def _memory_groups(root, groups):
         kinds, _, group = rest.partition(":")
         if number == "0" or "memory" in kinds.split(","):
             inside[root if number == "0" else root / "memory"] = Path(group.strip())
-    for top, group in inside.items():
-        for each in (group, *group.parents):
-            yield top / str(each).lstrip("/"), names[top]
+    for top, inner in inside.items():
+        for folder in (inner, *inner.parents):
+            yield top / str(folder).lstrip("/"), names[top]
 
 
-def file_system(path, mounts=Path("/proc/mounts")):
-    """Return the type of the file system that `path` is or would be on; "" where unknown."""
-    path, found = Path(os.path.abspath(path)), ("", "")
+def file_system(path: str | Path, mounts: Path = Path("/proc/mounts")) -> str:
+    """Return the type of the file system that contains `path`; "" where unknown."""
+    path = Path(os.path.abspath(path))
+    found = ("", "")
     for line in _lines(mounts):
         _, point, kind, *_ = line.split()
         point = point.replace("\\040", " ")
@@ -104,13 +110,13 @@ def file_system(path, mounts=Path("/proc/mounts")):
     return found[1]
 
 
-def copy_bandwidth(threads=1):
-    """Return the bytes a second that copying large arrays reads and writes, the best of a few.
+def copy_bandwidth(threads: int = 1) -> float:
+    """Return the bytes per second read and written by copying a large array, the best of four.
 
     Parameters
     ----------
     threads : int
-        How many copy at once, each its part.
+        Threads, each copying its part.
     """
     source = np.ones(_COPIED_BYTES // 8)
     target = np.zeros_like(source)
@@ -119,20 +125,20 @@ def copy_bandwidth(threads=1):
     with ThreadPoolExecutor(threads) as pool:
         for _ in range(_COPIES):
             start = time.perf_counter()
-            # NumPy copies without the interpreter's lock
+            # NumPy releases the interpreter's lock while it copies
             list(pool.map(lambda part: np.copyto(part[1], part[0]), parts))
             shortest = min(shortest, time.perf_counter() - start)
     return 2 * source.nbytes / shortest
 
 
-def _lines(path):
-    """Return the lines of a file that the system may not have."""
+def _lines(path: str | Path) -> list[str]:
+    """Return the lines of a file; none if it does not exist."""
     with contextlib.suppress(OSError):
         return Path(path).read_text(errors="replace").splitlines()
     return []
 
 
-def _sysctl(name):
+def _sysctl(name: str) -> str:
     with contextlib.suppress(OSError):
         done = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, check=False)
         return done.stdout.strip()

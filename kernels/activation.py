@@ -23,6 +23,7 @@ from .simd.intrinsics import (
 from .simd.reduce import keep_part, keep_results, row_maxima, row_parts, sum_parts
 from .support import arrays
 from .support.scalars import a_number
+from .tuning import ACTIVATION_FLOPS
 
 _activate = block_by_code([record.function for record in ACTIVATIONS.values()])
 _differentiate = block_by_code([record.derivative for record in ACTIVATIONS.values()])
@@ -148,7 +149,7 @@ def _elementwise(run, what, values, name, alpha, out, n_threads):
     if given:
         arrays.apart_or_equal(out, **{what: values})
     if out.size:
-        tasks = choose_threads(n_threads, 8.0 * out.size, 1)
+        tasks = choose_threads(n_threads, ACTIVATION_FLOPS * out.size, 1)
         twin(run, tasks)(
             ACTIVATIONS.code(name), alpha, *values.shape, arrays.address(values),
             arrays.steps(values)[0], out.reshape(-1), tasks,

@@ -12,6 +12,7 @@ from .random import DROPOUT, a_key, key_of, random_bits, stream
 from .simd.intrinsics import pointer
 from .support import arrays
 from .support.scalars import a_number
+from .tuning import DROPOUT_FLOPS
 
 
 @inner
@@ -56,5 +57,5 @@ def dropout(A, rate, seed, place=0, *, n_threads="auto"):
     """
     rate, key = a_number("rate", rate, low=0, below=1), a_key(seed=seed, place=place)
     out = arrays.floats("A", A, 2).copy(order="C")
-    twin(drop_rows, choose_threads(n_threads, 20.0 * out.size, 1))(*key, rate, out)
+    twin(drop_rows, choose_threads(n_threads, DROPOUT_FLOPS * out.size, 1))(*key, rate, out)
     return out

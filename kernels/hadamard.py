@@ -13,6 +13,7 @@ from .formulas.activations import ACTIVATIONS, SOFTMAX
 from .simd.dispatch import block_by_code
 from .simd.intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
 from .support import arrays
+from .tuning import HADAMARD_FLOPS
 
 _scale_by = block_by_code([record.derivative for record in ACTIVATIONS.values()], scale=True)
 
@@ -83,7 +84,7 @@ def hadamard(D, S, *, out=None, n_threads="auto"):
     if given:
         arrays.apart_or_equal(out, D=D, S=S)
     if out.size:
-        tasks = choose_threads(n_threads, 2.0 * out.size, 1)
+        tasks = choose_threads(n_threads, HADAMARD_FLOPS * out.size, 1)
         twin(multiply, tasks)(
             *D.shape, arrays.address(D), arrays.steps(D)[0], arrays.address(S),
             arrays.steps(S)[0], out.reshape(-1), tasks,

@@ -26,6 +26,7 @@ from .simd.order import sample_weight, source_row
 from .simd.reduce import keep_results, row_maxima, row_parts, sum_parts
 from .simd.transpose import copy
 from .support import arrays
+from .tuning import LOSS_FLOPS
 
 
 def _none(z, y, shift):
@@ -191,7 +192,7 @@ def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="a
     total = weight.sum(dtype=np.float64)
     scale = 1 / total if total > 0 else 0.0
     D, losses = np.empty_like(A), np.empty(len(A), A.dtype)
-    tasks = choose_threads(n_threads, 60.0 * A.size, 1)
+    tasks = choose_threads(n_threads, LOSS_FLOPS * A.size, 1)
     twin(batch_losses, tasks)(
         code, parameter, Z is not None,
         *A.shape, arrays.address(Z_or_A), arrays.address(A), arrays.address(y),

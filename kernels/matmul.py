@@ -13,6 +13,7 @@ from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm
 from .simd.intrinsics import aligned, pointer, pointer_at
 from .simd.transpose import transpose as transpose_block
 from .support import arrays
+from .tuning import MULTIPLY_ADD_FLOPS
 
 
 @kernel
@@ -92,7 +93,7 @@ def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
     if out is not None:
         arrays.apart(out, A=A, W=W, **({} if bias is None else {"bias": bias}))
     out = arrays.output("out", out, (M, N), A.dtype)
-    tasks = choose_threads(n_threads, 2.0 * M * N * K, 1)
+    tasks = choose_threads(n_threads, MULTIPLY_ADD_FLOPS * M * N * K, 1)
     if out.size:
         if transpose:
             turned = arrays.aligned_zeros(K * N, A.dtype).reshape(K, N)

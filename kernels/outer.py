@@ -12,6 +12,7 @@ from .compiler.threads import choose_threads, twin
 from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm
 from .simd.intrinsics import aligned, broadcast, load_part, pointer, pointer_at, store_part, width
 from .support import arrays
+from .tuning import MULTIPLY_ADD_FLOPS
 
 
 @inner
@@ -89,7 +90,9 @@ def outer(A, D, *, out=None, n_threads="auto"):
         arrays.apart(out, A=A, D=D)
     out = arrays.output("out", out, (n_in, n_out), A.dtype)
     sums = np.zeros(n_out, A.dtype)
-    tasks = min(choose_threads(n_threads, 2.0 * rows * n_in * n_out, 1), max(n_in, 1))
+    tasks = min(
+        choose_threads(n_threads, MULTIPLY_ADD_FLOPS * rows * n_in * n_out, 1), max(n_in, 1)
+    )
     a_row, a_col = arrays.steps(A)
     scratch = arrays.scratch(tasks * SCRATCH_FLOATS, A.dtype)
     twin(outer_sum, tasks)(

@@ -11,6 +11,7 @@ from .simd.gemm import MAIN_ROWS, VECS
 from .simd.intrinsics import pointer, width
 from .simd.tile import rank1, row_pointers, tile_store, tile_zeros
 from .simd.vector import lanes as lanes_of
+from .tuning import MULTIPLY_ADD_FLOPS
 
 _STEPS = 200_000
 _ROUNDS = 5
@@ -57,4 +58,4 @@ def measure_peak(dtype="float32", n_threads=1):
         start = time.perf_counter()
         run(_STEPS, threads, operands, sums)
         seconds = min(seconds, time.perf_counter() - start)
-    return 2.0 * MAIN_ROWS * VECS * lanes * _STEPS * threads / seconds
+    return MULTIPLY_ADD_FLOPS * MAIN_ROWS * VECS * lanes * _STEPS * threads / seconds

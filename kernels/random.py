@@ -14,6 +14,7 @@ from numba import prange
 from .compiler.jit import inner, kernel
 from .compiler.threads import choose_threads, twin
 from .support.scalars import a_whole_number
+from .tuning import RANDOM_FLOPS
 
 # what numbers are for
 WEIGHTS, SHUFFLE, DROPOUT, BLOCKS, WINDOWS = 1, 2, 3, 4, 5
@@ -118,7 +119,7 @@ def permutation(n, seed, place=0):
 def _filled(fill, n, dtype, seed, purpose, place, n_threads):
     out = np.empty(a_whole_number("n", n, least=0), dtype)
     key = a_key(seed=seed, purpose=purpose, place=place)
-    twin(fill, choose_threads(n_threads, 40.0 * out.size, 1))(*key, out)
+    twin(fill, choose_threads(n_threads, RANDOM_FLOPS * out.size, 1))(*key, out)
     return out
 
 

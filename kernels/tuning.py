@@ -1,3 +1,118 @@
-"""Sizes and costs that speed depends on, each with the cache or the measurement it comes from."""
+"""Sizes and costs that speed depends on, each with the cache or the measurement behind it.
+
+None of them changes a bit of a result. Costs are in flops: the time that one floating-point
+operation takes at ``FLOPS_PER_SECOND``. The measurements in brackets are of float32 on one
+thread of an AMD EPYC with 512-bit vectors: 48 KiB first-level and 1 MiB second-level cache per
+core, 275 GFLOPS at peak. Nets are the workloads of ``benchmarks/workloads.py``.
+"""
+
+# ---------------------------------------------------------------- memory
 
 CACHE_LINE = 64  # bytes; also the widest vector
+PAGE_BYTES = 4096  # of the smallest pages of x86 and of most ARM systems
+# Matrices below this size are read where they lie: they fit the second-level cache (1 or 2 MiB)
+# and the pages that the translation buffer covers.
+FAR_BYTES = 2 * 1024 * 1024
+# Above this size most of the data lies beyond a core's share of the third-level cache: the rows
+# of the next batch are prefetched (mnist: 78 -> 81 % of peak, with `GRADIENT_BLOCK_TILES`).
+FAR_DATA_BYTES = 4 * 1024 * 1024
+# Rows of a workspace with this many cache lines or more get an odd number of them: a power of two
+# would put all rows into the same few of the first-level cache's 64 sets.
+ODD_LINES = 8
+
+# ---------------------------------------------------------------- threads
+
+# Entering and leaving a parallel region whose OpenMP threads are awake [3.2 us for two threads, of
+# which setting Numba's number of threads takes more than one].
+REGION_SECONDS = 2e-6
+# The rate of one thread on nets so small that the decision is close [64-64-10: 124 GFLOPS].
+FLOPS_PER_SECOND = 1e11
+# Threads must save this multiple of a region's cost: a margin, for other processes delay threads.
+REGION_WORTH = 4
+REGIONS_PER_STEP = 2  # rows, then weights: see `net.passes`
+
+# ---------------------------------------------------------------- costs, in flops per element
+
+MULTIPLY_ADD_FLOPS = 2.0  # by definition
+# Costs of the kernels that are called by themselves. They are low: on data from memory, which all
+# cores share, threads save less than on data in a cache.
+HADAMARD_FLOPS = 2.0  # [0.14 ns in the second-level cache]
+ACTIVATION_FLOPS = 8.0  # [relu 0.13 ns, tanh 0.36 ns, gelu 0.72 ns]
+DROPOUT_FLOPS = 20.0  # [4.8 ns, a division and an unpredictable branch]
+RANDOM_FLOPS = 40.0  # [uniform 0.8 ns, normal 20 ns]
+LOSS_FLOPS = 60.0  # [squared error 0.28 ns, cross-entropy 0.56 ns]
+# An update of one parameter while the parameters are in a cache [sgd 0.23 ns, adam 0.25 ns].
+# Whether threads pay is decided by this one: threads do not make memory faster.
+UPDATE_FLOPS = 20.0
+# The same from memory [sgd 0.78 ns, adam 0.91 ns]. The length of the first slice is estimated by
+# this one: the slice must be short on any machine, however large the net.
+UPDATE_FLOPS_FROM_MEMORY = 100
+# A non-zero of a sparse matrix waits for a row of W or G from the third-level cache (2 ns).
+NONZERO_FLOPS = 200.0
+
+# ---------------------------------------------------------------- matrix products
+
+# Rows of the main tile and of the two smaller ones, and vectors per row, for 32 and for 16 vector
+# registers: rows * vectors accumulators, the vectors of B and one of A fill the registers.
+TILE_SHAPES = {32: ((12, 4, 1), 2), 16: ((6, 2, 1), 2)}
+# The sum over k is cut to this depth: a strip of A (12 x 512 float32, 24 KiB) fills half of the
+# first-level cache, a block of strips (120 x 512, 240 KiB) stays in the second, and loading and
+# storing a tile takes little time against 512 rank-1 updates.
+DEPTH = 512
+BLOCK_ROWS = 120  # of A packed at once; a multiple of every tile's rows
+BLOCK_VECTORS = 64  # of B's columns packed at once: 512 x 64 vectors are 2 MiB, half for AVX2
+# Floats between packed pieces, one cache line of float32: pieces start in different cache sets.
+APART = 16
+# Packing B pays for this many tiles of rows of A, packing A for this many columns of B.
+PACK_TILES = 4
+PACK_COLUMNS = 64
+# In a tile of fewer rows than this, loads of B are the bottleneck when they cross cache lines or
+# miss the first-level cache; in a taller one, when they miss the second.
+LOW_TILE_ROWS = 8
+# Rows of B a multiple of this many bytes apart share an eighth of the first-level cache's sets.
+COLLISION_BYTES = 512
+# B is packed from this size on if its rows collide: for low tiles half of a 32 KiB first-level
+# cache (outer on AVX2, 128 x 784 x 128: 45 -> 84 % of peak), for tall ones half of the second.
+NEAR_BYTES_LOW, NEAR_BYTES_TALL = 16 * 1024, 512 * 1024
+# Tall tiles are slowed down less: packing pays for this many tiles of rows (mnist2: 73.5 -> 75 %
+# of peak).
+PACK_TILES_TALL = 16
+# Rows of A a multiple of this many bytes apart share two sets of the first-level cache: they are
+# copied apart (matmul 1024^3: 82 -> 88 % of peak).
+ALIAS_BYTES = 2048
+
+# ---------------------------------------------------------------- layers
+
+# Tiles of rows of W whose gradient is computed and then applied: few, so that it stays in the
+# second-level cache meanwhile; and rows of all tasks together where `gemm` packs the deltas for
+# each block again (wide: 253 -> 220 MB).
+GRADIENT_BLOCK_TILES, GRADIENT_BLOCK_ROWS_PACKED = 10, 768
+# Rows that inference takes through all layers at a time: few, so that they stay in the
+# second-level cache; more where weights are packed (100,000 rows of wide: 82 -> 85 % of peak).
+INFERENCE_ROWS, INFERENCE_ROWS_PACKED = 256, 1024
+# Inference returns to Python after about 10 ms of work, for Ctrl-C; packed batches may take 0.2 s.
+INFERENCE_FLOPS, INFERENCE_FLOPS_PACKED = 1_000_000_000, 20_000_000_000
+
+# ---------------------------------------------------------------- slices of training
+
+# Training returns to Python after this time: short for Ctrl-C and time budgets, long against what
+# Python does per slice.
+SLICE_SECONDS = 0.05
+# The first slice, before a step is measured: about 10 ms.
+FIRST_SLICE_FLOPS, FIRST_SLICE_STEPS = 1_000_000_000, 1000
+SLICE_GROWTH = 4  # the next slice is at most this multiple of the last
+# A step of this length is not slowed down by threads that wait for each other a few times.
+LONG_STEP_FLOPS = 1_000_000_000
+# Slices on several threads start short, since another process may take a processor at any time,
+# and grow by this factor while they are faster than one thread.
+FEWEST_STEPS, MOST_STEPS, STEPS_GROWTH = 4, 64, 4
+# After several threads lost time, one thread runs for this multiple of it before they are tried
+# again: at most 3 % is lost.
+PATIENCE = 32
+# The first steps after a slice on one thread wait for the other threads to wake (narrow float64
+# nets: 90 -> 80 ms); up to this multiple of one thread's time they are not counted.
+WAKING = 5
+# Weight of a new measurement of a step's time in the running mean.
+MEASUREMENT_WEIGHT = 0.5
+# Steps of a slice that leaves a processor to a reader: it ends soon after the reader does.
+READING_STEPS = 16

@@ -16,6 +16,7 @@ from .simd.elementary import sign
 from .simd.intrinsics import lane_sum, load_part, pointer, store_part, width
 from .support import arrays
 from .support.scalars import a_number, a_whole_number
+from .tuning import UPDATE_FLOPS
 
 _update = by_code([record.update for record in OPTIMIZERS.values()])
 
@@ -146,7 +147,7 @@ def update(name, w, g, moments, step, *, clip_norm=None, l1=0.0, l2=0.0, n_threa
     rate, epsilon = corrected.py_func(
         record.corrects, h["learning_rate"], *betas, h["epsilon"], step
     )
-    tasks = choose_threads(n_threads, 20.0 * w.size, 1)
+    tasks = choose_threads(n_threads, UPDATE_FLOPS * w.size, 1)
     twin(update_flat, tasks)(
         OPTIMIZERS.code(name), w, g, moments.reshape(-1), h["learning_rate"], h["weight_decay"],
         rate, *betas, epsilon, h["l1"], h["l2"], clip_norm, tasks,

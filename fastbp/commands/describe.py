@@ -6,14 +6,13 @@ from collections import Counter
 from ..tables.wording import bytes_shown, counted, named
 
 _MOST_CLASSES = 4
-_PLURALS = {"category": "categories"}
 
 
 def summary_lines(summary, job):
     """Return lines about the data of a training; see ``planning.summary_of``."""
     target, task = summary["target"], summary["task"]
-    kinds = Counter(summary["columns"].values())
-    inputs = ", ".join(counted(n, kind, _PLURALS.get(kind)) for kind, n in kinds.items())
+    kinds = Counter((column.kind, column.plural) for column in job.schema.columns)
+    inputs = ", ".join(counted(n, kind, plural) for (kind, plural), n in kinds.items())
     lines = [
         f"{summary['rows']:,} rows: {summary['train']:,} to train on, "
         f"{summary['valid']:,} to validate on",

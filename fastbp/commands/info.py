@@ -79,13 +79,10 @@ def _table_lines(model):
 
 
 def _column(column):
+    phrases = column.describe("{:.4g}".format)
+    fitted = [f", {named(text) if is_name else text}" for text, is_name in phrases]
     missing = ", may be missing" if column.missing else ""
-    if column.kind == "category":
-        return f"{named(column.name)}: one of {_short(column.categories)}{missing}"
-    if column.kind == "number":
-        fitted = f"mean {column.mean:.4g}, deviation {column.scale:.4g}"
-        return f"{named(column.name)}: a number, {fitted}{missing}"
-    return f"{named(column.name)}: a {column.kind}{missing}"
+    return f"{named(column.name)}: a {column.kind}{''.join(fitted)}{missing}"
 
 
 def _short(names, most=8):

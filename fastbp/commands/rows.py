@@ -23,7 +23,7 @@ def dataset_of(data: list[str]):
 
 def open_rows(data: list[str], missing_words):
     """Return the `Table` of files, or of a data set by its name."""
-    from ..tables.read.reading import open_table
+    from ..tables.read.table import open_table
 
     dataset = dataset_of(data)
     table = open_table(dataset.load() if dataset else data, missing_words)

@@ -154,8 +154,8 @@ def _train(out, data, target, valid, options, missing, checkpoint, every, resume
     from ..tables.job import Job
     from ..tables.options import TrainOptions
     from ..tables.planning import plan_of, summary_of
-    from ..tables.read.files import suffix_of
-    from ..tables.read.reading import MISSING_WORDS
+    from ..tables.read.readers import suffix_of
+    from ..tables.read.table import MISSING_WORDS
     from ..training.checkpoints import Checkpoints
     from ..training.stopped import Stopped
 

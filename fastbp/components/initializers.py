@@ -5,10 +5,12 @@ LeCun et al., Efficient backprop, 1998, eq. 16; Saxe, McClelland and Ganguli,
 ICLR 2014 (orthogonal).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..annotations import Floats
 from ..kernels.formulas.registry import Registry
 from ..kernels.random import WEIGHTS, fill_normal, fill_uniform
 
@@ -20,14 +22,14 @@ class Initializer:
     Attributes
     ----------
     name, formula : str
-        The name in the API and what is drawn.
+        The name in ``fastbp.INITIALIZERS`` and the distribution.
     draw : callable
         ``draw(seed, layer, out)`` fills `out` (fan_in, fan_out), float64 and contiguous.
     """
 
     name: str
     formula: str
-    draw: object
+    draw: Callable[[int, int, Floats], None]
 
 
 def _uniform(variance):

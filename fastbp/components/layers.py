@@ -1,4 +1,4 @@
-"""The layers of the long form: ``Network(inputs=64, layers=[Dense(100, "relu"), ...])``."""
+"""Layers of the long form: ``Network(inputs=64, layers=[Dense(100, "relu"), ...])``."""
 
 from dataclasses import dataclass
 
@@ -8,29 +8,33 @@ from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from .initializers import INITIALIZERS
 
 
+class NetworkLayer:
+    """A layer of the long form: `Dense` or `Dropout`."""
+
+
 @dataclass(frozen=True)
-class Dense:
+class Dense(NetworkLayer):
     """A fully connected layer: ``A = sigma(A_prev W + b)``.
 
     Parameters
     ----------
     units : int
-        How many outputs it has.
+        Number of outputs.
     activation : str, optional
         A name in ``fastbp.ACTIVATIONS``. Default: the identity for a hidden
         layer, the loss's partner for the last.
     alpha : float, optional
-        The parameter of ``leaky_relu`` and ``elu``.
+        Parameter of ``leaky_relu`` and ``elu``.
     initializer : str, optional
         A name in ``fastbp.INITIALIZERS``. Default: ``he_uniform`` for the
         rectifier family, ``lecun_normal`` for selu, ``glorot_uniform`` for others.
     bias : bool, default True
-        Whether b is added.
+        Whether to add b.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is not of this form.
+        If an argument is invalid.
     """
 
     units: int
@@ -39,7 +43,7 @@ class Dense:
     initializer: str | None = None
     bias: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         settle(
             self, units=a_whole_number("units", self.units, least=1), bias=a_flag("bias", self.bias)
         )
@@ -54,22 +58,22 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Dropout:
-    """Inverted dropout of the outputs of the layer before it, in training only.
+class Dropout(NetworkLayer):
+    """Inverted dropout of the previous layer's outputs, active in training only.
 
     Parameters
     ----------
     rate : float
-        The probability, in [0, 1), that an output is set to 0; the others are
+        Dropout rate in [0, 1): the probability that an output is set to 0; the others are
         divided by ``1 - rate``.
 
     Raises
     ------
     ValueError, TypeError
-        If `rate` is not such a number.
+        If `rate` is not a number in [0, 1).
     """
 
     rate: float
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         settle(self, rate=a_number("rate", self.rate, low=0, below=1))

@@ -1,10 +1,42 @@
-"""Optimizers as a caller names them: ``Adam(1e-3, clip_norm=1.0, schedule=Cosine(50))``."""
+"""Optimizers of the public interface: ``Adam(1e-3, clip_norm=1.0, schedule=Cosine(50))``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
+from ..annotations import Floats
 from ..kernels.formulas.optimizers import OPTIMIZERS, checked
 from ..kernels.support.scalars import a_flag, a_number
-from .schedules import Constant, as_schedule
+from .schedules import Constant, Schedule, as_schedule
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+_TITLES = {
+    "sgd": "SGD",
+    "momentum": "SGD with momentum",
+    "nesterov": "SGD with Nesterov momentum",
+    "adam": "Adam",
+    "adamw": "AdamW",
+    "rmsprop": "RMSprop",
+    "adagrad": "Adagrad",
+}
+
+
+class _Shared(TypedDict, total=False):
+    """Keyword arguments that all optimizers share."""
+
+    schedule: Schedule | str | None
+    clip_norm: float | None
+    l1: float
+    l2: float
+
+
+class _SharedAndDecay(_Shared, total=False):
+    weight_decay: float
 
 
 class Optimizer:
@@ -13,17 +45,25 @@ class Optimizer:
     Parameters
     ----------
     name : str
-        Its name in the table, which holds its formula.
+        A name in ``fastbp.OPTIMIZERS``; the record of that name holds the formula.
     schedule : schedule or str, optional
         Scales the learning rate over the epochs; default: constant.
     clip_norm : float, optional
-        Scale the gradient down to this global norm where it is larger.
-    l1, l2 : float, default 0
-        Penalties added to the gradients of weights: ``l1 sign(w) + l2 w``.
-    weight_decay : float
-        Decoupled decay of weights: ``w -= rate weight_decay w``; default 0, adamw 0.01.
+        Scale the gradient down to this global norm when it exceeds it.
     **hyper_parameters : float
-        Those of the table's record: learning_rate, beta1, beta2, epsilon.
+        Those of the record (learning_rate, beta1, beta2, epsilon), and for weights, not for
+        biases, the penalties l1 and l2 (default 0), which add ``l1 sign(w) + l2 w`` to the
+        gradient, and the decoupled weight_decay (default 0; 0.01 for "adamw"):
+        ``w -= learning_rate weight_decay w``.
+
+    Attributes
+    ----------
+    record : kernels.formulas.optimizers.Optimizer
+        The record in ``fastbp.OPTIMIZERS``.
+    hyper_parameters : dict of str to float
+        All hyper-parameters, defaults included.
+    clip_norm, schedule
+        As above.
 
     Raises
     ------
@@ -31,18 +71,27 @@ class Optimizer:
         If a name is unknown or a number out of its range.
     """
 
-    def __init__(self, name, *, schedule=None, clip_norm=None, **hyper_parameters):
+    def __init__(
+        self,
+        name: str,
+        *,
+        schedule: Schedule | str | None = None,
+        clip_norm: float | None = None,
+        **hyper_parameters: float,
+    ) -> None:
         self.record = OPTIMIZERS.find(name)
-        self.hyper_parameters = checked(self.record, hyper_parameters)
-        self.clip_norm = None if clip_norm is None else a_number("clip_norm", clip_norm, above=0)
+        self.hyper_parameters: dict[str, float] = checked(self.record, hyper_parameters)
+        self.clip_norm: float | None = (
+            None if clip_norm is None else a_number("clip_norm", clip_norm, above=0)
+        )
         self.schedule = as_schedule("schedule", schedule)
 
     @property
-    def name(self):
-        """The name in the table."""
-        return self.record.name
+    def name(self) -> str:
+        """Name in ``fastbp.OPTIMIZERS``."""
+        return str(self.record.name)
 
-    def factors(self, t):
+    def factors(self, t: Floats) -> Floats:
         """Return the schedule's factors (n,) at times `t` (n,), in epochs."""
         factors = np.ascontiguousarray(self.schedule.factors(t), np.float64)
         if factors.shape != t.shape or not np.isfinite(factors).all() or factors.min() < 0:
@@ -52,13 +101,14 @@ class Optimizer:
             )
         return factors
 
-    def rates(self, t):
+    def rates(self, t: Floats) -> Floats:
         """Return the learning rates (n,) at times `t` (n,), in epochs."""
         return self.hyper_parameters["learning_rate"] * self.factors(t)
 
-    def __repr__(self):
+    def _shown(self) -> dict[str, Any]:
+        """Return the learning rate, and what differs from the defaults."""
         defaults = checked(self.record, {})
-        shown = {
+        shown: dict[str, Any] = {
             key: value
             for key, value in self.hyper_parameters.items()
             if value != defaults[key] or key == "learning_rate"
@@ -67,12 +117,21 @@ class Optimizer:
             shown["clip_norm"] = self.clip_norm
         if self.schedule != Constant():
             shown["schedule"] = self.schedule
-        arguments = "".join(f", {key}={value!r}" for key, value in shown.items())
+        return shown
+
+    def __repr__(self) -> str:
+        arguments = "".join(f", {key}={value!r}" for key, value in self._shown().items())
         return f"Optimizer({self.name!r}{arguments})"
 
+    def __str__(self) -> str:
+        """Return a text for users, such as "Adam, learning rate 0.001"."""
+        shown = sorted(self._shown().items(), key=lambda item: item[0] != "learning_rate")
+        values = (f"{key.replace('_', ' ')} {value}" for key, value in shown)
+        return ", ".join([_TITLES.get(self.name, self.name), *values])
 
-def as_optimizer(optimizer):
-    """Return an `Optimizer` from one, or from a name in the table."""
+
+def as_optimizer(optimizer: Optimizer | str) -> Optimizer:
+    """Return an optimizer, or the one of that name with its defaults."""
     if isinstance(optimizer, Optimizer):
         return optimizer
     if isinstance(optimizer, str):
@@ -83,7 +142,13 @@ def as_optimizer(optimizer):
 class SGD(Optimizer):
     """Gradient descent, with Polyak's or Nesterov's momentum if `momentum` > 0."""
 
-    def __init__(self, learning_rate=1e-2, momentum=0.0, nesterov=False, **shared):
+    def __init__(
+        self,
+        learning_rate: float = 1e-2,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **shared: Unpack[_SharedAndDecay],
+    ) -> None:
         momentum = a_number("momentum", momentum, low=0, below=1)
         if momentum == 0 and not a_flag("nesterov", nesterov):
             super().__init__("sgd", learning_rate=learning_rate, **shared)
@@ -95,7 +160,14 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015)."""
 
-    def __init__(self, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, **shared):
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        **shared: Unpack[_SharedAndDecay],
+    ) -> None:
         super().__init__(
             "adam", learning_rate=learning_rate, beta1=beta1, beta2=beta2, epsilon=epsilon, **shared
         )
@@ -105,8 +177,14 @@ class AdamW(Optimizer):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
 
     def __init__(
-        self, learning_rate=1e-3, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=1e-2, **shared
-    ):
+        self,
+        learning_rate: float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        weight_decay: float = 1e-2,
+        **shared: Unpack[_Shared],
+    ) -> None:
         super().__init__(
             "adamw",
             learning_rate=learning_rate,
@@ -121,7 +199,13 @@ class AdamW(Optimizer):
 class RMSprop(Optimizer):
     """RMSprop (Tieleman and Hinton, 2012); `beta2` is the decay of the mean square."""
 
-    def __init__(self, learning_rate=1e-3, beta2=0.9, epsilon=1e-8, **shared):
+    def __init__(
+        self,
+        learning_rate: float = 1e-3,
+        beta2: float = 0.9,
+        epsilon: float = 1e-8,
+        **shared: Unpack[_SharedAndDecay],
+    ) -> None:
         super().__init__(
             "rmsprop", learning_rate=learning_rate, beta2=beta2, epsilon=epsilon, **shared
         )
@@ -130,5 +214,7 @@ class RMSprop(Optimizer):
 class Adagrad(Optimizer):
     """AdaGrad (Duchi, Hazan and Singer, 2011)."""
 
-    def __init__(self, learning_rate=1e-2, epsilon=1e-10, **shared):
+    def __init__(
+        self, learning_rate: float = 1e-2, epsilon: float = 1e-10, **shared: Unpack[_SharedAndDecay]
+    ) -> None:
         super().__init__("adagrad", learning_rate=learning_rate, epsilon=epsilon, **shared)

@@ -1,28 +1,35 @@
-"""Learning-rate schedules: factors of the optimizer's rate over the course of training.
+"""Learning-rate schedules: factors of the optimizer's learning rate during training.
 
-Time is counted in epochs, fractions included: at batch i of n in epoch e it is
-``t = e + i / n``. A schedule is a function of t alone, so that training may stop
-anywhere and go on with the same rates.
+Time t is measured in epochs: ``t = e + i / n`` at batch i of n in epoch e. A schedule depends
+on t alone, so that resumed training uses the same learning rates.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
+from ..annotations import Floats
 from ..checks import settle
 from ..kernels.formulas.registry import Registry
 from ..kernels.support.scalars import a_number
 
 
+class Schedule(Protocol):
+    """Anything with a method `factors`, which scales the learning rate over time."""
+
+    def factors(self, t: Floats, /) -> Floats:
+        """Return the factors (n,) at times `t` (n,), in epochs."""
+
+
 @dataclass(frozen=True)
 class Constant:
-    """The rate stays: ``f(t) = 1``."""
+    """Constant learning rate: ``f(t) = 1``."""
 
     name = "constant"
     formula = "1"
 
-    def factors(self, t):
+    def factors(self, t: Floats) -> Floats:
         """Return the factors (n,) at times `t` (n,) in epochs."""
         return np.ones_like(t)
 
@@ -36,34 +43,34 @@ class Step:
     every: float = 10.0
     factor: float = 0.1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         settle(self, every=a_number("every", self.every, above=0))
         settle(self, factor=a_number("factor", self.factor, above=0))
 
-    def factors(self, t):
+    def factors(self, t: Floats) -> Floats:
         """Return the factors (n,) at times `t` (n,) in epochs."""
         return self.factor ** np.floor(t / self.every)
 
 
 @dataclass(frozen=True)
 class Exponential:
-    """Decay by `factor` an epoch: ``factor ** t``."""
+    """Decay by `factor` per epoch: ``factor ** t``."""
 
     name = "exponential"
     formula = "factor ** t"
     factor: float = 0.95
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         settle(self, factor=a_number("factor", self.factor, above=0))
 
-    def factors(self, t):
+    def factors(self, t: Floats) -> Floats:
         """Return the factors (n,) at times `t` (n,) in epochs."""
         return self.factor**t
 
 
 @dataclass(frozen=True)
 class Cosine:
-    """Fall to `end` along half a cosine in `epochs` epochs, then stay.
+    """Decay to `end` along half a cosine in `epochs` epochs, then stay constant.
 
     ``end + (1 - end) (1 + cos(pi t / epochs)) / 2`` (Loshchilov and Hutter,
     SGDR, ICLR 2017, eq. 5, without restarts).
@@ -74,11 +81,11 @@ class Cosine:
     epochs: float = 100.0
     end: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         settle(self, epochs=a_number("epochs", self.epochs, above=0))
         settle(self, end=a_number("end", self.end, low=0))
 
-    def factors(self, t):
+    def factors(self, t: Floats) -> Floats:
         """Return the factors (n,) at times `t` (n,) in epochs."""
         done = np.minimum(t / self.epochs, 1)
         return self.end + (1 - self.end) * (1 + np.cos(np.pi * done)) / 2
@@ -86,9 +93,9 @@ class Cosine:
 
 @dataclass(frozen=True)
 class OneCycle:
-    """Rise from `start` to 1 in the first `warm` of `epochs`, then fall to `end`, by cosines.
+    """Rise from `start` to 1 in the first `warm * epochs` epochs, then fall to `end`, by cosines.
 
-    Smith and Topin, Super-convergence, 2019; the optimizer's rate is the peak.
+    The optimizer's learning rate is the peak (Smith and Topin, Super-convergence, 2019).
     """
 
     name = "one_cycle"
@@ -98,13 +105,13 @@ class OneCycle:
     start: float = 0.04
     end: float = 4e-6
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         settle(self, epochs=a_number("epochs", self.epochs, above=0))
         settle(self, warm=a_number("warm", self.warm, above=0, below=1))
         settle(self, start=a_number("start", self.start, low=0))
         settle(self, end=a_number("end", self.end, low=0))
 
-    def factors(self, t):
+    def factors(self, t: Floats) -> Floats:
         """Return the factors (n,) at times `t` (n,) in epochs."""
         peak = self.warm * self.epochs
         rise = np.minimum(t / peak, 1)
@@ -116,37 +123,37 @@ class OneCycle:
 
 @dataclass(frozen=True)
 class WarmUp:
-    """Grow linearly over the first `epochs`, then follow `after` from its start.
+    """Increase linearly over the first `epochs` epochs, then follow the schedule `after`.
 
-    ``f(t) = t / epochs`` below `epochs`, ``after.factors(t - epochs)`` from there on
-    (Goyal et al., 2017, section 2.2).
+    ``f(t) = t / epochs`` for ``t < epochs``, then ``after.factors(t - epochs)`` (Goyal et al.,
+    2017, section 2.2).
     """
 
     name = "warm_up"
     formula = "t / epochs, then after(t - epochs)"
     epochs: float = 5.0
-    after: Any = Constant()
+    after: Schedule | str | None = Constant()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         settle(self, epochs=a_number("epochs", self.epochs, above=0))
         settle(self, after=as_schedule("after", self.after))
 
-    def factors(self, t):
+    def factors(self, t: Floats) -> Floats:
         """Return the factors (n,) at times `t` (n,) in epochs."""
-        later = self.after.factors(np.maximum(t - self.epochs, 0))
+        later = as_schedule("after", self.after).factors(np.maximum(t - self.epochs, 0))
         return np.where(t < self.epochs, t / self.epochs, later)
 
 
 SCHEDULES = Registry("schedule", [Constant, Step, Exponential, Cosine, OneCycle, WarmUp])
 
 
-def as_schedule(name, value):
-    """Return a schedule from one, from its name, or the constant one from None.
+def as_schedule(name: str, value: Schedule | str | None) -> Schedule:
+    """Return a schedule, or the one called `value`; None gives the constant one.
 
     Raises
     ------
     ValueError, TypeError
-        If a name is unknown, or `value` is neither; `name` is the argument's.
+        If the schedule is unknown, or `value` is neither; the message calls it `name`.
     """
     if value is None:
         return Constant()

@@ -1,46 +1,62 @@
-"""What `fit` is given, arrays, a source or an iterator, as the feed that training reads."""
+"""From the data of `fit`, arrays, a source or an iterator, to the feed that training reads."""
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .samples import samples
+from .samples import Samples, samples
 from .source import Source
 from .spool import spooled
 from .windows import Streamed, Whole
 
+if TYPE_CHECKING:
+    from ..engine.plan import Plan
 
-def is_stream(X, y, sample_weight):
-    """Return whether `X` brings its targets along, block by block.
 
-    A source or an iterator does; and whatever else can be iterated, such as a list of blocks
-    or a loader, where it is no array and there is no `y`.
+def is_stream(X: Any, y: Any, sample_weight: Any) -> bool:
+    """Return whether `X` is a stream of blocks that include the targets.
+
+    Streams are sources and iterators, and, without `y`, all iterables that are not arrays, such
+    as a list of blocks or a loader.
 
     Raises
     ------
     TypeError
-        If there are none, or they come twice.
+        If there are no targets, or a stream and separate targets or weights.
     """
     is_array = hasattr(X, "__array__") or hasattr(X, "shape") or not isinstance(X, Iterable)
     has_blocks = isinstance(X, (Source, Iterator)) or not (is_array or y is not None)
     if not has_blocks:
         if y is None:
-            raise TypeError("y=None: expected targets, which only a source or an iterator bring")
+            raise TypeError("y=None: expected targets; only a source or an iterator includes them")
         return False
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         if value is not None:
-            raise TypeError(f"{name}: a source or an iterator brings its own; expected None")
+            raise TypeError(f"{name}: a source or an iterator includes its own; expected None")
     return True
 
 
-def feed_of(X, y, sample_weight, plan, loss, batch_size, shuffle, seed, epochs):
-    """Return the feed of a training: `Whole` for arrays, `Streamed` for all else.
+def feed_of(
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    plan: Plan,
+    loss: str,
+    batch_size: int,
+    shuffle: bool,
+    seed: int,
+    epochs: int,
+) -> Whole | Streamed:
+    """Return the feed of a training: `Whole` for arrays, `Streamed` for everything else.
 
     Raises
     ------
     TypeError, ValueError
-        If the data are not of this form, or not what the network expects.
+        If the data are invalid, or do not match the network.
     """
     if not is_stream(X, y, sample_weight):
         return Whole(samples(X, y, plan, loss, sample_weight), batch_size, shuffle, seed)
@@ -50,10 +66,10 @@ def feed_of(X, y, sample_weight, plan, loss, batch_size, shuffle, seed, epochs):
         raise ValueError(f"X has {source.columns} columns but the network has {n_in} inputs")
     source = source.for_epochs(epochs)
 
-    def check(X, y, weight):
+    def check(X: Any, y: Any, weight: Any) -> Samples:
         if weight is None or np.any(weight):
             return samples(X, y, plan, loss, weight)
-        # weights may all be 0 in one window, if they are not in another
+        # the weights of one window may all be 0 if those of another are not
         return replace(samples(X, y, plan, loss), weight=np.zeros(len(X), plan.dtype))
 
     return Streamed(source, check, plan.dtype, batch_size, shuffle, seed)

@@ -1,65 +1,71 @@
-"""Samples and targets, checked and in the form the kernels read."""
+"""Samples and targets, checked and in the form that the kernels read."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..annotations import Array, Floats
 from ..checks import as_array, float_array, same_rows
-from ..kernels.formulas.losses import LOSSES
+from ..kernels.formulas.losses import LOSSES, Loss
 from ..kernels.support.sparse_rows import SparseRows
+
+if TYPE_CHECKING:
+    from ..engine.plan import Plan
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Checked arrays of one data set; it keeps them alive while kernels read them.
+    """Checked arrays of one data set, kept alive while kernels read them.
 
     Attributes
     ----------
     x : numpy.ndarray or SparseRows
         (n, n_in), C-contiguous, of the network's dtype.
     y : numpy.ndarray or None
-        (n, n_out) targets, or None if `labels` are given.
+        (n, n_out) targets; None with `labels`.
     labels : numpy.ndarray or None
         (n,) int64 classes.
     weight : numpy.ndarray or None
         (n,) sample weights.
     """
 
-    x: np.ndarray | SparseRows
-    y: np.ndarray | None = None
-    labels: np.ndarray | None = None
-    weight: np.ndarray | None = None
+    x: Array | SparseRows
+    y: Array | None = None
+    labels: Array | None = None
+    weight: Array | None = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return the number of samples."""
         return len(self.x)
 
-    def head(self, count):
+    def head(self, count: int) -> Samples:
         """Return the first `count` samples."""
-        y, labels, weight = (
-            None if array is None else array[:count] for array in (self.y, self.labels, self.weight)
-        )
-        return Samples(self.x[:count], y, labels, weight)
+        return Samples(self.x[:count], *self._targets_of(slice(count)))
 
-    def take(self, rows):
-        """Return the samples of some rows, copied."""
-        x = self.x.take(rows) if self.is_sparse else self.x[rows]
-        others = (a if a is None else a[rows] for a in (self.y, self.labels, self.weight))
-        return Samples(x, *others)
+    def take(self, rows: Array) -> Samples:
+        """Return a copy of the samples with the indices `rows`."""
+        x = self.x.take(rows) if isinstance(self.x, SparseRows) else self.x[rows]
+        return Samples(x, *self._targets_of(rows))
+
+    def _targets_of(self, rows: Any) -> list[Array | None]:
+        return [a if a is None else a[rows] for a in (self.y, self.labels, self.weight)]
 
     @property
-    def is_sparse(self):
+    def is_sparse(self) -> bool:
         """Whether `x` is a sparse matrix."""
         return isinstance(self.x, SparseRows)
 
     @property
-    def total_weight(self):
-        """The sum of the sample weights."""
+    def total_weight(self) -> float:
+        """Sum of the sample weights."""
         return float(len(self) if self.weight is None else self.weight.sum(dtype=np.float64))
 
 
-def features(X, plan, name="X"):
-    """Return `X` checked against the inputs of a plan, as `Samples`."""
+def features(X: Any, plan: Plan, name: str = "X") -> Samples:
+    """Check `X` against the inputs of a plan; return `Samples`."""
     x = float_array(name, X, plan.dtype, rank=2)
     n_in = plan.specs[0].n_in
     if x.shape[1] != n_in:
@@ -67,13 +73,20 @@ def features(X, plan, name="X"):
     return Samples(x)
 
 
-def samples(X, y, plan, loss, sample_weight=None, names=("X", "y")):
-    """Return data checked against a plan and a loss, as `Samples`.
+def samples(
+    X: Any,
+    y: Any,
+    plan: Plan,
+    loss: str,
+    sample_weight: Any = None,
+    names: tuple[str, str] = ("X", "y"),
+) -> Samples:
+    """Check data against a plan and a loss; return `Samples`.
 
     Raises
     ------
     ValueError, TypeError
-        If a shape, a dtype or a value is not what the network expects.
+        If a shape, a dtype or a value does not match the network.
     """
     x = features(X, plan, names[0]).x
     n_out = plan.specs[-1].n_out
@@ -133,8 +146,8 @@ def _targets(array, n_out, dtype, name):
     return targets
 
 
-def check_range(targets, loss, name):
-    """Raise ValueError unless targets (n, n_out) are what a loss of the table accepts."""
+def check_range(targets: Floats, loss: Loss, name: str) -> None:
+    """Raise ValueError unless the loss accepts targets (n, n_out) of this range."""
     low, high = float(targets.min()), float(targets.max())
     if loss.targets == "nonnegative" and low < 0:
         raise ValueError(f"{name} holds {low}: {loss.name} expects targets of at least 0")

@@ -1,99 +1,106 @@
-"""What a source of samples is: blocks of consecutive rows that can be read in any order."""
+"""Sources of samples: blocks of consecutive rows that can be read in any order."""
+
+from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
+from ..annotations import Array, Arrays, Block
 from ..checks import as_array
 from ..kernels.support.scalars import a_whole_number
 
-# what a window holds unless the caller says otherwise; two are in memory at a time
+# default size of a window in float32; two windows are in memory at a time
 _WINDOW_BYTES = 64 * 1024 * 1024
-# blocks of a window, where the source may choose: the more, the better rows are mixed
-_BLOCKS_A_WINDOW = 16
+# default number of blocks in a window: more blocks mix the rows better
+_BLOCKS_PER_WINDOW = 16
 
 
 class Source(ABC):
-    """Samples that lie outside memory, and are read block by block.
+    """Samples outside memory that are read block by block.
 
     Parameters
     ----------
     blocks : sequence of int
-        The rows of each block, in the order of the data.
+        Rows of each block, in the order of the data.
     columns : int
-        The columns of X.
+        Columns of X.
     window_rows : int, optional
-        How many rows are shuffled together; default: what 64 MiB of float32 hold.
+        Rows that are shuffled together; default: 64 MiB of float32.
 
     Notes
     -----
-    Every epoch puts the blocks in an order of its own; those that follow one another, up to
-    `window_rows`, make a window, and the rows of a window are shuffled. The order depends on
-    the network's seed, the epoch, `blocks` and `window_rows` alone. Two windows are in memory
-    at a time: one that is trained on, and the next, which a thread reads meanwhile. One thread
-    at a time calls `read`, not always the same.
+    Every epoch shuffles the blocks. Consecutive blocks of this order, up to `window_rows` rows,
+    form a window, and the rows of each window are shuffled. The order depends only on the
+    network's seed, the epoch, `blocks` and `window_rows`. Two windows are in memory at a time:
+    while one is trained on, a thread reads the next. `read` is called by one thread at a time,
+    not always the same one.
 
     Raises
     ------
     ValueError, TypeError
-        If there is no row, or a number is not whole.
+        If there are no rows, or a number is not a whole number.
     """
 
-    def __init__(self, blocks, columns, window_rows=None):
-        self.blocks = tuple(a_whole_number("blocks", rows, least=1) for rows in blocks)
-        self.columns = a_whole_number("columns", columns, least=1)
+    def __init__(self, blocks: Iterable[int], columns: int, window_rows: int | None = None) -> None:
+        self.blocks: tuple[int, ...] = tuple(
+            a_whole_number("blocks", rows, least=1) for rows in blocks
+        )
+        self.columns: int = a_whole_number("columns", columns, least=1)
         self.window_rows = rows_of_window(window_rows, self.columns)
         self.turn = threading.Lock()
         if not self.blocks:
-            raise ValueError(f"{self!r} holds no row: expected at least one")
+            raise ValueError(f"{self!r} has no rows: expected at least one")
 
     @abstractmethod
-    def read(self, block):
-        """Return block number `block` as ``(X, y, sample_weight)``; the last may be None."""
+    def read(self, block: int) -> Block:
+        """Return block number `block`: ``(X, y)`` or ``(X, y, sample_weight)``."""
 
     def __getstate__(self):
-        """Return what copies and pickles hold: all but the lock, for each takes its own turns."""
+        """Leave out the lock: each copy has its own."""
         return {name: value for name, value in self.__dict__.items() if name != "turn"}
 
     def __setstate__(self, state):
-        """Restore what `__getstate__` gave."""
+        """Restore the attributes, with a new lock."""
         self.__dict__.update(state)
         self.turn = threading.Lock()
 
-    def for_epochs(self, epochs):
-        """Return the source that so many epochs are read from: itself, unless that is slow."""
+    def for_epochs(self, epochs: int) -> Source:
+        """Return the source to read `epochs` epochs from: itself, or a faster copy."""
         return self
 
-    def __len__(self):
+    def __len__(self) -> int:
         """Return the number of rows."""
         return sum(self.blocks)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self)} rows x {self.columns} columns)"
 
 
-def rows_of_window(window_rows, columns):
-    """Return how many rows a window holds."""
+def rows_of_window(window_rows: int | None, columns: int) -> int:
+    """Return the number of rows in a window, by default 64 MiB of float32."""
     if window_rows is None:
         return max(1, _WINDOW_BYTES // (4 * columns))
-    return a_whole_number("window_rows", window_rows, least=1)
+    return int(a_whole_number("window_rows", window_rows, least=1))
 
 
-def blocks_of(rows, block_rows, window_rows):
-    """Return the rows of each block where the source may choose them, or those it was given."""
+def blocks_of(rows: int, block_rows: int | Sequence[int] | None, window_rows: int) -> Sequence[int]:
+    """Return the rows of each block; by default a window holds 16 blocks."""
     if isinstance(block_rows, (list, tuple)):
         if sum(block_rows) != rows:
             raise ValueError(f"block_rows: expected {rows:,} in all, not {sum(block_rows):,}")
         return block_rows
     if block_rows is None:
-        block_rows = max(1, window_rows // _BLOCKS_A_WINDOW)
-    block_rows = a_whole_number("block_rows", block_rows, least=1)
-    return [min(block_rows, rows - first) for first in range(0, rows, block_rows)]
+        block_rows = max(1, window_rows // _BLOCKS_PER_WINDOW)
+    size: int = a_whole_number("block_rows", block_rows, least=1)
+    return [min(size, rows - first) for first in range(0, rows, size)]
 
 
-def windows_of(source, blocks, window_rows):
-    """Return lists of those of `blocks` that make a window together, in their order."""
+def windows_of(source: Source, blocks: Iterable[int], window_rows: int) -> list[list[int]]:
+    """Group `blocks`, in their order, into windows of at most `window_rows` rows."""
     groups: list[list[int]] = [[]]
     rows = 0
     for block in blocks:
@@ -106,8 +113,8 @@ def windows_of(source, blocks, window_rows):
     return groups
 
 
-def as_block(block):
-    """Return what someone gives for a block as a tuple ``(X, y, sample_weight)``."""
+def as_block(block: Any) -> tuple[Any, Any, Any]:
+    """Return a block as ``(X, y, sample_weight)``, with None for missing weights."""
     if not isinstance(block, (tuple, list)) or len(block) not in (2, 3):
         raise TypeError(
             f"a block is {type(block).__name__}: expected tuples (X, y) or (X, y, weight)"
@@ -115,13 +122,13 @@ def as_block(block):
     return (*block, None)[:3]
 
 
-def read_block(source, block):
-    """Return the arrays of a block, which are what the source said they would be.
+def read_block(source: Source, block: int) -> Arrays:
+    """Read block number `block` of a source, and check its arrays.
 
     Raises
     ------
     ValueError, TypeError
-        If they are not.
+        If its shapes are not those that the source announced, or X holds no numbers.
     """
     with source.turn:
         given = as_block(source.read(block))
@@ -141,19 +148,20 @@ def read_block(source, block):
         if array is not None and (not array.ndim or len(array) != rows):
             raise ValueError(
                 f"{name} has {array.shape[0] if array.ndim else 0} rows, expected {rows}: "
-                "the data changed while they were read, or X, y and weights differ"
+                "the data changed while they were read, or X, y and weights differ in length"
             )
     return X, y, weight
 
 
-def joined(column):
-    """Return one array of the arrays of several blocks; None if there is none.
+def joined(arrays: Sequence[Array | None]) -> Array | None:
+    """Concatenate the arrays of several blocks; return None if all are None.
 
     Raises
     ------
     ValueError
-        If some blocks have it and others have not.
+        If only some of them are None.
     """
-    if len({part is None for part in column}) > 1:
+    present = [array for array in arrays if array is not None]
+    if present and len(present) < len(arrays):
         raise ValueError("sample_weight: expected in every block, or in none")
-    return None if column[0] is None else np.concatenate(column)
+    return np.concatenate(present) if present else None

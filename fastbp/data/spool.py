@@ -1,39 +1,50 @@
-"""Samples that come once, kept in a scratch file so that every epoch can have them."""
+"""Scratch files: keep samples that can be read only once, so that every epoch can read them."""
+
+from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterable, Sequence
 from typing import Any
 from weakref import finalize
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from ..annotations import Array, Block, FilePath
 from ..checks import as_array
 from .arrays import ArraySource
 from .source import Source, as_block, read_block
 
 
 class Spool:
-    """A scratch file that blocks of samples are appended to; then `source` reads them back.
+    """A scratch file: append blocks of samples, then read them back through `source`.
 
-    The file has no name, where the system can do that: it is gone when the process is,
-    however that ends.
+    Where the system allows it, the file has no name, so that it disappears with the process.
 
     Parameters
     ----------
     folder : path, optional
-        Where the file lies; default: the system's place for temporary files.
+        Folder of the file; default: the system's folder for temporary files.
+
+    Attributes
+    ----------
+    rows : int
+        Rows appended so far.
     """
 
-    def __init__(self, folder=None):
-        self._folder, self.rows = folder, 0
+    def __init__(self, folder: FilePath | None = None) -> None:
+        self._folder = folder
+        self.rows = 0
         self._parts: Any = None
 
-    def append(self, X, y, sample_weight=None):
+    def append(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """Append a block: X (n, n_in), y (n,) or (n, n_out), and weights (n,) in all or in none.
 
         Raises
         ------
         ValueError, TypeError
-            If its shapes or dtypes are not those of the first block, or not of numbers.
+            If its shapes or dtypes differ from those of the first block, or it holds no
+            numbers.
         OSError
             If the disk is full.
         """
@@ -48,55 +59,59 @@ class Spool:
             part.check(arrays[name])
         if len({len(array) for array in arrays.values()}) > 1:
             shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-            raise ValueError(f"a block has {shapes}: expected as many rows in each")
+            raise ValueError(f"a block has {shapes}: expected the same number of rows in each")
         for name, part in self._parts.items():
             part.append(arrays[name])
         self.rows += len(arrays["X"])
 
-    def source(self, window_rows=None, block_rows=None):
-        """Return the `Source` of what was appended."""
+    def source(
+        self, window_rows: int | None = None, block_rows: int | Sequence[int] | None = None
+    ) -> ArraySource:
+        """Return the source of the appended blocks."""
         if not self.rows:
-            raise ValueError("the data hold no block: expected at least one row")
+            raise ValueError("the data have no blocks: expected at least one row")
         names = ("X", "y", "sample_weight")
         maps = [part and part.map(self.rows) for part in map(self._parts.get, names)]
         return ArraySource(*maps, block_rows=block_rows, window_rows=window_rows)
 
 
 class _Part:
-    """One array's rows, one after the other in a file."""
+    """The rows of one array, consecutive in a file."""
 
-    def __init__(self, name, array, folder):
+    def __init__(self, name: str, array: Array, folder: FilePath | None) -> None:
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{name} has dtype {array.dtype}: expected real numbers")
         if array.ndim == 0 or (name == "X" and (array.ndim != 2 or not array.shape[1])):
             shape = "(n_samples, n_features)" if name == "X" else "(n_samples, ...)"
             raise ValueError(f"{name} has shape {array.shape}: expected {shape}")
-        self._name, self.dtype, self.shape = name, array.dtype, array.shape[1:]
-        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - as long as it
-        finalize(self, self._file.close)  # a map of it stays
+        self._name = name
+        self.dtype, self.shape = array.dtype, array.shape[1:]
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
+        finalize(self, self._file.close)  # a map of it stays valid
 
-    def check(self, array):
+    def check(self, array: Array) -> None:
         if (array.dtype, array.shape[1:]) != (self.dtype, self.shape) or not array.ndim:
             raise ValueError(
-                f"{self._name} is {array.dtype} {array.shape[1:]} a row, but {self.dtype} "
+                f"{self._name} is {array.dtype} {array.shape[1:]} per row, but {self.dtype} "
                 f"{self.shape} in the first block: expected the same in every block"
             )
 
-    def append(self, array):
+    def append(self, array: Array) -> None:
         content = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-        while len(content):  # a raw file may take a part
+        while len(content):  # a raw file may write only a part
             content = content[self._file.write(content) :]
 
-    def map(self, rows):
-        """Return the array (rows, ...), which the system reads from the file where it is used."""
+    def map(self, rows: int) -> Array:
+        """Return a memory map (rows, ...) of the file."""
         return np.memmap(self._file, self.dtype, "r", shape=(rows, *self.shape))
 
 
-def spooled(blocks, window_rows=None, folder=None):
-    """Keep blocks in a scratch file, and return its `Source`.
+def spooled(
+    blocks: Source | Iterable[Block], window_rows: int | None = None, folder: FilePath | None = None
+) -> ArraySource:
+    """Copy blocks to a scratch file, and return its source: the same blocks, in the same order.
 
-    Blocks of an iterator come once; those of a source may be costly to read, so that every
-    epoch after this one reads them faster from the file: the same blocks, in the same order.
+    An iterator can be read only once, and the blocks of a source may be slow to read.
 
     Parameters
     ----------
@@ -105,18 +120,19 @@ def spooled(blocks, window_rows=None, folder=None):
     window_rows : int, optional
         Rows that are shuffled together; see `Source`.
     folder : path, optional
-        Where the scratch file lies.
+        Folder of the scratch file.
 
     Raises
     ------
     TypeError, ValueError
-        If a block is not of this form, or not like the first.
+        If a block is invalid, or differs from the first in shape or dtype.
     OSError
         If the disk is full.
     """
     block_rows = None
     if isinstance(blocks, Source):
-        source, window_rows = blocks, window_rows or blocks.window_rows
+        source = blocks
+        window_rows = window_rows or source.window_rows
         block_rows = source.blocks
         blocks = (read_block(source, block) for block in range(len(source.blocks)))
     spool = Spool(folder)

@@ -1,39 +1,43 @@
-"""The parts of a stream for a caller who trains on one after the other: one is read ahead."""
+"""The parts of a stream, for training on one after the other while the next is read."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from .feed import is_stream
 from .source import Source, as_block, joined, read_block, windows_of
 
-_END = object()
+_END: Any = object()
 
 
-def parts_of(X, y=None, sample_weight=None):
-    """Yield ``(X, y, sample_weight)`` of each part of a stream, in order; of arrays, they.
+def parts_of(X: Any, y: Any = None, sample_weight: Any = None) -> Iterator[tuple[Any, Any, Any]]:
+    """Yield the parts of a stream in order, as ``(X, y, sample_weight)``; arrays are one part.
 
-    The parts of a source are its windows, blocks that follow one another; those of an iterator
-    are the blocks that it gives. A thread reads one part ahead.
+    The parts of a source are its windows, which join consecutive blocks; the parts of an
+    iterator are its blocks. A thread reads one part ahead.
 
     Raises
     ------
     TypeError, ValueError
-        If a block is not of this form, or there is none.
+        If a block is invalid, or there is none.
     """
     if not is_stream(X, y, sample_weight):
         yield X, y, sample_weight
         return
-    parts = _windows(X) if isinstance(X, Source) else map(as_block, X)
+    parts: Iterator[Any] = _windows(X) if isinstance(X, Source) else map(as_block, X)
     reader = ThreadPoolExecutor(1, "fastbp-reader")
     try:
         part = reader.submit(next, parts, _END).result()
         if part is _END:
-            raise ValueError("X holds no block: expected at least one")
+            raise ValueError("X has no blocks: expected at least one")
         while part is not _END:
             coming = reader.submit(next, parts, _END)
             yield part
             part = coming.result()
     finally:
-        # whoever ends early does not wait for a read that is under way
+        # a caller that stops early does not wait for the read in progress
         reader.shutdown(wait=False, cancel_futures=True)
 
 

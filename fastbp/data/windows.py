@@ -1,17 +1,22 @@
-"""The windows of an epoch: samples in memory with the order in which they are trained on."""
+"""The windows of an epoch: samples in memory, and the order in which they are trained on."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Any
 from zlib import crc32
 
 import numpy as np
 
+from ..annotations import Array
 from ..kernels.random import BLOCKS, SHUFFLE, WINDOWS, fill_permutation
 from .samples import Samples
-from .source import joined, read_block, windows_of
+from .source import Source, joined, read_block, windows_of
 
-_PATIENCE_SECONDS = 0.05  # as long as a slice of training
+_POLL_SECONDS = 0.05  # the length of a slice of training
 
 
 @dataclass(frozen=True)
@@ -21,117 +26,159 @@ class Window:
     Attributes
     ----------
     data : Samples
-        They; of a stream, until the next window is asked for.
+        The samples; those of a stream are valid until the next window is requested.
     order : numpy.ndarray or None
-        (n,) int64: in what order; None for that of the data.
+        (n,) int64, the order of training; None: the order of the data.
     first : int
-        How many batches of the epoch come before.
+        Number of the window's first batch within the epoch.
     """
 
     data: Samples
-    order: np.ndarray | None
+    order: Array | None
     first: int
 
     @property
-    def rows(self):
-        """How many samples are trained on."""
+    def rows(self) -> int:
+        """Number of samples in the order."""
         return len(self.data) if self.order is None else len(self.order)
 
 
-class Whole:
-    """Samples in memory: an epoch is one window.
+class Feed(ABC):
+    """The samples of a training, window by window.
 
     Attributes
     ----------
     rows, batch : int
-        Samples, and samples a step.
+        Samples per epoch, and per step.
     head : Samples
-        Some of them, to compile with.
-    key : dict
-        What the order depends on beside the seed and the epoch.
+        Some of the samples, to compile with.
+    order : numpy.ndarray or None
+        An order like that of the windows, to compile with.
     """
 
-    def __init__(self, data, batch_size, shuffle, seed):
-        self.head, self.rows, self.batch = data, len(data), min(batch_size, len(data))
-        self._seed, self._order = seed, np.arange(len(data)) if shuffle else None
-        self.key = {"rows": self.rows, "batch_size": batch_size, "shuffle": shuffle}
+    rows: int
+    batch: int
+    head: Samples
+    order: Array | None
+    _closed = False
 
-    @property
-    def order(self):
-        """An order as windows have it, to compile with."""
-        return self._order
-
-    def batches(self, epoch):
-        """Return how many batches an epoch has."""
+    def batches(self, epoch: int) -> int:
+        """Return the number of batches in an epoch."""
         return -(-self.rows // self.batch)
 
-    def windows(self, epoch, done=0, more=False, must_end=None):
-        """Yield the windows of an epoch that hold batches from number `done` on."""
-        if self._order is not None:
-            fill_permutation.serial(self._seed, SHUFFLE, epoch, self._order)
-        yield Window(self.head, self._order, 0)
+    @abstractmethod
+    def windows(
+        self,
+        epoch: int,
+        done: int = 0,
+        more: bool = False,
+        must_end: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Window]:
+        """Yield the windows of an epoch that contain batches from number `done` on.
 
-    def is_reading(self):
-        """Return whether a thread reads at the moment."""
+        If `more` epochs follow, the first window of the next is read during the last window.
+        Waiting for a window ends early when ``must_end()`` returns True.
+        """
+
+    def is_reading(self) -> bool:
+        """Return whether a thread is reading."""
         return False
 
-    def close(self):
-        """Read no more: nothing is read."""
+    def close(self) -> None:
+        """Stop reading, after the block in progress."""
+        self._closed = True
 
 
-class Streamed:
-    """Samples of a `Source`: the next window is read while one is trained on.
+class Whole(Feed):
+    """Samples in memory: an epoch is one window.
+
+    Attributes
+    ----------
+    key : dict
+        Everything besides seed and epoch that determines the order; `Streamed` has it too.
+    """
+
+    def __init__(self, data: Samples, batch_size: int, shuffle: bool, seed: int) -> None:
+        self.head = data
+        self.rows = len(data)
+        self.batch = min(batch_size, self.rows)
+        self.order = np.arange(self.rows) if shuffle else None
+        self.key: dict[str, Any] = {"rows": self.rows, "batch_size": batch_size, "shuffle": shuffle}
+        self._seed = seed
+
+    def windows(
+        self,
+        epoch: int,
+        done: int = 0,
+        more: bool = False,
+        must_end: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Window]:
+        """Yield the one window of an epoch."""
+        if self.order is not None:
+            fill_permutation.serial(self._seed, SHUFFLE, epoch, self.order)
+        yield Window(self.head, self.order, 0)
+
+
+class Streamed(Feed):
+    """Samples of a source: while one window is trained on, a thread reads the next.
 
     Parameters
     ----------
     source : Source
-        Where they are read from.
+        The samples.
     check : callable
         ``check(X, y, sample_weight) -> Samples``.
     dtype : numpy.dtype
-        Of X in memory.
+        Dtype of X in memory.
     batch_size, shuffle, seed
         As for `Whole`.
     """
 
-    def __init__(self, source, check: Callable, dtype, batch_size, shuffle, seed):
-        self._source, self._check = source, check
-        self._shuffle, self._seed = shuffle, seed
+    def __init__(
+        self,
+        source: Source,
+        check: Callable[..., Samples],
+        dtype: np.dtype[Any],
+        batch_size: int,
+        shuffle: bool,
+        seed: int,
+    ) -> None:
+        self._source = source
+        self._check = check
+        self._shuffle = shuffle
+        self._seed = seed
         self.rows = len(source)
         self.batch = min(batch_size, self.rows)
         self._window_rows = max(source.window_rows, self.batch)
         longest = int(np.argmax(source.blocks))
         head = self._checked(longest, read_block(source, longest))
-        self.head = head.take(np.arange(min(len(head), self.batch)))  # the rest is not kept
-        self.key = {
+        self.head = head.take(np.arange(min(len(head), self.batch)))  # frees the other rows
+        self.order = np.arange(len(self.head)) if shuffle else None
+        self.key: dict[str, Any] = {
             "rows": self.rows,
             "batch_size": batch_size,
             "shuffle": shuffle,
             "window_rows": source.window_rows,
             "blocks": f"{len(source.blocks)}, {crc32(np.array(source.blocks, '<i8').data):08x}",
         }
-        # X of the window that is trained on, and of the next: memory that is there already
+        # X of the current window and of the next, allocated once
         most = min(max(self._window_rows, *source.blocks), self.rows)
         self._buffers = [np.empty((most, source.columns), dtype) for _ in range(2)]
         self._reader = ThreadPoolExecutor(1, "fastbp-reader")
         self._coming: dict[tuple[int, int], Future[Window | None]] = {}
-        self._closed = False
 
-    @property
-    def order(self):
-        """An order as windows have it, to compile with."""
-        return np.arange(len(self.head)) if self._shuffle else None
-
-    def batches(self, epoch):
-        """Return how many batches an epoch has: each window's last may be short."""
+    def batches(self, epoch: int) -> int:
+        """Return the number of batches; the last batch of each window may be short."""
         return sum(map(self._batches_of, self._groups(epoch)))
 
-    def windows(self, epoch, done=0, more=False, must_end=lambda: False):
-        """Yield the windows of an epoch that hold batches from number `done` on.
-
-        Where there are `more` epochs, the first window of the next is read during the last.
-        While a window is waited for, ``must_end()`` is asked now and then whether it still is.
-        """
+    def windows(
+        self,
+        epoch: int,
+        done: int = 0,
+        more: bool = False,
+        must_end: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Window]:
+        """Yield the windows; see `Feed`."""
         todo, first = [], 0
         for number, group in enumerate(self._groups(epoch)):
             count = self._batches_of(group)
@@ -141,25 +188,27 @@ class Streamed:
         after = [(epoch + 1, 0, self._groups(epoch + 1)[0], 0)] if more else []
         for one, following in zip(todo, [*todo[1:], *after, None], strict=False):
             coming = self._submit(*one)
-            while not wait([coming], _PATIENCE_SECONDS).done:
+            while not wait([coming], _POLL_SECONDS).done:
                 if must_end():
                     return
             del self._coming[one[:2]]
             if following:
                 self._submit(*following)
-            yield coming.result()
+            window = coming.result()
+            if window is not None:
+                yield window
 
-    def is_reading(self):
-        """Return whether the reader reads at the moment."""
+    def is_reading(self) -> bool:
+        """Return whether the thread is reading."""
         return not all(read.done() for read in self._coming.values())
 
-    def close(self):
-        """Read no more; the process does not end before the block that is being read."""
-        self._closed = True
+    def close(self) -> None:
+        """Stop reading, after the block in progress."""
+        super().close()
         self._reader.shutdown(wait=False, cancel_futures=True)
 
     def _submit(self, epoch, number, group, first):
-        """Return the future window of a group, which the reader reads unless it has done so."""
+        """Return the future window of a group of blocks; submit it unless that was done before."""
         place = epoch, number
         if place not in self._coming:
             self._buffers.reverse()
@@ -181,7 +230,7 @@ class Streamed:
         return -(-self._rows_of(group) // self.batch)
 
     def _read(self, buffer, place, group, first):
-        """Return the window of a group of blocks, None if nobody wants it any more."""
+        """Return the window of a group of blocks; None after `close`."""
         data = self._gathered(buffer, group)
         if data is None:
             return None
@@ -193,13 +242,15 @@ class Streamed:
         return Window(data, order, first)
 
     def _gathered(self, buffer, group):
-        """Return the samples of a group of blocks, X in a buffer."""
-        X, others, place = buffer[: self._rows_of(group)], [], 0
+        """Return the samples of a group of blocks, with X in a buffer; None after `close`."""
+        X = buffer[: self._rows_of(group)]
+        others = []
+        place = 0
         for block in group:
             if self._closed:
                 return None
             part, *rest = read_block(self._source, block)
-            with np.errstate(over="ignore"):  # the check says so in better words
+            with np.errstate(over="ignore"):  # the check reports it
                 X[place : place + len(part)] = part
             others.append(rest)
             place += len(part)
@@ -207,16 +258,16 @@ class Streamed:
         try:
             return self._check(X, y, weight)
         except (TypeError, ValueError):
-            for block in group:  # the error of one of them says more
+            for block in group:  # the error of a single block names it
                 self._checked(block, read_block(self._source, block))
             raise
 
     def _checked(self, block, arrays):
-        """Return the samples of one block; errors name it."""
+        """Return the samples of one block; errors name the block."""
         try:
             return self._check(*arrays)
         except (TypeError, ValueError) as error:
             begin = sum(self._source.blocks[:block])
             raise type(error)(
-                f"block {block} of {self._source!r}, which begins with row {begin}: {error}"
+                f"block {block} of {self._source!r}, which starts at row {begin}: {error}"
             ) from error

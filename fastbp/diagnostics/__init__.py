@@ -1,1 +1,1 @@
-"""The doctor, the benchmark and the warm-up of a machine."""
+"""Doctor, benchmark and warm-up."""

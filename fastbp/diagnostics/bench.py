@@ -1,10 +1,13 @@
-"""How fast kernels and training steps run here, beside the peak measured in the same run.
+"""Speed of kernels and training steps, relative to the peak measured in the same run.
 
-All cases are measured in turn, round after round, each between two measurements of what it is
-held against: what slows the machine for a moment slows both. Results are medians over rounds.
-Products and nets are held against the peak of fused multiply-add, the rest against a copy:
-the better of NumPy's and of the identity, which reads and writes as much and computes nothing.
+The cases take turns, round after round. Each turn runs between two measurements of a reference,
+so that a temporary slowdown of the machine affects both. Results are medians over the rounds.
+The reference of products and training is the peak of fused multiply-add; that of elementwise
+kernels is the faster of NumPy's copy and the identity activation, which also reads and writes
+two arrays.
 """
+
+from __future__ import annotations
 
 import time
 from collections.abc import Callable
@@ -14,64 +17,43 @@ from statistics import median
 
 import numpy as np
 
+from ..annotations import Threads
 from ..engine.plan import step_flops
 from ..kernels import activation, matmul, measure_peak, outer, update
 from ..kernels.compiler.threads import choose_threads
 from ..network import Network
 from ..training.interrupt import unless_interrupted
+from .workloads import WORKLOADS, Workload
 
-# how long a case runs at a time, and how many times at most
+# duration of a turn, and maximum number of rounds
 _TURN_SECONDS = 0.02
 _MOST_ROUNDS = 25
-# a case is left out where one turn of it would take so much of all the time
+# a case is skipped if one turn would take more than this share of the total time
 _MOST_SHARE = 0.3
 
 
-@dataclass(frozen=True)
-class Workload:
-    """A net to train: layer sizes, samples a step, samples in all, and the loss."""
-
-    sizes: tuple[int, ...]
-    batch: int
-    rows: int
-    loss: str
-
-    @property
-    def flops(self):
-        """Floating-point operations of one epoch."""
-        return self.rows * step_flops([a * b for a, b in pairwise(self.sizes)])
-
-
-WORKLOADS = {
-    "tiny": Workload((4, 32, 16, 4), 128, 12_800, "squared_error"),
-    "tabular": Workload((32, 64, 64, 1), 64, 12_800, "squared_error"),
-    "digits": Workload((64, 100, 10), 200, 1_800, "cross_entropy"),
-    "mnist": Workload((784, 128, 10), 128, 2_560, "cross_entropy"),
-    "mnist2": Workload((784, 512, 512, 10), 256, 2_560, "cross_entropy"),
-    "wide": Workload((1024, 2048, 2048, 1000), 1024, 1_024, "cross_entropy"),
-}
 # M x K x N of C (M, N) = A (M, K) B (K, N)
 SHAPES = ((128, 784, 128), (256, 256, 256), (512, 512, 512), (1024, 1024, 1024))
-# of arrays that lie in a core's cache, and of such that do not
+# sizes of arrays that fit into a core's cache, and that do not
 ELEMENTS = (1 << 17, 1 << 23)
 
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to measure.
+    """One measurement to make.
 
     Attributes
     ----------
     kind : {"kernel", "training"}
-        What it is.
+        Kind of measurement.
     name, size : str
-        Of the kernel or workload, and what it is measured at.
+        Name of the kernel or workload, and the size at which it is measured.
     work : float
-        Operations of one call, or bytes that it reads and writes where it is held against a copy.
+        Operations of one call; bytes read and written if the reference is a copy.
     prepare : callable
         ``prepare()`` returns the call to time.
     copies : int or None
-        The numbers in the array whose copy it is held against; None: the peak.
+        Size of the array whose copy is the reference; None: the reference is the peak.
     """
 
     kind: str
@@ -84,24 +66,24 @@ class Case:
 
 @dataclass(frozen=True)
 class Measure:
-    """What a case gave.
+    """Result of a case; rate, share and seconds are medians over the rounds.
 
     Attributes
     ----------
     kind, name, size : str
-        Of the case.
+        As in the case.
     rate : float
-        Operations, or bytes, a second: the median over rounds.
+        Operations or bytes per second.
     unit : {"FLOP/s", "B/s"}
-        Of the rate.
+        Unit of the rate.
     share : float
-        Of the peak, or of a copy's speed, measured beside each round: the median.
+        Rate relative to the reference.
     of : {"peak", "copy"}
-        What the share refers to.
+        The reference.
     seconds : float
-        Of one call: the median.
+        Duration of one call.
     rounds : int
-        How many there were; 0 where it would have taken too long, and the rest is NaN.
+        Rounds measured; 0 if the case was skipped, and the medians are NaN.
     """
 
     kind: str
@@ -117,22 +99,22 @@ class Measure:
 
 @dataclass(frozen=True)
 class Results:
-    """What `run` measured.
+    """Results of `run`.
 
     Attributes
     ----------
     dtype : str
-        What was computed in.
+        Dtype of the arrays.
     threads : int
-        How many could be used; the peak is that of as many.
+        Maximum number of threads; the peak is that of this number.
     peak : float
         FLOP/s, the median over rounds.
     lowest, highest : float
-        The extremes of it: where they lie far apart, other processes took part of the time.
+        Lowest and highest measured peak; they differ much if other processes interfered.
     measures : tuple of Measure
-        One for each case, in order.
+        One per case, in order.
     seconds : float
-        That it all took, compiling included.
+        Total duration, including compilation.
     """
 
     dtype: str
@@ -144,19 +126,18 @@ class Results:
     seconds: float
 
 
-def cases(dtype, n_threads):
-    """Return all there is to measure, kernels before nets."""
-    options = {"n_threads": n_threads}
+def cases(dtype: str, n_threads: Threads) -> list[Case]:
+    """Return all cases, kernels before training."""
     return [
-        *(_product("matmul", shape, dtype, options) for shape in SHAPES),
-        *(_product("outer", shape, dtype, options) for shape in SHAPES),
-        *(_elementwise(name, n, dtype, options) for name in ("tanh", "relu") for n in ELEMENTS),
-        *(_adam(n, dtype, options) for n in ELEMENTS),
-        *(_training(name, load, dtype, options) for name, load in WORKLOADS.items()),
+        *(_product("matmul", shape, dtype, n_threads) for shape in SHAPES),
+        *(_product("outer", shape, dtype, n_threads) for shape in SHAPES),
+        *(_elementwise(name, n, dtype, n_threads) for name in ("tanh", "relu") for n in ELEMENTS),
+        *(_adam(n, dtype, n_threads) for n in ELEMENTS),
+        *(_training(name, workload, dtype, n_threads) for name, workload in WORKLOADS.items()),
     ]
 
 
-def _product(name, shape, dtype, options):
+def _product(name: str, shape: tuple[int, int, int], dtype: str, n_threads: Threads) -> Case:
     M, K, N = shape
 
     def prepare():
@@ -165,32 +146,32 @@ def _product(name, shape, dtype, options):
         b = rng.standard_normal((K, N)).astype(dtype)
         out = np.empty((M, N), dtype)
         kernel = outer if name == "outer" else matmul
-        return lambda: kernel(a, b, out=out, **options)
+        return lambda: kernel(a, b, out=out, n_threads=n_threads)
 
     return Case("kernel", name, f"{M} x {K} x {N}", 2.0 * M * K * N, prepare)
 
 
-def _elementwise(name, count, dtype, options):
+def _elementwise(name: str, count: int, dtype: str, n_threads: Threads) -> Case:
     def prepare():
         z = np.random.default_rng(0).standard_normal((128, count // 128)).astype(dtype)
         out = np.empty_like(z)
-        return lambda: activation(z, name, out=out, **options)
+        return lambda: activation(z, name, out=out, n_threads=n_threads)
 
     moved = 2.0 * count * np.dtype(dtype).itemsize
     return Case("kernel", name, f"{count:,}", moved, prepare, count)
 
 
-def _adam(count, dtype, options):
+def _adam(count: int, dtype: str, n_threads: Threads) -> Case:
     def prepare():
         w, g = np.random.default_rng(0).standard_normal((2, count)).astype(dtype)
         moments = np.zeros((2, count), dtype)
-        return lambda: update("adam", w, g, moments, 1, **options)
+        return lambda: update("adam", w, g, moments, 1, n_threads=n_threads)
 
     moved = 7.0 * count * np.dtype(dtype).itemsize  # four arrays are read, three written
     return Case("kernel", "adam", f"{count:,}", moved, prepare, count)
 
 
-def _training(name, workload, dtype, options):
+def _training(name: str, workload: Workload, dtype: str, n_threads: Threads) -> Case:
     def prepare():
         rng = np.random.default_rng(0)
         X = rng.standard_normal((workload.rows, workload.sizes[0]), "float32").astype(dtype)
@@ -201,33 +182,41 @@ def _training(name, workload, dtype, options):
         net = Network(list(workload.sizes), loss=workload.loss, optimizer="adam", dtype=dtype)
 
         def epoch():
-            unless_interrupted(net.fit(X, y, epochs=1, batch_size=workload.batch, **options))
+            unless_interrupted(
+                net.fit(X, y, epochs=1, batch_size=workload.batch, n_threads=n_threads)
+            )
 
         return epoch
 
     size = f"{'-'.join(map(str, workload.sizes))}, batch {workload.batch}"
-    return Case("training", name, size, workload.flops, prepare)
+    flops = workload.rows * step_flops([a * b for a, b in pairwise(workload.sizes)])
+    return Case("training", name, size, flops, prepare)
 
 
-def run(dtype="float32", n_threads="auto", seconds=12.0, on_turn=None):
-    """Measure all cases in turn for about so many `seconds`; return `Results`.
+def run(
+    dtype: str = "float32",
+    n_threads: Threads = "auto",
+    seconds: float = 12.0,
+    on_turn: Callable[[float], object] | None = None,
+) -> Results:
+    """Measure all cases in about `seconds` seconds; return `Results`.
 
     Parameters
     ----------
     dtype : {"float32", "float64"}
-        What to compute in.
+        Dtype of the arrays.
     n_threads : int or "auto"
-        Threads for all, as for `Network.fit`.
+        Threads, as for `Network.fit`.
     seconds : float
-        For all rounds together; every case gets one at least, unless it would take far too
-        long. Compiling, where kernels are not cached, comes on top.
+        Duration of all rounds, not including compilation. Every case gets at least one round,
+        unless it would take far too long.
     on_turn : callable, optional
-        Called with the share of the time that is spent, after each turn.
+        Called after each turn with the share of `seconds` that has passed.
 
     Raises
     ------
     ValueError
-        If `dtype` or `n_threads` is not of this form.
+        If `dtype` or `n_threads` is invalid.
     """
     started = time.perf_counter()
     threads = choose_threads(n_threads, np.inf, 1)
@@ -249,35 +238,37 @@ def run(dtype="float32", n_threads="auto", seconds=12.0, on_turn=None):
     return Results(dtype, threads, median(peaks), min(peaks), max(peaks), measures, took)
 
 
-def _compile(dtype, n_threads):
-    """Run each kernel once, on little, and for one thread as `fit` may choose it."""
+def _compile(dtype: str, n_threads: Threads) -> None:
+    """Run each kernel once on small arrays; also on one thread, which `fit` may choose."""
+    x = np.ones((2, 2), dtype)
+    flat = np.ones(2, dtype)
     for threads in {1, n_threads}:
-        x = np.ones((2, 2), dtype)
-        flat, options = np.ones(2, dtype), {"n_threads": threads}
-        matmul(x, x, **options)
-        outer(x, x, **options)
-        activation(x, "tanh", **options)
-        update("adam", flat, flat.copy(), np.zeros((2, 2), dtype), 1, **options)
+        matmul(x, x, n_threads=threads)
+        outer(x, x, n_threads=threads)
+        activation(x, "tanh", n_threads=threads)
+        update("adam", flat, flat.copy(), np.zeros((2, 2), dtype), 1, n_threads=threads)
         for loss in ("squared_error", "cross_entropy"):
             net = Network([2, 2], loss=loss, optimizer="adam", dtype=dtype)
             y = x if loss == "squared_error" else np.array([0, 1])
-            unless_interrupted(net.fit(x, y, epochs=1, **options))
+            unless_interrupted(net.fit(x, y, epochs=1, n_threads=threads))
 
 
 class _Turns:
-    """The rounds of one case, its data made at the first."""
+    """The rounds of one case; the first makes its data."""
 
-    def __init__(self, case, dtype, n_threads):
-        self.case, self._dtype, self._n_threads = case, dtype, n_threads
-        self._call = None
+    def __init__(self, case: Case, dtype: str, n_threads: Threads) -> None:
+        self.case = case
+        self._dtype = dtype
+        self._n_threads = n_threads
+        self._call: Callable[[], object] | None = None
         self._copies: list[Callable[[], object]] = []
         self.peaks: list[float] = []
         self._seconds: list[float] = []
         self._shares: list[float] = []
         self.last = 0.0
 
-    def take(self):
-        """Time the case for a while, between two looks at what it is held against."""
+    def take(self) -> None:
+        """Time the case between two measurements of its reference."""
         started = time.perf_counter()
         if self._call is None:
             self._call = self.case.prepare()
@@ -301,16 +292,17 @@ class _Turns:
                 lambda: activation(source, "identity", out=target, n_threads=threads),
             ]
 
-    def _best(self):
-        """Return the highest rate that the case could have now."""
+    def _best(self) -> float:
+        """Measure the rate of the reference."""
         if self.case.copies is None:
-            return measure_peak(self._dtype, self._n_threads)
+            return float(measure_peak(self._dtype, self._n_threads))
         moved = 2 * self.case.copies * np.dtype(self._dtype).itemsize
         return moved / min(_shortest(copy, _TURN_SECONDS / 4) for copy in self._copies)
 
-    def result(self):
+    def result(self) -> Measure:
         """Return the `Measure`."""
-        case, rounds = self.case, len(self._seconds)
+        case = self.case
+        rounds = len(self._seconds)
         seconds = median(self._seconds) if rounds else float("nan")
         share = median(self._shares) if rounds else float("nan")
         unit, of = ("FLOP/s", "peak") if case.copies is None else ("B/s", "copy")
@@ -318,9 +310,10 @@ class _Turns:
         return Measure(case.kind, case.name, case.size, rate, unit, share, of, seconds, rounds)
 
 
-def _shortest(call, seconds=_TURN_SECONDS):
-    """Return the shortest time of calls for so many `seconds`, one at least."""
-    shortest, end = float("inf"), time.perf_counter() + seconds
+def _shortest(call: Callable[[], object], seconds: float = _TURN_SECONDS) -> float:
+    """Call repeatedly for `seconds` seconds, at least once; return the shortest duration."""
+    shortest = float("inf")
+    end = time.perf_counter() + seconds
     while True:
         start = time.perf_counter()
         call()

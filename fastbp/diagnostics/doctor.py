@@ -1,20 +1,22 @@
-"""What is slow on this machine, and how to mend it.
+"""Reasons why fastbp is slow on this machine, and remedies.
 
-Each check is a function of the `Facts` that gives a `Finding`, or None where all is well;
-`CHECKS` lists them. To add one, write it and list it.
+Each check is a function that returns a `Finding` about the `Facts`, or None. `CHECKS` lists
+them: to add a check, write the function and list it.
 """
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
 from .facts import Facts, gather
 
-# how many times faster than one thread several must be, as a share of their number
+# minimum speed-up of several threads, relative to their number
 _LEAST_SCALING = 0.65
 _LITTLE_MEMORY = 1 << 30
 _GIB = 1 << 30
 _NETWORKS = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "fuse.sshfs")
 _IN_MEMORY = ("tmpfs", "ramfs")
-# variables that make kernels slower, and the values of them that do no harm
+# variables that can make kernels slower, and their harmless values, first the default
 _SLOWING = {
     "NUMBA_OPT": ("3", "max"),
     "NUMBA_DEBUG": ("", "0"),
@@ -31,16 +33,16 @@ _SLOWING = {
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that could be better.
+    """A problem and its remedy.
 
     Attributes
     ----------
     check : str
-        What was looked at.
+        Topic of the check.
     severity : {"broken", "slow", "note"}
-        Kernels cannot run; they run slower than they could; it may matter.
+        Kernels cannot run; they run slower than they could; or it may matter.
     message, remedy : str
-        What is so, and what to do.
+        The problem, and what to do about it.
     """
 
     check: str
@@ -51,42 +53,42 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """What `examine` found.
+    """Result of `examine`.
 
     Attributes
     ----------
     facts : Facts
-        All that was looked at.
+        All facts.
     findings : tuple of Finding
-        What could be better, the worst first.
+        Problems, the worst first.
     """
 
     facts: Facts
     findings: tuple[Finding, ...]
 
     @property
-    def broken(self):
-        """Whether kernels cannot run at all."""
+    def broken(self) -> bool:
+        """Whether kernels cannot run."""
         return any(finding.severity == "broken" for finding in self.findings)
 
 
-def examine():
-    """Look at threads, cache, processor and speed; return a `Report`. It takes a second or so."""
+def examine() -> Report:
+    """Examine threads, cache, processor and speed, in about a second."""
     facts = gather()
     return Report(facts, diagnose(facts))
 
 
-def diagnose(facts):
-    """Return a tuple with the `Finding` of each check that `facts` do not pass, worst first."""
+def diagnose(facts: Facts) -> tuple[Finding, ...]:
+    """Return the findings of all checks, the worst first."""
     found = [finding for check in CHECKS if (finding := check(facts))]
     order = ("broken", "slow", "note")
     return tuple(sorted(found, key=lambda finding: order.index(finding.severity)))
 
 
-def _kernels(facts):
+def _kernels(facts: Facts) -> Finding | None:
     if not facts.broken:
         return None
-    text = "what the message says; else python -m pip install --force-reinstall fastbp numba"
+    text = "see the message; or python -m pip install --force-reinstall fastbp numba"
     if facts.environment.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         text = "unset NUMBA_DISABLE_JIT"
     elif "NUMBA_NUM_THREADS" in facts.environment and "threads" in facts.broken:
@@ -94,8 +96,8 @@ def _kernels(facts):
     return Finding("kernels", "broken", f"kernels cannot run: {facts.broken}", text)
 
 
-def _limits(facts):
-    """Say what keeps fastbp from processors that the machine has."""
+def _limits(facts: Facts) -> Finding | None:
+    """Find the limit that keeps fastbp from using all processors."""
     threads = facts.threads
     if not threads or threads.available >= threads.processors:
         return None
@@ -104,29 +106,29 @@ def _limits(facts):
         "affinity": "give the job more processors (taskset, docker --cpuset-cpus, Slurm's -c)",
         "quota": "raise the container's quota (docker --cpus, Kubernetes resources.limits.cpu)",
     }.get(cause, f"unset {cause}, or set it to {threads.limits['affinity']}")
-    # a variable is set on purpose less often than a job is given its share of a machine
+    # a variable is rarely set on purpose; a job often gets only part of a machine
     severity = "slow" if cause.isupper() else "note"
-    message = f"{cause} keeps fastbp to {threads.available} of {threads.processors} processors"
+    message = f"{cause} limits fastbp to {threads.available} of {threads.processors} processors"
     return Finding("threads", severity, message, remedy)
 
 
-def _quota(facts):
+def _quota(facts: Facts) -> Finding | None:
     threads = facts.threads
     if not threads or not threads.unseen_quota or threads.unseen_quota >= threads.available:
         return None
     most = max(1, int(threads.unseen_quota))
     message = (
         f"a control group of version 1 grants {threads.unseen_quota:.1f} processors, "
-        f"and fastbp starts {threads.available} threads"
+        f"but fastbp starts {threads.available} threads"
     )
     return Finding("quota", "slow", message, f"export NUMBA_NUM_THREADS={most}")
 
 
-def _layer(facts):
+def _layer(facts: Facts) -> Finding | None:
     threads = facts.threads
     if not threads or threads.parallel:
         return None
-    message = f"one thread runs everything: the threading layer is {threads.layer}"
+    message = f"kernels run on one thread: the threading layer is {threads.layer}"
     remedy = (
         "install libgomp1 (Debian, Ubuntu) or libgomp (Fedora), or python -m pip install tbb; "
         "and unset NUMBA_THREADING_LAYER"
@@ -134,32 +136,34 @@ def _layer(facts):
     return Finding("threading layer", "slow", message, remedy)
 
 
-def _writable(facts):
+def _writable(facts: Facts) -> Finding | None:
     cache = facts.cache
     if not cache or not cache.unwritable:
         return None
     message = (
-        f"every process compiles for seconds: {cache.folder} takes no file: {cache.unwritable}"
+        f"every process compiles for seconds: {cache.folder} cannot be written: {cache.unwritable}"
     )
-    return Finding("cache", "slow", message, "set FASTBP_CACHE_DIR to a folder that can be written")
+    return Finding("cache", "slow", message, "set FASTBP_CACHE_DIR to a writable folder")
 
 
-def _warm(facts):
+def _warm(facts: Facts) -> Finding | None:
     cache = facts.cache
     if not cache or cache.warm or cache.unwritable:
         return None
-    message = "the first training will compile for some seconds"
+    message = "the first training will compile for several seconds"
     return Finding("warm-up", "note", message, "fastbp warmup")
 
 
-def _place(facts):
-    """Say that the cache lies where it is slow to reach, or soon forgotten."""
+def _place(facts: Facts) -> Finding | None:
+    """Find a cache on a slow or temporary file system."""
     cache = facts.cache
     if not cache or cache.unwritable:
         return None
     remedy = "set FASTBP_CACHE_DIR to a folder on a local disk"
     if cache.file_system.startswith(_NETWORKS):
-        message = f"the cache is on a network file system ({cache.file_system}): starting is slower"
+        message = (
+            f"the cache is on a network file system ({cache.file_system}): starting takes longer"
+        )
         return Finding("cache", "note", message, remedy)
     if cache.file_system in _IN_MEMORY or cache.temporary:
         message = f"the cache is in a temporary folder, {cache.folder.parent}: it may be emptied"
@@ -167,67 +171,67 @@ def _place(facts):
     return None
 
 
-def _scaling(facts):
+def _scaling(facts: Facts) -> Finding | None:
     threads, speed = facts.threads, facts.speed
-    if not speed or not threads.parallel or threads.available == 1:
+    if not speed or not threads or not threads.parallel or threads.available == 1:
         return None
     times = speed.peak_all / speed.peak
     if times >= _LEAST_SCALING * threads.available:
         return None
-    message = f"{threads.available} threads compute only {times:.1f} times as fast as one"
+    message = f"{threads.available} threads are only {times:.1f} times as fast as one"
     remedy = (
-        "look for another busy process (top), or hyper-threads and a quota counted as "
-        "processors; --threads with a lower number may be as fast"
+        "look for other busy processes (top), or hyper-threads or a quota counted as "
+        "processors; a lower --threads may be as fast"
     )
     return Finding("scaling", "slow", message, remedy)
 
 
-def _busy(facts):
+def _busy(facts: Facts) -> Finding | None:
     count = facts.threads.processors if facts.threads else None
     if count is None or facts.load is None or facts.load < count:
         return None
-    message = f"the load average is {facts.load:.1f} on {count} processors: others compete"
-    return Finding("load", "note", message, "end what need not run (top), or wait")
+    message = f"the load average is {facts.load:.1f} on {count} processors: other processes compete"
+    return Finding("load", "note", message, "end other processes (top), or wait")
 
 
-def _memory(facts):
+def _memory(facts: Facts) -> Finding | None:
     if facts.memory is None or facts.memory >= _LITTLE_MEMORY:
         return None
     message = f"only {facts.memory / _GIB:.2f} GiB of memory is free"
     return Finding("memory", "slow", message, "end other processes, or raise the job's limit")
 
 
-def _emulated(facts):
+def _emulated(facts: Facts) -> Finding | None:
     if not facts.processor or not facts.processor.emulator:
         return None
-    message = f"the processor is emulated by {facts.processor.emulator}: many times slower"
-    remedy = "use a Python, or an image, built for this processor's own architecture"
+    message = f"the processor is emulated by {facts.processor.emulator}, which is many times slower"
+    remedy = "use a Python or an image built for this processor's architecture"
     return Finding("processor", "slow", message, remedy)
 
 
-def _instructions(facts):
-    """Say that vectors are narrow; those of AVX2 are wide enough."""
+def _instructions(facts: Facts) -> Finding | None:
+    """Find narrow vectors; those of AVX2 are wide enough."""
     processor = facts.processor
     if not processor or "AVX2" not in processor.features:
         return None
     if not (processor.features["AVX2"] and processor.features["FMA"]):
-        message = f"{processor.name} lacks AVX2 or FMA: a quarter of the speed of one that has them"
-        remedy = "another machine; in a virtual one, let it see its host's processor"
+        message = f"{processor.name} lacks AVX2 or FMA, which would be about four times as fast"
+        remedy = "use another machine; expose the host's processor to a virtual one"
         return Finding("processor", "slow", message, remedy)
     if processor.lanes["float32"] < 8:
-        message = f"kernels use {processor.lanes['float32']} lanes, and the processor has 8 or more"
+        message = f"kernels use {processor.lanes['float32']} lanes, but the processor has 8 or more"
         return Finding("processor", "slow", message, "unset NUMBA_CPU_NAME and NUMBA_CPU_FEATURES")
     return None
 
 
-def _variables(facts):
+def _variables(facts: Facts) -> Finding | None:
     given = facts.environment
     harmful = [name for name, fine in _SLOWING.items() if given.get(name, fine[0]) not in fine]
     if not harmful:
         return None
     names = ", ".join(f"{name}={given[name]}" for name in harmful)
     return Finding(
-        "environment", "slow", f"{names} makes slower code", f"unset {' '.join(harmful)}"
+        "environment", "slow", f"{names} slows kernels down", f"unset {' '.join(harmful)}"
     )
 
 

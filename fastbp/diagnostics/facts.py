@@ -1,4 +1,6 @@
-"""The facts that speed depends on, gathered: threads, cache, processor, versions, speed."""
+"""Facts that determine the speed: threads, cache, processor, versions, measured rates."""
+
+from __future__ import annotations
 
 import os
 import platform
@@ -6,7 +8,7 @@ import re
 import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -15,41 +17,41 @@ import numpy as np
 from .. import __version__, machine
 
 _PACKAGES = ("numpy", "numba", "llvmlite", "safetensors", "tqdm")
-_EXTRAS = (
-    ("cli", ("typer", "polars", "scikit-learn")),
-    ("sklearn", ("scikit-learn",)),
-    ("plot", ("matplotlib", "jinja2")),
-    ("onnx", ("skl2onnx",)),
-    ("peers", ("torch",)),
-)
-# what the name of a folder of compiled kernels looks like
+_EXTRAS = {
+    "cli": ("typer", "polars", "scikit-learn"),
+    "sklearn": ("scikit-learn",),
+    "plot": ("matplotlib", "jinja2"),
+    "onnx": ("skl2onnx",),
+    "peers": ("torch",),
+}
+# name of a folder of compiled kernels
 _DIGEST = re.compile(r"[0-9a-f]{20}")
-# what a net cannot train and predict without, whatever its sizes
+# the kernels that every training and prediction needs, whatever the network
 _WARM = {"train", "infer"}
-# too little to copy large arrays in
+# minimum free memory for measuring the bandwidth
 _LEAST_MEMORY = 1 << 29
 
 
 @dataclass(frozen=True)
 class Threads:
-    """How many threads fastbp sees, and why.
+    """Number of threads available to fastbp, and its limits.
 
     Attributes
     ----------
     available : int
-        The least of the limits: what ``n_threads="auto"`` may use.
+        Minimum of the limits; ``n_threads="auto"`` uses at most this number.
     processors : int
-        What the machine has.
+        Processors of the machine.
     limits : dict of str to int or None
-        Each thing that limits; None where it does not.
+        Limits by cause; None: unlimited.
     least : tuple of str
-        Which of them are the least.
+        Causes of the lowest limit.
     layer : str
-        Numba's threading layer; "" where none could be started.
+        Numba's threading layer.
     parallel : bool
-        Whether several threads can run a kernel.
+        Whether kernels can run on several threads.
     unseen_quota : float or None
-        The processors that control groups of version 1 grant, which are not in the limits.
+        Processors granted by control groups of version 1; not among the limits.
     """
 
     available: int
@@ -68,19 +70,19 @@ class Cache:
     Attributes
     ----------
     folder : pathlib.Path
-        Where they are, for these sources and versions.
+        The folder for these sources and versions.
     unwritable : str
-        Why nothing can be written there; "" if it can.
+        Reason why it cannot be written; "" if it can.
     files, bytes : int
-        What is there.
+        Number and size of the files.
     warm : bool
-        Whether training and prediction have been compiled for this version.
+        Whether training and prediction are compiled.
     file_system : str
-        The type, such as "ext4" or "nfs4"; "" where unknown.
+        Type of the file system, such as "ext4" or "nfs4"; "" where unknown.
     temporary : bool
-        Whether it lies in the folder of temporary files.
+        Whether it is inside the folder for temporary files.
     older : int
-        How many folders of other versions lie beside it.
+        Folders of other versions beside it.
     """
 
     folder: Path
@@ -95,18 +97,18 @@ class Cache:
 
 @dataclass(frozen=True)
 class Processor:
-    """The processor and what the kernels use of it.
+    """The processor, and the part of it that kernels use.
 
     Attributes
     ----------
     name : str
-        As it calls itself.
+        Name of the processor.
     features : dict of str to bool
-        The instruction sets that matter: what the processor has.
+        Relevant instruction sets, and whether the processor has them.
     lanes : dict of str to int
-        Numbers of a dtype that one instruction of the kernels takes.
+        Numbers per vector instruction of the kernels, by dtype.
     emulator : str
-        What emulates it; "" for none.
+        Emulator of the processor; "" for none.
     """
 
     name: str
@@ -117,14 +119,14 @@ class Processor:
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured, in float32.
+    """Measured rates.
 
     Attributes
     ----------
     peak, peak_all : float
-        FLOP/s of fused multiply-add on one thread, and on all that are available.
+        FLOP/s of fused multiply-add in float32, on one thread and on all available threads.
     copy, copy_all : float or None
-        Bytes a second that copying reads and writes, on as many; None where memory is short.
+        Bytes per second read and written by copying, likewise; None if memory is short.
     """
 
     peak: float
@@ -135,22 +137,24 @@ class Speed:
 
 @dataclass(frozen=True)
 class Facts:
-    """All that was found out; what needs kernels is None where they cannot be imported.
+    """All facts; those that need kernels are None if kernels cannot be imported.
 
     Attributes
     ----------
     versions : dict of str to str
-        Of fastbp, Python and what it needs.
+        Versions of fastbp, Python and required packages.
     extras : dict of str to dict
-        For each extra its packages, and their versions or None.
+        Packages of each extra, with their versions or None.
     environment : dict of str to str
-        The variables that change how kernels are compiled or run.
-    load, memory : float or None
-        Processes that want a processor; bytes that are free.
+        Environment variables that affect compiling or running kernels.
+    load : float or None
+        Load average of the last minute.
+    memory : int or None
+        Free memory in bytes.
     threads, cache, processor, speed
-        See there.
+        See the classes.
     broken : str
-        Why kernels cannot run at all; "" if they can.
+        Reason why kernels cannot run; "" if they can.
     """
 
     versions: Mapping[str, str]
@@ -162,58 +166,55 @@ class Facts:
     cache: Cache | None = None
     processor: Processor | None = None
     speed: Speed | None = None
-    broken: str = field(default="")
+    broken: str = ""
 
 
-def gather():
-    """Find out all that `Facts` holds; it takes a second, and a few more where nothing is cached.
+def gather() -> Facts:
+    """Return all facts, within about a second, or a few if kernels must be compiled.
 
-    Measuring the peak compiles its kernel where it is not in the cache.
+    Measuring the peak compiles its kernel unless it is in the cache.
     """
-    shared = {
-        "versions": {
-            "fastbp": __version__,
-            "Python": platform.python_version(),
-            **{name: _version(name) or "missing" for name in _PACKAGES},
-        },
-        "extras": {extra: {name: _version(name) for name in names} for extra, names in _EXTRAS},
-        "environment": {
+    versions = {name: _version(name) or "missing" for name in _PACKAGES}
+    facts = Facts(
+        {"fastbp": __version__, "Python": platform.python_version(), **versions},
+        {extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()},
+        {
             name: value
             for name, value in sorted(os.environ.items())
             if name.startswith(("NUMBA_", "OMP_", "FASTBP_", "KMP_", "GOMP_"))
         },
-        "load": machine.load(),  # before anything here adds to it
-        "memory": machine.free_memory(),
-    }
+        machine.load(),  # before the measurements add to it
+        machine.free_memory(),
+    )
     try:
         threads = _threads()
-        # the cache before the peak, which is kept there
-        cache, processor = _cache(), _processor()
-        speed = _speed(threads.available, shared["memory"])
-    except (ImportError, ValueError) as error:  # what Numba raises for a variable it cannot use
-        return Facts(**shared, broken=" ".join(str(error).split()))
-    return Facts(**shared, threads=threads, cache=cache, processor=processor, speed=speed)
+        cache = _cache()  # before the peak, whose kernel is added to it
+        processor = _processor()
+        speed = _speed(threads.available, facts.memory)
+    except (ImportError, ValueError) as error:  # Numba's errors for invalid variables
+        return replace(facts, broken=" ".join(str(error).split()))
+    return replace(facts, threads=threads, cache=cache, processor=processor, speed=speed)
 
 
-def _version(package):
+def _version(package: str) -> str | None:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
 
 
-def _threads():
+def _threads() -> Threads:
     import numba
 
     from ..kernels.compiler.threads import available_threads, choose_threads, thread_limits
 
     limits = thread_limits()
     numbas = limits["NUMBA_NUM_THREADS"]
-    if "NUMBA_NUM_THREADS" not in os.environ:  # then it is the affinity once more
+    if "NUMBA_NUM_THREADS" not in os.environ:  # it repeats the affinity
         limits["NUMBA_NUM_THREADS"] = None
     least = min(limit for limit in limits.values() if limit is not None)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the report says it
+        warnings.simplefilter("ignore")  # the report tells it
         numba.get_num_threads()  # starts the layer
         parallel = numbas == 1 or choose_threads(2, np.inf, 1) == 2
     return Threads(
@@ -227,7 +228,7 @@ def _threads():
     )
 
 
-def _cache():
+def _cache() -> Cache:
     from ..kernels.compiler.cache import cache_folder
 
     folder = cache_folder()
@@ -245,15 +246,15 @@ def _cache():
     )
 
 
-def _inside(folder):
+def _inside(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except OSError:
         return []
 
 
-def _unwritable(folder):
-    """Return why a file cannot be made in `folder`, or in the nearest one that exists; else ""."""
+def _unwritable(folder: Path) -> str:
+    """Return why `folder`, or its nearest existing parent, cannot be written; "" if it can."""
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     try:
@@ -263,13 +264,14 @@ def _unwritable(folder):
         return error.strerror or str(error)
 
 
-def _processor():
+def _processor() -> Processor:
     from llvmlite.binding import get_host_cpu_features
     from numba import float32, float64
 
     from ..kernels.simd.vector import lanes
 
-    name, has = machine.processor_name(), get_host_cpu_features()
+    name = machine.processor_name()
+    has = get_host_cpu_features()
     if platform.machine().lower() in ("x86_64", "amd64"):
         sets = {"AVX2": "avx2", "FMA": "fma", "AVX-512": "avx512f"}
     else:
@@ -279,11 +281,11 @@ def _processor():
     return Processor(name, features, width, machine.emulator(name))
 
 
-def _speed(threads, memory):
+def _speed(threads: int, memory: int | None) -> Speed:
     from ..kernels.peak import measure_peak
 
     enough = memory is None or memory >= _LEAST_MEMORY
-    # each twice, in turn: another process may hold a processor for a moment
+    # each twice, in turn: another process may briefly occupy a processor
     pairs = [(measure_peak("float32", 1), measure_peak("float32", threads)) for _ in range(2)]
     return Speed(
         max(one for one, _ in pairs),

@@ -1,6 +1,9 @@
-"""Compiling ahead of time: for the image of a container, or a node of a cluster."""
+"""Compiling ahead of time, for a container image or a cluster node."""
+
+from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,35 +19,36 @@ from ..training.interrupt import unless_interrupted
 
 @dataclass(frozen=True)
 class WarmUpReport:
-    """What a warm-up did.
+    """Result of `warm_up`.
 
     Attributes
     ----------
     folder : pathlib.Path
-        Where compiled kernels are kept.
+        Folder of the compiled kernels.
     compiled : tuple of str
-        The kernels that were not there before, one name for each signature.
+        Kernels compiled now, one name per signature.
     kept : int
-        How many files the folder holds now for these sources; 0 if it cannot be written.
+        Files in the folder; 0 if it cannot be written.
     seconds : float
-        The time it took.
+        Duration.
     """
 
     folder: Path
-    compiled: tuple
+    compiled: tuple[str, ...]
     kept: int
     seconds: float
 
 
-def warm_up(dtypes=("float32",)):
-    """Compile, or load, all that training and prediction run; return a `WarmUpReport`.
+def warm_up(dtypes: Iterable[str] = ("float32",)) -> WarmUpReport:
+    """Compile or load all kernels of training and prediction; return a `WarmUpReport`.
 
     Parameters
     ----------
-    dtypes : sequence of {"float32", "float64"}
-        What networks will compute in.
+    dtypes : iterable of {"float32", "float64"}
+        Dtypes of the networks.
     """
-    folder, started = cache_folder(), time.perf_counter()
+    started = time.perf_counter()
+    folder = cache_folder()
     before = _files(folder)
     fill_normal.serial(0, 0, 0, np.empty(1))
     fill_permutation.serial(0, 0, 0, np.arange(1))
@@ -57,15 +61,14 @@ def warm_up(dtypes=("float32",)):
     return WarmUpReport(folder, tuple(names), len(after), time.perf_counter() - started)
 
 
-def _files(folder):
+def _files(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("*.bin")}
 
 
-def _use_everything(dtype, threads):
+def _use_everything(dtype: str, threads: int) -> None:
     """Run every method of a network that runs a kernel."""
     X = np.ones((8, 2), dtype)
     net = Network([2, 2], optimizer=Adam(1e-3, clip_norm=1.0), dtype=dtype)
-    options = {"n_threads": threads}
-    unless_interrupted(net.fit(X, X, epochs=1, validation_data=(X, X), **options))
-    net.update(net.backward(X, X, **options)[1], **options)
-    net.predict(X, **options)
+    unless_interrupted(net.fit(X, X, epochs=1, validation_data=(X, X), n_threads=threads))
+    net.update(net.backward(X, X, n_threads=threads)[1], n_threads=threads)
+    net.predict(X, n_threads=threads)

@@ -11,15 +11,19 @@ import numpy as np
 
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.net.records import LAYER
-from ..kernels.simd.gemm import FAR_BYTES, MAIN_ROWS, SCRATCH_FLOATS
+from ..kernels.simd.gemm import MAIN_ROWS, SCRATCH_FLOATS
 from ..kernels.simd.prefetch import ahead_integers
 from ..kernels.support.arrays import aligned_zeros
 from ..kernels.support.sparse_rows import SparseRows
-from ..kernels.tuning import CACHE_LINE
+from ..kernels.tuning import (
+    CACHE_LINE,
+    FAR_BYTES,
+    GRADIENT_BLOCK_ROWS_PACKED,
+    GRADIENT_BLOCK_TILES,
+    ODD_LINES,
+)
 
-# rows of W whose gradient is computed and then applied: few, so that it stays in a cache till
-# then; many, of all tasks together, where `gemm` packs the deltas anew for each block
-_BLOCK_ROWS, _BLOCK_ROWS_PACKED = 10 * MAIN_ROWS, 768
+_BLOCK_ROWS = GRADIENT_BLOCK_TILES * MAIN_ROWS
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Plan:
         )
 
     def biases(self, flat):
-        """Return the bias vectors (n_out,) as views; empty where a layer has none."""
+        """Return the bias vectors (n_out,) as views, empty for a layer without biases."""
         return tuple(
             flat[max(place, 0) : max(place, 0) + (spec.n_out if spec.bias else 0)]
             for place, spec in zip(self._biases, self.specs, strict=True)
@@ -107,7 +111,7 @@ class Plan:
         return dense + 4 * first * (x.data.size - len(x) * self.specs[0].n_in)
 
     def workspace(self, batch, tasks, training, sparse=False):
-        """Return a `Workspace` for `batch` rows and as many parallel tasks."""
+        """Return a `Workspace` for `batch` rows and `tasks` parallel tasks."""
         return Workspace(self, batch, tasks, training, sparse)
 
     def _records(self):
@@ -179,7 +183,7 @@ class Workspace:
         # the loss needs the last one for the targets, in inference too
         record["delta"] = self._take(block) if training or last else -1
         packed = block * self._item >= FAR_BYTES
-        rows = max(_BLOCK_ROWS, _BLOCK_ROWS_PACKED // self.tasks) if packed else _BLOCK_ROWS
+        rows = max(_BLOCK_ROWS, GRADIENT_BLOCK_ROWS_PACKED // self.tasks) if packed else _BLOCK_ROWS
         record["block_rows"] = min(spec.n_in, rows)
         hidden_weights = training and n > 0
         turned = spec.n_out * self._row(spec.n_in)
@@ -187,10 +191,10 @@ class Workspace:
         record["squares"] = self._take(spec.n_in) if training else -1
 
     def _row(self, count):
-        """Round a row up to whole cache lines, a long one to an odd number: rows do not collide."""
+        """Round a row up to whole cache lines; a long one to an odd number, so that rows spread."""
         line = CACHE_LINE // self._item
         lines = -(-count // line)
-        return (lines + (lines >= 8 and lines % 2 == 0)) * line
+        return (lines + (lines >= ODD_LINES and lines % 2 == 0)) * line
 
     def _take(self, count):
         place, line = self._size, CACHE_LINE // self._item

@@ -1,60 +1,167 @@
-"""The classifier: labels to targets, outputs to labels and probabilities."""
+"""`MLPClassifier`: labels to targets, and outputs to labels and probabilities."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from sklearn.base import ClassifierMixin, _fit_context
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import compute_sample_weight
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
+from ..annotations import Array, Block, Floats, FloatType, Matrix, Threads
+from ..components.optimizers import Optimizer
+from ..components.schedules import Schedule
+from ..data.source import Source
 from ..kernels.formulas.losses import LOSSES
 from .base import BaseMLP
-from .documents import documented
-from .parameters import CONSTRAINTS, keep_arguments, names, not_lbfgs
+from .parameters import CONSTRAINTS, fitting, keep_arguments, names, stochastic_only
 
 
-@documented
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """Multilayer perceptron that classifies, as scikit-learn's of the same name.
+    """Multilayer perceptron classifier, a drop-in replacement for scikit-learn's.
 
-    It minimizes the log loss by Adam, by gradient descent or by L-BFGS. With the same
-    `random_state`, in float64, it gives scikit-learn's numbers.
+    It minimizes the log loss by Adam, gradient descent or L-BFGS. In float64, with the same
+    `random_state`, it reproduces scikit-learn's results.
 
     Parameters
     ----------
-    {parameters}
+    hidden_layer_sizes : int or array-like of int, default (100,)
+        Units of the hidden layers.
+    activation : str or list of str, default "relu"
+        Activation of the hidden layers, or one for each: names in ``fastbp.ACTIVATIONS``.
+    solver : {"adam", "sgd", "lbfgs"}, default "adam"
+        Adam; gradient descent with momentum; or SciPy's L-BFGS-B on the full data.
+    alpha : float, default 1e-4
+        Strength of the L2 penalty ``alpha / 2 sum W^2``, divided by the sum of the sample
+        weights of a batch.
+    batch_size : int or "auto", default "auto"
+        Samples per step; "auto" is ``min(200, n_samples)``.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default "constant"
+        Learning rate of "sgd": constant; ``learning_rate_init / (t_ + 1) ** power_t``; or
+        divided by 5 when nothing has improved for `n_iter_no_change` epochs.
+    learning_rate_init : float, default 1e-3
+        Initial learning rate.
+    power_t : float, default 0.5
+        Exponent of "invscaling".
+    max_iter : int, default 200
+        Maximum number of epochs; with "lbfgs", of iterations.
+    shuffle : bool, default True
+        Whether to shuffle the samples in every epoch.
+    random_state : int, RandomState instance or None, default None
+        Generator of initial weights, shuffles, splits and dropout, or its seed.
+    tol : float, default 1e-4
+        Smallest improvement of the loss, or of the validation score, that counts.
+    verbose : bool, default False
+        Whether to print the loss of every epoch.
+    warm_start : bool or "exact", default False
+        True: start from the weights of the last fit. "exact": also from its moments, learning
+        rate, order and split, so that two fits of 10 epochs equal one of 20, unless the loss,
+        the layers or the optimizer have changed.
+    momentum : float, default 0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default True
+        Whether the momentum is Nesterov's.
+    early_stopping : bool, default False
+        Whether to hold back part of the data and stop when its score no longer improves; the
+        network then gets its best weights back.
+    validation_fraction : float, default 0.1
+        Fraction of the samples that early stopping holds back.
+    beta_1 : float, default 0.9
+        Decay rate of Adam's first moment.
+    beta_2 : float, default 0.999
+        Decay rate of Adam's second moment.
+    epsilon : float, default 1e-8
+        Term added to the root of Adam's second moment.
+    n_iter_no_change : int or inf, default 10
+        Epochs without improvement before training stops.
+    max_fun : int, default 15000
+        Maximum number of loss evaluations of "lbfgs".
+    dtype : {"float32", "float64"} or None, default None
+        Precision of the computation; None: float32 for X in float32, float64 otherwise.
     loss : str, default "log_loss"
-        The cross-entropy of what the targets are, or another name in ``fastbp.LOSSES``,
-        summed over the outputs (the squared error: their mean).
-    {additions}
+        The cross-entropy that suits the targets, or another name in ``fastbp.LOSSES``; summed
+        over the outputs, except the squared error, which is their mean.
+    loss_parameter : float, optional
+        Threshold of "huber" (default 1), or quantile of "quantile" (default 0.5).
+    dropout : float or list of float, default 0
+        Dropout rate of the hidden layers, or one for each.
+    optimizer : str or Optimizer, optional
+        A name in ``fastbp.OPTIMIZERS``, or an optimizer such as ``fastbp.AdamW(1e-3)``; replaces
+        `solver` and its learning rate, momentum and betas.
+    schedule : str or schedule, optional
+        A name in ``fastbp.SCHEDULES``, or a schedule such as ``fastbp.Cosine(50)``; multiplies
+        the learning rate.
+    clip_norm : float, optional
+        Scale gradients down to this global norm when they exceed it.
     class_weight : dict, list of dict, "balanced" or None, default None
-        Weights of the classes, as scikit-learn's other classifiers have them; multiplied with
+        Weights of the classes, as in scikit-learn's other classifiers; multiplied by
         `sample_weight`.
+    scoring : str, callable or None, default None
+        Score that early stopping monitors, as in scikit-learn; None: accuracy, or R2.
+    callbacks : callable or list, optional
+        Called after every epoch with a dict of its number, loss and score; returning True stops
+        training. Instances of scikit-learn's callback protocol are called by that protocol.
+    max_time : float, optional
+        Seconds after which training stops, to within about 50 ms; "lbfgs" completes its
+        iteration first.
+    n_threads : int or "auto", default "auto"
+        Number of threads; the result does not depend on it.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
-    {attributes}
+        Sorted labels.
+    coefs_, intercepts_ : list of ndarray
+        Weights (n_in, n_out) and biases (n_out,) of the layers; writable.
+    loss_ : float
+        Loss of the last epoch, including its penalty.
+    best_loss_ : float or None
+        Lowest loss of all epochs; None with `early_stopping`.
+    loss_curve_ : list of float
+        Loss of every epoch.
+    validation_scores_ : list of float or None
+        Score of the held-back samples after every epoch; None without `early_stopping`.
+    best_validation_score_ : float or None
+        Highest of these scores; None without `early_stopping`.
+    validation_loss_curve_ : list of float
+        Loss of `eval_set` after every epoch, without penalty; only if there is an `eval_set`.
+    t_ : int
+        Samples trained on, repetitions included.
+    n_iter_ : int
+        Epochs of the last fit.
+    n_layers_ : int
+        Layers, including input and output.
+    n_outputs_ : int
+        Outputs.
+    out_activation_ : str
+        Activation of the output layer.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of these columns; only if X has names.
 
     See Also
     --------
-    MLPRegressor : For numbers.
-    Network : Without scikit-learn.
+    MLPRegressor : For numeric targets.
+    Network : The same model without scikit-learn.
 
     References
     ----------
-    {references}
+    Rumelhart, Hinton and Williams, Learning representations by back-propagating errors, Nature
+    323, 1986. Glorot and Bengio, AISTATS 2010 (initial weights). Kingma and Ba, Adam, ICLR 2015,
+    section 2. Sutskever et al., ICML 2013, eq. 1 to 4 (momentum).
 
     Examples
     --------
     >>> from fastbp import MLPClassifier
     >>> from sklearn.datasets import load_iris
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = MLPClassifier((20,), max_iter=400, random_state=0).fit(X, y)
+    >>> clf = MLPClassifier((20,), max_iter=2000, random_state=0).fit(X, y)
     >>> bool(clf.score(X, y) > 0.95)
     True
     """
@@ -68,60 +175,70 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: int | Sequence[int] | NDArray[np.integer[Any]] = (100,),
+        activation: str | Sequence[str] = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        dtype=None,
-        loss="log_loss",
-        loss_parameter=None,
-        dropout=0.0,
-        optimizer=None,
-        schedule=None,
-        clip_norm=None,
-        class_weight=None,
-        scoring=None,
-        callbacks=None,
-        max_time=None,
-        n_threads="auto",
-    ):
+        solver: Literal["adam", "sgd", "lbfgs"] = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | Literal["auto"] = "auto",
+        learning_rate: Literal["constant", "invscaling", "adaptive"] = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool | Literal["exact"] = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dtype: FloatType | None = None,
+        loss: str = "log_loss",
+        loss_parameter: float | None = None,
+        dropout: float | Sequence[float] = 0.0,
+        optimizer: str | Optimizer | None = None,
+        schedule: str | Schedule | None = None,
+        clip_norm: float | None = None,
+        class_weight: Mapping[Any, float]
+        | list[Mapping[Any, float]]
+        | Literal["balanced"]
+        | None = None,
+        scoring: str | Callable[..., float] | None = None,
+        callbacks: Callable[..., object] | Sequence[Callable[..., object]] | None = None,
+        max_time: float | None = None,
+        n_threads: Threads = "auto",
+    ) -> None:
         keep_arguments(self, locals())
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, eval_set=None):
-        """Fit the net to data.
+    @fitting
+    def fit(
+        self,
+        X: Matrix,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        eval_set: tuple[Matrix, ArrayLike] | None = None,
+    ) -> MLPClassifier:
+        """Fit the network to data.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples; float32 is trained in float32, all else in float64, unless `dtype` says so.
+            Samples; float32 is trained in float32, everything else in float64, unless `dtype`
+            is set.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, or an indicator matrix of many.
+            Labels, or an indicator matrix of several.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the samples.
         eval_set : tuple (X, y), optional
-            Data whose loss is kept in `validation_loss_curve_` after every epoch; with
-            `early_stopping` what is scored, no rows being held back then.
+            Data whose loss is recorded in `validation_loss_curve_` after every epoch. With
+            `early_stopping` it is scored in place of held-back samples.
 
         Returns
         -------
@@ -130,23 +247,29 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Raises
         ------
         ValueError, TypeError
-            If an argument is not of this form, or the weights became infinite.
+            If an argument is invalid, or the weights became infinite.
         """
         return self._fit(X, y, sample_weight, eval_set=eval_set)
 
-    @available_if(not_lbfgs)
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None, classes=None):
-        """Train one epoch on data, from where the net stands.
+    @stochastic_only
+    @fitting
+    def partial_fit(
+        self,
+        X: Matrix | Source | Iterable[Block],
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> MLPClassifier:
+        """Train one epoch on data, starting from the current weights.
 
         Parameters
         ----------
         X, y, sample_weight
-            As for `fit`. X may be an iterable of ``(X, y)`` or ``(X, y, sample_weight)``, or a
-            source of ``fastbp.data``, and y None: that is one call for each block, or for each
-            of the source's windows, in their order, while a thread reads the next.
+            As for `fit`. X may also be an iterable of ``(X, y)`` or ``(X, y, sample_weight)``,
+            or a source of ``fastbp.data``, with y None: this equals one call per block of the
+            iterable, or per window of the source, in order. A thread reads one block ahead.
         classes : array-like of shape (n_classes,), optional
-            All labels there are; needed by the first call.
+            All labels; required in the first call.
 
         Returns
         -------
@@ -227,8 +350,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             pair = data.y > 0.5, outputs > 0.5
         return accuracy_score(*pair, sample_weight=data.weight)
 
-    def predict(self, X):
-        """Return the labels (n_samples,), or the indicator matrix, of samples.
+    def predict(self, X: Matrix) -> Array:
+        """Return the labels (n_samples,), or the indicator matrix (n_samples, n_classes).
 
         Parameters
         ----------
@@ -237,8 +360,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return self._labels_of(self._outputs(X))
 
-    def predict_proba(self, X):
-        """Return the probabilities (n_samples, n_classes) of the classes, as in `classes_`.
+    def predict_proba(self, X: Matrix) -> Floats:
+        """Return the class probabilities (n_samples, n_classes), ordered as in `classes_`.
 
         Parameters
         ----------
@@ -248,7 +371,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         outputs = self._outputs(X)
         return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
 
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X: Matrix) -> Floats:
         """Return the logarithms (n_samples, n_classes) of `predict_proba`.
 
         Parameters

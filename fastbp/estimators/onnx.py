@@ -110,7 +110,7 @@ def _set_classifier_shapes(operator):
         operator.outputs[0].type.shape = shape
 
 
-def register_onnx():
+def register_onnx() -> None:
     """Let skl2onnx convert fitted `MLPClassifier` and `MLPRegressor`, in pipelines too.
 
     Then ``skl2onnx.to_onnx(clf, X[:1])`` gives a model as it does for scikit-learn's own: with

@@ -1,18 +1,24 @@
-"""What the constructors accept: scikit-learn's parameters and those that it refuses."""
+"""Constraints of the constructors' parameters, and the decorators of the fitting methods."""
 
+from collections.abc import Callable
 from numbers import Integral, Real
+from typing import Any, TypeVar
 
 import numpy as np
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOptions
+from sklearn.utils.metaestimators import available_if
 
 from ..components.optimizers import Optimizer
 from ..components.schedules import SCHEDULES
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.formulas.optimizers import OPTIMIZERS
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+
 
 def names(table):
-    """Return the constraint of a name, or another name, of a table of formulas."""
+    """Return the constraint that accepts the names and aliases of a table of formulas."""
     return StrOptions({*table, *table.aliases})
 
 
@@ -43,7 +49,7 @@ CONSTRAINTS = {
     "epsilon": [Interval(Real, 0, None, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
     "max_fun": [Interval(Integral, 1, None, closed="left")],
-    # what scikit-learn refuses
+    # additions to scikit-learn's parameters
     "dtype": [None, StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64})],
     "loss_parameter": [None, Interval(Real, 0, None, closed="neither")],
     "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
@@ -58,7 +64,7 @@ CONSTRAINTS = {
 
 
 def keep_arguments(estimator, arguments):
-    """Keep what a constructor was given, its ``locals()``, as attributes of the same names."""
+    """Store the arguments of a constructor, its ``locals()``, as attributes of the same names."""
     for name, value in arguments.items():
         if name not in ("self", "__class__"):
             setattr(estimator, name, value)
@@ -69,8 +75,17 @@ def is_stochastic(estimator):
     return estimator.solver != "lbfgs" or estimator.optimizer is not None
 
 
-def not_lbfgs(estimator):
-    """Return True where single epochs make sense, or raise AttributeError."""
+def fitting(method: Method) -> Method:
+    """Check the constructor's parameters before a fitting method; the method keeps its type."""
+    return _fit_context(prefer_skip_nested_validation=True)(method)
+
+
+def stochastic_only(method: Method) -> Method:
+    """Hide a method, by AttributeError, while the solver is "lbfgs"; it keeps its type."""
+    return available_if(_check_stochastic)(method)
+
+
+def _check_stochastic(estimator):
     if not is_stochastic(estimator):
         raise AttributeError(
             "partial_fit is only available for stochastic optimizers. "

@@ -1,41 +1,52 @@
-"""The curves of a training, drawn with matplotlib in the manner of scikit-learn's displays."""
+"""Plots of training curves with matplotlib, in the style of scikit-learn's displays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from ..training.history import History
 
 _METRICS = {"val_accuracy": "accuracy", "val_r2": "R²"}
 
 
 class LossCurveDisplay:
-    """Loss over the epochs, with the validation loss and its metric where there are any.
+    """Plot of the loss over the epochs, with validation loss and metric if they exist.
 
-    Make one with `from_history` or `from_estimator`; what they were given is kept, so that
-    `plot` can draw it again. It needs matplotlib, the extra ``plot``.
+    Create it by `from_history` or `from_estimator`; `plot` draws it again. It needs matplotlib,
+    the extra ``plot``.
 
     Parameters
     ----------
     loss : array_like (n_epochs,)
         Training losses; NaN leaves a gap.
     validation_loss, metric : array_like (n_epochs,), optional
-        Validation losses, and a score of the validation data.
+        Validation losses and scores.
     metric_name : str, optional
-        What that score is, such as "accuracy".
+        Name of the score, such as "accuracy".
     best_epoch : int, optional
         The epoch to mark, from 0.
 
     Attributes
     ----------
     ax_, figure_ : matplotlib Axes and Figure
-        Where it was drawn.
+        Axes and figure of the plot.
     loss_line_, validation_line_, metric_line_, best_line_ : matplotlib Line2D or None
-        The training loss, the validation loss, the metric and the mark of the best epoch;
-        None is what was not drawn.
+        Lines of the training loss, the validation loss, the metric and the best epoch; None if
+        not drawn.
     metric_ax_ : matplotlib Axes or None
-        The second axis, on the right, if the metric was asked for.
+        Second axes, on the right, if the metric was requested.
 
     Raises
     ------
     ValueError
-        If there is no epoch, or the curves are not of one length.
+        If there is no epoch, or the curves differ in length.
 
     Examples
     --------
@@ -47,30 +58,43 @@ class LossCurveDisplay:
     """
 
     def __init__(
-        self, *, loss, validation_loss=None, metric=None, metric_name=None, best_epoch=None
-    ):
+        self,
+        *,
+        loss: ArrayLike,
+        validation_loss: ArrayLike | None = None,
+        metric: ArrayLike | None = None,
+        metric_name: str | None = None,
+        best_epoch: int | None = None,
+    ) -> None:
         self.loss = _curve("loss", loss)
         count = len(self.loss)
         if not count:
-            raise ValueError("loss: it holds no epoch; train for at least one, then draw")
-        self.validation_loss = _curve("validation_loss", validation_loss, count)
-        self.metric, self.metric_name = _curve("metric", metric, count), metric_name
+            raise ValueError("loss: no epochs; train for at least one first")
+        self.validation_loss = _optional("validation_loss", validation_loss, count)
+        self.metric = _optional("metric", metric, count)
+        self.metric_name = metric_name
         if best_epoch is not None and not 0 <= best_epoch < count:
             raise ValueError(f"best_epoch={best_epoch!r}: expected one of {count} epochs, from 0")
         self.best_epoch = best_epoch
 
     @classmethod
-    def from_history(cls, history, *, ax=None, **options):
-        """Draw what `fit` returned.
+    def from_history(
+        cls,
+        history: History | Mapping[str, Sequence[float]] | Any,
+        *,
+        ax: Axes | None = None,
+        **options: Any,
+    ) -> LossCurveDisplay:
+        """Draw the history that `fit` returned.
 
         Parameters
         ----------
-        history : History, dict of lists, or a fitted model with its ``history``
-            Of a dict ``loss`` is drawn, with ``val_loss`` and ``val_accuracy`` or ``val_r2``.
-            The best epoch is the one it names; in a dict, that of the lowest validation loss,
-            or without any of the lowest loss.
+        history : History, dict of lists, or a fitted model with a ``history``
+            In a dict, ``loss``, and if present ``val_loss`` and ``val_accuracy`` or ``val_r2``.
+            The best epoch is the history's; in a dict, that of the lowest validation loss, or
+            else of the lowest loss.
         ax : matplotlib Axes, optional
-            Where to draw; default: a new figure.
+            Axes to draw on; default: a new figure.
         **options
             As for `plot`.
 
@@ -81,16 +105,16 @@ class LossCurveDisplay:
         Raises
         ------
         TypeError, ValueError
-            If it is no history, or holds no epoch.
+            If it is not a history, or has no epochs.
         ModuleNotFoundError
             If matplotlib is missing.
         """
         curves, best = _of_history(history)
         if "loss" not in curves:
             raise ValueError(
-                f"history: it holds no epoch with a loss, only {sorted(curves)}; call fit first"
+                f"history: no losses, only {sorted(curves)}; call fit first"
                 if curves
-                else "history: it holds no epoch; call fit first"
+                else "history: no epochs; call fit first"
             )
         metric = next((name for name in _METRICS if name in curves), None)
         display = cls(
@@ -103,17 +127,19 @@ class LossCurveDisplay:
         return display.plot(ax=ax, **options)
 
     @classmethod
-    def from_estimator(cls, estimator, *, ax=None, **options):
-        """Draw the curves of a fitted MLP, fastbp's or scikit-learn's own.
+    def from_estimator(
+        cls, estimator: Any, *, ax: Axes | None = None, **options: Any
+    ) -> LossCurveDisplay:
+        """Draw the curves of a fitted MLP of fastbp or scikit-learn.
 
         Parameters
         ----------
         estimator : MLPClassifier or MLPRegressor
             Its ``loss_curve_``, ``validation_loss_curve_`` and ``validation_scores_`` are drawn.
-            The best epoch is that of the highest score, of the lowest validation loss, or of
-            the lowest loss: the first of these that there is.
+            The best epoch is that of the highest score, else of the lowest validation loss,
+            else of the lowest loss.
         ax : matplotlib Axes, optional
-            Where to draw; default: a new figure.
+            Axes to draw on; default: a new figure.
         **options
             As for `plot`.
 
@@ -124,15 +150,15 @@ class LossCurveDisplay:
         Raises
         ------
         TypeError, ValueError
-            If it has no ``loss_curve_``, or one of no epoch.
+            If it has no ``loss_curve_``, or an empty one.
         ModuleNotFoundError
             If matplotlib is missing.
         """
         loss = getattr(estimator, "loss_curve_", None)
         if loss is None:
             raise TypeError(
-                f"estimator={estimator!r}: expected a fitted MLP with a loss_curve_ (of a pipeline "
-                "give its last step, pipeline[-1]; scikit-learn's own keep none with lbfgs)"
+                f"estimator={estimator!r}: expected a fitted MLP with a loss_curve_ (pass the last "
+                "step of a pipeline, pipeline[-1]; scikit-learn's have none with lbfgs)"
             )
         scores = getattr(estimator, "validation_scores_", None)
         display = cls(
@@ -143,12 +169,15 @@ class LossCurveDisplay:
             metric=_at_the_end(scores, len(loss)),
             metric_name=_score_name(estimator) if scores else None,
         )
-        has_score = display.metric is not None and not np.isnan(display.metric).all()
-        display.best_epoch = int(np.nanargmax(display.metric)) if has_score else display._lowest()
+        score = display.metric
+        if score is None or np.isnan(score).all():
+            display.best_epoch = display._lowest()
+        else:
+            display.best_epoch = int(np.nanargmax(score))
         return display.plot(ax=ax, **options)
 
-    def _lowest(self):
-        """Return the epoch of the lowest validation loss, else of the lowest loss, or None."""
+    def _lowest(self) -> int | None:
+        """Return the epoch of the lowest validation loss, else of the lowest loss."""
         for curve in (self.validation_loss, self.loss):
             if curve is not None and not np.isnan(curve).all():
                 return int(np.nanargmin(curve))
@@ -156,27 +185,27 @@ class LossCurveDisplay:
 
     def plot(
         self,
-        ax=None,
+        ax: Axes | None = None,
         *,
-        metric=False,
-        log_scale=False,
-        name=None,
-        loss_kw=None,
-        validation_kw=None,
-        metric_kw=None,
-    ):
+        metric: bool = False,
+        log_scale: bool = False,
+        name: str | None = None,
+        loss_kw: Mapping[str, Any] | None = None,
+        validation_kw: Mapping[str, Any] | None = None,
+        metric_kw: Mapping[str, Any] | None = None,
+    ) -> LossCurveDisplay:
         """Draw the curves; epochs count from 1.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
-            Where to draw; default: a new figure, by pyplot.
+            Axes to draw on; default: a new figure, by pyplot.
         metric : bool, default False
-            Whether to draw the metric too, on a second axis at the right.
+            Whether to draw the metric, on a second axis on the right.
         log_scale : bool, default False
-            Whether the axis of the loss is logarithmic; losses of 0 are left out then.
+            Whether the axis of the loss is logarithmic, which omits losses of 0.
         name : str, optional
-            What the legend calls this training, where several are drawn on one `ax`.
+            Name of this training in the legend, for several on one `ax`.
         loss_kw, validation_kw, metric_kw : dict, optional
             Further arguments of the lines, as for ``Axes.plot``.
 
@@ -188,13 +217,15 @@ class LossCurveDisplay:
         Raises
         ------
         ValueError
-            If a metric is asked for that there is not, or a logarithm of no loss above 0.
+            If there is no metric to draw, or `log_scale` is set and no loss is positive.
         ModuleNotFoundError
             If matplotlib is missing.
         """
         self._check(metric, log_scale)
         ax = _axes(ax)
-        self.ax_, self.figure_, self.metric_ax_ = ax, ax.figure, None
+        self.ax_ = ax
+        self.figure_ = ax.figure
+        self.metric_ax_: Any = None
         self.validation_line_ = self.metric_line_ = self.best_line_ = None
         before = "" if name is None else f"{name}: "
         self.loss_line_ = _draw(ax, self.loss, f"{before}training loss", loss_kw)
@@ -221,10 +252,10 @@ class LossCurveDisplay:
 
     def _check(self, metric, log_scale):
         if metric and self.metric is None:
-            raise ValueError("metric=True: there is no metric; fit with validation_data")
+            raise ValueError("metric=True: no metric; fit with validation_data")
         drawn = [c for c in (self.loss, self.validation_loss) if c is not None]
         if log_scale and not (np.concatenate(drawn) > 0).any():
-            raise ValueError("log_scale=True: no loss is above 0; leave it out")
+            raise ValueError("log_scale=True: no loss is positive")
 
     def _plot_metric(self, before, metric_kw):
         self.metric_ax_ = _second(self.ax_) or self.ax_.twinx()
@@ -234,13 +265,13 @@ class LossCurveDisplay:
         self.metric_ax_.set_ylabel(f"Validation {score}")
 
     def _legend(self):
-        """Draw one legend of both axes, on the one that lies on top."""
+        """Draw one legend for both axes, on the upper one."""
         handles, labels = self.ax_.get_legend_handles_labels()
         second = _second(self.ax_)
         if second is not None:
             more = second.get_legend_handles_labels()
             handles, labels = handles + more[0], labels + more[1]
-            # what is drawn last must not hide the legend: put the first axis above the second
+            # the first axes go above the second, which would hide the legend
             if self.ax_.patch.get_visible():
                 second.patch.set_visible(True)
                 self.ax_.patch.set_visible(False)
@@ -248,8 +279,8 @@ class LossCurveDisplay:
         self.ax_.legend(handles, labels)
 
 
-def _axes(ax):
-    """Return `ax`, or the axes of a new figure; count its ticks in whole epochs."""
+def _axes(ax: Any) -> Any:
+    """Return `ax`, or the axes of a new figure, with ticks at whole epochs."""
     try:
         from matplotlib.ticker import MaxNLocator
     except ModuleNotFoundError as error:
@@ -264,8 +295,8 @@ def _axes(ax):
     return ax
 
 
-def _second(ax):
-    """Return the axes that lie on `ax` and share its epochs, those of an earlier metric."""
+def _second(ax: Any) -> Any:
+    """Return the axes of a metric drawn on `ax` before, or None."""
     shared = ax.get_shared_x_axes()
     for other in ax.figure.axes:
         if other is not ax and shared.joined(ax, other) and other.bbox.bounds == ax.bbox.bounds:
@@ -273,8 +304,8 @@ def _second(ax):
     return None
 
 
-def _free_color(ax):
-    """Return a colour of the cycle that no line has, on either axis: each has its own cycle."""
+def _free_color(ax: Any) -> str | None:
+    """Return a colour of the cycle that no line has on either axes: each has its own cycle."""
     from matplotlib.colors import to_rgba
 
     lines = [*ax.get_lines(), *getattr(_second(ax), "lines", ())]
@@ -282,38 +313,41 @@ def _free_color(ax):
     return next((f"C{n}" for n in range(10) if to_rgba(f"C{n}") not in used), None)
 
 
-def _draw(ax, curve, label, options, **style):
-    """Draw a curve over the epochs from 1; a dot where both neighbours are missing."""
+def _draw(ax: Any, curve: Any, label: str, options: Mapping[str, Any] | None, **style: Any) -> Any:
+    """Draw a curve over the epochs from 1, with a dot where both neighbours are missing."""
     from matplotlib.cbook import normalize_kwargs
     from matplotlib.lines import Line2D
 
     seen = np.concatenate([[False], np.isfinite(curve), [False]])
     alone = np.flatnonzero(seen[1:-1] & ~seen[:-2] & ~seen[2:]).tolist()
     dots = {"marker": "o", "markevery": alone} if alone else {}
-    given = normalize_kwargs(options, Line2D)  # such as lw for linewidth
+    given = normalize_kwargs(dict(options or {}), Line2D)  # such as lw for linewidth
     style |= {"label": label, "color": _free_color(ax), **dots, **given}
     return ax.plot(np.arange(1, len(curve) + 1), curve, **style)[0]
 
 
-def _curve(name, values, count=None):
-    if values is None:
-        return None
+def _curve(name: str, values: ArrayLike) -> NDArray[np.float64]:
     curve = np.array(values, dtype=np.float64)
     if curve.ndim != 1:
-        raise ValueError(f"{name}: expected one number an epoch, got shape {curve.shape}")
-    if count is not None and len(curve) != count:
-        raise ValueError(f"{name}: it is of {len(curve)} epochs, the loss of {count}")
+        raise ValueError(f"{name}: expected one number per epoch, got shape {curve.shape}")
     return curve
 
 
-def _at_the_end(values, count):
-    """Return the last epochs' values, NaN before: validation may begin after a warm start."""
+def _optional(name: str, values: ArrayLike | None, count: int) -> NDArray[np.float64] | None:
+    curve = None if values is None else _curve(name, values)
+    if curve is not None and len(curve) != count:
+        raise ValueError(f"{name} has {len(curve)} epochs, but the loss has {count}")
+    return curve
+
+
+def _at_the_end(values: Sequence[float] | None, count: int) -> list[float] | None:
+    """Return `values` as those of the last epochs, after NaN: a warm start may add validation."""
     if values is None or not len(values):
         return None
     return [np.nan] * (count - len(values)) + list(values)[-count:]
 
 
-def _of_history(history):
+def _of_history(history: Any) -> tuple[dict[str, list[float]], int | None]:
     """Return a dict of curves, and the best epoch if it is known."""
     if isinstance(history, dict):
         curves = {name: list(values) for name, values in history.items()}
@@ -324,18 +358,18 @@ def _of_history(history):
         return {name: [entry[name] for entry in epochs] for name in names}, history.best_epoch
     if not hasattr(history, "history"):
         raise TypeError(
-            f"history={history!r}: expected what fit returned, a dict of lists, "
-            "or a model with its history"
+            f"history={history!r}: expected the history that fit returned, a dict of "
+            "lists, or a model with a history"
         )
     if history.history is None:
-        raise ValueError("history: this model has none; call fit first")
+        raise ValueError("history: this model has no history; call fit first")
     curves, best = _of_history(history.history)
     record = getattr(history, "record", None) or {}
     return curves, record.get("best_epoch", best)
 
 
-def _score_name(estimator):
-    """Return what the scores of early stopping are."""
+def _score_name(estimator: Any) -> str:
+    """Return the name of the scores of early stopping."""
     scoring = getattr(estimator, "scoring", None)
     if scoring is not None:
         return scoring.replace("_", " ") if isinstance(scoring, str) else "score"

@@ -1,4 +1,4 @@
-"""Values as people read them: thousands apart, three or four digits, no more."""
+"""Values for people: thousands separated, three or four significant digits."""
 
 import json
 import math
@@ -15,7 +15,7 @@ def whole(value):
 
 
 def number(value, digits=4):
-    """Return a number of so many significant digits: 0.1235, 12,350, 1.235 times ten to a power."""
+    """Return a number to `digits` significant digits: 0.1235, 12,350, 1.235 times 10 to a power."""
     if value is None or math.isnan(value):
         return _NOTHING
     if math.isinf(value):

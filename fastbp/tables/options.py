@@ -15,7 +15,7 @@ from ..engine.architecture import check_hidden
 from ..kernels.formulas.optimizers import OPTIMIZERS
 from ..kernels.support.scalars import a_number, a_whole_number
 from ..network import Network
-from .read.reading import MISSING_WORDS
+from .read.table import MISSING_WORDS
 
 _LOSSES = {
     "classification": ("cross_entropy",),

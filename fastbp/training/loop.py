@@ -12,17 +12,15 @@ import numpy as np
 
 from ..data.samples import Samples
 from ..kernels.compiler.threads import available_threads
+from ..kernels.tuning import (
+    FIRST_SLICE_FLOPS,
+    FIRST_SLICE_STEPS,
+    LONG_STEP_FLOPS,
+    READING_STEPS,
+    UPDATE_FLOPS_FROM_MEMORY,
+)
 from .pace import Pace
 from .stopped import Stopped
-
-# the first slice: short on any machine, whatever a step costs
-_FIRST_SLICE_FLOPS = 1_000_000_000
-_FIRST_SLICE_STEPS = 1000
-# a step so long is not held up by threads that wait for each other a few times
-_LONG_STEP_FLOPS = 1_000_000_000
-# a slice that leaves a processor to a reader ends soon after it
-_READING_STEPS = 16
-_FLOPS_A_PARAMETER = 100  # an update moves memory: it takes the time of as many
 
 
 @dataclass
@@ -79,7 +77,7 @@ class Loop:
     ----------
     engine : Engine
         The network, trained in place.
-    feed : Whole, Streamed or any object with their methods
+    feed : Feed
         The order: yields the windows of each epoch.
     policy : Policy
         Scores and stops.
@@ -111,9 +109,9 @@ class Loop:
         self.epochs = epochs
         self.threads = engine.threads_of_step(n_threads, feed.head, feed.batch)
         step = feed.batch / len(feed.head) * engine.plan.flops_of(feed.head.x)
-        step += _FLOPS_A_PARAMETER * engine.plan.size
-        first = max(1, min(int(_FIRST_SLICE_FLOPS / step), _FIRST_SLICE_STEPS))
-        adapts = n_threads == "auto" and step < _LONG_STEP_FLOPS
+        step += UPDATE_FLOPS_FROM_MEMORY * engine.plan.size
+        first = max(1, min(int(FIRST_SLICE_FLOPS / step), FIRST_SLICE_STEPS))
+        adapts = n_threads == "auto" and step < LONG_STEP_FLOPS
         self._pace = Pace(first, self.threads, adapts)
         self._all_busy = adapts and 1 < self.threads >= available_threads()
         self._max_time = np.inf if max_time is None else max_time
@@ -200,7 +198,7 @@ class Loop:
         """
         steps, threads = self._pace.next_slice()
         if threads > 1 and self._all_busy and self.feed.is_reading():
-            return min(steps, _READING_STEPS), threads - 1
+            return min(steps, READING_STEPS), threads - 1
         return steps, threads
 
     def _must_end(self):

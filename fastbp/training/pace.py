@@ -1,28 +1,27 @@
 """The pace of training: how many steps a slice runs, and on how many threads.
 
-A slice is as many steps as take about 50 ms, so that Python can look for Ctrl-C and the
-time budget between two. How many threads pay is first the answer of a model
-(`kernels.threads`), which cannot know of other processes: where one of them takes a
+A slice is the number of steps that take about 50 ms, so that Python can look for Ctrl-C and
+the time limit between two. How many threads pay is first the answer of a model
+(`kernels.compiler.threads`), which cannot know of other processes: where one of them takes a
 processor, threads that wait for each other after every part of a step are a hundred times
 slower than one alone. So short steps are measured: one thread first, then a few steps on
 all, and those win only while they are quicker. The bits of a result depend on neither.
 """
 
-_SLICE_SECONDS = 0.05
-# a slice on several threads is short, the shorter the less they have proved: another process
-# may come at any time
-_FEWEST_STEPS, _MOST_STEPS, _GROWTH = 4, 64, 4
-# one thread runs so many times as long as several lost before they are tried again
-_PATIENCE = 32
-# the first steps after a slice on one thread wait for the others to wake, but not so many times
-# as long as one thread takes
-_WAKING = 5
-# what a new measurement counts against those before it
-_WEIGHT = 0.5
+from ..kernels.tuning import (
+    FEWEST_STEPS,
+    MEASUREMENT_WEIGHT,
+    MOST_STEPS,
+    PATIENCE,
+    SLICE_GROWTH,
+    SLICE_SECONDS,
+    STEPS_GROWTH,
+    WAKING,
+)
 
 
 class Pace:
-    """Says what the next slice is to be, and learns from what each took.
+    """Chooses the length and the threads of the next slice from the times of the earlier ones.
 
     Parameters
     ----------
@@ -44,7 +43,7 @@ class Pace:
         self._adapts = adapts and threads > 1
         self.choices = {1, threads} if adapts else {threads}
         self._seconds_a_step = {}
-        self._proved, self._debt, self._awake = _FEWEST_STEPS, 0.0, False
+        self._proved, self._debt, self._awake = FEWEST_STEPS, 0.0, False
 
     def next_slice(self):
         """Return the steps and the threads of the next slice."""
@@ -55,18 +54,18 @@ class Pace:
         return min(self._steps, self._proved), self._threads
 
     def took(self, steps, threads, seconds):
-        """Learn that a slice of `steps` on `threads` took so many `seconds`."""
-        waking = self._adapts and threads > 1 and not self._awake and steps <= _FEWEST_STEPS
+        """Take the time of a slice into account: `steps` on `threads` took `seconds`."""
+        waking = self._adapts and threads > 1 and not self._awake and steps <= FEWEST_STEPS
         self._awake = threads > 1
-        if waking and seconds < _WAKING * steps * self._seconds_a_step[1]:
+        if waking and seconds < WAKING * steps * self._seconds_a_step[1]:
             return  # they had fallen asleep: the next slice tells
         new = max(seconds, 1e-9) / steps
         old = self._seconds_a_step.get(threads, new)
-        self._seconds_a_step[threads] = old + _WEIGHT * (new - old)
+        self._seconds_a_step[threads] = old + MEASUREMENT_WEIGHT * (new - old)
         if self._adapts:
             self._settle(steps, threads, seconds)
-        wanted = int(_SLICE_SECONDS / self._seconds_a_step[threads])
-        self._steps = max(1, min(wanted, 4 * self._steps))
+        wanted = int(SLICE_SECONDS / self._seconds_a_step[threads])
+        self._steps = max(1, min(wanted, SLICE_GROWTH * self._steps))
 
     def _settle(self, steps, threads, seconds):
         """Keep account of what several threads lost against one."""
@@ -74,6 +73,6 @@ class Pace:
         if threads == 1:
             self._debt -= seconds
         elif lost > 0:
-            self._debt, self._proved = _PATIENCE * lost, _FEWEST_STEPS
+            self._debt, self._proved = PATIENCE * lost, FEWEST_STEPS
         else:
-            self._proved = min(_GROWTH * self._proved, _MOST_STEPS)
+            self._proved = min(STEPS_GROWTH * self._proved, MOST_STEPS)

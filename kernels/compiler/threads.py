@@ -14,11 +14,7 @@ from pathlib import Path
 
 import numba
 
-# the cost of entering and leaving one parallel region, and the rate of one thread
-# on small matrices: a region must save several times its cost to be worth it
-_REGION_SECONDS = 2e-6
-_FLOPS_PER_SECOND = 1e11
-_WORTH = 4
+from ..tuning import FLOPS_PER_SECOND, REGION_SECONDS, REGION_WORTH
 
 
 def _started():
@@ -102,7 +98,7 @@ def choose_threads(n_threads, flops, regions, parts=None):
     if type(n_threads) is int and n_threads == 1:
         return 1
     if isinstance(n_threads, str) and n_threads == "auto":
-        alone, worth = flops / _FLOPS_PER_SECOND, _WORTH * regions * _REGION_SECONDS
+        alone, worth = flops / FLOPS_PER_SECOND, REGION_WORTH * regions * REGION_SECONDS
         if alone <= worth:  # no number of threads would save as much
             return 1
         wanted = available_threads() if parts is None else max(1, min(available_threads(), parts))

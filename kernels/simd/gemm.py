@@ -11,7 +11,23 @@ multiplication, ACM TOMS 34(3), 2008.
 """
 
 from ..compiler.jit import inner
-from ..tuning import CACHE_LINE
+from ..tuning import (
+    ALIAS_BYTES,
+    APART,
+    BLOCK_ROWS,
+    BLOCK_VECTORS,
+    CACHE_LINE,
+    COLLISION_BYTES,
+    DEPTH,
+    FAR_BYTES,
+    LOW_TILE_ROWS,
+    NEAR_BYTES_LOW,
+    NEAR_BYTES_TALL,
+    PACK_COLUMNS,
+    PACK_TILES,
+    PACK_TILES_TALL,
+    PAGE_BYTES,
+)
 from .intrinsics import address_of, broadcast, fma, item_bytes, load_part, store_part, width
 from .prefetch import fetch_ahead, fetch_block
 from .reduce import keep_part, keep_results, row_parts, sum_parts
@@ -30,33 +46,17 @@ from .vector import has_cheap_masks
 
 (MAIN_ROWS, _FEW_ROWS, _), VECS = tile_shapes()
 
-# the sum over k is cut to this depth: a strip of A fills half of the first-level cache, a
-# block of strips half of the second, and the time to load and store a tile is small
-_DEPTH = 512
-_BLOCK_ROWS = 120  # a multiple of every tile's rows
-_BLOCK_VECS = 64  # vectors of B's columns that are packed at once
-# floats between packed pieces, so that they fall into different sets of a cache
-_APART = 16
-_PANELS = _BLOCK_VECS // VECS * (_DEPTH * VECS * 16 + _APART)
+_PANELS = BLOCK_VECTORS // VECS * (DEPTH * VECS * 16 + APART)
 # floats that `gemm` needs as scratch: a block of B in panels and one of A in strips
-SCRATCH_FLOATS = _PANELS + _BLOCK_ROWS * (_DEPTH + _APART)
+SCRATCH_FLOATS = _PANELS + BLOCK_ROWS * (DEPTH + APART)
 # where masked stores cost more than whole ones, panels that need none have tiles of their own
 _MASKS_COST = not has_cheap_masks()
-# a row of C so long lies in pages of its own, where no tile is found without being asked for
-_PAGE_BYTES = 4096
 # what `gemm` can do to its result besides; a gate between two matrices is a multiple of a line
 NO_GATE, RELU_GATE = 0, 1
-# so many rows of A pay for packing B, so many columns of B for packing A
-_PACK_ROWS = 4 * MAIN_ROWS
-_PACK_COLUMNS = 64
-# what is smaller than the second-level cache and the page table's reach is read where it lies
-FAR_BYTES = 2 * 1024 * 1024
-# rows of A so many bytes apart share few sets of the first-level cache
-_ALIAS_BYTES = 2048
-# a tile of few rows is held up by loads of B that cross lines or miss the first-level cache, a
-# tall one by those that miss the second: rows so many bytes apart collide there
-_IS_LOW = MAIN_ROWS < 8
-_COLLISION_BYTES, _NEAR_BYTES = 512, 16 * 1024
+_PACK_ROWS = PACK_TILES * MAIN_ROWS
+_PACK_ROWS_TALL = PACK_TILES_TALL * MAIN_ROWS
+_IS_LOW = MAIN_ROWS < LOW_TILE_ROWS
+_NEAR_BYTES = NEAR_BYTES_LOW if _IS_LOW else NEAR_BYTES_TALL
 
 
 def _tile_product(rows, vecs):
@@ -96,7 +96,7 @@ def _column_panel(vecs):
         step = max(start_row, 0)
         for i in range(0, M - MAIN_ROWS + 1, MAIN_ROWS):
             fetch_ahead(ahead)
-            if c_row * item_bytes(c) >= _PAGE_BYTES:
+            if c_row * item_bytes(c) >= PAGE_BYTES:
                 fetch_block(MAIN_ROWS, vecs, c + (i + MAIN_ROWS) * c_row, c_row)
             s, x, z = start + i * step, a + i // MAIN_ROWS * a_step, c + i * c_row
             main(K, s, start_row, x, a_row, a_col, b, b_row, z, c_row, count, gate)
@@ -179,22 +179,22 @@ def _packing_pays(M, K, b, b_row):
     row, size = b_row * item_bytes(b), K * b_row * item_bytes(b)
     if size >= FAR_BYTES:
         return M >= _PACK_ROWS
-    if size < (_NEAR_BYTES if _IS_LOW else FAR_BYTES // 4):
+    if size < _NEAR_BYTES:
         return False
-    collides, crosses = row % _COLLISION_BYTES == 0, (row | address_of(b)) % CACHE_LINE > 0
+    collides, crosses = row % COLLISION_BYTES == 0, (row | address_of(b)) % CACHE_LINE > 0
     if _IS_LOW:
         return M >= _PACK_ROWS and (collides or crosses)
-    return M >= 4 * _PACK_ROWS and collides
+    return M >= _PACK_ROWS_TALL and collides
 
 
 @inner
 def _packing_of(M, N, K, a, a_row, a_col):
     """Return how A is packed: 1 if a transpose in strips, 2 if rows that collide, else 0."""
-    if M < MAIN_ROWS or N < _PACK_COLUMNS:
+    if M < MAIN_ROWS or N < PACK_COLUMNS:
         return 0
     if a_row == 1 and a_col > 1 and (_IS_LOW or K * a_col * item_bytes(a) >= FAR_BYTES):
         return 1
-    return 2 if a_col == 1 and a_row * item_bytes(a) % _ALIAS_BYTES == 0 else 0
+    return 2 if a_col == 1 and a_row * item_bytes(a) % ALIAS_BYTES == 0 else 0
 
 
 @inner
@@ -263,23 +263,23 @@ def gemm(
     pack_b = (N + lanes - 1) // lanes * lanes > b_width or _packing_pays(M, K, b, b_row)
     depth, rows, columns = max(K, 1), max(M, 1), max(N, 1)
     if pack_a > 0 or pack_b:
-        depth, rows, columns = _DEPTH, _BLOCK_ROWS, _BLOCK_VECS * lanes
+        depth, rows, columns = DEPTH, BLOCK_ROWS, BLOCK_VECTORS * lanes
     for k in range(0, max(K, 1), depth):
         d = min(depth, K - k)
         for j in range(0, N, columns):
             n, y, y_row, y_step = min(columns, N - j), b + k * b_row + j, b_row, panel
             if pack_b:
-                y_row, y_step = panel, d * panel + _APART
+                y_row, y_step = panel, d * panel + APART
                 _pack_panels(d, n, y, b_row, scratch, y_step)
                 y = scratch
             for i in range(0, M, rows):
                 m, x = min(rows, M - i), a + i * a_row + k * a_col
                 x_step, x_row, x_col = MAIN_ROWS * a_row, a_row, a_col
                 if pack_a == 1:
-                    x_step, x_row, x_col = d * MAIN_ROWS + _APART, 1, MAIN_ROWS
+                    x_step, x_row, x_col = d * MAIN_ROWS + APART, 1, MAIN_ROWS
                     _pack_strips(d, m, x, a_col, scratch + _PANELS, x_step)
                 elif pack_a == 2:
-                    x_row = d + _APART
+                    x_row = d + APART
                     x_step = MAIN_ROWS * x_row
                     copy(m, d, x, a_row, scratch + _PANELS, x_row)
                 x = scratch + _PANELS if pack_a > 0 else x

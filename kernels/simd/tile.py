@@ -18,6 +18,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
+from ..tuning import TILE_SHAPES
 from .vector import (
     Vector,
     first_lanes,
@@ -29,17 +30,12 @@ from .vector import (
     target_features,
 )
 
-# rows of the main tile and of the smaller ones for what is left, and vectors a
-# row: rows * vecs accumulators, vecs of B and one of A fill the registers
-_SHAPES_32_REGISTERS = ((12, 4, 1), 2)
-_SHAPES_16_REGISTERS = ((6, 2, 1), 2)
-
 
 def tile_shapes():
     """Return ``(rows of each tile, vectors a row)`` for the processor Numba compiles for."""
     features = target_features()
     many = "+avx512f" in features or "+neon" in features
-    return _SHAPES_32_REGISTERS if many else _SHAPES_16_REGISTERS
+    return TILE_SHAPES[32 if many else 16]
 
 
 class Tile(types.Type):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..tuning import MULTIPLY_ADD_FLOPS, NONZERO_FLOPS
 from . import arrays
 
 
@@ -108,10 +109,6 @@ def _ascends(rows):
     return bool(ascends[: max(starts[-1] - 1, 0)].all())
 
 
-# a non-zero waits for a row of W or G from a far cache: as long as so many operations
-_OPERATIONS_A_NUMBER = 200.0
-
-
 def sparse_addresses(X):
     """Return the addresses of the numbers, their columns and the starts of rows."""
     return [arrays.address(array) for array in (X.data, X.columns, X.starts)]
@@ -119,4 +116,4 @@ def sparse_addresses(X):
 
 def sparse_work(X, n_out):
     """Return the cost of a product with `n_out` columns, in operations."""
-    return X.data.size * (_OPERATIONS_A_NUMBER + 2.0 * n_out)
+    return X.data.size * (NONZERO_FLOPS + MULTIPLY_ADD_FLOPS * n_out)

@@ -108,7 +108,7 @@ def test_an_affinity_to_one_processor_is_seen(tmp_path):
     facts, findings = _doctor(tmp_path, before=before)
     assert facts["threads"]["available"] == facts["threads"]["limits"]["affinity"] == 1
     if os.cpu_count() > 1:
-        assert findings["threads"]["message"].startswith("affinity keeps fastbp to 1 of")
+        assert findings["threads"]["message"].startswith("affinity limits fastbp to 1 of")
 
 
 @pytest.mark.slow

@@ -162,10 +162,14 @@ BLOCK = (X[:50], LABELS[:50])
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ({"X": iter([])}, ValueError, "holds no block"),
+        ({"X": iter([])}, ValueError, "has no blocks"),
         ({"X": iter([X])}, TypeError, "a block is ndarray: expected tuples"),
         ({"X": iter([(X,)])}, TypeError, "a block is tuple"),
-        ({"X": iter([BLOCK]), "y": LABELS}, TypeError, "y: a source or an iterator brings its own"),
+        (
+            {"X": iter([BLOCK]), "y": LABELS},
+            TypeError,
+            "y: a source or an iterator includes its own",
+        ),
         ({"X": iter([BLOCK]), "sample_weight": WEIGHT}, TypeError, "sample_weight: a source"),
         ({"X": iter([BLOCK, (X[:9, :5], LABELS[:9])])}, ValueError, "5 features"),
         ({"X": iter([BLOCK, (X[:9], LABELS[:8])])}, ValueError, "inconsistent numbers of samples"),

@@ -76,7 +76,7 @@ def test_a_block_that_is_wrong_is_named(what):
     change, error, words = CHANGES[what]
     net = network()
     if error is None:
-        fit(net, Changed(change))  # a window may have weights of its own, or none
+        fit(net, Changed(change))  # a window may have other weights, or none
         return
     with pytest.raises(error, match=words) as raised:
         fit(net, Changed(change), shuffle=False)
@@ -111,10 +111,14 @@ def test_wrong_labels_are_named_by_their_block():
     [
         ({"X": ArraySource(X[:, :4], Y)}, ValueError, "4 columns but the network has 5 inputs"),
         ({"X": ArraySource(X, Y[:, :1])}, ValueError, "block 0 .* y has 1 columns"),
-        ({"X": ArraySource(X, Y), "y": Y}, TypeError, "y: a source or an iterator brings its own"),
+        (
+            {"X": ArraySource(X, Y), "y": Y},
+            TypeError,
+            "y: a source or an iterator includes its own",
+        ),
         ({"X": ArraySource(X, Y), "sample_weight": WEIGHT}, TypeError, "sample_weight: a source"),
-        ({"X": iter([])}, ValueError, "no block: expected at least one row"),
-        ({"X": iter([(X[:0], Y[:0])])}, ValueError, "no block: expected at least one row"),
+        ({"X": iter([])}, ValueError, "no blocks: expected at least one row"),
+        ({"X": iter([(X[:0], Y[:0])])}, ValueError, "no blocks: expected at least one row"),
         ({"X": iter([X])}, TypeError, "a block is ndarray: expected tuples"),
         ({"X": iter([(X, Y, WEIGHT, 1)])}, TypeError, "a block is tuple"),
         ({"X": iter([(X[:, :4], Y)])}, ValueError, "4 columns"),
@@ -145,11 +149,11 @@ def test_an_error_of_an_iterator_reaches_the_caller():
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda: Blocks(()), ValueError, "holds no row"),
+        (lambda: Blocks(()), ValueError, "has no rows"),
         (lambda: Blocks((5, 0)), ValueError, "blocks=0"),
         (lambda: Blocks((5, 1.5)), TypeError, "blocks=1.5"),
         (lambda: Blocks((5,), window_rows=0), ValueError, "window_rows=0"),
-        (lambda: ArraySource(X[:0], Y[:0]), ValueError, "holds no row"),
+        (lambda: ArraySource(X[:0], Y[:0]), ValueError, "has no rows"),
         (lambda: ArraySource(X, Y[1:]), ValueError, "y has shape .* but X has 230 rows"),
         (lambda: ArraySource(X, Y, WEIGHT[1:]), ValueError, "sample_weight has shape"),
         (lambda: ArraySource(X[:, 0], Y), ValueError, "X has shape"),
@@ -173,7 +177,7 @@ def test_sources_that_cannot_be_are_refused(make, error, words):
         ((X[:, :4], Y, WEIGHT), ValueError, "X is .* in the first block"),
         ((X, Y[:, 0], WEIGHT), ValueError, "y is .* in the first block"),
         ((X, Y), ValueError, "sample_weight: expected in every block, or in none"),
-        ((X[1:], Y, WEIGHT), ValueError, "expected as many rows in each"),
+        ((X[1:], Y, WEIGHT), ValueError, "expected the same number of rows in each"),
         (([[1, 2], [3]], Y, WEIGHT), ValueError, "X is ragged"),
     ],
 )
@@ -288,7 +292,7 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path, parquet):
 
 def test_a_parquet_file_without_rows_is_refused(parquet):
     path = parquet("t.parquet", {"x": np.zeros(0), "y": np.zeros(0)})
-    with pytest.raises(ValueError, match="holds no row"):
+    with pytest.raises(ValueError, match="has no rows"):
         ParquetSource(path, "y")
 
 

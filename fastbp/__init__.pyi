@@ -1,0 +1,49 @@
+"""The public names and their modules: read by type checkers, and by __init__.py at run time."""
+
+from . import data as data
+from . import kernels as kernels
+from .components.initializers import INITIALIZERS as INITIALIZERS
+from .components.layers import Dense as Dense
+from .components.layers import Dropout as Dropout
+from .components.optimizers import SGD as SGD
+from .components.optimizers import Adagrad as Adagrad
+from .components.optimizers import Adam as Adam
+from .components.optimizers import AdamW as AdamW
+from .components.optimizers import Optimizer as Optimizer
+from .components.optimizers import RMSprop as RMSprop
+from .components.schedules import SCHEDULES as SCHEDULES
+from .components.schedules import Constant as Constant
+from .components.schedules import Cosine as Cosine
+from .components.schedules import Exponential as Exponential
+from .components.schedules import OneCycle as OneCycle
+from .components.schedules import Step as Step
+from .components.schedules import WarmUp as WarmUp
+from .diagnostics.warmup import warm_up as warm_up
+from .engine.gradients import Gradients as Gradients
+from .errors import DataError as DataError
+from .errors import DivergenceError as DivergenceError
+from .errors import ModelFileError as ModelFileError
+from .estimators import MLPClassifier as MLPClassifier
+from .estimators import MLPRegressor as MLPRegressor
+from .estimators.onnx import register_onnx as register_onnx
+from .exports.c import to_c as to_c
+from .exports.numpy import to_numpy as to_numpy
+from .exports.onnx import to_onnx as to_onnx
+from .exports.sklearn import from_sklearn as from_sklearn
+from .exports.sklearn import to_sklearn as to_sklearn
+from .exports.torch import from_torch as from_torch
+from .exports.torch import state_dict as state_dict
+from .exports.torch import to_torch as to_torch
+from .kernels.formulas.activations import ACTIVATIONS as ACTIVATIONS
+from .kernels.formulas.losses import LOSSES as LOSSES
+from .kernels.formulas.optimizers import OPTIMIZERS as OPTIMIZERS
+from .kernels.peak import measure_peak as measure_peak
+from .network import Network as Network
+from .report.display import LossCurveDisplay as LossCurveDisplay
+from .tables.job import train as train
+from .tables.model import TableModel as TableModel
+from .training.checkpoints import Checkpoints as Checkpoints
+from .training.history import History as History
+from .training.stopping import EarlyStopping as EarlyStopping
+
+__version__: str

@@ -1,0 +1,23 @@
+"""Type aliases shared by the annotations of several modules."""
+
+from collections.abc import Callable
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import sparray, spmatrix
+
+Array: TypeAlias = NDArray[Any]
+Floats: TypeAlias = NDArray[np.floating[Any]]
+Matrix: TypeAlias = "ArrayLike | sparray | spmatrix"
+FilePath: TypeAlias = str | PathLike[str]
+FloatType: TypeAlias = Literal["float32", "float64"] | type[np.float32] | type[np.float64]
+Threads: TypeAlias = int | Literal["auto"]
+# called with the numbers of an epoch; True stops
+Callback: TypeAlias = Callable[[dict[str, float]], object]
+# one block of a stream, without or with sample weights; and its arrays
+Block: TypeAlias = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike | None]
+Arrays: TypeAlias = tuple[Array, Array, Array | None]

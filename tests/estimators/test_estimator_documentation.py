@@ -1,0 +1,75 @@
+"""The docstrings of both estimators: complete, and the same where the estimators are."""
+
+import inspect
+import re
+
+import numpy as np
+import pytest
+
+from fastbp import MLPClassifier, MLPRegressor
+
+ESTIMATORS = (MLPClassifier, MLPRegressor)
+# what differs between the estimators
+OWN = {"loss", "class_weight", "classes_"}
+RNG = np.random.default_rng(0)
+X, LABELS = RNG.normal(size=(40, 3)), np.arange(40) % 3
+
+
+def entries(cls, section):
+    """Return the entries of a section of a docstring: names, and type with description."""
+    text = inspect.cleandoc(cls.__doc__)
+    (body,) = re.findall(rf"^{section}\n-+\n(.*?)(?=\n\n\S|\Z)", text, re.S | re.M)
+    found = {}
+    for head, lines in re.findall(r"^(\S.*)\n((?:    .*\n?)+)", body, re.M):
+        names, _, kind = head.partition(" : ")
+        found |= {name: f"{kind}\n{lines.strip()}" for name in names.split(", ")}
+    return found
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_parameters_are_documented_in_the_order_of_the_constructor(cls):
+    documented = [*entries(cls, "Parameters")]
+    assert documented == [*inspect.signature(cls).parameters]
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_defaults_are_those_of_the_constructor(cls):
+    parameters = inspect.signature(cls).parameters
+    for name, text in entries(cls, "Parameters").items():
+        kind, default = text.splitlines()[0], parameters[name].default
+        if "default" not in kind:
+            assert kind.endswith("optional") and default is None, name
+        else:
+            stated = kind.rpartition("default ")[2]
+            assert eval(stated) == default, name  # a literal of the docstring
+
+
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}])
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_fitted_attributes_are_documented(cls, options):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=["a", "b", "c"])
+    estimator = cls(max_iter=2, tol=0, **options)
+    with pytest.warns(match="converged"):
+        estimator.fit(frame, LABELS, eval_set=(frame, LABELS))
+    public = {name for name in vars(estimator) if name.endswith("_") and not name.startswith("_")}
+    assert public == entries(cls, "Attributes").keys()
+
+
+@pytest.mark.parametrize("section", ["Parameters", "Attributes"])
+def test_what_both_estimators_have_is_documented_alike(section):
+    one, other = (entries(cls, section) for cls in ESTIMATORS)
+    assert one.keys() ^ other.keys() <= OWN
+    shared = (one.keys() & other.keys()) - OWN
+    assert len(shared) > 10
+    assert {name: one[name] for name in shared} == {name: other[name] for name in shared}
+
+
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_the_example_runs(cls):
+    (example,) = re.findall(r"Examples\n-+\n(.*)", inspect.cleandoc(cls.__doc__), re.S)
+    lines = re.findall(r"^>>> (.*)$", example, re.M)
+    expected = re.findall(r"^(?!>>>)(.+)$", example, re.M)
+    scope = {}
+    exec("\n".join(lines[:-1]), scope)
+    assert [repr(eval(lines[-1], scope))] == expected

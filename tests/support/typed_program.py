@@ -1,0 +1,172 @@
+"""A program that uses every public name: test_typing.py checks its types, nothing runs it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array  # type: ignore[import-untyped]
+from typing_extensions import assert_type
+
+import fastbp
+from fastbp import data, kernels
+
+X: NDArray[np.float32] = np.ones((8, 3), np.float32)
+y = np.arange(8) % 2
+
+
+def tables() -> None:
+    """Look up the records of the five tables."""
+    print(fastbp.ACTIVATIONS.find("relu").formula, fastbp.LOSSES["squared_error"].formula)
+    print(fastbp.OPTIMIZERS["adam"].formula, fastbp.INITIALIZERS["zeros"].formula)
+    assert_type(fastbp.SCHEDULES.find("cosine").name, str)
+
+
+def optimizers() -> list[fastbp.Optimizer]:
+    """Return optimizers, each with another schedule."""
+    assert_type(fastbp.Adam(1e-3).name, str)
+    assert_type(fastbp.Cosine(20).factors(np.zeros(3)), NDArray[np.floating[Any]])
+    return [
+        fastbp.SGD(1e-2, momentum=0.9, nesterov=True, schedule=fastbp.Constant()),
+        fastbp.Adam(schedule=fastbp.Step(every=3, factor=0.5), clip_norm=1.0),
+        fastbp.AdamW(weight_decay=0.1, schedule=fastbp.Exponential(0.9)),
+        fastbp.RMSprop(beta2=0.9, schedule=fastbp.OneCycle(epochs=10, warm=0.2), l2=1e-4),
+        fastbp.Adagrad(epsilon=1e-9, schedule=fastbp.WarmUp(2, after=fastbp.Cosine(8, end=0.1))),
+        fastbp.Optimizer("momentum", beta1=0.8, schedule="cosine"),
+    ]
+
+
+def train_a_network(folder: Path) -> None:
+    """Train, use, save and load a network."""
+    network = fastbp.Network(
+        inputs=3, layers=[fastbp.Dense(4, "tanh"), fastbp.Dropout(0.5), fastbp.Dense(2)]
+    )
+    network = fastbp.Network([3, 4, 2], "relu", "cross_entropy", optimizers()[0], seed=1)
+    try:
+        history = network.fit(
+            X,
+            y,
+            epochs=2,
+            validation_data=(X, y),
+            early_stopping=fastbp.EarlyStopping(patience=3),
+            checkpoints=fastbp.Checkpoints(folder),
+            callbacks=lambda entry: bool(entry["loss"] < 0.1),
+        )
+    except fastbp.DivergenceError as error:
+        print(error.epoch + error.step, error.history)
+        return
+    assert_type(history, fastbp.History)
+    assert_type(history["loss"], list[float])
+    assert_type(history.best_epoch, int | None)
+    assert_type(network.predict(X), NDArray[Any])
+    assert_type(network.forward(X), NDArray[np.floating[Any]])
+    assert_type(network.evaluate(X, y), dict[str, float])
+    loss, gradients = network.backward(X, y)
+    assert_type(loss, float)
+    assert_type(gradients, fastbp.Gradients)
+    assert_type(gradients.flat, NDArray[np.floating[Any]])
+    network.update(gradients, epoch=0.5)
+    assert_type(network.weights[0], NDArray[np.floating[Any]])
+    assert_type(network.biases[0], NDArray[np.floating[Any]])
+    assert_type(network.parameters, NDArray[np.floating[Any]])
+    print(network.summary(), network.dtype.name, network.loss, network.optimizer.name)
+    network.save(folder / "net.safetensors")
+    try:
+        assert_type(fastbp.Network.load(folder / "net.safetensors"), fastbp.Network)
+    except fastbp.ModelFileError as error:
+        print(error)
+
+
+class Halves(data.Source):
+    """A source written by a caller."""
+
+    def read(self, block: int) -> tuple[NDArray[Any], NDArray[Any], None]:
+        """Return half of the samples."""
+        rows = slice(4 * block, 4 * block + 4)
+        return X[rows], y[rows], None
+
+
+def read_streams(folder: Path, network: fastbp.Network) -> None:
+    """Train on sources of blocks."""
+    spool = data.Spool(folder)
+    spool.append(X, y)
+    sources = [
+        Halves([4, 4], columns=3),
+        spool.source(window_rows=4),
+        data.spooled([(X, y), (X, y)], folder=folder),
+        data.ArraySource(folder / "x.npy", folder / "y.npy", block_rows=2),
+        data.ParquetSource([folder / "rows.parquet"], "y", features=["a", "b"]),
+    ]
+    assert_type(sources, list[data.Source])
+    assert_type(sources[0].blocks, tuple[int, ...])
+    for source in sources:
+        network.fit(source, epochs=2)
+
+
+def fit_estimators(folder: Path) -> None:
+    """Fit scikit-learn's estimators on fastbp's kernels."""
+    classifier = fastbp.MLPClassifier((20, 10), optimizer=fastbp.Adam(1e-3), schedule=None)
+    assert_type(classifier.fit(X, y, eval_set=(X, y)), fastbp.MLPClassifier)
+    assert_type(classifier.partial_fit(X, y, classes=[0, 1]), fastbp.MLPClassifier)
+    assert_type(classifier.partial_fit(data.ArraySource(X, y)), fastbp.MLPClassifier)
+    assert_type(classifier.predict(X), NDArray[Any])
+    assert_type(classifier.predict_proba(X), NDArray[np.floating[Any]])
+    assert_type(classifier.predict_log_proba(X), NDArray[np.floating[Any]])
+    assert_type(classifier.input_gradient(X), NDArray[np.floating[Any]])
+    regressor = fastbp.MLPRegressor("huber", 8, warm_start="exact", dropout=[0.1])
+    assert_type(regressor.fit(X, X[:, 0]), fastbp.MLPRegressor)
+    assert_type(regressor.partial_fit([(X, X[:, 0])]), fastbp.MLPRegressor)
+    assert_type(regressor.predict(X), NDArray[np.floating[Any]])
+    display = fastbp.LossCurveDisplay.from_estimator(regressor, metric=True)
+    assert_type(display, fastbp.LossCurveDisplay)
+    assert_type(display.plot(log_scale=True).best_epoch, int | None)
+    assert_type(fastbp.LossCurveDisplay(loss=[0.5, 0.4]).loss, NDArray[np.float64])
+
+
+def train_on_a_table(folder: Path) -> None:
+    """Train on a table, and use the model."""
+    try:
+        model = fastbp.train(folder / "rows.csv", "label", epochs=3, checkpoints=folder)
+    except fastbp.DataError as error:
+        print(error)
+        return
+    assert_type(model, fastbp.TableModel)
+    model.save(folder / "model.safetensors")
+    assert_type(fastbp.TableModel.load(folder / "model.safetensors"), fastbp.TableModel)
+    model.predict(folder / "more.csv")
+    model.evaluate(folder / "more.csv")
+
+
+def export(folder: Path, network: fastbp.Network) -> None:
+    """Write a network in other forms, and read it back."""
+    fastbp.to_c(network, folder / "net.c")
+    fastbp.to_numpy(network, folder / "net.py")
+    fastbp.to_onnx(network, folder / "net.onnx")
+    fastbp.register_onnx()
+    assert_type(fastbp.from_sklearn(fastbp.to_sklearn(network)), fastbp.Network)
+    assert_type(fastbp.from_torch(fastbp.to_torch(network)), fastbp.Network)
+    print(list(fastbp.state_dict(network)))
+
+
+def compute(network: fastbp.Network) -> None:
+    """Call the kernels, the measurement of the peak and the warm-up."""
+    assert_type(fastbp.measure_peak("float32"), float)
+    assert_type(kernels.measure_peak("float64", 1), float)
+    assert_type(fastbp.warm_up(["float32"]).seconds, float)
+    W = np.ones((3, 4), np.float32)
+    Z = kernels.matmul(X, W)
+    assert_type(Z, NDArray[Any])
+    A = kernels.activation(Z, "relu")
+    assert_type(A, NDArray[Any])
+    S = kernels.activation_derivative(Z, "relu")
+    assert_type(kernels.hadamard(A, S), NDArray[Any])
+    kernels.outer(X, A)
+    kernels.loss(A, A, "squared_error")
+    kernels.dropout(A, 0.5, seed=0)
+    kernels.sparse_matmul(csr_array(X), W)
+    kernels.sparse_outer(csr_array(X), A)
+    kernels.update("adam", W.ravel(), W.ravel(), np.zeros((2, 12), np.float32), 1)
+    kernels.forward_row(network.row_state(), X[0], np.empty(2, np.float32))
+    kernels.permutation(5, seed=0)
+    assert_type(kernels.random_normal(5, seed=0), NDArray[np.float64])
+    assert_type(kernels.random_uniform(5, seed=0), NDArray[np.float64])
