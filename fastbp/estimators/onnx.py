@@ -119,13 +119,13 @@ def _set_classifier_shapes(operator):
 def register_onnx() -> None:
     """Let skl2onnx convert fitted `MLPClassifier` and `MLPRegressor`, in pipelines too.
 
-    Then ``skl2onnx.to_onnx(clf, X[:1])`` gives a model as it does for scikit-learn's own: with
+    Then ``skl2onnx.to_onnx(clf, X[:1])`` returns a model as for scikit-learn's estimators: with
     the label and the probabilities, and the options `zipmap`, `nocl` and `output_class_labels`.
-    A regressor's output has the shape (n, n_outputs). To call it again does no harm.
+    A regressor's output has the shape (n, n_outputs). Calling it again has no effect.
 
-    float64 inputs are computed in float64, all others in float32. Two things onnxruntime has in
-    float32 only: the probabilities as dicts, so that float64 inputs need
-    ``options={"zipmap": False}``; and the Erf of "gelu", of which 7 digits are right.
+    float64 inputs are computed in float64, all others in float32. onnxruntime has two things in
+    float32 only: probabilities as dicts, so that float64 inputs need
+    ``options={"zipmap": False}``; and the Erf of "gelu", which has 7 correct digits.
 
     Raises
     ------

@@ -8,12 +8,11 @@ from ..annotations import FilePath
 from ..network import Network
 from .network import Layer, comments, described, layers_of, write
 from .text import Language, body_of
-from .trace import formula_of
+from .trace import UFUNCS, formula_of
 
-_FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "absolute")
 _NUMPY = Language(
     calls={
-        **{name: f"np.{name}({{0}})" for name in _FUNCTIONS},
+        **{name: f"np.{name}({{0}})" for name in UFUNCS},
         "erf": "np.frompyfunc(math.erf, 1, 1)({0}).astype(z.dtype)",
         "maximum": "np.maximum({0}, {1})",
         "minimum": "np.minimum({0}, {1})",

@@ -10,14 +10,14 @@ _CHOICE, _COMPARISON, _SUM, _PRODUCT, _SIGN, _ATOM = range(6)
 
 _INFIX = {
     "add": ("{0} + {1}", _SUM),
-    "sub": ("{0} - {1}", _SUM),
-    "mul": ("{0} * {1}", _PRODUCT),
-    "div": ("{0} / {1}", _PRODUCT),
-    "neg": ("-{0}", _SIGN),
-    "lt": ("{0} < {1}", _COMPARISON),
-    "le": ("{0} <= {1}", _COMPARISON),
-    "gt": ("{0} > {1}", _COMPARISON),
-    "ge": ("{0} >= {1}", _COMPARISON),
+    "subtract": ("{0} - {1}", _SUM),
+    "multiply": ("{0} * {1}", _PRODUCT),
+    "divide": ("{0} / {1}", _PRODUCT),
+    "negative": ("-{0}", _SIGN),
+    "less": ("{0} < {1}", _COMPARISON),
+    "less_equal": ("{0} <= {1}", _COMPARISON),
+    "greater": ("{0} > {1}", _COMPARISON),
+    "greater_equal": ("{0} >= {1}", _COMPARISON),
 }
 
 
@@ -48,9 +48,9 @@ def body_of(formula, language):
     A value that is used more than once becomes a variable: t1, t2, and so on.
     """
     templates = {
-        **_INFIX,
-        **{name: (template, _CHOICE) for name, template in language.choices.items()},
         **{name: (template, _ATOM) for name, template in language.calls.items()},
+        **{name: (template, _CHOICE) for name, template in language.choices.items()},
+        **_INFIX,
     }
     uses = _uses(formula, templates)
     statements: list = []

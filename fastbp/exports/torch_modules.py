@@ -7,32 +7,12 @@ from torch import nn
 
 from ..annotations import Array
 from ..kernels.formulas.activations import ACTIVATIONS
-from .trace import formula_of
+from .trace import UFUNCS, formula_of
 
 _OPERATIONS = {
-    "add": torch.add,
-    "sub": torch.sub,
-    "mul": torch.mul,
-    "div": torch.div,
-    "neg": torch.neg,
-    "lt": torch.lt,
-    "le": torch.le,
-    "gt": torch.gt,
-    "ge": torch.ge,
-    "exp": torch.exp,
-    "expm1": torch.expm1,
-    "log": torch.log,
-    "log1p": torch.log1p,
-    "tanh": torch.tanh,
-    "erf": torch.erf,
-    "sqrt": torch.sqrt,
-    "absolute": torch.abs,
-    "maximum": torch.maximum,
-    "minimum": torch.minimum,
+    **{name: getattr(torch, name) for name in (*UFUNCS, "erf", "maximum", "minimum")},
     "select": torch.where,
     "broadcast": lambda like, number: number.expand_as(like),
-    "relu": torch.relu,
-    "logistic": torch.sigmoid,
 }
 
 

@@ -8,35 +8,29 @@ that it computes. Equal subexpressions are one symbol.
 from math import isfinite
 from types import CellType, FunctionType, ModuleType
 
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.simd import elementary, intrinsics
 
-# compiled functions that exports translate, by the name of the operation
-_TRANSLATED = {
-    elementary.exp: "exp",
-    elementary.expm1: "expm1",
-    elementary.log: "log",
-    elementary.log1p: "log1p",
-    elementary.tanh: "tanh",
-    elementary.erf: "erf",
-    intrinsics.absolute: "absolute",
-    intrinsics.square_root: "sqrt",
-}
+_COMPARISONS = ("less", "less_equal", "greater", "greater_equal")
+_FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "absolute")
+# operations that have the name of NumPy's
+UFUNCS = ("add", "subtract", "multiply", "divide", "negative", *_COMPARISONS, *_FUNCTIONS)
 
 
 class _Untraceable(Exception):
     """The reason why a formula has no expression, as the end of a message."""
 
 
-class Symbol:
+class Symbol(NDArrayOperatorsMixin):
     """One value of a formula: an operation and its arguments.
 
     Attributes
     ----------
     operation : str
-        "input"; "add", "sub", "mul", "div", "neg"; "lt", "le", "gt", "ge"; "exp", "expm1",
-        "log", "log1p", "tanh", "erf", "sqrt", "absolute"; "maximum", "minimum"; "select" of a
-        comparison and two values; or "broadcast" of a vector and the number to fill it with.
+        "input"; one of `UFUNCS`, "erf", "maximum" or "minimum"; "select" of a comparison and two
+        values; or "broadcast" of a vector and the number to fill it with.
     arguments : tuple
         Symbols and floats; of an input, its name "z" or "alpha".
     index : int
@@ -58,47 +52,10 @@ class Symbol:
         """Return the symbol of an operation on symbols and numbers of the same formula."""
         return _symbol(self._known, operation, *arguments)
 
-    def __neg__(self):
-        return self.apply("neg", self)
-
-    def __add__(self, other):
-        return self.apply("add", self, other)
-
-    def __radd__(self, other):
-        return self.apply("add", other, self)
-
-    def __sub__(self, other):
-        return self.apply("sub", self, other)
-
-    def __rsub__(self, other):
-        return self.apply("sub", other, self)
-
-    def __mul__(self, other):
-        return self.apply("mul", self, other)
-
-    def __rmul__(self, other):
-        return self.apply("mul", other, self)
-
-    def __truediv__(self, other):
-        return self.apply("div", self, other)
-
-    def __rtruediv__(self, other):
-        return self.apply("div", other, self)
-
-    def __lt__(self, other):
-        return self.apply("lt", self, other)
-
-    def __le__(self, other):
-        return self.apply("le", self, other)
-
-    def __gt__(self, other):
-        return self.apply("gt", self, other)
-
-    def __ge__(self, other):
-        return self.apply("ge", self, other)
-
-    def __eq__(self, other):
-        raise _Untraceable("compares with ==")
+    def __array_ufunc__(self, ufunc, method, *arguments):
+        if ufunc.__name__ not in UFUNCS:
+            raise _Untraceable(f"computes {ufunc.__name__}, which exports cannot write")
+        return self.apply(ufunc.__name__, *arguments)
 
     def __bool__(self):
         raise _Untraceable("branches on a value; select(mask, a, b) can be exported")
@@ -263,16 +220,16 @@ def _refused(name, function):
     return call
 
 
-def _translated(operation):
+def _applied(operation):
     return lambda x: x.apply(operation, x)
 
 
 def _select(mask, a, b):
-    if not isinstance(mask, Symbol) or mask.operation not in ("lt", "le", "gt", "ge"):
+    if not isinstance(mask, Symbol) or mask.operation not in _COMPARISONS:
         raise _Untraceable("selects by something other than a comparison")
     left, right = mask.arguments
     if _same(left, b) and _same(right, a):  # x if not x < c, else c; NaN stays NaN
-        return mask.apply("maximum" if mask.operation in ("lt", "le") else "minimum", b, a)
+        return mask.apply("maximum" if mask.operation.startswith("less") else "minimum", b, a)
     if not _is_vector(a) and not _is_vector(b):
         a = mask.apply("broadcast", left if _is_vector(left) else right, a)
     return mask.apply("select", mask, a, b)
@@ -285,7 +242,14 @@ def _same(left, right):
 
 
 _SYMBOLIC = {
-    **{function: _translated(operation) for function, operation in _TRANSLATED.items()},
+    elementary.exp: _applied("exp"),
+    elementary.expm1: _applied("expm1"),
+    elementary.log: _applied("log"),
+    elementary.log1p: _applied("log1p"),
+    elementary.tanh: _applied("tanh"),
+    elementary.erf: _applied("erf"),
+    intrinsics.absolute: _applied("absolute"),
+    intrinsics.square_root: _applied("sqrt"),
     intrinsics.select: _select,
     intrinsics.broadcast: lambda like, number: like.apply("broadcast", like, number),
     intrinsics.fma: lambda a, b, c: a * b + c,
@@ -297,11 +261,11 @@ def _fused(symbol, operations):
     match symbol.operation, symbol.arguments:
         case "maximum", (x, float(0)) if "relu" in operations:
             return "relu", (x,)
-        case "div", (
+        case "divide", (
             float(1),
             Symbol(operation="add", arguments=(
                 float(1),
-                Symbol(operation="exp", arguments=(Symbol(operation="neg", arguments=(x,)),)),
+                Symbol(operation="exp", arguments=(Symbol(operation="negative", arguments=(x,)),)),
             )),
         ) if "logistic" in operations:  # fmt: skip
             return "logistic", (x,)

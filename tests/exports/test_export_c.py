@@ -1,4 +1,4 @@
-"""Networks as C source: what a C compiler makes of it computes what they do."""
+"""Networks as C source: once compiled, it computes the same outputs."""
 
 import ctypes
 import shutil

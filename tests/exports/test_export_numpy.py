@@ -1,4 +1,4 @@
-"""Networks as Python source: a module without fastbp computes what they do."""
+"""Networks as Python source: a module without fastbp computes the same outputs."""
 
 import ast
 

@@ -171,7 +171,7 @@ def test_nan_is_not_hidden(run, monkeypatch, tmp_path):
 def test_equal_expressions_are_written_once(monkeypatch):
     text = to_c(net_with(monkeypatch, FORMULAS["shared"][0]))
     assert text.count("tanh(") == 1
-    assert formula_of("to_c", "odd").result.operation == "div"
+    assert formula_of("to_c", "odd").result.operation == "divide"
 
 
 def _branch(z, alpha):
@@ -193,7 +193,7 @@ REFUSED = {
     "nearest": (lambda z, alpha: nearest(z), "calls nearest"),
     "polynomial": (_polynomial, "calls _erf_series"),
     "branch": (_branch, "branches on a value"),
-    "equals": (_equals, "compares with =="),
+    "equals": (_equals, "computes equal"),
     "infinity": (lambda z, alpha: select(z < 0, -np.inf, z), "computes with -inf"),
     "constant": (lambda z, alpha: 2 * alpha, "does not depend on z"),
     "selection": (lambda z, alpha: select(z, 0, z), "selects by something other"),

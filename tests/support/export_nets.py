@@ -1,4 +1,4 @@
-"""Networks that have all there is, for the tests of exports; and what they must give."""
+"""Networks with all features, for the tests of exports, and their expected outputs."""
 
 from pathlib import Path
 
