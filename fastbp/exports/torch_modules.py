@@ -1,6 +1,7 @@
 """Activations as PyTorch modules, and back; importing this module needs PyTorch."""
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 import torch
 from torch import nn
@@ -140,12 +141,12 @@ def linear(weights: Array, biases: Array | None) -> nn.Linear:
     return module
 
 
-def is_linear(module: nn.Module) -> bool:
+def is_linear(module: nn.Module) -> TypeGuard[nn.Linear]:
     """Return whether a module is an nn.Linear whose weights are its own parameters."""
     return type(module) is nn.Linear
 
 
-def is_dropout(module: nn.Module) -> bool:
+def is_dropout(module: nn.Module) -> TypeGuard[nn.Dropout]:
     """Return whether a module is an nn.Dropout, not one of its variants."""
     return type(module) is nn.Dropout
 
