@@ -7,7 +7,7 @@ from .log import LogOption, Mode
 
 
 def doctor(log: LogOption = Mode.text):
-    """Say what this machine gives fastbp, what is slow here, and how to mend it."""
+    """Find what makes fastbp slow on this machine, and how to mend it."""
     with guarded(log) as out:
         from ..diagnostics.doctor import examine
 

@@ -16,10 +16,10 @@ def evaluate(
     config: ConfigOption = "",
     log: LogOption = Mode.text,
 ):
-    """Score a model on a table with its target.
+    """Score a model on rows whose target is known.
 
-    Classes: accuracy, balanced accuracy, macro F1, log loss, and ROC AUC of two; numbers: R2,
-    RMSE and MAE in the target's units. Exit codes: 0 done, 2 usage, 3 bad data or model.
+    A classification: accuracy, balanced accuracy, macro F1, log loss, and ROC AUC for two
+    classes. A regression: R2, and RMSE and MAE in the units of the target.
     """
     with guarded(log) as out:
         loaded = load_table_model(model)

@@ -12,9 +12,9 @@ _MOST_COLUMNS = 100
 
 
 def info(model: ModelArgument, log: LogOption = Mode.text):
-    """Say what a model file holds: network, table, training, scores, versions.
+    """Print the contents of a model file.
 
-    Exit codes: 0 done, 2 usage, 3 not a model file, or a damaged one.
+    Network, columns, training, scores and versions.
     """
     with guarded(log) as out:
         from .. import model_file

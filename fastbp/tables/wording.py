@@ -1,8 +1,13 @@
-"""How names, values and foreign messages are put into one line of an error message."""
+"""Names, values and messages of other libraries in one line; words for missing values."""
 
 import re
 from difflib import get_close_matches
 
+# text that counts as missing once spaces around it are removed; empty text always does
+MISSING_WORDS = (
+    *("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"),
+    *("?", "-"),
+)
 _LONGEST_VALUE = 60
 _LONGEST_MESSAGE = 200
 # of an object in memory, as Python shows it: another one in each run

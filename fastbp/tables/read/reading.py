@@ -8,14 +8,9 @@ import numpy as np
 import polars as pl
 
 from ...errors import DataError
-from ..wording import one_line, shown, unknown
+from ..wording import MISSING_WORDS, one_line, shown, unknown
 from .files import FORMATS, FramePart, ScanPart, from_arrays, reported, suffix_of
 
-# what text counts as missing, after spaces around it are taken away; empty text always does
-MISSING_WORDS = (
-    *("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"),
-    *("?", "-"),
-)
 # of a batch: its rows are the fewer the more columns, or features, they have
 _MOST_ROWS, _FEWEST_ROWS, _MOST_CELLS = 65_536, 256, 2**23
 
