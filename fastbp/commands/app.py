@@ -19,6 +19,7 @@ from .train import train
 from .warmup import warmup
 
 app = typer.Typer(
+    name="fastbp",
     cls=Group,
     invoke_without_command=True,
     add_completion=False,

@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ..tables.wording import counted
+from ..tables.wording import counted, duration
 from .exits import guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .options import taking
 from .values import DTYPE, ThreadsOption
 
@@ -22,7 +22,7 @@ def bench(
     ] = "float32",
     threads: ThreadsOption = "auto",
     quick: Annotated[bool, typer.Option("--quick", help="Measure for 3 s, less exactly.")] = False,
-    log: LogOption = Mode.text,
+    log: LogOption = "text",
 ):
     """Measure kernels and training against the peak of this machine."""
     with guarded(log) as out:
@@ -76,12 +76,6 @@ def _row(measure):
     name = f"train {measure.name}" if measure.kind == "training" else measure.name
     if not measure.rounds:
         return name, measure.size, "too slow", "-", "", "-", ""
-    seconds, rate = _time(measure.seconds), f"{measure.rate / 1e9:.1f}"
+    seconds, rate = duration(measure.seconds), f"{measure.rate / 1e9:.1f}"
     share = f"{measure.share:.0%}"
     return name, measure.size, seconds, rate, _UNITS[measure.unit], share, f"of {measure.of}"
-
-
-def _time(seconds):
-    """Return a time in the unit that suits it."""
-    unit, name = next((u, n) for u, n in ((1, "s"), (1e-3, "ms"), (0, "us")) if seconds >= u)
-    return f"{seconds / (unit or 1e-6):.1f} {name}"

@@ -3,7 +3,7 @@
 from .config import ConfigOption
 from .describe import scores_text
 from .exits import guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .models import load_table_model
 from .rows import DataArgument, open_rows
 from .values import ModelArgument, ThreadsOption
@@ -14,7 +14,7 @@ def evaluate(
     data: DataArgument,
     threads: ThreadsOption = "auto",
     config: ConfigOption = "",
-    log: LogOption = Mode.text,
+    log: LogOption = "text",
 ):
     """Score a model on rows whose target is known.
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from ..tables.wording import counted
 from .exits import Code, Ended, guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .models import load_model
 from .values import ModelArgument, not_the_input, output_option
 
@@ -15,7 +15,7 @@ _FORMS = {".onnx": "to_onnx", ".c": "to_c", ".py": "to_numpy"}
 def export(
     model: ModelArgument,
     output: Annotated[Any, output_option("File to write: .onnx, .c or .py.  [required]")],
-    log: LogOption = Mode.text,
+    log: LogOption = "text",
 ):
     """Write a model as ONNX, C or NumPy code.
 

@@ -4,14 +4,14 @@ from .. import __version__
 from ..tables.wording import counted, named
 from .describe import scores_text
 from .exits import guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .models import load_model
 from .values import ModelArgument
 
 _MOST_COLUMNS = 100
 
 
-def info(model: ModelArgument, log: LogOption = Mode.text):
+def info(model: ModelArgument, log: LogOption = "text"):
     """Print the contents of a model file.
 
     Network, columns, training, scores and versions.

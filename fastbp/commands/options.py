@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ..tables.declared import descriptions, names_of
-from ..tables.wording import printable, shown
+from ..tables.wording import named, printable
 from .codes import Code
 
 # the error that typer.BadParameter is one of; Typer does not name it
@@ -31,9 +31,10 @@ def parser(kind):
     return parse
 
 
-def taking(kind, words, *names, panel=None, default=None, several=False):
+def taking(kind, words, *names, panel=None, default=None, several=False, adds=False):
     """Return Typer's option of a `Kind`; ``--help`` shows the default and the limits."""
-    extras = (_default(kind, default), kind.limits, "repeatable" if several else "")
+    repeats = "repeatable, beside the default" if adds else "repeatable"
+    extras = ("" if adds else _default(kind, default), kind.limits, repeats if several else "")
     extra = "; ".join(filter(None, extras))
     reads = {"metavar": kind.metavar, "parser": parser(kind)} if kind.metavar else {}
     help_text = f"{words}  [{extra}]" if extra else words
@@ -74,8 +75,9 @@ def _parameter(cls, each):
         descriptions(cls).get(each.name, "").replace("``", ""),
         *names_of(each),
         panel=each.metadata["panel"],
-        default=None if each.metadata["adds"] else each.default,
+        default=each.default,
         several=kind.several,
+        adds=each.metadata["adds"],
     )
     value = (list[str] if kind.several else Any) if kind.metavar else bool
     return inspect.Parameter(
@@ -120,7 +122,7 @@ class Command(TyperCommand):
             record = param.get_help_record(ctx)
             if param.param_type_name == "argument":
                 panel = "Arguments"
-                record = (param.metavar, param.help)
+                record = (param.metavar or param.name, param.help or "")
             panels.setdefault(panel, []).append(record)
         for title, records in panels.items():
             with formatter.section(title):
@@ -152,9 +154,10 @@ def _usage(error):
     """Return what is wrong with the usage, with the name and the value as they were written."""
     param, message = getattr(error, "param", None), error.message
     if param is None or not message:
-        where = f"; see {error.ctx.command_path} --help" if error.ctx else ""
         words = error.format_message().rstrip(".")
+        end = "" if words.endswith("?") else "."
+        where = f"{end} See {error.ctx.command_path} --help" if error.ctx else ""
         return f"{words[0].lower()}{words[1:]}{where}"
     name = max(param.opts, key=len) if param.param_type_name == "option" else param.metavar
-    given = f" {shown(error.given)}:" if hasattr(error, "given") else ""
+    given = f" {named(error.given) or repr('')}:" if hasattr(error, "given") else ""
     return f"{name}{given} {message}"

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from ..tables.declared import texts
 from .config import ConfigOption
 from .exits import Code, Ended, guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .models import load_table_model
 from .options import taking
 from .rows import DataArgument, open_rows
@@ -22,11 +22,11 @@ def predict(
     ] = "",
     keep: Annotated[
         list[str],
-        taking(texts("COL"), "Column to keep beside predictions.", "--keep", several=True),
+        taking(texts("COL"), "Columns of DATA to keep beside predictions.", "--keep", several=True),
     ] = [],  # noqa: B006 - Typer copies it
     threads: ThreadsOption = "auto",
     config: ConfigOption = "",
-    log: LogOption = Mode.text,
+    log: LogOption = "text",
 ):
     """Predict the target for each row of a table.
 

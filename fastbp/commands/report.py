@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from .exits import guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .models import load_model
 from .values import ModelArgument, not_the_input, output_option
 
@@ -11,7 +11,7 @@ from .values import ModelArgument, not_the_input, output_option
 def report(
     model: ModelArgument,
     output: Annotated[Any, output_option("Page of HTML.", "report.html")] = "report.html",
-    log: LogOption = Mode.text,
+    log: LogOption = "text",
 ):
     """Write a page of HTML about a model.
 

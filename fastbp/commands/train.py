@@ -11,7 +11,7 @@ from ..tables.options import TrainOptions
 from .config import ConfigOption
 from .describe import metrics_line, plan_lines, summary_lines
 from .exits import Code, Ended, guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .options import as_written, made, with_options
 from .rows import DataArgument, dataset_of, open_rows
 from .signals import Terminated, terminable
@@ -49,7 +49,7 @@ class JobOptions(Declared):
 
 
 @with_options(TrainOptions, JobOptions)
-def train(data: DataArgument, *, config: ConfigOption = "", log: LogOption = Mode.text, **values):
+def train(data: DataArgument, *, config: ConfigOption = "", log: LogOption = "text", **values):
     """Train a network on a table, and save it as a model file.
 
     The target decides the task: classes or numbers. Columns are encoded by what they hold.
@@ -83,7 +83,10 @@ def _train(out, data, values):
         asked, job_options = made(TrainOptions, values), made(JobOptions, values)
         output, folder = job_options.output, job_options.checkpoint
         if output and suffix_of(output):
-            raise ValueError(f"output={output!r}: a table has such a name; give model.safetensors")
+            raise ValueError(
+                f"output={output!r}: that is the name of a table; expected a name such as "
+                "model.safetensors"
+            )
         kept = Checkpoints(folder, job_options.every) if folder else None
         table = open_rows(data, asked.missing)
         job = Job(table, asked, job_options.valid, kept, job_options.resume)

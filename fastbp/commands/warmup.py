@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Annotated
 
 from .exits import Code, Ended, guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .options import taking
 from .values import DTYPE
 
@@ -14,7 +14,7 @@ def warmup(
         list[str],
         taking(DTYPE, "Precision to compile for.", "--dtype", default="float32", several=True),
     ] = ["float32"],  # noqa: B006 - Typer copies it
-    log: LogOption = Mode.text,
+    log: LogOption = "text",
 ):
     """Compile the kernels ahead of time.
 

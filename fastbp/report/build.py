@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import model_file
 from ..kernels.support.files import write_whole
 from ..network import Network
-from ..tables.wording import counted
+from ..tables.wording import counted, duration
 from . import words
 from .results import curves_of, headline, results
 from .sections import columns, facts, history_of, training
@@ -80,7 +80,7 @@ def _page():
     )
     environment.filters |= {
         "clean": words.clean,
-        "duration": words.duration,
+        "duration": duration,
         "number": words.number,
         "percent": words.percent,
         "setting": words.setting,

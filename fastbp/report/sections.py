@@ -3,8 +3,8 @@
 import datetime
 
 from .. import __version__
-from ..tables.wording import counted
-from .words import clean, duration, number, percent, setting, whole
+from ..tables.wording import counted, duration
+from .words import clean, number, percent, setting, whole
 
 _MOST_COLUMNS, _MOST_MORE = 30, 500
 _MOST_CATEGORIES = 6

@@ -18,9 +18,10 @@ from typing import Any
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_FEW = 4  # names that a message lists without a suggestion
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", re.IGNORECASE)
 _PARAMETERS = re.compile(r"^Parameters\n-+\n(.*?)(?=\n\n\w+\n-+\n|\Z)", re.MULTILINE | re.DOTALL)
-_ENTRY = re.compile(r"^(\w+) : .*\n((?:    .*(?:\n|\Z))+)", re.MULTILINE)
+_OPTIONS = re.compile(r"    \*\*options\n(?: {8}.*\n)+")
 
 
 # ------------------------------------------------------------------------------- kinds of values
@@ -105,8 +106,8 @@ def choice(*names, known=None, metavar=""):
         if isinstance(value, str) and value in choices:
             return value
         near = get_close_matches(value, choices, 1) if isinstance(value, str) else []
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"{name}={value!r}: expected one of {', '.join(choices)}{hint}")
+        hint = f"did you mean {near[0]!r}? " if near and len(choices) > _FEW else ""
+        raise ValueError(f"{name}={value!r}: {hint}expected one of {', '.join(choices)}")
 
     return Kind(metavar or "|".join(names), str, check)
 
@@ -115,7 +116,8 @@ def number(*, whole=False, least=-math.inf, above=-math.inf, below=math.inf):
     """Return the kind of a finite number: ``least <= x < below`` and ``x > above``."""
     bounds = {"at least": least, "greater than": above, "less than": below}
     limits = " and ".join(f"{words} {_exact(b)}" for words, b in bounds.items() if math.isfinite(b))
-    wanted = f"a {'whole ' if whole else ''}number {limits}".strip()
+    of = "of " * limits.startswith("at least")
+    wanted = f"a {'whole ' if whole else ''}number {of}{limits}".strip()
     convert: Any = int if whole else float
     accepted = Integral if whole else Real
 
@@ -258,14 +260,21 @@ def names_of(each):
     return tuple(each.metadata["names"]) or (f"--{each.name.replace('_', '-')}",)
 
 
-def descriptions(cls):
+def _entries(cls):
     """Return what the docstrings of a dataclass and its bases say of each parameter."""
     found = {}
     for each in reversed(cls.__mro__):
         parameters = _PARAMETERS.search(inspect.cleandoc(each.__doc__ or ""))
-        for name, words in _ENTRY.findall(parameters[1]) if parameters else ():
-            found[name] = " ".join(words.split())
+        for entry in re.split(r"\n(?=\w)", parameters[1]) if parameters else ():
+            found[entry.partition(" : ")[0]] = entry
     return found
+
+
+def descriptions(cls):
+    """Return the description of each field of a dataclass, from its docstring."""
+    return {
+        name: " ".join(entry.split("\n", 1)[1].split()) for name, entry in _entries(cls).items()
+    }
 
 
 def takes(cls):
@@ -273,21 +282,18 @@ def takes(cls):
 
     def decorate(function):
         signature = inspect.signature(function)
-        own = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
+        own = {p.name: p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD}
         more = [
-            inspect.Parameter(f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default)
+            inspect.Parameter(
+                f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type
+            )
             for f in fields(cls)
-            if f.name not in signature.parameters
+            if f.name not in own
         ]
-        function.__signature__ = signature.replace(parameters=[*own, *more])
-        parameters = _PARAMETERS.search(inspect.cleandoc(cls.__doc__ or ""))
-        if function.__doc__ and parameters:
-            entries = re.split(r"\n(?=\w)", parameters[1])
-            entries = [e for e in entries if e.partition(" : ")[0] not in signature.parameters]
-            text = indent("\n".join(entries), "    ")
-            start, _, rest = function.__doc__.partition("    **options\n")
-            rest = re.sub(r"\A(?: {8}.*\n)+", "", rest)
-            function.__doc__ = f"{start}{text}\n{rest}"
+        function.__signature__ = signature.replace(parameters=[*own.values(), *more])
+        entries = [entry for name, entry in _entries(cls).items() if name not in own]
+        text = indent("\n".join(entries), "    ")
+        function.__doc__ = _OPTIONS.sub(lambda _: f"{text}\n", function.__doc__ or "")
         return function
 
     return decorate

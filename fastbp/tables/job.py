@@ -21,6 +21,7 @@ from ..training.state import SECTION as TRAINING
 from ..training.state import to_json
 from .columns.encoding import Encoder
 from .columns.inference import infer
+from .declared import takes
 from .encoded import Budget, load_rows, load_valid
 from .model import SECTION, TableModel, schema_of, tell_unknown
 from .options import TrainOptions
@@ -32,6 +33,7 @@ _log = logging.getLogger("fastbp")
 JOB = "job"
 
 
+@takes(TrainOptions)
 def train(
     data,
     target,
@@ -45,8 +47,8 @@ def train(
 ):
     """Train a network on a table; return the `TableModel`.
 
-    It is what ``fastbp train`` calls. Columns are encoded by what they hold: numbers, booleans,
-    categories, dates, and what is missing; the target says whether it is a classification or a
+    ``fastbp train`` calls it. Columns are encoded by what they hold: numbers, booleans,
+    categories, dates, and missing values; the target decides between classification and
     regression.
 
     Parameters
@@ -54,17 +56,17 @@ def train(
     data : path, glob, folder, frame or dict of arrays
         CSV, Parquet, Arrow IPC, NDJSON or ``.npz``; a frame of polars, pandas or pyarrow.
     target : str
-        The column to learn.
+        Column to learn.
     valid : path, frame, ..., optional
-        Rows to validate on; default: a share of `data`.
+        Rows for validation. Default: a share of `data`.
     checkpoints : path or Checkpoints, optional
-        Where to keep what a training that ends early goes on from; see ``Network.fit``.
+        Folder for checkpoints; see ``Network.fit``.
     resume : bool, default False
-        Whether to go on from the last checkpoint, if there is one.
+        Go on from the last checkpoint, if there is one.
     callbacks, progress
         As for ``Network.fit``.
     **options
-        Those of ``fastbp.tables.options.TrainOptions``: hidden, epochs, seed, max_time, ...
+        The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
 
     Returns
     -------

@@ -62,15 +62,15 @@ class TrainOptions(Declared):
     task : {"classification", "regression"}, optional
         Whether to learn classes or numbers. Default: by the values of the target.
     ids : sequence of str
-        Column that identifies rows: kept beside predictions, not learned from.
+        Columns that identify rows: kept beside predictions, not learned from.
     drop : sequence of str
-        Column to leave out.
+        Columns to leave out.
     categorical : sequence of str
-        Column to read as categories, also where it holds numbers.
+        Columns to read as categories, also where they hold numbers.
     numeric : sequence of str
-        Column to read as numbers, also where it looks like an id or a year.
+        Columns to read as numbers, also where they look like ids or years.
     missing : sequence of str
-        Word that means a missing value; empty text, NA, null, ? and the like do by default.
+        Words that mean a missing value. Default: empty text, NA, null, ? and the like.
     valid_share : float, optional
         Share of the rows held back for validation; 0 holds none back. Default: 0.2, at most
         100,000 rows.

@@ -243,7 +243,7 @@ def test_a_training_goes_on_where_its_checkpoint_is():
     assert model.fingerprint == whole.fingerprint
     assert model.history["loss"] == whole.history["loss"]
     text = fastbp(*BASE, "--epochs", 6, "--checkpoint", "ck", "--resume").out
-    assert "goes on from a checkpoint" in text
+    assert "resumes from a checkpoint" in text
 
 
 def test_without_resume_no_training_clears_the_checkpoints_of_another():

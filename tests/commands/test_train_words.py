@@ -80,7 +80,7 @@ def test_the_expected_time_is_about_that_of_the_training():
 def test_a_plan_is_told_to_people_as_well():
     text = fastbp(*BASE, "--dry-run").out
     parameters = (FEATURES + 1) * 100 + 101 * 2
-    for words in (f"{parameters:,} parameters", "GFLOP an epoch", "memory: ", "expected: "):
+    for words in (f"{parameters:,} parameters", "GFLOP per epoch", "memory: ", "expected: "):
         assert words in text
     assert "epochs in" not in text
 
@@ -132,7 +132,7 @@ def test_an_error_is_an_event_and_a_line():
 def test_in_text_the_epochs_are_a_table_and_the_scores_a_line():
     done = fastbp(*BASE)
     assert re.search(r"^ +1( +\S+)+$", done.out, re.MULTILINE)
-    assert "400 rows: 320 to train on, 80 to validate on" in done.out
+    assert "400 rows: 320 for training, 80 for validation" in done.out
     assert "target rich: classification, 2 classes" in done.out
     assert re.search(r"^validation: accuracy [\d.]+%, .*\(80 rows\)$", done.out, re.MULTILINE)
     assert "not saved: give --output FILE" in done.out
