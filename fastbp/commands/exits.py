@@ -14,7 +14,7 @@ from .signals import told_once, unwrapped
 
 
 class Code(IntEnum):
-    """The exit codes of ``fastbp``; README.md documents them."""
+    """The exit codes of ``fastbp``; fastbp/tables/README.md documents them."""
 
     DONE = 0
     FAILED = 1  # the system: a full disk, no memory, no permission
