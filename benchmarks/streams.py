@@ -4,10 +4,10 @@ The same rows are in memory, in a memory-mapped ``.npy`` file, in a scratch file
 of an iterator are kept), in Parquet that a fit of several epochs first unpacks (timed separately),
 and in Parquet that is read as it is. Fits of the same number of epochs run in one process, in turn.
 A ratio is the speed of a source relative to memory: the median over rounds, and the ratio of the
-shortest times, which other processes disturb least. With one thread there are two more figures in processor
-time, which does not count other processes: the training thread relative to memory, and the reader.
-The reader must take less than 100 % and have a processor of its own, or the training thread waits.
-Files are in the cache of the system: the speed of the disk is not measured.
+shortest times, which other processes disturb least. With one thread there are two more figures, in
+processor time, which does not count other processes: the training thread relative to memory, and
+the reader. The reader must take less than 100 % and have a processor of its own, or the training
+thread waits. Files are in the cache of the system: the speed of the disk is not measured.
 """
 
 import argparse
