@@ -1,5 +1,6 @@
 """The benchmarks: every entry of every table has one, and each of them runs."""
 
+import ast
 import itertools
 import re
 import shlex
@@ -60,6 +61,25 @@ def test_a_command_of_the_readme_has_options_that_exist(program, arguments):
 def test_the_readme_names_every_program():
     starts = [path.stem for path in FOLDER.glob("*.py") if "__main__" in path.read_text("utf-8")]
     assert {program for program, _ in commands()} == set(starts) - {"peer_frameworks"}
+
+
+def test_the_suite_imports_only_what_old_commits_have():
+    found, left = set(), [module.__name__.rpartition(".")[2] for module in MODULES]
+    for name in left:  # it grows by the modules that these import
+        for node in ast.walk(ast.parse((FOLDER / f"{name}.py").read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                found.add(node.module)
+            if isinstance(node, ast.ImportFrom):
+                own = node.module.removeprefix("benchmarks.")
+                left += [own] if (FOLDER / f"{own}.py").is_file() and own not in left else []
+    assert "workloads" in left
+    assert {name for name in found if name.startswith("fastbp")} == {
+        "fastbp",
+        "fastbp.data",
+        "fastbp.kernels",
+    }
 
 
 def test_every_module_has_benchmarks():
