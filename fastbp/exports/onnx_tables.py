@@ -9,7 +9,7 @@ from ..tables.columns.boolean import Boolean
 from ..tables.columns.category import Category
 from ..tables.columns.date import PERIODS, Date
 from ..tables.columns.number import LARGEST, Number
-from .onnx_formulas import Value, clip
+from .onnx_values import Value, clip
 
 
 def add_features(graph, schema):
