@@ -15,23 +15,22 @@ if find_spec(f"{__name__}.kernels") is None:
 
 # __init__.pyi lists the public names and their modules; a module is imported when one of its
 # names is first used, so that `import fastbp` costs almost nothing
-_IMPORTS = ast.parse(Path(__file__).with_suffix(".pyi").read_text("utf-8")).body
 _MODULES = {
     alias.name: node.module
-    for node in _IMPORTS
-    if isinstance(node, ast.ImportFrom) and node.module
+    for node in ast.parse(Path(__file__).with_suffix(".pyi").read_text("utf-8")).body
+    if isinstance(node, ast.ImportFrom)
     for alias in node.names
 }
-__all__ = list(_MODULES)
+__all__ = [name for name, module in _MODULES.items() if module]
 
 
-def __getattr__(name):
-    if name in ("data", "kernels"):
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _MODULES[name] is None:  # data and kernels
         return import_module(f"{__name__}.{name}")
-    if name in _MODULES:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
 
 
-def __dir__():
-    return sorted([*globals(), *__all__])
+def __dir__() -> list[str]:
+    return sorted([*_MODULES, "__version__"])

@@ -1,5 +1,6 @@
 """Type aliases shared by the annotations of several modules."""
 
+from collections.abc import Callable
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -15,6 +16,8 @@ Matrix: TypeAlias = "ArrayLike | sparray | spmatrix"
 FilePath: TypeAlias = str | PathLike[str]
 FloatType: TypeAlias = Literal["float32", "float64"] | type[np.float32] | type[np.float64]
 Threads: TypeAlias = int | Literal["auto"]
+# called with the numbers of an epoch; True stops
+Callback: TypeAlias = Callable[[dict[str, float]], object]
 # one block of a stream, without or with sample weights; and its arrays
 Block: TypeAlias = tuple[ArrayLike, ArrayLike] | tuple[ArrayLike, ArrayLike, ArrayLike | None]
 Arrays: TypeAlias = tuple[Array, Array, Array | None]

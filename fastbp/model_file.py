@@ -2,8 +2,8 @@
 
 Tensors: ``parameters`` (n,) and ``moments`` (2, n), flat, in the order W(1), b(1),
 W(2), ...; W(l) is (n_in, n_out) by rows; ``digest`` (32,) of bytes, by `_digest`.
-Metadata ``fastbp``: the JSON of `_header`. Its ``sections`` and tensors of the name
-``section.name`` belong to whoever reads them: a table's schema, the place in a training.
+Metadata ``fastbp``: the JSON of `_header`. Its ``sections``, and tensors named
+``section.name``, belong to other modules: a table's schema, the state of a training.
 Reading executes nothing from the file.
 """
 
@@ -32,10 +32,10 @@ _OWN_TENSORS = {"parameters", "moments", "digest"}
 
 @dataclass(frozen=True)
 class Model:
-    """Everything a model file holds; `moments` is flat, the first and then the second.
+    """The content of a model file; `moments` is flat, the first and then the second.
 
-    `sections` is what others keep beside the net, by name: data of JSON. `tensors` are their
-    arrays, named ``section.name``.
+    `sections` holds JSON data of other modules by name, `tensors` their arrays, named
+    ``section.name``.
     """
 
     specs: tuple
@@ -54,12 +54,12 @@ class Model:
 
 
 def save(path, model):
-    """Write `model` to `path`: under a temporary name, synced, then renamed.
+    """Write `model` to `path` atomically, synced to the disk.
 
     Raises
     ------
     ModelFileError
-        If its schedule is the caller's own object, which no file can describe.
+        If its schedule is the caller's own object, which a file cannot describe.
     OSError
         If it cannot be written.
     """
@@ -72,7 +72,7 @@ def to_bytes(model):
     Raises
     ------
     ModelFileError
-        If its schedule is the caller's own object, which no file can describe.
+        If its schedule is the caller's own object, which a file cannot describe.
     """
     tensors = {"parameters": model.params, "moments": model.moments.reshape(2, -1)}
     tensors |= model.tensors
@@ -81,7 +81,7 @@ def to_bytes(model):
 
 
 def description(model):
-    """Return what a net is, as JSON: its layers, loss, optimizer and seed, not its parameters."""
+    """Return a network without its parameters as JSON data: layers, loss, optimizer and seed."""
     optimizer = model.optimizer
     return {
         "layers": [_layer_to_data(spec) for spec in model.specs],
@@ -112,7 +112,7 @@ def _header(model):
 def _digest(header, tensors):
     """Return the SHA-256 of the description, and of each tensor's type, shape and bytes.
 
-    Tensors count in the order of their names.
+    Tensors are hashed in the order of their names.
     """
     digest = hashlib.sha256(header.encode())
     for name in sorted(tensors.keys() - {"digest"}):
@@ -156,9 +156,9 @@ def load(path):
     Raises
     ------
     ModelFileError
-        If it is not such a file, or truncated, altered or of another version.
+        If it is not a model file, or truncated, altered or of another version.
     FileNotFoundError
-        If there is none.
+        If there is no such file.
     """
     path = Path(path)
     if not path.is_file():

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from os import PathLike
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from . import model_file
+from .annotations import Array, Callback, FilePath, Floats, Threads
 from .checks import all_finite, as_callables
 from .components.initializers import INITIALIZERS
-from .components.layers import Dense, Dropout
+from .components.layers import NetworkLayer
 from .components.optimizers import Optimizer, as_optimizer
 from .data.feed import feed_of
 from .data.samples import features, samples
@@ -33,9 +33,6 @@ from .training.stopping import EarlyStopping, as_stopping
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-Threads = int | Literal["auto"]
-Callback = Callable[[dict[str, float]], object]
 
 
 class Network(Described):
@@ -58,16 +55,16 @@ class Network(Described):
     loss_parameter : float, optional
         The threshold of ``huber`` (default 1) or the quantile of ``quantile`` (0.5).
     initializer : str, optional
-        Of the short form's layers; default: what suits the activation.
+        For all layers of the short form; default: chosen by the activation.
     dtype : {"float32", "float64"}, default "float32"
-        What it computes in.
+        Type of parameters and computation.
     seed : int, default 0
-        Keys initial weights, shuffles and dropout.
+        Seed for initial weights, shuffles and dropout.
 
     Raises
     ------
     ValueError, TypeError
-        If an argument is not of this form; the message names it.
+        If an argument is invalid; the message names it.
     """
 
     #: The `History` of the last `fit`, or None.
@@ -81,7 +78,7 @@ class Network(Described):
         optimizer: str | Optimizer = "adam",
         *,
         inputs: int | None = None,
-        layers: Iterable[Dense | Dropout] | None = None,
+        layers: Iterable[NetworkLayer] | None = None,
         output_activation: str | None = None,
         loss_parameter: float | None = None,
         initializer: str | None = None,
@@ -102,7 +99,7 @@ class Network(Described):
         self._draw_weights()
 
     def _draw_weights(self):
-        # where the moments will be: float64 numbers of a large layer take no memory of their own
+        # drawn as float64 into the moments, which are still unused: no further memory
         numbers = self._engine.moments.view(np.float64)
         for n, (layer, weights) in enumerate(zip(self.layers, self.weights, strict=True)):
             drawn = numbers[: weights.size].reshape(weights.shape)
@@ -110,7 +107,7 @@ class Network(Described):
             weights[:] = drawn
             drawn[:] = 0
 
-    def forward(self, X: ArrayLike, n_threads: Threads = "auto") -> NDArray[Any]:
+    def forward(self, X: ArrayLike, n_threads: Threads = "auto") -> Floats:
         """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive."""
         return self._engine.forward(features(X, self._engine.plan), n_threads)
 
@@ -123,8 +120,8 @@ class Network(Described):
     ) -> tuple[float, Gradients]:
         """Run both passes on one batch: return its mean loss and the `Gradients`.
 
-        Dropout acts as it does in the next step of training. The penalties l1 and
-        l2 are the optimizer's and are not part of the loss or of its gradient.
+        Dropout acts as in the next training step. The optimizer adds the penalties l1 and l2;
+        they are not part of this loss or gradient.
         """
         data = samples(X, y, self._engine.plan, self.loss, sample_weight)
         with self._alone():
@@ -138,8 +135,8 @@ class Network(Described):
     ) -> None:
         """Apply one step of the optimizer from `grads`.
 
-        The learning rate is the schedule's at time `epoch`, which may be a fraction;
-        default: the whole epochs that `fit` has trained.
+        The schedule gives the learning rate at `epoch`, which may be a fraction; default: the
+        number of completed epochs.
 
         Raises
         ------
@@ -173,7 +170,7 @@ class Network(Described):
         progress: bool = False,
         callbacks: Callback | Iterable[Callback] = (),
         max_time: float | None = None,
-        checkpoints: str | PathLike[str] | Checkpoints | None = None,
+        checkpoints: FilePath | Checkpoints | None = None,
         resume: bool = False,
     ) -> History:
         """Train on mini-batches; return the `History`.
@@ -181,49 +178,49 @@ class Network(Described):
         Parameters
         ----------
         X : array_like (n, n_in), Source or iterable of (X, y)
-            Samples; converted to the network's dtype if they are of another. A source of
-            ``fastbp.data`` is read block by block and brings its targets; so do an iterator
-            and, without `y`, a list of blocks or a loader: they are gone through once, and
-            their blocks kept in a scratch file.
+            Samples, converted to the network's dtype. A source of ``fastbp.data`` is read
+            block by block and yields its targets as well; so does an iterator and, without
+            `y`, a list of blocks or a loader: it is read once, and its blocks are kept in a
+            scratch file.
         y : array_like (n, n_out) or (n,)
             Targets; class labels 0 to n_out - 1 for cross_entropy.
         epochs, batch_size : int
-            Passes over the data, and samples a step.
+            Passes over the data, and samples per step.
         sample_weight : array_like (n,), optional
             Weights of the samples in the loss.
         validation_data : tuple (X, y), optional
             Scored after every epoch.
         early_stopping : bool, int or EarlyStopping, optional
-            True, a patience in epochs, or the full form.
+            True, a patience in epochs, or an `EarlyStopping`.
         shuffle : bool, default True
-            Whether every epoch has an order of its own.
+            Shuffle the samples anew in every epoch.
         n_threads : int or "auto", default "auto"
-            The result's bits do not depend on it.
+            Threads; the result's bits do not depend on their number.
         progress : bool, default False
-            Whether to show a progress bar.
+            Show a progress bar on stderr.
         callbacks : callable or sequence of callables
             Called with each epoch's entry of the history; True stops.
         max_time : float, optional
             Seconds after which training stops, within a slice of about 50 ms.
         checkpoints : path or Checkpoints, optional
-            Where to keep what training goes on from if it ends early. SIGTERM then ends it
-            within a slice, as Ctrl-C does, and both write a checkpoint.
+            Folder of the checkpoints. SIGTERM then ends training within a slice, as Ctrl-C
+            does, and both write a checkpoint.
         resume : bool, default False
-            Whether to go on from the last checkpoint, if there is one: with the bits of the
-            training that nobody stopped. The data and the arguments must be the same.
+            Continue from the last checkpoint, if there is one; the result has the bits of an
+            uninterrupted training. Data and arguments must be the same.
 
         Returns
         -------
         History
-            Also kept as ``network.history``. After Ctrl-C it says "interrupted", after
-            SIGTERM "terminated".
+            Also kept as ``network.history``; ``history.stopped`` says why training ended,
+            such as "interrupted" after Ctrl-C or "terminated" after SIGTERM.
 
         Raises
         ------
         DivergenceError
-            If a loss is not finite; the network then holds its best weights.
+            If a loss is not finite; the network then holds its best weights so far.
         ValueError, TypeError
-            If an argument is not of this form; nothing is changed then.
+            If an argument is invalid; the network is unchanged then.
         """
         plan = self._engine.plan
         options = Options(
@@ -263,7 +260,7 @@ class Network(Described):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the buffers of training, which are one set, or raise RuntimeError."""
+        """Hold the lock of the training buffers, or raise RuntimeError."""
         if not self._engine.in_use.acquire(blocking=False):
             raise RuntimeError(
                 "another thread trains this network; give each thread a copy (copy.deepcopy)"
@@ -273,17 +270,17 @@ class Network(Described):
         finally:
             self._engine.in_use.release()
 
-    def row_state(self) -> tuple[NDArray[Any], ...]:
-        """Return what ``fastbp.kernels.forward_row(state, x, out)`` needs to run one row.
+    def row_state(self) -> tuple[Array, ...]:
+        """Return the state that ``fastbp.kernels.forward_row(state, x, out)`` takes.
 
-        That function can be called from a caller's own ``@njit`` code, in less than a
-        microsecond for a small net. The state shows the weights as they are at each call; it
-        serves one thread at a time, and this process alone.
+        That function runs one row from your own ``@njit`` code, in less than a microsecond for
+        a small network. It reads the weights at each call. A state serves one thread at a time,
+        in this process only.
         """
         return self._engine.row_state()
 
-    def predict(self, X: ArrayLike, n_threads: Threads = "auto") -> NDArray[Any]:
-        """Return what the network says of `X`: classes (n,) or outputs.
+    def predict(self, X: ArrayLike, n_threads: Threads = "auto") -> Array:
+        """Return predictions for `X`: classes (n,) or outputs.
 
         Classes for cross_entropy, 0 or 1 for binary_cross_entropy, numbers for
         the other losses; one output gives shape (n,).
@@ -302,7 +299,7 @@ class Network(Described):
         sample_weight: ArrayLike | None = None,
         n_threads: Threads = "auto",
     ) -> dict[str, float]:
-        """Return a dict of the mean loss over data, and of the metric that suits it."""
+        """Return a dict of the mean loss and the metric of the loss: accuracy or R2."""
         data = samples(X, y, self._engine.plan, self.loss, sample_weight)
         metric = metric_of(self.loss)
         outputs, loss = self._engine.evaluate(data, n_threads)
@@ -311,7 +308,7 @@ class Network(Described):
     def summary(self, batch_size: int = 128) -> str:
         """Return a table of the layers, with parameters, memory of training and work.
 
-        The memory is that of batches of `batch_size` on one thread, data not counted.
+        Memory is that of batches of `batch_size` on one thread, without the data.
         """
         return describe(self, a_whole_number("batch_size", batch_size, least=1))
 
@@ -319,7 +316,7 @@ class Network(Described):
         sizes = [self.layers[0].n_in, *(layer.n_out for layer in self.layers)]
         return f"Network({sizes}, loss={self.loss!r}, dtype={self.dtype.name!r})"
 
-    def save(self, path: str | PathLike[str]) -> None:
+    def save(self, path: FilePath) -> None:
         """Write the network to one safetensors file: weights, moments and its place in training.
 
         A loaded network continues training with the same bits.
@@ -327,7 +324,7 @@ class Network(Described):
         model_file.save(path, self.to_model())
 
     @classmethod
-    def load(cls, path: str | PathLike[str]) -> Self:
+    def load(cls, path: FilePath) -> Self:
         """Return the network that `save` wrote.
 
         Raises

@@ -1,9 +1,11 @@
 """The rules of the house: arrows point down, one door to Numba, small files, documented names."""
 
 import ast
+import importlib
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,46 @@ def test_the_walk_sees_the_files_and_their_imports():
 @pytest.mark.parametrize("name", sorted(name for name in SOURCES if ".kernels" in name))
 def test_kernels_import_nothing_above_them(name):
     assert {module for module in own_modules(name) if ".kernels" not in module} == set()
+
+
+# the rooms of kernels/, each above those it may import from; a file at the top is an equation
+ROOMS = ({"support", "tuning"}, {"compiler"}, {"simd"}, {"formulas"}, {"equation"}, {"net"})
+ABOVE_NET = {"", "forward_row"}
+
+
+def _floor(module):
+    """Return the height of the room of a module of kernels/."""
+    room = module.removeprefix("fastbp.kernels").lstrip(".").split(".")[0]
+    if room in ABOVE_NET:
+        return len(ROOMS)
+    floors = {name: height for height, names in enumerate(ROOMS) for name in names}
+    return floors.get(room, floors["equation"])
+
+
+@pytest.mark.parametrize("name", sorted(name for name in SOURCES if ".kernels" in name))
+def test_rooms_of_kernels_import_downwards(name):
+    above = {module for module in own_modules(name) if _floor(module) > _floor(name)}
+    assert above == set()
+
+
+def test_the_walk_of_rooms_sees_every_room():
+    found = {_floor(name) for name in SOURCES if ".kernels" in name}
+    assert found == set(range(len(ROOMS) + 1))
+    assert _floor("fastbp.kernels.simd.gemm") < _floor("fastbp.kernels.matmul")
+
+
+def test_tuning_imports_nothing_but_the_standard_library():
+    names = {target.split(".")[0] for target in imports("fastbp.kernels.tuning")}
+    assert names <= sys.stdlib_module_names
+
+
+def test_a_file_at_the_top_of_kernels_holds_the_public_function_of_its_name():
+    stems = {path.stem for path in KERNELS.glob("*.py")} - {"__init__", "tuning"}
+    topics = {"peak": "measure_peak", "random": "random_uniform"}
+    for stem in stems:
+        public = topics.get(stem, stem)
+        module = importlib.import_module(f"fastbp.kernels.{stem}")
+        assert getattr(module, public) is getattr(fastbp.kernels, public)
 
 
 def test_no_module_imports_itself_by_way_of_others():

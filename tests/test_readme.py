@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -272,41 +273,81 @@ def test_every_public_kernel_is_in_the_table():
     assert set(fastbp.kernels.__all__) - {"measure_peak"} <= set(re.findall(r"`(\w+)`", rows))
 
 
+# ----------------------------------------------------------------- adding an activation
+
+# the test files that are parametrized over the activations, and the packages and programs that
+# they need
+OVER_ACTIVATIONS = {
+    "tests/benchmarks/test_benchmarks.py": (),
+    "tests/estimators/test_estimator_onnx.py": ("skl2onnx", "onnxruntime"),
+    "tests/exports/test_export_c.py": ("gcc",),
+    "tests/exports/test_export_numpy.py": (),
+    "tests/exports/test_export_onnx.py": ("onnx", "onnxruntime", "polars"),
+    "tests/exports/test_export_torch.py": ("torch",),
+    "tests/kernels/test_elementary.py": (),
+    "tests/kernels/test_registries.py": (),
+    "tests/network/test_gradients.py": (),
+}
+
+
+def is_installed(name):
+    return bool(find_spec(name) or shutil.which(name))
+
+
+def blocks_for(file):
+    """The code that README.md or kernels/README.md says to add to a file."""
+    texts = [path.read_text() for path in (README, ROOT / "kernels/README.md") if path.is_file()]
+    fence = rf"^```python +{re.escape(file)}\n(.*?)^```$"
+    return [code for text in texts for code in re.findall(fence, text, re.MULTILINE | re.DOTALL)]
+
+
+def put_before(file, place, code):
+    """Put code before a text that occurs once in a file."""
+    head, tail = file.read_text().split(place)
+    file.write_text(f"{head}{code}{place}{tail}")
+
+
+@pytest.fixture
+def copy_with_softsign(tmp_path):
+    """A copy of the tests and, in site/, of the package, with the activation of the README."""
+    package = tmp_path / "site" / "fastbp"
+    for source, target in [
+        (Path(fastbp.__file__).parent, package),
+        (Path(fastbp.kernels.__file__).parent, package / "kernels"),
+        (ROOT / "tests", tmp_path / "tests"),
+        (ROOT / "benchmarks", tmp_path / "benchmarks"),
+    ]:
+        shutil.copytree(
+            source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+        )
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+
+    formulas, record = blocks_for("kernels/formulas/activations.py")
+    activations = package / "kernels" / "formulas" / "activations.py"
+    put_before(activations, "ACTIVATIONS = Registry(", f"{formulas}\n\n")
+    put_before(activations, "    ],\n    aliases", record)
+    (pair,) = blocks_for("tests/support/oracle.py")
+    put_before(tmp_path / "tests/support/oracle.py", '    "softmax": (softmax, softmax_j', pair)
+    return tmp_path
+
+
 @pytest.mark.slow
-def test_an_activation_is_added_in_one_file(tmp_path, run_python):
-    package = tmp_path / "fastbp"
-    leave = shutil.ignore_patterns("__pycache__", "kernels")
-    shutil.copytree(Path(fastbp.__file__).parent, package, ignore=leave)
-    shutil.copytree(Path(fastbp.kernels.__file__).parent, package / "kernels", ignore=leave)
-
-    formulas, record = added_to("kernels/formulas/activations.py")
-    file = package / "kernels" / "formulas" / "activations.py"
-    head, table = file.read_text().split("ACTIVATIONS = Registry(")
-    table = table.replace("    ],\n    aliases", f"{record}    ],\n    aliases", 1)
-    file.write_text(f"{head}{formulas}\n\nACTIVATIONS = Registry({table}")
-    (oracle,) = added_to("tests/support/oracle.py")
-
-    out = run_python(
-        f"""
-        import sys
-        sys.path.insert(0, {str(tmp_path)!r})
-        import numpy as np
-        from fastbp import Network, kernels
-        assert kernels.__file__.startswith({str(tmp_path)!r})
-        function, derivative = {{{oracle.strip()}}}["softsign"]
-        Z = np.linspace(-5, 5, 50).reshape(2, 25)
-        A = kernels.activation(Z, "softsign")
-        print(np.abs(A - function(Z, 0)).max() < 1e-15)
-        slope = kernels.activation_derivative(A, "softsign")
-        print(np.abs(slope - derivative(Z, 0)).max() < 1e-15)
-        X = np.random.default_rng(0).standard_normal((64, 4))
-        net = Network([4, 8, 1], activation="softsign", seed=1)
-        loss = net.fit(X, X[:, :1] * X[:, 1:2], epochs=50, batch_size=8)["loss"]
-        print(loss[-1] < loss[0])
-        """,
-        FASTBP_CACHE_DIR=tmp_path / "cache",
+def test_an_activation_is_added_in_one_file_and_its_oracle(copy_with_softsign):
+    folder = copy_with_softsign
+    selected = "softsign or ACTIVATIONS or test_infinity_and_nan_go_through"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-v", "-n0", "-p", "no:cacheprovider", "-k", selected],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{folder / 'site'}", "FASTBP_CACHE_DIR": f"{folder}/c"},
+        capture_output=True,
+        text=True,
     )
-    assert out.split() == ["True"] * 3
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.findall(r"^(\S+)::.*softsign.* PASSED", done.stdout, re.MULTILINE)
+    run = [file for file, names in OVER_ACTIVATIONS.items() if all(map(is_installed, names))]
+    assert set(passed) == set(run)
+    for test in ("test_every_entry_has_an_oracle[ACTIVATIONS]", "test_infinity_and_nan_go_through"):
+        assert f"{test} PASSED" in done.stdout
 
 
 # ------------------------------------------------------------------ figures

@@ -4,17 +4,17 @@ from .. import __version__
 from ..tables.wording import counted, named
 from .describe import scores_text
 from .exits import guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .models import load_model
 from .values import ModelArgument
 
 _MOST_COLUMNS = 100
 
 
-def info(model: ModelArgument, log: LogOption = Mode.text):
-    """Say what a model file holds: network, table, training, scores, versions.
+def info(model: ModelArgument, log: LogOption = "text"):
+    """Print the contents of a model file.
 
-    Exit codes: 0 done, 2 usage, 3 not a model file, or a damaged one.
+    Network, columns, training, scores and versions.
     """
     with guarded(log) as out:
         from .. import model_file
@@ -79,13 +79,10 @@ def _table_lines(model):
 
 
 def _column(column):
+    phrases = column.describe("{:.4g}".format)
+    fitted = [f", {named(text) if is_name else text}" for text, is_name in phrases]
     missing = ", may be missing" if column.missing else ""
-    if column.kind == "category":
-        return f"{named(column.name)}: one of {_short(column.categories)}{missing}"
-    if column.kind == "number":
-        fitted = f"mean {column.mean:.4g}, deviation {column.scale:.4g}"
-        return f"{named(column.name)}: a number, {fitted}{missing}"
-    return f"{named(column.name)}: a {column.kind}{missing}"
+    return f"{named(column.name)}: a {column.kind}{''.join(fitted)}{missing}"
 
 
 def _short(names, most=8):

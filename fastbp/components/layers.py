@@ -8,8 +8,12 @@ from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from .initializers import INITIALIZERS
 
 
+class NetworkLayer:
+    """A layer of the long form: `Dense` or `Dropout`."""
+
+
 @dataclass(frozen=True)
-class Dense:
+class Dense(NetworkLayer):
     """A fully connected layer: ``A = sigma(A_prev W + b)``.
 
     Parameters
@@ -54,7 +58,7 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Dropout:
+class Dropout(NetworkLayer):
     """Inverted dropout of the previous layer's outputs, active in training only.
 
     Parameters

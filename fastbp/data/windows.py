@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -37,24 +38,64 @@ class Window:
     first: int
 
     @property
-    def rows(self):
-        """How many samples are trained on."""
+    def rows(self) -> int:
+        """Number of samples in the order."""
         return len(self.data) if self.order is None else len(self.order)
 
 
-class Whole:
-    """Samples in memory: an epoch is one window.
+class Feed(ABC):
+    """The samples of a training, window by window.
 
     Attributes
     ----------
     rows, batch : int
-        Samples, and samples per step.
+        Samples per epoch, and per step.
     head : Samples
         Some of the samples, to compile with.
     order : numpy.ndarray or None
         An order like that of the windows, to compile with.
+    """
+
+    rows: int
+    batch: int
+    head: Samples
+    order: Array | None
+    _closed = False
+
+    def batches(self, epoch: int) -> int:
+        """Return the number of batches in an epoch."""
+        return -(-self.rows // self.batch)
+
+    @abstractmethod
+    def windows(
+        self,
+        epoch: int,
+        done: int = 0,
+        more: bool = False,
+        must_end: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Window]:
+        """Yield the windows of an epoch that contain batches from number `done` on.
+
+        If `more` epochs follow, the first window of the next is read during the last window.
+        Waiting for a window ends early when ``must_end()`` returns True.
+        """
+
+    def is_reading(self) -> bool:
+        """Return whether a thread is reading."""
+        return False
+
+    def close(self) -> None:
+        """Stop reading, after the block in progress."""
+        self._closed = True
+
+
+class Whole(Feed):
+    """Samples in memory: an epoch is one window.
+
+    Attributes
+    ----------
     key : dict
-        Everything besides seed and epoch that determines the order.
+        Everything besides seed and epoch that determines the order; `Streamed` has it too.
     """
 
     def __init__(self, data: Samples, batch_size: int, shuffle: bool, seed: int) -> None:
@@ -65,31 +106,20 @@ class Whole:
         self.key: dict[str, Any] = {"rows": self.rows, "batch_size": batch_size, "shuffle": shuffle}
         self._seed = seed
 
-    def batches(self, epoch: int) -> int:
-        """Return the number of batches in an epoch."""
-        return -(-self.rows // self.batch)
-
     def windows(
         self,
         epoch: int,
         done: int = 0,
         more: bool = False,
-        must_end: Callable[[], bool] | None = None,
+        must_end: Callable[[], bool] = lambda: False,
     ) -> Iterator[Window]:
         """Yield the one window of an epoch."""
         if self.order is not None:
             fill_permutation.serial(self._seed, SHUFFLE, epoch, self.order)
         yield Window(self.head, self.order, 0)
 
-    def is_reading(self) -> bool:
-        """Return False: no thread reads."""
-        return False
 
-    def close(self) -> None:
-        """Do nothing: no thread reads."""
-
-
-class Streamed:
+class Streamed(Feed):
     """Samples of a source: while one window is trained on, a thread reads the next.
 
     Parameters
@@ -101,7 +131,7 @@ class Streamed:
     dtype : numpy.dtype
         Dtype of X in memory.
     batch_size, shuffle, seed
-        As for `Whole`, as are the attributes.
+        As for `Whole`.
     """
 
     def __init__(
@@ -136,10 +166,9 @@ class Streamed:
         self._buffers = [np.empty((most, source.columns), dtype) for _ in range(2)]
         self._reader = ThreadPoolExecutor(1, "fastbp-reader")
         self._coming: dict[tuple[int, int], Future[Window | None]] = {}
-        self._closed = False
 
     def batches(self, epoch: int) -> int:
-        """Return the number of batches in an epoch; the last batch of each window may be short."""
+        """Return the number of batches; the last batch of each window may be short."""
         return sum(map(self._batches_of, self._groups(epoch)))
 
     def windows(
@@ -149,11 +178,7 @@ class Streamed:
         more: bool = False,
         must_end: Callable[[], bool] = lambda: False,
     ) -> Iterator[Window]:
-        """Yield the windows of an epoch that contain batches from number `done` on.
-
-        If `more` epochs follow, the first window of the next is read during the last window.
-        Waiting for a window ends early when ``must_end()`` returns True.
-        """
+        """Yield the windows; see `Feed`."""
         todo, first = [], 0
         for number, group in enumerate(self._groups(epoch)):
             count = self._batches_of(group)
@@ -179,7 +204,7 @@ class Streamed:
 
     def close(self) -> None:
         """Stop reading, after the block in progress."""
-        self._closed = True
+        super().close()
         self._reader.shutdown(wait=False, cancel_futures=True)
 
     def _submit(self, epoch, number, group, first):

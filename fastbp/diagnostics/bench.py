@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -129,17 +128,16 @@ class Results:
 
 def cases(dtype: str, n_threads: Threads) -> list[Case]:
     """Return all cases, kernels before training."""
-    options: dict[str, Any] = {"n_threads": n_threads}
     return [
-        *(_product("matmul", shape, dtype, options) for shape in SHAPES),
-        *(_product("outer", shape, dtype, options) for shape in SHAPES),
-        *(_elementwise(name, n, dtype, options) for name in ("tanh", "relu") for n in ELEMENTS),
-        *(_adam(n, dtype, options) for n in ELEMENTS),
-        *(_training(name, workload, dtype, options) for name, workload in WORKLOADS.items()),
+        *(_product("matmul", shape, dtype, n_threads) for shape in SHAPES),
+        *(_product("outer", shape, dtype, n_threads) for shape in SHAPES),
+        *(_elementwise(name, n, dtype, n_threads) for name in ("tanh", "relu") for n in ELEMENTS),
+        *(_adam(n, dtype, n_threads) for n in ELEMENTS),
+        *(_training(name, workload, dtype, n_threads) for name, workload in WORKLOADS.items()),
     ]
 
 
-def _product(name: str, shape: tuple[int, int, int], dtype: str, options: dict[str, Any]) -> Case:
+def _product(name: str, shape: tuple[int, int, int], dtype: str, n_threads: Threads) -> Case:
     M, K, N = shape
 
     def prepare():
@@ -148,32 +146,32 @@ def _product(name: str, shape: tuple[int, int, int], dtype: str, options: dict[s
         b = rng.standard_normal((K, N)).astype(dtype)
         out = np.empty((M, N), dtype)
         kernel = outer if name == "outer" else matmul
-        return lambda: kernel(a, b, out=out, **options)
+        return lambda: kernel(a, b, out=out, n_threads=n_threads)
 
     return Case("kernel", name, f"{M} x {K} x {N}", 2.0 * M * K * N, prepare)
 
 
-def _elementwise(name: str, count: int, dtype: str, options: dict[str, Any]) -> Case:
+def _elementwise(name: str, count: int, dtype: str, n_threads: Threads) -> Case:
     def prepare():
         z = np.random.default_rng(0).standard_normal((128, count // 128)).astype(dtype)
         out = np.empty_like(z)
-        return lambda: activation(z, name, out=out, **options)
+        return lambda: activation(z, name, out=out, n_threads=n_threads)
 
     moved = 2.0 * count * np.dtype(dtype).itemsize
     return Case("kernel", name, f"{count:,}", moved, prepare, count)
 
 
-def _adam(count: int, dtype: str, options: dict[str, Any]) -> Case:
+def _adam(count: int, dtype: str, n_threads: Threads) -> Case:
     def prepare():
         w, g = np.random.default_rng(0).standard_normal((2, count)).astype(dtype)
         moments = np.zeros((2, count), dtype)
-        return lambda: update("adam", w, g, moments, 1, **options)
+        return lambda: update("adam", w, g, moments, 1, n_threads=n_threads)
 
     moved = 7.0 * count * np.dtype(dtype).itemsize  # four arrays are read, three written
     return Case("kernel", "adam", f"{count:,}", moved, prepare, count)
 
 
-def _training(name: str, workload: Workload, dtype: str, options: dict[str, Any]) -> Case:
+def _training(name: str, workload: Workload, dtype: str, n_threads: Threads) -> Case:
     def prepare():
         rng = np.random.default_rng(0)
         X = rng.standard_normal((workload.rows, workload.sizes[0]), "float32").astype(dtype)
@@ -184,7 +182,9 @@ def _training(name: str, workload: Workload, dtype: str, options: dict[str, Any]
         net = Network(list(workload.sizes), loss=workload.loss, optimizer="adam", dtype=dtype)
 
         def epoch():
-            unless_interrupted(net.fit(X, y, epochs=1, batch_size=workload.batch, **options))
+            unless_interrupted(
+                net.fit(X, y, epochs=1, batch_size=workload.batch, n_threads=n_threads)
+            )
 
         return epoch
 
@@ -240,17 +240,17 @@ def run(
 
 def _compile(dtype: str, n_threads: Threads) -> None:
     """Run each kernel once on small arrays; also on one thread, which `fit` may choose."""
+    x = np.ones((2, 2), dtype)
+    flat = np.ones(2, dtype)
     for threads in {1, n_threads}:
-        x = np.ones((2, 2), dtype)
-        flat, options = np.ones(2, dtype), {"n_threads": threads}
-        matmul(x, x, **options)
-        outer(x, x, **options)
-        activation(x, "tanh", **options)
-        update("adam", flat, flat.copy(), np.zeros((2, 2), dtype), 1, **options)
+        matmul(x, x, n_threads=threads)
+        outer(x, x, n_threads=threads)
+        activation(x, "tanh", n_threads=threads)
+        update("adam", flat, flat.copy(), np.zeros((2, 2), dtype), 1, n_threads=threads)
         for loss in ("squared_error", "cross_entropy"):
             net = Network([2, 2], loss=loss, optimizer="adam", dtype=dtype)
             y = x if loss == "squared_error" else np.array([0, 1])
-            unless_interrupted(net.fit(x, y, epochs=1, **options))
+            unless_interrupted(net.fit(x, y, epochs=1, n_threads=threads))
 
 
 class _Turns:

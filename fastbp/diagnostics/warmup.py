@@ -69,7 +69,6 @@ def _use_everything(dtype: str, threads: int) -> None:
     """Run every method of a network that runs a kernel."""
     X = np.ones((8, 2), dtype)
     net = Network([2, 2], optimizer=Adam(1e-3, clip_norm=1.0), dtype=dtype)
-    options = {"n_threads": threads}
-    unless_interrupted(net.fit(X, X, epochs=1, validation_data=(X, X), **options))
-    net.update(net.backward(X, X, **options)[1], **options)
-    net.predict(X, **options)
+    unless_interrupted(net.fit(X, X, epochs=1, validation_data=(X, X), n_threads=threads))
+    net.update(net.backward(X, X, n_threads=threads)[1], n_threads=threads)
+    net.predict(X, n_threads=threads)

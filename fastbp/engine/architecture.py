@@ -1,9 +1,9 @@
-"""From what a caller wrote to layers with every name resolved, and back to a table."""
+"""The arguments of `Network` resolved to layers, and the summary of a network."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..components.initializers import INITIALIZERS, default_initializer
+from ..components.initializers import INITIALIZERS
 from ..components.layers import Dense, Dropout
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
@@ -65,7 +65,7 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
 
 
 def _output_name(output_activation, own, loss):
-    """Return the name of the last layer's activation, which may be given in two places."""
+    """Return the last layer's activation, which may be given in two places."""
     if output_activation is None:
         return loss.partner if own is None else own
     if own is not None:
@@ -111,7 +111,7 @@ def _from_sizes(sizes, activation, initializer):
     if isinstance(sizes, str) or not isinstance(sizes, Iterable):
         raise TypeError(f"sizes={sizes!r}: expected a sequence such as [64, 100, 10]")
     if not isinstance(activation, Iterable):
-        raise TypeError(f"activation={activation!r}: expected a name, or one a hidden layer")
+        raise TypeError(f"activation={activation!r}: expected a name, or one per hidden layer")
     sizes = list(sizes)
     if len(sizes) < 2:
         raise ValueError(f"sizes={sizes!r}: expected at least an input and an output size")
@@ -134,12 +134,12 @@ def _spec(n_in, layer, name):
     if layer.alpha is not None and record.alpha is None:
         raise ValueError(f"alpha={layer.alpha!r}: {record.name} has no parameter")
     alpha = layer.alpha if layer.alpha is not None else record.alpha
-    initializer = INITIALIZERS.find(layer.initializer or default_initializer(record.name)).name
+    initializer = INITIALIZERS.find(layer.initializer or record.initializer).name
     return Layer(n_in, layer.units, record.name, alpha or 0.0, initializer, layer.bias, 0.0)
 
 
 def _drop(specs, input_drop, rate):
-    """Put dropout behind the last layer so far; two in a row keep the product."""
+    """Add dropout after the last layer so far; two consecutive ones multiply."""
     if not specs:
         return specs, 1 - (1 - input_drop) * (1 - rate)
     last = specs[-1]
@@ -178,6 +178,6 @@ def describe(network, batch_size):
     memory = (sum(array.nbytes for array in arrays) + work.bytes) / 2**20
     lines.append(
         f"{plan.size:,} parameters, {plan.dtype.name}; training in batches of {batch_size} takes "
-        f"{memory:.1f} MiB; {plan.flops_per_row:,} FLOP a sample and step"
+        f"{memory:.1f} MiB; {plan.flops_per_row:,} FLOP per sample and step"
     )
     return "\n".join([*lines, f"loss {network.loss}, {network.optimizer}"])

@@ -1,10 +1,10 @@
-"""What a network is: its attributes, read from its engine."""
+"""The attributes of a network, read from its engine."""
 
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..annotations import Floats
 from ..components.optimizers import Optimizer
 from .engine import Engine
 from .plan import Layer
@@ -38,17 +38,17 @@ class Described:
         return self._engine.plan.input_drop
 
     @property
-    def weights(self) -> tuple[NDArray[Any], ...]:
+    def weights(self) -> tuple[Floats, ...]:
         """The weight matrices W(l) (n_in, n_out), as writable views."""
         return self._engine.plan.weights(self._engine.params)
 
     @property
-    def biases(self) -> tuple[NDArray[Any], ...]:
+    def biases(self) -> tuple[Floats, ...]:
         """The bias vectors b(l) (n_out,), as writable views."""
         return self._engine.plan.biases(self._engine.params)
 
     @property
-    def parameters(self) -> NDArray[Any]:
+    def parameters(self) -> Floats:
         """All parameters as one flat writable array: W(1), b(1), W(2), ..."""
         return self._engine.params
 

@@ -47,7 +47,7 @@ class Engine:
     optimizer : Optimizer
         The optimizer and its hyper-parameters.
     seed : int
-        Keys all randomness.
+        Seed of all random numbers.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class Engine:
     steps, epochs : int
         Updates and whole epochs so far.
     in_use : threading.RLock
-        Held by whoever trains: the buffers of training are one set.
+        Held while training: there is one set of training buffers.
     """
 
     def __init__(self, plan, loss, loss_parameter, optimizer, seed):
@@ -73,13 +73,12 @@ class Engine:
         packed = largest >= FAR_BYTES
         rows = min(INFERENCE_ROWS_PACKED, INFERENCE_FLOPS_PACKED // plan.flops_per_row_forward)
         self._inference_rows = max(INFERENCE_ROWS, rows) if packed else INFERENCE_ROWS
-        # how many operations of float32 take as long as one of the net's
+        # float32 operations in the time of one of this dtype
         self._in_float32 = plan.dtype.itemsize / 4
         self._training: Any = None
         self._placed = _nothing  # a weak reference to the data that the run points at
         self.in_use = threading.RLock()
-        # workspaces of inference that no call uses now, with their runs: calls from several
-        # threads each take one, so that a network may serve them all at once
+        # idle workspaces for inference with their runs: concurrent calls take one each
         self._idle = []
         self._run = np.zeros(1, RUN)
         run, h = self._run[0], optimizer.hyper_parameters
@@ -125,9 +124,9 @@ class Engine:
         self._run[0]["loss_limit"] = limit
 
     def threads_of_step(self, n_threads, data, rows):
-        """Return how many threads a training step on `rows` rows of `data` runs on."""
+        """Return the number of threads for a training step on `rows` rows of `data`."""
         flops, parts = rows / len(data) * self.plan.flops_of(data.x), rows // MAIN_ROWS
-        if data.is_sparse:  # what its numbers leave of a step is the update
+        if data.is_sparse:  # products with few non-zeros take less time than the update
             flops += UPDATE_FLOPS * self.plan.size
         return choose_threads(n_threads, flops * self._in_float32, REGIONS_PER_STEP, parts)
 
@@ -139,8 +138,8 @@ class Engine:
     def gradient(self, data, n_threads="auto", most_threads=None):
         """Run all of `data` forward and backward as one batch: fill `grads`.
 
-        Return the mean loss, and the penalty, which `grads` include. Calls of different
-        numbers of threads share their buffers where all name the same most.
+        Return the mean loss, and the penalty, which `grads` include. Calls with different
+        numbers of threads share buffers if they name the same `most_threads`.
         """
         threads = self.threads_of_step(n_threads, data, len(data))
         self._prepare(len(data), most_threads or threads, data)
@@ -169,9 +168,9 @@ class Engine:
         )
 
     def refresh(self):
-        """Make the transposed weights those of the parameters, which a caller may have set.
+        """Transpose the weights anew, since a caller may have set the parameters.
 
-        On one thread: once an epoch, it is not worth waiting for others.
+        On one thread: once per epoch, more threads would not pay.
         """
         backprop.pass_over_weights.serial(*self._arrays(), TRANSPOSE)
 
@@ -182,14 +181,14 @@ class Engine:
         return out
 
     def row_state(self):
-        """Return a workspace of one row's own, in the form `kernels.forward_row` takes."""
+        """Return a workspace for one row, as `kernels.forward_row` takes it."""
         here, run = self._take_idle(1, 1)
         return here.layers, run, self.params, here.work
 
     def evaluate(self, data, n_threads="auto", go_on=None):
         """Return the outputs (n, n_out) for the rows of `data`, and their weighted mean loss.
 
-        `go_on` is asked now and then; where it says no, the answer is None.
+        `go_on` is called between slices; if it returns False, the result is None.
         """
         out, total = np.empty((len(data), self.plan.specs[-1].n_out), self.plan.dtype), np.zeros(1)
         if not self._infer(LOSS, data, out, total, n_threads, go_on):
@@ -219,7 +218,7 @@ class Engine:
         return True
 
     def _take_idle(self, batch, threads, sparse=False):
-        """Return a workspace for inference that no other call uses, and its run."""
+        """Return an idle workspace for inference, and its run."""
         try:
             while True:
                 here, run = self._idle.pop()
@@ -281,7 +280,7 @@ class Engine:
 
 
 def _nothing():
-    """Stand for a weak reference to nothing."""
+    """Replace a weak reference to nothing."""
 
 
 def _is_canonical(loss, activation):

@@ -1,8 +1,8 @@
-"""What `Network.backward` returns."""
+"""The gradients that `Network.backward` returns."""
 
 from dataclasses import dataclass
 
-import numpy as np
+from ..annotations import Floats
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,9 @@ class Gradients:
         ``weights[l]`` (n_in, n_out) is dL/dW(l), ``biases[l]`` (n_out,) is dL/db(l):
         views of `flat`.
     flat : numpy.ndarray
-        All of them, as the parameters lie in memory.
+        All gradients in the order of ``Network.parameters``.
     """
 
-    weights: tuple
-    biases: tuple
-    flat: np.ndarray
+    weights: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
+    flat: Floats

@@ -96,7 +96,7 @@ class Plan:
         )
 
     def biases(self, flat):
-        """Return the bias vectors (n_out,) as views; empty where a layer has none."""
+        """Return the bias vectors (n_out,) as views, empty for a layer without biases."""
         return tuple(
             flat[max(place, 0) : max(place, 0) + (spec.n_out if spec.bias else 0)]
             for place, spec in zip(self._biases, self.specs, strict=True)
@@ -111,7 +111,7 @@ class Plan:
         return dense + 4 * first * (x.data.size - len(x) * self.specs[0].n_in)
 
     def workspace(self, batch, tasks, training, sparse=False):
-        """Return a `Workspace` for `batch` rows and as many parallel tasks."""
+        """Return a `Workspace` for `batch` rows and `tasks` parallel tasks."""
         return Workspace(self, batch, tasks, training, sparse)
 
     def _records(self):
@@ -191,7 +191,7 @@ class Workspace:
         record["squares"] = self._take(spec.n_in) if training else -1
 
     def _row(self, count):
-        """Round a row up to whole cache lines, a long one to an odd number: rows do not collide."""
+        """Round a row up to whole cache lines; a long one to an odd number, so that rows spread."""
         line = CACHE_LINE // self._item
         lines = -(-count // line)
         return (lines + (lines >= ODD_LINES and lines % 2 == 0)) * line

@@ -1,4 +1,4 @@
-"""What both estimators share: from checked data to a fitted net, and from a net to outputs."""
+"""The shared part of both estimators: fitting checked data, and computing outputs."""
 
 from abc import ABC, abstractmethod
 from copy import copy, deepcopy
@@ -6,12 +6,14 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from ..annotations import Floats
 from ..checks import all_finite
 from ..data.samples import Samples
 from ..data.stream import parts_of
@@ -45,15 +47,14 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
 
     _parameter_constraints: ClassVar = CONSTRAINTS
     _numeric_targets: ClassVar[bool]
-    coefs_: list
-    intercepts_: list
-    loss_curve_: list
-    validation_scores_: list | None
+    coefs_: list[Floats]
+    intercepts_: list[Floats]
+    loss_curve_: list[float]
+    validation_scores_: list[float] | None
     best_validation_score_: float | None
     best_loss_: float | None
     _best_parameters: Any
     _run: Run
-    n_outputs_: int
 
     @abstractmethod
     def _encode(self, y):
@@ -162,7 +163,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         return run
 
     def _gone_on(self, kept, run, incremental):
-        """Return the run that goes on from the net of another: a new one, or the old itself."""
+        """Return the run that continues from the network of `kept`: `run`, or `kept` itself."""
         run.network.parameters[:] = kept.network.parameters
         if not (kept.stochastic and run.stochastic):
             return run
@@ -199,7 +200,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         return self.learning_rate if self.solver == "sgd" and self.optimizer is None else "constant"
 
     def _validation(self, run, data, given, eval_set):
-        """Return what is scored after every epoch; split the data for it if it must be."""
+        """Return the data scored after every epoch, splitting off rows where necessary."""
         stops_early = self.early_stopping and is_stochastic(self)
         if (
             not stops_early
@@ -262,7 +263,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         return True
 
     def _entry(self):
-        """Return what callbacks are told of an epoch."""
+        """Return the entry of an epoch for callbacks."""
         entry = {"epoch": self.n_iter_ - 1, "loss": self.loss_}
         if is_stochastic(self) and self.validation_scores_:
             entry["validation_score"] = self.validation_scores_[-1]
@@ -364,7 +365,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         outputs = self.network_.engine.forward(self._samples(X, {}), self.n_threads)
         return outputs.astype(np.result_type(X.dtype, outputs.dtype), copy=False)
 
-    def input_gradient(self, X):
+    def input_gradient(self, X: "ArrayLike") -> Floats:
         """Return the derivatives of the outputs by the inputs.
 
         Parameters
@@ -375,8 +376,7 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         Returns
         -------
         ndarray of shape (n_samples, n_features), or (n_samples, n_outputs, n_features)
-            ``d output_k / d x_j``: of what `predict` gives for numbers, and of the probabilities
-            of the classes; of two classes, of the second.
+            ``d output_k / d x_j``; a classifier's outputs are probabilities, one for two classes.
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)

@@ -51,7 +51,7 @@ class Callbacks:
     data : dict
         `X`, `y` and `metadata` as the protocol hands them on.
     attributes : callable
-        Returns the fitted attributes of the moment.
+        Returns the current fitted attributes.
     """
 
     def __init__(self, estimator, context, plain, data, attributes):

@@ -18,7 +18,7 @@ STOPPED = 99
 
 @lru_cache(maxsize=1)
 def _thread_pools():
-    """Return the libraries with threads of their own; looking for them takes 10 ms."""
+    """Return the loaded libraries that have thread pools; the search takes 10 ms."""
     return ThreadpoolController()
 
 
@@ -34,8 +34,8 @@ def minimize_loss(
     data : Samples
         All data.
     share : float
-        What the losses of the samples are multiplied with, the penalty not: scikit-learn takes
-        the mean over the outputs of the squared error, but not of its gradient.
+        Factor of the samples' losses, not of the penalty: scikit-learn averages the squared
+        error over the outputs, but not its gradient.
     settings : dict
         `max_iter`, `max_fun` and `tol` of the estimator.
     n_threads : int or "auto"
@@ -46,7 +46,7 @@ def minimize_loss(
         Called with the last loss after every iteration, the engine holding its parameters;
         True stops.
     max_time : float or None
-        Seconds after which no other iteration is begun.
+        Seconds after which no further iteration begins.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..exports.onnx_formulas import FORMULAS, Value, tensor_type
+from ..exports.onnx_values import Value, activate, tensor_type
 from .classifier import MLPClassifier
 from .regressor import MLPRegressor
 
@@ -46,7 +46,7 @@ def _outputs(writer, operator):
     a = a.cast(np.float64 if dtype == np.float64 else np.float32)
     specs = estimator.network_.layers
     for spec, W, b in zip(specs, estimator.coefs_, estimator.intercepts_, strict=True):
-        a = FORMULAS[spec.activation](a @ W + b, spec.alpha)
+        a = activate("register_onnx", spec.activation, a @ W + b, spec.alpha)
     return a
 
 
@@ -110,7 +110,7 @@ def _set_classifier_shapes(operator):
         operator.outputs[0].type.shape = shape
 
 
-def register_onnx():
+def register_onnx() -> None:
     """Let skl2onnx convert fitted `MLPClassifier` and `MLPRegressor`, in pipelines too.
 
     Then ``skl2onnx.to_onnx(clf, X[:1])`` gives a model as it does for scikit-learn's own: with

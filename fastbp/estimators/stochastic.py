@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ..data.windows import Window
+from ..data.windows import Feed, Window
 from ..training.history import History
 from ..training.interrupt import Interrupt
 from ..training.loop import Loop, Policy
@@ -25,7 +25,7 @@ _AUTO_BATCH = 200
 
 @dataclass
 class Run:
-    """What a solver carries from epoch to epoch, and from call to call where it goes on.
+    """The state that a solver keeps between epochs, and between calls that continue.
 
     Attributes
     ----------
@@ -34,9 +34,9 @@ class Run:
     rates : Rates
         The learning rate.
     key : tuple
-        What the layers and the loss were made from.
+        The parameters that layers and loss were built from.
     stochastic : bool
-        Whether its solver takes mini-batches.
+        Whether the solver uses mini-batches.
     split : tuple or None
         The rows to train and to score on, where early stopping has split the data.
     order : numpy.ndarray or None
@@ -81,7 +81,7 @@ class Run:
 
 
 def batch_size_of(batch_size, rows):
-    """Return how many samples a step takes."""
+    """Return the number of samples per step."""
     if batch_size == "auto":
         return min(_AUTO_BATCH, rows)
     if batch_size > rows:
@@ -92,19 +92,10 @@ def batch_size_of(batch_size, rows):
     return min(batch_size, rows)
 
 
-class Order:
-    """The order of an epoch as scikit-learn has it: a permutation of the order before.
+class Order(Feed):
+    """Samples in scikit-learn's order: each epoch permutes the order of the epoch before.
 
-    It has the methods of `fastbp.data.windows.Whole`.
-
-    Attributes
-    ----------
-    rows, batch : int
-        Samples of an epoch, and samples per step.
-    head : Samples
-        All data, those to score on included.
-    order : numpy.ndarray or None
-        (rows,) int64: the samples of the last epoch in their order, None for that of the data.
+    `head` holds all samples, including those held back for scoring.
     """
 
     def __init__(self, run, data, batch_size, shuffle):
@@ -118,10 +109,6 @@ class Order:
         if run.order is None or len(run.order) != self.rows:
             run.order = np.arange(self.rows)
 
-    def batches(self, epoch):
-        """Return how many batches an epoch has."""
-        return -(-self.rows // self.batch)
-
     def windows(self, epoch, done=0, more=False, must_end=None):
         """Yield the one window of an epoch, in an order drawn from the caller's generator."""
         run = self._run
@@ -134,13 +121,6 @@ class Order:
             self.order = None if run.split is None else self._rows
         yield Window(self.head, self.order, 0)
 
-    def is_reading(self):
-        """Return whether a thread reads at the moment."""
-        return False
-
-    def close(self):
-        """Release nothing."""
-
 
 class Stochastic(Policy):
     """One call of fit or partial_fit of an estimator by mini-batches.
@@ -148,7 +128,7 @@ class Stochastic(Policy):
     Parameters
     ----------
     estimator : BaseMLP
-        Gives its parameters, and receives the fitted attributes.
+        Its parameters are read, its fitted attributes are set.
     run : Run
         What is carried on; written.
     data : Samples

@@ -1,4 +1,4 @@
-"""What is scored after every epoch: rows held back for early stopping, or a set of the caller's."""
+"""The data scored after every epoch: rows held back for early stopping, or an `eval_set`."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ class Validation:
     Parameters
     ----------
     estimator : BaseMLP
-        Scored; it gives `scoring`, and is given `validation_loss_curve_`.
+        Gives `scoring`; its `validation_loss_curve_` is appended to.
     network : Network
         Its net.
     data : Samples
@@ -37,9 +37,9 @@ class Validation:
     split : tuple or None
         The rows to train and to score on, if rows are held back.
     given : tuple
-        X and y as the caller wrote them, for a scorer of the caller's.
+        X and y as passed by the caller, for the caller's scorer.
     eval_set : tuple or None
-        The samples of the caller's own set, and the set as it was written.
+        The samples of the caller's `eval_set`, and the set itself.
     score_outputs : callable
         ``score_outputs(outputs, samples) -> float``, scikit-learn's score.
     """
@@ -63,14 +63,14 @@ class Validation:
             self._scorer = check_scoring(estimator, scoring=estimator.scoring)
 
     def score(self):
-        """Return the score of the moment, not a number where an output is not finite."""
+        """Return the current score; NaN if an output is not finite."""
         if self._scorer is not None:
             return float(self._scorer(self._estimator, *self._given))
         outputs = self._engine.forward(self._data, self._estimator.n_threads)
         return self._score_outputs(outputs, self._data)
 
     def note_loss(self):
-        """Append the mean loss of the caller's set, penalties left out."""
+        """Append the mean loss of the `eval_set`, without penalties."""
         if self.notes_losses:
             estimator = self._estimator
             _, loss = self._engine.evaluate(self._data, estimator.n_threads)

@@ -1,19 +1,13 @@
 """Networks as C source: one file that needs nothing but <math.h>."""
 
 import re
-from math import sqrt
 
 import numpy as np
 
 from .. import __version__
-from ..kernels.formulas.activations import (
-    ACTIVATIONS,
-    GELU_CUBIC,
-    SELU_ALPHA,
-    SELU_SCALE,
-    SQRT_2_PI,
-)
 from .network import comments, described, layers_of, write
+from .text import Language, body_of
+from .trace import formula_of
 
 _KEYWORDS = (
     "auto break case char const continue default do double else enum extern float for goto if "
@@ -22,34 +16,27 @@ _KEYWORDS = (
 )
 _NUMBERS_A_LINE = 6
 
-# the formulas of kernels/activation.py as bodies of functions of z and alpha; REAL is the type,
-# @ the suffix that the type gives to numbers and to functions: 1.0f, expf
-_BODIES = {
-    "logistic": "return 1.0@ / (1.0@ + exp@(-z));",
-    "tanh": "return tanh@(z);",
-    "relu": "return z < 0.0@ ? 0.0@ : z;",
-    "leaky_relu": "return z < 0.0@ ? alpha * z : z;",
-    "elu": "return z < 0.0@ ? alpha * expm1@(z) : z;",
-    "selu": f"return {SELU_SCALE}@ * (z < 0.0@ ? {SELU_ALPHA}@ * expm1@(z) : z);",
-    "gelu": f"return 0.5@ * z * (1.0@ + erf@({sqrt(0.5)}@ * z));",
-    "gelu_tanh": (
-        f"return 0.5@ * z * (1.0@ + tanh@({SQRT_2_PI}@ * (z + {GELU_CUBIC}@ * z * z * z)));"
-    ),
-    "silu": "return z / (1.0@ + exp@(-z));",
-    "softplus": "return (z < 0.0@ ? 0.0@ : z) + log1p@(exp@(-fabs@(z)));",
-    "mish": (
-        "REAL e = exp@(z > 20.0@ ? 20.0@ : z), n = e * (e + 2.0@);\n"
-        "    return z * (n / (n + 2.0@));"
-    ),
-    "hard_sigmoid": (
-        "REAL a = z / 6.0@ + 0.5@;\n    return a < 0.0@ ? 0.0@ : a > 1.0@ ? 1.0@ : a;"
-    ),
-    "hard_tanh": "return z < -1.0@ ? -1.0@ : z > 1.0@ ? 1.0@ : z;",
-    "hard_swish": (
-        "REAL a = z / 6.0@ + 0.5@;\n    return z * (a < 0.0@ ? 0.0@ : a > 1.0@ ? 1.0@ : a);"
-    ),
-    "exp": "return exp@(z);",
-}
+# REAL is the type, @ the suffix that it gives to numbers and to functions: 1.0f, expf
+_C = Language(
+    calls={
+        "exp": "exp@({0})",
+        "expm1": "expm1@({0})",
+        "log": "log@({0})",
+        "log1p": "log1p@({0})",
+        "tanh": "tanh@({0})",
+        "erf": "erf@({0})",
+        "sqrt": "sqrt@({0})",
+        "absolute": "fabs@({0})",
+        "broadcast": "({1})",
+    },
+    choices={
+        "select": "{0} ? {1} : {2}",
+        "maximum": "{0} < {1} ? {1} : {0}",
+        "minimum": "{0} > {1} ? {1} : {0}",
+    },
+    number=lambda number: f"{number!r}@",
+    variable="REAL {name} = {value};",
+)
 
 _HEAD = """\
 /* A multilayer perceptron, SHAPE; written by fastbp VERSION.
@@ -170,8 +157,7 @@ def to_c(net, path=None, name="net", notes=()):
     _check_name(name)
     used = dict.fromkeys(layer.activation for layer in layers)
     parts = [_HEAD, *(_arrays(n, layer) for n, layer in enumerate(layers, 1)), _DENSE]
-    parts += [_function(activation) for activation in used if activation in _BODIES]
-    parts += [_SOFTMAX] if "softmax" in used else []
+    parts += map(_function, used)
     text = _filled_in("".join([*parts, _predict(layers), _MAIN]), net, layers, name)
     if notes:
         text = "".join(["/*\n", *(f" * {line}\n" for line in comments(notes)), " */\n", text])
@@ -218,8 +204,16 @@ def _hexadecimal(number):
 
 
 def _function(activation):
-    alpha = "" if ACTIVATIONS[activation].alpha is None else ", REAL alpha"
-    return f"\nstatic REAL NAME_{activation}(REAL z{alpha})\n{{\n    {_BODIES[activation]}\n}}\n"
+    """Return the function of an activation."""
+    if activation == "identity":
+        return ""
+    if activation == "softmax":
+        return _SOFTMAX
+    formula = formula_of("to_c", activation)
+    alpha = ", REAL alpha" if formula.reads_alpha else ""
+    statements, result = body_of(formula, _C)
+    body = "\n    ".join([*statements, f"return {result};"])
+    return f"\nstatic REAL NAME_{activation}(REAL z{alpha})\n{{\n    {body}\n}}\n"
 
 
 def _predict(layers):
@@ -248,7 +242,7 @@ def _activate(layer, n_out, a):
     if name == "softmax":
         return [f"NAME_softmax({a}, {n_out});"]
     alpha = layer.weights.dtype.type(layer.alpha)
-    alpha = "" if ACTIVATIONS[name].alpha is None else f", {_hexadecimal(alpha)}"
+    alpha = f", {_hexadecimal(alpha)}" if formula_of("to_c", name).reads_alpha else ""
     return [f"for (int j = 0; j < {n_out}; j++)", f"    {a}[j] = NAME_{name}({a}[j]{alpha});"]
 
 

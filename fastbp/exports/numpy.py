@@ -1,57 +1,38 @@
 """Networks as Python source: one module that needs nothing but NumPy."""
 
 import base64
-import textwrap
 
 from .. import __version__
-from ..kernels.formulas.activations import (
-    ACTIVATIONS,
-    GELU_CUBIC,
-    SELU_ALPHA,
-    SELU_SCALE,
-    SQRT_2_PI,
-)
 from .network import comments, described, layers_of, write
+from .text import Language, body_of
+from .trace import formula_of
 
-# the formulas of kernels/activation.py as expressions of z and alpha; beyond 80, where exp
-# would overflow in float32, the others are as good as constant
-_FORMULAS = {
-    "logistic": "1 / (1 + np.exp(np.minimum(-z, 80)))",
-    "tanh": "np.tanh(z)",
-    "relu": "np.maximum(z, 0)",
-    "leaky_relu": "np.where(z < 0, alpha * z, z)",
-    "elu": "np.where(z < 0, alpha * np.expm1(np.minimum(z, 0)), z)",
-    "selu": f"{SELU_SCALE} * np.where(z < 0, {SELU_ALPHA} * np.expm1(np.minimum(z, 0)), z)",
-    "gelu": "0.5 * z * (1 + erf(z * 0.5**0.5))",
-    "gelu_tanh": f"0.5 * z * (1 + np.tanh({SQRT_2_PI} * (z + {GELU_CUBIC} * z * z * z)))",
-    "silu": "z / (1 + np.exp(np.minimum(-z, 80)))",
-    "softplus": "np.logaddexp(z, 0)",
-    "mish": "z * np.tanh(np.logaddexp(z, 0))",
-    "hard_sigmoid": "np.clip(z / 6 + 0.5, 0, 1)",
-    "hard_tanh": "np.clip(z, -1, 1)",
-    "hard_swish": "z * np.clip(z / 6 + 0.5, 0, 1)",
-    "exp": "np.exp(z)",
-    "softmax": "softmax(z)",
-}
+_NUMPY = Language(
+    calls={
+        "exp": "np.exp({0})",
+        "expm1": "np.expm1({0})",
+        "log": "np.log({0})",
+        "log1p": "np.log1p({0})",
+        "tanh": "np.tanh({0})",
+        "erf": "np.frompyfunc(math.erf, 1, 1)({0}).astype(z.dtype)",
+        "sqrt": "np.sqrt({0})",
+        "absolute": "np.abs({0})",
+        "maximum": "np.maximum({0}, {1})",
+        "minimum": "np.minimum({0}, {1})",
+        "select": "np.where({0}, {1}, {2})",
+        "broadcast": "np.full_like(z, {1})",
+    },
+    choices={},
+    number=lambda number: f"{number:.17g}" if number.is_integer() else repr(number),
+    variable="{name} = {value}",
+)
 
-# what formulas call that NumPy has not, by name: module to import, definition
-_FUNCTIONS = {
-    "gelu": (
-        "import math\n",
-        """
-        def erf(z):
-            return np.frompyfunc(math.erf, 1, 1)(z).astype(z.dtype)
-        """,
-    ),
-    "softmax": (
-        "",
-        """
-        def softmax(z):
-            e = np.exp(z - z.max(axis=-1, keepdims=True))
-            return e / e.sum(axis=-1, keepdims=True)
-        """,
-    ),
-}
+_SOFTMAX = """
+
+def softmax(z):
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+"""
 
 
 def to_numpy(net, path=None, notes=()):
@@ -88,19 +69,18 @@ def to_numpy(net, path=None, notes=()):
     (1, 3)
     """
     layers = layers_of("to_numpy", net)
-    used = {layer.activation for layer in layers}
-    needed = [function for name, function in _FUNCTIONS.items() if name in used]
+    functions = "".join(map(_function, dict.fromkeys(layer.activation for layer in layers)))
     text = "".join(
         [
             _head(net, layers),
             *(f"# {line}\n" for line in comments(notes)),
             "\n" * bool(notes),
             "import base64\n",
-            *(imported for imported, _ in needed),
+            "import math\n" * ("math." in functions),
             "\nimport numpy as np\n\n",
             _parameters(net),
             _views(layers),
-            *(f"\n{textwrap.dedent(definition)}" for _, definition in needed),
+            functions,
             _predict(net, layers),
         ]
     )
@@ -137,15 +117,33 @@ def _views(layers):
     return "".join(lines)
 
 
+def _function(activation):
+    """Return the function of an activation, which has its name; none for the identity."""
+    if activation == "identity":
+        return ""
+    if activation == "softmax":
+        return _SOFTMAX
+    formula = formula_of("to_numpy", activation)
+    alpha = ", alpha" if formula.reads_alpha else ""
+    statements, result = body_of(formula, _NUMPY)
+    # a formula may overflow on its way to a finite result, or where `select` takes the other side
+    head = f'\n\ndef {activation}(z{alpha}):\n    with np.errstate(all="ignore"):\n        '
+    return head + "\n        ".join([*statements, f"return {result}"]) + "\n"
+
+
 def _predict(net, layers):
     lines = [f"a = np.asarray(X, np.{net.dtype.name})"]
     for n, layer in enumerate(layers, 1):
-        product = f"a @ W{n}" + ("" if layer.biases is None else f" + b{n}")
-        if layer.activation == "identity":
-            lines.append(f"a = {product}")
-            continue
-        formula = _FORMULAS[layer.activation]
-        if ACTIVATIONS[layer.activation].alpha is not None:
-            formula = formula.replace("alpha", repr(float(layer.alpha)))
-        lines += [f"z = {product}", f"a = {formula}"]
+        z = f"a @ W{n}" + ("" if layer.biases is None else f" + b{n}")
+        lines.append(f"a = {_activated(z, layer)}")
     return "\n\ndef predict(X):\n    " + "\n    ".join([*lines, "return a"]) + "\n"
+
+
+def _activated(z, layer):
+    """Return the text of the activation of z."""
+    name = layer.activation
+    if name == "identity":
+        return z
+    if name == "softmax" or not formula_of("to_numpy", name).reads_alpha:
+        return f"{name}({z})"
+    return f"{name}({z}, {float(layer.alpha)!r})"

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .network import described, is_table_model, layers_of, write
-from .onnx_formulas import FORMULAS
+from .onnx_values import activate
 
 
 def to_onnx(model, path=None, *, dtype=None):
@@ -146,7 +146,7 @@ def _forward(a, layers):
     for layer in layers:
         z = a @ a.constant(layer.weights)
         z = z if layer.biases is None else z + layer.biases
-        a = FORMULAS[layer.activation](z, layer.alpha)
+        a = activate("to_onnx", layer.activation, z, layer.alpha)
     return a
 
 

@@ -4,7 +4,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from .. import __version__
-from .onnx_formulas import Value, tensor_type
+from .onnx_values import Value, tensor_type
 
 # onnxruntime 1.16, the oldest that is tested with, and all later ones read these
 _OPSET, _ML_OPSET, _IR_VERSION = 17, 3, 8

@@ -14,9 +14,9 @@ def to_torch(net, *, logits=False):
     """Return a network as an ``nn.Sequential`` of PyTorch that gives the same outputs.
 
     It consists of Linear, activation and Dropout modules, in eval mode (``.train()`` lets
-    Dropout act). The identity has no module; exp has one of fastbp's,
-    ``fastbp.exports.torch_modules.Exp``. Tensors are copies, of the network's dtype; PyTorch's
-    random numbers are left alone.
+    Dropout act). The identity has no module; an activation that PyTorch has no module for, such
+    as exp, becomes a ``fastbp.exports.torch_modules.Elementwise``. Tensors are copies, of the
+    network's dtype. No random numbers of PyTorch are drawn.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def to_torch(net, *, logits=False):
     layers = layers_of("to_torch", net)
     logits = a_flag("logits", logits)
     nn, modules = _torch("to_torch").nn, []
-    from .torch_modules import MODULES, linear
+    from .torch_modules import linear, module_of
 
     for kind, value in _modules(layers, input_drop_of(net)):
         if kind == "dropout":
@@ -46,7 +46,7 @@ def to_torch(net, *, logits=False):
         elif kind == "linear":
             modules.append(linear(value.weights, value.biases))
         else:
-            modules.append(MODULES[value.activation](value.alpha))
+            modules.append(module_of(value.activation, value.alpha))
     if logits and layers[-1].activation != "identity":
         modules.pop()
     return nn.Sequential(*modules).eval()

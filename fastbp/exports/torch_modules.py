@@ -3,20 +3,73 @@
 import torch
 from torch import nn
 
+from ..kernels.formulas.activations import ACTIVATIONS
+from .trace import formula_of
 
-class Exp(nn.Module):
-    """The activation ``exp(z)``, for which PyTorch has no module."""
+_OPERATIONS = {
+    "add": torch.add,
+    "sub": torch.sub,
+    "mul": torch.mul,
+    "div": torch.div,
+    "neg": torch.neg,
+    "lt": torch.lt,
+    "le": torch.le,
+    "gt": torch.gt,
+    "ge": torch.ge,
+    "exp": torch.exp,
+    "expm1": torch.expm1,
+    "log": torch.log,
+    "log1p": torch.log1p,
+    "tanh": torch.tanh,
+    "erf": torch.erf,
+    "sqrt": torch.sqrt,
+    "absolute": torch.abs,
+    "maximum": torch.maximum,
+    "minimum": torch.minimum,
+    "select": torch.where,
+    "broadcast": lambda like, number: number.expand_as(like),
+    "relu": torch.relu,
+    "logistic": torch.sigmoid,
+}
+
+
+class Elementwise(nn.Module):
+    """An activation for which PyTorch has no module, from the formula of the kernels.
+
+    Parameters
+    ----------
+    activation : str
+        A name in ``fastbp.ACTIVATIONS``.
+    alpha : float
+        Its parameter, if it has one.
+
+    Raises
+    ------
+    ValueError
+        If the formula cannot be exported; the message names the activation.
+    """
+
+    def __init__(self, activation, alpha):
+        super().__init__()
+        self.activation = activation
+        self.alpha = float(alpha)
+        self.formula = formula_of("to_torch", activation)
 
     def forward(self, z):
-        """Return exp(z)."""
-        return torch.exp(z)
+        """Return the activation of z."""
+        inputs = {"z": z, "alpha": self.alpha}
+        return self.formula.evaluate(_OPERATIONS, inputs, z.new_tensor)
+
+    def extra_repr(self):
+        """Return the arguments as text."""
+        return f"{self.activation!r}, {self.alpha}"
 
 
 # PyTorch leaves softplus's logarithm out beyond 20; beyond 40, float64 does not show it
 _SOFTPLUS_THRESHOLD = 40
 
-# name: alpha -> module; the identity needs none
-MODULES = {
+# alpha -> module, for the activations that PyTorch has
+_MODULES = {
     "logistic": lambda alpha: nn.Sigmoid(),
     "tanh": lambda alpha: nn.Tanh(),
     "relu": lambda alpha: nn.ReLU(),
@@ -31,13 +84,30 @@ MODULES = {
     "hard_sigmoid": lambda alpha: nn.Hardsigmoid(),
     "hard_tanh": lambda alpha: nn.Hardtanh(),
     "hard_swish": lambda alpha: nn.Hardswish(),
-    "exp": lambda alpha: Exp(),
     "softmax": lambda alpha: nn.Softmax(dim=1),
 }
 
 
+def module_of(activation, alpha):
+    """Return the module of an activation: PyTorch's own, or else an `Elementwise`.
+
+    Raises
+    ------
+    ValueError
+        If there is none, and its formula cannot be exported.
+    """
+    if activation in _MODULES:
+        return _MODULES[activation](alpha)
+    return Elementwise(activation, alpha)
+
+
 def _hard_tanh(module):
     return ("hard_tanh", None) if (module.min_val, module.max_val) == (-1, 1) else None
+
+
+def _elementwise(module):
+    has_alpha = ACTIVATIONS[module.activation].alpha is not None
+    return module.activation, module.alpha if has_alpha else None
 
 
 def _softplus(module):
@@ -61,7 +131,7 @@ _NAMES = {
     nn.Hardsigmoid: lambda module: ("hard_sigmoid", None),
     nn.Hardtanh: _hard_tanh,
     nn.Hardswish: lambda module: ("hard_swish", None),
-    Exp: lambda module: ("exp", None),
+    Elementwise: _elementwise,
     nn.Softmax: lambda module: ("softmax", None) if module.dim in (1, -1) else None,
 }
 

@@ -1,4 +1,4 @@
-"""The report as a page: what a model holds, put into page.html."""
+"""The report of a model: its contents in page.html."""
 
 import hashlib
 import json
@@ -6,21 +6,23 @@ from importlib.resources import files
 from pathlib import Path
 
 from .. import model_file
+from ..annotations import FilePath
 from ..kernels.support.files import write_whole
 from ..network import Network
-from ..tables.wording import counted
+from ..tables.model import TableModel
+from ..tables.wording import counted, duration
 from . import words
 from .results import curves_of, headline, results
 from .sections import columns, facts, history_of, training
 
 
-def build_report(model):
+def build_report(model: TableModel | Network) -> str:
     """Return the report of a model: one page of HTML that loads nothing and runs nothing.
 
     Parameters
     ----------
     model : TableModel or Network
-        Of a network that knows no table the page has what there is.
+        A network without a table has no sections about columns and predictions.
 
     Returns
     -------
@@ -46,13 +48,13 @@ def build_report(model):
         "training": training(history, record),
         "facts": facts(record),
         "summary": network.summary(_batch_size(record)).splitlines(),
-        "fingerprint": _fingerprint(network) if schema is None else model.fingerprint,
+        "fingerprint": _fingerprint(model),
     }
     return _page().render(context)
 
 
-def write_report(model, path):
-    """Write the report of `model` to `path`, the whole of it or nothing.
+def write_report(model: TableModel | Network, path: FilePath) -> None:
+    """Write the report of `model` to `path`, atomically.
 
     Raises
     ------
@@ -78,14 +80,9 @@ def _page():
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "clean": words.clean,
-        "duration": words.duration,
-        "number": words.number,
-        "percent": words.percent,
-        "setting": words.setting,
-        "whole": words.whole,
-    }
+    names = ("clean", "number", "percent", "setting", "whole")
+    environment.filters |= {name: getattr(words, name) for name in names}
+    environment.filters["duration"] = duration
     environment.globals["counted"] = counted
     return environment.get_template("page.html")
 
@@ -94,9 +91,11 @@ def _batch_size(record):
     return record.get("batch_size") or record.get("options", {}).get("batch_size") or 128
 
 
-def _fingerprint(network):
-    """Return the SHA-256 of layers and weights, in hexadecimal digits."""
-    state = network.to_model()
+def _fingerprint(model):
+    """Return the fingerprint of a `TableModel`, or the SHA-256 of a network."""
+    if getattr(model, "schema", None) is not None:
+        return model.fingerprint
+    state = getattr(model, "network", model).to_model()
     layers = model_file.description(state)["layers"]
     digest = hashlib.sha256(json.dumps(layers, sort_keys=True).encode())
     little_endian = state.params.dtype.newbyteorder("<")

@@ -1,4 +1,4 @@
-"""Charts as places in a drawing; page.html draws them as SVG in the colours of the page."""
+"""Charts as coordinates; page.html draws them as SVG in the colours of the page."""
 
 import math
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from .words import number, percent, whole
 
 WIDTH, HEIGHT = 460, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 448, 14, 210
-_MOST_POINTS = 400  # of a line: two a pixel or so
+_MOST_POINTS = 400  # per line, about two per pixel
 _MOST_HOVERS = 120
 _LOG_FROM = 30  # the ratio of losses from which their axis is logarithmic
 
@@ -69,7 +69,7 @@ def curves(title, series, *, best_epoch=None, percents=False, styles=("line-1", 
     Parameters
     ----------
     title : str
-        What it shows.
+        The title.
     series : dict
         For each name a list of numbers, NaN or None where missing, all of one length.
     best_epoch : int, optional
@@ -132,7 +132,7 @@ def histogram(title, edges, counts):
 
 
 def scatter(title, actual, predicted):
-    """Return the chart of predictions against what is so, with the line where both are equal."""
+    """Return the chart of predictions against actual values, with the line where both are equal."""
     both = [*actual, *predicted]
     x, y = linear(both, _LEFT, _RIGHT), linear(both, _BOTTOM, _TOP)
     dots = tuple((x.place(a), y.place(b)) for a, b in zip(actual, predicted, strict=True))

@@ -1,17 +1,18 @@
-"""The parts of a report that judge: the headline, the curves, and how predictions err."""
+"""The results in a report: the headline, the curves, and the errors of predictions."""
 
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
-from ..tables.wording import counted
+from ..tables.wording import counted, duration
 from .charts import curves, histogram, scatter
 from .scores import class_scores, confusions, matrix_of, most_frequent
 from .sections import share_of_peak
-from .words import clean, duration, number, percent, whole
+from .words import clean, number, percent, whole
 
 _three = partial(number, digits=3)
-# of a metric its words, and how its numbers are shown
+# for each metric its words, and the format of its numbers
 _METRICS: dict[str, tuple[str, Callable[[float], str]]] = {
     "rows": ("rows", whole),
     "accuracy": ("accuracy", percent),
@@ -29,17 +30,15 @@ _LOWEST_R2 = -1.0  # an early epoch can be far below; it would hide the others
 
 
 def headline(network, schema, record, history):
-    """Return what stands on top: what the model does, its key score and the tiles."""
+    """Return the head of the page: the key score, what it compares with, and the tiles."""
     scores, data = _scores(record, history), record.get("data", {})
     key = next((name for name in ("accuracy", "r2") if name in scores), None)
-    tiles = []
-    if key is not None:
-        words, show = _METRICS[key]
-        tiles.append((f"validation {words}", show(scores[key])))
     second = next((name for name in ("balanced_accuracy", "rmse", "loss") if name in scores), None)
-    if second is not None:
-        words, show = _METRICS[second]
-        tiles.append((f"validation {words}", show(scores[second])))
+    tiles = []
+    for name in (key, second):
+        if name is not None:
+            words, show = _METRICS[name]
+            tiles.append((f"validation {words}", show(scores[name])))
     tiles.append(("parameters", whole(network.parameters.size)))
     if record.get("seconds"):
         tiles.append(("training time", duration(record["seconds"])))
@@ -74,7 +73,7 @@ def _scores(record, history):
 
 
 def _baseline(schema, record, scores):
-    """Return the words and the score of who always answers the same."""
+    """Return the score of always predicting the most frequent class, or the mean."""
     target = schema.target
     if target.task == "regression":
         share = scores["r2"]
@@ -92,53 +91,42 @@ def _baseline(schema, record, scores):
 
 
 def curves_of(history, best_epoch):
-    """Return the charts of a history: loss, metric, and the rate where it changes."""
+    """Return the charts of a history: loss, metric, and the learning rate where it changes."""
     pairs = {"loss": "training", "val_loss": "validation"}
     losses = {words: history[name] for name, words in pairs.items() if history.get(name)}
-    charts = []
-    if losses:
-        charts.append(curves("Loss", losses, best_epoch=best_epoch))
+    shown = {"best_epoch": best_epoch, "styles": _VALIDATION}
+    charts = [curves("Loss", losses, best_epoch=best_epoch)]
     if history.get("val_accuracy"):
-        values = {"validation": history["val_accuracy"]}
-        charts.append(
-            curves(
-                "Validation accuracy",
-                values,
-                best_epoch=best_epoch,
-                percents=True,
-                styles=_VALIDATION,
-            )
-        )
+        accuracy = {"validation": history["val_accuracy"]}
+        charts.append(curves("Validation accuracy", accuracy, percents=True, **shown))
     if history.get("val_r2"):
         kept = [v if v is not None and v >= _LOWEST_R2 else None for v in history["val_r2"]]
-        low = number(_LOWEST_R2)
-        title = "Validation R²" + ("" if kept == history["val_r2"] else f", where above {low}")
-        series = {"validation": kept}
-        charts.append(curves(title, series, best_epoch=best_epoch, styles=_VALIDATION))
+        low = "" if kept == history["val_r2"] else f", where above {number(_LOWEST_R2)}"
+        charts.append(curves(f"Validation R²{low}", {"validation": kept}, **shown))
     if len(set(history.get("learning_rate", ()))) > 1:
         charts.append(curves("Learning rate", {"rate": history["learning_rate"]}))
     return [chart for chart in charts if chart is not None]
 
 
 def results(schema, record):
-    """Return what is known of the predictions on validation rows, part by part."""
+    """Return the sections about predictions of validation rows; those without data are None."""
     metrics = [
         (words, show(value))
         for words, show, value in _named((record.get("metrics") or {}).get("valid") or {})
     ]
-    empty = dict.fromkeys(["balance", "classes", "confusions", "residuals"])
-    parts = {"metrics": metrics, **empty}
+    sections: dict[str, Any] = {"metrics": metrics}
+    sections |= dict.fromkeys(["balance", "classes", "confusions", "residuals"])
     if schema is None:
-        return parts
+        return sections
     if schema.target.task == "classification":
-        parts["balance"] = _balance(schema.target)
+        sections["balance"] = _balance(schema.target)
         if record.get("confusion"):
             matrix = matrix_of(record["confusion"], schema.target.classes)
-            parts["confusions"] = confusions(matrix, schema.target.classes)
-            parts["classes"] = _classes(matrix, schema.target.classes)
+            sections["confusions"] = confusions(matrix, schema.target.classes)
+            sections["classes"] = _classes(matrix, schema.target.classes)
     elif record.get("residuals"):
-        parts["residuals"] = _residuals(record["residuals"])
-    return parts
+        sections["residuals"] = _residuals(record["residuals"])
+    return sections
 
 
 def _named(scores):
@@ -173,7 +161,7 @@ def _balance(target):
 
 
 def _residuals(residuals):
-    """Return the charts of predictions against what is so, and the words beside them."""
+    """Return the charts of predictions against actual values, and the words beside them."""
     charts, bars = [], residuals.get("histogram") or {}
     both = zip(residuals.get("actual") or (), residuals.get("predicted") or (), strict=True)
     pairs = [pair for pair in both if None not in pair and all(map(math.isfinite, pair))]

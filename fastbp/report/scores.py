@@ -1,4 +1,4 @@
-"""What a confusion matrix says: scores of each class, averages, and what is confused with what."""
+"""Scores of a confusion matrix: of each class, their averages, and the worst confusions."""
 
 from dataclasses import dataclass
 
@@ -16,8 +16,8 @@ _MOST_CONFUSIONS = 5
 class ClassScore:
     """Scores of one class, or of an average; None where 0 is divided by 0.
 
-    precision = hits / rows predicted so, recall = hits / rows that are so (the support), and
-    f1 = 2 hits / (rows predicted so + rows that are so).
+    With hits the rows predicted rightly: precision = hits / predicted rows, recall = hits /
+    actual rows (the support), f1 = 2 hits / (predicted rows + actual rows).
     """
 
     name: str

@@ -1,15 +1,12 @@
-"""The parts of a report that describe: columns, training, the network and where it was made."""
-
-import datetime
+"""The descriptions in a report: columns, training, data, options and versions."""
 
 from .. import __version__
-from ..tables.wording import counted
-from .words import clean, duration, number, percent, setting, whole
+from ..tables.wording import counted, duration
+from ..training.stopped import Stopped
+from .words import clean, number, percent, setting, whole
 
 _MOST_COLUMNS, _MOST_MORE = 30, 500
-_MOST_CATEGORIES = 6
 _MOST_EPOCHS = 20
-_DAY = 86_400
 _EPOCH_COLUMNS = {
     "loss": ("training loss", number),
     "val_loss": ("validation loss", number),
@@ -22,7 +19,7 @@ _EPOCH_COLUMNS = {
 
 
 def history_of(model):
-    """Return a model's history as a dict of lists, and its record; of a network what it knows."""
+    """Return the history, a dict of lists, and the record of a model or of a network alone."""
     history = model.history
     if history is None or isinstance(history, dict):
         return history or {}, getattr(model, "record", None) or {}
@@ -38,13 +35,16 @@ def history_of(model):
 
 
 def columns(schema):
-    """Return the schema's columns as rows of text: those shown, those folded away, the rest."""
+    """Return the columns of a schema as rows of text: those shown, those folded, and the rest."""
     rows = [
         {
             "name": column.name,
             "kind": column.kind,
             "width": column.width,
-            "about": _about(column),
+            "about": [
+                (clean(text, 24) if is_name else text, is_name)
+                for text, is_name in column.describe(number)
+            ],
             "missing": column.missing,
         }
         for column in schema.columns[: _MOST_COLUMNS + _MOST_MORE]
@@ -61,56 +61,34 @@ def columns(schema):
     }
 
 
-def _about(column):
-    """Return what was fitted: a list of (words, is a category's name)."""
-    if column.kind == "number":
-        return [(f"mean {number(column.mean)}, deviation {number(column.scale)}", False)]
-    if column.kind == "date":
-        days = number(column.scale / _DAY, 3)
-        clock = ", with the time of day" if column.clock else ""
-        return [(f"around {_date(column.mean)}, deviation {days} days{clock}", False)]
-    if column.kind == "boolean":
-        return []
-    shown = [(clean(name, 24), True) for name in column.categories[:_MOST_CATEGORIES]]
-    more = len(column.categories) - len(shown)
-    if more:
-        shown.append((f"{whole(more)} more", False))
-    if column.other:
-        shown.append(("all others", False))
-    return shown
-
-
-def _date(seconds):
-    """Return the day of seconds since 1970 as text, or the number where there is no such day."""
-    try:
-        day = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)
-    except OverflowError:
-        return f"{number(seconds)} s from 1970"
-    return day.date().isoformat()
-
-
 def training(history, record):
-    """Return how training went, as pairs of words, and its epochs as a table."""
+    """Return the facts of the training as pairs of words, and its epochs as a table."""
     seconds = sum(value for value in history.get("seconds", ()) if value)
     epochs, rows = len(history.get("loss", ())), record.get("data", {}).get("train")
-    best = record.get("best_epoch")
-    pairs = []
-    if epochs:
-        pairs.append(("Epochs", whole(epochs)))
-    if best is not None:
-        pairs.append(("Best epoch", whole(best + 1)))
-    if record.get("stopped"):
-        pairs.append(("Stopped by", clean(record["stopped"])))
-    if record.get("seconds"):
-        pairs.append(("Time", duration(record["seconds"])))
-    if epochs and rows and seconds:
-        pairs.append(("Samples a second", number(epochs * rows / seconds, 3)))
-    pairs += _speed(history, record, seconds)
-    if record.get("batch_size"):
-        pairs.append(("Samples a step", whole(record["batch_size"])))
-    if record.get("threads"):
-        pairs.append(("Threads", whole(record["threads"])))
-    return {"pairs": pairs, "epochs": _epochs(history, best)}
+    best, rate = record.get("best_epoch"), None
+    if rows and seconds:
+        rate = epochs * rows / seconds
+    pairs = [
+        ("Epochs", epochs, whole),
+        ("Best epoch", None if best is None else best + 1, whole),
+        ("Ended", record.get("stopped"), _ended),
+        ("Time", record.get("seconds"), duration),
+        ("Samples per second", rate, lambda value: number(value, 3)),
+        *_speed(history, record, seconds),
+        ("Samples per step", record.get("batch_size"), whole),
+        ("Threads", record.get("threads"), whole),
+    ]
+    return {
+        "pairs": [(name, show(value)) for name, value, show in pairs if value],
+        "epochs": _epochs(history, best),
+    }
+
+
+def _ended(stopped):
+    try:
+        return Stopped(stopped).text
+    except ValueError:  # of a record that fastbp did not write
+        return clean(stopped)
 
 
 def share_of_peak(history, record):
@@ -125,13 +103,9 @@ def share_of_peak(history, record):
 
 def _speed(history, record, seconds):
     rate, share = share_of_peak(history, record) if seconds else (None, None)
-    if rate is None:
-        return []
-    pairs = [("Computing", f"{number(rate, 3)} GFLOP/s")]
-    if share is not None:
-        peak = f"of {number(record['peak'] / 1e9, 3)} GFLOP/s measured"
-        pairs.append(("Share of peak", f"{percent(share)} {peak}"))
-    return pairs
+    peak = number((record.get("peak") or 0) / 1e9, 3)
+    yield "Computing", rate, lambda value: f"{number(value, 3)} GFLOP/s"
+    yield "Share of peak", share, lambda value: f"{percent(value)} of {peak} GFLOP/s measured"
 
 
 def _epochs(history, best):
@@ -149,15 +123,19 @@ def _epochs(history, best):
 
 
 def facts(record):
-    """Return where the data are from, the options of the training and versions, as pairs."""
+    """Return the source of the data, the options of the training, and versions, as pairs."""
     data = record.get("data", {})
+
+    def rows(count):
+        return counted(count, "row")
+
     source = [
-        ("Data", clean(data["name"], 200) if data.get("name") else None),
-        ("Rows", whole(data["rows"]) if data.get("rows") else None),
-        ("Trained on", counted(data["train"], "row") if data.get("train") else None),
-        ("Validated on", counted(data["valid"], "row") if data.get("valid") else None),
-        ("Without a target", counted(data["no_target"], "row") if data.get("no_target") else None),
-        ("Digest of the data", clean(data["digest"], 100) if data.get("digest") else None),
+        ("Data", "name", lambda name: clean(name, 200)),
+        ("Rows", "rows", whole),
+        ("Trained on", "train", rows),
+        ("Validated on", "valid", rows),
+        ("Without a target", "no_target", rows),
+        ("Digest of the data", "digest", lambda digest: clean(digest, 100)),
     ]
     options = [
         (clean(name).replace("_", " "), clean(setting(value), 200))
@@ -166,7 +144,7 @@ def facts(record):
     ]
     versions = {"fastbp": record.get("fastbp", __version__), **record.get("versions", {})}
     return {
-        "source": [pair for pair in source if pair[1] is not None],
+        "source": [(words, show(data[name])) for words, name, show in source if data.get(name)],
         "options": options,
         "versions": [(clean(name), clean(version)) for name, version in versions.items()],
     }

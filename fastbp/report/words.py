@@ -1,4 +1,4 @@
-"""Values as people read them: thousands apart, three or four digits, no more."""
+"""Values for people: thousands separated, three or four significant digits."""
 
 import json
 import math
@@ -15,7 +15,7 @@ def whole(value):
 
 
 def number(value, digits=4):
-    """Return a number of so many significant digits: 0.1235, 12,350, 1.235 times ten to a power."""
+    """Return a number to `digits` significant digits: 0.1235, 12,350, 1.235 times 10 to a power."""
     if value is None or math.isnan(value):
         return _NOTHING
     if math.isinf(value):
@@ -43,18 +43,6 @@ def percent(share):
         if share in (0, 1) or float(text) not in (0, 100):
             break
     return f"{text.rstrip('0').rstrip('.')}%".replace("-", _MINUS)
-
-
-def duration(seconds):
-    """Return a time: 3.4 ms, 12.3 s, 4 min 5 s, 2 h 10 min."""
-    if seconds < 1:
-        return f"{number(1000 * seconds, 2)} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{whole(minutes // 60)} h {minutes % 60} min"
 
 
 def clean(text, most=60):

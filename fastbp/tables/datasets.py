@@ -1,18 +1,21 @@
 """Real data sets that ship with scikit-learn (extra ``cli``), as tables of named columns."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy.typing as npt
 
 from ..kernels.formulas.registry import Registry
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set by name.
+    """A data set.
 
     Attributes
     ----------
     name, title : str
-        Its name in the command and what it is.
+        Its name on the command line, and a description.
     target : str
         The column to learn.
     load : callable
@@ -22,7 +25,7 @@ class Dataset:
     name: str
     title: str
     target: str
-    load: object
+    load: Callable[[], dict[str, npt.NDArray]]
 
 
 def _digits():
@@ -49,26 +52,14 @@ def _diabetes():
     return {**columns, "progression": data.target}
 
 
+_DIGITS = "1,797 handwritten digits of 8 x 8 pixels (UCI, Alpaydin and Kaynak, 1998)"
+_TUMOURS = "569 tumours, 30 measures of cell nuclei each (UCI, Wolberg and others, 1995)"
+_PATIENTS = "442 patients, the progression of their illness in a year (Efron and others, 2004)"
 DATASETS = Registry(
     "data set",
     [
-        Dataset(
-            "digits",
-            "1,797 handwritten digits of 8 x 8 pixels (UCI, Alpaydin and Kaynak, 1998)",
-            "digit",
-            _digits,
-        ),
-        Dataset(
-            "breast-cancer",
-            "569 tumours, 30 measures of cell nuclei each (UCI, Wolberg and others, 1995)",
-            "diagnosis",
-            _breast_cancer,
-        ),
-        Dataset(
-            "diabetes",
-            "442 patients, the progression of their illness in a year (Efron and others, 2004)",
-            "progression",
-            _diabetes,
-        ),
+        Dataset("digits", _DIGITS, "digit", _digits),
+        Dataset("breast-cancer", _TUMOURS, "diagnosis", _breast_cancer),
+        Dataset("diabetes", _PATIENTS, "progression", _diabetes),
     ],
 )

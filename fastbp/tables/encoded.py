@@ -1,14 +1,18 @@
-"""The rows of a table, encoded: in memory if they fit, else in a scratch file."""
+"""The encoded rows of a table: in memory if they fit, else in a scratch file."""
 
 import hashlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ..data import Spool
+from ..data import Source, Spool
 from ..errors import DataError
 from ..machine import free_memory
+from .columns.encoding import Encoder
+from .columns.schema import Schema, Target
+from .read.table import Table
 from .wording import bytes_shown
 
 
@@ -18,39 +22,47 @@ class Budget:
     Parameters
     ----------
     schema : Schema
-        Says how long a row is.
-    dtype : numpy.dtype
-        Of its features.
+        Gives the number of features.
+    dtype : numpy dtype
+        The dtype of the features.
     rows, held : int
-        How many there are to train on, and to validate on; these are always in memory.
+        The number of training rows, and of validation rows, which are always in memory.
     memory : int or None
-        Bytes that they may take; default: half of what is free.
+        The most bytes for both; default: half of the free memory.
     streamed : bool, optional
-        What was decided when the training began, which holds.
+        The decision of the training that is resumed.
 
     Attributes
     ----------
     bytes, held_bytes : int
-        What the rows take that are trained on, and those that are validated on.
+        The size of the training rows, and of the validation rows.
     streamed : bool
-        Whether the former are kept in a file.
+        Whether training rows are kept in a file.
 
     Raises
     ------
     MemoryError
-        If the rows to validate on take more than they may.
+        If the validation rows alone take more than `memory`.
     """
 
-    def __init__(self, schema, dtype, rows, held, memory, streamed=None):
+    def __init__(
+        self,
+        schema: Schema,
+        dtype: npt.DTypeLike,
+        rows: int,
+        held: int,
+        memory: int | None = None,
+        streamed: bool | None = None,
+    ):
         self.rows, self.held = rows, held
-        a_row = schema.n_features * np.dtype(dtype).itemsize + 8
-        self.bytes, self.held_bytes = rows * a_row, held * a_row
+        bytes_per_row = schema.n_features * np.dtype(dtype).itemsize + 8
+        self.bytes, self.held_bytes = rows * bytes_per_row, held * bytes_per_row
         free = free_memory()
         limit = memory or (np.inf if free is None else free // 2)
         if self.held_bytes > limit:
             raise MemoryError(
-                f"the {held:,} rows to validate on take {bytes_shown(self.held_bytes)}, and "
-                f"encoded rows may take {bytes_shown(limit)}: give fewer of them, or more memory"
+                f"the {held:,} validation rows take {bytes_shown(self.held_bytes)}, and encoded "
+                f"rows may take {bytes_shown(limit)}: hold fewer back, or give more memory"
             )
         if streamed is None:
             streamed = self.bytes + self.held_bytes > limit
@@ -58,131 +70,113 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Rows:
+class Encoded:
     """Encoded rows.
 
     Attributes
     ----------
-    train : tuple
-        What ``Network.fit`` takes: ``(X, y)``, or a source alone.
+    X, y : numpy.ndarray or Source, numpy.ndarray or None
+        The features and targets of training rows; a source in a scratch file has both.
     weight : numpy.ndarray or None
-        Weights of the training rows in memory.
+        (count,) the weights of the training rows in memory.
     valid : tuple of numpy.ndarray or None
-        ``(X, y)`` that were held back.
+        ``(X, y)`` of the validation rows.
     count, no_target : int
-        Training rows, and rows that were left out because their target is missing.
+        The number of training rows, and of rows left out because their target is missing.
     digest : str
-        A hash of it all.
+        A hash of all rows.
     """
 
-    train: tuple
-    weight: np.ndarray | None
-    valid: tuple | None
+    X: npt.NDArray | Source
+    y: npt.NDArray | None
+    weight: npt.NDArray | None
+    valid: tuple[npt.NDArray, npt.NDArray] | None
     count: int
     no_target: int
     digest: str
 
 
-def load_rows(table, encoder, is_training, budget, class_weight):
-    """Encode the rows of a table; return `Rows`.
+def encode_table(
+    table: Table,
+    encoder: Encoder,
+    is_training: npt.NDArray[np.bool_] | bool,
+    budget: Budget,
+    class_weight: str | None = None,
+) -> Encoded:
+    """Encode the rows of a table that have a target.
 
     Parameters
     ----------
-    table : Table
-        What is read.
-    encoder : Encoder
-        How.
-    is_training : numpy.ndarray or None
-        (rows,) bool, which rows are trained on; None for all.
+    table, encoder
+        The table, and how it is encoded.
+    is_training : numpy.ndarray or bool
+        (rows,) bool, True for training and False for validation rows; one bool for all.
     budget : Budget
-        Where they are kept.
-    class_weight : {"balanced"} or None
-        Whether training rows get weights by their class.
-
-    Raises
-    ------
-    DataError
-        If a value cannot be encoded, or no row is left.
-    """
-    target = encoder.schema.target
-    store = _Scratch() if budget.streamed else _Memory(budget.rows)
-    held, no_target, first = _Memory(budget.held), 0, 0
-    digest = hashlib.blake2b(digest_size=16)
-    weights = _balanced(target) if class_weight else None
-    for X, y, kept in encoder.encoded(table):
-        rows = slice(first, first + len(kept))
-        trains = kept if is_training is None else kept & is_training[rows]
-        no_target += len(kept) - int(kept.sum())
-        X_train, y_train = X[trains], y[trains]
-        digest.update(X_train.data)
-        digest.update(y_train.data)
-        store.add(X_train, y_train, None if weights is None else weights[y_train])
-        if is_training is not None:
-            validates = kept & ~is_training[rows]
-            held.add(X[validates], y[validates])
-        first += len(kept)
-    if not store.count and not held.count:
-        raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
-    valid = _valid_of(held, digest)
-    train, weight = store.end() if store.count else ((), None)
-    return Rows(train, weight, valid, store.count, no_target, digest.hexdigest())
-
-
-def load_valid(table, encoder, rows):
-    """Encode a table of `rows` rows to validate on; return ``(X, y)`` and a hash of them.
+        The number of both, and where training rows are kept.
+    class_weight : {"balanced"}, optional
+        Weigh each training row by the mean count of the classes over the count of its class.
 
     Raises
     ------
     DataError
         If a value cannot be encoded, or no row has a target.
     """
-    held, digest = _Memory(rows), hashlib.blake2b(digest_size=16)
+    target = encoder.schema.target
+    in_file = budget.streamed and is_training is not False
+    train: Any = _Scratch() if in_file else _Memory(budget.rows)
+    held, digest = _Memory(budget.held), hashlib.blake2b(digest_size=16)
+    weights = _balanced(target) if class_weight else None
+    no_target = first = 0
     for X, y, kept in encoder.encoded(table):
-        held.add(X[kept], y[kept])
-    if not held.count:
-        name = encoder.schema.target.name
-        raise DataError(f"{table.name} has no row with a value of {name!r}: give some")
-    return _valid_of(held, digest), digest.hexdigest()
+        rows = slice(first, first + len(kept))
+        among = is_training[rows] if isinstance(is_training, np.ndarray) else is_training
+        no_target += len(kept) - int(kept.sum())
+        X_train, y_train = X[kept & among], y[kept & among]
+        digest.update(X_train.data)
+        digest.update(y_train.data)
+        train.add(X_train, y_train, None if weights is None else weights[y_train])
+        validates = kept & np.logical_not(among)
+        held.add(X[validates], y[validates])
+        first += len(kept)
+    if not train.count and not held.count:
+        raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
+    valid = held.end()[:2] if held.count else None
+    for array in valid or ():
+        digest.update(array.data)
+    ended: tuple[Any, Any, Any] = train.end() if train.count else (np.empty(0), None, None)
+    return Encoded(*ended, valid, train.count, no_target, digest.hexdigest())
 
 
-def _valid_of(held, digest):
-    """Return ``(X, y)`` of the rows that are held, None if there are none; update the hash."""
-    if not held.count:
-        return None
-    (X, y), _ = held.end()
-    digest.update(X.data)
-    digest.update(y.data)
-    return X, y
-
-
-def _balanced(target):
+def _balanced(target: Target):
     """Return a weight for each class: the mean count over its count, 0 where there is none."""
     counts = np.array(target.counts, float)
     return np.divide(counts.mean(), counts, where=counts > 0, out=np.zeros_like(counts))
 
 
 class _Memory:
-    """Rows in arrays that are as large as all of them."""
+    """Rows in arrays of their final size."""
 
     def __init__(self, rows):
         self._rows, self.count = rows, 0
         self._arrays: Any = None
 
     def add(self, X, y, weight=None):
-        parts = [X, y, weight]
+        new = [X, y, weight]
+        if not len(X):
+            return
         if self._arrays is None:
             self._arrays = [
-                None if part is None else np.empty((self._rows, *part.shape[1:]), part.dtype)
-                for part in parts
+                None if a is None else np.empty((self._rows, *a.shape[1:]), a.dtype) for a in new
             ]
-        for array, part in zip(self._arrays, parts, strict=True):
+        for array, rows in zip(self._arrays, new, strict=True):
             if array is not None:
-                array[self.count : self.count + len(part)] = part
+                array[self.count : self.count + len(rows)] = rows
         self.count += len(X)
 
-    def end(self):
+    def end(self) -> tuple[Any, Any, Any]:
+        """Return X, y and weight."""
         X, y, weight = (None if a is None else a[: self.count] for a in self._arrays)
-        return (X, y), weight
+        return X, y, weight
 
 
 class _Scratch:
@@ -199,4 +193,4 @@ class _Scratch:
         self._spool.append(X, y, weight)
 
     def end(self):
-        return (self._spool.source(),), None
+        return self._spool.source(), None, None

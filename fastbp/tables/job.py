@@ -1,30 +1,39 @@
-"""A training on a table, from the file to the model: plan, encode, train, score."""
+"""Training on a table, from the file to the model: plan, encode, train, score."""
 
 import logging
 import platform
 import time
+from collections.abc import Iterable
 from dataclasses import fields
 from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from msgspec import Struct, to_builtins
 
 from .. import __version__
+from ..annotations import Callback, FilePath
 from ..checks import as_callables
 from ..errors import DataError, ModelFileError
+from ..json_data import read_as
 from ..kernels.random import permutation
 from ..kernels.support.scalars import a_flag
 from ..machine import free_memory
+from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints
 from ..training.state import SECTION as TRAINING
 from ..training.state import to_json
 from .columns.encoding import Encoder
 from .columns.inference import infer
-from .encoded import Budget, load_rows, load_valid
+from .columns.schema import Schema
+from .declared import takes
+from .encoded import Budget, Encoded, encode_table
 from .model import SECTION, TableModel, schema_of, tell_unknown
 from .options import TrainOptions
-from .read.reading import open_table
+from .read.table import Data, open_table
 from .result.scores import scores_of
 from .wording import bytes_shown, counted, unknown
 
@@ -32,39 +41,47 @@ _log = logging.getLogger("fastbp")
 JOB = "job"
 
 
-def train(
-    data,
-    target,
-    *,
-    valid=None,
-    checkpoints=None,
-    resume=False,
-    callbacks=(),
-    progress=False,
-    **options,
-):
-    """Train a network on a table; return the `TableModel`.
+class _Own(Struct):
+    """The section of a checkpoint that belongs to a training on a table."""
 
-    It is what ``fastbp train`` calls. Columns are encoded by what they hold: numbers, booleans,
-    categories, dates, and what is missing; the target says whether it is a classification or a
-    regression.
+    data: str
+    options: dict[str, Any]
+    streamed: bool
+
+
+@takes(TrainOptions)
+def train(
+    data: Data,
+    target: str,
+    *,
+    valid: Data | None = None,
+    checkpoints: FilePath | Checkpoints | None = None,
+    resume: bool = False,
+    callbacks: Callback | Iterable[Callback] = (),
+    progress: bool = False,
+    **options: Any,
+) -> TableModel:
+    """Train a network on a table, as ``fastbp train`` does; return the `TableModel`.
+
+    Columns are encoded by their kinds: numbers, booleans, categories and dates, each with
+    missing values. The target decides between classification and regression.
 
     Parameters
     ----------
     data : path, glob, folder, frame or dict of arrays
         CSV, Parquet, Arrow IPC, NDJSON or ``.npz``; a frame of polars, pandas or pyarrow.
     target : str
-        The column to learn.
+        Column to learn.
     valid : path, frame, ..., optional
-        Rows to validate on; default: a share of `data`.
+        Rows for validation. Default: a share of `data`.
     checkpoints : path or Checkpoints, optional
-        Where to keep what a training that ends early goes on from; see ``Network.fit``.
+        Folder for checkpoints; see ``Network.fit``.
     resume : bool, default False
-        Whether to go on from the last checkpoint, if there is one.
+        Resume from the newest checkpoint, if there is one.
     callbacks, progress
         As for ``Network.fit``.
     **options
-        Those of ``fastbp.tables.options.TrainOptions``: hidden, epochs, seed, max_time, ...
+        The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
 
     Returns
     -------
@@ -80,29 +97,37 @@ def train(
     DivergenceError
         If a loss is not finite.
     ValueError, TypeError
-        If an argument is not of its form; nothing is read then.
+        If an argument is invalid; nothing is read then.
     """
     names = [field.name for field in fields(TrainOptions)]
     for name in options:
         if name not in names:
             raise TypeError(f"train has {unknown('option', name, names)}")
-    asked, callbacks = TrainOptions(target=target, **options), as_callables(callbacks)
-    progress, resume = a_flag("progress", progress), a_flag("resume", resume)
-    return Job(data, asked, valid, checkpoints, resume).run(callbacks, progress)
+    asked = TrainOptions(target=target, **options)
+    callbacks = as_callables(callbacks)
+    progress = a_flag("progress", progress)
+    return Job(data, asked, valid, checkpoints, a_flag("resume", resume)).run(callbacks, progress)
 
 
 class Job:
-    """A training on a table that is planned, and may be run.
+    """A planned training on a table.
 
     Parameters
     ----------
     data, valid, checkpoints, resume
         As for `train`.
     options : TrainOptions
-        What was asked.
+        The checked options.
     """
 
-    def __init__(self, data, options, valid=None, checkpoints=None, resume=False):
+    def __init__(
+        self,
+        data: Data,
+        options: TrainOptions,
+        valid: Data | None = None,
+        checkpoints: FilePath | Checkpoints | None = None,
+        resume: bool = False,
+    ):
         if valid is not None and options.valid_share:
             raise ValueError(
                 f"valid_share={options.valid_share}: no rows are held back where `valid` gives "
@@ -110,29 +135,30 @@ class Job:
             )
         self.options, self.checkpoints = options, as_checkpoints(checkpoints, resume)
         self._begun: Any = self.checkpoints.latest() if resume else None
-        if self.resumes:
-            self._check_begun()
+        self._own: _Own | None = None
+        if self._begun is not None:
+            self._own = self._check_begun()
         self.table = open_table(data, options.missing)
         self.valid_table = None if valid is None else open_table(valid, options.missing)
 
     @property
-    def resumes(self):
-        """Whether there is a checkpoint to go on from."""
+    def resumes(self) -> bool:
+        """Whether the training resumes from a checkpoint."""
         return self._begun is not None
 
     @property
-    def files(self):
-        """The files that are read."""
+    def files(self) -> tuple[Path, ...]:
+        """The files of the tables."""
         return (*self.table.files, *(self.valid_table.files if self.valid_table else ()))
 
     @cached_property
-    def rows(self):
-        """The rows of the table."""
+    def rows(self) -> int:
+        """The number of rows of the table."""
         return self.table.count()
 
     @cached_property
-    def is_training(self):
-        """Which rows are trained on, (rows,) bool; None for all."""
+    def is_training(self) -> npt.NDArray[np.bool_] | None:
+        """Which rows are training rows, (rows,) bool; None for all."""
         held = 0 if self.valid_table is not None else self.options.valid_rows(self.rows)
         if not held:
             return None
@@ -146,24 +172,23 @@ class Job:
         return mask
 
     @cached_property
-    def schema(self):
-        """What the columns hold; of a training that goes on, as it was when it began."""
+    def schema(self) -> Schema:
+        """The schema of the table; that of the checkpoint if the training resumes."""
         o = self.options
         if self.resumes:
             return schema_of(self._begun, "the checkpoint")
-        return infer(
-            self.table, o.target, task=o.task, ids=o.ids, drop=o.drop, categorical=o.categorical,
-            numeric=o.numeric, is_training=self.is_training,
-        )  # fmt: skip
+        roles = {"ids": o.ids, "drop": o.drop, "categorical": o.categorical, "numeric": o.numeric}
+        task: Any = o.task
+        return infer(self.table, o.target, task=task, is_training=self.is_training, **roles)
 
     @cached_property
-    def network(self):
+    def network(self) -> Network:
         """The untrained network.
 
         Raises
         ------
         MemoryError
-            If it takes more than is free.
+            If it takes more than the free memory.
         """
         needed, free = self.options.network_bytes(self.schema), free_memory()
         if free is not None and needed > free:
@@ -174,91 +199,100 @@ class Job:
         return self.options.network(self.schema)
 
     @cached_property
-    def batch(self):
-        """Samples a step."""
-        return self.options.batch_of(self.rows if self.is_training is None else self._trained)
+    def batch(self) -> int:
+        """The number of samples per step."""
+        return self.options.batch_of(self._trained)
 
     @cached_property
-    def budget(self):
+    def budget(self) -> Budget:
         """Where encoded rows are kept: in memory, or in a scratch file."""
-        streamed = self._begun.sections[JOB]["streamed"] if self.resumes else None
-        valid = self.valid_table
+        valid, streamed = self.valid_table, self._own.streamed if self._own else None
         held = self.rows - self._trained if valid is None else valid.count()
-        return Budget(
-            self.schema, self.network.dtype, self._trained, held, self.options.memory, streamed
-        )
+        dtype, memory = self.network.dtype, self.options.memory
+        return Budget(self.schema, dtype, self._trained, held, memory, streamed)
 
     @property
     def _trained(self):
         return self.rows if self.is_training is None else int(self.is_training.sum())
 
-    def run(self, callbacks=(), progress=False):
+    @property
+    def _threads(self) -> Any:
+        return self.options.n_threads
+
+    def run(self, callbacks: Iterable[Callback] = (), progress: bool = False) -> TableModel:
         """Encode the rows, train, and score; return the `TableModel`."""
-        o, started, schema, network = self.options, time.perf_counter(), self.schema, self.network
-        encoder = Encoder(schema, self.table.name, network.dtype)
-        rows = load_rows(self.table, encoder, self.is_training, self.budget, o.class_weight)
+        o, started = self.options, time.perf_counter()
+        among = True if self.is_training is None else self.is_training
+        rows = self._encoded(self.table, among, o.class_weight)
         if not rows.count:
             raise DataError(
-                f"{self.table.name} has no row to train on with a value of {o.target!r}"
+                f"{self.table.name} has no training row with a value of {o.target!r}: give some"
             )
-        tell_unknown(encoder)
         if rows.no_target:
-            _log.warning(
-                "%s: %s without a value of %r: left out", self.table.name,
-                counted(rows.no_target, "row"), o.target,
-            )  # fmt: skip
+            name, count = self.table.name, counted(rows.no_target, "row")
+            _log.warning("%s: %s without a value of %r: left out", name, count, o.target)
         valid, digest = rows.valid, rows.digest
         if self.valid_table is not None:
-            encoder = Encoder(schema, self.valid_table.name, network.dtype)
-            valid, more = load_valid(self.valid_table, encoder, self.budget.held)
-            tell_unknown(encoder)
-            digest += more
-        own = {"data": digest, "options": o.to_data(), "streamed": self.budget.streamed}
-        checkpoints = self._kept(own)
-        history = network.fit(
-            *rows.train, epochs=o.epochs, batch_size=self.batch, sample_weight=rows.weight,
-            validation_data=valid, early_stopping=o.patience or None, n_threads=o.n_threads,
-            progress=progress, callbacks=callbacks, max_time=o.max_time,
-            checkpoints=checkpoints, resume=self.resumes,
-        )  # fmt: skip
+            more = self._encoded(self.valid_table, False)
+            valid, digest = more.valid, digest + more.digest
+        history = self.network.fit(
+            rows.X,
+            rows.y,
+            epochs=o.epochs,
+            batch_size=self.batch,
+            sample_weight=rows.weight,
+            validation_data=valid,
+            early_stopping=o.patience or None,
+            n_threads=self._threads,
+            progress=progress,
+            callbacks=callbacks,
+            max_time=o.max_time,
+            checkpoints=self._kept(digest),
+            resume=self.resumes,
+        )
         record = self._record(history, rows, valid, digest, time.perf_counter() - started)
-        return TableModel(network, schema, _lists(history), record)
+        return TableModel(self.network, self.schema, _lists(history), record)
 
-    def _kept(self, own):
-        """Return where checkpoints are written, with what a table's training has of its own."""
+    def _encoded(self, table, is_training, class_weight=None) -> Encoded:
+        encoder = Encoder(self.schema, table.name, self.network.dtype)
+        rows = encode_table(table, encoder, is_training, self.budget, class_weight)
+        tell_unknown(encoder)
+        return rows
+
+    def _kept(self, digest):
+        """Return the checkpoints, with the sections of a training on a table."""
         if self.checkpoints is None:
             return None
-        if self.resumes and self._begun.sections[JOB]["data"] != own["data"]:
+        if self._own and self._own.data != digest:
             raise DataError(
                 f"resume: {self.table.name} does not hold the rows that the training began with; "
                 "give it the same, or begin anew in an empty folder of checkpoints"
             )
-        sections = {SECTION: self.schema.to_data(), JOB: own}
-        kept = self.checkpoints
+        own = _Own(digest, self.options.to_data(), self.budget.streamed)
+        kept, sections = self.checkpoints, {SECTION: self.schema.to_data(), JOB: to_builtins(own)}
         return Checkpoints(kept.folder, kept.every, kept.keep, sections)
 
     def _check_begun(self):
-        """Raise unless the checkpoint is of a training on a table, with the same options."""
+        """Return the section of the checkpoint; raise unless it is of a table and these options."""
         sections = self._begun.sections
-        own = sections.get(JOB)
-        if not (
-            {SECTION, TRAINING} <= sections.keys()
-            and isinstance(own, dict)
-            and {"data", "options", "streamed"} <= own.keys()
-            and isinstance(own["options"], dict)
-        ):
+        try:
+            if not {SECTION, TRAINING} <= sections.keys():
+                raise ValueError("no table")
+            own = read_as(_Own, sections.get(JOB), JOB)
+        except ValueError as error:
             raise ModelFileError(
                 f"{self.checkpoints.folder} holds checkpoints, but of no training on a table"
-            )
-        self.options.check_begun(own["options"])
+            ) from error
+        self.options.check_begun(own.options)
+        return own
 
     def _record(self, history, rows, valid, digest, seconds):
         o, metrics, details = self.options, {}, {"confusion": None, "residuals": None}
-        # who is told to end has no time to be scored: the training goes on from its checkpoint
+        # a training that a signal ends is not scored: it is to end now, and resume later
         preempted = self.checkpoints is not None and history.stopped.by_signal
         if valid is not None and not preempted:
             scores = scores_of(self.schema.target)
-            scores.add(self.network.forward(valid[0], o.n_threads), valid[1])
+            scores.add(self.network.forward(valid[0], self._threads), valid[1])
             metrics, details = {"valid": scores.metrics()}, scores.details()
         return {
             "fastbp": __version__,

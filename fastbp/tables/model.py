@@ -2,19 +2,23 @@
 
 import hashlib
 import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 
 from .. import model_file
+from ..annotations import FilePath, Threads
 from ..errors import DataError, ModelFileError
+from ..model_file import Model
 from ..network import Network
 from .columns.encoding import Encoder
 from .columns.schema import Schema
-from .read.reading import open_table
+from .read.table import Data, open_table
 from .result.outputs import frame_of, ids_of
 from .result.record import check_history, check_record
-from .result.scores import scores_of
+from .result.scores import ClassScores, NumberScores, scores_of
 from .wording import one_line
 
 _log = logging.getLogger("fastbp")
@@ -27,35 +31,39 @@ class TableModel:
     Parameters
     ----------
     network : Network
-        The net, from a table's features to its target.
+        The network, from a table's features to its target.
     schema : Schema
-        The fitted columns, the target, and what was dropped.
-    history : dict
-        Lists of numbers by name, one for each epoch: loss, val_loss, seconds, ...
-    record : dict
-        How it came about: data, options, versions, times and scores, as JSON.
+        The fitted columns, the target, and the dropped columns.
+    history : dict, optional
+        A list of numbers for each name, one per epoch: loss, val_loss, seconds, ...
+    record : dict, optional
+        The data, options, versions, times and scores of the training, as JSON.
     """
 
-    def __init__(self, network, schema, history=None, record=None):
+    def __init__(
+        self,
+        network: Network,
+        schema: Schema,
+        history: dict[str, list[float | None]] | None = None,
+        record: dict[str, Any] | None = None,
+    ) -> None:
         self.network, self.schema = network, schema
         self.history, self.record = dict(history or {}), dict(record or {})
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         target = self.schema.target
         return (
             f"TableModel({target.task} of {target.name!r} from {len(self.schema.columns)} "
             f"columns, {self.network!r})"
         )
 
-    # ------------------------------------------------------------------------- the file
-
-    def save(self, path):
-        """Write the model to one safetensors file, as a whole."""
+    def save(self, path: FilePath) -> None:
+        """Write the model to one safetensors file, atomically."""
         sections = {SECTION: self.schema.to_data(), HISTORY: self.history, RECORD: self.record}
         model_file.save(path, replace(self.network.to_model(), sections=sections))
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path: FilePath) -> "TableModel":
         """Return the model that `save` wrote; nothing in the file is executed.
 
         Raises
@@ -63,12 +71,12 @@ class TableModel:
         ModelFileError
             If the file is truncated, altered, of another version, or of a network alone.
         FileNotFoundError
-            If there is none.
+            If there is no such file.
         """
         return cls.from_model(model_file.load(path), path)
 
     @classmethod
-    def from_model(cls, model, path):
+    def from_model(cls, model: Model, path: FilePath) -> "TableModel":
         """Return the model in the `Model` that was read from `path`; see `load`."""
         if SECTION not in model.sections:
             raise ModelFileError(
@@ -79,36 +87,36 @@ class TableModel:
         try:
             check_history(history)
             check_record(record, history, schema.target.classes)
-        except (KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
             raise ModelFileError(
                 f"{path} does not describe how its model was trained: {one_line(error)}"
             ) from error
         return cls(Network.from_model(model), schema, history, record)
 
     @property
-    def fingerprint(self):
-        """The SHA-256 of what the model computes: schema and parameters, and no times."""
+    def fingerprint(self) -> str:
+        """The SHA-256 of schema, layers and parameters: equal if predictions are."""
         digest = hashlib.sha256(repr(self.schema.to_data()).encode())
         digest.update(repr(model_file.description(self.network.to_model())).encode())
         digest.update(self.network.parameters.tobytes())
         return digest.hexdigest()
 
-    # ------------------------------------------------------------------------- using it
+    def predict(
+        self, data: Data, n_threads: Threads = "auto", keep: Sequence[str] = ()
+    ) -> pl.DataFrame:
+        """Return predictions as a polars frame, one row per row of the data.
 
-    def predict(self, data, n_threads="auto", keep=()):
-        """Return predictions as a polars frame, a row for each row of the data.
-
-        Columns: those that identify a row (or ``row``, from 1), then ``prediction``, then for
-        classes ``probability of <class>`` each.
+        Columns: those that identify a row (or ``row``, from 1), then ``prediction``, then
+        ``probability of <class>`` for each class.
 
         Parameters
         ----------
         data : path, frame or dict of arrays
-            A table with the columns that were learned from; others are ignored.
+            A table with the columns of the schema; others are ignored.
         n_threads : int or "auto"
-            The result does not depend on it.
+            Any number gives the same result.
         keep : sequence of str, optional
-            Further columns of the data that are to stand beside the predictions.
+            Further columns of the data to keep beside the predictions.
 
         Raises
         ------
@@ -117,26 +125,25 @@ class TableModel:
         """
         return pl.concat(self.predictions(data, keep, n_threads))
 
-    def predictions(self, data, keep=(), n_threads="auto"):
-        """Yield what `predict` returns in frames of some thousand rows, in bounded memory.
-
-        `keep` names further columns of the data that are to stand beside the predictions.
-        """
+    def predictions(
+        self, data: Data, keep: Sequence[str] = (), n_threads: Threads = "auto"
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the rows of `predict` in frames of some thousand rows, in bounded memory."""
         table = open_table(data, self.schema.missing_words)
         ids = ids_of(self.schema, table, keep)
         encoder, first = Encoder(self.schema, table.name, self.network.dtype), 0
         encoder.require(table)
-        for frame in encoder.batches(table, ids):
+        for frame in encoder.frames(table, ids):
             outputs = self.network.forward(encoder.encode(frame, first), n_threads)
             yield frame_of(self.schema.target, frame.select(ids), first, outputs)
             first += len(frame)
         tell_unknown(encoder)
 
-    def evaluate(self, data, n_threads="auto"):
-        """Return the scores of the predictions of a table with its target, by name.
+    def evaluate(self, data: Data, n_threads: Threads = "auto") -> dict[str, float]:
+        """Return scores by name, from a table with its target.
 
-        Classes: rows, accuracy, balanced_accuracy, macro_f1, log_loss, and roc_auc of two;
-        numbers: rows, r2, rmse, mae. Rows without a target do not count.
+        Classification: rows, accuracy, balanced_accuracy, macro_f1, log_loss, and roc_auc of
+        two classes; regression: rows, r2, rmse, mae. Rows without a target do not count.
 
         Raises
         ------
@@ -145,8 +152,8 @@ class TableModel:
         """
         return self.scores(data, n_threads).metrics()
 
-    def scores(self, data, n_threads="auto"):
-        """Return what `evaluate` has gathered, from which a report is made."""
+    def scores(self, data: Data, n_threads: Threads = "auto") -> ClassScores | NumberScores:
+        """Return the scores that `evaluate` gathers, with the details of a report."""
         table = open_table(data, self.schema.missing_words)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
@@ -160,8 +167,8 @@ class TableModel:
         return scores
 
 
-def schema_of(model, source):
-    """Return the schema in a model file that has one; `source` names it in errors."""
+def schema_of(model: Model, source: object) -> Schema:
+    """Return the schema in a model file that has one; `source` names the file in errors."""
     try:
         schema = Schema.from_data(model.sections[SECTION])
         inputs = model.specs[0].n_in
@@ -173,18 +180,15 @@ def schema_of(model, source):
                 f"a {schema.target.task} of {outputs} outputs, but the network has "
                 f"{model.specs[-1].n_out} and the loss {loss}"
             )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except ValueError as error:
         raise ModelFileError(
             f"{source} describes a table that cannot be read: {one_line(error)}"
         ) from error
     return schema
 
 
-def tell_unknown(encoder):
-    """Warn of the categories that an encoder met and its schema does not know."""
+def tell_unknown(encoder: Encoder) -> None:
+    """Warn of categories that the schema does not know."""
+    message = "%s: %d values of column %r are categories unknown to the model: it ignores them"
     for column, count in encoder.unknown.items():
-        _log.warning(
-            "%s: %d values of column %r are categories that the model has not seen; each counts "
-            "as none of those it knows",
-            encoder.source, count, column,
-        )  # fmt: skip
+        _log.warning(message, encoder.table_name, count, column)

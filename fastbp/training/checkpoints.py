@@ -1,4 +1,6 @@
-"""Checkpoints: a folder of model files from which a training goes on with the same bits."""
+"""Checkpoints: a folder of model files from which a training continues with the same bits."""
+
+from __future__ import annotations
 
 import contextlib
 import logging
@@ -6,10 +8,13 @@ import math
 import os
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .. import model_file
+from ..annotations import FilePath
 from ..checks import all_finite
 from ..errors import ModelFileError
 from ..kernels.support.scalars import a_number, a_whole_number
@@ -21,68 +26,75 @@ _log = logging.getLogger("fastbp")
 
 
 class Checkpoints:
-    """Where the checkpoints of one training are kept, and how often one is written.
+    """Where and how often the checkpoints of one training are written.
 
-    A checkpoint is a model file with a place in the training beside the net: it is written as
-    a whole, or not at all.
+    A checkpoint is a model file that also holds the state of the training. Checkpoints are
+    written atomically.
 
     Parameters
     ----------
     folder : path
-        Made if it is not there. It serves one training at a time.
+        Created if missing. It serves one training at a time.
     every : float, default 30
-        Seconds from one checkpoint to the next; 0 is after every slice of about 50 ms.
+        Seconds between checkpoints; 0 writes one after every slice of about 50 ms.
     keep : int, default 2
-        How many of the last are kept.
+        Number of newest checkpoints to keep.
     sections : dict, optional
-        What else is to be kept in each: JSON by name.
+        Further JSON data for each checkpoint, by name.
 
     Raises
     ------
     ValueError, TypeError
-        If a number is not of this form.
+        If a number is invalid.
     """
 
-    def __init__(self, folder, every=30.0, keep=2, sections=None):
-        self.folder, self.sections = Path(folder), dict(sections or {})
-        self.every = a_number("every", every, low=0)
-        self.keep = a_whole_number("keep", keep, least=1)
+    def __init__(
+        self,
+        folder: FilePath,
+        every: float = 30.0,
+        keep: int = 2,
+        sections: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.folder = Path(folder)
+        self.sections = dict(sections or {})
+        self.every: float = a_number("every", every, low=0)
+        self.keep: int = a_whole_number("keep", keep, least=1)
 
-    def prepare(self):
-        """Make the folder; raise OSError now rather than after hours if it cannot be written."""
+    def prepare(self) -> None:
+        """Create the folder; raise OSError now, not after hours, if it cannot be written."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not os.access(self.folder, os.W_OK | os.X_OK):
             raise PermissionError(f"checkpoints: {self.folder} cannot be written to")
 
-    def files(self):
-        """Return the checkpoints that there are, the newest first."""
+    def files(self) -> list[Path]:
+        """Return the checkpoint files, newest first."""
         if not self.folder.is_dir():
             return []
         found = [path for path in self.folder.iterdir() if _number_of(path) and path.is_file()]
         return sorted(found, key=_number_of, reverse=True)
 
-    def latest(self):
-        """Return the `Model` of the newest checkpoint that can be read, None if there is none.
+    def latest(self) -> model_file.Model | None:
+        """Return the `Model` of the newest readable checkpoint, None if there are no files.
 
         Raises
         ------
         ModelFileError
-            If there are some, and none can be read.
+            If there are checkpoints, but none is readable.
         """
-        *newer, oldest = self.files() or [None]
-        for path in newer:
+        files = self.files()
+        for path in files[:-1]:
             with contextlib.suppress(ModelFileError):
                 return model_file.load(path)
-            _log.warning("%s cannot be read; the one before it is looked at", path)
-        return None if oldest is None else model_file.load(oldest)
+            _log.warning("%s cannot be read; trying the one before it", path)
+        return model_file.load(files[-1]) if files else None
 
-    def write(self, model):
-        """Write the next checkpoint, then remove those that are no longer to be kept.
+    def write(self, model: model_file.Model) -> Path:
+        """Write the next checkpoint, then remove the oldest beyond `keep`.
 
         Raises
         ------
         OSError
-            If it cannot be written; those that there were are left.
+            If it cannot be written; the older ones are kept then.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         files = self.files()
@@ -103,22 +115,22 @@ def _number_of(path):
 
 
 def as_checkpoints(checkpoints, resume):
-    """Return what a caller said of checkpoints as `Checkpoints`, or None.
+    """Return the argument `checkpoints` of `Network.fit` as `Checkpoints`, or None.
 
     Raises
     ------
     ValueError
-        If there is no folder to resume from, or one that a new training would clear.
+        If there is no folder to resume from, or a new training would clear one.
     """
     if checkpoints is None:
         if resume:
-            raise ValueError("resume=True: say in checkpoints= from where")
+            raise ValueError("resume=True: checkpoints= must name the folder to resume from")
         return None
     kept = checkpoints if isinstance(checkpoints, Checkpoints) else Checkpoints(checkpoints)
     if not resume and kept.files():
         raise ValueError(
-            f"checkpoints: {kept.folder} holds those of an earlier training: resume goes on with "
-            "it; to begin anew, give an empty folder"
+            f"checkpoints: {kept.folder} holds checkpoints of an earlier training: continue it "
+            "with resume, or give an empty folder"
         )
     return kept
 
@@ -157,14 +169,14 @@ class Keeper:
     model : callable
         ``model() -> Model`` of the network as it is.
     key : dict
-        What must be the same where the training goes on.
+        Data that must be equal when the training is resumed.
 
     Raises
     ------
     OSError
         If nothing can be written to the folder.
     ModelFileError
-        If a model file cannot describe the net: its schedule is the caller's own.
+        If the schedule is the caller's own object, which a model file cannot describe.
     """
 
     def __init__(self, checkpoints, model, key):
@@ -176,15 +188,15 @@ class Keeper:
         self._written = -math.inf
 
     def __call__(self, state, ended):
-        """Write a checkpoint if it is time, or if training has ended.
+        """Write a checkpoint if it is due, or if training has ended.
 
-        None is written of a net that is not finite: its training would end at once.
+        A network with NaN or infinity is not written: its resumed training would end at once.
 
         Raises
         ------
         OSError
-            If one cannot be written where all that was learned is to go on from there;
-            otherwise a warning is logged.
+            If the last checkpoint after a signal cannot be written; otherwise a warning is
+            logged.
         """
         if not ended and time.monotonic() - self._written < self._checkpoints.every:
             return
@@ -198,5 +210,5 @@ class Keeper:
         except OSError as error:
             if ended and state.history.stopped.by_signal:
                 raise
-            _log.warning("no checkpoint: %s; training %s", error, "ended" if ended else "goes on")
+            _log.warning("no checkpoint: %s; training %s", error, "ended" if ended else "continues")
         self._written = time.monotonic()

@@ -36,7 +36,7 @@ class Training:
     ----------
     engine : Engine
         The network, trained in place.
-    feed : Whole or Streamed
+    feed : Feed
         The samples of an epoch, window by window.
     validation : Samples or None
         Checked data.

@@ -1,11 +1,12 @@
-"""What `fit` returns: a record of every epoch that prints as a table."""
+"""The history of a training: a record per epoch, printed as a table."""
 
 from functools import cached_property
+from typing import Any
 
 from ..kernels.peak import measure_peak
 from .stopped import Stopped
 
-# what is shown of an epoch: its name, and how
+# columns of the printed table: title and format
 COLUMNS = {
     "loss": ("loss", "{:.5f}"),
     "val_loss": ("val loss", "{:.5f}"),
@@ -44,31 +45,31 @@ class History:
     best_epoch : int or None
         The epoch of the lowest monitored loss, from 0.
     peak : float
-        The processor's measured peak in FLOP/s on as many threads; measured
-        when it is first asked for.
+        The processor's measured peak in FLOP/s on `n_threads` threads; measured at the first
+        access.
     """
 
-    def __init__(self, dtype: str, n_threads: int = 1):
+    def __init__(self, dtype: str, n_threads: int = 1) -> None:
         self.dtype = dtype
         self.n_threads = n_threads
-        self.epochs: list[dict] = []
+        self.epochs: list[dict[str, Any]] = []
         self.stopped: Stopped | None = None
         self.best_epoch: int | None = None
 
     @cached_property
-    def peak(self):
+    def peak(self) -> float:
         """The measured peak in FLOP/s, and no less than what an epoch reached."""
         fastest = max((entry["gflops"] * 1e9 for entry in self.epochs), default=0.0)
         for _ in range(_PEAK_TRIALS):  # another process may be in the way
-            peak = measure_peak(self.dtype, self.n_threads)
+            peak: float = measure_peak(self.dtype, self.n_threads)
             if peak > fastest:
                 return peak
         return fastest
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.epochs)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> list[float]:
         """Return the list of one quantity over the epochs, such as ``history["loss"]``."""
         if name == "share_of_peak":
             return [entry["gflops"] * 1e9 / self.peak for entry in self.epochs]
@@ -78,11 +79,11 @@ class History:
         return [entry[name] for entry in self.epochs]
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """The seconds of all epochs together."""
         return sum(entry["seconds"] for entry in self.epochs)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         if not self.epochs:
             return f"History of no epoch, {self._end()}"
         names = [n for n in COLUMNS if n == "share_of_peak" or n in self.epochs[0]]

@@ -77,7 +77,7 @@ class Loop:
     ----------
     engine : Engine
         The network, trained in place.
-    feed : Whole, Streamed or any object with their methods
+    feed : Feed
         The order: yields the windows of each epoch.
     policy : Policy
         Scores and stops.

@@ -1,7 +1,7 @@
 """The pace of training: how many steps a slice runs, and on how many threads.
 
-A slice is as many steps as take about 50 ms, so that Python can look for Ctrl-C and the
-time budget between two. How many threads pay is first the answer of a model
+A slice is the number of steps that take about 50 ms, so that Python can look for Ctrl-C and
+the time limit between two. How many threads pay is first the answer of a model
 (`kernels.compiler.threads`), which cannot know of other processes: where one of them takes a
 processor, threads that wait for each other after every part of a step are a hundred times
 slower than one alone. So short steps are measured: one thread first, then a few steps on
@@ -21,7 +21,7 @@ from ..kernels.tuning import (
 
 
 class Pace:
-    """Says what the next slice is to be, and learns from what each took.
+    """Chooses the length and the threads of the next slice from the times of the earlier ones.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Pace:
         return min(self._steps, self._proved), self._threads
 
     def took(self, steps, threads, seconds):
-        """Learn that a slice of `steps` on `threads` took so many `seconds`."""
+        """Take the time of a slice into account: `steps` on `threads` took `seconds`."""
         waking = self._adapts and threads > 1 and not self._awake and steps <= FEWEST_STEPS
         self._awake = threads > 1
         if waking and seconds < WAKING * steps * self._seconds_a_step[1]:

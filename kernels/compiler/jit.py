@@ -122,12 +122,12 @@ class Kernel:
 
 
 class Task:
-    """A large function that kernels call by its address, compiled once whoever calls it.
+    """A large function that kernels call by its address: compiled once for all of them.
 
     Parameters
     ----------
     function : callable
-        The source; it returns nothing. `intrinsics.call` runs it.
+        The source; it returns nothing. `dispatch.by_address` gives the function that calls it.
     """
 
     def __init__(self, function):

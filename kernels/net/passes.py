@@ -17,7 +17,7 @@ from ..hadamard import derivative_rows
 from ..loss import loss_rows
 from ..outer import column_sums, outer_rows
 from ..random import DROPOUT, key_of, stream
-from ..simd.dispatch import call
+from ..simd.dispatch import by_address
 from ..simd.gemm import NO_GATE, RELU_GATE, SCRATCH_FLOATS, gemm, tiles_of
 from ..simd.intrinsics import (
     address_of,
@@ -156,6 +156,10 @@ def rows_task(layers, runs, params, work, aim, number):
         _backward_rows(layers, run, w, lo, hi, scratch)
 
 
+# calls `rows_task`, which is above, by its address in the run: all kernels share its machine code
+run_rows_task = by_address(rows_task)
+
+
 @kernel
 def pass_over_rows(layers, runs, params, work, aim):
     """Run the rows of a batch through the net, some rows a task.
@@ -163,7 +167,7 @@ def pass_over_rows(layers, runs, params, work, aim):
     `aim` is FORWARD, LOSS or TRAIN. Dropout acts only in training.
     """
     for number in prange(runs[0].tasks):
-        call(runs[0].rows_task, layers, runs, params, work, aim, number)
+        run_rows_task(runs[0].rows_task, layers, runs, params, work, aim, number)
 
 
 @inner
@@ -271,6 +275,10 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
         a, a_row = w + layer.output, layer.row
 
 
+# calls `weights_task`, which is above, by its address in the run
+run_weights_task = by_address(weights_task)
+
+
 @kernel
 def pass_over_weights(layers, runs, params, grads, moments, work, aims):
     """Compute gradients, update parameters, transpose weights: any of the three.
@@ -279,4 +287,6 @@ def pass_over_weights(layers, runs, params, grads, moments, work, aims):
     weight matrix, so that what one aim writes the next finds in the cache.
     """
     for number in prange(runs[0].tasks):
-        call(runs[0].weights_task, layers, runs, params, grads, moments, work, aims, number)
+        run_weights_task(
+            runs[0].weights_task, layers, runs, params, grads, moments, work, aims, number
+        )

@@ -74,7 +74,7 @@ RUN = np.dtype(
         ("rate", _float),
         ("clip", _float),  # factor of the gradient
         ("tasks", _int),  # parts a region is cut into
-        ("rows_task", _int),  # addresses of the compiled tasks
-        ("weights_task", _int),
+        ("rows_task", _int),  # address of the machine code of `passes.rows_task`
+        ("weights_task", _int),  # address of the machine code of `passes.weights_task`
     ]
 )

@@ -4,9 +4,12 @@ What is called is a value at run time, so that one compiled kernel serves every
 activation, loss and optimizer.
 """
 
+from inspect import signature
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 from ..compiler.jit import inner
@@ -171,19 +174,33 @@ def row_loop(*functions, sums=False):
     return loop
 
 
-@intrinsic
-def call(typingctx, address, *args):
-    """Call the `jit.Task` at `address` with `args`; it returns nothing."""
+def by_address(task):
+    """Return the function ``(address, *args) -> None`` that calls `task` by its address.
 
-    def codegen(context, builder, sig, values):
-        kinds = [context.get_value_type(kind) for kind in args]
-        nothing = context.get_value_type(types.none)
-        function = ir.PointerType(ir.FunctionType(nothing, kinds))
-        arguments = cgutils.unpack_tuple(builder, values[1])
-        builder.call(builder.inttoptr(values[0], function), arguments)
-        return context.get_dummy_value()
+    Parameters
+    ----------
+    task : jit.Task
+        The function that is called; it returns nothing. Its address is what ``task.address`` gave
+        for arguments of the same types.
+    """
+    expected = signature(task.function).parameters
 
-    return types.none(types.intp, types.StarArgTuple(args)), codegen
+    @intrinsic
+    def call(typingctx, address, *args):
+        if len(args) != len(expected):
+            raise TypingError(f"{task.__name__} takes {', '.join(expected)}: got {args}")
+
+        def codegen(context, builder, sig, values):
+            kinds = [context.get_value_type(kind) for kind in args]
+            nothing = context.get_value_type(types.none)
+            function = ir.PointerType(ir.FunctionType(nothing, kinds))
+            arguments = cgutils.unpack_tuple(builder, values[1])
+            builder.call(builder.inttoptr(values[0], function), arguments)
+            return context.get_dummy_value()
+
+        return types.none(types.intp, types.StarArgTuple(args)), codegen
+
+    return call
 
 
 def by_code(functions):

@@ -124,7 +124,7 @@ def test_info_tells_people_what_a_model_is(models):
         "predicts rich: classification",
         "classes: poor, rich",
         "age: a number, mean ",
-        "city: one of 'New, York', Oslo, Rome, São Paulo",
+        "city: a category, 'New, York', Oslo, Rome, São Paulo",
         "joined: a date",
         "member: a boolean, may be missing",
         "country: not used, constant",

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 
 class Recorder:
-    """Follows the protocol: notes what it hears, stops or fails in the epoch it is told to."""
+    """Follows the protocol: records its calls; stops or fails in a given epoch."""
 
     def __init__(self, stop=None, fail=None):
         self.stop, self.fail, self.heard, self.snapshots = stop, fail, [], []
@@ -60,7 +60,7 @@ class Propagated(Recorder):
 
 
 def of_a_fit(epochs, *, begin="setup", end="teardown"):
-    """What a callback hears of a fit of so many epochs."""
+    """Return the calls that a callback gets in a fit of `epochs` epochs."""
     epoch = [("begin", "epoch"), ("end", "epoch")]
     inside = [("begin", "fit"), *(epochs * epoch), ("end", "fit")]
     return [(begin, "fit"), *inside, (end, "fit")]

@@ -2,11 +2,11 @@
 
 import math
 import sys
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -30,7 +30,8 @@ from export_nets import (
 )
 from fastbp import Network
 from fastbp.exports.onnx import to_onnx
-from fastbp.tables.columns.schema import Column, Schema, Target
+from fastbp.tables.columns.kinds import Boolean, Category, Date, Number
+from fastbp.tables.columns.schema import Schema, Target
 from fastbp.tables.model import TableModel
 
 
@@ -143,18 +144,18 @@ def test_without_the_package_the_error_says_how_to_install_it(monkeypatch):
 
 ROWS = 30
 COLUMNS = {
-    "number": Column("size", "number", missing=False, mean=3.5, scale=2.25),
-    "number or none": Column("size", "number", missing=True, mean=-3.5, scale=0.125),
-    "boolean": Column("is it", "boolean", missing=False),
-    "boolean or none": Column("is it", "boolean", missing=True),
-    "category": Column("kind", "category", missing=False, categories=("", "A", "naïve", "z")),
-    "category or none": Column("kind", "category", missing=True, categories=("A", "b")),
-    "category or other": Column("kind", "category", False, categories=("A", "b"), other=True),
-    "all of a category": Column("kind", "category", True, categories=("A", "b"), other=True),
-    "only others": Column("kind", "category", missing=True, other=True),
-    "date": Column("day", "date", missing=False, mean=1.6e9, scale=3e7),
-    "date or none": Column("day", "date", missing=True, mean=1.6e9, scale=3e7),
-    "date with a clock": Column("day", "date", True, mean=1.6e9, scale=3e7, clock=True),
+    "number": Number("size", missing=False, mean=3.5, scale=2.25),
+    "number or none": Number("size", missing=True, mean=-3.5, scale=0.125),
+    "boolean": Boolean("is it", missing=False),
+    "boolean or none": Boolean("is it", missing=True),
+    "category": Category("kind", missing=False, categories=("", "A", "naïve", "z")),
+    "category or none": Category("kind", missing=True, categories=("A", "b")),
+    "category or other": Category("kind", False, categories=("A", "b"), other=True),
+    "all of a category": Category("kind", True, categories=("A", "b"), other=True),
+    "only others": Category("kind", missing=True, other=True),
+    "date": Date("day", missing=False, mean=1.6e9, scale=3e7),
+    "date or none": Date("day", missing=True, mean=1.6e9, scale=3e7),
+    "date with a clock": Date("day", True, mean=1.6e9, scale=3e7, clock=True),
 }
 VALUES = {
     "number": [0.0, 3.5, -1e3, 1e300, -1e300, math.inf, -math.inf, math.nan, 0.1],
@@ -308,7 +309,7 @@ def test_numbers_are_predicted_in_the_units_of_the_table():
 
 def test_columns_may_be_called_as_outputs_and_operators_are():
     names = ["label", "probabilities", "label_", "constant", "isnan", "X", "naïve name", "a/b:c"]
-    columns = [Column(name, "number", missing=True) for name in names]
+    columns = [Number(name, missing=True) for name in names]
     model = table_model(columns, TEXT)
     found = run(to_onnx(model), inputs_of(model))
     assert list(found) == ["label__", "probabilities_"]
@@ -317,7 +318,7 @@ def test_columns_may_be_called_as_outputs_and_operators_are():
 
 def test_a_column_without_a_name_is_refused():
     with pytest.raises(ValueError, match="a column has the empty name"):
-        to_onnx(table_model([Column("", "number", missing=False)], TEXT))
+        to_onnx(table_model([Number("", missing=False)], TEXT))
 
 
 @pytest.mark.parametrize("sizes", [[3, 3], [2, 2]])

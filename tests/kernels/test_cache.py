@@ -12,10 +12,8 @@ from pathlib import Path
 import pytest
 
 import fastbp
-import fastbp.kernels
 from fastbp.kernels.compiler.cache import cache_folder
-
-PACKAGE, KERNELS = Path(fastbp.__file__).parent, Path(fastbp.kernels.__file__).parent
+from kernel_scripts import FILL
 
 # counts what Numba compiles; a kernel from the cache is not compiled
 _COUNT = """
@@ -52,14 +50,6 @@ def train(dtype, threads):
 """
 # the lines of a function that is too long to be inlined
 _LONG = "        x = abs(x * x - 1.0) / 3.0\n" * 60
-# a kernel that compiles in a moment
-_FILL = """
-import numpy as np
-from fastbp.kernels.random import fill_uniform
-out = np.empty(5)
-fill_uniform.serial(3, 1, 0, out)
-assert ((out >= 0) & (out < 1)).all() and len(set(out)) == 5
-"""
 
 
 def test_one_signature_of_every_kernel_for_each_dtype(run_python):
@@ -185,79 +175,6 @@ def test_a_warm_up_without_a_place_for_the_cache_says_so(run_python, tmp_path):
     assert run_python(code, FASTBP_CACHE_DIR=tmp_path / "file" / "cache").strip() == "0"
 
 
-# ---------------------------------------------------------------- edits
-
-
-@pytest.fixture
-def copy(tmp_path):
-    """Return the folder of a copy of the package, laid out as a wheel installs it."""
-    shutil.copytree(PACKAGE, tmp_path / "fastbp", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(
-        KERNELS,
-        tmp_path / "fastbp" / "kernels",
-        ignore=shutil.ignore_patterns("__pycache__"),
-        dirs_exist_ok=True,
-    )
-    return tmp_path
-
-
-def test_one_more_byte_in_any_kernel_file_means_another_cache(run_python, copy):
-    folders = json.loads(
-        run_python(
-            """
-            import importlib, json, pathlib
-            import fastbp.kernels.compiler.cache as cache
-            kernels = pathlib.Path(cache.__file__).parent.parent
-            files = sorted(kernels.rglob("*.py"))
-            folders = {"unedited": str(cache.cache_folder())}
-            for file in files:
-                before = file.read_bytes()
-                file.write_bytes(before + b"#")
-                name = file.relative_to(kernels).as_posix()
-                folders[name] = str(importlib.reload(cache).cache_folder())
-                file.write_bytes(before)
-            folders["unedited again"] = str(importlib.reload(cache).cache_folder())
-            print(json.dumps(folders))
-            """,
-            PYTHONPATH=copy,
-        )
-    )
-    assert folders.pop("unedited again") == folders["unedited"]
-    assert {"matmul.py", "simd/tile.py", "compiler/jit.py", "net/__init__.py"} <= folders.keys()
-    assert len(set(folders.values())) == len(folders)
-
-
-_FILL_AND_PRINT = _FILL + "print(out.max())\n"
-
-
-def _halve_the_numbers(random):
-    """Edit a constant that `fill_uniform` multiplies with."""
-    text = random.read_text()
-    assert "_UNIT = 2.0**-53" in text
-    random.write_text(text.replace("_UNIT = 2.0**-53", "_UNIT = 2.0**-54"))
-
-
-def test_an_edited_constant_is_compiled_anew(run_python, copy):
-    env = {"PYTHONPATH": copy, "FASTBP_CACHE_DIR": copy / "cache"}
-    before = float(run_python(_FILL_AND_PRINT, **env))
-    _halve_the_numbers(copy / "fastbp" / "kernels" / "random.py")
-    assert float(run_python(_FILL_AND_PRINT, **env)) == before / 2
-
-
-def test_an_edit_while_a_process_runs_does_not_reach_its_cache(run_python, copy):
-    # the old code must not be stored as if it were that of the new sources
-    env = {"PYTHONPATH": copy, "FASTBP_CACHE_DIR": copy / "cache"}
-    edit = """
-import fastbp.kernels.random as module
-from pathlib import Path
-path = Path(module.__file__)
-path.write_text(path.read_text().replace("_UNIT = 2.0**-53", "_UNIT = 2.0**-54"))
-"""
-    old = float(run_python(edit + _FILL_AND_PRINT, **env))
-    assert "_UNIT = 2.0**-54" in (copy / "fastbp" / "kernels" / "random.py").read_text()
-    assert float(run_python(_FILL_AND_PRINT, **env)) == old / 2
-
-
 # ---------------------------------------------------------------- damage
 
 
@@ -278,7 +195,7 @@ DAMAGE = {
 def filled(run_python, tmp_path_factory):
     """Return a cache that holds one small kernel."""
     folder = tmp_path_factory.mktemp("filled")
-    run_python(_FILL, FASTBP_CACHE_DIR=folder)
+    run_python(FILL, FASTBP_CACHE_DIR=folder)
     return folder
 
 
@@ -287,7 +204,7 @@ def test_a_damaged_file_means_compiling_again(run_python, filled, tmp_path, dama
     shutil.copytree(filled, tmp_path / "cache")
     (file,) = tmp_path.rglob("*.bin")
     file.write_bytes(damage(file.read_bytes()))
-    fill = _COUNT + _FILL + "print(Compilations.count)\n"
+    fill = _COUNT + FILL + "print(Compilations.count)\n"
     assert int(run_python(fill, FASTBP_CACHE_DIR=tmp_path / "cache")) > 0
     # the damage was repaired
     assert int(run_python(fill, FASTBP_CACHE_DIR=tmp_path / "cache")) == 0
@@ -299,7 +216,7 @@ def test_a_folder_in_the_place_of_a_file_is_no_error(run_python, filled, tmp_pat
     (file,) = tmp_path.rglob("*.bin")
     file.unlink()
     file.mkdir()
-    run_python(_FILL, FASTBP_CACHE_DIR=tmp_path / "cache")
+    run_python(FILL, FASTBP_CACHE_DIR=tmp_path / "cache")
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
@@ -307,7 +224,7 @@ def test_without_a_place_for_the_cache_kernels_compile(run_python, tmp_path):
     # a path below a regular file can be made by nobody, not even by root
     file = tmp_path / "file"
     file.write_text("")
-    run_python(_FILL, FASTBP_CACHE_DIR=file / "cache")
+    run_python(FILL, FASTBP_CACHE_DIR=file / "cache")
     assert file.read_text() == ""
 
 
@@ -317,7 +234,7 @@ _NO_CACHE_SET = dict.fromkeys(
 
 
 def test_without_home_kernels_compile(run_python):
-    run_python(_FILL, **_NO_CACHE_SET)
+    run_python(FILL, **_NO_CACHE_SET)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no password database")
@@ -329,15 +246,15 @@ def test_a_user_without_home_and_name_gets_no_folder_called_tilde(run_python):
     pwd.getpwuid = unknown
     """
     listing = "import os\nassert os.listdir() == [], os.listdir()\n"
-    run_python(textwrap.dedent(code) + _FILL + listing, **_NO_CACHE_SET)
+    run_python(textwrap.dedent(code) + FILL + listing, **_NO_CACHE_SET)
 
 
 def test_two_processes_that_compile_at_once_leave_one_good_file(run_python, tmp_path):
     env = {**os.environ, "FASTBP_CACHE_DIR": str(tmp_path)}
-    both = [subprocess.Popen([sys.executable, "-c", _FILL], env=env, cwd=tmp_path) for _ in "12"]
+    both = [subprocess.Popen([sys.executable, "-c", FILL], env=env, cwd=tmp_path) for _ in "12"]
     assert [process.wait() for process in both] == [0, 0]
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
-    count = run_python(_COUNT + _FILL + "print(Compilations.count)", FASTBP_CACHE_DIR=tmp_path)
+    count = run_python(_COUNT + FILL + "print(Compilations.count)", FASTBP_CACHE_DIR=tmp_path)
     assert int(count) == 0
 
 
@@ -363,7 +280,8 @@ def test_without_a_compiler_the_import_says_why(run_python):
 
 
 def test_the_sources_without_kernels_say_how_to_install(run_python, tmp_path):
-    shutil.copytree(PACKAGE, tmp_path / "fastbp", ignore=shutil.ignore_patterns("kernels"))
+    package = Path(fastbp.__file__).parent
+    shutil.copytree(package, tmp_path / "fastbp", ignore=shutil.ignore_patterns("kernels"))
     code = """
     import sys
     # no finder of an editable install

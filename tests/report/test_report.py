@@ -11,8 +11,10 @@ import pytest
 
 from fastbp import ModelFileError, Network
 from fastbp.report.build import build_report, write_report
-from fastbp.tables.columns.schema import Column, Dropped, Schema, Target
+from fastbp.tables.columns.kinds import Boolean, Category, Date, Number
+from fastbp.tables.columns.schema import Dropped, Schema, Target
 from fastbp.tables.model import TableModel
+from fastbp.training.stopped import Stopped
 from report_models import DASH, HOSTILE, Page, classifier, lists, many, regressor, text_of
 
 pytest.importorskip("jinja2")
@@ -112,10 +114,10 @@ def test_what_is_not_known_is_left_out_and_no_box_is_empty(wine, bare):
 
 def test_the_table_is_described_column_by_column():
     columns = (
-        Column("size", "number", True, 1234.6, 10.25),
-        Column("open", "boolean", False),
-        Column("kind", "category", False, categories=tuple("abcdefgh"), other=True),
-        Column("day", "date", False, 86_400 * 365.0, 86_400 * 12.5, clock=True),
+        Number("size", True, 1234.6, 10.25),
+        Boolean("open", False),
+        Category("kind", False, categories=tuple("abcdefgh"), other=True),
+        Date("day", False, 86_400 * 365.0, 86_400 * 12.5, clock=True),
     )
     target = Target("y", "classification", "integer", ("3", "12"), (90, 10))
     schema = Schema(columns, target, (Dropped("zip", "constant"),), ("id",), ("NA",))
@@ -147,8 +149,8 @@ def test_training_is_told_in_words_and_by_epoch(wine, wine_page):
     )
     epochs, seconds = len(history["loss"]), sum(history["seconds"])
     assert pairs["Epochs"] == str(epochs) and pairs["Best epoch"] == str(best + 1)
-    assert pairs["Time"] == "2.5 s" and pairs["Stopped by"] == model.record["stopped"]
-    rate = float(pairs["Samples a second"].replace(",", ""))
+    assert pairs["Time"] == "2.5 s" and pairs["Ended"] == Stopped(model.record["stopped"]).text
+    rate = float(pairs["Samples per second"].replace(",", ""))
     assert rate == pytest.approx(118 * epochs / seconds, rel=5e-3)
     gflops = np.average(history["gflops"], weights=history["seconds"])
     assert float(pairs["Computing"].split()[0]) == pytest.approx(gflops, rel=5e-3)

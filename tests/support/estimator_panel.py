@@ -106,7 +106,7 @@ class Case:
         return X, y[:, None] if self.is_column and y.ndim == 1 else y, weight
 
     def classes(self):
-        """Return what the first `partial_fit` of a classifier is told."""
+        """Return the classes for the first `partial_fit` of a classifier."""
         if self.task == "multilabel":
             return np.arange(3)
         return NAMES[self.labels][: 2 if self.task == "binary" else 3]

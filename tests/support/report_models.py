@@ -8,7 +8,8 @@ from sklearn.metrics import confusion_matrix
 
 from fastbp import Adam, Cosine, Network
 from fastbp.report.build import build_report
-from fastbp.tables.columns.schema import Column, Schema, Target
+from fastbp.tables.columns.kinds import Number
+from fastbp.tables.columns.schema import Schema, Target
 from fastbp.tables.model import TableModel
 
 DASH = "\u2013"  # what a report shows where there is no number
@@ -72,9 +73,7 @@ def classifier(names=("barolo", "grignolino", "barbera"), columns=None, **table)
         tuple(names),
         tuple(np.bincount(y[train]).tolist()),
     )
-    schema = Schema(
-        tuple(Column(name, "number", False, 1.0, 2.0) for name in columns), target, **table
-    )
+    schema = Schema(tuple(Number(name, False, 1.0, 2.0) for name in columns), target, **table)
     predicted = network.predict(X[valid])
     record = record_of(
         history,
@@ -104,7 +103,7 @@ def regressor():
         "mean": float(error.mean()),
         "std": float(error.std()),
     }
-    columns = tuple(Column(f"x{n}", "number", False) for n in range(10))
+    columns = tuple(Number(f"x{n}", False) for n in range(10))
     target = Target("progression", "regression", "number", mean=float(mean), scale=float(scale))
     r2 = float(1 - (error**2).sum() / ((actual - actual.mean()) ** 2).sum())
     record = record_of(
@@ -121,9 +120,7 @@ def many(count=60, rows=400):
     predicted = np.where(rng.random(rows) < 0.6, labels, rng.integers(0, count, rows))
     names = tuple(f"class {n:02}" for n in range(count))
     counts = tuple(np.bincount(labels, minlength=count).tolist())
-    schema = Schema(
-        (Column("x", "number", False),), Target("y", "classification", "text", names, counts)
-    )
+    schema = Schema((Number("x", False),), Target("y", "classification", "text", names, counts))
     matrix = confusion_matrix(labels, predicted, labels=range(count))
     record = {"confusion": matrix.tolist(), "data": {"train": rows, "valid": rows}}
     network = Network([1, count], loss="cross_entropy")

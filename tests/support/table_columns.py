@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from fastbp.tables.columns.inference import infer
-from fastbp.tables.read.reading import MISSING_WORDS, open_table
+from fastbp.tables.read.table import MISSING_WORDS, open_table
 
 ROWS = 60
 GENERATOR = np.random.default_rng(0)

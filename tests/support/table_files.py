@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from fastbp.errors import DataError
-from fastbp.tables.read.reading import open_table
+from fastbp.tables.read.table import open_table
 
 FRAME = pl.DataFrame(
     {"a": [1, 2, 3, None, 5], "b": [0.5, None, 2.5, -1.0, 4.0], "c": ["x", "y", None, "ä", "z"]}
@@ -26,7 +26,7 @@ WRITERS = {
 
 def rows_of(table, **options):
     """Return all rows of a table as tuples; the number of rows must be what it says."""
-    frames = list(table.batches(**options))
+    frames = list(table.frames(**options))
     rows = [row for frame in frames for row in frame.rows()]
     assert table.count() == len(rows)
     return rows

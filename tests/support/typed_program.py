@@ -38,8 +38,9 @@ def optimizers() -> list[fastbp.Optimizer]:
 
 def train_a_network(folder: Path) -> None:
     """Train, use, save and load a network."""
-    layers = [fastbp.Dense(4, "tanh", initializer="zeros"), fastbp.Dropout(0.5), fastbp.Dense(2)]
-    network = fastbp.Network(inputs=3, layers=layers, loss="cross_entropy", optimizer="adam")
+    network = fastbp.Network(
+        inputs=3, layers=[fastbp.Dense(4, "tanh"), fastbp.Dropout(0.5), fastbp.Dense(2)]
+    )
     network = fastbp.Network([3, 4, 2], "relu", "cross_entropy", optimizers()[0], seed=1)
     try:
         history = network.fit(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbp.errors import DataError
-from fastbp.tables.read.reading import open_table
+from fastbp.tables.read.table import open_table
 from table_files import fails, rows_of
 
 CSV = {
@@ -123,4 +123,4 @@ def test_a_file_that_changes_while_it_is_read_is_no_shorter_table(tmp_path):
     assert table.count() == 5
     path.write_text("a,b\n" + "1,2\n" * 3)
     with pytest.raises(DataError, match="3 of 5 rows can be read"):
-        list(table.batches())
+        list(table.frames())

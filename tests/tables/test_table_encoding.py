@@ -14,8 +14,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from fastbp.errors import DataError
 from fastbp.tables.columns.encoding import Encoder
 from fastbp.tables.columns.inference import infer
-from fastbp.tables.columns.schema import Column, Schema, Target
-from fastbp.tables.read.reading import open_table
+from fastbp.tables.columns.kinds import Boolean, Category, Date, Number
+from fastbp.tables.columns.schema import Schema, Target
+from fastbp.tables.read.table import open_table
 
 TARGET = Target("y", "regression", "number", mean=2.0, scale=4.0)
 WORDS = ("NA", "?")
@@ -101,7 +102,7 @@ def test_features_are_those_of_scikit_learn(tmp_path, source, seed):
     is_training = np.arange(800) % 3 > 0
     schema = infer(opened, "y", is_training=is_training)
     encoder = Encoder(schema, opened.name, np.float64)
-    batches = list(opened.batches(encoder.columns, rows=300))
+    batches = list(opened.frames(encoder.columns, rows=300))
     features = np.concatenate([encoder.encode(batch) for batch in batches])
     expected = expected_features(table[is_training], table)
     assert features.shape == (800, schema.n_features) == expected.shape
@@ -113,20 +114,20 @@ def test_features_are_those_of_scikit_learn(tmp_path, source, seed):
 
 
 def test_the_order_of_columns_and_other_columns_do_not_matter():
-    schema = Schema((Column("a", "number", False), Column("b", "number", False)), TARGET)
+    schema = Schema((Number("a", False), Number("b", False)), TARGET)
     frame = pl.DataFrame({"z": ["?"], "b": [2], "a": [1]})
     np.testing.assert_array_equal(Encoder(schema).encode(frame), [[1, 2]])
 
 
 def test_numbers_are_clipped_and_missing_is_the_mean():
-    column = Column("a", "number", True, mean=1.0, scale=1e-3)
+    column = Number("a", True, mean=1.0, scale=1e-3)
     values = ["1", "1e300", "-1e300", "NA", None, " 1.001 "]
     expected = [[0, 0], [1e6, 0], [-1e6, 0], [0, 1], [0, 1], [1, 0]]
     np.testing.assert_allclose(encode(column, values), expected, rtol=1e-9)
 
 
 def test_a_scale_next_to_nothing_gives_finite_features():
-    column = Column("a", "number", False, mean=-1e308, scale=5e-324)
+    column = Number("a", False, mean=-1e308, scale=5e-324)
     np.testing.assert_array_equal(encode(column, [1e308, -1e308, None]), [[1e6], [0], [0]])
 
 
@@ -141,7 +142,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("values", NUMBERS.values(), ids=NUMBERS)
 def test_a_number_may_be_of_any_type(values):
-    column = Column("a", "number", True, mean=1.0, scale=2.0)
+    column = Number("a", True, mean=1.0, scale=2.0)
     np.testing.assert_array_equal(encode(column, values), [[1, 0], [0, 1]])
 
 
@@ -156,10 +157,8 @@ BOOLEANS = {
 
 @pytest.mark.parametrize("values", BOOLEANS.values(), ids=BOOLEANS)
 def test_a_boolean_may_be_of_any_type(values):
-    np.testing.assert_array_equal(
-        encode(Column("a", "boolean", True), values), [[1, 0], [0, 0], [0.5, 1]]
-    )
-    np.testing.assert_array_equal(encode(Column("a", "boolean", False), values), [[1], [0], [0.5]])
+    np.testing.assert_array_equal(encode(Boolean("a", True), values), [[1, 0], [0, 0], [0.5, 1]])
+    np.testing.assert_array_equal(encode(Boolean("a", False), values), [[1], [0], [0.5]])
 
 
 def test_categories_that_are_rare_unknown_or_missing():
@@ -169,13 +168,13 @@ def test_categories_that_are_rare_unknown_or_missing():
     missing = np.array([0, 0, 0, 1, 1, 0])[:, None]
     for has_other in (False, True):
         for has_missing in (False, True):
-            column = Column("a", "category", has_missing, categories=("a", "b"), other=has_other)
+            column = Category("a", has_missing, categories=("a", "b"), other=has_other)
             parts = [np.array(kept)] + [other] * has_other + [missing] * has_missing
             np.testing.assert_array_equal(encode(column, values), np.hstack(parts))
 
 
 def test_unknown_categories_are_counted_over_batches():
-    encoder = encoder_of(Column("a", "category", False, categories=("a", "b")))
+    encoder = encoder_of(Category("a", False, categories=("a", "b")))
     assert encoder.unknown == {}
     encoder.encode(pl.DataFrame({"a": ["a", "NA", "b"]}))
     assert encoder.unknown == {}
@@ -196,7 +195,7 @@ CATEGORIES = {
 
 @pytest.mark.parametrize("values, names", CATEGORIES.values(), ids=CATEGORIES)
 def test_a_category_may_be_of_any_type(values, names):
-    column = Column("a", "category", True, categories=tuple(sorted(names)))
+    column = Category("a", True, categories=tuple(sorted(names)))
     order = [sorted(names).index(name) for name in names]
     expected = np.eye(3)[[*order, 2]]
     np.testing.assert_array_equal(encode(column, values), expected)
@@ -226,7 +225,7 @@ def expected_date(column, seconds):
 
 @pytest.mark.parametrize("clock", [False, True])
 def test_dates_are_seconds_and_phases(clock):
-    column = Column("a", "date", False, mean=1.5e9, scale=1e8, clock=clock)
+    column = Date("a", False, mean=1.5e9, scale=1e8, clock=clock)
     seconds = [dt.datetime.fromisoformat(iso).timestamp() for _, iso in STAMPS]
     expected = expected_date(column, np.array(seconds))
     found = encode(column, [text for text, _ in STAMPS])
@@ -247,7 +246,7 @@ def test_dates_are_seconds_and_phases(clock):
     ids=lambda values: str(values.dtype),
 )
 def test_a_date_may_be_of_any_type(values):
-    column = Column("a", "date", True, mean=1e9, scale=1e8, clock=True)
+    column = Date("a", True, mean=1e9, scale=1e8, clock=True)
     seconds = dt.datetime(2020, 6, 1, tzinfo=dt.timezone.utc).timestamp()
     features = encode(column, values)
     np.testing.assert_allclose(features[0, :-1], expected_date(column, np.array([seconds]))[0])
@@ -255,8 +254,8 @@ def test_a_date_may_be_of_any_type(values):
     np.testing.assert_array_equal(features[1], [0] * 7 + [1])
 
 
-NUMBER, BOOLEAN = Column("a", "number", False), Column("a", "boolean", False)
-DATE = Column("a", "date", False)
+NUMBER, BOOLEAN = Number("a", False), Boolean("a", False)
+DATE = Date("a", False)
 BAD = {
     "text": (NUMBER, ["1", "", "x y"], "column 'a' is 'x y' in row 13: expected a finite number"),
     "infinity": (NUMBER, [1.0, float("inf")], "column 'a' is inf in row 12"),
@@ -268,7 +267,7 @@ BAD = {
     "a day that is none": (DATE, ["2020-02-30"], "'2020-02-30' in row 11: expected a date"),
     "an hour that is none": (DATE, ["2020-02-20T24:00"], "'2020-02-20T24:00' in row 11"),
     "a number": (DATE, [3], "column 'a' holds Int64: expected dates"),
-    "bytes": (Column("a", "category", True), [b"x"], "column 'a' holds Binary: expected text"),
+    "bytes": (Category("a", True), [b"x"], "column 'a' holds Binary: expected text"),
     "a huge value": (NUMBER, ["9" * 50 + "x" * 10_000_000], r"column 'a' is '9{50}x+\.\.\.' in"),
     "a hostile value": (NUMBER, ['"\n\t\x1b[31m'], r"""column 'a' is '"\\n\\t\\x1b\[31m' in"""),
 }
@@ -283,7 +282,7 @@ def test_values_of_another_kind_are_named_with_their_row(column, values, expecte
 
 
 def test_columns_that_are_missing_are_all_named():
-    columns = tuple(Column(name, "number", False) for name in "abc")
+    columns = tuple(Number(name, False) for name in "abc")
     encoder = Encoder(Schema(columns, TARGET), "b.csv")
     with pytest.raises(DataError, match=r"b\.csv: columns are missing: 'a', 'c';"):
         encoder.encode(pl.DataFrame({"b": [1]}))

@@ -9,10 +9,11 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from fastbp.errors import DataError
-from fastbp.tables.columns import statistics
+from fastbp.tables.columns import category
 from fastbp.tables.columns.inference import infer
-from fastbp.tables.columns.schema import Column, Dropped, Schema
-from fastbp.tables.read.reading import MISSING_WORDS, open_table
+from fastbp.tables.columns.kinds import Category
+from fastbp.tables.columns.schema import Dropped, Schema
+from fastbp.tables.read.table import MISSING_WORDS, open_table
 from table_columns import GENERATOR, LABELS, NUMBERS, ROWS, cycle, frame_of, schema_of
 
 
@@ -84,9 +85,8 @@ def test_columns_that_tell_nothing_are_dropped_with_the_reason(values, reason):
 
 def test_a_constant_with_missing_values_is_an_input():
     for values in (cycle(5.0, None), cycle("red", ""), cycle(True, None)):
-        column = column_of(values)
-        assert column.missing
-        assert column.scale == 1
+        assert column_of(values).missing
+    assert column_of(cycle(5.0, None)).scale == 1
 
 
 SHUFFLED = GENERATOR.permutation(ROWS) * 7
@@ -136,7 +136,7 @@ def test_text_ids_are_kept_and_free_text_is_not():
 
 
 def test_more_text_than_can_be_counted_is_dropped(monkeypatch):
-    monkeypatch.setattr(statistics, "MOST_COUNTED", 100)
+    monkeypatch.setattr(category, "MOST_COUNTED", 100)
     rows = 1000
     frame = pl.DataFrame(
         {"x": np.arange(rows) % 9, "t": [f"t{n % 300}" for n in range(rows)], "y": LABELS[:1]}
@@ -153,7 +153,7 @@ def test_frequent_categories_are_kept_and_ties_go_by_name():
     frame = pl.DataFrame({"c": values, "y": np.arange(len(values)) % 2})
     (column,) = schema_of(frame).columns
     expected = [f"c{n:02}" for n in range(62)] + ["c68", "c69"]
-    assert column == Column("c", "category", False, categories=tuple(expected), other=True)
+    assert column == Category("c", False, categories=tuple(expected), other=True)
 
 
 def test_categories_are_the_text_of_values_where_asked():

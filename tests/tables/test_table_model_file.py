@@ -10,6 +10,7 @@ from hashlib import sha256
 import numpy as np
 import polars as pl
 import pytest
+from msgspec import structs
 from safetensors import safe_open
 
 from fastbp import ModelFileError, Network, TableModel, model_file, train
@@ -69,8 +70,8 @@ def test_the_fingerprint_is_of_what_is_computed(models):
     assert other.fingerprint == model.fingerprint
     other.network.parameters[3] += 1e-6
     assert other.fingerprint != model.fingerprint
-    columns = (replace(model.schema.columns[0], mean=40.0), *model.schema.columns[1:])
-    shifted = TableModel(model.network, replace(model.schema, columns=columns))
+    columns = (structs.replace(model.schema.columns[0], mean=40.0), *model.schema.columns[1:])
+    shifted = TableModel(model.network, structs.replace(model.schema, columns=columns))
     assert shifted.fingerprint != model.fingerprint
 
 

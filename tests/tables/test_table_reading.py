@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from fastbp.errors import DataError
-from fastbp.tables.read.reading import MISSING_WORDS, open_table
+from fastbp.tables.read.table import MISSING_WORDS, open_table
 from table_files import FRAME, WRITERS, content_of, fails, npz, rows_of
 
 
@@ -90,7 +90,7 @@ def test_an_array_of_one_column_has_its_own_name(tmp_path):
 def test_batches_have_the_fewer_rows_the_wider_they_are(columns, width, most):
     rows = 70_000
     table = open_table({f"c{n}": np.arange(rows) for n in range(columns)})
-    heights = [len(frame) for frame in table.batches(width=width)]
+    heights = [len(frame) for frame in table.frames(width=width)]
     assert max(heights) == most and sum(heights) == rows
 
 
@@ -115,7 +115,7 @@ def test_batches_have_the_rows_that_are_asked_for(tmp_path, suffix, rows):
         start = (0, 20, 21)[part]
         content = content_of(frame.slice(start, size), suffix)
         (tmp_path / f"{part}{suffix}").write_bytes(content)
-    frames = list(open_table(tmp_path).batches(rows=rows))
+    frames = list(open_table(tmp_path).frames(rows=rows))
     assert [len(batch) for batch in frames[:-1]] == [rows] * (len(frames) - 1)
     assert 0 < len(frames[-1]) <= rows
     assert [int(n) for batch in frames for n in batch["n"]] == list(range(50))
@@ -214,7 +214,7 @@ def test_a_file_that_may_not_be_read_is_said(tmp_path):
 def test_a_column_that_is_not_there_gets_a_hint(tmp_path):
     table = open_table({"price": np.ones(2), "area": np.ones(2)})
     with pytest.raises(DataError, match="no column 'prise'; did you mean 'price'"):
-        next(table.batches(["prise"]))
+        next(table.frames(["prise"]))
 
 
 @pytest.mark.parametrize("suffix", [".parquet", ".arrow", ".ndjson", ".npz", ".csv.gz"])
@@ -332,7 +332,7 @@ MEASURE = """
 import numpy as np
 import polars as pl
 from pathlib import Path
-from fastbp.tables.read.reading import open_table
+from fastbp.tables.read.table import open_table
 
 def held():
     text = Path("/proc/self/status").read_text()
@@ -342,11 +342,11 @@ def growth(path):
     table = open_table(path)
     start, most, rows = held(), 0, 0
     assert table.count() == {rows}
-    for frame in table.batches():
+    for frame in table.frames():
         rows += len(frame)
         most = max(most, held() - start)
     assert rows == {rows}
-    stopped = table.batches()
+    stopped = table.frames()
     next(stopped)
     stopped.close()
     return most

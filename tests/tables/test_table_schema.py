@@ -1,16 +1,16 @@
 """The schema is data: JSON and back is the same, and what is nonsense is refused."""
 
 import json
-from dataclasses import FrozenInstanceError
 
 import pytest
 
-from fastbp.tables.columns.schema import Column, Dropped, Schema, Target
+from fastbp.tables.columns.kinds import Boolean, Category, Date, Number
+from fastbp.tables.columns.schema import Dropped, Schema, Target
 
-AGE = Column("age", "number", missing=True, mean=38.5, scale=13.25)
-CITY = Column("city", "category", missing=True, categories=("Köln", "Ulm"), other=True)
-WHEN = Column("when", "date", missing=False, mean=1.6e9, scale=8e6, clock=True)
-PAID = Column("paid", "boolean", missing=False)
+AGE = Number("age", missing=True, mean=38.5, scale=13.25)
+CITY = Category("city", missing=True, categories=("Köln", "Ulm"), other=True)
+WHEN = Date("when", missing=False, mean=1.6e9, scale=8e6, clock=True)
+PAID = Boolean("paid", missing=False)
 TARGET = Target("y", "classification", "integer", ("-1", "2", "10"), (5, 0, 7))
 SCHEMA = Schema(
     (AGE, CITY, WHEN, PAID),
@@ -40,14 +40,14 @@ def test_each_feature_has_a_name_in_order():
 
 
 def test_a_date_has_the_phase_of_the_day_only_where_clocks_vary():
-    still = Column("when", "date", missing=False)
+    still = Date("when", missing=False)
     assert still.periods == ("year", "week")
     assert WHEN.periods == ("year", "week", "day")
     assert WHEN.width - still.width == 2
 
 
 def test_it_cannot_be_changed():
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError, match="immutable"):
         SCHEMA.ids = ()
 
 
@@ -110,7 +110,7 @@ def _altered(path, value):
     ],
 )
 def test_nonsense_is_refused(path, value):
-    with pytest.raises((TypeError, ValueError, KeyError)):
+    with pytest.raises(ValueError, match="at `table"):
         Schema.from_data(_altered(path, value))
 
 
@@ -118,11 +118,11 @@ def test_nonsense_is_refused(path, value):
 def test_no_part_may_be_absent(key):
     data = SCHEMA.to_data()
     del data[key]
-    with pytest.raises((TypeError, ValueError, KeyError)):
+    with pytest.raises(ValueError, match="at `table"):
         Schema.from_data(data)
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 3, {}, [1, 2]])
 def test_other_things_are_no_schema(data):
-    with pytest.raises((TypeError, ValueError, KeyError)):
+    with pytest.raises(ValueError, match="at `table"):
         Schema.from_data(data)

@@ -78,7 +78,7 @@ def test_what_looks_like_an_id_may_be_a_number():
     ("values", "words"),
     [
         (["1", "2", "x", "4"] * 50, "50 of 200 values are not numbers, such as 'x' in row 3"),
-        (pl.Series([date(2020, 1, 1), date(2021, 1, 1)] * 100), "holds Date: it cannot be numeric"),
+        (pl.Series([date(2020, 1, 1), date(2021, 1, 1)] * 100), "it cannot be read as numbers"),
     ],
 )
 def test_what_is_no_number_cannot_be_numeric(values, words):
@@ -344,9 +344,9 @@ def test_rows_to_validate_on_count_as_memory():
     # 4 bytes a feature, and 8 of the label
     held = 50 * (4 * train(people(), "y", **FEW).schema.n_features + 8)
     train(people(), "y", valid=people(50), memory=held, **FEW)
-    with pytest.raises(MemoryError, match=f"50 rows to validate on take {held / 1024:.3g} KiB, "):
+    with pytest.raises(MemoryError, match=f"50 validation rows take {held / 1024:.3g} KiB, "):
         train(people(), "y", valid=people(50), memory=held - 1, **FEW)
-    with pytest.raises(MemoryError, match="40 rows to validate on"):
+    with pytest.raises(MemoryError, match="40 validation rows"):
         train(people(), "y", valid_share=0.2, memory=999, **FEW)
 
 

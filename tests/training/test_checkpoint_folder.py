@@ -126,7 +126,7 @@ def test_a_full_disk_costs_no_training_that_comes_to_its_end(tmp_path, caplog):
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert len(entries) == EPOCHS and facts(net) == facts(whole), "it was trained to its end"
-    assert len(caplog.records) == STEPS + 1 and "training goes on" in caplog.text
+    assert len(caplog.records) == STEPS + 1 and "training continues" in caplog.text
     assert caplog.messages[-1].endswith("training ended")
     assert list(tmp_path.iterdir()) == []
 

@@ -76,7 +76,7 @@ def test_a_block_that_is_wrong_is_named(what):
     change, error, words = CHANGES[what]
     net = network()
     if error is None:
-        fit(net, Changed(change))  # a window may have weights of its own, or none
+        fit(net, Changed(change))  # a window may have other weights, or none
         return
     with pytest.raises(error, match=words) as raised:
         fit(net, Changed(change), shuffle=False)

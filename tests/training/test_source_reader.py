@@ -28,14 +28,14 @@ def test_one_thread_reads_one_window_ahead():
     own = {name for _, name in calls[1:]}
     assert calls[0] == (0, threading.current_thread().name), "the longest, before training"
     assert len(own) == 1 and own.pop().startswith("fastbp-reader")
-    assert len(calls) == 1 + 3 * 23, "no window was read that nobody wanted"
+    assert len(calls) == 1 + 3 * 23, "only requested windows were read"
     assert sorted(block for block, _ in calls[1:24]) == list(range(23))
     assert read_at_the_end[-1] == len(calls)
     wait_for_readers()
 
 
 def test_the_next_window_is_read_while_one_is_trained_on():
-    # windows of one block: nobody asks for the second before the first is trained on
+    # windows of one block: the second is requested after the first is trained on
     reads = []
     source = Blocks((115, 115), 115, before=reads.append)
 

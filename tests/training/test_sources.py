@@ -118,7 +118,9 @@ def test_blocks_and_rows_of_a_window_are_both_shuffled():
 def test_a_window_holds_a_long_block_and_a_batch_if_nothing_else():
     assert len(epoch_of(Blocks((100, 130), 10, (NUMBERED, TARGETS, None)), 0, False)) == 2
     windows = epoch_of(Blocks((5,) * 46, 7, (NUMBERED, TARGETS, None)), 0, False)
-    assert max(map(len, windows)) == 15, "three blocks: one more is above the 16 of a batch"
+    assert max(map(len, windows)) == 15, (
+        "three blocks: a fourth would exceed the 16 rows of a batch"
+    )
 
 
 # ---------------------------------------------------------------- training
@@ -163,7 +165,7 @@ def test_parquet_is_unpacked_once_where_there_is_room(tmp_path, parquet, monkeyp
     fit(net, source, epochs=epochs)
     if how == "on a disk":
         assert reads == [0, 1, 2, 3]
-    else:  # and a block is looked at first
+    else:  # one block is read first
         assert len(reads) == 2 * (1 + 4 * epochs)
     for _ in range(2):
         fit(other, Blocks((70, 70, 70, 20), 140), epochs=epochs)

@@ -1,1 +1,1 @@
-"""What columns hold: kinds, statistics, targets, and their encoding."""
+"""Columns by kind, the target, and the schema that encodes them."""

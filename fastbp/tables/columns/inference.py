@@ -1,19 +1,34 @@
-"""From a table to its schema: what each column holds, and what training rows say of it."""
+"""From a table to its schema: the kind of each column, fitted to training rows."""
+
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import DataError
+from ..read.table import Table
 from ..wording import shown
-from .schema import Column, Dropped, Schema
-from .statistics import CategoryFit, NumberFit
+from .category import Category
+from .column import Column, Fit
+from .kinds import AnyColumn
+from .number import Number
+from .schema import Dropped, Schema, Task
 from .survey import Survey
 from .target import TargetFit, TargetSurvey
 
 
 def infer(
-    table, target, *, task=None, ids=(), drop=(), categorical=(), numeric=(), is_training=None
-):
-    """Return the `Schema` of a table, in two passes that hold a batch of rows each.
+    table: Table,
+    target: str,
+    *,
+    task: Task | None = None,
+    ids: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    categorical: Sequence[str] = (),
+    numeric: Sequence[str] = (),
+    is_training: npt.NDArray[np.bool_] | None = None,
+) -> Schema:
+    """Return the `Schema` of a table, in two passes that hold one frame at a time.
 
     The first finds the kind of each column, from all rows; the second means, scales,
     categories and missing values, from training rows that have a target.
@@ -21,7 +36,7 @@ def infer(
     Parameters
     ----------
     table : Table
-        What is read.
+        The table to read.
     target : str
         The column to learn.
     task : {"classification", "regression"}, optional
@@ -38,20 +53,25 @@ def infer(
     """
     ids, drop = tuple(ids), tuple(drop)
     _check_roles(table, target, ids, drop, categorical, numeric)
-    asked = {**dict.fromkeys(categorical, "category"), **dict.fromkeys(numeric, "number")}
+    asked: dict[str, type[Column]] = {
+        **dict.fromkeys(categorical, Category),
+        **dict.fromkeys(numeric, Number),
+    }
     inputs = [name for name in table.columns if name not in {target, *ids, *drop}]
     surveys = {
         name: Survey(name, table.dtypes[name], table.missing_words, asked.get(name))
         for name in inputs
     }
-    learned = _look_at_all_rows(table, surveys, target, task)
-    results = {name: survey.reason_to_drop() for name, survey in surveys.items()}
+    unfitted = _look_at_all_rows(table, surveys, target, task)
+    results: dict[str, Column | str | None] = {
+        name: survey.reason_to_drop() for name, survey in surveys.items()
+    }
     fits = {
         name: _fit_of(surveys[name], table) for name, reason in results.items() if reason is None
     }
-    learned = _look_at_training_rows(table, fits, learned, is_training)
+    fitted = _look_at_training_rows(table, fits, unfitted, is_training)
     results |= {name: fit.column(table.name) for name, fit in fits.items()}
-    columns = tuple(result for result in results.values() if isinstance(result, Column))
+    columns = tuple(result for result in results.values() if isinstance(result, AnyColumn))
     dropped = [Dropped(name, "asked") for name in drop]
     dropped += [Dropped(name, why) for name, why in results.items() if isinstance(why, str)]
     if not columns:
@@ -61,7 +81,7 @@ def infer(
             "categorical= and numeric= keep a column whatever it looks like"
         )
     found = [column.name for column in dropped if column.reason.startswith("an id")]
-    return Schema(columns, learned, tuple(dropped), (*ids, *found), table.missing_words)
+    return Schema(columns, fitted, tuple(dropped), (*ids, *found), table.missing_words)
 
 
 def _check_roles(table, target, ids, drop, categorical, numeric):
@@ -84,7 +104,7 @@ def _look_at_all_rows(table, surveys, target, task):
     readable = [name for name, survey in surveys.items() if survey.is_readable]
     learned = TargetSurvey(target, table.dtypes[target], words, task)
     first = 0
-    for frame in table.batches([*readable, target]):
+    for frame in table.frames([*readable, target]):
         for name in readable:
             surveys[name].add(frame[name], first)
         learned.add(frame[target], first)
@@ -92,17 +112,15 @@ def _look_at_all_rows(table, surveys, target, task):
     return learned.target(table.name)
 
 
-def _fit_of(survey, table):
+def _fit_of(survey: Survey, table: Table) -> Fit:
     kind = survey.kind(table.name)
-    if kind == "category":
-        return CategoryFit(survey.name, table.missing_words, survey.asked == "category")
-    return NumberFit(survey.name, kind, table.missing_words)
+    return kind.fit(kind, survey.name, table.missing_words, survey.asked is kind)
 
 
 def _look_at_training_rows(table, fits, target, is_training):
     """Fill the fits; return the fitted `Target`."""
     fit, first = TargetFit(target, table.missing_words), 0
-    for frame in table.batches([*fits, target.name]):
+    for frame in table.frames([*fits, target.name]):
         rows = slice(first, first + len(frame))
         among = np.ones(len(frame), bool) if is_training is None else is_training[rows]
         if len(among) != len(frame):

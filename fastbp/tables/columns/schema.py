@@ -1,110 +1,32 @@
-"""What a model knows of its table: fitted columns, the target, what was dropped; all of it data."""
+"""All that a model knows of its table: fitted columns, the target, the dropped columns."""
 
-from dataclasses import asdict, dataclass
+import itertools
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, TypeAlias
 
-from ...checks import a_text, one_of
-from ...kernels.support.scalars import a_flag, a_number, a_whole_number
+import msgspec
+from msgspec import Meta, Struct
 
-# seconds of the phases of a date: a mean Gregorian year, a week, and a day where clocks vary
-PERIODS = {"year": 31_556_952, "week": 604_800, "day": 86_400}
-# standardised numbers and dates are clipped to this, so that float32 and a net stay finite
-LARGEST = 1e6
+from ...json_data import Count, Finite, Positive, read_as
+from .kinds import AnyColumn
 
+# what model files of format 2 hold for a column of any kind, in this order
+_FORMAT_2: dict[str, Any] = {
+    "name": None,
+    "kind": None,
+    "missing": None,
+    "mean": 0.0,
+    "scale": 1.0,
+    "categories": [],
+    "other": False,
+    "clock": False,
+}
 
-@dataclass(frozen=True)
-class Column:
-    """One input column, fitted.
-
-    A column gives `width` features, computed in float64: with t in seconds since the epoch,
-
-    - number: (x - mean) / scale, within `LARGEST`; missing: 0
-    - boolean: 1 or 0; missing: 0.5
-    - category: one feature for each of `categories`, and one for all others if `other`
-    - date: (t - mean) / scale, within `LARGEST`, then sin and cos of 2 pi t / P for the
-      periods P of `PERIODS`, of a day only if `clock`; missing: all 0
-
-    and, last, if `missing`: 1 where the value is missing, else 0.
-
-    Attributes
-    ----------
-    name : str
-        Its name in the table.
-    kind : str
-        "number", "boolean", "category" or "date".
-    missing : bool
-        Whether training rows had missing values.
-    mean, scale : float
-        Of training rows: numbers, or dates in seconds since 1970-01-01 UTC.
-    categories : tuple of str
-        Sorted; the most frequent ones in training rows.
-    other : bool
-        Whether training rows had categories beside `categories`.
-    clock : bool
-        Whether the time of day varies.
-    """
-
-    name: str
-    kind: str
-    missing: bool
-    mean: float = 0.0
-    scale: float = 1.0
-    categories: tuple[str, ...] = ()
-    other: bool = False
-    clock: bool = False
-
-    def __post_init__(self):
-        """Check every field.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If one is not what the class says.
-        """
-        a_text("column", self.name)
-        one_of("kind", self.kind, ("number", "boolean", "category", "date"))
-        a_flag("missing", self.missing)
-        a_number("mean", self.mean)
-        a_number("scale", self.scale, above=0)
-        _texts("categories", self.categories)
-        a_flag("other", self.other)
-        a_flag("clock", self.clock)
-        if self.kind != "category" and (self.categories or self.other):
-            raise ValueError(f"column {self.name!r} is a {self.kind} but has categories")
-        if list(self.categories) != sorted(self.categories):
-            raise ValueError(f"column {self.name!r} has categories that are not sorted")
-        if self.width == 0:
-            raise ValueError(f"column {self.name!r} is a category without categories")
-
-    @property
-    def width(self):
-        """The number of its features."""
-        return len(self.feature_names)
-
-    @property
-    def feature_names(self):
-        """The names of its features, in order."""
-        name = self.name
-        if self.kind == "category":
-            names = [f"{name}={category}" for category in self.categories]
-            names += [f"{name} is another"] * self.other
-        elif self.kind == "date":
-            names = [name]
-            for period in self.periods:
-                names += [f"{name} sin({period})", f"{name} cos({period})"]
-        else:
-            names = [name]
-        return (*names, *[f"{name} is missing"] * self.missing)
-
-    @property
-    def periods(self):
-        """The names of a date's periods, keys of `PERIODS`; none for other kinds."""
-        if self.kind != "date":
-            return ()
-        return tuple(period for period in PERIODS if period != "day" or self.clock)
+Task: TypeAlias = Literal["classification", "regression"]
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True, forbid_unknown_fields=True):
     """The column that is learned.
 
     Attributes
@@ -118,65 +40,45 @@ class Target:
     classes : tuple of str
         As text: sorted, integers by their value, booleans as ("false", "true").
     counts : tuple of int
-        The training rows of each class.
+        The number of training rows of each class.
     mean, scale : float
-        Regression: the net learns (y - mean) / scale.
+        Regression: the network learns (y - mean) / scale.
     """
 
     name: str
-    task: str
-    kind: str
+    task: Task
+    kind: Literal["text", "integer", "boolean", "number"]
     classes: tuple[str, ...] = ()
-    counts: tuple[int, ...] = ()
-    mean: float = 0.0
-    scale: float = 1.0
+    counts: tuple[Count, ...] = ()
+    mean: Finite = 0.0
+    scale: Positive = 1.0
 
-    def __post_init__(self):
-        """Check every field.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If one is not what the class says.
-        """
-        a_text("target", self.name)
-        one_of("task", self.task, ("classification", "regression"))
-        classifies = self.task == "classification"
-        one_of("kind", self.kind, ("text", "integer", "boolean") if classifies else ("number",))
-        _texts("classes", self.classes)
-        _tuple("counts", self.counts)
-        for count in self.counts:
-            a_whole_number("counts", count, least=0)
-        a_number("mean", self.mean)
-        a_number("scale", self.scale, above=0)
-        if classifies and len(self.classes) < 2:
-            raise ValueError(f"classes={self.classes!r}: expected at least two")
-        if len(self.counts) != len(self.classes) or (self.classes and not classifies):
+    def __post_init__(self) -> None:
+        classes, classifies = self.classes, self.task == "classification"
+        if classifies == (self.kind == "number"):
+            raise ValueError(f"kind={self.kind!r}: not one of a {self.task}")
+        if len(set(classes)) < len(classes):
+            raise ValueError(f"classes={classes!r}: one is there twice")
+        if classifies != (len(classes) > 1) or len(self.counts) != len(classes):
             raise ValueError(
-                f"target {self.name!r}, a {self.task}, has {len(self.classes)} classes "
-                f"and {len(self.counts)} counts"
+                f"a {self.task} of {len(classes)} classes and {len(self.counts)} counts"
             )
         if self.kind == "integer":
-            _whole_texts(self.classes)
-        if self.kind == "boolean" and self.classes != ("false", "true"):
-            raise ValueError(f"classes={self.classes!r}: booleans have ('false', 'true')")
+            numbers = sorted({int(text) for text in classes})
+            if list(classes) != [str(number) for number in numbers]:
+                raise ValueError(f"classes={classes!r}: expected ascending whole numbers")
+        if self.kind == "boolean" and classes != ("false", "true"):
+            raise ValueError(f"classes={classes!r}: booleans have ('false', 'true')")
 
 
-@dataclass(frozen=True)
-class Dropped:
+class Dropped(Struct, frozen=True, forbid_unknown_fields=True):
     """A column that is no input, and why."""
 
     name: str
     reason: str
 
-    def __post_init__(self):
-        """Check both; raise TypeError where one is no text."""
-        a_text("dropped column", self.name)
-        a_text("reason", self.reason)
 
-
-@dataclass(frozen=True)
-class Schema:
+class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     """All that predicting needs to know of the table that was learned from.
 
     Attributes
@@ -184,110 +86,75 @@ class Schema:
     columns : tuple of Column
         The inputs, in the order of their features.
     target : Target
-        What is learned.
+        The column that is learned.
     dropped : tuple of Dropped
         Columns that are not inputs.
     ids : tuple of str
         Columns that are kept beside predictions; none of them is an input.
     missing_words : tuple of str
-        What text counts as missing.
+        The text that counts as missing.
     """
 
-    columns: tuple[Column, ...]
+    columns: Annotated[tuple[AnyColumn, ...], Meta(min_length=1)]
     target: Target
     dropped: tuple[Dropped, ...] = ()
     ids: tuple[str, ...] = ()
     missing_words: tuple[str, ...] = ()
 
-    def __post_init__(self):
-        """Check that names are used once.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a field is not what the class says, or a column has two parts to play.
-        """
-        _tuple("columns", self.columns)
-        _tuple("dropped", self.dropped)
-        _texts("ids", self.ids)
-        _texts("missing_words", self.missing_words)
-        if not self.columns:
-            raise ValueError("columns is empty: expected at least one input column")
+    def __post_init__(self) -> None:
         inputs = [column.name for column in self.columns]
-        _texts("columns", (*inputs, self.target.name))
-        _texts("dropped", (*inputs, *[column.name for column in self.dropped]))
-        _texts("ids", (*inputs, *self.ids))
+        _check_distinct("columns", [*inputs, self.target.name])
+        _check_distinct("dropped", [*inputs, *(column.name for column in self.dropped)])
+        _check_distinct("ids", [*inputs, *self.ids])
+        _check_distinct("missing_words", self.missing_words)
 
     @property
-    def n_features(self):
+    def n_features(self) -> int:
         """The number of features: the sum of the columns' widths."""
         return sum(column.width for column in self.columns)
 
     @property
-    def feature_names(self):
+    def feature_names(self) -> tuple[str, ...]:
         """The names of the features, in order."""
-        return tuple(name for column in self.columns for name in column.feature_names)
+        return tuple(itertools.chain(*(column.feature_names for column in self.columns)))
 
-    def to_data(self):
-        """Return it as dicts, lists, text, numbers and flags: what JSON holds."""
-        return _listed(asdict(self))
+    def to_data(self) -> dict[str, Any]:
+        """Return the schema as JSON of format 2: dicts, lists, text, numbers and flags."""
+        data = json.loads(json.dumps(msgspec.to_builtins(self)))
+        return data | {"columns": [_FORMAT_2 | column for column in data["columns"]]}
 
     @classmethod
-    def from_data(cls, data):
+    def from_data(cls, data: Any) -> "Schema":
         """Return the schema that `to_data` describes.
 
         Raises
         ------
-        TypeError, ValueError, KeyError
-            If `data` does not describe one.
+        ValueError
+            If `data` does not describe one; the message names the path within it.
         """
-        data = dict(data)
-        columns = tuple(_record(Column, column) for column in _a_list(data.pop("columns")))
-        target = _record(Target, data.pop("target"))
-        dropped = tuple(_record(Dropped, column) for column in _a_list(data.pop("dropped")))
-        ids, words = (tuple(_a_list(data.pop(name))) for name in ("ids", "missing_words"))
-        if data:
-            raise ValueError(f"unknown parts of a schema: {', '.join(map(str, data))}")
-        return cls(columns, target, dropped, ids, words)
+        absent = set(cls.__struct_fields__) - set(data) if isinstance(data, dict) else ()
+        if absent:
+            raise ValueError(f"{', '.join(sorted(absent))}: missing - at `table`")
+        if isinstance(data, dict) and isinstance(data["columns"], list):
+            data = data | {"columns": [_own_fields(column) for column in data["columns"]]}
+        return read_as(cls, data, "table")
 
 
-def _record(kind, data):
-    if not isinstance(data, dict):
-        raise TypeError(f"{data!r} does not describe a {kind.__name__}")
-    return kind(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
-    )
+def _own_fields(column):
+    """Return the JSON of a column without the defaults of fields, which its kind may not have."""
+    if not isinstance(column, dict):
+        return column
+
+    def is_default(name, value):
+        default = _FORMAT_2.get(name, ...)
+        return type(value) is type(default) and value == default
+
+    return {name: value for name, value in column.items() if not is_default(name, value)}
 
 
-def _listed(value):
-    if isinstance(value, dict):
-        return {name: _listed(item) for name, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_listed(item) for item in value]
-    return value
-
-
-def _a_list(value):
-    if not isinstance(value, list):
-        raise TypeError(f"{value!r}: expected a list")
-    return value
-
-
-def _tuple(name, value):
-    if not isinstance(value, tuple):
-        raise TypeError(f"{name}={value!r}: expected a tuple")
-
-
-def _texts(name, values):
-    _tuple(name, values)
-    for value in values:
-        a_text(name, value)
-    if len(set(values)) < len(values):
-        twice = next(value for value in values if values.count(value) > 1)
-        raise ValueError(f"{name} names {twice!r} twice")
-
-
-def _whole_texts(classes):
-    numbers = [int(text) for text in classes]
-    if numbers != sorted(set(numbers)) or [str(number) for number in numbers] != list(classes):
-        raise ValueError(f"classes={classes!r}: expected whole numbers in ascending order")
+def _check_distinct(field: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(f"{field} names {name!r} twice")
+        seen.add(name)

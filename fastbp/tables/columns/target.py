@@ -1,17 +1,24 @@
-"""The target: which task it poses, its classes, and its values as a net learns them."""
+"""The target: its task, its classes, and its values as a network learns them."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
+import polars as pl
 
 from ...errors import DataError
 from ..wording import listed, shown
-from .schema import Target
-from .statistics import LONGEST_CATEGORY, MOSTLY_DISTINCT, Standard
-from .survey import FEWEST_ROWS_OF_AN_ID, Survey
-from .values import booleans, count, numbers, places_of
+from .boolean import Boolean
+from .category import LONGEST_CATEGORY, MOSTLY_DISTINCT, Category
+from .column import Column
+from .date import Date
+from .number import FEWEST_ROWS_OF_AN_ID, Number, Standard
+from .schema import Target, Task
+from .survey import Survey
+from .values import ColumnError, count, places_of
 
-# whole numbers of at most so many distinct values are classes
+# whole numbers with at most this number of distinct values are classes
 _MOST_INTEGER_CLASSES = 20
 MOST_CLASSES = 1_000
 # whole numbers below are exact in float64
@@ -24,47 +31,47 @@ class TargetSurvey:
     Parameters
     ----------
     name : str
-        Of the column.
+        The name of the column.
     dtype : polars.DataType
-        Of its values.
+        The type of its values.
     words : sequence of str
-        What text is missing.
+        The text that counts as missing.
     task : {"classification", "regression"} or None
-        What is asked for.
+        The task that the user chose.
     """
 
-    def __init__(self, name, dtype, words, task):
+    def __init__(self, name: str, dtype: pl.DataType, words: Sequence[str], task: Task | None):
         self.name, self.dtype, self.words, self.task = name, dtype, words, task
         self._survey = Survey(name, dtype, words)
         self._counts: Counter = Counter()
 
-    def add(self, series, first):
-        """Take the values of a batch, whose first row is row `first`, counted from 0."""
+    def add(self, series: pl.Series, first: int) -> None:
+        """Take the values of a frame, which begins at row `first`, counted from 0."""
         if not self._survey.is_readable:
             return
         self._survey.add(series, first)
         if len(self._counts) <= MOST_CLASSES:
             count(series, self.words, self._counts)
 
-    def target(self, source):
+    def target(self, table_name: str) -> Target:
         """Return the `Target`, before its statistics are known.
 
         Raises
         ------
         DataError
-            If it poses no task, or not the one that was asked for.
+            If it suits no task, or not the one that the user chose.
         """
-        name, survey = f"{source}: the target {shown(self.name)}", self._survey
+        survey, name = self._survey, f"{table_name}: the target {shown(self.name)}"
         if not survey.is_readable:
             raise DataError(f"{name} holds {self.dtype}: expected numbers, text or booleans")
         if not survey.present:
             raise DataError(f"{name} is missing in all rows: give its values, or another target")
-        kind = self._kind(source)
-        if kind == "date":
+        kind = self._kind(table_name)
+        if kind is Date:
             raise DataError(f"{name} holds dates: expected numbers or classes")
-        task = self.task or self._task_of(kind)
+        task: Task = self.task or self._task_of(kind)
         if task == "regression":
-            if kind != "number":
+            if kind is not Number:
                 example = min(self._counts)
                 raise DataError(
                     f"{name} holds {shown(example)}, and regression needs numbers: "
@@ -73,19 +80,21 @@ class TargetSurvey:
             return Target(self.name, task, "number")
         return self._classes(kind, name)
 
-    def _kind(self, source):
+    def _kind(self, table_name) -> type[Column]:
         if self.task != "classification":
-            return self._survey.kind(source)
-        # a few classes that are no numbers are no mistakes, and nor are dates or infinity
-        number = self._survey.misses.get("number")
-        boolean = self._survey.misses.get("boolean")
-        if number and number.count == 0 and self._survey.infinite is None:
-            return "number"
-        return "boolean" if boolean and boolean.count == 0 else "category"
+            return self._survey.kind(table_name)
+        # among classes, a few that are no numbers are no mistakes, nor are dates or infinity
+        for kind, found in self._survey.candidates.items():
+            if kind is not Date and found.count == 0 and found.infinite is None:
+                return kind
+        return Category
 
-    def _task_of(self, kind):
-        few = self._survey.is_whole and len(self._counts) <= _MOST_INTEGER_CLASSES
-        return "regression" if kind == "number" and not few else "classification"
+    def _task_of(self, kind) -> Task:
+        few = self._is_whole(kind) and len(self._counts) <= _MOST_INTEGER_CLASSES
+        return "regression" if kind is Number and not few else "classification"
+
+    def _is_whole(self, kind):
+        return kind is Number and self._survey.candidates[kind].is_whole
 
     def _classes(self, kind, name):
         values = list(self._counts)
@@ -102,7 +111,7 @@ class TargetSurvey:
             )
         rows = self._survey.present
         if (
-            kind == "category"
+            kind is Category
             and rows >= FEWEST_ROWS_OF_AN_ID
             and len(values) > MOSTLY_DISTINCT * rows
         ):
@@ -110,16 +119,16 @@ class TargetSurvey:
                 f"{name} has {len(values):,} distinct values in {rows:,} rows: it looks like "
                 "an id or free text; name another target"
             )
-        kind, classes = _written(kind, self._survey.is_whole, values)
-        present = {value.lower() for value in values} if kind == "boolean" else classes
+        written, classes = _written(self._is_whole(kind), values)
+        present = {value.lower() for value in values} if kind is Boolean else classes
         if len(present) < 2:
             raise DataError(f"{name} has one class only, {listed(present)}: expected at least two")
-        return Target(self.name, "classification", kind, classes, (0,) * len(classes))
+        return Target(self.name, "classification", written, classes, (0,) * len(classes))
 
 
-def _written(kind, is_whole, values):
+def _written(are_whole, values):
     """Return the kind of classes and the classes, from the text of their values."""
-    if kind == "number" and is_whole and all(abs(float(value)) < _EXACT for value in values):
+    if are_whole and all(abs(float(value)) < _EXACT for value in values):
         return "integer", tuple(map(str, sorted({int(float(value)) for value in values})))
     if {value.lower() for value in values} <= {"true", "false"}:
         return "boolean", ("false", "true")
@@ -129,13 +138,13 @@ def _written(kind, is_whole, values):
 class TargetFit:
     """Counts the training rows of each class, or standardises numbers."""
 
-    def __init__(self, target, words):
+    def __init__(self, target: Target, words: Sequence[str]):
         self.target, self.words = target, words
         self._counts = np.zeros(len(target.classes), np.int64)
         self._standard = Standard()
 
-    def add(self, series, is_training):
-        """Take a batch; return which rows, (n,) bool, train: with a target, among `is_training`."""
+    def add(self, series: pl.Series, is_training: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Take a frame; return which rows, (n,) bool, train: with a target, among `is_training`."""
         values, kept = read_target(self.target, series, self.words)
         trains = kept & is_training
         if self.target.task == "classification":
@@ -144,7 +153,7 @@ class TargetFit:
             self._standard.add(values[trains])
         return trains
 
-    def fitted(self, source):
+    def fitted(self, table_name: str) -> Target:
         """Return the target with its statistics.
 
         Raises
@@ -152,57 +161,54 @@ class TargetFit:
         DataError
             If training rows have no target, or one class only.
         """
-        target, name = self.target, f"{source}: the target {shown(self.target.name)}"
+        target = self.target
         if target.task == "regression":
-            mean, scale = self._standard.mean_and_scale(target.name, source)
+            mean, scale = self._standard.mean_and_scale(target.name, table_name)
             return Target(target.name, target.task, target.kind, mean=mean, scale=scale)
         if np.count_nonzero(self._counts) < 2:
             raise DataError(
-                f"{name} has fewer than two classes in the training rows: give more rows, "
-                "or hold fewer back"
+                f"{table_name}: the target {shown(target.name)} has fewer than two classes in the "
+                "training rows: give more rows, or hold fewer back"
             )
         counts = tuple(map(int, self._counts))
         return Target(target.name, target.task, target.kind, target.classes, counts)
 
 
-def read_target(target, series, words, first_row=0, source=""):
-    """Return ``(values, kept)``: labels, int64, or numbers, float64, (n,), and where they are.
+def read_target(
+    target: Target, series: pl.Series, words: Sequence[str], first_row: int = 0
+) -> tuple[npt.NDArray, npt.NDArray[np.bool_]]:
+    """Return ``(values, kept)``, (n,) each: int64 labels or float64 numbers, and which are there.
 
     Labels are places in ``target.classes``; where the target is missing, `kept` is False.
 
     Raises
     ------
-    DataError
-        If a value is no number, or of no class that is known; it names the row.
+    ColumnError
+        If a value is no number, or of no known class; it names the row.
     """
+    values: npt.NDArray
     if target.kind == "text":
         values, missing = places_of(target.classes, series, words)
         kept = ~missing
         unknown = np.flatnonzero(kept & (values < 0))
     else:
-        read = booleans if target.kind == "boolean" else numbers
-        values, unknown = read(series, words)
-        kept = ~np.isnan(values)
+        kind = Boolean if target.kind == "boolean" else Number
+        read, unknown = kind.read(series, words)
+        kept = ~np.isnan(read)
         if target.kind == "number":
-            unknown = np.union1d(unknown, np.flatnonzero(np.isinf(values)))
+            values, unknown = read, np.union1d(unknown, np.flatnonzero(np.isinf(read)))
         elif target.kind == "integer":
             classes = np.array([float(name) for name in target.classes])
-            labels = np.searchsorted(classes, values).clip(max=len(classes) - 1)
-            unknown = np.union1d(unknown, np.flatnonzero(kept & (classes[labels] != values)))
-            values = labels
+            values = np.searchsorted(classes, read).clip(max=len(classes) - 1)
+            unknown = np.union1d(unknown, np.flatnonzero(kept & (classes[values] != read)))
         else:
-            values = np.where(kept, values, 0).astype(np.int64)
+            values = np.where(kept, read, 0).astype(np.int64)
     if len(unknown):
-        raise _unknown(target, series, int(unknown[0]), first_row, source)
+        place, wanted = int(unknown[0]), "a finite number"
+        if target.task == "classification":
+            wanted = f"one of the classes {listed(target.classes)}"
+        raise ColumnError(
+            f"the target {shown(target.name)} is {shown(series[place])} in row "
+            f"{first_row + place + 1:,}: expected {wanted}"
+        )
     return values, kept
-
-
-def _unknown(target, series, place, first_row, source):
-    wanted = "a finite number"
-    if target.task == "classification":
-        wanted = f"one of the classes {listed(target.classes)}"
-    where = f"{source}: " if source else ""
-    return DataError(
-        f"{where}the target {shown(target.name)} is {shown(series[place])} in row "
-        f"{first_row + place + 1:,}: expected {wanted}"
-    )

@@ -1,1 +1,1 @@
-"""Tables from files and frames, in batches of bounded memory."""
+"""Tables from files and frames, read as frames of bounded size."""

@@ -1,7 +1,7 @@
-"""The shape of CSV files: a header of distinct names, and rows of as many fields as it has.
+"""CSV files: a header of distinct names, and rows with one field for each.
 
 polars fills short rows with nulls, cuts long ones where not all columns are asked for,
-and renames duplicates, all silently. So files are looked through once before they are read.
+and renames duplicates, all silently. So files are scanned once before they are read.
 """
 
 import codecs
@@ -9,9 +9,11 @@ import csv
 import gzip
 import io
 import re
-from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ...errors import DataError
 
@@ -22,28 +24,22 @@ _NEWLINE, _RETURN, _QUOTE = b'\n\r"'
 _LONGEST_HEADER = 1 << 24
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What the rows of a file are.
+class Shape(NamedTuple):
+    """The number of rows without blank ones, and (n,) int64 the places of blank lines.
 
-    Attributes
-    ----------
-    rows : int
-        Rows after the header, without the blank ones.
-    blank : numpy.ndarray
-        int64, the places of blank lines, counted among all lines after the header from 0.
+    Places count from 0 after the header.
     """
 
     rows: int
-    blank: np.ndarray
+    blank: npt.NDArray[np.int64]
 
 
-def open_bytes(path):
+def open_bytes(path: Path) -> gzip.GzipFile | BinaryIO:
     """Open a file for reading bytes, unpacked if its name ends in ``.gz``."""
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else open(path, "rb")
 
 
-def header(path, separator):
+def header(path: Path, separator: str) -> list[str]:
     """Return the names of the columns, from the first row.
 
     Raises
@@ -54,7 +50,7 @@ def header(path, separator):
         If it cannot be read.
     """
     try:
-        text = _first_record(path).decode("utf-8-sig")
+        text = _first_row(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _not_utf8(path, "its header") from error
     if "\0" in text:
@@ -79,8 +75,8 @@ def header(path, separator):
     return names
 
 
-def separator_of(path):
-    """Return what separates the names of a header: a comma, else a semicolon, a tab or a bar.
+def separator_of(path: Path) -> str:
+    """Return the separator of a header: a comma, else a semicolon, a tab or a bar.
 
     Raises
     ------
@@ -89,29 +85,29 @@ def separator_of(path):
     OSError, EOFError, zlib.error
         If it cannot be read.
     """
-    outside = re.sub(rb'"[^"]*"', b"", _first_record(path))
+    outside = re.sub(rb'"[^"]*"', b"", _first_row(path))
     return next((s for s in SEPARATORS if s.encode() in outside), SEPARATORS[0])
 
 
-def _first_record(path):
+def _first_row(path):
     """Return the first row as bytes, over several lines if a quoted field has line ends."""
-    record, quotes = bytearray(), 0
+    row, quotes = bytearray(), 0
     with open_bytes(path) as file:
         while True:
             line = file.readline(_LONGEST_HEADER)
-            record += line
+            row += line
             quotes += line.count(b'"')
             if not line or (quotes % 2 == 0 and line.endswith(b"\n")):
                 break
-            if len(record) >= _LONGEST_HEADER:
+            if len(row) >= _LONGEST_HEADER:
                 raise DataError(f"{path} has a header of more than {_LONGEST_HEADER:,} bytes")
-    if not record:
+    if not row:
         raise DataError(f"{path} is empty: expected a header and rows")
-    return bytes(record).removesuffix(b"\n").removesuffix(b"\r")
+    return bytes(row).removesuffix(b"\n").removesuffix(b"\r")
 
 
-def look_through(path, separator, columns):
-    """Return the `Shape` of a file whose header names so many columns.
+def look_through(path: Path, separator: str, columns: int) -> Shape:
+    """Return the `Shape` of a file whose header names `columns` columns.
 
     Raises
     ------
@@ -139,7 +135,7 @@ class _Scan:
         self.path, self.columns = path, columns
         self.separator = ord(separator)
         self.decoder = codecs.getincrementaldecoder("utf-8")()
-        self.records = 0  # all that ended, the header too
+        self.ended = 0  # rows and blank lines that ended, the header too
         self.blank = []
         self.fields = 0  # the marks of the row that goes on, and its bytes
         self.length = 0
@@ -166,7 +162,7 @@ class _Scan:
             self.length += len(block)
         else:
             self._check_fields(data, ends, places[ends])
-            self.records += len(ends)
+            self.ended += len(ends)
             self.fields = len(marks) - 1 - int(ends[-1])
             self.length = len(block) - 1 - int(places[ends[-1]])
         self.last = block[-1]
@@ -179,35 +175,35 @@ class _Scan:
             length = int(places[row]) - start
             before = data[places[row] - 1] if places[row] else self.last
             if length > 1 or (length == 1 and before != _RETURN):
-                raise self._ragged(self.records + int(row), fields[row])
-            self.blank.append(self.records + int(row) - 1)
+                raise self._ragged(self.ended + int(row), fields[row])
+            self.blank.append(self.ended + int(row) - 1)
 
-    def _ragged(self, record, fields):
+    def _ragged(self, line, fields):
         return DataError(
-            f"{self.path}: row {self._row(record):,} has {fields:,} fields but the header names "
+            f"{self.path}: row {self._row(line):,} has {fields:,} fields but the header names "
             f"{self.columns:,}: mend the row, or put quotes around fields with separators"
         )
 
-    def _row(self, record):
-        return record - len(self.blank)
+    def _row(self, line):
+        return line - len(self.blank)
 
     def _check_text(self, block):
         if 0 in block:
-            near = self._row(self.records) + block[: block.index(0)].count(b"\n")
+            near = self._row(self.ended) + block[: block.index(0)].count(b"\n")
             raise DataError(
                 f"{self.path} holds NUL bytes near row {near:,}: it is damaged, or no text in UTF-8"
             )
         try:
             self.decoder.decode(block)
         except UnicodeDecodeError as error:
-            near = self._row(self.records) + block[: error.start].count(b"\n")
+            near = self._row(self.ended) + block[: error.start].count(b"\n")
             raise _not_utf8(self.path, f"row {near:,}") from error
 
     def finish(self):
         """Return the `Shape`, after the last block."""
         if self.in_quotes:
             raise DataError(
-                f"{self.path}: a quote is opened in row {self._row(self.records):,} "
+                f"{self.path}: a quote is opened in row {self._row(self.ended):,} "
                 "and never closed: close it, or double it if it is a part of the field"
             )
         if self.length:
@@ -215,8 +211,8 @@ class _Scan:
         try:
             self.decoder.decode(b"", final=True)
         except UnicodeDecodeError as error:
-            raise _not_utf8(self.path, f"row {self._row(self.records):,}, the last") from error
-        rows = self.records - 1 - len(self.blank)
+            raise _not_utf8(self.path, f"row {self._row(self.ended):,}, the last") from error
+        rows = self.ended - 1 - len(self.blank)
         return Shape(rows, np.array(self.blank, np.int64))
 
 

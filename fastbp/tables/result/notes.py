@@ -1,14 +1,17 @@
-"""What a network's inputs and outputs mean in its table, in words, for files that hold it alone."""
+"""The meaning of a network's inputs and outputs in its table, for files that hold it alone."""
 
+from ..columns.schema import Schema
 from ..wording import named
 
 
-def notes_of(schema):
+def notes_of(schema: Schema) -> list[str]:
     """Return lines that say how the inputs come from columns, and what the outputs are."""
     lines, place = ["inputs, from the columns of a table; where a value is missing, 0:"], 0
     for column in schema.columns:
         for number, name in enumerate(column.feature_names):
-            lines.append(f"  {place}: {named(name)}{_formula(column) if number == 0 else ''}")
+            lines.append(
+                f"  {place}: {named(name)}{'' if number else ': ' + column.formula.format(column)}"
+            )
             place += 1
     target = schema.target
     if target.task == "regression":
@@ -20,13 +23,3 @@ def notes_of(schema):
         f"outputs, the probabilities of classes of {named(target.name)}:",
         *(f"  {place}: {named(name)}" for place, name in classes),
     ]
-
-
-def _formula(column):
-    """Return what is computed for the first feature of a column."""
-    if column.kind == "boolean":
-        return ": 1 or 0, and 0.5 where it is missing"
-    if column.kind == "category":
-        return ": 1 or 0, and so for each of its categories"
-    value = "value" if column.kind == "number" else "seconds since 1970-01-01 UTC"
-    return f": ({value} - {column.mean!r}) / {column.scale!r}"

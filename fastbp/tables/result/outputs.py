@@ -1,40 +1,41 @@
-"""Predictions as a frame: what identifies a row, the prediction, the probabilities."""
+"""Predictions as a frame: the columns that identify a row, the prediction, the probabilities."""
+
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from ...errors import DataError
-from ..wording import unknown
+from ..columns.schema import Schema, Target
+from ..read.table import Table
 
 
-def ids_of(schema, table, keep=()):
-    """Return which columns of a table stand beside its predictions.
+def ids_of(schema: Schema, table: Table, keep: Sequence[str] = ()) -> list[str]:
+    """Return the columns of a table to keep beside predictions.
 
     Raises
     ------
     DataError
-        If one of `keep` is not there.
+        If the table lacks one of `keep`.
     """
-    for name in keep:
-        if name not in table.columns:
-            raise DataError(f"{table.name} has {unknown('column', name, table.columns)}")
+    table.require(keep)
     ids = [name for name in schema.ids if name in table.columns]
     return [*dict.fromkeys([*ids, *keep])]
 
 
-def frame_of(target, ids, first, outputs):
+def frame_of(target: Target, ids: pl.DataFrame, first: int, outputs: npt.NDArray) -> pl.DataFrame:
     """Return the predictions of some rows as a frame.
 
     Parameters
     ----------
     target : Target
-        What is predicted.
+        The target of the predictions.
     ids : polars.DataFrame
-        The columns that identify the rows; if there is none, they are numbered.
+        (n, any) the columns that identify the rows; without any, rows are numbered.
     first : int
-        How many rows come before.
+        The number of rows before.
     outputs : numpy.ndarray
-        (n, n_out) of the network.
+        (n, n_out) the outputs of the network.
     """
     if not ids.width:
         ids = pl.DataFrame({"row": np.arange(first + 1, first + 1 + len(outputs))})
@@ -52,8 +53,8 @@ def frame_of(target, ids, first, outputs):
     return ids.hstack([values.alias(name) for name, values in free.items()])
 
 
-def class_values(target):
-    """Return the classes as a series of what they are in the table."""
+def class_values(target: Target) -> pl.Series:
+    """Return the classes as integers, booleans or text, as in the table."""
     if target.kind == "integer":
         return pl.Series([int(name) for name in target.classes], dtype=pl.Int64)
     if target.kind == "boolean":
@@ -62,7 +63,7 @@ def class_values(target):
 
 
 def _free(name, taken):
-    """Return a name that no column that is kept has."""
+    """Return a name that is not taken: `name`, or with underscores behind it."""
     while name in taken:
         name += "_"
     return name

@@ -1,14 +1,18 @@
-"""Scores of predictions against a table's target, gathered batch by batch."""
+"""Scores of predictions against a table's target, gathered frame by frame."""
 
 import math
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+
+from ..columns.schema import Target
 
 _SHOWN = 500  # predictions that a report shows beside their targets
 _BINS = 40
 
 
-def scores_of(target):
+def scores_of(target: Target) -> "ClassScores | NumberScores":
     """Return an empty score for a target: `ClassScores` or `NumberScores`."""
     return ClassScores(target) if target.task == "classification" else NumberScores(target)
 
@@ -22,18 +26,20 @@ class ClassScores:
         The classes.
     """
 
-    def __init__(self, target):
+    def __init__(self, target: Target) -> None:
         count = len(target.classes)
         self.confusion = np.zeros((count, count), np.int64)
-        self._log_loss, self._positive, self._labels = 0.0, [], []
+        self._log_loss = 0.0
+        self._positive: list[npt.NDArray] = []
+        self._labels: list[npt.NDArray] = []
 
     @property
-    def rows(self):
-        """How many rows were added."""
+    def rows(self) -> int:
+        """The number of rows."""
         return int(self.confusion.sum())
 
-    def add(self, outputs, labels):
-        """Add probabilities (n, classes) and the classes (n,) int64 that are right."""
+    def add(self, outputs: npt.NDArray, labels: npt.NDArray) -> None:
+        """Add probabilities (n, classes) and the true classes (n,) int64."""
         count = len(self.confusion)
         pairs = labels * count + outputs.argmax(axis=1)
         self.confusion += np.bincount(pairs, minlength=count * count).reshape(count, count)
@@ -43,7 +49,7 @@ class ClassScores:
             self._positive.append(outputs[:, 1].copy())
             self._labels.append(labels.astype(bool))
 
-    def metrics(self):
+    def metrics(self) -> dict[str, float]:
         """Return them by name: accuracy, balanced_accuracy, macro_f1, log_loss, roc_auc of two.
 
         The mean recall and the mean F1 are of the classes that occur, as in scikit-learn.
@@ -62,8 +68,8 @@ class ClassScores:
             found["roc_auc"] = _roc_auc(np.concatenate(self._labels), self._positive)
         return found
 
-    def details(self):
-        """Return what a report shows beside the metrics."""
+    def details(self) -> dict[str, Any]:
+        """Return the confusion matrix, for the report."""
         return {"confusion": self.confusion.tolist(), "residuals": None}
 
 
@@ -76,25 +82,26 @@ class NumberScores:
         Its mean and scale.
     """
 
-    def __init__(self, target):
+    def __init__(self, target: Target) -> None:
         self._mean, self._scale = target.mean, target.scale
-        self.rows, self._sums, self._shown = 0, np.zeros(5), []
-        self._first = None
+        self.rows = 0
+        self._sums = np.zeros(5)
+        self._shown = np.empty((2, 0))
+        self._first: float | None = None
 
-    def add(self, outputs, standardized):
+    def add(self, outputs: npt.NDArray, standardized: npt.NDArray) -> None:
         """Add outputs (n, 1) and targets (n,), both standardized."""
         y = standardized.astype(np.float64)
         error = outputs[:, 0].astype(np.float64) - y
-        # moments about a target there is: those that do not vary have a variance of 0
-        self._first = y[0] if self._first is None else self._first
+        # moments about the first target: targets that do not vary have a variance of exactly 0
+        self._first = float(y[0]) if self._first is None else self._first
         about = y - self._first
         self.rows += len(y)
         moments = (about, about * about, error, error * error, np.abs(error))
         self._sums += [values.sum() for values in moments]
-        self._shown.append(np.stack([y[:_SHOWN], error[:_SHOWN]]))
-        self._shown = [np.concatenate(self._shown, axis=1)[:, :_SHOWN]]
+        self._shown = np.hstack([self._shown, np.stack([y, error])[:, :_SHOWN]])[:, :_SHOWN]
 
-    def metrics(self):
+    def metrics(self) -> dict[str, float]:
         """Return them by name: r2, rmse, mae; R2 is 0 for a target that does not vary."""
         y, squares, _, errors, absolute = self._sums / self.rows
         variance = squares - y * y
@@ -105,9 +112,9 @@ class NumberScores:
             "mae": float(absolute * self._scale),
         }
 
-    def details(self):
-        """Return what a report shows beside the metrics: of the first rows."""
-        y, error = self._shown[0]
+    def details(self) -> dict[str, Any]:
+        """Return residuals and the first predictions, for the report."""
+        y, error = self._shown
         counts, edges = np.histogram(error * self._scale, _BINS)
         mean = self._sums[2] / self.rows
         actual = y * self._scale + self._mean

@@ -1,12 +1,15 @@
-"""Predictions into a file, batch by batch: the whole file, or none."""
+"""Predictions into a file, frame by frame; files are written atomically."""
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
+from typing import IO
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from ...annotations import FilePath
 from ...errors import DataError
 from ...kernels.support.files import whole_file
 from ...training.interrupt import Interrupt
@@ -15,10 +18,10 @@ from ..wording import shown
 SUFFIXES = (".csv", ".parquet")
 
 
-def write_frames(path, frames):
-    """Write frames of one schema to a ``.csv`` or ``.parquet`` file; return the rows.
+def write_frames(path: FilePath, frames: Iterable[pl.DataFrame]) -> int:
+    """Write frames of one schema to a ``.csv`` or ``.parquet`` file; return the number of rows.
 
-    They are written as they come, in bounded memory; the file has its name when all are there.
+    Memory is bounded. Files are written atomically.
 
     Raises
     ------
@@ -27,27 +30,28 @@ def write_frames(path, frames):
     OSError
         If the file cannot be written.
     """
-    path, interrupt = Path(path), Interrupt()
+    path = Path(path)
+    interrupt = Interrupt()
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: expected a name that ends in {' or '.join(SUFFIXES)}")
-    frames = _Frames(frames, interrupt)
+    counted = _Frames(frames, interrupt)
     with interrupt.watching(), whole_file(path, sync=True) as file:
         if path.suffix == ".csv":
-            write_csv(file, frames)
+            write_csv(file, counted)
         else:
-            _write_parquet(file, frames)
+            _write_parquet(file, counted)
         if interrupt.seen:
             raise KeyboardInterrupt
-    return frames.rows
+    return counted.rows
 
 
-def write_csv(file, frames):
+def write_csv(file: IO[bytes], frames: Iterable[pl.DataFrame]) -> None:
     """Write frames as CSV, with one line of names, to a binary file.
 
     Raises
     ------
     DataError
-        If a column holds what CSV cannot.
+        If CSV cannot hold the type of a column.
     """
     for place, frame in enumerate(frames):
         if place == 0:
@@ -65,10 +69,10 @@ def _check_csv(schema):
 
 
 class _Frames:
-    """Frames as they come, how many rows they had, and an end to them where Ctrl-C says so.
+    """Yields frames, counts their rows, and raises KeyboardInterrupt after Ctrl-C.
 
-    It is looked for between two of them: polars may tell of it as well, and a second one in
-    the midst of an ending is in nobody's hands.
+    It looks between two frames: polars may raise as well, and a second signal while the first
+    is handled could not be caught.
     """
 
     def __init__(self, frames, interrupt):
@@ -90,11 +94,11 @@ def _write_parquet(file, frames):
     def source(columns, predicate, rows, batch_size):
         try:
             yield from chain([first], frames)
-        except BaseException as error:  # told apart below: polars would wrap it in its own
+        except BaseException as error:  # raised below: polars would wrap it in an error of its own
             failures.append(error)
             raise
 
-    # in another thread: here polars would see to signals by itself, which takes it seconds
+    # in another thread: in the main one polars handles signals itself, which takes seconds
     scan = register_io_source(source, schema=first.schema)
     try:
         with ThreadPoolExecutor(1) as pool:

@@ -1,20 +1,24 @@
-"""The parts of a table, a file or a frame each: their columns, their number of rows, their rows."""
+"""A reader for each file, or frame, of a table: its columns, number of rows, and rows as frames."""
+
+from __future__ import annotations
 
 import tokenize
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from glob import escape
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import polars as pl
 
 from ...errors import DataError
 from ..wording import one_line, shown
-from .delimited import header, look_through, separator_of
+from .delimited import Shape, header, look_through, separator_of
 
 # pyo3's panics are no Exception; damaged files can cause them
 _FAILURES = (
@@ -47,39 +51,40 @@ def reported(name):
         ) from error
 
 
-class FramePart:
-    """A frame in memory."""
+class FrameReader:
+    """Reads a frame in memory."""
 
-    def __init__(self, name, frame):
-        self.name, self.frame, self.schema = name, frame, dict(frame.schema)
+    def __init__(self, name: str, frame: pl.DataFrame) -> None:
+        self.name, self.frame = name, frame
+        self.schema = dict(frame.schema)
 
-    def count(self):
+    def count(self) -> int:
         """Return the number of rows."""
         return self.frame.height
 
-    def frames(self, columns, rows):
-        """Yield views of at most so many rows, of some columns."""
+    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        """Yield views of some columns in order, of at most `rows` rows each."""
         yield from self.frame.select(columns).iter_slices(rows)
 
 
-class ScanPart:
-    """What polars scans: a Parquet, Arrow or NDJSON file, or a lazy frame.
+class ScanReader:
+    """Reads what polars scans: a Parquet, Arrow or NDJSON file, or a lazy frame.
 
-    `has_count` is whether a file says how many rows it has, so that to ask takes no time.
+    `has_count` says that the file holds its number of rows: to count them takes no time.
     """
 
-    def __init__(self, name, scan, has_count=False):
+    def __init__(self, name: str, scan: pl.LazyFrame, has_count: bool = False) -> None:
         self.name, self.scan, self.has_count = name, scan, has_count
         with reported(name):
             self.schema = dict(scan.collect_schema())
 
-    def count(self):
+    def count(self) -> int:
         """Return the number of rows."""
         with reported(self.name):
             return self.scan.select(pl.len()).collect(engine="streaming").item()
 
-    def frames(self, columns, rows):
-        """Yield frames of about so many rows, of some columns, in order."""
+    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        """Yield frames of some columns in order, of about `rows` rows each."""
         found = 0
         with reported(self.name):
             # on its own threads; to leave the generator early ends the scan
@@ -93,10 +98,10 @@ class ScanPart:
             )
 
 
-class CsvPart:
-    """A CSV file: all columns are text, blank lines are no rows."""
+class CsvReader:
+    """Reads a CSV file: all columns are text, blank lines are no rows."""
 
-    def __init__(self, path, separator):
+    def __init__(self, path: Path, separator: str) -> None:
         self.path, self.name, self.separator = path, str(path), separator
         with reported(path):
             names = header(path, separator)
@@ -104,17 +109,17 @@ class CsvPart:
         self.schema = dict.fromkeys(names, pl.String)
 
     @cached_property
-    def shape(self):
-        """The `Shape` of the file, once it was looked through."""
+    def shape(self) -> Shape:
+        """The `Shape` of the file, by reading it once."""
         with reported(self.name):
             return look_through(self.path, self.separator, len(self.schema))
 
-    def count(self):
+    def count(self) -> int:
         """Return the number of rows."""
         return self.shape.rows
 
-    def frames(self, columns, rows):
-        """Yield frames of about so many rows, of some columns, in order."""
+    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        """Yield frames of some columns in order, of about `rows` rows each."""
         if self.count() == 0:
             return
         blank = self.shape.blank
@@ -129,7 +134,7 @@ class CsvPart:
             glob=False,
         )
         start = 0
-        for frame in ScanPart(self.name, scan).frames(columns, rows):
+        for frame in ScanReader(self.name, scan).frames(columns, rows):
             end = start + frame.height
             first, last = np.searchsorted(blank, (start, end))
             keep = np.ones(frame.height, bool)
@@ -143,23 +148,27 @@ class CsvPart:
             )
 
 
+# each has a `name` for messages, and the `schema`, the polars types of its columns by name
+Reader: TypeAlias = FrameReader | ScanReader | CsvReader
+
+
 def _csv(path):
     with reported(path):
-        return CsvPart(path, separator_of(path))
+        return CsvReader(path, separator_of(path))
 
 
 def _parquet(path):
-    return ScanPart(str(path), pl.scan_parquet(path, glob=False, hive_partitioning=False), True)
+    return ScanReader(str(path), pl.scan_parquet(path, glob=False, hive_partitioning=False), True)
 
 
 def _arrow(path):
-    return ScanPart(str(path), pl.scan_ipc(path, glob=False, hive_partitioning=False), True)
+    return ScanReader(str(path), pl.scan_ipc(path, glob=False, hive_partitioning=False), True)
 
 
 def _ndjson(path):
     # all rows say what the types are: a key may first be seen, or be no integer, in the last
     with reported(path):
-        return ScanPart(str(path), pl.scan_ndjson(escape(str(path)), infer_schema_length=None))
+        return ScanReader(str(path), pl.scan_ndjson(escape(str(path)), infer_schema_length=None))
 
 
 def _npz(path):
@@ -181,7 +190,7 @@ def _npz(path):
 FORMATS = {
     ".csv": _csv,
     ".csv.gz": _csv,
-    ".tsv": lambda path: CsvPart(path, "\t"),
+    ".tsv": lambda path: CsvReader(path, "\t"),
     ".parquet": _parquet,
     ".arrow": _arrow,
     ".feather": _arrow,
@@ -230,7 +239,7 @@ def from_arrays(name, arrays):
         raise DataError(
             f"{name}: array {shown(key)} has {one:,} rows but {shown(another)} has {other:,}"
         )
-    return FramePart(name, pl.DataFrame(columns))
+    return FrameReader(name, pl.DataFrame(columns))
 
 
 def _of_objects(name, key, array):

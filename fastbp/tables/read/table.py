@@ -1,32 +1,43 @@
-"""Tables from files, folders, globs and frames, read in batches of bounded memory."""
+"""Tables from files, folders, globs and frames, read as frames of bounded size."""
+
+from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from glob import glob
 from pathlib import Path
+from typing import Any, Protocol, TypeAlias, Union, cast
 
 import numpy as np
 import polars as pl
 
+from ...annotations import FilePath
 from ...errors import DataError
-from ..wording import one_line, shown, unknown
-from .files import FORMATS, FramePart, ScanPart, from_arrays, reported, suffix_of
+from ..wording import MISSING_WORDS, one_line, shown, unknown
+from .readers import FORMATS, FrameReader, Reader, ScanReader, from_arrays, reported, suffix_of
 
-# what text counts as missing, after spaces around it are taken away; empty text always does
-MISSING_WORDS = (
-    *("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"),
-    *("?", "-"),
-)
-# of a batch: its rows are the fewer the more columns, or features, they have
+# the rows per frame: the more columns, or features, the fewer
 _MOST_ROWS, _FEWEST_ROWS, _MOST_CELLS = 65_536, 256, 2**23
 
 
+class Frame(Protocol):
+    """A frame of polars or pandas, or a pyarrow table."""
+
+    @property
+    def columns(self) -> Any:
+        """Its columns, or their names."""
+
+
+Data: TypeAlias = Union[FilePath, Sequence[FilePath], Frame, Mapping[str, Any], "Table"]
+
+
 class Table:
-    """Columns and rows in one or several parts, of which only a batch is in memory.
+    """Columns and rows of one or several files or frames; one frame at a time is in memory.
 
     Attributes
     ----------
     name : str
-        What messages call it: the path, or "the table" of a frame.
+        Its name in messages: the path, or "the table" for a frame.
     files : tuple of pathlib.Path
         The files, in the order of their rows; none for a frame.
     columns : list of str
@@ -34,30 +45,35 @@ class Table:
     dtypes : dict
         The polars type of each column: of CSV files, text.
     missing_words : tuple of str
-        What text counts as missing.
+        The text that counts as missing.
     """
 
-    def __init__(self, name, parts, files, missing_words):
+    def __init__(
+        self,
+        name: str,
+        readers: Sequence[Reader],
+        files: Sequence[Path],
+        missing_words: Sequence[str],
+    ) -> None:
         self.name, self.files, self.missing_words = name, tuple(files), tuple(missing_words)
-        self._parts = parts
-        self.dtypes = _common_types(parts)
+        self._readers = readers
+        self.dtypes = _common_types(readers)
         self.columns = list(self.dtypes)
-        self._count = None
+        self._count: int | None = None
         if not self.columns:
             raise DataError(f"{name} has no columns")
 
-    def __repr__(self):
-        """Return its name and its columns."""
+    def __repr__(self) -> str:
         return f"Table({self.name!r}, {len(self.columns)} columns)"
 
-    def require(self, names):
+    def require(self, names: Iterable[str]) -> None:
         """Raise DataError, with the nearest name, unless all `names` are columns."""
         for name in names:
             if name not in self.dtypes:
                 raise DataError(f"{self.name} has {unknown('column', name, self.columns)}")
 
-    def count(self):
-        """Return the number of rows; a CSV file is looked through, and no table is held.
+    def count(self) -> int:
+        """Return the number of rows; of CSV files by reading them once, in bounded memory.
 
         Raises
         ------
@@ -65,23 +81,25 @@ class Table:
             If there are none, or a file is damaged.
         """
         if self._count is None:
-            count = sum(part.count() for part in self._parts)
+            count = sum(reader.count() for reader in self._readers)
             if count == 0:
                 raise DataError(f"{self.name} has no rows")
             self._count = count
         return self._count
 
-    def batches(self, columns=None, rows=None, width=0):
-        """Yield `polars.DataFrame`s of `rows` rows, the last of fewer, in the order of the file.
+    def frames(
+        self, columns: Sequence[str] | None = None, rows: int | None = None, width: int = 0
+    ) -> Iterator[pl.DataFrame]:
+        """Yield frames of `rows` rows, the last of fewer, in the order of the files.
 
         Parameters
         ----------
         columns : sequence of str, optional
-            Which columns, in this order; all by default.
+            The columns, in this order; default: all.
         rows : int, optional
-            The rows of a batch; default: 65,536, or fewer where they are wide.
+            The rows per frame; default: 65,536, or fewer where rows are wide.
         width : int, optional
-            How many numbers are made of a row.
+            The number of features, or of classes, per row.
 
         Raises
         ------
@@ -95,19 +113,19 @@ class Table:
             fitting = _MOST_CELLS // max(1, width, len(columns))
             rows = min(max(fitting, _FEWEST_ROWS), _MOST_ROWS)
         found = False
-        for batch in _regrouped(self._frames(types, rows), rows):
+        for frame in _regrouped(self._raw_frames(types, rows), rows):
             found = True
-            yield batch
+            yield frame
         if not found:
             raise DataError(f"{self.name} has no rows")
 
-    def _frames(self, types, rows):
-        for part in self._parts:
-            for frame in part.frames(list(types), rows):
+    def _raw_frames(self, types, rows):
+        for reader in self._readers:
+            for frame in reader.frames(list(types), rows):
                 yield frame if dict(frame.schema) == types else frame.cast(types)
 
 
-def open_table(data, missing_words=MISSING_WORDS):
+def open_table(data: Data, missing_words: Sequence[str] = MISSING_WORDS) -> Table:
     """Return the `Table` of files, a folder, a glob, a frame or arrays.
 
     Parameters
@@ -117,7 +135,7 @@ def open_table(data, missing_words=MISSING_WORDS):
         them; several of these; or a polars frame (lazy or not), a pandas frame, a pyarrow
         table, or a dict of arrays of one length.
     missing_words : sequence of str, optional
-        What text counts as missing: all words, in place of `MISSING_WORDS`.
+        The text that counts as missing, in place of `MISSING_WORDS`.
 
     Raises
     ------
@@ -130,12 +148,12 @@ def open_table(data, missing_words=MISSING_WORDS):
         return data
     paths = data if isinstance(data, (list, tuple)) else [data]
     if not paths or not all(isinstance(path, (str, os.PathLike)) for path in paths):
-        return Table("the table", [_frame_part(data)], (), missing_words)
+        return Table("the table", [_frame_reader(data)], (), missing_words)
     files = [file for path in paths for file in _files(path)]
     name = str(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     _check_one_format(name, files)
-    parts = [FORMATS[suffix_of(file)](file) for file in files]
-    return Table(name, parts, files, missing_words)
+    readers = [FORMATS[suffix_of(file)](file) for file in files]
+    return Table(name, readers, files, missing_words)
 
 
 def _files(path):
@@ -178,14 +196,14 @@ def _check_one_format(name, files):
             )
 
 
-def _frame_part(data):
+def _frame_reader(data):
     kind = f"{type(data).__module__.partition('.')[0]}.{type(data).__name__}"
     if isinstance(data, dict):
         return from_arrays("the table", {str(name): array for name, array in data.items()})
     if isinstance(data, pl.DataFrame):
-        return FramePart("the table", data)
+        return FrameReader("the table", data)
     if isinstance(data, pl.LazyFrame):
-        return ScanPart("the table", data)
+        return ScanReader("the table", data)
     convert = {"pandas.DataFrame": _of_pandas, "pyarrow.Table": _of_arrow}.get(kind)
     if convert is None:
         raise TypeError(
@@ -200,13 +218,13 @@ def _frame_part(data):
 
 
 def _of_arrow(table):
-    return FramePart("the table", pl.from_arrow(table))
+    return FrameReader("the table", cast(pl.DataFrame, pl.from_arrow(table)))
 
 
 def _of_pandas(frame):
     frame = frame.rename(columns=str)
     try:
-        return FramePart("the table", pl.from_pandas(frame))
+        return FrameReader("the table", pl.from_pandas(frame))
     except ImportError:  # polars has pyarrow read what is no plain array
         if not frame.columns.is_unique:
             raise ValueError("two columns have the same name") from None
@@ -220,32 +238,32 @@ def _array_of(column):
     return column.astype(object).where(column.notna(), None).to_numpy()
 
 
-def _common_types(parts):
-    """Return the type of each column that holds the values of all parts."""
-    first = parts[0]
+def _common_types(readers):
+    """Return the type of each column that holds the values of all files."""
+    first, *others = readers
     types = dict(first.schema)
-    for part in parts[1:]:
-        only = set(types) ^ set(part.schema)
+    for reader in others:
+        only = set(types) ^ set(reader.schema)
         if only:
-            name = next(name for name in [*types, *part.schema] if name in only)
-            lacking, other = (part, first) if name in types else (first, part)
+            name = next(name for name in [*types, *reader.schema] if name in only)
+            lacking, other = (reader, first) if name in types else (first, reader)
             raise DataError(
                 f"{lacking.name} has no column {shown(name)}, which {other.name} has: "
                 "expected the same columns in all files"
             )
-        for name, dtype in part.schema.items():
+        for name, dtype in reader.schema.items():
             if dtype != types[name]:
-                types[name] = _common_type(name, types[name], dtype, first, part)
+                types[name] = _common_type(name, types[name], dtype, first, reader)
     return types
 
 
-def _common_type(name, one, other, first, part):
+def _common_type(name, one, other, first, reader):
     try:
         empty = [pl.DataFrame(schema={name: dtype}) for dtype in (one, other)]
         return pl.concat(empty, how="vertical_relaxed").schema[name]
     except pl.exceptions.PolarsError as error:
         raise DataError(
-            f"column {shown(name)} holds {other} in {part.name} but {one} in {first.name}: "
+            f"column {shown(name)} holds {other} in {reader.name} but {one} in {first.name}: "
             "expected one type in all files"
         ) from error
 

@@ -1,0 +1,39 @@
+"""Data read from JSON, checked against declared types; errors name the path within the data."""
+
+import sys
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+Kind = TypeVar("Kind")
+_LARGEST = sys.float_info.max
+
+# a finite number, as a float; NaN fails every comparison
+Finite = Annotated[float, Meta(ge=-_LARGEST, le=_LARGEST)]
+Positive = Annotated[float, Meta(gt=0, le=_LARGEST)]
+Count = Annotated[int, Meta(ge=0)]
+
+
+def read_as(kind: type[Kind], data: object, name: str) -> Kind:
+    """Return `data` as an instance of `kind`, a `msgspec.Struct` or a type such as ``list[int]``.
+
+    Parameters
+    ----------
+    kind : type
+        What the data should be; constraints are `msgspec.Meta` annotations.
+    data : object
+        Dicts, lists, text, numbers and None, as `json.loads` returns them.
+    name : str
+        The name of the data in errors, in place of msgspec's ``$``.
+
+    Raises
+    ------
+    ValueError
+        If the data are not of that type: "Expected `int` >= 0 - at `record.data.rows`".
+    """
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        message = str(error).replace("at `$", f"at `{name}", 1)
+        raise ValueError(message if " - at `" in message else f"{message} - at `{name}`") from error

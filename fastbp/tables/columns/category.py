@@ -1,0 +1,147 @@
+"""Columns of categories: a feature for each, and one for all others."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ...errors import DataError
+from ..wording import shown
+from .column import Column, Fit
+from .number import FEWEST_ROWS_OF_AN_ID
+from .values import count, places_of
+
+MOST_CATEGORIES = 64
+# longer text is no name of a category, and would make model files of any size
+LONGEST_CATEGORY = 2_000
+# more distinct values than these are not counted
+MOST_COUNTED = 100_000
+MOSTLY_DISTINCT = 0.5
+_MOST_DESCRIBED = 6
+
+
+class CategoryFit(Fit):
+    """Counts the categories of a column; one that the user asked for is never free text."""
+
+    def __init__(self, *about):
+        super().__init__(*about)
+        self._counts: Counter = Counter()
+        self._present = 0
+        self._is_full = False
+
+    def add(self, series: pl.Series) -> None:
+        """Take the values of training rows."""
+        if self._is_full:
+            return
+        missing = count(series, self.words, self._counts)
+        self.missing = self.missing or missing > 0
+        self._present += len(series) - missing
+        self._is_full = len(self._counts) > MOST_COUNTED
+
+    @property
+    def is_id(self) -> bool:
+        """Whether each value is there once, and is one word."""
+        once = len(self._counts) == self._present
+        return once and not any(" " in value for value in self._counts)
+
+    def column(self, table_name: str) -> Column | str:
+        """Return the fitted column, or why it is no input.
+
+        Raises
+        ------
+        DataError
+            If the user asked for it, and it has more categories than can be counted; or a
+            category holds NUL.
+        """
+        where = f"{table_name}: column {shown(self.name)}"
+        distinct = len(self._counts)
+        if distinct == 0:
+            return "all missing"
+        if distinct == 1 and not self.missing:
+            return "constant"
+        if self.is_asked and self._is_full:
+            raise DataError(
+                f"{where} has more than {MOST_COUNTED:,} distinct values: too many for "
+                "categories; drop it"
+            )
+        if not self.is_asked and self._is_free_text:
+            what = "an id" if self.is_id else "free text"
+            more = "more than " if self._is_full else ""
+            return f"{what}: {more}{distinct:,} distinct values in {self._present:,} rows"
+        short = [name for name in self._counts if len(name) <= LONGEST_CATEGORY]
+        if not short:
+            return f"free text: over {LONGEST_CATEGORY:,} characters each"
+        kept = sorted(short, key=lambda name: (-self._counts[name], name))[:MOST_CATEGORIES]
+        for name in kept:
+            if "\0" in name:
+                raise DataError(f"{where} holds NUL in {shown(name)}")
+        fields = {"categories": tuple(sorted(kept)), "other": distinct > len(kept)}
+        return self.kind(self.name, self.missing, **fields)
+
+    @property
+    def _is_free_text(self):
+        distinct = len(self._counts)
+        if self._is_full:
+            return True
+        mostly = distinct > MOSTLY_DISTINCT * self._present
+        return mostly and self._present >= FEWEST_ROWS_OF_AN_ID and distinct > MOST_CATEGORIES
+
+
+class Category(Column, frozen=True):
+    """A column of categories: one feature for each, 1 or 0, and one for all others if `other`.
+
+    A column that is of no other kind is one of categories, if it is not free text.
+
+    Attributes
+    ----------
+    categories : tuple of str
+        The most frequent ones in training rows, sorted.
+    other : bool
+        Whether training rows had others.
+    """
+
+    categories: tuple[str, ...] = ()
+    other: bool = False
+
+    plural = "categories"
+    expected = "text"
+    formula = "1 or 0, and so for each of its categories"
+    fit = CategoryFit
+
+    def __post_init__(self) -> None:
+        if list(self.categories) != sorted(set(self.categories)):
+            raise ValueError(f"the categories of {self.name!r} are not sorted, or not distinct")
+        if self.width == 0:
+            raise ValueError(f"column {self.name!r} is a category without categories")
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the features of categories, and of all others."""
+        names = [f"{self.name}={category}" for category in self.categories]
+        return [*names, *[f"{self.name} is another"] * self.other]
+
+    def encode(
+        self, series: pl.Series, words: Sequence[str], features: npt.NDArray, first_row: int
+    ) -> int:
+        """Write a frame; return how many values are unknown: see `Column.encode`."""
+        places, missing = places_of(self.categories, series, words)
+        known = places >= 0
+        features[np.flatnonzero(known), places[known]] = 1
+        unknown = ~(known | missing)
+        if self.other:
+            features[:, len(self.categories)] = unknown
+        if self.missing:
+            features[:, -1] = missing
+        return 0 if self.other else int(np.count_nonzero(unknown))
+
+    def describe(self, number: Callable[[float], str]) -> list[tuple[str, bool]]:
+        """Return the first categories, and how many more there are."""
+        phrases = [(name, True) for name in self.categories[:_MOST_DESCRIBED]]
+        more = len(self.categories) - len(phrases)
+        return (
+            phrases
+            + [(f"{more:,} more", False)] * (more > 0)
+            + [("all others", False)] * self.other
+        )
