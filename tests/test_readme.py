@@ -294,13 +294,6 @@ def is_installed(name):
     return bool(find_spec(name) or shutil.which(name))
 
 
-def blocks_for(file):
-    """The code that README.md or kernels/README.md says to add to a file."""
-    texts = [path.read_text() for path in (README, ROOT / "kernels/README.md") if path.is_file()]
-    fence = rf"^```python +{re.escape(file)}\n(.*?)^```$"
-    return [code for text in texts for code in re.findall(fence, text, re.MULTILINE | re.DOTALL)]
-
-
 def put_before(file, place, code):
     """Put code before a text that occurs once in a file."""
     head, tail = file.read_text().split(place)
@@ -322,11 +315,11 @@ def copy_with_softsign(tmp_path):
         )
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
 
-    formulas, record = blocks_for("kernels/formulas/activations.py")
+    formulas, record = added_to("kernels/formulas/activations.py")
     activations = package / "kernels" / "formulas" / "activations.py"
     put_before(activations, "ACTIVATIONS = Registry(", f"{formulas}\n\n")
     put_before(activations, "    ],\n    aliases", record)
-    (pair,) = blocks_for("tests/support/oracle.py")
+    (pair,) = added_to("tests/support/oracle.py")
     put_before(tmp_path / "tests/support/oracle.py", '    "softmax": (softmax, softmax_j', pair)
     return tmp_path
 
