@@ -202,7 +202,6 @@ FOREIGN = {
     "fastbp.kernels.compiler.jit": {"_cache"},
     "fastbp.kernels.compiler.pipeline": {"_data_layout", "_tm"},
     "fastbp.exports.torch_modules": {"_modules"},
-    "fastbp.estimators.onnx": {"_kind"},
 }
 
 

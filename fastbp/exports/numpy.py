@@ -1,22 +1,20 @@
 """Networks as Python source: one module that needs nothing but NumPy."""
 
 import base64
+from collections.abc import Sequence
 
 from .. import __version__
-from .network import comments, described, layers_of, write
+from ..annotations import FilePath
+from ..network import Network
+from .network import Layer, comments, described, layers_of, write
 from .text import Language, body_of
 from .trace import formula_of
 
+_FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "absolute")
 _NUMPY = Language(
     calls={
-        "exp": "np.exp({0})",
-        "expm1": "np.expm1({0})",
-        "log": "np.log({0})",
-        "log1p": "np.log1p({0})",
-        "tanh": "np.tanh({0})",
+        **{name: f"np.{name}({{0}})" for name in _FUNCTIONS},
         "erf": "np.frompyfunc(math.erf, 1, 1)({0}).astype(z.dtype)",
-        "sqrt": "np.sqrt({0})",
-        "absolute": "np.abs({0})",
         "maximum": "np.maximum({0}, {1})",
         "minimum": "np.minimum({0}, {1})",
         "select": "np.where({0}, {1}, {2})",
@@ -35,28 +33,34 @@ def softmax(z):
 """
 
 
-def to_numpy(net, path=None, notes=()):
+def to_numpy(net: Network, path: FilePath | None = None, notes: Sequence[str] = ()) -> str:
     """Return a network as the text of a Python module that needs nothing but NumPy.
 
-    Its function ``predict(X)`` gives what ``net.forward`` does for X (n, n_in), dropout inactive:
-    the outputs (n, n_out), which are probabilities for cross_entropy, in the network's dtype. The
-    parameters stand in the text, in base64, so that none is rounded.
+    Its function ``predict(X)`` computes what ``net.forward`` does for X (n, n_in), with dropout
+    inactive: the outputs (n, n_out), which are probabilities for cross_entropy, in the network's
+    dtype. The parameters are part of the text, in base64, and are exact.
 
-    NumPy has no erf: the activation "gelu" calls Python's, number by number.
+    NumPy has no erf: the activation "gelu" calls Python's for each number.
 
     Parameters
     ----------
     net : Network
-        What to convert; it is not changed.
+        The network; it is not changed.
     path : str or path, optional
-        Where to write the text; the file is written as a whole or not at all.
+        Where to write the text, atomically.
     notes : sequence of str, optional
         Lines of a comment below the module's docstring.
+
+    Returns
+    -------
+    str
+        The text.
 
     Raises
     ------
     TypeError, ValueError
-        If `net` is no network, or its weights are not finite.
+        If `net` is not a network, its weights are not finite, or an activation cannot be written
+        in NumPy.
     OSError
         If `path` cannot be written.
 
@@ -88,37 +92,39 @@ def to_numpy(net, path=None, notes=()):
     return text
 
 
-def _head(net, layers):
-    n_in, n_out = len(layers[0].weights), layers[-1].weights.shape[1]
+def _head(net: Network, layers: list[Layer]) -> str:
+    shapes = f"(n, {layers[-1].n_out}) for X (n, {layers[0].n_in})"
     return (
         f'"""A multilayer perceptron, {described(layers)}; written by fastbp {__version__}.\n\n'
-        f"predict(X) gives the outputs (n, {n_out}) for X (n, {n_in}), in {net.dtype.name}.\n"
+        f"predict(X) gives the outputs {shapes}, in {net.dtype.name}.\n"
         '"""\n\n'
     )
 
 
-def _parameters(net):
+def _parameters(net: Network) -> str:
     """Return the statement of all parameters as one flat array: W1, b1, W2, ..."""
     dtype = net.dtype.newbyteorder("<")
     content = base64.encodebytes(net.parameters.astype(dtype).tobytes()).decode()
     return f'PARAMETERS = np.frombuffer(base64.b64decode("""\n{content}"""), "{dtype.str}")\n'
 
 
-def _views(layers):
-    lines, place = [], 0
+def _views(layers: list[Layer]) -> str:
+    """Return the statements that name the weights and biases of each layer."""
+    lines = []
+    place = 0
     for n, layer in enumerate(layers, 1):
-        n_in, n_out = layer.weights.shape
-        end = place + n_in * n_out
-        lines.append(f"W{n} = PARAMETERS[{place}:{end}].reshape({n_in}, {n_out})\n")
+        end = place + layer.weights.size
+        lines.append(f"W{n} = PARAMETERS[{place}:{end}].reshape{layer.weights.shape}\n")
         place = end
         if layer.biases is not None:
-            lines.append(f"b{n} = PARAMETERS[{place}:{place + n_out}]\n")
-            place += n_out
+            end += layer.n_out
+            lines.append(f"b{n} = PARAMETERS[{place}:{end}]\n")
+            place = end
     return "".join(lines)
 
 
-def _function(activation):
-    """Return the function of an activation, which has its name; none for the identity."""
+def _function(activation: str) -> str:
+    """Return the function of an activation under its own name; the identity needs none."""
     if activation == "identity":
         return ""
     if activation == "softmax":
@@ -126,12 +132,12 @@ def _function(activation):
     formula = formula_of("to_numpy", activation)
     alpha = ", alpha" if formula.reads_alpha else ""
     statements, result = body_of(formula, _NUMPY)
-    # a formula may overflow on its way to a finite result, or where `select` takes the other side
+    # a formula may overflow on the way to a finite result, or where np.where takes the other side
     head = f'\n\ndef {activation}(z{alpha}):\n    with np.errstate(all="ignore"):\n        '
     return head + "\n        ".join([*statements, f"return {result}"]) + "\n"
 
 
-def _predict(net, layers):
+def _predict(net: Network, layers: list[Layer]) -> str:
     lines = [f"a = np.asarray(X, np.{net.dtype.name})"]
     for n, layer in enumerate(layers, 1):
         z = f"a @ W{n}" + ("" if layer.biases is None else f" + b{n}")
@@ -139,7 +145,7 @@ def _predict(net, layers):
     return "\n\ndef predict(X):\n    " + "\n    ".join([*lines, "return a"]) + "\n"
 
 
-def _activated(z, layer):
+def _activated(z: str, layer: Layer) -> str:
     """Return the text of the activation of z."""
     name = layer.activation
     if name == "identity":

@@ -5,49 +5,55 @@ computes in float32. They have Elu and the like in float32 only, so those are no
 """
 
 import operator
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from .trace import formula_of
 
 
-def tensor_type(dtype):
-    """Return ONNX's number of a dtype; that of objects is that of strings."""
+def tensor_type(dtype: DTypeLike) -> int:
+    """Return ONNX's number of a dtype; objects are strings."""
     from onnx.helper import np_dtype_to_tensor_dtype
 
     return np_dtype_to_tensor_dtype(np.dtype(dtype))
 
 
 class Value:
-    """What a node of a graph gives; arithmetic with it adds nodes.
+    """The result of a node of a graph; arithmetic with it adds nodes.
 
     Parameters
     ----------
     writer : object
-        Holds the graph: ``node(kind, inputs, attributes)`` and ``constant(array)`` add to it and
-        return the name of what they have added.
-    dtype : numpy.dtype
-        Of the value, and of the numbers that it meets.
+        Has the graph: ``node(kind, inputs, attributes)`` and ``constant(array)`` add to it and
+        return the name of the result.
+    dtype : dtype
+        The dtype of the value, and of numbers in operations with it.
     name : str
         Its name in the graph.
     """
 
-    def __init__(self, writer, dtype, name):
-        self._writer, self.dtype, self.name = writer, np.dtype(dtype), name
+    def __init__(self, writer: Any, dtype: DTypeLike, name: str) -> None:
+        self._writer = writer
+        self.dtype = np.dtype(dtype)
+        self.name = name
 
-    def node(self, kind, *others, dtype=None, **attributes):
-        """Add a node that takes this value and `others`, values or numbers; return its result."""
+    def node(
+        self, kind: str, *others: Any, dtype: DTypeLike | None = None, **attributes: Any
+    ) -> "Value":
+        """Add a node of this value and `others`, values or numbers; return its result."""
         inputs = [v.name if isinstance(v, Value) else self.constant(v).name for v in others]
         name = self._writer.node(kind, [self.name, *inputs], attributes)
         return Value(self._writer, dtype or self.dtype, name)
 
-    def constant(self, array, dtype=None):
-        """Add an array to the graph; one of objects holds strings."""
-        array = np.asarray(array, dtype or self.dtype)
-        return Value(self._writer, array.dtype, self._writer.constant(array))
+    def constant(self, array: ArrayLike, dtype: DTypeLike | None = None) -> "Value":
+        """Add an array to the graph; objects are strings."""
+        content = np.asarray(array, dtype or self.dtype)
+        return Value(self._writer, content.dtype, self._writer.constant(content))
 
-    def cast(self, dtype):
-        """Convert to another type of numbers, unless it is the same."""
+    def cast(self, dtype: DTypeLike) -> "Value":
+        """Convert to another dtype; return the value itself if it has that dtype."""
         if self.dtype == dtype:
             return self
         return self.node("Cast", dtype=np.dtype(dtype), to=tensor_type(dtype))
@@ -71,19 +77,18 @@ class Value:
         return self.node("MatMul", other)
 
 
-def clip(z, low, high):
+def clip(z: Value, low: float, high: float) -> Value:
     """Add ``min(max(z, low), high)``."""
     return z.node("Max", low).node("Min", high)
 
 
-def activate(export, activation, z, alpha):
+def activate(export: str, activation: str, z: Value, alpha: float) -> Value:
     """Add the activation of a layer to the graph of z (n, n_out); return its output.
 
     Raises
     ------
     ValueError
-        If its formula has an operation that ONNX has no translation for; the message names the
-        activation and `export`.
+        If the formula cannot be exported; the message names the activation and `export`.
     """
     if activation == "softmax":
         return z.node("Softmax", axis=1)
