@@ -28,7 +28,9 @@ TOP_LEVEL = {
 }
 MOST_LINES = 400
 # the files that may write LLVM IR
-IR_FILES = {f"fastbp.kernels.simd.{name}" for name in ("vector", "intrinsics", "dispatch", "tile")}
+IR_FILES = {
+    f"fastbp.kernels.simd.{name}" for name in ("vector", "view", "intrinsics", "dispatch", "tile")
+}
 
 
 def _modules(package, folder):

@@ -40,90 +40,42 @@ ELEMENTS = (1 << 17, 1 << 23)
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement to make.
+    """One measurement to make."""
 
-    Attributes
-    ----------
-    kind : {"kernel", "training"}
-        Kind of measurement.
-    name, size : str
-        Name of the kernel or workload, and the size at which it is measured.
-    work : float
-        Operations of one call; bytes read and written if the reference is a copy.
-    prepare : callable
-        ``prepare()`` returns the call to time.
-    copies : int or None
-        Size of the array whose copy is the reference; None: the reference is the peak.
-    """
-
-    kind: str
-    name: str
+    kind: str  # "kernel" or "training"
+    name: str  # of the kernel or workload
     size: str
-    work: float
-    prepare: Callable[[], Callable[[], object]]
-    copies: int | None = None
+    work: float  # operations of one call; bytes read and written if the reference is a copy
+    prepare: Callable[[], Callable[[], object]]  # returns the call to time
+    copies: int | None = None  # size of the array that the reference copies; None: the peak
 
 
 @dataclass(frozen=True)
 class Measure:
-    """Result of a case; rate, share and seconds are medians over the rounds.
-
-    Attributes
-    ----------
-    kind, name, size : str
-        As in the case.
-    rate : float
-        Operations or bytes per second.
-    unit : {"FLOP/s", "B/s"}
-        Unit of the rate.
-    share : float
-        Rate relative to the reference.
-    of : {"peak", "copy"}
-        The reference.
-    seconds : float
-        Duration of one call.
-    rounds : int
-        Rounds measured; 0 if the case was skipped, and the medians are NaN.
-    """
+    """Result of a case; rate, share and seconds are medians over the rounds, NaN if skipped."""
 
     kind: str
     name: str
     size: str
-    rate: float
-    unit: str
-    share: float
-    of: str
-    seconds: float
-    rounds: int
+    rate: float  # operations or bytes per second
+    unit: str  # "FLOP/s" or "B/s"
+    share: float  # rate relative to the reference
+    of: str  # the reference: "peak" or "copy"
+    seconds: float  # of one call
+    rounds: int  # 0 if the case was skipped
 
 
 @dataclass(frozen=True)
 class Results:
-    """Results of `run`.
-
-    Attributes
-    ----------
-    dtype : str
-        Dtype of the arrays.
-    threads : int
-        Maximum number of threads; the peak is that of this number.
-    peak : float
-        FLOP/s, the median over rounds.
-    lowest, highest : float
-        Lowest and highest measured peak; they differ much if other processes interfered.
-    measures : tuple of Measure
-        One per case, in order.
-    seconds : float
-        Total duration, including compilation.
-    """
+    """Results of `run`; lowest and highest peak differ much if other processes interfered."""
 
     dtype: str
-    threads: int
-    peak: float
+    threads: int  # maximum; the peak is that of this number
+    peak: float  # FLOP/s, the median over rounds
     lowest: float
     highest: float
-    measures: tuple[Measure, ...]
-    seconds: float
+    measures: tuple[Measure, ...]  # one per case, in order
+    seconds: float  # total, including compilation
 
 
 def cases(dtype: str, n_threads: Threads) -> list[Case]:

@@ -16,15 +16,11 @@ _LITTLE_MEMORY = 1 << 30
 _GIB = 1 << 30
 _NETWORKS = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "fuse.sshfs")
 _IN_MEMORY = ("tmpfs", "ramfs")
+_DEBUGGING = ("DEBUG", "DEBUGINFO", "DEBUG_JIT", "DUMP_LLVM", "DUMP_OPTIMIZED", "DUMP_ASSEMBLY")
 # variables that can make kernels slower, and their harmless values, first the default
 _SLOWING = {
     "NUMBA_OPT": ("3", "max"),
-    "NUMBA_DEBUG": ("", "0"),
-    "NUMBA_DEBUGINFO": ("", "0"),
-    "NUMBA_DEBUG_JIT": ("", "0"),
-    "NUMBA_DUMP_LLVM": ("", "0"),
-    "NUMBA_DUMP_OPTIMIZED": ("", "0"),
-    "NUMBA_DUMP_ASSEMBLY": ("", "0"),
+    **{f"NUMBA_{name}": ("", "0") for name in _DEBUGGING},
     "NUMBA_ENABLE_AVX": ("", "1"),
     "NUMBA_CPU_NAME": ("", "host"),
     "NUMBA_CPU_FEATURES": ("",),
@@ -33,19 +29,10 @@ _SLOWING = {
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem and its remedy.
+    """A problem, and what to do about it."""
 
-    Attributes
-    ----------
-    check : str
-        Topic of the check.
-    severity : {"broken", "slow", "note"}
-        Kernels cannot run; they run slower than they could; or it may matter.
-    message, remedy : str
-        The problem, and what to do about it.
-    """
-
-    check: str
+    check: str  # topic of the check
+    # "broken": kernels cannot run; "slow": slower than they could; "note": it may matter
     severity: str
     message: str
     remedy: str
@@ -53,15 +40,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """Result of `examine`.
-
-    Attributes
-    ----------
-    facts : Facts
-        All facts.
-    findings : tuple of Finding
-        Problems, the worst first.
-    """
+    """Result of `examine`; the worst finding comes first."""
 
     facts: Facts
     findings: tuple[Finding, ...]
@@ -140,10 +119,9 @@ def _writable(facts: Facts) -> Finding | None:
     cache = facts.cache
     if not cache or not cache.unwritable:
         return None
-    message = (
-        f"every process compiles for seconds: {cache.folder} cannot be written: {cache.unwritable}"
-    )
-    return Finding("cache", "slow", message, "set FASTBP_CACHE_DIR to a writable folder")
+    why = f"{cache.folder} cannot be written: {cache.unwritable}"
+    remedy = "set FASTBP_CACHE_DIR to a writable folder"
+    return Finding("cache", "slow", f"every process compiles for seconds: {why}", remedy)
 
 
 def _warm(facts: Facts) -> Finding | None:
@@ -159,20 +137,19 @@ def _place(facts: Facts) -> Finding | None:
     cache = facts.cache
     if not cache or cache.unwritable:
         return None
-    remedy = "set FASTBP_CACHE_DIR to a folder on a local disk"
     if cache.file_system.startswith(_NETWORKS):
-        message = (
-            f"the cache is on a network file system ({cache.file_system}): starting takes longer"
-        )
-        return Finding("cache", "note", message, remedy)
-    if cache.file_system in _IN_MEMORY or cache.temporary:
-        message = f"the cache is in a temporary folder, {cache.folder.parent}: it may be emptied"
-        return Finding("cache", "note", message, remedy)
-    return None
+        place = f"on a network file system ({cache.file_system}): starting takes longer"
+    elif cache.file_system in _IN_MEMORY or cache.temporary:
+        place = f"in a temporary folder, {cache.folder.parent}: it may be emptied"
+    else:
+        return None
+    remedy = "set FASTBP_CACHE_DIR to a folder on a local disk"
+    return Finding("cache", "note", f"the cache is {place}", remedy)
 
 
 def _scaling(facts: Facts) -> Finding | None:
-    threads, speed = facts.threads, facts.speed
+    threads = facts.threads
+    speed = facts.speed
     if not speed or not threads or not threads.parallel or threads.available == 1:
         return None
     times = speed.peak_all / speed.peak
@@ -230,9 +207,8 @@ def _variables(facts: Facts) -> Finding | None:
     if not harmful:
         return None
     names = ", ".join(f"{name}={given[name]}" for name in harmful)
-    return Finding(
-        "environment", "slow", f"{names} slows kernels down", f"unset {' '.join(harmful)}"
-    )
+    remedy = f"unset {' '.join(harmful)}"
+    return Finding("environment", "slow", f"{names} slows kernels down", remedy)
 
 
 CHECKS = (

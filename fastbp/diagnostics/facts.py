@@ -24,6 +24,8 @@ _EXTRAS = {
     "onnx": ("skl2onnx",),
     "peers": ("torch",),
 }
+# beginnings of the environment variables that affect kernels
+_PREFIXES = ("NUMBA_", "OMP_", "FASTBP_", "KMP_", "GOMP_")
 # name of a folder of compiled kernels
 _DIGEST = re.compile(r"[0-9a-f]{20}")
 # the kernels that every training and prediction needs, whatever the network
@@ -34,139 +36,65 @@ _LEAST_MEMORY = 1 << 29
 
 @dataclass(frozen=True)
 class Threads:
-    """Number of threads available to fastbp, and its limits.
+    """Number of threads available to fastbp, and its limits."""
 
-    Attributes
-    ----------
-    available : int
-        Minimum of the limits; ``n_threads="auto"`` uses at most this number.
-    processors : int
-        Processors of the machine.
-    limits : dict of str to int or None
-        Limits by cause; None: unlimited.
-    least : tuple of str
-        Causes of the lowest limit.
-    layer : str
-        Numba's threading layer.
-    parallel : bool
-        Whether kernels can run on several threads.
-    unseen_quota : float or None
-        Processors granted by control groups of version 1; not among the limits.
-    """
-
-    available: int
+    available: int  # minimum of the limits; n_threads="auto" uses at most this number
     processors: int
-    limits: Mapping[str, int | None]
-    least: tuple[str, ...]
-    layer: str
-    parallel: bool
-    unseen_quota: float | None
+    limits: Mapping[str, int | None]  # by cause; None: unlimited
+    least: tuple[str, ...]  # causes of the lowest limit
+    layer: str  # Numba's threading layer
+    parallel: bool  # whether kernels can run on several threads
+    unseen_quota: float | None  # granted by control groups of version 1; not among the limits
 
 
 @dataclass(frozen=True)
 class Cache:
-    """The folder of compiled kernels.
-
-    Attributes
-    ----------
-    folder : pathlib.Path
-        The folder for these sources and versions.
-    unwritable : str
-        Reason why it cannot be written; "" if it can.
-    files, bytes : int
-        Number and size of the files.
-    warm : bool
-        Whether training and prediction are compiled.
-    file_system : str
-        Type of the file system, such as "ext4" or "nfs4"; "" where unknown.
-    temporary : bool
-        Whether it is inside the folder for temporary files.
-    older : int
-        Folders of other versions beside it.
-    """
+    """The folder of compiled kernels for these sources and versions."""
 
     folder: Path
-    unwritable: str
+    unwritable: str  # reason why it cannot be written; "" if it can
     files: int
     bytes: int
-    warm: bool
-    file_system: str
-    temporary: bool
-    older: int
+    warm: bool  # whether training and prediction are compiled
+    file_system: str  # such as "ext4" or "nfs4"; "" where unknown
+    temporary: bool  # whether it is inside the folder for temporary files
+    older: int  # folders of other versions beside it
 
 
 @dataclass(frozen=True)
 class Processor:
-    """The processor, and the part of it that kernels use.
-
-    Attributes
-    ----------
-    name : str
-        Name of the processor.
-    features : dict of str to bool
-        Relevant instruction sets, and whether the processor has them.
-    lanes : dict of str to int
-        Numbers per vector instruction of the kernels, by dtype.
-    emulator : str
-        Emulator of the processor; "" for none.
-    """
+    """The processor, and the part of it that kernels use."""
 
     name: str
-    features: Mapping[str, bool]
-    lanes: Mapping[str, int]
-    emulator: str
+    features: Mapping[str, bool]  # relevant instruction sets, and whether it has them
+    lanes: Mapping[str, int]  # numbers per vector instruction of the kernels, by dtype
+    emulator: str  # "" for none
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Measured rates.
+    """Measured rates, on one thread and on all available threads."""
 
-    Attributes
-    ----------
-    peak, peak_all : float
-        FLOP/s of fused multiply-add in float32, on one thread and on all available threads.
-    copy, copy_all : float or None
-        Bytes per second read and written by copying, likewise; None if memory is short.
-    """
-
-    peak: float
+    peak: float  # FLOP/s of fused multiply-add in float32
     peak_all: float
-    copy: float | None
+    copy: float | None  # bytes per second read and written by copying; None if memory is short
     copy_all: float | None
 
 
 @dataclass(frozen=True)
 class Facts:
-    """All facts; those that need kernels are None if kernels cannot be imported.
+    """All facts; those that need kernels are None if kernels cannot be imported."""
 
-    Attributes
-    ----------
-    versions : dict of str to str
-        Versions of fastbp, Python and required packages.
-    extras : dict of str to dict
-        Packages of each extra, with their versions or None.
-    environment : dict of str to str
-        Environment variables that affect compiling or running kernels.
-    load : float or None
-        Load average of the last minute.
-    memory : int or None
-        Free memory in bytes.
-    threads, cache, processor, speed
-        See the classes.
-    broken : str
-        Reason why kernels cannot run; "" if they can.
-    """
-
-    versions: Mapping[str, str]
-    extras: Mapping[str, Mapping[str, str | None]]
-    environment: Mapping[str, str]
-    load: float | None
-    memory: int | None
+    versions: Mapping[str, str]  # of fastbp, Python and required packages
+    extras: Mapping[str, Mapping[str, str | None]]  # packages of each extra, with their versions
+    environment: Mapping[str, str]  # variables that affect compiling or running kernels
+    load: float | None  # load average of the last minute
+    memory: int | None  # free, in bytes
     threads: Threads | None = None
     cache: Cache | None = None
     processor: Processor | None = None
     speed: Speed | None = None
-    broken: str = ""
+    broken: str = ""  # reason why kernels cannot run
 
 
 def gather() -> Facts:
@@ -178,11 +106,7 @@ def gather() -> Facts:
     facts = Facts(
         {"fastbp": __version__, "Python": platform.python_version(), **versions},
         {extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()},
-        {
-            name: value
-            for name, value in sorted(os.environ.items())
-            if name.startswith(("NUMBA_", "OMP_", "FASTBP_", "KMP_", "GOMP_"))
-        },
+        {name: os.environ[name] for name in sorted(os.environ) if name.startswith(_PREFIXES)},
         machine.load(),  # before the measurements add to it
         machine.free_memory(),
     )

@@ -5,21 +5,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Workload:
-    """A network to train, and the size of its data.
+    """A network to train, and the size of its data."""
 
-    Attributes
-    ----------
-    sizes : tuple of int
-        Units of each layer, from input to output.
-    batch, rows : int
-        Samples per step, and in total.
-    loss : str
-        A name in ``fastbp.LOSSES``.
-    """
-
-    sizes: tuple[int, ...]
-    batch: int
-    rows: int
+    sizes: tuple[int, ...]  # units of each layer, from input to output
+    batch: int  # samples per step
+    rows: int  # samples in total
     loss: str
 
 

@@ -8,8 +8,7 @@ import numpy as np
 from ..tables.columns.boolean import Boolean
 from ..tables.columns.category import Category
 from ..tables.columns.date import PERIODS, Date
-from ..tables.columns.number import Number
-from ..tables.columns.standard import LARGEST
+from ..tables.columns.number import LARGEST, Number
 from .onnx_values import Value, clip
 
 
