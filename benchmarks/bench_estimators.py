@@ -23,9 +23,9 @@ FITS = {
 
 
 class Fit:
-    """A whole `fit` on one thread: checks, initial weights, and its epochs or iterations.
+    """A whole `fit` on one thread: checks, initial weights, and all epochs or iterations.
 
-    On one, for the threads of BLAS wait for work at full speed and would slow those of fastbp.
+    One thread, because idle threads of BLAS spin and would slow those of fastbp.
     """
 
     params = (tuple(FITS), DTYPES)

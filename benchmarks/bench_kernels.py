@@ -1,4 +1,4 @@
-"""The products alone, at the sizes that speed is judged on, and the peak they are held against."""
+"""The products alone, and the peak that their rates are compared with."""
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Products:
     def time_product(self, product, shape, dtype):
         self.run()
 
-    # asv sets up anew for each sample, which at 2048^3 takes most of a second
+    # asv calls setup for each sample, which at 2048^3 takes most of a second
     time_product.repeat = (1, 5, 2.0)
 
     def track_gflops(self, product, shape, dtype):
@@ -61,7 +61,7 @@ class Products:
 
 
 class SparseProducts:
-    """``Z = X W`` and ``G_W = X^T D`` of sparse rows: 200 of 10,000 columns, one in a hundred."""
+    """``Z = X W`` and ``G_W = X^T D`` of 200 sparse rows with 10,000 columns, 1 % non-zero."""
 
     params = (("sparse_matmul", "sparse_outer"), DTYPES)
     param_names = ("kernel", "dtype")
@@ -81,7 +81,7 @@ class SparseProducts:
 
 
 class Threads:
-    """How many times faster all threads are than one."""
+    """The speed of all threads as a multiple of one thread's."""
 
     params = (("matmul", "outer"), ("512^3", "1024^3"))
     param_names = ("kernel", "shape")
@@ -106,7 +106,7 @@ class Peak:
         measure_peak(dtype, threads)
 
     def track_peak(self, dtype, threads):
-        # a busy machine hides its peak from a single measurement
+        # on a busy machine a single measurement may be low
         return max(measure_peak(dtype, threads) for _ in range(30)) / 1e9
 
     track_peak.unit = "GFLOP/s"

@@ -1,4 +1,4 @@
-"""What a whole process costs: memory, and the time to import and to a first fit."""
+"""The memory of a process, and the time to import and to a first fit."""
 
 from .bench_training import make_network
 from .common import FIRST_FIT, run_python
@@ -6,12 +6,12 @@ from .workloads import WORKLOADS, make_data
 
 
 class Memory:
-    """The peak of resident memory, kernels loaded from the cache."""
+    """The peak resident memory with kernels loaded from the cache."""
 
     timeout = 300
 
     def setup_cache(self):
-        # in a process of its own: compiling takes more memory than training
+        # in another process: compiling takes more memory than training
         run_python(FIRST_FIT)
 
     def peakmem_fit_digits(self):

@@ -9,12 +9,12 @@ from .common import best_in_turn, shortest_seconds
 from .streams import KINDS, make_source
 from .workloads import WORKLOADS, make_data
 
-# of a window: a source of the workloads' rows has several
+# windows per source
 _PARTS = 5
 
 
 class Streams:
-    """One epoch from a source, whose windows are read while the one before is trained on."""
+    """Training from a source: a thread reads a window while the one before is trained on."""
 
     params = (("tabular", "mnist"), KINDS)
     param_names = ("workload", "source")

@@ -1,4 +1,4 @@
-"""Every entry of the tables of formulas; a new entry is benchmarked by itself."""
+"""Every entry of the tables of formulas; new entries are included automatically."""
 
 import numpy as np
 
@@ -30,7 +30,7 @@ class Activation:
 
 
 class ActivationDerivative:
-    """``sigma'`` of one batch, from what the activation keeps."""
+    """``sigma'`` of one batch, from A or from Z."""
 
     params = Activation.params
     param_names = Activation.param_names
@@ -91,7 +91,7 @@ class Loss:
 
 
 class Optimizer:
-    """One update of the parameters of a net as large as that of mnist."""
+    """One update of as many parameters as the net mnist has."""
 
     params = (tuple(OPTIMIZERS), DTYPES)
     param_names = ("optimizer", "dtype")
@@ -125,7 +125,7 @@ class Initializer:
 
 
 class Schedule:
-    """The learning rates of an epoch of as many steps."""
+    """The learning rates of all steps of an epoch."""
 
     params = (tuple(SCHEDULES),)
     param_names = ("schedule",)

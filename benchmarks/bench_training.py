@@ -1,4 +1,4 @@
-"""One epoch of each workload, prediction, and the score reached beside the time it took."""
+"""One epoch of each workload, prediction, and accuracy beside time."""
 
 from functools import partial
 from itertools import pairwise
@@ -9,7 +9,7 @@ from fastbp.kernels import permutation
 from .common import best_in_turn, gflops, share_of_peak, shortest_seconds
 from .workloads import WORKLOADS, Workload, make_data
 
-# widths that are no multiple of a register, and the nearest that are
+# widths that are no multiple of a register's, and the nearest that are
 RAGGED = {
     "54-256-128-7": ((54, 256, 128, 7), (48, 256, 128, 16)),
     "4-120-84-2": ((4, 120, 84, 2), (16, 128, 80, 16)),
@@ -54,14 +54,14 @@ class Epoch:
 
 
 class EpochFloat64(Epoch):
-    """The same in double precision, where it is used."""
+    """The same in double precision."""
 
     dtype = "float64"
     params = (("digits", "mnist"), (1, "auto"))
 
 
 class Ragged:
-    """The share of peak of a ragged net in small batches, over that of its nearest even one."""
+    """The rate of a ragged net in small batches, over the rate of the nearest even net."""
 
     params = (tuple(RAGGED), (1, 8, 32))
     param_names = ("net", "batch")
@@ -82,7 +82,7 @@ class Ragged:
 
 
 class Predict:
-    """`predict` for one row, where a call's overhead counts, and for many."""
+    """`predict` for one row, where the overhead of a call dominates, and for many."""
 
     params = (("digits", "mnist"), (1, 10_000))
     param_names = ("workload", "rows")
@@ -111,7 +111,7 @@ class PredictWide:
 
 
 class Digits:
-    """Real handwritten digits: the score on held-out ones, beside the time it took."""
+    """Real handwritten digits: accuracy on held-out rows, beside the time of the fit."""
 
     def setup(self):
         try:

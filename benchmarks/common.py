@@ -1,4 +1,4 @@
-"""What the benchmarks share: shortest times, rates, and shares of the measured peak."""
+"""Shared by the benchmarks: shortest times, rates, and shares of the measured peak."""
 
 import os
 import subprocess
@@ -10,12 +10,12 @@ import numpy as np
 from fastbp import measure_peak
 
 DTYPES = ("float32", "float64")
-# how long a round lasts at least, before it is the other's turn
+# the shortest round, before the other function's turn
 _ROUND_SECONDS = 0.02
-# of all rounds of one kernel
+# seconds of all rounds of one kernel
 _BUDGET = 0.3
-# elements of the copy that passes over arrays are held against: smaller ones are copied at
-# speeds that differ by half from one process to the next
+# elements of the copy that passes over arrays are compared with; the speed of smaller copies
+# differs by half between processes
 _COPIED = 200_000
 
 # one digits epoch from a bare interpreter, at the data's real size
@@ -29,7 +29,7 @@ Network([64, 100, 10], loss="cross_entropy").fit(X, y, epochs=1, batch_size=200)
 
 
 def shortest_seconds(function, budget=0.2):
-    """Return the shortest time of a call of `function`, of calls for `budget` seconds."""
+    """Call `function` for `budget` seconds; return the shortest time of a call."""
     shortest, end = float("inf"), time.perf_counter() + budget
     while True:
         start = time.perf_counter()
@@ -46,10 +46,10 @@ def gflops(flops, seconds):
 
 
 def best_in_turn(function, rate, budget):
-    """Return the shortest time of `function` and the highest `rate()`, of `budget` seconds.
+    """Return the shortest time of `function` and the highest `rate()` within `budget` seconds.
 
-    Short rounds of both in turn: while others slow the machine they slow both, and one quiet
-    moment shows both at their best.
+    Short rounds of both alternate. Other processes slow both, and one quiet moment shows both at
+    their best.
     """
     shortest, highest, end = float("inf"), 0.0, time.perf_counter() + budget
     while time.perf_counter() < end:
@@ -59,15 +59,15 @@ def best_in_turn(function, rate, budget):
 
 
 def share_of_peak(flops, function, dtype, n_threads, budget=_BUDGET):
-    """Return the rate of `function` as a share of the peak of as many threads."""
+    """Return the rate of `function` as a share of the peak of `n_threads` threads."""
     seconds, peak = best_in_turn(function, lambda: measure_peak(dtype, n_threads), budget)
     return flops / seconds / peak
 
 
 def share_of_copy(array, function, *arguments):
-    """Return the speed of a pass over an array as a share of that of a plain copy.
+    """Return the speed of a pass over an array as a share of the speed of a plain copy.
 
-    It moves with the machine as a kernel's speed does, and no commit of fastbp changes it.
+    A copy slows down with the machine as a kernel does, and no commit of fastbp changes it.
     """
     source, target = np.ones((2, _COPIED), array.dtype)
 
@@ -79,6 +79,6 @@ def share_of_copy(array, function, *arguments):
 
 
 def run_python(code):
-    """Run `code` in an interpreter of its own; it fills the disk cache of kernels on its way."""
-    # not in the checkout, where `import fastbp` would find sources that lack their kernels
+    """Run `code` in a new interpreter, which also fills the disk cache of kernels."""
+    # not in the checkout: there `import fastbp` finds sources without their kernels
     subprocess.run([sys.executable, "-c", code], check=True, cwd=os.path.dirname(__file__))

@@ -1,11 +1,11 @@
 """Whole fits beside those of scikit-learn: ``python benchmarks/estimators.py``.
 
-fastbp's MLPClassifier and MLPRegressor get the data, the settings and the random_state of those
-of scikit-learn, and make as many epochs. Both run in one process, in turn, after a first fit that
-compiles. A time is the median over rounds, a ratio that of the ratios of each round. Both sides
-have all threads of the machine, or one, whose time is that of the processor: then others on the
-machine do not count. What is called text-memory is the peak of a sparse fit, measured in processes
-of its own.
+fastbp's MLPClassifier and MLPRegressor get the same data, settings and random_state as those of
+scikit-learn, and run the same number of epochs. Both run in one process, in turn, after a first fit
+that compiles. A time is the median over rounds; a ratio is the median of the ratios of each round.
+Both sides use all threads of the machine, or one. With one thread the time is processor time, so
+other processes do not count. The case text-memory is the peak memory of a sparse fit, measured in
+processes of its own.
 """
 
 import argparse
@@ -39,32 +39,26 @@ from benchmarks.fits import (
     read_images,
     timed_fit,
 )
-from benchmarks.peers import (
-    PEERS,
-    ROOT,
-    ROUNDS,
-    SETTLE_SECONDS,
-    THREADS,
-    available_threads,
-    write_readme,
-)
+from benchmarks.markdown import markdown, write_between
+from benchmarks.peer_frameworks import PEERS
+from benchmarks.peers import ROUNDS, SETTLE_SECONDS, TABLE, THREADS, available_threads
 from fastbp.machine import processor_name
 
-MARKS = "<!-- estimators -->", "<!-- /estimators -->"
+ROOT = Path(__file__).resolve().parent.parent
 MEMORY = "text-memory"
 MIB = 2**20
 
 
 @dataclass
 class Result:
-    """What both sides did with one case and dtype; dicts are by side.
+    """The figures of both sides with one case and dtype; dicts are by side.
 
     Attributes
     ----------
     seconds : dict of list
-        Of each round.
+        Time of each round.
     n_iter, loss : dict
-        Of the last round; all are the same.
+        From the last round; all rounds give the same.
     """
 
     case: str
@@ -78,17 +72,17 @@ class Result:
 
     @property
     def ratio(self):
-        """How many times as fast as scikit-learn fastbp is."""
+        """The speed of fastbp as a multiple of scikit-learn's."""
         pairs = zip(self.seconds["sklearn"], self.seconds["fastbp"], strict=True)
         return median(theirs / own for theirs, own in pairs)
 
     @property
     def note(self):
-        """What to know: that the target is missed, or that one side made fewer epochs."""
+        """A remark: the target is missed, or the sides ran different numbers of epochs."""
         notes = [] if self.ratio >= self.target else ["below target"]
         theirs, own = self.n_iter["sklearn"], self.n_iter["fastbp"]
         if theirs != own:
-            notes.append(f"n_iter_ differs: {self.ratio * own / theirs:.2f}x an epoch")
+            notes.append(f"n_iter_ differs: {self.ratio * own / theirs:.2f}x per epoch")
         return "; ".join(notes)
 
     @property
@@ -119,13 +113,13 @@ def _status(name):
 
 
 def memory_of(side, dtype, rows):
-    """Return the bytes that a fit of text adds to this process at its peak, and those of X."""
+    """Return the peak number of bytes that a fit of text adds to this process, and that of X."""
     case = replace(CASES["text"], rows=rows)
     X, y = case.data(dtype)
-    # it loads the kernels; a few columns, so that what it leaves behind is small
+    # loads the kernels; with few columns, so that it leaves little memory behind
     timed_fit(case.new(side, max_iter=1), (X[:400, :TOPICS], y[:400]))
     with contextlib.suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     before = _status("VmRSS")
     timed_fit(case.new(side, max_iter=2), (X, y))
     return _status("VmHWM") - before, X.data.nbytes + X.indices.nbytes + X.indptr.nbytes
@@ -134,11 +128,12 @@ def memory_of(side, dtype, rows):
 def sparse_memory(dtype, rows):
     """Return the peak of a sparse fit in bytes by side, X included, and the most it should be.
 
-    That is three times X, four arrays of the parameters' size, and a batch's results and deltas.
+    The limit is three times X, four arrays of the size of the parameters, and the results and
+    deltas of a batch.
     """
     code = "import sys; sys.path.append({!r}); from benchmarks.estimators import memory_of as m; "
     code = code.format(str(ROOT)) + f"print(*m({{!r}}, {dtype!r}, {rows}))"
-    # what is freed goes back to the system at once, and does not serve the fit unseen
+    # freed memory returns to the system at once; otherwise the fit could reuse it unmeasured
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "131072"}
     entry = {"case": MEMORY, "dtype": dtype}
     for side in SIDES:
@@ -163,7 +158,7 @@ def _line(cells):
 
 
 def _both(values, style=""):
-    """Return scikit-learn's value and fastbp's, or what both have."""
+    """Return scikit-learn's value and fastbp's, or one value if they are equal."""
     return " / ".join(dict.fromkeys(f"{values[side]:{style}}" for side in SIDES))
 
 
@@ -176,7 +171,7 @@ def cells_of(result):
 
 
 def memory_line(entry):
-    """Return in a line what `sparse_memory` returned."""
+    """Return the figures of `sparse_memory` as one line."""
     words = {key: f"{entry[key] / MIB:.1f} MiB" for key in (*SIDES, "X", "limit")}
     return (
         f"{MEMORY}, {entry['dtype']}: {words['X']} of X and all that a fit adds are "
@@ -186,20 +181,18 @@ def memory_line(entry):
 
 
 def readme_block(results, memory, processor):
-    """Return the README's table in Markdown, and what was measured below it."""
+    """Return the table of benchmarks/README.md in Markdown, with its caption."""
     keep = [n for n, name in enumerate(HEAD) if name not in ("target", "loss_")]
     rows = [[cells[n] for n in keep] for cells in (HEAD, *map(cells_of, results))]
-    rows.insert(1, ["---"] * len(keep))
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
     rounds, threads = len(results[0].seconds["fastbp"]), results[0].threads
     versions = ", ".join(f"{name} {version(name)}" for name in ("scikit-learn", "fastbp"))
     what = f"Seconds of `fit`, medians of {rounds} rounds, threads: {threads}, on {processor}"
     sparse = [f"{memory_line(entry)}." for entry in memory]
-    return "\n".join([*lines, "", f"{what}; {versions}.", *sparse])
+    return "\n".join([markdown(rows), "", f"{what}; {versions}.", *sparse])
 
 
 def _some_of(names, text):
-    """Return the names of a list with commas; raise what argparse reports."""
+    """Return the names in a comma-separated list, or raise the error that argparse reports."""
     given = text.split(",")
     if unknown := [name for name in given if name not in names]:
         raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not in {', '.join(names)}")
@@ -214,9 +207,11 @@ def parse(arguments):
         parser.add_argument(f"--{option}", metavar="NAMES", help=f"of {','.join(names)}", **how)
     parser.add_argument("--threads", choices=THREADS, default="all", help="default: all")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default: {ROUNDS}")
-    parser.add_argument("--images", type=Path, metavar="FOLDER", help="of MNIST's files")
+    parser.add_argument(
+        "--images", type=Path, metavar="FOLDER", help="that holds the files of MNIST"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    parser.add_argument("--readme", action="store_true", help="write README.md's table")
+    parser.add_argument("--readme", action="store_true", help="write benchmarks/README.md's")
     options = parser.parse_args(arguments)
     if options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: expected 1 or more")
@@ -226,7 +221,7 @@ def parse(arguments):
 
 
 def measure_all(options):
-    """Measure what the options name and print it; return the results, and those of memory."""
+    """Measure and print the selected cases; return the results, and those of memory."""
     cases = dict(CASES)
     if options.images:
         make, source = partial(read_images, options.images), options.images.resolve().name
@@ -252,11 +247,11 @@ def main(arguments=None):
         facts["results"] = [result.facts for result in results]
         options.json.write_text(json.dumps(facts, indent=1) + "\n")
     if options.readme:
-        write_readme(readme_block(results, memory, processor), marks=MARKS)
+        write_between(TABLE, "estimators", readme_block(results, memory, processor))
 
 
 if __name__ == "__main__":
-    # read when NumPy loads its BLAS: as it has been loaded, Python starts anew
+    # NumPy's BLAS reads them when it is loaded, which it is by now: start Python again
     if variables := PEERS["sklearn"].environment(None):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **variables})
     main()

@@ -1,4 +1,4 @@
-"""The fits on which fastbp's estimators are held against scikit-learn's, and their data."""
+"""The fits that compare fastbp's estimators with scikit-learn's, and their data."""
 
 import gzip
 import time
@@ -11,10 +11,10 @@ import numpy as np
 
 SIDES = {"sklearn": "sklearn.neural_network", "fastbp": "fastbp"}
 DTYPES = ("float64", "float32")
-# by the number of threads: what others take from one thread does not count
+# by the number of threads; processor time does not count other processes
 CLOCKS = {"1": time.process_time, "all": time.perf_counter}
 # of text: 1 % of a row is not zero
-WORDS, WORDS_A_ROW, TOPICS = 10_000, 100, 20
+WORDS, WORDS_PER_ROW, TOPICS = 10_000, 100, 20
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Case:
     Attributes
     ----------
     name, source : str
-        Its name in the tables, and where its data are from.
+        Name in the tables, and origin of the data.
     estimator : str
         "MLPClassifier" or "MLPRegressor".
     make : callable
@@ -32,9 +32,9 @@ class Case:
     rows : int
         Samples.
     settings : dict
-        What the constructor is given.
+        Arguments of the constructor.
     targets : tuple of float
-        How many times as fast as scikit-learn it should be, for each of ``DTYPES``.
+        Intended speed as a multiple of scikit-learn's, for each of ``DTYPES``.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Case:
     targets: tuple
 
     def data(self, dtype):
-        """Return X and y; numbers in the dtype of X, or scikit-learn would compute in float64."""
+        """Return X and y; y has the dtype of X, or scikit-learn would compute in float64."""
         X, y = self.make(self.rows)
         return X.astype(dtype), y if self.estimator == "MLPClassifier" else y.astype(dtype)
 
@@ -63,15 +63,15 @@ class Case:
 
 
 def limited_blas(threads):
-    """Return a context in which BLAS has as many threads as a name in ``CLOCKS`` says."""
+    """Return a context that limits the threads of BLAS; `threads` is a name in ``CLOCKS``."""
     from threadpoolctl import threadpool_limits
 
-    import_module(SIDES["sklearn"])  # a BLAS that is loaded later would have no limit
+    import_module(SIDES["sklearn"])  # the limit does not reach a BLAS that is loaded later
     return threadpool_limits(1 if threads == "1" else None, user_api="blas")
 
 
 def timed_fit(estimator, data, clock=time.perf_counter):
-    """Fit an estimator; return the seconds that it took by a clock."""
+    """Fit an estimator; return the seconds by a clock."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it did not converge
         begin = clock()
@@ -100,7 +100,7 @@ def _narrow(rows):
 
 
 def _images(rows):
-    """Return images of 28 x 28, alike within a class, that are black at the rim and in all 81 %."""
+    """Return images of 28 x 28, similar within a class, 81 % black, with a black rim."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 10, rows)
     ink = rng.standard_normal((10, 20, 20))[y] / 4 + rng.standard_normal((rows, 20, 20))
@@ -110,7 +110,7 @@ def _images(rows):
 
 
 def read_images(folder, rows):
-    """Return the images and labels that a folder holds in the files of MNIST."""
+    """Return the images and labels of a folder with the files of MNIST."""
     files = (folder / f"{name}-ubyte.gz" for name in ("images-idx3", "labels-idx1"))
     images, labels = (np.frombuffer(gzip.decompress(file.read_bytes()), np.uint8) for file in files)
     return images[16:].reshape(-1, 784)[:rows] / 255, labels[8:][:rows].astype(np.int64)
@@ -120,10 +120,10 @@ def _text(rows):
     from scipy.sparse import csr_array
 
     rng = np.random.default_rng(0)
-    # one word out of each hundred: distinct, and in their order
-    words = rng.integers(0, WORDS // WORDS_A_ROW, (rows, WORDS_A_ROW), dtype=np.int32)
-    words += np.arange(0, WORDS, WORDS // WORDS_A_ROW, dtype=np.int32)
-    ends = np.arange(0, words.size + 1, WORDS_A_ROW, dtype=np.int32)
+    # one word out of each hundred: distinct and sorted
+    words = rng.integers(0, WORDS // WORDS_PER_ROW, (rows, WORDS_PER_ROW), dtype=np.int32)
+    words += np.arange(0, WORDS, WORDS // WORDS_PER_ROW, dtype=np.int32)
+    ends = np.arange(0, words.size + 1, WORDS_PER_ROW, dtype=np.int32)
     X = csr_array((rng.random(words.size), words.ravel(), ends), shape=(rows, WORDS))
     return X, (X @ rng.standard_normal((WORDS, TOPICS))).argmax(axis=1)
 

@@ -1,9 +1,9 @@
 """Does a commit lose speed? ``python benchmarks/guard.py OLD NEW`` ends with 1 if it does.
 
-asv builds both commits and measures each with the benchmarks of this checkout. What seems to have
-lost is measured twice more, the commits in turn: machines are shared, and a low figure may be the
-neighbour's doing. The exit status is 0 if nothing lost more than allowed, 1 if something did, and 2
-if that could not be measured.
+asv builds both commits and measures each with the benchmarks of this checkout. Benchmarks that
+seem slower are measured twice more, the commits in turn, because another process on the machine
+may have caused a low figure. The exit status is 0 if nothing lost more than allowed, 1 if something
+did, and 2 if it could not be measured.
 """
 
 import argparse
@@ -21,8 +21,9 @@ FOLDER = Path(__file__).resolve().parent
 # the peak too: it runs the tile of the products, so that a slower tile keeps its share of it
 BENCHMARKS = r"track_share|track_peak.*, 1\)"
 LOSS = 0.10
-# half a loss at first sight is worth another look, as many times
-SUSPECT, AGAIN = 0.5, 2
+# a first loss of this share of the allowed one is measured again, AGAIN times
+SUSPECT = 0.5
+AGAIN = 2
 
 
 class GuardError(Exception):
@@ -30,7 +31,7 @@ class GuardError(Exception):
 
 
 def commit_of(name):
-    """Return the hash of the commit of that name."""
+    """Return the hash of a named commit."""
     command = ["git", "-C", str(FOLDER), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -43,14 +44,14 @@ def measure(commit, patterns):
     begin = time.time()
     command = [sys.executable, "-m", "asv", "run", "--show-stderr", f"{commit}^!"]
     options = [f"--bench={pattern}" for pattern in patterns]
-    # its exit status is no help: that of an older commit may lack what a benchmark calls
+    # the exit status does not help: an older commit may lack what some benchmark calls
     subprocess.run([*command, *options], cwd=FOLDER, stdout=sys.stderr, check=False)
     return kept_figures(commit, patterns, begin)
 
 
 def kept_figures(commit, patterns, begin):
     """Return the figures of a commit that asv has kept since `begin`."""
-    try:  # here, for asv imports this file where itself is not installed
+    try:  # here, because asv imports this file in environments without asv
         from asv.results import iter_results
     except ImportError:
         raise GuardError("asv is not installed; the extra bench has it") from None
@@ -64,9 +65,9 @@ def kept_figures(commit, patterns, begin):
             params = result.get_result_params(name)
             values = result.get_result_value(name, params)
             for arguments, figure in zip(itertools.product(*params), values, strict=True):
-                # as asv writes it where it looks for a pattern
+                # asv matches patterns against this spelling
                 figures[f"{name}({', '.join(arguments)})" if arguments else name] = figure
-    # not a number is what was left out; beside it stand older figures of what was not asked for
+    # NaN marks a benchmark that was left out; older figures of others may stand beside it
     return {
         key: figure
         for key, figure in figures.items()
@@ -81,16 +82,16 @@ def losers(old, new, allowed):
 
 
 def ratio(old, new):
-    """Return the new figures as a multiple of the old, by the medians or the bests: the kinder.
+    """Return the new figures as a multiple of the old: by medians or by bests, the greater.
 
-    A loss must show in both. Others on the machine lower most figures, which spares the bests; but
-    a peak that they lowered raises a share, which spares the medians.
+    A loss must show in both. Other processes lower most figures, but rarely the best ones. They may
+    also lower a measured peak, which raises a share, but rarely the median.
     """
     return max(median(new) / median(old), max(new) / max(old))
 
 
 def compare(commits, patterns, allowed, measure=measure):
-    """Return the figures of both commits: dicts of lists, longer where a loss was suspected.
+    """Return the figures of both commits: dicts of lists, longer where a loss is suspected.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def compare(commits, patterns, allowed, measure=measure):
         If a commit was not measured, or a benchmark failed with the new one.
     """
     old, new = (measure(commit, patterns) for commit in commits)
-    # what an old commit lacks has no figure there
+    # the old commit may lack a benchmark
     old = {key: [figure] for key, figure in old.items() if figure is not None}
     new = {key: [figure] for key, figure in new.items()}
     _require_figures(commits, old, new)
@@ -141,7 +142,7 @@ def parse(arguments):
     parser.add_argument("old", nargs="?", default="HEAD~1", help="default: HEAD~1")
     parser.add_argument("new", nargs="?", default="HEAD", help="default: HEAD")
     parser.add_argument("--loss", type=float, default=LOSS, help=f"allowed; default: {LOSS:.2f}")
-    parser.add_argument("--bench", default="", metavar="REGEX", help="only what it is found in")
+    parser.add_argument("--bench", default="", metavar="REGEX", help="select benchmarks by name")
     options = parser.parse_args(arguments)
     if not 0 < options.loss < 1:
         parser.error(f"--loss {options.loss:g}: expected a share between 0 and 1")
@@ -153,7 +154,7 @@ def main(arguments=None, measure=measure):
     options = parse(arguments)
     try:
         commits = [commit_of(options.old), commit_of(options.new)]
-        # both must be found: of times, a greater one would pass for a gain
+        # both must match: a greater time would pass for a gain
         patterns = [f"^(?=.*(?:{options.bench})).*(?:{BENCHMARKS})"]
         old, new = compare(commits, patterns, options.loss, measure)
     except GuardError as error:

@@ -1,11 +1,11 @@
 """Tables larger than memory: rows, seconds and peak memory of ``fastbp train`` and ``predict``.
 
     python benchmarks/large.py                      # 10 million rows of CSV and of Parquet
-    python benchmarks/large.py --rows 200000        # does it work?
-    python benchmarks/large.py --predict-gb 10      # and a Parquet file of 10 GB, to be scored
+    python benchmarks/large.py --rows 200000        # a quick check that it works
+    python benchmarks/large.py --predict-gb 10      # also score a Parquet file of 10 GB
 
-Each command runs in a process of its own, whose peak resident memory the system gives. The
-bound that is checked is 1 GiB and what ``--memory`` allows rows: see `BOUND_MIB`.
+Each command runs in a process of its own; the system reports its peak resident memory. The bound
+`BOUND_MIB` is 1 GiB plus the value of ``--memory``.
 """
 
 import argparse
@@ -28,7 +28,7 @@ _WIDE = 20  # columns
 
 @dataclass(frozen=True)
 class Measured:
-    """One command: what it did, its seconds, its peak memory in MiB, and rows a second."""
+    """One command: its name, rows, seconds and peak memory in MiB."""
 
     name: str
     rows: int
@@ -84,7 +84,7 @@ def write_tables(folder, rows):
 
 
 def write_wide_parquet(path, gigabytes):
-    """Write a Parquet file of random numbers of about so many gigabytes."""
+    """Write a Parquet file of random numbers, of about `gigabytes`."""
     import polars as pl
     from polars.io.plugins import register_io_source
 
@@ -101,12 +101,12 @@ def write_wide_parquet(path, gigabytes):
 
 
 def wide_rows(gigabytes):
-    """Return the rows of such a file."""
+    """Return the number of rows in such a file."""
     return round(gigabytes * 1e9 / (4 * _WIDE))
 
 
 def _apart(function, *arguments):
-    """Call a function in a process of its own: the peak of this one is inherited by children."""
+    """Call a function in a new process, because children inherit the peak of this one."""
     process = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
     process.start()
     process.join()
@@ -115,7 +115,7 @@ def _apart(function, *arguments):
 
 
 def measured(name, rows, *arguments):
-    """Run ``fastbp`` with arguments in a process; return what it took."""
+    """Run ``fastbp`` with arguments in a process; return its time and memory."""
     started = time.perf_counter()
     process = subprocess.Popen(
         [sys.executable, "-m", "fastbp", *map(str, arguments)], stdout=subprocess.DEVNULL
@@ -123,13 +123,13 @@ def measured(name, rows, *arguments):
     _, status, usage = os.wait4(process.pid, 0)
     if code := os.waitstatus_to_exitcode(status):
         raise SystemExit(f"fastbp {' '.join(map(str, arguments))} ended with {code}")
-    # the system counts in KiB, but for macOS
+    # the unit is KiB, on macOS bytes
     scale = 2**20 if sys.platform == "darwin" else 2**10
     return Measured(name, rows, time.perf_counter() - started, usage.ru_maxrss / scale)
 
 
 def run(rows, predict_gb, folder):
-    """Yield what each command took."""
+    """Yield the time and memory of each command."""
     _apart(write_tables, folder, rows)
     for path in (folder / "rows.csv", folder / "rows.parquet"):
         kind, model = path.suffix[1:], folder / f"{path.suffix[1:]}.safetensors"
@@ -150,13 +150,18 @@ def run(rows, predict_gb, folder):
         yield measured("predict wide", wide_rows(predict_gb), "predict", model, wide, "-o", out)
 
 
-def main():
-    """Parse the arguments, measure, print; exit with 1 where memory exceeds the bound."""
+def parse(arguments):
+    """Return the options of a command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--predict-gb", type=float, default=0.0)
-    parser.add_argument("--folder", help="where tables are written; default: a temporary folder")
-    options = parser.parse_args()
+    parser.add_argument("--folder", help="folder of the tables; default: a temporary one")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Parse the arguments, measure and print; exit with 1 if memory exceeds the bound."""
+    options = parse(arguments)
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         above = False
         for result in run(options.rows, options.predict_gb, Path(folder)):

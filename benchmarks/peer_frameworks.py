@@ -1,9 +1,9 @@
-"""The peers: one net trained alike by fastbp, PyTorch, JAX and scikit-learn, each at its best.
+"""The peers: fastbp, PyTorch, JAX and scikit-learn train the same net, each with its best settings.
 
 A step gathers shuffled rows and runs forward, loss, backward and Adam. All peers have the same
 data, batches, learning rate and ReLU, and all train the last, smaller batch of an epoch too.
-`peers.py` runs this file once for each peer and number of threads and speaks to it in lines
-of JSON, so that no framework meets another's threads or environment, or dies of its crash.
+`peers.py` runs this file once for each peer and number of threads and talks to it in lines of
+JSON. So no framework sees the threads, environment or crash of another.
 """
 
 import importlib
@@ -19,16 +19,19 @@ import numpy as np
 
 from benchmarks.workloads import Workload, make_data
 
-LEARNING_RATE, BETA1, BETA2, EPSILON = 1e-3, 0.9, 0.999, 1e-8
-# PyTorch gathers as many batches at once: fewer calls, and what they wrote is still in the cache
+LEARNING_RATE = 1e-3
+BETA1 = 0.9
+BETA2 = 0.999
+EPSILON = 1e-8
+# PyTorch gathers batches of this size together: fewer calls, and the result still fits the cache
 GATHER_BYTES = 2**19
-# a busy machine hides its peak from a single measurement
+# on a busy machine a single measurement may be low
 PEAK_ROUNDS = 3
 CPU_INFO = Path("/proc/cpuinfo")
 
 
 def batches_of(workload):
-    """Return the steps of one epoch."""
+    """Return the number of steps in one epoch."""
     return -(-workload.rows // workload.batch)
 
 
@@ -47,31 +50,31 @@ class Peer:
     Parameters
     ----------
     workload : Workload
-        The net, its loss, and its batches.
+        Net, loss and batch size.
     X, y : numpy.ndarray
-        What `make_data` returned.
+        Data from `make_data`.
     threads : int
-        How many may compute.
+        Threads that may compute.
 
-    `title` names it in tables, `module` is what to import. `start` begins anew with untrained
-    weights, ``train(epochs)`` returns the mean loss of each epoch, up to a factor of the
-    framework's own, and `steps` is its own count of updates since `start`.
+    `title` is the name in tables, `module` the module to import. `start` makes a net with untrained
+    weights. ``train(epochs)`` returns the mean loss of each epoch, up to a constant factor that
+    depends on the framework. `steps` is the framework's count of updates since `start`.
     """
 
     @staticmethod
     def environment(threads):
-        """Return the variables to set before Python starts, beside those of OpenMP and BLAS."""
+        """Return the environment variables to set besides those of OpenMP and BLAS."""
         return {}
 
 
 class FastBP(Peer):
-    """`Network.fit` as a user calls it: its checks and its history are in the time."""
+    """`Network.fit` as a user calls it; the time includes checks and history."""
 
     title = module = "fastbp"
 
     def __init__(self, workload, X, y, threads):
         self.workload, self.X, self.y = workload, X, y
-        # its default chooses among those that the environment allows
+        # "auto" chooses among the threads that the environment allows
         self.n_threads = 1 if threads == 1 else "auto"
 
     def start(self):
@@ -88,7 +91,7 @@ class FastBP(Peer):
 
     @property
     def steps(self):
-        return self.network._engine.steps
+        return self.network.steps
 
 
 class Torch(Peer):
@@ -104,7 +107,7 @@ class Torch(Peer):
         torch.manual_seed(0)
         self.X, self.y = torch.from_numpy(X), torch.from_numpy(y)
         batch_bytes = workload.batch * X.shape[1] * X.itemsize
-        self.rows_a_gather = workload.batch * max(1, GATHER_BYTES // batch_bytes)
+        self.rows_per_gather = workload.batch * max(1, GATHER_BYTES // batch_bytes)
         sizes = [len(part) for part in self.X.split(workload.batch)]
         self.shares = torch.tensor(sizes, dtype=self.X.dtype) / len(X)
 
@@ -137,7 +140,7 @@ class Torch(Peer):
 
     def _epoch(self):
         batch, losses = self.workload.batch, []
-        for rows in self.torch.randperm(len(self.X)).split(self.rows_a_gather):
+        for rows in self.torch.randperm(len(self.X)).split(self.rows_per_gather):
             X, y = self.X.index_select(0, rows), self.y.index_select(0, rows)
             losses += map(self.step, X.split(batch), y.split(batch))
         return self.torch.stack(losses) @ self.shares
@@ -153,17 +156,17 @@ class Torch(Peer):
 class TorchCompiled(Torch):
     """PyTorch with forward, loss, backward and Adam as one graph of `torch.compile`.
 
-    Adam is written out: with the loss alone compiled, narrow nets are slower than eager.
+    Adam is written out: if only the loss is compiled, narrow nets are slower than in eager mode.
     """
 
     title = "torch.compile"
 
     def __init__(self, workload, X, y, threads):
         super().__init__(workload, X, y, threads)
-        # the graphs of other workloads count towards its limit of recompilations
+        # the graphs of other workloads count towards the limit of recompilations
         self.torch._dynamo.reset()
         self.gradient = self.torch.func.grad_and_value(self.loss)
-        # fullgraph: it fails where it would fall back to eager
+        # fullgraph: raise an error instead of falling back to eager mode
         self.compiled = self.torch.compile(self._update, dynamic=False, fullgraph=True)
 
     def start(self):
@@ -233,7 +236,7 @@ class Jax(Peer):
 
     def _step(self, state, rows):
         params, m, v, t = state
-        # the rows are known to exist: nothing to clip or to fill
+        # the indices are in bounds: nothing to clip or to fill
         x, y = (data.at[rows].get(mode="promise_in_bounds") for data in (self.X, self.y))
         loss, grads = self.jax.value_and_grad(self.loss)(params, x, y)
         t, tree_map = t + 1, self.jax.tree.map
@@ -278,9 +281,9 @@ class ScikitLearn(Peer):
     @staticmethod
     def environment(threads):
         has_avx512 = CPU_INFO.is_file() and "avx512f" in CPU_INFO.read_text()
-        # on AMD some versions choose AVX2; who has set the variable is obeyed
-        obeyed = "OPENBLAS_CORETYPE" in os.environ
-        return {"OPENBLAS_CORETYPE": "SkylakeX"} if has_avx512 and not obeyed else {}
+        # on AMD some versions choose AVX2; the user's own setting wins
+        is_set = "OPENBLAS_CORETYPE" in os.environ
+        return {"OPENBLAS_CORETYPE": "SkylakeX"} if has_avx512 and not is_set else {}
 
     def __init__(self, workload, X, y, threads):
         from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -290,7 +293,7 @@ class ScikitLearn(Peer):
         self.X, self.y = X, y.ravel() if y.size == len(y) else y
         self.weights = draw_weights(workload, X.dtype)
         self.classes = {"classes": np.arange(workload.sizes[-1])} if classifies else {}
-        # a class without a sample shrinks the net of fit; one partial_fit an epoch is slower
+        # fit makes a smaller net if a class has no sample; one partial_fit per epoch is slower
         self.fits = not classifies or len(np.unique(y)) == workload.sizes[-1]
         self.mlp = (MLPClassifier if classifies else MLPRegressor)(
             hidden_layer_sizes=workload.sizes[1:-1],
@@ -315,7 +318,7 @@ class ScikitLearn(Peer):
     def start(self):
         for n, (W, b) in enumerate(self.weights):
             self.mlp.coefs_[n][:], self.mlp.intercepts_[n][:] = W, b
-        # the next call makes one, as for a new net
+        # the next call makes a new optimizer, as for a new net
         del self.mlp._optimizer
 
     def train(self, epochs):
@@ -337,23 +340,23 @@ PEERS = {
 
 
 class Server:
-    """What answers in a process of its own: each method is a request."""
+    """Answers requests in a process of its own: each method is a request."""
 
     def __init__(self, kind, threads):
         self.kind, self.threads = kind, threads
 
     def load(self, workload, dtype):
-        """Make the data and the net, and train two epochs: what must be compiled, is."""
+        """Make the data and the net, and train two epochs, which compiles everything."""
         version = importlib.import_module(self.kind.module).__version__
         workload = Workload(**workload)
         data = make_data(workload, dtype=dtype)
-        self.peer = None  # frees the memory of the last one
+        self.peer = None  # frees the memory of the previous one
         self.peer = self.kind(workload, *data, self.threads)
         self.train(epochs=2)
         return {"version": version}
 
     def train(self, epochs):
-        """Train a fresh net; return the seconds that it took, its losses and its steps."""
+        """Train a fresh net; return its seconds, losses and steps."""
         self.peer.start()
         begin = time.perf_counter()
         losses = self.peer.train(epochs)
@@ -369,7 +372,7 @@ class Server:
     def answer(self, request, arguments):
         """Return the answer to a request, or ``{"error": one line}`` if a module is missing.
 
-        Any other error ends this process, and its last line says why.
+        Any other error ends this process; the last line on standard error says why.
         """
         try:
             return getattr(self, request)(**arguments)
@@ -379,14 +382,14 @@ class Server:
 
 
 def main(name, threads):
-    """Answer the requests of standard input, one line of JSON each, until it ends."""
+    """Answer requests from standard input, one line of JSON each, until it ends."""
     # `-m` put the checkout on the path, where fastbp/ lies without its kernels
     del sys.path[0]
-    # what a framework prints goes to standard error
+    # output of the frameworks goes to standard error
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     if threads == 1 and hasattr(os, "sched_setaffinity"):
-        # XLA's helpers would use a second processor whatever its flags say
+        # helper threads of XLA use a second processor in spite of its flags
         os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
     server = Server(PEERS[name], threads)
     for line in sys.stdin:

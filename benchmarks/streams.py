@@ -1,13 +1,13 @@
 """Training from sources beside training in memory: ``python benchmarks/streams.py``.
 
-The same rows lie in memory, in a map of a ``.npy`` file, in a scratch file (what an iterator's
-blocks are kept in), in Parquet, which a fit of several epochs unpacks first (timed apart), and in
-Parquet that is read as it is. Fits of as many epochs run in one process, in turn; a ratio is how
-fast a source is beside memory: the median of the ratios of the rounds, and that of the shortest
-times, which others on the machine disturb least. On one thread, whose own time of the processor
-does not count others, there are two more: what it takes of that beside memory, and what the
-reader takes, which must be below 100 % and have a processor of its own, or the one thread waits.
-Files lie in the system's cache: a disk's speed is not measured.
+The same rows are in memory, in a memory-mapped ``.npy`` file, in a scratch file (where the blocks
+of an iterator are kept), in Parquet that a fit of several epochs first unpacks (timed separately),
+and in Parquet that is read as it is. Fits of the same number of epochs run in one process, in turn.
+A ratio is the speed of a source relative to memory: the median over rounds, and the ratio of the
+shortest times, which other processes disturb least. With one thread there are two more figures, in
+processor time, which does not count other processes: the training thread relative to memory, and
+the reader. The reader must take less than 100 % and have a processor of its own, or the training
+thread waits. Files are in the cache of the system: the speed of the disk is not measured.
 """
 
 import argparse
@@ -28,11 +28,11 @@ from benchmarks.bench_training import make_network
 from benchmarks.workloads import WORKLOADS, make_data
 from fastbp.data import ArraySource, ParquetSource, spooled
 
-# rows of each workload: several windows of the usual size
+# rows of each workload: several windows of the default size
 ROWS = {"tabular": 2_000_000, "mnist": 100_000}
 KINDS = ("map", "scratch", "parquet", "packed")
-# numbers of a row group, as those who write Parquet like them
-_NUMBERS_A_GROUP = 2**24
+# numbers in a row group of usual size
+_NUMBERS_PER_GROUP = 2**24
 _TARGET = 0.9
 _CLOCKS = (time.perf_counter, time.thread_time, time.process_time)
 
@@ -44,7 +44,7 @@ def write_parquet(path, X, y):
 
     columns = {f"x{n}": column for n, column in enumerate(X.T)}
     table = pa.table({**columns, "y": y.reshape(len(y))})
-    parquet.write_table(table, path, row_group_size=min(2**17, _NUMBERS_A_GROUP // X.shape[1]))
+    parquet.write_table(table, path, row_group_size=min(2**17, _NUMBERS_PER_GROUP // X.shape[1]))
 
 
 def make_source(kind, folder, X, y, window_rows=None):
@@ -65,9 +65,10 @@ def make_source(kind, folder, X, y, window_rows=None):
 
 @dataclass
 class Result:
-    """The fits of one workload on so many threads, by kind: seconds, and those to make a source.
+    """The fits of one workload and number of threads, by kind of source.
 
-    Of each round there are its seconds, and those of the processor of this thread and of all.
+    Each round has three times: elapsed, processor time of this thread, and of all threads. `once`
+    is the time to make the source.
     """
 
     workload: str
@@ -76,12 +77,12 @@ class Result:
     once: dict = field(default_factory=dict)
 
     def ratios(self, kind):
-        """Return the median ratio to memory, and that of the shortest times."""
+        """Return the median ratio to memory, and the ratio of the shortest times."""
         memory, own = ([s[0] for s in self.rounds[which]] for which in ("memory", kind))
         return median(m / o for m, o in zip(memory, own, strict=True)), min(memory) / min(own)
 
     def shares(self, kind):
-        """Return what this thread's share is, and that of the reader, of the fit in memory."""
+        """Return the times of this thread and of the reader relative to the fit in memory."""
         memory = min(own for _, own, _ in self.rounds["memory"])
         own = min(own for _, own, _ in self.rounds[kind])
         return memory / own, min(both - own for _, own, both in self.rounds[kind]) / memory
@@ -131,23 +132,27 @@ def lines_of(result, epochs):
         yield line
 
 
-def main(arguments=None):
-    """Run the command line."""
+def parse(arguments):
+    """Return the options of a command line."""
     parser = argparse.ArgumentParser(description="Training from sources beside memory.")
     parser.add_argument("--workload", choices=ROWS, action="append", help="default: all")
     parser.add_argument("--rows", type=int, help="default: several windows")
     parser.add_argument("--kind", choices=KINDS, action="append", help="default: all")
     parser.add_argument("--threads", choices=("1", "auto"), action="append", help="default: both")
-    parser.add_argument("--epochs", type=int, default=4, help="of a fit; default: 4")
+    parser.add_argument("--epochs", type=int, default=4, help="per fit; default: 4")
     parser.add_argument("--rounds", type=int, default=7, help="default: 7")
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Run the command line."""
+    options = parse(arguments)
     print("workload threads    source  seconds s/epoch*   ratio   best* thread*  reader* (*: best)")
     for name in options.workload or ROWS:
         for threads in options.threads or ("1", "auto"):
-            result = measure(
-                name, options.rows or ROWS[name], threads if threads == "auto" else 1,
-                options.epochs, options.rounds, options.kind or KINDS,
-            )  # fmt: skip
+            count = threads if threads == "auto" else 1
+            rows, kinds = options.rows or ROWS[name], options.kind or KINDS
+            result = measure(name, rows, count, options.epochs, options.rounds, kinds)
             print("\n".join(lines_of(result, options.epochs)), flush=True)
 
 

@@ -1,4 +1,8 @@
-"""The workloads that speed is judged on, and synthetic data for them."""
+"""The nets to measure, with synthetic data.
+
+The list repeats ``fastbp.diagnostics.workloads`` with more rows: asv runs this file with old
+commits of fastbp, so it must not import from modules that they lack.
+"""
 
 from dataclasses import dataclass
 
@@ -12,11 +16,11 @@ class Workload:
     Attributes
     ----------
     name : str
-        Its name in the tables of results.
+        Name in the tables of results.
     sizes : tuple of int
         Units of each layer from input to output.
     batch, rows : int
-        Samples a step and in the training set.
+        Samples per step and in the training set.
     loss : str
         A name in ``fastbp.LOSSES``.
     """
@@ -48,18 +52,18 @@ WORKLOADS = {
 
 
 def make_data(workload, rows=None, dtype="float32", seed=0):
-    """Return synthetic data of a workload: a noisy linear map of normal inputs.
+    """Return synthetic data for a workload: a noisy linear map of normal inputs.
 
     Parameters
     ----------
     workload : Workload
-        Which shapes and which loss.
+        Gives the shapes and the loss.
     rows : int, optional
-        Samples; default: those of the workload.
+        Samples; default: ``workload.rows``.
     dtype : {"float32", "float64"}
-        Of the features and of real targets.
+        Dtype of the features and of real targets.
     seed : int
-        The same seed gives the same data.
+        Seed of the generator.
 
     Returns
     -------

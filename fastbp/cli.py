@@ -5,16 +5,16 @@ import gc
 import signal
 import sys
 
-_USAGE, _PREEMPTED, _INTERRUPTED, _TERMINATED = 2, 75, 130, 143
+from .commands.codes import Code
 
 
 def main():
-    """Run the command line; exit with 2 where the extra that it needs is missing."""
+    """Run the command line; exit with `Code.USAGE` where the extra cli is not installed."""
     try:
         _run()
-    except KeyboardInterrupt:  # while it is imported; later the command itself says so
+    except KeyboardInterrupt:  # during imports; later the command prints this itself
         print("fastbp: interrupted", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
+        sys.exit(Code.INTERRUPTED)
 
 
 def _run():
@@ -27,7 +27,7 @@ def _run():
             "fastbp: the command line needs the extra cli: python -m pip install 'fastbp[cli]'",
             file=sys.stderr,
         )
-        sys.exit(_USAGE)
+        sys.exit(Code.USAGE)
     from .commands.app import app
     from .commands.native import drop_native_stderr
 
@@ -39,16 +39,16 @@ def _run():
 
 
 def _terminated(number, frame):
-    """End a training whose command is not yet read: there is nothing that could be lost."""
+    """End a training that has not begun: nothing can be lost."""
     if not any(argument.startswith(("--checkpoint", "--config")) for argument in sys.argv):
-        sys.exit(_TERMINATED)
+        sys.exit(Code.TERMINATED)
     print("fastbp: terminated before it began; run it again with --resume", file=sys.stderr)
-    sys.exit(_PREEMPTED)
+    sys.exit(Code.PREEMPTED)
 
 
 def _end_quickly():
-    """Let Python end: all is done and said, so that no signal is to change the exit code."""
+    """Let Python end: the work is done, and no signal may change the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    # to look for garbage among all that Numba and LLVM hold takes half a second
+    # collecting garbage among the objects of Numba and LLVM would take half a second
     gc.freeze()

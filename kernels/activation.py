@@ -21,6 +21,7 @@ from .simd.intrinsics import (
     width,
 )
 from .simd.reduce import keep_part, keep_results, row_maxima, row_parts, sum_parts
+from .simd.view import matrix, moved
 from .support import arrays
 from .support.scalars import a_number
 from .tuning import ACTIVATION_FLOPS
@@ -30,23 +31,24 @@ _differentiate = block_by_code([record.derivative for record in ACTIVATIONS.valu
 
 
 @inner
-def activate_rows(code, alpha, rows, columns, z, z_row, a, a_row):
+def activate_rows(code, alpha, rows, columns, z, a):
     """Write ``A = sigma(Z)`` of a block; A may be Z itself."""
     if code == SOFTMAX:
-        softmax_rows(rows, columns, z, z_row, a, a_row)
+        softmax_rows(rows, columns, z, a)
     else:
-        _activate(code, alpha, rows, columns, z, z_row, a, a_row)
+        _activate(code, alpha, rows, columns, z, a)
 
 
 @inner
-def softmax_rows(rows, columns, z, z_row, a, a_row):
+def softmax_rows(rows, columns, z, a):
     """``A[r] = exp(Z[r]) / sum exp(Z[r])``, shifted by the row's maximum; A may be Z."""
     parts, results = row_parts(z)
     for i in range(0, rows, width(z)):
-        count, source, target = min(width(z), rows - i), z + i * z_row, a + i * a_row
-        keep_results(results, row_maxima(count, columns, source, z_row, parts))
+        count = min(width(z), rows - i)
+        keep_results(results, row_maxima(count, columns, moved(z, i, 0), parts))
         for r in range(count):
-            x, y, total = source + r * z_row, target + r * a_row, broadcast(z, 0.0)
+            x, y = moved(z, i + r, 0).first, moved(a, i + r, 0).first
+            total = broadcast(z, 0.0)
             for j in range(0, columns, width(z)):
                 left = columns - j
                 value = exp(load_part(x + j, left) - results[r])
@@ -55,7 +57,7 @@ def softmax_rows(rows, columns, z, z_row, a, a_row):
             keep_part(parts, r, total)
         keep_results(results, 1 / sum_parts(parts))
         for r in range(count):
-            y = target + r * a_row
+            y = moved(a, i + r, 0).first
             for j in range(0, columns, width(z)):
                 store_part(y + j, load_part(y + j, columns - j) * results[r], columns - j)
 
@@ -65,9 +67,9 @@ def activate(code, alpha, rows, columns, z, z_row, out, tasks):
     """``out = sigma(Z)`` from an address, rows shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
-        like = pointer(out)
-        source = pointer_at(like, z) + lo * z_row
-        activate_rows(code, alpha, hi - lo, columns, source, z_row, like + lo * columns, columns)
+        target = matrix(pointer(out) + lo * columns, columns)
+        source = matrix(pointer_at(pointer(out), z) + lo * z_row, z_row)
+        activate_rows(code, alpha, hi - lo, columns, source, target)
 
 
 @kernel
@@ -75,10 +77,9 @@ def slope(code, alpha, rows, columns, s, s_row, out, tasks):
     """``out = sigma'`` from an address, rows shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
-        like = pointer(out)
-        source = pointer_at(like, s) + lo * s_row
-        target = like + lo * columns
-        _differentiate(code, alpha, hi - lo, columns, source, s_row, target, columns)
+        target = matrix(pointer(out) + lo * columns, columns)
+        source = matrix(pointer_at(pointer(out), s) + lo * s_row, s_row)
+        _differentiate(code, alpha, hi - lo, columns, source, target)
 
 
 def activation(Z, name, alpha=None, *, out=None, n_threads="auto"):
@@ -150,8 +151,6 @@ def _elementwise(run, what, values, name, alpha, out, n_threads):
         arrays.apart_or_equal(out, **{what: values})
     if out.size:
         tasks = choose_threads(n_threads, ACTIVATION_FLOPS * out.size, 1)
-        twin(run, tasks)(
-            ACTIVATIONS.code(name), alpha, *values.shape, arrays.address(values),
-            arrays.steps(values)[0], out.reshape(-1), tasks,
-        )  # fmt: skip
+        code, place, row = ACTIVATIONS.code(name), arrays.address(values), arrays.steps(values)[0]
+        twin(run, tasks)(code, alpha, *values.shape, place, row, out.reshape(-1), tasks)
     return out

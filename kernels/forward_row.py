@@ -5,6 +5,7 @@ from .net.loop import start_batch
 from .net.passes import FORWARD, pass_over_rows
 from .simd.intrinsics import address_of, checked_pointer, pointer
 from .simd.transpose import copy
+from .simd.view import matrix
 
 
 @kernel
@@ -35,7 +36,7 @@ def one_row(state, x, out):
     runs[0].x, target = address_of(checked_pointer(x, here)), checked_pointer(out, here)
     start_batch(runs, 0, 1)
     pass_over_rows(layers, runs, params, work, FORWARD)
-    copy(1, last.n_out, here + last.a, last.row, target, last.n_out)
+    copy(1, last.n_out, matrix(here + last.a, last.row), matrix(target, last.n_out))
 
 
 forward_row = one_row.serial

@@ -12,6 +12,7 @@ from .compiler.threads import choose_threads, twin
 from .formulas.activations import ACTIVATIONS, SOFTMAX
 from .simd.dispatch import block_by_code
 from .simd.intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
+from .simd.view import moved
 from .support import arrays
 from .tuning import HADAMARD_FLOPS
 
@@ -19,27 +20,27 @@ _scale_by = block_by_code([record.derivative for record in ACTIVATIONS.values()]
 
 
 @inner
-def derivative_rows(code, alpha, rows, columns, d, d_row, s, s_row):
-    """``D = D . sigma'`` of a block, from what the activation keeps in S."""
+def derivative_rows(code, alpha, rows, columns, d, s):
+    """``D = D . sigma'`` of a block, from S, which the activation keeps: A or Z."""
     if code == SOFTMAX:
-        _softmax_rows(rows, columns, d, d_row, s, s_row)
+        _softmax_rows(rows, columns, d, s)
     else:
-        _scale_by(code, alpha, rows, columns, s, s_row, d, d_row)
+        _scale_by(code, alpha, rows, columns, s, d)
 
 
 @inner
-def _softmax_rows(rows, columns, d, d_row, a, a_row):
+def _softmax_rows(rows, columns, d, a):
     """``d_j = a_j (d_j - sum_k d_k a_k)`` of each row: softmax has a full Jacobian."""
     for r in range(rows):
-        shift = 0.0
+        x, y, shift = moved(d, r, 0).first, moved(a, r, 0).first, 0.0
         for j in range(0, columns, width(d)):
             left = columns - j
-            part = load_part(d + r * d_row + j, left) * load_part(a + r * a_row + j, left)
+            part = load_part(x + j, left) * load_part(y + j, left)
             shift += lane_sum(keep_first(part, left, 0.0))
         for j in range(0, columns, width(d)):
-            here, left = d + r * d_row + j, columns - j
-            slope = load_part(a + r * a_row + j, left)
-            store_part(here, (load_part(here, left) - shift) * slope, left)
+            left = columns - j
+            slope = load_part(y + j, left)
+            store_part(x + j, (load_part(x + j, left) - shift) * slope, left)
 
 
 @kernel
@@ -85,8 +86,6 @@ def hadamard(D, S, *, out=None, n_threads="auto"):
         arrays.apart_or_equal(out, D=D, S=S)
     if out.size:
         tasks = choose_threads(n_threads, HADAMARD_FLOPS * out.size, 1)
-        twin(multiply, tasks)(
-            *D.shape, arrays.address(D), arrays.steps(D)[0], arrays.address(S),
-            arrays.steps(S)[0], out.reshape(-1), tasks,
-        )  # fmt: skip
+        d, s = ((arrays.address(a), arrays.steps(a)[0]) for a in (D, S))
+        twin(multiply, tasks)(*D.shape, *d, *s, out.reshape(-1), tasks)
     return out

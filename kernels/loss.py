@@ -25,6 +25,7 @@ from .simd.intrinsics import (
 from .simd.order import sample_weight, source_row
 from .simd.reduce import keep_results, row_maxima, row_parts, sum_parts
 from .simd.transpose import copy
+from .simd.view import matrix, moved
 from .support import arrays
 from .tuning import LOSS_FLOPS
 
@@ -58,16 +59,16 @@ differentiate = rows_by_code([r.derivative for r in _RECORDS])
 
 
 @inner
-def _targets(order, first, rows, columns, y, labels, d, d_row):
+def _targets(order, first, rows, columns, y, labels, d):
     """Write the targets of `rows` samples, from place `first` of the order on, to D."""
     for r in range(rows):
-        source, target = source_row(order, first + r), d + r * d_row
+        source, target = source_row(order, first + r), moved(d, r, 0)
         if labels == 0:
-            copy(1, columns, pointer_at(d, y) + source * columns, 0, target, 0)
+            copy(1, columns, matrix(pointer_at(d.first, y) + source * columns, 0), target)
         else:
             label = integers_at(labels)[source]
             for j in range(0, columns, width(d)):
-                store_part(target + j, one_hot(d, label - j), columns - j)
+                store_part(target.first + j, one_hot(d, label - j), columns - j)
 
 
 @inner
@@ -80,40 +81,39 @@ def _weights(order, first, rows, weights, scale, out, scaled):
 
 @inner
 def loss_rows(
-    code, parameter, canonical, scale, order, first, rows, columns, z, a, row,
-    y, labels, weights, losses, d,
-):  # fmt: skip
+    code, parameter, canonical, scale, order, first, rows, n, z, a, y, labels, weights, losses, d
+):
     """Write the weighted losses of `rows` samples, from place `first` of the order on, and D.
 
     D is ``scale w dL/da``, or ``scale w (a - y)`` of a canonical pair: `canonical` says that the
     output activation is the loss's partner. For the cross-entropy, log sum_j exp(z_j) is
-    ``z_j - log a_j`` at the row's maximum, where a_j is at least 1 / columns, so that the
+    ``z_j - log a_j`` at the row's maximum, where a_j is at least 1 / n, so that the
     logarithm is exact to a rounding. `parameter` is the loss's own; of a canonical
     cross-entropy it is the largest loss that an output adds, or a row of several classes.
+    The views `z`, `a` and `d` have one row stride.
     """
     parts, numbers = row_parts(z)
-    n = width(z)
+    lanes = width(z)
     most = broadcast(z, parameter if parameter > 0 else np.inf)
     keep_results(numbers, most)
-    for i in range(0, rows, n):
-        count, place = min(n, rows - i), i * row
-        logits, outputs, delta, out = z + place, a + place, d + place, losses + i
-        _targets(order, first + i, count, columns, y, labels, delta, row)
+    for i in range(0, rows, lanes):
+        count, out = min(lanes, rows - i), losses + i
+        logits, outputs, delta = moved(z, i, 0), moved(a, i, 0), moved(d, i, 0)
+        _targets(order, first + i, count, n, y, labels, delta)
         if canonical and code == CROSS_ENTROPY:
-            top = row_maxima(count, columns, logits, row, parts)
-            top = top - log(row_maxima(count, columns, outputs, row, parts))
-            keep_results(numbers, top)
+            top = row_maxima(count, n, logits, parts)
+            keep_results(numbers, top - log(row_maxima(count, n, outputs, parts)))
         if canonical:
-            add_losses(code + FROM_LOGITS, count, columns, logits, delta, row, numbers, parts)
+            add_losses(code + FROM_LOGITS, count, n, logits, delta, numbers, parts)
         else:
-            add_losses(code, count, columns, outputs, delta, row, numbers, parts)
+            add_losses(code, count, n, outputs, delta, numbers, parts)
         sums = sum_parts(parts)
         if canonical and code == CROSS_ENTROPY:
             sums = select(sums > most, most, sums)
         _weights(order, first + i, count, weights, scale, out, parts)
         store_part(out, load_part(out, count) * sums, count)
         slope = DIFFERENCE if canonical else code
-        differentiate(slope, count, columns, outputs, delta, row, numbers, parts)
+        differentiate(slope, count, n, outputs, delta, numbers, parts)
 
 
 @kernel
@@ -122,12 +122,14 @@ def batch_losses(
 ):
     """Write the weighted losses of the rows, and ``scale w`` times their derivatives or deltas."""
     for task in prange(tasks):
-        first, end = task * rows // tasks, (task + 1) * rows // tasks
-        like, place = pointer(losses), first * columns
+        lo, hi = task * rows // tasks, (task + 1) * rows // tasks
+        like = pointer(losses)
+        logits = matrix(pointer_at(like, z) + lo * columns, columns)
+        outputs = matrix(pointer_at(like, a) + lo * columns, columns)
+        deltas = matrix(pointer_at(like, d) + lo * columns, columns)
         loss_rows(
-            code, parameter, canonical, scale, 0, first, end - first, columns,
-            pointer_at(like, z) + place, pointer_at(like, a) + place, columns,
-            y, labels, weights, like + first, pointer_at(like, d) + place,
+            code, parameter, canonical, scale, 0, lo, hi - lo, columns, logits, outputs,
+            y, labels, weights, like + lo, deltas,
         )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from .compiler.threads import choose_threads, twin
 from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm
 from .simd.intrinsics import aligned, pointer, pointer_at
 from .simd.transpose import transpose as transpose_block
+from .simd.view import matrix, moved, strided
 from .support import arrays
 from .tuning import MULTIPLY_ADD_FLOPS
 
@@ -20,22 +21,19 @@ from .tuning import MULTIPLY_ADD_FLOPS
 def product(M, N, K, bias, a, a_row, a_col, b, b_row, out, tasks, scratch):
     """``out = bias + A B`` from addresses, rows of A or columns of B shared by the tasks."""
     for task in prange(tasks):
-        z = pointer(out)
+        like = pointer(out)
         part = aligned(pointer(scratch)) + task * SCRATCH_FLOATS
-        start, start_row = pointer_at(z, bias), 0 if bias != 0 else -1
-        x, y = pointer_at(z, a), pointer_at(z, b)
-        lo, hi = task * M // tasks, (task + 1) * M // tasks
+        start = matrix(pointer_at(like, bias), 0 if bias != 0 else -1)
+        x = strided(pointer_at(like, a), a_row, a_col)
+        y, z = matrix(pointer_at(like, b), b_row), matrix(like, N)
         if tasks <= M:
-            gemm(
-                hi - lo, N, K, start, start_row, x + lo * a_row, a_row, a_col,
-                y, b_row, N, z + lo * N, N, NO_GATE, part, 0,
-            )  # fmt: skip
+            lo, hi = task * M // tasks, (task + 1) * M // tasks
+            x, z = moved(x, lo, 0), moved(z, lo, 0)
+            gemm(hi - lo, N, K, start, x, y, N, z, NO_GATE, part, 0)
         else:
             lo, hi = task * N // tasks, (task + 1) * N // tasks
-            gemm(
-                M, hi - lo, K, start + lo, start_row, x, a_row, a_col,
-                y + lo, b_row, hi - lo, z + lo, N, NO_GATE, part, 0,
-            )  # fmt: skip
+            start, y, z = moved(start, 0, lo), moved(y, 0, lo), moved(z, 0, lo)
+            gemm(M, hi - lo, K, start, x, y, hi - lo, z, NO_GATE, part, 0)
 
 
 @kernel
@@ -43,9 +41,9 @@ def transposed(rows, columns, a, a_row, out, tasks):
     """``out = A^T`` (columns, rows), rows of A shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
-        like = pointer(out)
-        source = pointer_at(like, a) + lo * a_row
-        transpose_block(hi - lo, columns, source, a_row, like + lo, rows)
+        source = matrix(pointer_at(pointer(out), a), a_row)
+        target = matrix(pointer(out), rows)
+        transpose_block(hi - lo, columns, moved(source, lo, 0), moved(target, 0, lo))
 
 
 def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
@@ -100,10 +98,7 @@ def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
             row = arrays.steps(W)[0]
             twin(transposed, tasks)(N, K, arrays.address(W), row, turned.reshape(-1), tasks)
             W = turned
-        a_row, a_col = arrays.steps(A)
+        a, w = (arrays.address(A), *arrays.steps(A)), (arrays.address(W), arrays.steps(W)[0])
         scratch = arrays.scratch(tasks * SCRATCH_FLOATS, A.dtype)
-        twin(product, tasks)(
-            M, N, K, arrays.address(bias), arrays.address(A), a_row, a_col,
-            arrays.address(W), arrays.steps(W)[0], out, tasks, scratch,
-        )  # fmt: skip
+        twin(product, tasks)(M, N, K, arrays.address(bias), *a, *w, out, tasks, scratch)
     return out

@@ -11,17 +11,18 @@ from .compiler.jit import inner, kernel
 from .compiler.threads import choose_threads, twin
 from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm
 from .simd.intrinsics import aligned, broadcast, load_part, pointer, pointer_at, store_part, width
+from .simd.view import matrix, strided
 from .support import arrays
 from .tuning import MULTIPLY_ADD_FLOPS
 
 
 @inner
-def column_sums(rows, columns, d, d_row, sums):
+def column_sums(rows, columns, d, sums):
     """Write the sum of each of `columns` columns of D, rows added in a fixed order."""
-    fours = rows // 4 * 4
+    fours, d_row = rows // 4 * 4, d.row
     for j in range(0, columns, width(d)):
-        left, x, total = columns - j, d + j, broadcast(d, 0.0)
-        # sums stay in registers: memory would take longer to give back what it was given
+        left, x, total = columns - j, d.first + j, broadcast(d, 0.0)
+        # sums stay in registers: loading a sum that was just stored would wait for the store
         odd, even = total, total
         for r in range(0, fours, 4):
             y = x + r * d_row
@@ -33,12 +34,14 @@ def column_sums(rows, columns, d, d_row, sums):
 
 
 @inner
-def outer_rows(lo, hi, rows, columns, a, a_row, a_col, d, d_row, d_width, g, scratch, ahead):
-    """Write rows lo to hi of ``G = A^T D`` to `g`; A (rows, n_in), D (rows, columns)."""
-    gemm(
-        hi - lo, columns, rows, g, -1, a + lo * a_col, a_col, a_row,
-        d, d_row, d_width, g, columns, NO_GATE, scratch, ahead,
-    )  # fmt: skip
+def outer_rows(lo, hi, rows, columns, a, d, d_width, g, scratch, ahead):
+    """Write rows lo to hi of ``G = A^T D`` to `g`; A (rows, n_in), D (rows, columns).
+
+    `a` and `d` are views, `g` a pointer; `d_width` and what follows are as for `gemm`.
+    """
+    turned = strided(a.first + lo * a.column, a.column, a.row)
+    zeros, target = matrix(g, -1), matrix(g, columns)
+    gemm(hi - lo, columns, rows, zeros, turned, d, d_width, target, NO_GATE, scratch, ahead)
 
 
 @kernel
@@ -48,10 +51,10 @@ def outer_sum(rows, n_in, n_out, a, a_row, a_col, d, d_row, out, sums, tasks, sc
         g = pointer(out)
         part = aligned(pointer(scratch)) + task * SCRATCH_FLOATS
         lo, hi = task * n_in // tasks, (task + 1) * n_in // tasks
-        x, y = pointer_at(g, a), pointer_at(g, d)
-        outer_rows(lo, hi, rows, n_out, x, a_row, a_col, y, d_row, n_out, g + lo * n_out, part, 0)
+        x, y = strided(pointer_at(g, a), a_row, a_col), matrix(pointer_at(g, d), d_row)
+        outer_rows(lo, hi, rows, n_out, x, y, n_out, g + lo * n_out, part, 0)
         if task == tasks - 1:
-            column_sums(rows, n_out, y, d_row, pointer(sums))
+            column_sums(rows, n_out, y, pointer(sums))
 
 
 def outer(A, D, *, out=None, n_threads="auto"):
@@ -93,10 +96,7 @@ def outer(A, D, *, out=None, n_threads="auto"):
     tasks = min(
         choose_threads(n_threads, MULTIPLY_ADD_FLOPS * rows * n_in * n_out, 1), max(n_in, 1)
     )
-    a_row, a_col = arrays.steps(A)
+    a, d = (arrays.address(A), *arrays.steps(A)), (arrays.address(D), arrays.steps(D)[0])
     scratch = arrays.scratch(tasks * SCRATCH_FLOATS, A.dtype)
-    twin(outer_sum, tasks)(
-        rows, n_in, n_out, arrays.address(A), a_row, a_col, arrays.address(D),
-        arrays.steps(D)[0], out, sums, tasks, scratch,
-    )  # fmt: skip
+    twin(outer_sum, tasks)(rows, n_in, n_out, *a, *d, out, sums, tasks, scratch)
     return out, sums

@@ -11,6 +11,7 @@ from .simd.gemm import MAIN_ROWS, VECS
 from .simd.intrinsics import pointer, width
 from .simd.tile import rank1, row_pointers, tile_store, tile_zeros
 from .simd.vector import lanes as lanes_of
+from .simd.view import matrix, strided
 from .tuning import MULTIPLY_ADD_FLOPS
 
 _STEPS = 200_000
@@ -22,12 +23,13 @@ def multiply_add(steps, tasks, operands, sums):
     """Run `steps` rank-1 updates of the main tile on operands that stay in registers."""
     for task in prange(tasks):
         a, out = pointer(operands), pointer(sums)
+        one = strided(a, 1, 0)
         tile = tile_zeros(a, MAIN_ROWS, VECS)
-        starts = row_pointers(a, 1, MAIN_ROWS)
+        starts = row_pointers(one, MAIN_ROWS)
         for _ in range(steps):
-            tile = rank1(tile, starts, 1, 0, a)
+            tile = rank1(tile, starts, one, 0, one)
         place = task * MAIN_ROWS * VECS * width(a)
-        tile_store(tile, out + place, VECS * width(a), None)
+        tile_store(tile, matrix(out + place, VECS * width(a)), None)
 
 
 def measure_peak(dtype="float32", n_threads=1):

@@ -1,12 +1,10 @@
-"""Products with a sparse matrix of rows, which is never made dense: the first layer's two.
+"""The first layer of sparse rows: ``Z = X W + b``, X never made dense.
 
-z(1) = W(1) x + b(1)                         Z = X W + b
-dL/dW(1) = delta(1) x^T                      G_W = X^T D, in the storage of W (n_in, n_out)
+z(1) = W(1) x + b(1)
 
 X is stored by rows (CSR): row r holds ``data[k]`` in column ``columns[k]`` for k from
-``starts[r]`` to ``starts[r + 1]``, columns ascending. Every element is one chain of fused
-multiply-adds in the order that `gemm` has; zeros add nothing, so the bits are those of the
-dense product.
+``starts[r]`` to ``starts[r + 1]``, columns ascending. Each element of Z is one chain of fused
+multiply-adds in the order of `gemm`; zeros add nothing, so the bits are those of the dense product.
 """
 
 import numpy as np
@@ -14,7 +12,7 @@ from numba import prange
 
 from .compiler.jit import inner, kernel
 from .compiler.threads import choose_threads, twin
-from .simd.gemm import RELU_GATE
+from .simd.gemm import NO_GATE, RELU_GATE
 from .simd.intrinsics import (
     broadcast,
     fma,
@@ -28,23 +26,28 @@ from .simd.intrinsics import (
     width,
 )
 from .simd.order import source_row
+from .simd.view import matrix, moved
 from .support import arrays
 from .support.sparse_rows import sparse_addresses, sparse_rows, sparse_work
 
 
 @inner
-def sparse_product(x, columns, starts, order, first, rows, N, bias, has_bias, w, z, z_row, gate):
-    """Write ``Z = X W + b`` for `rows` rows of X from place `first` of the order; W (any, N)."""
-    n = width(w)
-    zeros = broadcast(w, 0.0)
+def sparse_product(X, order, first, rows, N, start, w, z, gate):
+    """Write ``Z = start + X W`` for `rows` rows of X from place `first` of the order; W (any, N).
+
+    `X` is ``(data, columns, starts)``, three pointers; `start`, `z` and `gate` are as for `gemm`,
+    `start` a bias or zeros.
+    """
+    x, columns, starts = X
+    n, zeros = width(w), broadcast(w, 0.0)
     for i in range(rows):
-        source, out = source_row(order, first + i), z + i * z_row
+        source, out = source_row(order, first + i), moved(z, i, 0).first
         begin, end, j = starts[source], starts[source + 1], 0
         while j < N:
-            left, here, b = N - j, w + j, bias + j
-            first_sum = load_part(b, left) if has_bias else zeros
+            left, here, b = N - j, w + j, start.first + j
+            first_sum = load_part(b, left) if start.row >= 0 else zeros
             if left >= 2 * n:
-                second_sum = load_part(b + n, n) if has_bias else zeros
+                second_sum = load_part(b + n, n) if start.row >= 0 else zeros
                 for k in range(begin, end):
                     value, row = broadcast(w, x[k]), here + columns[k] * N
                     first_sum = fma(value, load_part(row, n), first_sum)
@@ -65,15 +68,15 @@ def sparse_product(x, columns, starts, order, first, rows, N, bias, has_bias, w,
 
 
 @kernel
-def sparse_forward(rows, N, x, columns, starts, bias, has_bias, w, z, tasks):
+def sparse_forward(rows, N, x, columns, starts, bias, w, z, tasks):
     """``Z = X W + b``; X by addresses, rows shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
-        weights, out = pointer(w), pointer(z)
-        sparse_product(
-            pointer_at(weights, x), short_integers_at(columns), integers_at(starts), 0, lo, hi - lo,
-            N, pointer_at(weights, bias), has_bias, weights, out + lo * N, N, 0,
-        )  # fmt: skip
+        like = pointer(w)
+        X = (pointer_at(like, x), short_integers_at(columns), integers_at(starts))
+        start = matrix(pointer_at(like, bias), 0 if bias != 0 else -1)
+        target = matrix(pointer(z) + lo * N, N)
+        sparse_product(X, 0, lo, hi - lo, N, start, like, target, NO_GATE)
 
 
 def sparse_matmul(X, W, bias=None, *, n_threads="auto"):
@@ -103,8 +106,6 @@ def sparse_matmul(X, W, bias=None, *, n_threads="auto"):
         arrays.expect("bias", bias, W.shape[1:])
     out = np.empty((len(X), W.shape[1]), W.dtype)
     tasks = choose_threads(n_threads, sparse_work(X, W.shape[1]), 1)
-    twin(sparse_forward, tasks)(
-        *out.shape, *sparse_addresses(X), arrays.address(bias), bias is not None,
-        W.reshape(-1), out.reshape(-1), tasks,
-    )  # fmt: skip
+    x, b = sparse_addresses(X), arrays.address(bias)
+    twin(sparse_forward, tasks)(*out.shape, *x, b, W.reshape(-1), out.reshape(-1), tasks)
     return out

@@ -1,6 +1,6 @@
 """The first layer's gradient from sparse rows: ``G_W = X^T D`` (n_in, n_out).
 
-dL/dW(1) = delta(1) x^T, summed over the batch in the order that `gemm` has.
+dL/dW(1) = delta(1) x^T, summed over the batch in the order of `gemm`; see `sparse_matmul`.
 """
 
 import numpy as np
@@ -20,6 +20,7 @@ from .simd.intrinsics import (
     width,
 )
 from .simd.order import source_row
+from .simd.view import matrix, moved
 from .support import arrays
 from .support.sparse_rows import sparse_addresses, sparse_rows, sparse_work
 
@@ -37,28 +38,27 @@ def _first_from(columns, begin, end, column):
 
 
 @inner
-def sparse_outer_rows(
-    x, columns, starts, order, first, rows, lo, hi, begins, cursors, N, d, d_row, g
-):
+def sparse_outer_rows(X, order, first, rows, lo, hi, begins, cursors, N, d, g):
     """Write rows lo to hi of ``G = X^T D`` to `g`, for `rows` rows of X and of D (rows, N).
 
-    `cursors` holds for each row the place of its first number in column `lo` or behind, and is
-    left so for `hi`; where `begins` it is looked for.
+    `X` is ``(data, columns, starts)``, three pointers. On entry `cursors` holds, for each row of
+    the batch, the place of its first number in column `lo` or later; on return that for `hi`.
+    With `begins` the places are searched for.
     """
+    x, columns, starts = X
     n = width(d)
     for place in range(0, (hi - lo) * N, n):
         store_part(g + place, broadcast(d, 0.0), (hi - lo) * N - place)
     for i in range(rows):
-        source, delta = source_row(order, first + i), d + i * d_row
+        source, delta = source_row(order, first + i), moved(d, i, 0).first
         end = starts[source + 1]
         k = _first_from(columns, starts[source], end, lo) if begins else cursors[i]
         while k < end and columns[k] < hi:
             target, value = g + (columns[k] - lo) * N, broadcast(d, x[k])
             for j in range(0, N, n):
                 left, here = N - j, target + j
-                store_part(
-                    here, fma(value, load_part(delta + j, left), load_part(here, left)), left
-                )
+                total = fma(value, load_part(delta + j, left), load_part(here, left))
+                store_part(here, total, left)
             k += 1
         cursors[i] = k
 
@@ -68,11 +68,10 @@ def sparse_gradient(rows, n_in, N, x, columns, starts, d, g, cursors, tasks):
     """``G = X^T D``; X by addresses, rows of G shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * n_in // tasks, (task + 1) * n_in // tasks
-        like = pointer(g)
-        sparse_outer_rows(
-            pointer_at(like, x), short_integers_at(columns), integers_at(starts), 0, 0, rows,
-            lo, hi, True, pointer(cursors) + task * rows, N, pointer_at(like, d), N, like + lo * N,
-        )  # fmt: skip
+        like, places = pointer(g), pointer(cursors) + task * rows
+        X = (pointer_at(like, x), short_integers_at(columns), integers_at(starts))
+        delta = matrix(pointer_at(like, d), N)
+        sparse_outer_rows(X, 0, 0, rows, lo, hi, True, places, N, delta, like + lo * N)
 
 
 def sparse_outer(X, D, *, n_threads="auto"):
@@ -97,8 +96,6 @@ def sparse_outer(X, D, *, n_threads="auto"):
     arrays.expect("D", D, (len(X), D.shape[1]))
     out = np.empty((X.shape[1], D.shape[1]), D.dtype)
     tasks = choose_threads(n_threads, sparse_work(X, D.shape[1]), 1)
-    twin(sparse_gradient, tasks)(
-        len(X), *out.shape, *sparse_addresses(X), arrays.address(D), out.reshape(-1),
-        np.empty(tasks * len(X), np.int64), tasks,
-    )  # fmt: skip
+    x, d, cursors = sparse_addresses(X), arrays.address(D), np.empty(tasks * len(X), np.int64)
+    twin(sparse_gradient, tasks)(len(X), *out.shape, *x, d, out.reshape(-1), cursors, tasks)
     return out

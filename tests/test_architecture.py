@@ -28,7 +28,9 @@ TOP_LEVEL = {
 }
 MOST_LINES = 400
 # the files that may write LLVM IR
-IR_FILES = {f"fastbp.kernels.simd.{name}" for name in ("vector", "intrinsics", "dispatch", "tile")}
+IR_FILES = {
+    f"fastbp.kernels.simd.{name}" for name in ("vector", "view", "intrinsics", "dispatch", "tile")
+}
 
 
 def _modules(package, folder):
@@ -200,7 +202,6 @@ FOREIGN = {
     "fastbp.kernels.compiler.jit": {"_cache"},
     "fastbp.kernels.compiler.pipeline": {"_data_layout", "_tm"},
     "fastbp.exports.torch_modules": {"_modules"},
-    "fastbp.estimators.onnx": {"_kind"},
 }
 
 

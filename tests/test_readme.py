@@ -1,8 +1,12 @@
-"""README.md is true: its code runs and gives what the text says, its files and commands exist."""
+"""The README files are true: their examples run, their files, options and extras exist."""
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from importlib.metadata import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,46 +14,173 @@ import pytest
 import fastbp
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
-if not README.is_file():
+FILES = (
+    "README.md",
+    "kernels/README.md",
+    "benchmarks/README.md",
+    "fastbp/estimators/README.md",
+    "fastbp/tables/README.md",
+)
+if not (ROOT / "README.md").is_file():
     pytest.skip("README.md is not beside the tests", allow_module_level=True)
 
-TEXT = README.read_text(encoding="utf-8")
-# (file that the code belongs to, or "" for code to run; code)
-BLOCKS = re.findall(r"^```python *(\S*)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+TEXTS = {file: (ROOT / file).read_text(encoding="utf-8") for file in FILES}
+MOST_BYTES = 10_000
+every_file = pytest.mark.parametrize("file", FILES)
 
 
-def added_to(file):
-    return [code for place, code in BLOCKS if place == file]
+def blocks_of(file):
+    """Return (language, place, code) of each fenced block.
+
+    The place is the file that the code belongs to; code without one is an example to run.
+    """
+    fence = r"^```(\w+) *(\S*)\n(.*?)^```$"
+    return re.findall(fence, TEXTS[file], re.MULTILINE | re.DOTALL)
+
+
+def examples(file, languages):
+    """Return (language, code) of the examples in some languages, in order."""
+    blocks = blocks_of(file)
+    return [(kind, code) for kind, place, code in blocks if kind in languages and not place]
+
+
+def added_to(place):
+    """Return the blocks of code that kernels/README.md adds to a file."""
+    return [code for _, where, code in blocks_of("kernels/README.md") if where == place]
+
+
+def run_examples(file, folder, languages):
+    """Run the examples of a file in a folder, in order; return the names of the Python code."""
+    names = {}
+    programs = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for language, code in examples(file, languages):
+            if language == "python":
+                exec(compile(code, file, "exec"), names)
+                continue
+            command = ["bash", "-euo", "pipefail", "-c", code]
+            done = subprocess.run(
+                command,
+                env={**os.environ, "PATH": programs},
+                capture_output=True,
+                text=True,
+                timeout=300,
+            )
+            assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+    return names
 
 
 @pytest.fixture(scope="module")
 def after_running(tmp_path_factory):
-    """Run the README's code in order in an empty folder; return its names and the folder."""
-    folder = tmp_path_factory.mktemp("readme")
-    names = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        for place, code in BLOCKS:
-            if not place:
-                exec(compile(code, str(README), "exec"), names)
-    return names, folder
+    """Return ``after_running(file)``: names and folder after its Python examples ran, once."""
+    ran = {}
+
+    def run(file):
+        if file not in ran:
+            folder = tmp_path_factory.mktemp("readme")
+            ran[file] = run_examples(file, folder, ["python"]), folder
+        return ran[file]
+
+    return run
+
+
+# ------------------------------------------------------------------ all files
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_bytes()) <= MOST_BYTES
+
+
+@every_file
+def test_every_block_is_an_example_or_belongs_to_a_file(file):
+    for language, place, _ in blocks_of(file):
+        assert language in ("python", "sh")
+        assert not place or (ROOT / place).is_file()
+    assert TEXTS[file].count("```") == 2 * len(blocks_of(file))
+
+
+@every_file
+def test_the_python_examples_run(file, after_running):
+    names, _ = after_running(file)
+    assert bool(names) == bool(examples(file, ["python"]))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize("file", [file for file in FILES if examples(file, ["sh"])])
+def test_all_examples_run_in_order(file, tmp_path):
+    run_examples(file, tmp_path, ["python", "sh"])
+    for name in re.findall(r"-o ([\w./]+)", "\n".join(c for _, c in examples(file, ["sh"]))):
+        assert (tmp_path / name).stat().st_size > 0
+
+
+@every_file
+def test_the_links_lead_to_files(file):
+    links = re.findall(r"\]\((?!https?:)([^)]+)\)", TEXTS[file])
+    assert links
+    assert [link for link in links if not ((ROOT / file).parent / link).is_file()] == []
+
+
+@every_file
+def test_the_files_named_exist(file):
+    text = re.sub(r"\[[^]]*\]\([^)]*\)", "", TEXTS[file])  # links have a test of their own
+    named = re.findall(r"(?<![\w./])((?:\w+/)+\w+\.(?:py|md)|\.ci/run)\b", text)
+    assert [name for name in named if not (ROOT / name).is_file()] == []
+
+
+@every_file
+def test_every_readme_is_reachable_from_the_first(file):
+    assert file == "README.md" or f"]({file})" in TEXTS["README.md"]
+
+
+@every_file
+def test_the_extras_named_exist(file):
+    lists = re.findall(r'pip install (?:-e )?"\.\[([\w,]+)\]"', TEXTS[file])
+    extras = {extra for names in lists for extra in names.split(",")}
+    assert extras <= set(metadata("fastbp").get_all("Provides-Extra"))
+
+
+@pytest.mark.parametrize("file", ["README.md", "kernels/README.md", "fastbp/tables/README.md"])
+def test_the_options_named_exist(file):
+    import typer
+
+    from fastbp.commands.app import app
+
+    commands = typer.main.get_command(app).commands.values()
+    known = {option for command in commands for p in command.params for option in p.opts}
+    inline = re.findall(r"`(?:fastbp [^`]*)?(--[\w-]+)[^`]*`", TEXTS[file])
+    shell = " ".join(code for _, code in examples(file, ["sh"]))
+    named = {*inline, *re.findall(r" (--[\w-]+)", shell)}
+    assert named
+    assert named <= known | {"--help"}
+
+
+@pytest.mark.parametrize("command", ["fastbp train digits", "python -m pytest"])
+def test_the_two_commands_stand_in_the_readme(command):
+    (line,) = [line for line in TEXTS["README.md"].splitlines() if f"&& {command}" in line]
+    assert re.search(r'python -m pip install "\.\[\w+\]" && ', line)
+
+
+# ------------------------------------------------------------------ README.md
 
 
 def test_the_first_example_has_ten_lines():
-    assert len(added_to("")[0].splitlines()) <= 10
+    (_, code), *_ = examples("README.md", ["python"])
+    assert len(code.splitlines()) <= 10
 
 
 def test_the_first_example_reaches_the_accuracy_of_the_text(after_running):
-    names, _ = after_running
-    promised = re.search(r"accuracy is ([\d.]+) or better", TEXT)
+    names, _ = after_running("README.md")
+    promised = re.search(r"accuracy is ([\d.]+) or better", TEXTS["README.md"])
     assert names["accuracy"] >= float(promised[1]) >= 0.95
     assert len(names["history"]) == 40
     assert "of peak" in repr(names["history"])
+    assert "completed all epochs" in repr(names["history"])
 
 
 def test_the_passes_give_what_the_comments_say(after_running):
-    names, folder = after_running
+    names, folder = after_running("README.md")
     np, net, same = names["np"], names["net"], names["same"]
     assert names["outputs"].shape == (len(names["X_test"]), 10)
     assert np.allclose(names["outputs"].sum(axis=1), 1, atol=1e-5)
@@ -60,35 +191,15 @@ def test_the_passes_give_what_the_comments_say(after_running):
 
 
 def test_the_long_form_learns(after_running):
-    names, _ = after_running
+    names, _ = after_running("README.md")
     assert names["deep"].evaluate(names["X_test"], names["y_test"])["accuracy"] > 0.9
 
 
-def test_a_table_is_learned_saved_and_scored(after_running):
-    names, _folder = after_running
-    assert names["scored"].columns == [
-        "row",
-        "prediction",
-        "probability of no",
-        "probability of yes",
-    ]
-    assert len(names["scored"]) == 400
-    assert names["scores"]["accuracy"] > 0.95  # the city and the age tell all
-    assert len(names["model"].history["loss"]) <= 30
-    assert len(names["display"].figure_.axes) >= 1
-
-
-def test_a_source_is_trained_on_with_checkpoints(after_running):
-    names, folder = after_running
-    history = names["streamed"]
-    assert len(history) == 5 and history["loss"][-1] < history["loss"][0]
-    assert 1 <= len(list((folder / "ckpt").iterdir())) <= 2
-
-
 def test_exports_compute_what_the_network_does(after_running):
-    names, folder = after_running
+    names, folder = after_running("README.md")
     np, net, X = names["np"], names["net"], names["X_test"].astype("float32")
     expected = net.forward(X)
+    assert np.allclose(names["mean"], expected[:, 0].mean(), atol=1e-5)
     assert np.allclose(names["theirs"].predict_proba(X), expected, atol=1e-6)
     assert np.allclose(names["ours"].forward(X), expected, atol=1e-6)
     module = {}
@@ -98,77 +209,168 @@ def test_exports_compute_what_the_network_does(after_running):
     assert names["tensors"]["0.weight"].shape == (100, 64)
 
 
+# ------------------------------------------------------------------ tables
+
+
+@pytest.mark.parametrize("file", ["README.md", "fastbp/tables/README.md"])
+def test_a_table_is_learned_saved_and_scored(file, after_running):
+    names, _ = after_running(file)
+    classes = [f"probability of {name}" for name in ("no", "yes")]
+    assert names["scored"].columns == ["row", "prediction", *classes]
+    assert len(names["scored"]) == 400
+    assert names["scores"]["accuracy"] > 0.95  # age and city determine the target
+    assert len(names["model"].history["loss"]) <= 30
+
+
+def test_the_display_has_axes(after_running):
+    names, _ = after_running("fastbp/tables/README.md")
+    assert len(names["display"].figure_.axes) >= 1
+
+
+def test_a_source_is_trained_on_with_checkpoints(after_running):
+    names, folder = after_running("fastbp/tables/README.md")
+    history = names["streamed"]
+    assert len(history) == 5
+    assert history["loss"][-1] < history["loss"][0]
+    assert 1 <= len(list((folder / "checkpoints").iterdir())) <= 2
+
+
 def test_every_exit_code_is_documented():
     from fastbp.commands.exits import Code
 
-    table = re.findall(r"^\| (\d+) \| ", TEXT, re.MULTILINE)
-    assert set(map(int, table)) == {int(code) for code in Code}
+    table = re.findall(r"^\| (\d+) \| ", TEXTS["fastbp/tables/README.md"], re.MULTILINE)
+    assert sorted(map(int, table)) == sorted(int(code) for code in Code)
 
 
-def test_the_estimators_learn(after_running):
-    names, _ = after_running
+# ------------------------------------------------------------------ estimators
+
+
+@pytest.mark.parametrize("file", ["README.md", "fastbp/estimators/README.md"])
+def test_the_estimators_learn(file, after_running):
+    names, _ = after_running(file)
     assert names["score"] > 0.9
-    clf, X_test, y_test = names["clf"], names["X_test"], names["y_test"]
-    assert clf.score(X_test, y_test) > 0.9
+    assert names["clf"].score(names["X_test"], names["y_test"]) > 0.9
+
+
+def test_the_extras_of_the_estimators_give_what_the_comments_say(after_running):
+    names, _ = after_running("fastbp/estimators/README.md")
+    clf, X_test = names["clf"], names["X_test"]
     assert len(clf.validation_loss_curve_) == clf.n_iter_
     assert names["slopes"].shape == (len(X_test), 10, 64)
+    assert isinstance(names["network"], fastbp.Network)
+
+
+# ------------------------------------------------------------------ kernels
 
 
 def test_the_kernel_gives_the_product(after_running):
-    names, _ = after_running
+    names, _ = after_running("kernels/README.md")
     assert names["np"].allclose(names["Z"], names["A"] @ names["W"], atol=1e-3)
 
 
-def test_the_files_named_exist():
-    links = re.findall(r"\]\((?!http)([^)]+)\)", TEXT)
-    assert links
-    assert [link for link in links if not (ROOT / link).is_file()] == []
-
-
 def test_every_public_kernel_is_in_the_table():
-    named = set(re.findall(r"`(\w+)`", TEXT)) | {"measure_peak"}
-    assert set(fastbp.kernels.__all__) <= named
+    rows = "".join(line for line in TEXTS["kernels/README.md"].splitlines() if line[:1] == "|")
+    assert set(fastbp.kernels.__all__) - {"measure_peak"} <= set(re.findall(r"`(\w+)`", rows))
+
+
+# ----------------------------------------------------------------- adding an activation
+
+# the test files that are parametrized over the activations, and the packages and programs that
+# they need
+OVER_ACTIVATIONS = {
+    "tests/benchmarks/test_benchmarks.py": (),
+    "tests/estimators/test_estimator_onnx.py": ("skl2onnx", "onnxruntime"),
+    "tests/exports/test_export_c.py": ("gcc",),
+    "tests/exports/test_export_numpy.py": (),
+    "tests/exports/test_export_onnx.py": ("onnx", "onnxruntime", "polars"),
+    "tests/exports/test_export_torch.py": ("torch",),
+    "tests/kernels/test_elementary.py": (),
+    "tests/kernels/test_registries.py": (),
+    "tests/network/test_gradients.py": (),
+}
+
+
+def is_installed(name):
+    return bool(find_spec(name) or shutil.which(name))
+
+
+def put_before(file, place, code):
+    """Put code before a text that occurs once in a file."""
+    head, tail = file.read_text().split(place)
+    file.write_text(f"{head}{code}{place}{tail}")
+
+
+@pytest.fixture
+def copy_with_softsign(tmp_path):
+    """A copy of the tests and, in site/, of the package, with the activation of the README."""
+    package = tmp_path / "site" / "fastbp"
+    for source, target in [
+        (Path(fastbp.__file__).parent, package),
+        (Path(fastbp.kernels.__file__).parent, package / "kernels"),
+        (ROOT / "tests", tmp_path / "tests"),
+        (ROOT / "benchmarks", tmp_path / "benchmarks"),
+    ]:
+        shutil.copytree(
+            source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+        )
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+
+    formulas, record = added_to("kernels/formulas/activations.py")
+    activations = package / "kernels" / "formulas" / "activations.py"
+    put_before(activations, "ACTIVATIONS = Registry(", f"{formulas}\n\n")
+    put_before(activations, "    ],\n    aliases", record)
+    (pair,) = added_to("tests/support/oracle.py")
+    put_before(tmp_path / "tests/support/oracle.py", '    "softmax": (softmax, softmax_j', pair)
+    return tmp_path
 
 
 @pytest.mark.slow
-def test_an_activation_is_added_in_one_file(tmp_path, run_python):
-    package = tmp_path / "fastbp"
-    leave = shutil.ignore_patterns("__pycache__", "kernels")
-    shutil.copytree(Path(fastbp.__file__).parent, package, ignore=leave)
-    shutil.copytree(Path(fastbp.kernels.__file__).parent, package / "kernels", ignore=leave)
-
-    formulas, record = added_to("kernels/formulas/activations.py")
-    file = package / "kernels" / "formulas" / "activations.py"
-    head, table = file.read_text().split("ACTIVATIONS = Registry(")
-    table = table.replace("    ],\n    aliases", f"{record}    ],\n    aliases", 1)
-    file.write_text(f"{head}{formulas}\n\nACTIVATIONS = Registry({table}")
-    (oracle,) = added_to("tests/support/oracle.py")
-
-    out = run_python(
-        f"""
-        import sys
-        sys.path.insert(0, {str(tmp_path)!r})
-        import numpy as np
-        from fastbp import Network, kernels
-        assert kernels.__file__.startswith({str(tmp_path)!r})
-        function, derivative = {{{oracle.strip()}}}["softsign"]
-        Z = np.linspace(-5, 5, 50).reshape(2, 25)
-        A = kernels.activation(Z, "softsign")
-        print(np.abs(A - function(Z, 0)).max() < 1e-15)
-        slope = kernels.activation_derivative(A, "softsign")
-        print(np.abs(slope - derivative(Z, 0)).max() < 1e-15)
-        X = np.random.default_rng(0).standard_normal((64, 4))
-        net = Network([4, 8, 1], activation="softsign", seed=1)
-        loss = net.fit(X, X[:, :1] * X[:, 1:2], epochs=50, batch_size=8)["loss"]
-        print(loss[-1] < loss[0])
-        """,
-        FASTBP_CACHE_DIR=tmp_path / "cache",
+def test_an_activation_is_added_in_one_file_and_its_oracle(copy_with_softsign):
+    folder = copy_with_softsign
+    selected = "softsign or ACTIVATIONS or test_infinity_and_nan_go_through"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-v", "-n0", "-p", "no:cacheprovider", "-k", selected],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{folder / 'site'}", "FASTBP_CACHE_DIR": f"{folder}/c"},
+        capture_output=True,
+        text=True,
     )
-    assert out.split() == ["True"] * 3
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.findall(r"^(\S+)::.*softsign.* PASSED", done.stdout, re.MULTILINE)
+    run = [file for file, names in OVER_ACTIVATIONS.items() if all(map(is_installed, names))]
+    assert set(passed) == set(run)
+    for test in ("test_every_entry_has_an_oracle[ACTIVATIONS]", "test_infinity_and_nan_go_through"):
+        assert f"{test} PASSED" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["fastbp train digits", "python -m pytest"])
-def test_the_two_commands_install_an_extra_that_exists(command):
-    (line,) = [line for line in TEXT.splitlines() if f"&& {command}" in line]
-    extra = re.search(r'python -m pip install "\.\[(\w+)\]"', line)[1]
-    assert extra in metadata("fastbp").get_all("Provides-Extra")
+# ------------------------------------------------------------------ figures
+
+
+def table_between(file, mark):
+    """Return the rows of the table between two marks, as dicts by the head's cells."""
+    (text,) = re.findall(f"<!-- {mark} -->\n(.*?)<!-- /{mark} -->", TEXTS[file], re.DOTALL)
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return head, rows
+
+
+def test_the_table_of_speed_is_that_of_the_benchmarks():
+    head, rows = table_between("benchmarks/README.md", "peers")
+    full = {(row[0], row[1]): dict(zip(head, row, strict=True)) for row in rows}
+    peers = head[3:-2]
+    head, rows = table_between("README.md", "speed")
+    assert {row[0] for row in rows} == {name for name, _ in full}
+    for name, _, _, *cells in rows:
+        for threads, own, best, ratio in (("1", *cells[:3]), ("all", *cells[3:])):
+            figures = full[name, threads]
+            assert own == figures["fastbp"]
+            fastest = min(peers, key=lambda peer: float(figures[peer].replace(",", "")))
+            assert best == f"{fastest} {figures[fastest]}"
+            assert ratio == figures["times the best peer's speed"]
+
+
+def test_the_range_of_the_estimators_is_that_of_the_benchmarks():
+    head, rows = table_between("benchmarks/README.md", "estimators")
+    ratios = [float(row[head.index("ratio")].rstrip("x")) for row in rows]
+    said = re.search(r"fits are ([\d.]+) to ([\d.]+) times", " ".join(TEXTS["README.md"].split()))
+    assert said.groups() == (f"{min(ratios):.1f}", f"{max(ratios):.1f}")

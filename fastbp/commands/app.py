@@ -1,26 +1,30 @@
 """The application: what all commands share, and where they are registered."""
 
+import sys
 from typing import Annotated
 
 import typer
 
 from .. import __version__
 from .bench import bench
+from .codes import Code
 from .doctor import doctor
 from .evaluate import evaluate
 from .export import export
 from .info import info
+from .options import Command, Group
 from .predict import predict
 from .report import report
 from .train import train
 from .warmup import warmup
 
 app = typer.Typer(
-    help="Train multilayer perceptrons on the CPU, at its full speed.",
-    no_args_is_help=True,
+    name="fastbp",
+    cls=Group,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    # messages in whole lines that a log can be searched for, not in boxes as wide as a terminal
+    # whole lines, which a log can be searched for, not boxes as wide as a terminal
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -34,22 +38,30 @@ def _print_version(wanted: bool):
 
 @app.callback()
 def options(
+    ctx: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, help="Print the version.")
     ] = False,
 ):
-    """Hold what belongs to no single command."""
+    """Train multilayer perceptrons on the CPU, at its full speed."""
+    if ctx.invoked_subcommand is None:
+        print(ctx.get_help(), file=sys.stderr)
+        raise typer.Exit(Code.USAGE)
 
 
-for _command, _example in (
-    (train, "fastbp train people.csv --target income -o income.safetensors"),
-    (predict, "fastbp predict income.safetensors new.parquet -o scored.csv"),
-    (evaluate, "fastbp evaluate income.safetensors tested.csv"),
-    (info, "fastbp info income.safetensors"),
-    (report, "fastbp report income.safetensors -o income.html"),
-    (export, "fastbp export income.safetensors -o income.onnx"),
-    (warmup, "fastbp warmup --dtype float32 --dtype float64"),
-    (bench, "fastbp bench --quick --dtype float64 --threads 1"),
-    (doctor, "fastbp doctor --log json | python -m json.tool"),
+_ALWAYS = (Code.DONE, Code.FAILED, Code.USAGE)
+_READS = (*_ALWAYS, Code.BAD_DATA, Code.INTERRUPTED, Code.CLOSED_PIPE)
+for _command, _codes, _example in (
+    (train, tuple(Code), "fastbp train people.csv --target income -o income.safetensors"),
+    (predict, _READS, "fastbp predict income.safetensors new.parquet -o scored.csv"),
+    (evaluate, _READS, "fastbp evaluate income.safetensors tested.csv"),
+    (info, _READS, "fastbp info income.safetensors"),
+    (report, _READS, "fastbp report income.safetensors -o income.html"),
+    (export, _READS, "fastbp export income.safetensors -o income.onnx"),
+    (warmup, _ALWAYS, "fastbp warmup --dtype float32 --dtype float64"),
+    (bench, _ALWAYS, "fastbp bench --quick --dtype float64 --threads 1"),
+    (doctor, _ALWAYS, "fastbp doctor --log json | python -m json.tool"),
 ):
-    app.command(epilog=f"Example: {_example}")(_command)
+    _meanings = "; ".join(f"{code:d} {code.meaning}" for code in _codes)
+    _epilog = f"Exit codes: {_meanings}.\n\nExample: {_example}"
+    app.command(cls=Command, epilog=_epilog)(_command)

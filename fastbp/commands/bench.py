@@ -1,14 +1,14 @@
 """``fastbp bench``: the peak of this machine, and the share of it that fastbp reaches."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ..tables.wording import counted
+from ..tables.wording import counted, duration
 from .exits import guarded
-from .log import LogOption, Mode
-from .values import ThreadsOption
-from .warmup import DType
+from .log import LogOption
+from .options import taking
+from .values import DTYPE, ThreadsOption
 
 _SECONDS, _QUICK_SECONDS = 12.0, 2.5
 # how far the peak may fall while all is quiet
@@ -18,25 +18,20 @@ _UNITS = {"FLOP/s": "GFLOP/s", "B/s": "GB/s"}
 
 def bench(
     dtype: Annotated[
-        DType, typer.Option(help="What to compute in.", case_sensitive=True)
-    ] = DType.float32,
+        Any, taking(DTYPE, "Precision of the kernels.", "--dtype", default="float32")
+    ] = "float32",
     threads: ThreadsOption = "auto",
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer rounds: some seconds, and less exact.")
-    ] = False,
-    log: LogOption = Mode.text,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure for 3 s, less exactly.")] = False,
+    log: LogOption = "text",
 ):
-    """Measure the peak of this machine, kernels and training steps, and their share of it."""
+    """Measure kernels and training against the peak of this machine."""
     with guarded(log) as out:
         from ..diagnostics.bench import run
 
         seconds = _QUICK_SECONDS if quick else _SECONDS
         with out.progress(total=100, unit="%", title="measuring") as bar:
             results = run(
-                dtype.value,
-                threads,
-                seconds,
-                on_turn=lambda share: bar.update(int(100 * share) - bar.n),
+                dtype, threads, seconds, on_turn=lambda share: bar.update(int(100 * share) - bar.n)
             )
         heading = (
             f"peak {results.peak / 1e9:.1f} GFLOP/s: {results.dtype}, "
@@ -81,12 +76,6 @@ def _row(measure):
     name = f"train {measure.name}" if measure.kind == "training" else measure.name
     if not measure.rounds:
         return name, measure.size, "too slow", "-", "", "-", ""
-    seconds, rate = _time(measure.seconds), f"{measure.rate / 1e9:.1f}"
+    seconds, rate = duration(measure.seconds), f"{measure.rate / 1e9:.1f}"
     share = f"{measure.share:.0%}"
     return name, measure.size, seconds, rate, _UNITS[measure.unit], share, f"of {measure.of}"
-
-
-def _time(seconds):
-    """Return a time in the unit that suits it."""
-    unit, name = next((u, n) for u, n in ((1, "s"), (1e-3, "ms"), (0, "us")) if seconds >= u)
-    return f"{seconds / (unit or 1e-6):.1f} {name}"

@@ -126,6 +126,8 @@ class _File:
         return given
 
     def _as_given(self, option, key, value):
+        if isinstance(value, list) and "," in (option.metavar or ""):  # as of N,N,...
+            return ",".join(self._text(key, each) for each in value)
         several = getattr(option, "multiple", False) or option.nargs != 1
         if several:
             values = value if isinstance(value, list) else [value]

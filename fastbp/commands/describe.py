@@ -1,9 +1,8 @@
-"""The words in which commands tell of tables, plans and scores."""
+"""Tables, plans and scores in words."""
 
-import math
 from collections import Counter
 
-from ..tables.wording import bytes_shown, counted, named
+from ..tables.wording import bytes_shown, counted, duration, named
 
 _MOST_CLASSES = 4
 
@@ -14,8 +13,8 @@ def summary_lines(summary, job):
     kinds = Counter((column.kind, column.plural) for column in job.schema.columns)
     inputs = ", ".join(counted(n, kind, plural) for (kind, plural), n in kinds.items())
     lines = [
-        f"{summary['rows']:,} rows: {summary['train']:,} to train on, "
-        f"{summary['valid']:,} to validate on",
+        f"{summary['rows']:,} rows: {summary['train']:,} for training, "
+        f"{summary['valid']:,} for validation",
         f"target {named(target)}: {task}{_classes(summary['classes'])}",
         f"inputs: {inputs}, as {counted(job.schema.n_features, 'feature')}",
     ]
@@ -24,7 +23,7 @@ def summary_lines(summary, job):
     if summary["streamed"]:
         lines.append("the rows exceed --memory: they go through a scratch file, window by window")
     if summary["resumes"]:
-        lines.append("goes on from a checkpoint")
+        lines.append("resumes from a checkpoint")
     return lines
 
 
@@ -33,13 +32,13 @@ def plan_lines(plan):
     memory = plan["memory"]
     lines = [
         f"{plan['parameters']:,} parameters, batches of {plan['batch_size']}, "
-        f"{counted(plan['steps_an_epoch'], 'step')} an epoch, at most "
+        f"{counted(plan['steps_an_epoch'], 'step')} per epoch, at most "
         f"{counted(plan['epochs'], 'epoch')}",
-        f"{plan['flops_an_epoch'] / 1e9:,.3g} GFLOP an epoch",
+        f"{plan['flops_an_epoch'] / 1e9:,.3g} GFLOP per epoch",
         f"memory: {bytes_shown(memory['rows'])} of rows, "
         f"{bytes_shown(memory['network'])} of network",
-        f"expected: {_seconds(plan['seconds_an_epoch'])} an epoch, at most "
-        f"{_seconds(plan['expected_seconds'])}, beside reading the table",
+        f"expected: {duration(plan['seconds_an_epoch'])} per epoch, at most "
+        f"{duration(plan['expected_seconds'])}, and the time to read the table",
     ]
     if memory["scratch_file"]:
         lines.insert(3, f"scratch file: {bytes_shown(memory['scratch_file'])}")
@@ -47,10 +46,10 @@ def plan_lines(plan):
 
 
 def metrics_line(model):
-    """Return the scores of a model on the rows it was validated on, as a line."""
+    """Return the scores of a model on its validation rows, as a line."""
     metrics = model.record["metrics"].get("valid")
     if not metrics:
-        return "no rows to validate on"
+        return "no rows for validation"
     return f"validation: {scores_text(metrics)}"
 
 
@@ -83,10 +82,3 @@ def _by_reason(dropped):
     for name, reason in dropped.items():
         reasons.setdefault(reason, []).append(name)
     return reasons
-
-
-def _seconds(seconds):
-    for unit, scale in (("h", 3600), ("min", 60), ("s", 1)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return "unknown" if math.isnan(seconds) else f"{seconds * 1000:.3g} ms"

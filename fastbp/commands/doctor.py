@@ -3,11 +3,11 @@
 import typer
 
 from .exits import Code, guarded
-from .log import LogOption, Mode
+from .log import LogOption
 
 
-def doctor(log: LogOption = Mode.text):
-    """Say what this machine gives fastbp, what is slow here, and how to mend it."""
+def doctor(log: LogOption = "text"):
+    """Find what makes fastbp slow on this machine, and how to mend it."""
     with guarded(log) as out:
         from ..diagnostics.doctor import examine
 

@@ -3,7 +3,7 @@
 from .config import ConfigOption
 from .describe import scores_text
 from .exits import guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .models import load_table_model
 from .rows import DataArgument, open_rows
 from .values import ModelArgument, ThreadsOption
@@ -14,12 +14,12 @@ def evaluate(
     data: DataArgument,
     threads: ThreadsOption = "auto",
     config: ConfigOption = "",
-    log: LogOption = Mode.text,
+    log: LogOption = "text",
 ):
-    """Score a model on a table with its target.
+    """Score a model on rows whose target is known.
 
-    Classes: accuracy, balanced accuracy, macro F1, log loss, and ROC AUC of two; numbers: R2,
-    RMSE and MAE in the target's units. Exit codes: 0 done, 2 usage, 3 bad data or model.
+    A classification: accuracy, balanced accuracy, macro F1, log loss, and ROC AUC for two
+    classes. A regression: R2, and RMSE and MAE in the units of the target.
     """
     with guarded(log) as out:
         loaded = load_table_model(model)

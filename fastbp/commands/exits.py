@@ -4,27 +4,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
-from enum import IntEnum
 
 import typer
 
 from ..errors import DataError, DivergenceError, ModelFileError
+from .codes import Code
 from .log import Log, Mode, listening
 from .signals import told_once, unwrapped
-
-
-class Code(IntEnum):
-    """The exit codes of ``fastbp``; README.md documents them."""
-
-    DONE = 0
-    FAILED = 1  # the system: a full disk, no memory, no permission
-    USAGE = 2
-    BAD_DATA = 3  # a table or a model file
-    DIVERGED = 4
-    PREEMPTED = 75  # ended before its time, after a checkpoint
-    INTERRUPTED = 130  # Ctrl-C
-    CLOSED_PIPE = 141  # as of a process that SIGPIPE ended: nobody reads stdout any more
-    TERMINATED = 143  # SIGTERM, and no checkpoint was asked for
 
 
 class Ended(Exception):

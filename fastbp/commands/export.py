@@ -1,32 +1,26 @@
-"""``fastbp export``: a model in the form of other houses."""
+"""``fastbp export``: a model as ONNX, C or NumPy code."""
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import Annotated, Any
 
 from ..tables.wording import counted
 from .exits import Code, Ended, guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .models import load_model
-from .values import ModelArgument, not_the_input, writable
+from .values import ModelArgument, not_the_input, output_option
 
 _FORMS = {".onnx": "to_onnx", ".c": "to_c", ".py": "to_numpy"}
 
 
 def export(
     model: ModelArgument,
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", help="A name in .onnx, .c or .py.", metavar="FILE", callback=writable
-        ),
-    ],
-    log: LogOption = Mode.text,
+    output: Annotated[Any, output_option("File to write: .onnx, .c or .py.  [required]")],
+    log: LogOption = "text",
 ):
-    """Write a model as ONNX with its preprocessing, or its network as C99 or as NumPy code.
+    """Write a model as ONNX, C or NumPy code.
 
-    Exit codes: 0 done, 1 the system failed, 2 usage, 3 not a model file.
+    ONNX takes the columns of the table, with their preprocessing; C99 and NumPy code are the
+    network alone, and describe its inputs in comments.
     """
     with guarded(log) as out:
         import fastbp
@@ -35,7 +29,9 @@ def export(
 
         suffix = Path(output).suffix.lower()
         if suffix not in _FORMS:
-            raise Ended(Code.USAGE, f"-o {output}: expected a name in {', '.join(_FORMS)}")
+            raise Ended(
+                Code.USAGE, f"--output {output}: expected a name ending in {', '.join(_FORMS)}"
+            )
         loaded, options = load_model(model), {}
         not_the_input(output, model)
         schema = getattr(loaded, "schema", None)

@@ -4,17 +4,17 @@ from .. import __version__
 from ..tables.wording import counted, named
 from .describe import scores_text
 from .exits import guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .models import load_model
 from .values import ModelArgument
 
 _MOST_COLUMNS = 100
 
 
-def info(model: ModelArgument, log: LogOption = Mode.text):
-    """Say what a model file holds: network, table, training, scores, versions.
+def info(model: ModelArgument, log: LogOption = "text"):
+    """Print the contents of a model file.
 
-    Exit codes: 0 done, 2 usage, 3 not a model file, or a damaged one.
+    Network, columns, training, scores and versions.
     """
     with guarded(log) as out:
         from .. import model_file

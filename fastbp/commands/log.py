@@ -13,10 +13,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from tqdm import tqdm
 
+from ..tables.declared import choice
 from ..tables.wording import printable
+from .options import taking
 
 
 class Mode(str, Enum):
@@ -27,7 +28,13 @@ class Mode(str, Enum):
 
 
 LogOption = Annotated[
-    Mode, typer.Option("--log", help="Lines of text, or one JSON object for each event.")
+    Any,
+    taking(
+        choice(*(mode.value for mode in Mode)),
+        "Print lines of text, or a JSON object for each event.",
+        "--log",
+        default=Mode.text.value,
+    ),
 ]
 
 

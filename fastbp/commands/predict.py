@@ -2,54 +2,52 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import typer
-
+from ..tables.declared import texts
 from .config import ConfigOption
 from .exits import Code, Ended, guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .models import load_table_model
+from .options import taking
 from .rows import DataArgument, open_rows
-from .values import ModelArgument, ThreadsOption, not_the_input, writable
+from .values import ModelArgument, ThreadsOption, not_the_input, output_option
 
 
 def predict(
     model: ModelArgument,
     data: DataArgument,
     output: Annotated[
-        str,
-        typer.Option(
-            "--output",
-            "-o",
-            help="A .csv or .parquet file; default: CSV on stdout.",
-            metavar="OUT",
-            callback=writable,
-        ),
+        Any, output_option("File for predictions, .csv or .parquet. Default: CSV on stdout.")
     ] = "",
     keep: Annotated[
-        list[str], typer.Option(help="A column of DATA to keep beside predictions.", metavar="COL")
+        list[str],
+        taking(texts("COL"), "Columns of DATA to keep beside predictions.", "--keep", several=True),
     ] = [],  # noqa: B006 - Typer copies it
     threads: ThreadsOption = "auto",
     config: ConfigOption = "",
-    log: LogOption = Mode.text,
+    log: LogOption = "text",
 ):
-    """Predict for each row of a table, in bounded memory: classes with probabilities, or numbers.
+    """Predict the target for each row of a table.
 
-    Columns that identify rows are kept; without one, rows are numbered. Exit codes: 0 done, 1 the
-    system failed, 2 usage, 3 bad data or model, 130 interrupted. No partial file is ever left.
+    Classes come with their probabilities. Columns that identify rows are kept; without one, rows
+    are numbered. Memory is bounded, whatever the size of the table, and files are written
+    atomically.
     """
     with guarded(log) as out:
         from ..tables.result.writing import SUFFIXES, write_csv, write_frames
 
         if output and Path(output).suffix not in SUFFIXES:
-            raise Ended(Code.USAGE, f"-o {output}: expected a name in {' or '.join(SUFFIXES)}")
+            raise Ended(
+                Code.USAGE, f"--output {output}: expected a name ending in {' or '.join(SUFFIXES)}"
+            )
         if not output and out.json:
             raise Ended(
-                Code.USAGE, "--log json: its lines and predictions cannot share stdout; -o OUT"
+                Code.USAGE,
+                "--log json: its lines and predictions cannot share stdout; give --output FILE",
             )
         if not output and sys.stdout is None:
-            raise Ended(Code.USAGE, "stdout is closed: say with -o OUT where to")
+            raise Ended(Code.USAGE, "stdout is closed; give --output FILE")
         loaded = load_table_model(model)
         table = open_rows(data, loaded.schema.missing_words)
         not_the_input(output, model, *table.files)

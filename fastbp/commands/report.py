@@ -1,25 +1,22 @@
 """``fastbp report``: one page of HTML about a model."""
 
-from typing import Annotated
-
-import typer
+from typing import Annotated, Any
 
 from .exits import guarded
-from .log import LogOption, Mode
+from .log import LogOption
 from .models import load_model
-from .values import ModelArgument, not_the_input, writable
+from .values import ModelArgument, not_the_input, output_option
 
 
 def report(
     model: ModelArgument,
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="The page.", metavar="FILE", callback=writable)
-    ] = "report.html",
-    log: LogOption = Mode.text,
+    output: Annotated[Any, output_option("Page of HTML.", "report.html")] = "report.html",
+    log: LogOption = "text",
 ):
-    """Write a self-contained page: curves, confusion or residuals, schema, times.
+    """Write a page of HTML about a model.
 
-    Exit codes: 0 done, 1 the system failed, 2 usage, 3 not a model file.
+    It holds learning curves, the confusion matrix or the residuals, the columns and the times,
+    and needs no other file.
     """
     with guarded(log) as out:
         from ..report.build import write_report

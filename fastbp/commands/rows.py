@@ -1,4 +1,4 @@
-"""The table that a command is given: files, or a data set by its name."""
+"""The table of a command: files, or a data set by its name."""
 
 import os
 from typing import Annotated
@@ -8,13 +8,17 @@ import typer
 DataArgument = Annotated[
     list[str],
     typer.Argument(
-        help="CSV, Parquet, Arrow IPC, NDJSON or .npz: files, folders, or globs.", metavar="DATA..."
+        help=(
+            "CSV, TSV, Parquet, Arrow IPC, NDJSON or .npz: files, folders or globs; or a data "
+            "set: digits, breast-cancer or diabetes."
+        ),
+        metavar="DATA...",
     ),
 ]
 
 
 def dataset_of(data: list[str]):
-    """Return the data set that is named where files could be, or None."""
+    """Return the data set of that name, or None where it names files."""
     from ..tables.datasets import DATASETS
 
     name = data[0] if len(data) == 1 else ""

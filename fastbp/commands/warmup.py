@@ -1,33 +1,30 @@
 """``fastbp warmup``: compile the kernels ahead of time."""
 
 from collections import Counter
-from enum import Enum
 from typing import Annotated
 
-import typer
-
 from .exits import Code, Ended, guarded
-from .log import LogOption, Mode
-
-
-class DType(str, Enum):
-    """What a network can compute in."""
-
-    float32 = "float32"
-    float64 = "float64"
+from .log import LogOption
+from .options import taking
+from .values import DTYPE
 
 
 def warmup(
     dtype: Annotated[
-        list[DType], typer.Option(help="What networks will compute in.", case_sensitive=True)
-    ] = [DType.float32],  # noqa: B006 - Typer copies it
-    log: LogOption = Mode.text,
+        list[str],
+        taking(DTYPE, "Precision to compile for.", "--dtype", default="float32", several=True),
+    ] = ["float32"],  # noqa: B006 - Typer copies it
+    log: LogOption = "text",
 ):
-    """Compile the kernels ahead of time, for an image or a node; say what and where."""
+    """Compile the kernels ahead of time.
+
+    Kernels are otherwise compiled where they are first used, and kept in a cache: run this once
+    in an image or on a node.
+    """
     with guarded(log) as out:
         from ..diagnostics.warmup import warm_up
 
-        report = warm_up([each.value for each in dtype])
+        report = warm_up(dtype)
         compiled = Counter(report.compiled)
         for name, count in sorted(compiled.items()):
             out.text(f"compiled {name}" + (f" x {count}" if count > 1 else ""))

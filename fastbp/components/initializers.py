@@ -86,12 +86,3 @@ INITIALIZERS = Registry(
         Initializer("zeros", "0", _zeros),
     ],
 )
-
-_RECTIFIERS = {"relu", "leaky_relu", "elu", "gelu", "gelu_tanh", "silu", "mish", "hard_swish"}
-
-
-def default_initializer(activation):
-    """Return the name of the initializer that suits an activation."""
-    if activation in _RECTIFIERS:
-        return "he_uniform"
-    return "lecun_normal" if activation == "selu" else "glorot_uniform"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ..components.initializers import INITIALIZERS, default_initializer
+from ..components.initializers import INITIALIZERS
 from ..components.layers import Dense, Dropout
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
@@ -135,7 +135,7 @@ def _spec(n_in, layer, name):
     if layer.alpha is not None and record.alpha is None:
         raise ValueError(f"alpha={layer.alpha!r}: {record.name} has no parameter")
     alpha = layer.alpha if layer.alpha is not None else record.alpha
-    initializer = INITIALIZERS.find(layer.initializer or default_initializer(record.name)).name
+    initializer = INITIALIZERS.find(layer.initializer or record.initializer).name
     return Layer(n_in, layer.units, record.name, alpha or 0.0, initializer, layer.bias, 0.0)
 
 

@@ -1,15 +1,15 @@
-"""Fitted estimators as ONNX models: converters that skl2onnx finds once they are registered."""
+"""Fitted estimators as ONNX models: converters to register in skl2onnx."""
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..exports.onnx_formulas import FORMULAS, Value, tensor_type
+from ..exports.onnx_values import Value, activate, tensor_type
 from .classifier import MLPClassifier
 from .regressor import MLPRegressor
 
 
 class _Writer:
-    """What a `Value` adds to by way of skl2onnx's Scope and ModelComponentContainer."""
+    """The writer of `Value` on skl2onnx's Scope and ModelComponentContainer."""
 
     def __init__(self, scope, container):
         self._scope, self._container = scope, container
@@ -27,15 +27,16 @@ class _Writer:
         return name
 
     def output(self, value, variable):
-        """Let a value be one of the outputs of the operator that is converted."""
+        """Make a value an output of the operator that is converted."""
         operator = self._scope.get_unique_operator_name("Identity")
         self._container.add_node("Identity", value.name, variable.full_name, name=operator)
 
 
 def _outputs(writer, operator):
-    """Write the net of an operator's estimator; return its outputs (n, n_out).
+    """Write the network of an operator's estimator; return its outputs (n, n_out).
 
-    They are computed in float64 if the inputs are float64, else in float32, whatever the net is.
+    They are computed in float64 if the inputs are float64, else in float32, for any dtype of the
+    network.
     """
     from onnx.helper import tensor_dtype_to_np_dtype
     from skl2onnx.common.data_types import guess_proto_type
@@ -46,7 +47,7 @@ def _outputs(writer, operator):
     a = a.cast(np.float64 if dtype == np.float64 else np.float32)
     specs = estimator.network_.layers
     for spec, W, b in zip(specs, estimator.coefs_, estimator.intercepts_, strict=True):
-        a = FORMULAS[spec.activation](a @ W + b, spec.alpha)
+        a = activate("register_onnx", spec.activation, a @ W + b, spec.alpha)
     return a
 
 
@@ -60,7 +61,7 @@ def _convert_classifier(scope, operator, container):
 
     estimator, writer = operator.raw_operator, _Writer(scope, container)
     p = _outputs(writer, operator)
-    if estimator._kind() == "multilabel-indicator":
+    if _is_multilabel(estimator):
         labels = p.node("Greater", 0.5).cast(np.int64)
     else:
         classes = _exportable(get_label_classes(scope, estimator))
@@ -73,13 +74,18 @@ def _convert_classifier(scope, operator, container):
     writer.output(p, operator.outputs[1])
 
 
+def _is_multilabel(classifier):
+    """Return whether each output is a label of its own, and not one of several classes."""
+    return classifier.out_activation_ == "logistic" and classifier.n_outputs_ > 1
+
+
 def _exportable(classes):
     """Return labels as int64, or as strings in an array of objects.
 
     Raises
     ------
     ValueError
-        If they are numbers, and not whole.
+        If they are numbers that are not integers.
     """
     if isinstance(classes[0], str):
         return classes.astype(object)
@@ -106,7 +112,7 @@ def _set_classifier_shapes(operator):
     rows = operator.inputs[0].get_first_dimension()
     shape = [rows, max(2, operator.raw_operator.n_outputs_)]
     operator.outputs[1].type.shape = shape
-    if operator.raw_operator._kind() == "multilabel-indicator":
+    if _is_multilabel(operator.raw_operator):
         operator.outputs[0].type.shape = shape
 
 

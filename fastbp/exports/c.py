@@ -1,55 +1,40 @@
 """Networks as C source: one file that needs nothing but <math.h>."""
 
 import re
-from math import sqrt
+from collections.abc import Sequence
 
 import numpy as np
 
 from .. import __version__
-from ..kernels.formulas.activations import (
-    ACTIVATIONS,
-    GELU_CUBIC,
-    SELU_ALPHA,
-    SELU_SCALE,
-    SQRT_2_PI,
-)
-from .network import comments, described, layers_of, write
+from ..annotations import Array, FilePath
+from ..network import Network
+from .network import Layer, comments, described, layers_of, write
+from .text import Language, body_of
+from .trace import formula_of
 
 _KEYWORDS = (
     "auto break case char const continue default do double else enum extern float for goto if "
     "inline int long register restrict return short signed sizeof static struct switch typedef "
     "union unsigned void volatile while"
 )
-_NUMBERS_A_LINE = 6
+_NUMBERS_PER_LINE = 6
 
-# the formulas of kernels/activation.py as bodies of functions of z and alpha; REAL is the type,
-# @ the suffix that the type gives to numbers and to functions: 1.0f, expf
-_BODIES = {
-    "logistic": "return 1.0@ / (1.0@ + exp@(-z));",
-    "tanh": "return tanh@(z);",
-    "relu": "return z < 0.0@ ? 0.0@ : z;",
-    "leaky_relu": "return z < 0.0@ ? alpha * z : z;",
-    "elu": "return z < 0.0@ ? alpha * expm1@(z) : z;",
-    "selu": f"return {SELU_SCALE}@ * (z < 0.0@ ? {SELU_ALPHA}@ * expm1@(z) : z);",
-    "gelu": f"return 0.5@ * z * (1.0@ + erf@({sqrt(0.5)}@ * z));",
-    "gelu_tanh": (
-        f"return 0.5@ * z * (1.0@ + tanh@({SQRT_2_PI}@ * (z + {GELU_CUBIC}@ * z * z * z)));"
-    ),
-    "silu": "return z / (1.0@ + exp@(-z));",
-    "softplus": "return (z < 0.0@ ? 0.0@ : z) + log1p@(exp@(-fabs@(z)));",
-    "mish": (
-        "REAL e = exp@(z > 20.0@ ? 20.0@ : z), n = e * (e + 2.0@);\n"
-        "    return z * (n / (n + 2.0@));"
-    ),
-    "hard_sigmoid": (
-        "REAL a = z / 6.0@ + 0.5@;\n    return a < 0.0@ ? 0.0@ : a > 1.0@ ? 1.0@ : a;"
-    ),
-    "hard_tanh": "return z < -1.0@ ? -1.0@ : z > 1.0@ ? 1.0@ : z;",
-    "hard_swish": (
-        "REAL a = z / 6.0@ + 0.5@;\n    return z * (a < 0.0@ ? 0.0@ : a > 1.0@ ? 1.0@ : a);"
-    ),
-    "exp": "return exp@(z);",
-}
+# REAL is the type, @ the suffix that it gives to numbers and to functions: 1.0f, expf
+_MATH = ("exp", "expm1", "log", "log1p", "tanh", "erf", "sqrt")  # functions of <math.h>
+_C = Language(
+    calls={
+        **{name: f"{name}@({{0}})" for name in _MATH},
+        "absolute": "fabs@({0})",
+        "broadcast": "({1})",
+    },
+    choices={
+        "select": "{0} ? {1} : {2}",
+        "maximum": "{0} < {1} ? {1} : {0}",
+        "minimum": "{0} > {1} ? {1} : {0}",
+    },
+    number=lambda number: f"{number!r}@",
+    variable="REAL {name} = {value};",
+)
 
 _HEAD = """\
 /* A multilayer perceptron, SHAPE; written by fastbp VERSION.
@@ -132,30 +117,39 @@ int main(void)
 """
 
 
-def to_c(net, path=None, name="net", notes=()):
+def to_c(
+    net: Network, path: FilePath | None = None, name: str = "net", notes: Sequence[str] = ()
+) -> str:
     """Return a network as the text of one C99 file that needs nothing but <math.h>.
 
-    ``void NAME_predict(const REAL *x, REAL *out)`` gives what ``net.forward`` does, dropout
-    inactive, of one row; REAL is float or double, the network's dtype. Weights are hexadecimal
-    numbers, so that none is rounded. ``NAME_INPUTS`` and ``NAME_OUTPUTS``, with the name in
-    capitals, are the sizes; with ``NAME_MAIN`` defined the file is a program that reads rows and
-    prints the outputs of each. There is no state and no malloc; the stack holds two hidden layers.
+    ``void NAME_predict(const REAL *x, REAL *out)`` computes what ``net.forward`` does for one
+    row, with dropout inactive; REAL is float or double, the network's dtype. Weights are written
+    as hexadecimal numbers and are exact. ``NAME_INPUTS`` and ``NAME_OUTPUTS``, with the name in
+    capitals, are the sizes. With ``NAME_MAIN`` defined, the file is a program that reads rows and
+    prints the outputs of each. It has no state and calls no malloc; the stack holds two hidden
+    layers.
 
     Parameters
     ----------
     net : Network
-        What to convert; it is not changed.
+        The network; it is not changed.
     path : str or path, optional
-        Where to write the text; the file is written as a whole or not at all.
+        Where to write the text, atomically.
     name : str, default "net"
-        What all names in the file begin with: a C identifier, with a letter at the beginning.
+        The prefix of all names in the file: a C identifier that begins with a letter.
     notes : sequence of str, optional
         Lines of a comment at the beginning.
+
+    Returns
+    -------
+    str
+        The text.
 
     Raises
     ------
     TypeError, ValueError
-        If `net` is no network, its weights are not finite, or `name` is no such name.
+        If `net` is not a network, its weights are not finite, an activation cannot be written in
+        C, or `name` is not such a name.
     OSError
         If `path` cannot be written.
 
@@ -168,25 +162,24 @@ def to_c(net, path=None, name="net", notes=()):
     """
     layers = layers_of("to_c", net)
     _check_name(name)
-    used = dict.fromkeys(layer.activation for layer in layers)
-    parts = [_HEAD, *(_arrays(n, layer) for n, layer in enumerate(layers, 1)), _DENSE]
-    parts += [_function(activation) for activation in used if activation in _BODIES]
-    parts += [_SOFTMAX] if "softmax" in used else []
-    text = _filled_in("".join([*parts, _predict(layers), _MAIN]), net, layers, name)
+    arrays = [_arrays(n, layer) for n, layer in enumerate(layers, 1)]
+    functions = map(_function, dict.fromkeys(layer.activation for layer in layers))
+    parts = [_HEAD, *arrays, _DENSE, *functions, _predict(layers), _MAIN]
+    text = _filled_in("".join(parts), net, layers, name)
     if notes:
         text = "".join(["/*\n", *(f" * {line}\n" for line in comments(notes)), " */\n", text])
     write(path, text)
     return text
 
 
-def _filled_in(text, net, layers, name):
-    """Return a text with the words in capitals replaced by what they stand for."""
+def _filled_in(text: str, net: Network, layers: list[Layer], name: str) -> str:
+    """Replace the words in capitals, and @."""
     double = net.dtype == np.float64
     words = {
         "SHAPE": described(layers),
         "VERSION": __version__,
-        "N_IN": len(layers[0].weights),
-        "N_OUT": layers[-1].weights.shape[1],
+        "N_IN": layers[0].n_in,
+        "N_OUT": layers[-1].n_out,
         "REAL": "double" if double else "float",
         "SCANF": "lf" if double else "f",
         "PRINTF": 17 if double else 9,
@@ -197,62 +190,69 @@ def _filled_in(text, net, layers, name):
     return re.sub("|".join(words), lambda match: str(words[match[0]]), text)
 
 
-def _arrays(n, layer):
+def _arrays(n: int, layer: Layer) -> str:
     """Return the constants of layer n."""
     text = _array(f"NAME_w{n}", layer.weights.ravel())
     return text if layer.biases is None else text + _array(f"NAME_b{n}", layer.biases)
 
 
-def _array(name, numbers):
-    """Return a constant array; in hexadecimal a number is what it is, digit for digit."""
+def _array(name: str, numbers: Array) -> str:
+    """Return a constant array, exact in hexadecimal."""
     texts = [_hexadecimal(number) for number in numbers.tolist()]
     lines = [
-        ", ".join(texts[i : i + _NUMBERS_A_LINE]) for i in range(0, len(texts), _NUMBERS_A_LINE)
+        ", ".join(texts[i : i + _NUMBERS_PER_LINE]) for i in range(0, len(texts), _NUMBERS_PER_LINE)
     ]
     return f"\nstatic const REAL {name}[{len(texts)}] = {{\n    " + ",\n    ".join(lines) + "\n};\n"
 
 
-def _hexadecimal(number):
+def _hexadecimal(number: float) -> str:
     mantissa, exponent = float(number).hex().split("p")
     return f"{mantissa.rstrip('0')}p{exponent}@" if number else "0.0@"
 
 
-def _function(activation):
-    alpha = "" if ACTIVATIONS[activation].alpha is None else ", REAL alpha"
-    return f"\nstatic REAL NAME_{activation}(REAL z{alpha})\n{{\n    {_BODIES[activation]}\n}}\n"
+def _function(activation: str) -> str:
+    """Return the function of an activation."""
+    if activation == "identity":
+        return ""
+    if activation == "softmax":
+        return _SOFTMAX
+    formula = formula_of("to_c", activation)
+    alpha = ", REAL alpha" if formula.reads_alpha else ""
+    statements, result = body_of(formula, _C)
+    body = "\n    ".join([*statements, f"return {result};"])
+    return f"\nstatic REAL NAME_{activation}(REAL z{alpha})\n{{\n    {body}\n}}\n"
 
 
-def _predict(layers):
-    """Return the function of one row: two buffers by turns, and `out` at the end."""
-    widths = [layer.weights.shape[1] for layer in layers[:-1]]
+def _predict(layers: list[Layer]) -> str:
+    """Return the function of one row: two buffers alternate, and the last layer fills `out`."""
+    widths = [layer.n_out for layer in layers[:-1]]
     lines = [
         f"REAL {buffer}[{max(widths[n::2])}];" for n, buffer in enumerate("uv") if widths[n::2]
     ]
-    given = "x"
+    a_prev = "x"
     for n, layer in enumerate(layers, 1):
-        n_in, n_out = layer.weights.shape
         a = "out" if n == len(layers) else "vu"[n % 2]
-        biases = "0" if layer.biases is None else f"NAME_b{n}"
-        lines.append(f"NAME_dense({given}, {n_in}, NAME_w{n}, {biases}, {n_out}, {a});")
-        lines += _activate(layer, n_out, a)
-        given = a
+        b = "0" if layer.biases is None else f"NAME_b{n}"
+        lines.append(f"NAME_dense({a_prev}, {layer.n_in}, NAME_w{n}, {b}, {layer.n_out}, {a});")
+        lines += _activate(layer, a)
+        a_prev = a
     body = "\n    ".join(lines)
     return f"\nvoid NAME_predict(const REAL *x, REAL *out)\n{{\n    {body}\n}}\n"
 
 
-def _activate(layer, n_out, a):
-    """Return the lines that put the activation of a layer on n_out numbers."""
+def _activate(layer: Layer, a: str) -> list[str]:
+    """Return the lines that apply the activation of a layer to its outputs, in place."""
     name = layer.activation
     if name == "identity":
         return []
     if name == "softmax":
-        return [f"NAME_softmax({a}, {n_out});"]
+        return [f"NAME_softmax({a}, {layer.n_out});"]
     alpha = layer.weights.dtype.type(layer.alpha)
-    alpha = "" if ACTIVATIONS[name].alpha is None else f", {_hexadecimal(alpha)}"
-    return [f"for (int j = 0; j < {n_out}; j++)", f"    {a}[j] = NAME_{name}({a}[j]{alpha});"]
+    more = f", {_hexadecimal(alpha)}" if formula_of("to_c", name).reads_alpha else ""
+    return [f"for (int j = 0; j < {layer.n_out}; j++)", f"    {a}[j] = NAME_{name}({a}[j]{more});"]
 
 
-def _check_name(name):
+def _check_name(name: object) -> None:
     if not isinstance(name, str):
         raise TypeError(f"fastbp.to_c: name={name!r}: expected text")
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name) or name in _KEYWORDS.split():

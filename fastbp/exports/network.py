@@ -1,14 +1,19 @@
-"""What every export reads of a network, checked and copied."""
+"""What all exports share: the layers of a network with their arrays, and the writing of files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from ..annotations import Array, FilePath
 from ..checks import all_finite
+from ..kernels.formulas.losses import LOSSES
 from ..kernels.support.files import write_whole
 from ..network import Network
 from ..tables.wording import printable
+
+# the loss whose partner an output activation is, as squared_error for the identity; where losses
+# share a partner, the first one
+LOSS_OF_OUTPUT: dict[str, str] = {loss.partner: loss.name for loss in reversed(LOSSES.values())}
 
 
 @dataclass(frozen=True)
@@ -20,95 +25,96 @@ class Layer:
     weights : numpy.ndarray
         W (n_in, n_out).
     biases : numpy.ndarray or None
-        b (n_out,), or None where the layer has none.
+        b (n_out,), or None if the layer has no biases.
     activation : str
         A name in ``fastbp.ACTIVATIONS``.
     alpha : float
-        The parameter of ``leaky_relu`` and ``elu``; others do not read it.
-    drop : float
-        The rate of dropout.
+        The activation's parameter; 0 if it has none.
+    dropout : float
+        Dropout rate after the activation.
     """
 
-    weights: np.ndarray
-    biases: np.ndarray | None
+    weights: Array
+    biases: Array | None
     activation: str
     alpha: float
-    drop: float
+    dropout: float
+
+    @property
+    def n_in(self) -> int:
+        """Inputs."""
+        return self.weights.shape[0]
+
+    @property
+    def n_out(self) -> int:
+        """Units."""
+        return self.weights.shape[1]
 
 
-def layers_of(function, net, argument="net"):
-    """Return the layers of a network, their arrays copied.
+def layers_of(function: str, net: object, argument: str = "net") -> list[Layer]:
+    """Return the layers of a network with copies of their arrays.
 
     Raises
     ------
     TypeError
-        If `net` is no network; the message names `function`.
+        If `net` is not a network; the message names `function` and `argument`.
     ValueError
-        If it holds NaN or infinity.
+        If its weights contain NaN or infinity.
     """
     if not isinstance(net, Network):
         raise TypeError(
-            f"fastbp.{function}: {argument}={_shown(net)}: expected a fastbp.Network{_hint(net)}"
+            f"fastbp.{function}: {argument}={_shortened(net)}: expected a fastbp.Network"
+            f"{_hint(net)}"
         )
     if not all_finite(net.parameters):
         raise ValueError(
             f"fastbp.{function}: the weights of {argument} hold NaN or infinity, as after training "
             "that diverged; expected finite numbers"
         )
+    arrays = zip(net.layers, net.weights, net.biases, strict=True)
     return [
-        Layer(
-            weights.copy(), biases.copy() if spec.bias else None, spec.activation,
-            spec.alpha, spec.dropout,
-        )
-        for spec, weights, biases in zip(
-            net.layers, net.weights, net.biases, strict=True
-        )
-    ]  # fmt: skip
+        Layer(W.copy(), b.copy() if spec.bias else None, spec.activation, spec.alpha, spec.dropout)
+        for spec, W, b in arrays
+    ]
 
 
-def input_drop_of(net):
-    """Return the rate of dropout of a network's inputs."""
-    return net.input_dropout
-
-
-def is_table_model(model):
+def is_table_model(model: object) -> bool:
     """Return whether `model` is a network with the schema of the tables that it reads."""
     return hasattr(model, "schema") and isinstance(getattr(model, "network", None), Network)
 
 
-def described(layers):
-    """Return the shape of a net in words: ``8-16-3, relu, softmax``."""
-    sizes = [len(layers[0].weights), *(layer.weights.shape[1] for layer in layers)]
+def described(layers: Sequence[Layer]) -> str:
+    """Return sizes and activations in words: ``8-16-3, relu, softmax``."""
+    sizes = [layers[0].n_in, *(layer.n_out for layer in layers)]
     return ", ".join(["-".join(map(str, sizes)), *(layer.activation for layer in layers)])
 
 
-def comments(notes):
-    """Return lines that can stand in a comment of C or of Python."""
+def comments(notes: Sequence[object]) -> list[str]:
+    """Return lines that are safe in a comment of C or Python."""
     if isinstance(notes, str):
         raise TypeError(f"notes={notes!r}: expected a sequence of lines")
     return [printable(str(line)).replace("*/", "* /") for line in notes]
 
 
-def write(path, content):
-    """Write `content`, text or bytes, to `path` as a whole, unless that is None.
+def write(path: FilePath | None, content: str | bytes | None) -> None:
+    """Write text or bytes to a file, atomically; do nothing if `path` is None.
 
     Raises
     ------
     OSError
-        If it cannot be written; what was there is there still.
+        If the file cannot be written; an older file of this name is then unchanged.
     """
-    if path is not None:
+    if path is not None and content is not None:
         content = content.encode() if isinstance(content, str) else content
         write_whole(Path(path), content, sync=True)
 
 
-def _shown(value):
-    """Return a short form of what a caller gave."""
+def _shortened(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _hint(value):
+def _hint(value: object) -> str:
     if is_table_model(value):
         return "; of a table model, its `network` (to_onnx takes its preprocessing along)"
     if hasattr(value, "coefs_"):

@@ -1,81 +1,66 @@
 """Networks as Python source: one module that needs nothing but NumPy."""
 
 import base64
-import textwrap
+from collections.abc import Sequence
 
 from .. import __version__
-from ..kernels.formulas.activations import (
-    ACTIVATIONS,
-    GELU_CUBIC,
-    SELU_ALPHA,
-    SELU_SCALE,
-    SQRT_2_PI,
+from ..annotations import FilePath
+from ..network import Network
+from .network import Layer, comments, described, layers_of, write
+from .text import Language, body_of
+from .trace import formula_of
+
+_FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "absolute")
+_NUMPY = Language(
+    calls={
+        **{name: f"np.{name}({{0}})" for name in _FUNCTIONS},
+        "erf": "np.frompyfunc(math.erf, 1, 1)({0}).astype(z.dtype)",
+        "maximum": "np.maximum({0}, {1})",
+        "minimum": "np.minimum({0}, {1})",
+        "select": "np.where({0}, {1}, {2})",
+        "broadcast": "np.full_like(z, {1})",
+    },
+    choices={},
+    number=lambda number: f"{number:.17g}" if number.is_integer() else repr(number),
+    variable="{name} = {value}",
 )
-from .network import comments, described, layers_of, write
 
-# the formulas of kernels/activation.py as expressions of z and alpha; beyond 80, where exp
-# would overflow in float32, the others are as good as constant
-_FORMULAS = {
-    "logistic": "1 / (1 + np.exp(np.minimum(-z, 80)))",
-    "tanh": "np.tanh(z)",
-    "relu": "np.maximum(z, 0)",
-    "leaky_relu": "np.where(z < 0, alpha * z, z)",
-    "elu": "np.where(z < 0, alpha * np.expm1(np.minimum(z, 0)), z)",
-    "selu": f"{SELU_SCALE} * np.where(z < 0, {SELU_ALPHA} * np.expm1(np.minimum(z, 0)), z)",
-    "gelu": "0.5 * z * (1 + erf(z * 0.5**0.5))",
-    "gelu_tanh": f"0.5 * z * (1 + np.tanh({SQRT_2_PI} * (z + {GELU_CUBIC} * z * z * z)))",
-    "silu": "z / (1 + np.exp(np.minimum(-z, 80)))",
-    "softplus": "np.logaddexp(z, 0)",
-    "mish": "z * np.tanh(np.logaddexp(z, 0))",
-    "hard_sigmoid": "np.clip(z / 6 + 0.5, 0, 1)",
-    "hard_tanh": "np.clip(z, -1, 1)",
-    "hard_swish": "z * np.clip(z / 6 + 0.5, 0, 1)",
-    "exp": "np.exp(z)",
-    "softmax": "softmax(z)",
-}
+_SOFTMAX = """
 
-# what formulas call that NumPy has not, by name: module to import, definition
-_FUNCTIONS = {
-    "gelu": (
-        "import math\n",
-        """
-        def erf(z):
-            return np.frompyfunc(math.erf, 1, 1)(z).astype(z.dtype)
-        """,
-    ),
-    "softmax": (
-        "",
-        """
-        def softmax(z):
-            e = np.exp(z - z.max(axis=-1, keepdims=True))
-            return e / e.sum(axis=-1, keepdims=True)
-        """,
-    ),
-}
+def softmax(z):
+    e = np.exp(z - z.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+"""
 
 
-def to_numpy(net, path=None, notes=()):
+def to_numpy(net: Network, path: FilePath | None = None, notes: Sequence[str] = ()) -> str:
     """Return a network as the text of a Python module that needs nothing but NumPy.
 
-    Its function ``predict(X)`` gives what ``net.forward`` does for X (n, n_in), dropout inactive:
-    the outputs (n, n_out), which are probabilities for cross_entropy, in the network's dtype. The
-    parameters stand in the text, in base64, so that none is rounded.
+    Its function ``predict(X)`` computes what ``net.forward`` does for X (n, n_in), with dropout
+    inactive: the outputs (n, n_out), which are probabilities for cross_entropy, in the network's
+    dtype. The parameters are part of the text, in base64, and are exact.
 
-    NumPy has no erf: the activation "gelu" calls Python's, number by number.
+    NumPy has no erf: the activation "gelu" calls Python's for each number.
 
     Parameters
     ----------
     net : Network
-        What to convert; it is not changed.
+        The network; it is not changed.
     path : str or path, optional
-        Where to write the text; the file is written as a whole or not at all.
+        Where to write the text, atomically.
     notes : sequence of str, optional
         Lines of a comment below the module's docstring.
+
+    Returns
+    -------
+    str
+        The text.
 
     Raises
     ------
     TypeError, ValueError
-        If `net` is no network, or its weights are not finite.
+        If `net` is not a network, its weights are not finite, or an activation cannot be written
+        in NumPy.
     OSError
         If `path` cannot be written.
 
@@ -88,19 +73,18 @@ def to_numpy(net, path=None, notes=()):
     (1, 3)
     """
     layers = layers_of("to_numpy", net)
-    used = {layer.activation for layer in layers}
-    needed = [function for name, function in _FUNCTIONS.items() if name in used]
+    functions = "".join(map(_function, dict.fromkeys(layer.activation for layer in layers)))
     text = "".join(
         [
             _head(net, layers),
             *(f"# {line}\n" for line in comments(notes)),
             "\n" * bool(notes),
             "import base64\n",
-            *(imported for imported, _ in needed),
+            "import math\n" * ("math." in functions),
             "\nimport numpy as np\n\n",
             _parameters(net),
             _views(layers),
-            *(f"\n{textwrap.dedent(definition)}" for _, definition in needed),
+            functions,
             _predict(net, layers),
         ]
     )
@@ -108,44 +92,64 @@ def to_numpy(net, path=None, notes=()):
     return text
 
 
-def _head(net, layers):
-    n_in, n_out = len(layers[0].weights), layers[-1].weights.shape[1]
+def _head(net: Network, layers: list[Layer]) -> str:
+    shapes = f"(n, {layers[-1].n_out}) for X (n, {layers[0].n_in})"
     return (
         f'"""A multilayer perceptron, {described(layers)}; written by fastbp {__version__}.\n\n'
-        f"predict(X) gives the outputs (n, {n_out}) for X (n, {n_in}), in {net.dtype.name}.\n"
+        f"predict(X) gives the outputs {shapes}, in {net.dtype.name}.\n"
         '"""\n\n'
     )
 
 
-def _parameters(net):
+def _parameters(net: Network) -> str:
     """Return the statement of all parameters as one flat array: W1, b1, W2, ..."""
     dtype = net.dtype.newbyteorder("<")
     content = base64.encodebytes(net.parameters.astype(dtype).tobytes()).decode()
     return f'PARAMETERS = np.frombuffer(base64.b64decode("""\n{content}"""), "{dtype.str}")\n'
 
 
-def _views(layers):
-    lines, place = [], 0
+def _views(layers: list[Layer]) -> str:
+    """Return the statements that name the weights and biases of each layer."""
+    lines = []
+    place = 0
     for n, layer in enumerate(layers, 1):
-        n_in, n_out = layer.weights.shape
-        end = place + n_in * n_out
-        lines.append(f"W{n} = PARAMETERS[{place}:{end}].reshape({n_in}, {n_out})\n")
+        end = place + layer.weights.size
+        lines.append(f"W{n} = PARAMETERS[{place}:{end}].reshape{layer.weights.shape}\n")
         place = end
         if layer.biases is not None:
-            lines.append(f"b{n} = PARAMETERS[{place}:{place + n_out}]\n")
-            place += n_out
+            end += layer.n_out
+            lines.append(f"b{n} = PARAMETERS[{place}:{end}]\n")
+            place = end
     return "".join(lines)
 
 
-def _predict(net, layers):
+def _function(activation: str) -> str:
+    """Return the function of an activation under its own name; the identity needs none."""
+    if activation == "identity":
+        return ""
+    if activation == "softmax":
+        return _SOFTMAX
+    formula = formula_of("to_numpy", activation)
+    alpha = ", alpha" if formula.reads_alpha else ""
+    statements, result = body_of(formula, _NUMPY)
+    # a formula may overflow on the way to a finite result, or where np.where takes the other side
+    head = f'\n\ndef {activation}(z{alpha}):\n    with np.errstate(all="ignore"):\n        '
+    return head + "\n        ".join([*statements, f"return {result}"]) + "\n"
+
+
+def _predict(net: Network, layers: list[Layer]) -> str:
     lines = [f"a = np.asarray(X, np.{net.dtype.name})"]
     for n, layer in enumerate(layers, 1):
-        product = f"a @ W{n}" + ("" if layer.biases is None else f" + b{n}")
-        if layer.activation == "identity":
-            lines.append(f"a = {product}")
-            continue
-        formula = _FORMULAS[layer.activation]
-        if ACTIVATIONS[layer.activation].alpha is not None:
-            formula = formula.replace("alpha", repr(float(layer.alpha)))
-        lines += [f"z = {product}", f"a = {formula}"]
+        z = f"a @ W{n}" + ("" if layer.biases is None else f" + b{n}")
+        lines.append(f"a = {_activated(z, layer)}")
     return "\n\ndef predict(X):\n    " + "\n    ".join([*lines, "return a"]) + "\n"
+
+
+def _activated(z: str, layer: Layer) -> str:
+    """Return the text of the activation of z."""
+    name = layer.activation
+    if name == "identity":
+        return z
+    if name == "softmax" or not formula_of("to_numpy", name).reads_alpha:
+        return f"{name}({z})"
+    return f"{name}({z}, {float(layer.alpha)!r})"

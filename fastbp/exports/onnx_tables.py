@@ -8,9 +8,8 @@ import numpy as np
 from ..tables.columns.boolean import Boolean
 from ..tables.columns.category import Category
 from ..tables.columns.date import PERIODS, Date
-from ..tables.columns.number import Number
-from ..tables.columns.standard import LARGEST
-from .onnx_formulas import Value, clip
+from ..tables.columns.number import LARGEST, Number
+from .onnx_values import Value, clip
 
 
 def add_features(graph, schema):

@@ -1,4 +1,4 @@
-"""Networks and estimators as scikit-learn's fitted MLPClassifier and MLPRegressor, and back."""
+"""Networks and estimators as fitted MLPClassifier and MLPRegressor of scikit-learn, and back."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -6,48 +6,45 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn import neural_network
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ..checks import all_finite
+from ..components.optimizers import Optimizer
 from ..estimators import MLPClassifier, MLPRegressor
 from ..network import Network
-from .network import is_table_model, layers_of
+from .network import LOSS_OF_OUTPUT, Layer, is_table_model, layers_of
 
 _HIDDEN = ("identity", "logistic", "tanh", "relu")
-# the loss of a network that has the outputs of scikit-learn's out_activation_
-_LOSSES = {
-    "softmax": "cross_entropy",
-    "logistic": "binary_cross_entropy",
-    "identity": "squared_error",
-    "exp": "poisson",
-}
 _FITTED = (
     "n_iter_", "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_",
     "best_validation_score_", "_no_improvement_count", "feature_names_in_",
 )  # fmt: skip
 
 
-def to_sklearn(model, classes=None):
+def to_sklearn(
+    model: Network | MLPClassifier | MLPRegressor, classes: ArrayLike | None = None
+) -> "neural_network.MLPClassifier | neural_network.MLPRegressor":
     """Return a network or an estimator of fastbp as a fitted estimator of scikit-learn.
 
-    Its `predict` and `predict_proba` give the same, up to rounding; `partial_fit`, or `fit` with
-    `warm_start`, goes on from there by scikit-learn's own optimizer and loss. A network with the
-    loss "cross_entropy" or "binary_cross_entropy" becomes an MLPClassifier, of many labels if the
-    latter has several outputs; any other an MLPRegressor. Softmax of two outputs becomes the
-    logistic of their difference, as scikit-learn has it. Dropout, which acts in training only, is
-    left out.
+    Its `predict` and `predict_proba` agree up to rounding; `partial_fit`, or `fit` with
+    `warm_start`, continues training with scikit-learn's optimizer and loss. A network with the
+    loss "cross_entropy" or "binary_cross_entropy" becomes an MLPClassifier, multilabel if the
+    latter has several outputs; any other network becomes an MLPRegressor. Softmax of two outputs
+    becomes the logistic of their difference, as in scikit-learn. Dropout, which acts in training
+    only, is left out.
 
-    The preprocessing of a table has no exact twin among scikit-learn's transformers, so that the
-    model of a table is refused: `to_onnx` takes its preprocessing along.
+    Models of tables are refused, since scikit-learn's transformers have no exact counterpart of
+    their preprocessing; `to_onnx` includes it.
 
     Parameters
     ----------
     model : Network, MLPClassifier or MLPRegressor
-        What to convert; it is not changed. Of an estimator, the parameters that scikit-learn has
-        as well are kept.
+        The model; it is not changed. The parameters of an estimator that scikit-learn has too are
+        kept.
     classes : array_like (n_classes,), optional
         The labels of a network's outputs, sorted as in `classes_`; default: 0, 1 and so on.
 
@@ -58,12 +55,12 @@ def to_sklearn(model, classes=None):
     Raises
     ------
     ValueError
-        If the net has what scikit-learn's has not, which the message names: activations of hidden
-        layers other than identity, logistic, tanh and relu, or different ones; a layer without
-        biases; an output that is neither softmax nor logistic of a classifier, neither identity
-        nor exp of a regressor. If `classes` are not as many as the outputs tell apart.
+        If scikit-learn lacks a feature of the network, which the message names: activations of
+        hidden layers other than identity, logistic, tanh and relu, or several of them; a layer
+        without biases; an output other than softmax and logistic (classifiers) or identity and
+        exp (regressors). If the number of `classes` does not fit the outputs.
     TypeError
-        If `model` is none of these.
+        If `model` has another type.
     sklearn.exceptions.NotFittedError
         If an estimator is not fitted.
 
@@ -76,9 +73,11 @@ def to_sklearn(model, classes=None):
     """
     source = _source(model, classes)
     layers = layers_of("to_sklearn", source.net, "model")
-    classifies, output = source.binarizer is not None, layers[-1].activation
+    classifies = source.binarizer is not None
+    output = layers[-1].activation
     _check(layers, ("softmax", "logistic") if classifies else ("identity", "exp"))
-    weights, biases = [layer.weights for layer in layers], [layer.biases for layer in layers]
+    weights: list[Any] = [layer.weights for layer in layers]
+    biases: list[Any] = [layer.biases for layer in layers]
     if classifies and output == "softmax" and len(biases[-1]) == 2:
         output = "logistic"
         weights[-1], biases[-1] = (np.diff(a, axis=-1) for a in (weights[-1], biases[-1]))
@@ -102,32 +101,32 @@ def to_sklearn(model, classes=None):
     return estimator
 
 
-def from_sklearn(estimator, *, optimizer="adam", seed=0):
-    """Return a network that gives the outputs of a fitted estimator of scikit-learn.
+def from_sklearn(estimator: Any, *, optimizer: str | Optimizer = "adam", seed: int = 0) -> Network:
+    """Return a network with the outputs of a fitted estimator of scikit-learn.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        scikit-learn's, or fastbp's; of the latter the net itself is copied, with its optimizer.
+        scikit-learn's, or fastbp's, whose network is copied with its optimizer.
     optimizer : str or Optimizer, default "adam"
-        As for `Network`; the moments of scikit-learn's are left behind.
+        As for `Network`; the moments of scikit-learn's optimizer are not copied.
     seed : int, default 0
-        Keys shuffles and dropout.
+        Seed for shuffling and dropout.
 
     Returns
     -------
     Network
-        Of the dtype of `coefs_`. It knows no labels: ``net.predict`` gives places in the
-        estimator's `classes_`, as ``estimator.classes_[net.predict(X)]``; of many labels the
-        indicator matrix. Its `forward` gives `predict_proba`, of two classes the second column,
-        and for numbers what `predict` gives, (n, n_outputs).
+        In the dtype of `coefs_`. It has no labels: ``estimator.classes_[net.predict(X)]`` are
+        the classes; for multilabel targets ``net.predict`` is the indicator matrix. Its `forward`
+        is `predict_proba` of a classifier (the second column for two classes), and `predict` of
+        a regressor, (n, n_outputs).
 
     Raises
     ------
     TypeError
-        If `estimator` is none of these.
+        If `estimator` has another type.
     ValueError
-        If its weights do not follow each other or are not finite.
+        If the shapes of its weights do not fit each other, or they are not finite.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
     """
@@ -150,7 +149,7 @@ def from_sklearn(estimator, *, optimizer="adam", seed=0):
     network = Network(
         sizes,
         estimator.activation,
-        _LOSSES[estimator.out_activation_],
+        LOSS_OF_OUTPUT[estimator.out_activation_],
         optimizer,
         dtype="float32" if coefs[0].dtype == np.float32 else "float64",
         seed=seed,
@@ -167,25 +166,25 @@ def from_sklearn(estimator, *, optimizer="adam", seed=0):
 
 @dataclass
 class _Source:
-    """What an estimator is made from: a net, and what is known beside it.
+    """The parts of an estimator of scikit-learn.
 
     Attributes
     ----------
     net : Network
-        The net.
+        The network.
     binarizer : LabelBinarizer or None
-        Knows the labels; None for numbers.
+        Has the labels; None for regression.
     parameters, fitted : dict
-        Of the estimator to make.
+        Parameters of the estimator, and its fitted attributes other than the weights.
     """
 
-    net: Any
+    net: Network
     binarizer: Any
     parameters: dict
     fitted: dict
 
 
-def _source(model, classes):
+def _source(model: Any, classes: ArrayLike | None) -> _Source:
     if is_table_model(model):
         raise TypeError(
             "fastbp.to_sklearn: scikit-learn has no exact twin of a table model's preprocessing: "
@@ -205,9 +204,9 @@ def _source(model, classes):
     return _Source(net, binarizer, model.get_params(), deepcopy(fitted))
 
 
-def _binarizer(net, classes):
-    """Return what scikit-learn knows the labels of a network's outputs by; None for numbers."""
-    n_out = net.weights[-1].shape[1]
+def _binarizer(net: Network, classes: ArrayLike | None) -> Any:
+    """Return a LabelBinarizer of the labels of a network's outputs; None for regression."""
+    n_out = net.layers[-1].n_out
     if net.loss not in ("cross_entropy", "binary_cross_entropy") or (
         net.loss == "binary_cross_entropy" and n_out > 1
     ):
@@ -229,8 +228,8 @@ def _binarizer(net, classes):
     return LabelBinarizer().fit(labels)
 
 
-def _check(layers, outputs):
-    """Raise ValueError where a net has what scikit-learn's has not."""
+def _check(layers: list[Layer], outputs: tuple[str, ...]) -> None:
+    """Raise ValueError if scikit-learn lacks a feature of the network."""
     hidden = sorted({layer.activation for layer in layers[:-1]})
     lacks = [f"activation {name!r} in hidden layers" for name in hidden if name not in _HIDDEN]
     if len(hidden) > 1:
@@ -243,13 +242,13 @@ def _check(layers, outputs):
         raise ValueError(f"fastbp.to_sklearn: scikit-learn has no {'; no '.join(lacks)}")
 
 
-def _parameters(estimator, source, layers, output):
-    """Return the parameters of the estimator to make, which so far has the defaults."""
+def _parameters(estimator: Any, source: _Source, layers: list[Layer], output: str) -> dict:
+    """Return the parameters of `estimator`, which has the defaults so far."""
     known = estimator.get_params()
     parameters = {name: value for name, value in source.parameters.items() if name in known}
     if parameters.get("warm_start") == "exact":
         parameters["warm_start"] = True
-    parameters["hidden_layer_sizes"] = tuple(len(layer.biases) for layer in layers[:-1])
+    parameters["hidden_layer_sizes"] = tuple(layer.n_out for layer in layers[:-1])
     if len(layers) > 1:
         parameters["activation"] = layers[0].activation
     else:

@@ -1,59 +1,73 @@
-"""Networks as PyTorch's modules and state dicts, and theirs as networks."""
+"""Networks as PyTorch modules and state dicts, and these as networks."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..annotations import Array, FloatType
+from ..components.optimizers import Optimizer
 from ..kernels.support.scalars import a_flag
-from .network import input_drop_of, layers_of
+from ..network import Network
+from .network import Layer, layers_of
 from .torch_parts import network_of, parts_of_module, parts_of_state
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def to_torch(net, *, logits=False):
-    """Return a network as an ``nn.Sequential`` of PyTorch that gives the same outputs.
+
+def to_torch(net: Network, *, logits: bool = False) -> "nn.Sequential":
+    """Return a network as an ``nn.Sequential`` of PyTorch that computes the same outputs.
 
     It consists of Linear, activation and Dropout modules, in eval mode (``.train()`` lets
-    Dropout act). The identity has no module; exp has one of fastbp's,
-    ``fastbp.exports.torch_modules.Exp``. Tensors are copies, of the network's dtype; PyTorch's
-    random numbers are left alone.
+    Dropout act). The identity has no module; an activation that PyTorch has no module for, such
+    as exp, becomes a ``fastbp.exports.torch_modules.Elementwise``. Tensors are copies, of the
+    network's dtype. No random numbers of PyTorch are drawn.
 
     Parameters
     ----------
     net : Network
-        What to convert; it is not changed.
+        The network; it is not changed.
     logits : bool, default False
-        Whether to leave out the last layer's activation, so that the module gives Z(L): what
-        ``nn.CrossEntropyLoss`` takes in place of softmax's probabilities,
-        ``nn.BCEWithLogitsLoss`` in place of the logistic's, and
-        ``nn.PoissonNLLLoss`` in place of exp's.
+        Whether to leave out the last layer's activation, so that the module returns Z(L):
+        ``nn.CrossEntropyLoss`` takes it in place of softmax's probabilities,
+        ``nn.BCEWithLogitsLoss`` in place of the logistic's, and ``nn.PoissonNLLLoss`` in place
+        of exp's.
+
+    Returns
+    -------
+    torch.nn.Sequential
 
     Raises
     ------
     TypeError, ValueError
-        If `net` is no network, its weights are not finite, or `logits` is no bool.
+        If `net` is not a network, its weights are not finite, `logits` is not a bool, or an
+        activation cannot be written in PyTorch.
     ModuleNotFoundError
-        If PyTorch is not installed; `state_dict` needs none.
+        If PyTorch is not installed; `state_dict` does not need it.
     """
     layers = layers_of("to_torch", net)
     logits = a_flag("logits", logits)
-    nn, modules = _torch("to_torch").nn, []
-    from .torch_modules import MODULES, linear
+    nn = _torch("to_torch").nn
+    from .torch_modules import linear, module_of
 
-    for kind, value in _modules(layers, input_drop_of(net)):
+    modules: list[Any] = []
+
+    for kind, value in _modules(layers, net.input_dropout):
         if kind == "dropout":
             modules.append(nn.Dropout(value))
         elif kind == "linear":
             modules.append(linear(value.weights, value.biases))
         else:
-            modules.append(MODULES[value.activation](value.alpha))
+            modules.append(module_of(value.activation, value.alpha))
     if logits and layers[-1].activation != "identity":
         modules.pop()
     return nn.Sequential(*modules).eval()
 
 
-def state_dict(net):
-    """Return a network's parameters under the names that they have in `to_torch`'s module.
+def state_dict(net: Network) -> dict[str, Array]:
+    """Return a network's parameters under their names in the module of `to_torch`.
 
     "0.weight" (n_out, n_in), "0.bias" (n_out,) and so on: copies, as NumPy arrays of the
     network's dtype; a layer without a bias has none. The numbers count modules, activations and
@@ -63,7 +77,7 @@ def state_dict(net):
     Raises
     ------
     TypeError, ValueError
-        If `net` is no network, or its weights are not finite.
+        If `net` is not a network, or its weights are not finite.
 
     Examples
     --------
@@ -72,8 +86,9 @@ def state_dict(net):
     >>> {name: array.shape for name, array in state.items()}
     {'0.weight': (8, 4), '0.bias': (8,), '2.weight': (3, 8), '2.bias': (3,)}
     """
-    layers, state = layers_of("state_dict", net), {}
-    for n, (kind, layer) in enumerate(_modules(layers, input_drop_of(net))):
+    layers = layers_of("state_dict", net)
+    state = {}
+    for n, (kind, layer) in enumerate(_modules(layers, net.input_dropout)):
         if kind == "linear":
             state[f"{n}.weight"] = np.ascontiguousarray(layer.weights.T)
             if layer.biases is not None:
@@ -82,54 +97,55 @@ def state_dict(net):
 
 
 def from_torch(
-    source,
+    source: "nn.Module | Mapping[str, Any]",
     *,
-    activation=None,
-    output_activation=None,
-    loss=None,
-    optimizer="adam",
-    dtype=None,
-    seed=0,
-):
+    activation: str | Sequence[str] | None = None,
+    output_activation: str | None = None,
+    loss: str | None = None,
+    optimizer: str | Optimizer = "adam",
+    dtype: FloatType | None = None,
+    seed: int = 0,
+) -> Network:
     """Return a `Network` with the parameters of a PyTorch module, or of a state dict.
 
     Parameters
     ----------
     source : nn.Sequential, nn.Linear or mapping
-        Linear layers, each with an activation and Dropout behind it or not, Sequentials within
-        the Sequential included; or a state dict of such layers, of tensors or NumPy arrays, with
-        names that end in "weight" and "bias": PyTorch need not be installed then. Its layers are
-        taken in the order of their numbers, as in "0.weight" and "2.weight", or else as they come.
+        Linear layers, each optionally followed by an activation and Dropout, also in Sequentials
+        within the Sequential; or a state dict of such layers, of tensors or NumPy arrays, with
+        names that end in "weight" and "bias", for which PyTorch need not be installed. Layers
+        with names such as "0.weight" and "2.weight" are sorted by their numbers; others keep
+        their order.
     activation : str or sequence of str, optional
-        For a state dict, which does not say: the hidden layers' activation, or one for each.
+        The hidden layers' activation, or one for each; for a state dict, which has none.
     output_activation : str, optional
-        The last layer's, where `source` has none there. Default: the loss's partner, such as
-        softmax for "cross_entropy", as behind logits that ``nn.CrossEntropyLoss`` takes.
+        The last layer's activation if `source` has none there. Default: the loss's partner, such
+        as softmax for "cross_entropy", for logits that ``nn.CrossEntropyLoss`` takes.
     loss : str, optional
-        A name in ``fastbp.LOSSES``. Default: what suits the last activation: "cross_entropy" for
-        softmax, "binary_cross_entropy" for the logistic, "poisson" for exp, or else
-        "squared_error", by which a module that ends with a Linear gives the same outputs.
+        A name in ``fastbp.LOSSES``. Default: the loss that suits the last activation:
+        "cross_entropy" for softmax, "binary_cross_entropy" for the logistic, "poisson" for exp,
+        else "squared_error", with which a module that ends in a Linear has the same outputs.
     optimizer : str or Optimizer, default "adam"
         As for `Network`.
     dtype : {"float32", "float64"}, optional
-        What the network computes in; default: float64 if a tensor is, else float32.
+        The network's dtype; default: float64 if a tensor is, else float32.
     seed : int, default 0
-        Keys shuffles and dropout.
+        Seed for shuffling and dropout.
 
     Returns
     -------
     Network
-        With copies of the parameters, dropout where the module has it, and new moments.
+        With copies of the parameters, the module's dropout, and new moments.
 
     Raises
     ------
     ValueError
-        If there is a module or a tensor that fastbp has none for, which the message names, or
-        the layers do not follow each other.
+        If fastbp has no counterpart of a module or tensor, which the message names, or the
+        layers do not fit each other.
     TypeError
-        If an argument is not of this form.
+        If an argument has another type.
     """
-    torch = sys.modules.get("torch")  # where there is a module, it has been imported
+    torch = sys.modules.get("torch")  # imported if `source` is a module
     if isinstance(source, Mapping):
         parts = parts_of_state(source, activation)
     elif torch is not None and isinstance(source, torch.nn.Module):
@@ -154,7 +170,7 @@ def from_torch(
     )
 
 
-def _torch(function):
+def _torch(function: str) -> Any:
     try:
         import torch
     except ModuleNotFoundError as error:
@@ -168,13 +184,13 @@ def _torch(function):
     return torch
 
 
-def _modules(layers, input_drop):
-    """Yield the modules of a net, as pairs of a kind and a `Layer` or a rate, in order."""
-    if input_drop:
-        yield "dropout", input_drop
+def _modules(layers: list[Layer], input_dropout: float) -> Iterator[tuple[str, Any]]:
+    """Yield the modules of a network in order, as pairs of a kind and a `Layer` or a rate."""
+    if input_dropout:
+        yield "dropout", input_dropout
     for layer in layers:
         yield "linear", layer
         if layer.activation != "identity":
             yield "activation", layer
-        if layer.drop:
-            yield "dropout", layer.drop
+        if layer.dropout:
+            yield "dropout", layer.dropout

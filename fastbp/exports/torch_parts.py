@@ -1,48 +1,56 @@
-"""From the parts of a PyTorch net, of a module or of a state dict, to a network."""
+"""Networks from the parts of PyTorch modules and state dicts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from ..annotations import Array, FloatType
 from ..checks import all_finite
 from ..components.layers import Dense, Dropout
+from ..components.optimizers import Optimizer
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..network import Network
+from .network import LOSS_OF_OUTPUT
 
-# what a rate of dropout may stand before as well as behind: they commute with it
+# activations that commute with dropout, which may stand before or behind them
 _COMMUTE = {"identity", "relu", "leaky_relu"}
-# the loss that suits a last activation; the squared error suits all others
-_LOSSES = {"softmax": "cross_entropy", "logistic": "binary_cross_entropy", "exp": "poisson"}
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
 class Linear:
-    """A matrix (n_out, n_in), as PyTorch has it, and a bias (n_out,) or None; float32 or 64."""
+    """A matrix (n_out, n_in), PyTorch's layout, and a bias (n_out,) or None; float32 or 64."""
 
-    weight: np.ndarray
-    bias: np.ndarray | None
+    weight: Array
+    bias: Array | None
 
 
 @dataclass(frozen=True)
 class Activation:
-    """The name in ``fastbp.ACTIVATIONS``, and its parameter or None."""
+    """A name in ``fastbp.ACTIVATIONS``, and the parameter or None."""
 
     name: str
     alpha: float | None = None
 
 
-def parts_of_module(module):
-    """Return the parts of a module by their names: Linear, Activation and Dropout.
+Parts: TypeAlias = list[tuple[str, Linear | Activation | Dropout]]
+
+
+def parts_of_module(module: "nn.Module") -> Parts:
+    """Return the parts of a module with their names.
 
     Raises
     ------
     ValueError
-        If one of its modules is none of these.
+        If the module contains others than Linear, Dropout and activations.
     """
     from .torch_modules import activation_of, flattened, is_dropout, is_linear
 
-    parts = []
+    parts: Parts = []
     for name, child in flattened(module):
         if is_linear(child):
             parts.append((name, _linear(name, child.weight, child.bias)))
@@ -61,13 +69,14 @@ def parts_of_module(module):
     return parts
 
 
-def parts_of_state(state, activation):
-    """Return the parts of a state dict by their names, with the activations between layers.
+def parts_of_state(state: Mapping[str, Any], activation: str | Sequence[str] | None) -> Parts:
+    """Return the parts of a state dict with their names, with activations between layers.
 
     Raises
     ------
     ValueError, TypeError
-        If it has other tensors than of linear layers, or `activation` is not one for each.
+        If it has tensors that are not of linear layers, or `activation` does not name one for
+        each hidden layer.
     """
     layers: dict = {}
     for key, value in state.items():
@@ -81,7 +90,7 @@ def parts_of_state(state, activation):
     if not layers:
         raise ValueError("fastbp.from_torch: the state dict is empty")
     names = _one_each(activation, len(layers) - 1)
-    parts: list = []
+    parts: Parts = []
     for stem in _in_order(layers):
         if "weight" not in layers[stem]:
             raise ValueError(f"fastbp.from_torch: state dict has a bias {stem!r} but no weight")
@@ -91,17 +100,25 @@ def parts_of_state(state, activation):
     return parts
 
 
-def network_of(parts, *, output_activation, loss, optimizer, dtype, seed):
-    """Return the network that named parts make.
+def network_of(
+    parts: Parts,
+    *,
+    output_activation: str | None,
+    loss: str | None,
+    optimizer: str | Optimizer,
+    dtype: FloatType | None,
+    seed: int,
+) -> Network:
+    """Return the network of named parts.
 
     Raises
     ------
     ValueError, TypeError
-        If they make none, or one that the loss does not suit.
+        If they are not those of a network, or the loss does not suit its outputs.
     """
     layers, linears = _layers(parts)
     given = output_activation or getattr(layers[-1], "activation", None) or "identity"
-    suits = _LOSSES.get(ACTIVATIONS.find(given).name, "squared_error")
+    suits = LOSS_OF_OUTPUT.get(ACTIVATIONS.find(given).name, "squared_error")
     dense = [part for _, part in linears]
     if dtype is None:
         dtype = "float64" if any(d.weight.dtype == np.float64 for d in dense) else "float32"
@@ -127,7 +144,7 @@ def network_of(parts, *, output_activation, loss, optimizer, dtype, seed):
 
 
 def _layers(parts):
-    """Return the long form's layers, and the `Linear` parts by their names."""
+    """Return the layers for `Network`, and the `Linear` parts with their names."""
     layers: list = []
     linears: list = []
     for name, part in parts:
@@ -151,7 +168,7 @@ def _layers(parts):
 
 
 def _activate(layers, name, part):
-    """Give the last dense layer its activation."""
+    """Set the activation of the last dense layer."""
     place = len(layers) - 1
     while place >= 0 and isinstance(layers[place], Dropout) and part.name in _COMMUTE:
         place -= 1
@@ -175,13 +192,15 @@ def _linear(name, weight, bias):
 
 
 def _floats(name, tensor, rank):
-    """Return a tensor or an array of floats as an array of float32, or float64 if it is that."""
-    if hasattr(tensor, "detach"):  # by way of float64, for NumPy has no bfloat16
-        floats, wide = tensor.is_floating_point(), str(tensor.dtype) == "torch.float64"
+    """Return a tensor or an array of floats as an array: float64 if it is that, else float32."""
+    if hasattr(tensor, "detach"):  # through float64, since NumPy has no bfloat16
+        floats = tensor.is_floating_point()
+        wide = str(tensor.dtype) == "torch.float64"
         array = tensor.detach().cpu().double().numpy() if floats else np.empty(0)
     else:
         array = np.asarray(tensor)
-        floats, wide = array.dtype.kind == "f", array.dtype.itemsize > 4
+        floats = array.dtype.kind == "f"
+        wide = array.dtype.itemsize > 4
     if not floats:
         kind = getattr(tensor, "dtype", type(tensor).__name__)
         raise TypeError(f"fastbp.from_torch: {name} is of {kind}: expected floating-point numbers")
@@ -194,7 +213,7 @@ def _floats(name, tensor, rank):
 
 
 def _one_each(activation, hidden):
-    """Return a list of names, one for each hidden layer."""
+    """Return the names of activations, one for each hidden layer."""
     if activation is None:
         if hidden:
             raise TypeError(
@@ -206,7 +225,8 @@ def _one_each(activation, hidden):
         return [activation] * hidden
     if not isinstance(activation, Iterable):
         raise TypeError(
-            f"fastbp.from_torch: activation={activation!r}: expected a name, or one a hidden layer"
+            f"fastbp.from_torch: activation={activation!r}: expected a name, or one per hidden "
+            "layer"
         )
     names = list(activation)
     if len(names) != hidden:
@@ -217,7 +237,7 @@ def _one_each(activation, hidden):
 
 
 def _in_order(stems):
-    """Return names of layers in the order of their numbers, if that is all in which they differ."""
+    """Sort the names of layers by their numbers if they differ in these only."""
     split = [stem.rpartition(".") for stem in stems]
     if len({head for head, _, _ in split}) == 1 and all(tail.isdecimal() for _, _, tail in split):
         return sorted(stems, key=lambda stem: int(stem.rpartition(".")[2]))

@@ -10,7 +10,7 @@ from ..annotations import FilePath
 from ..kernels.support.files import write_whole
 from ..network import Network
 from ..tables.model import TableModel
-from ..tables.wording import counted
+from ..tables.wording import counted, duration
 from . import words
 from .results import curves_of, headline, results
 from .sections import columns, facts, history_of, training
@@ -80,8 +80,9 @@ def _page():
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("clean", "duration", "number", "percent", "setting", "whole")
+    names = ("clean", "number", "percent", "setting", "whole")
     environment.filters |= {name: getattr(words, name) for name in names}
+    environment.filters["duration"] = duration
     environment.globals["counted"] = counted
     return environment.get_template("page.html")
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from ..tables.wording import counted
+from ..tables.wording import counted, duration
 from .charts import curves, histogram, scatter
 from .scores import class_scores, confusions, matrix_of, most_frequent
 from .sections import share_of_peak
-from .words import clean, duration, number, percent, whole
+from .words import clean, number, percent, whole
 
 _three = partial(number, digits=3)
 # for each metric its words, and the format of its numbers

@@ -1,9 +1,9 @@
 """The descriptions in a report: columns, training, data, options and versions."""
 
 from .. import __version__
-from ..tables.wording import counted
+from ..tables.wording import counted, duration
 from ..training.stopped import Stopped
-from .words import clean, duration, number, percent, setting, whole
+from .words import clean, number, percent, setting, whole
 
 _MOST_COLUMNS, _MOST_MORE = 30, 500
 _MOST_EPOCHS = 20

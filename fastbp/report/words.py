@@ -45,18 +45,6 @@ def percent(share):
     return f"{text.rstrip('0').rstrip('.')}%".replace("-", _MINUS)
 
 
-def duration(seconds):
-    """Return a time: 3.4 ms, 12.3 s, 4 min 5 s, 2 h 10 min."""
-    if seconds < 1:
-        return f"{number(1000 * seconds, 2)} ms"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s"
-    return f"{whole(minutes // 60)} h {minutes % 60} min"
-
-
 def clean(text, most=60):
     r"""Return text on one line, of at most `most` characters, that any page can show.
 

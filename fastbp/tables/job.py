@@ -29,6 +29,7 @@ from ..training.state import to_json
 from .columns.encoding import Encoder
 from .columns.inference import infer
 from .columns.schema import Schema
+from .declared import takes
 from .encoded import Budget, Encoded, encode_table
 from .model import SECTION, TableModel, schema_of, tell_unknown
 from .options import TrainOptions
@@ -48,6 +49,7 @@ class _Own(Struct):
     streamed: bool
 
 
+@takes(TrainOptions)
 def train(
     data: Data,
     target: str,
@@ -69,17 +71,17 @@ def train(
     data : path, glob, folder, frame or dict of arrays
         CSV, Parquet, Arrow IPC, NDJSON or ``.npz``; a frame of polars, pandas or pyarrow.
     target : str
-        The column to learn.
+        Column to learn.
     valid : path, frame, ..., optional
-        Validation rows; default: a share of `data`.
+        Rows for validation. Default: a share of `data`.
     checkpoints : path or Checkpoints, optional
-        The folder of the checkpoints that a training resumes from; see ``Network.fit``.
+        Folder for checkpoints; see ``Network.fit``.
     resume : bool, default False
         Resume from the newest checkpoint, if there is one.
     callbacks, progress
         As for ``Network.fit``.
     **options
-        Those of ``fastbp.tables.options.TrainOptions``: hidden, epochs, seed, max_time, ...
+        The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
 
     Returns
     -------

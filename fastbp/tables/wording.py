@@ -1,8 +1,14 @@
-"""How names, values and foreign messages are put into one line of an error message."""
+"""Names, values and messages of other libraries in one line; words for missing values."""
 
+import math
 import re
 from difflib import get_close_matches
 
+# text that counts as missing once spaces around it are removed; empty text always does
+MISSING_WORDS = (
+    *("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"),
+    *("?", "-"),
+)
 _LONGEST_VALUE = 60
 _LONGEST_MESSAGE = 200
 # of an object in memory, as Python shows it: another one in each run
@@ -41,6 +47,19 @@ def bytes_shown(count):
         if count >= scale:
             return f"{count / scale:.3g} {unit}"
     return counted(count, "byte")
+
+
+def duration(seconds):
+    """Return a time as 85 us, 3.4 ms, 12.3 s, 4 min 5 s or 2 h 10 min."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    if seconds < 0.9995:
+        unit, scale = ("ms", 1e3) if seconds >= 0.9995e-3 else ("us", 1e6)
+        return f"{seconds * scale:.3g} {unit}"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
 
 
 def printable(text):

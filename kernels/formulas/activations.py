@@ -1,9 +1,10 @@
 """Activations ``a = sigma(z)`` and their derivatives ``sigma'(z)``.
 
-To add one, write its two formulas and a record at the end of the table: the
-API, the command's help, the tests and the benchmarks read it from there (the
-tests then ask for its oracle in ``tests/oracle.py``). The derivative is a
-function of the output ``a`` where it can be, so that ``z`` need not be kept.
+To add one, write its two formulas and a record at the end of the table. The
+API, the command's help, the exports, the tests and the benchmarks read it from
+there; the tests then need its oracle in ``tests/support/oracle.py``. The
+derivative is a function of the output ``a`` where possible, so that ``z`` need
+not be kept.
 """
 
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Activation:
         The range of a, which decides the losses it may meet.
     alpha : float or None
         The default of its parameter, or None if it has none.
+    initializer : str
+        The default of a layer's initial weights, a name in ``fastbp.INITIALIZERS``.
     """
 
     name: str
@@ -41,14 +44,15 @@ class Activation:
     keeps: str = "a"
     outputs: str = "real"
     alpha: float | None = None
+    initializer: str = "glorot_uniform"
 
 
-SELU_SCALE = 1.0507009873554805
-SELU_ALPHA = 1.6732632423543772
+_SELU_SCALE = 1.0507009873554805
+_SELU_ALPHA = 1.6732632423543772
 _SQRT_HALF = sqrt(0.5)
 _INV_SQRT_2PI = 1 / sqrt(2 * pi)
-SQRT_2_PI = sqrt(2 / pi)
-GELU_CUBIC = 0.044715
+_SQRT_2_PI = sqrt(2 / pi)
+_GELU_CUBIC = 0.044715
 
 
 def _identity(z, alpha):
@@ -102,11 +106,11 @@ def _elu_derivative(a, alpha):
 
 
 def _selu(z, alpha):
-    return SELU_SCALE * select(z < 0, SELU_ALPHA * expm1(z), z)
+    return _SELU_SCALE * select(z < 0, _SELU_ALPHA * expm1(z), z)
 
 
 def _selu_derivative(a, alpha):
-    return select(a > 0, SELU_SCALE, a + SELU_SCALE * SELU_ALPHA)
+    return select(a > 0, _SELU_SCALE, a + _SELU_SCALE * _SELU_ALPHA)
 
 
 def _gelu(z, alpha):
@@ -118,13 +122,13 @@ def _gelu_derivative(z, alpha):
 
 
 def _gelu_tanh(z, alpha):
-    return 0.5 * z * (1 + tanh(SQRT_2_PI * (z + GELU_CUBIC * z * z * z)))
+    return 0.5 * z * (1 + tanh(_SQRT_2_PI * (z + _GELU_CUBIC * z * z * z)))
 
 
 def _gelu_tanh_derivative(z, alpha):
     z = clamp(z, -10, 10)  # 0 or 1 beyond, where z^2 might overflow
-    t = tanh(SQRT_2_PI * (z + GELU_CUBIC * z * z * z))
-    slope = SQRT_2_PI * (1 + 3 * GELU_CUBIC * z * z)
+    t = tanh(_SQRT_2_PI * (z + _GELU_CUBIC * z * z * z))
+    slope = _SQRT_2_PI * (1 + 3 * _GELU_CUBIC * z * z)
     return 0.5 * (1 + t) + 0.5 * z * (1 - t * t) * slope
 
 
@@ -195,6 +199,8 @@ def _exp_derivative(a, alpha):
     return a
 
 
+_HE = "he_uniform"  # for rectifiers, which halve the variance
+
 ACTIVATIONS = Registry(
     "activation",
     [
@@ -203,21 +209,36 @@ ACTIVATIONS = Registry(
             "logistic", "1 / (1 + exp(-z))", _logistic.py_func, _logistic_derivative, outputs="unit"
         ),
         Activation("tanh", "tanh(z)", _tanh, _tanh_derivative),
-        Activation("relu", "max(z, 0)", _relu, _relu_derivative),
+        Activation("relu", "max(z, 0)", _relu, _relu_derivative, initializer=_HE),
         Activation(
-            "leaky_relu", "z if z > 0 else alpha z", _leaky_relu, _leaky_relu_derivative, alpha=0.01
+            "leaky_relu",
+            "z if z > 0 else alpha z",
+            _leaky_relu,
+            _leaky_relu_derivative,
+            alpha=0.01,
+            initializer=_HE,
         ),
-        Activation("elu", "z if z > 0 else alpha (exp(z) - 1)", _elu, _elu_derivative, alpha=1.0),
-        Activation("selu", "1.0507 elu(z, 1.6733)", _selu, _selu_derivative),
-        Activation("gelu", "z Phi(z)", _gelu, _gelu_derivative, keeps="z"),
+        Activation(
+            "elu",
+            "z if z > 0 else alpha (exp(z) - 1)",
+            _elu,
+            _elu_derivative,
+            alpha=1.0,
+            initializer=_HE,
+        ),
+        Activation(
+            "selu", "1.0507 elu(z, 1.6733)", _selu, _selu_derivative, initializer="lecun_normal"
+        ),
+        Activation("gelu", "z Phi(z)", _gelu, _gelu_derivative, keeps="z", initializer=_HE),
         Activation(
             "gelu_tanh",
             "z/2 (1 + tanh(sqrt(2/pi) (z + 0.044715 z^3)))",
             _gelu_tanh,
             _gelu_tanh_derivative,
             keeps="z",
+            initializer=_HE,
         ),
-        Activation("silu", "z logistic(z)", _silu, _silu_derivative, keeps="z"),
+        Activation("silu", "z logistic(z)", _silu, _silu_derivative, keeps="z", initializer=_HE),
         Activation(
             "softplus",
             "log(1 + exp(z))",
@@ -226,7 +247,9 @@ ACTIVATIONS = Registry(
             keeps="z",
             outputs="positive",
         ),
-        Activation("mish", "z tanh(softplus(z))", _mish, _mish_derivative, keeps="z"),
+        Activation(
+            "mish", "z tanh(softplus(z))", _mish, _mish_derivative, keeps="z", initializer=_HE
+        ),
         Activation(
             "hard_sigmoid",
             "clip(z/6 + 1/2, 0, 1)",
@@ -236,10 +259,15 @@ ACTIVATIONS = Registry(
         ),
         Activation("hard_tanh", "clip(z, -1, 1)", _hard_tanh, _hard_tanh_derivative),
         Activation(
-            "hard_swish", "z hard_sigmoid(z)", _hard_swish, _hard_swish_derivative, keeps="z"
+            "hard_swish",
+            "z hard_sigmoid(z)",
+            _hard_swish,
+            _hard_swish_derivative,
+            keeps="z",
+            initializer=_HE,
         ),
         Activation("exp", "exp(z)", _exp, _exp_derivative, outputs="positive"),
-        # a row at a time, in apply.softmax_rows; elementwise it is the identity
+        # one row at a time, in activation.softmax_rows; elementwise it is the identity
         Activation(
             "softmax",
             "exp(z_j) / sum_k exp(z_k), at the output only",
@@ -250,5 +278,5 @@ ACTIVATIONS = Registry(
     ],
     aliases={"sigmoid": "logistic", "linear": "identity", "swish": "silu"},
 )
-# the two that kernels treat by themselves
+# the two that have kernels of their own
 RELU, SOFTMAX = ACTIVATIONS.code("relu"), ACTIVATIONS.code("softmax")

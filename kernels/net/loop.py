@@ -10,6 +10,7 @@ from ..compiler.jit import inner, kernel
 from ..simd.intrinsics import broadcast, fma, load_part, pointer, store_part, width
 from ..simd.order import sample_weight, source_row
 from ..simd.transpose import copy
+from ..simd.view import matrix
 from ..update import clip_factor
 from .passes import GRADIENT, LOSS, TRAIN, TRANSPOSE, UPDATE, pass_over_rows, pass_over_weights
 
@@ -139,7 +140,7 @@ def infer(layers, runs, params, work, aim, x, first, rows, batch, out, total):
         here = min(batch, first + rows - start)
         start_batch(runs, start, here)
         pass_over_rows(layers, runs, params, work, aim)
-        target, source = pointer(out) + (start - first) * last.n_out, pointer(work) + last.a
-        copy(here, last.n_out, source, last.row, target, last.n_out)
+        target = matrix(pointer(out) + (start - first) * last.n_out, last.n_out)
+        copy(here, last.n_out, matrix(pointer(work) + last.a, last.row), target)
         if aim == LOSS:
             total[0] = batch_loss(runs, work, total[0])

@@ -32,6 +32,7 @@ from ..simd.order import source_row
 from ..simd.prefetch import set_row, start_ahead
 from ..simd.reduce import row_squares
 from ..simd.transpose import copy, transpose
+from ..simd.view import matrix, moved
 from ..sparse_matmul import sparse_product
 from ..sparse_outer import sparse_outer_rows
 from ..update import corrected, update_range
@@ -43,73 +44,71 @@ GRADIENT, UPDATE, TRANSPOSE = 1, 2, 4
 
 
 @inner
-def _gather(run, like, batch, columns, lo, hi):
-    """Copy rows of X into the batch."""
-    x = pointer_at(like, run.x)
-    for i in range(lo, hi):
-        source = x + source_row(run.order, run.first + i) * run.x_row
-        copy(1, columns, source, 0, batch + i * run.input_row, 0)
+def _sparse_inputs(run, like):
+    """Return the sparse X of a run: pointers to its data, columns and starts of rows."""
+    return pointer_at(like, run.x), short_integers_at(run.columns), integers_at(run.starts)
 
 
 @inner
-def _dropout_key(run, layer, i):
-    """Return the key of the dropout after `layer` (0: of the input) for row `i`."""
-    return stream(stream(key_of(run.seed, DROPOUT, run.step), layer), i)
+def _gather(run, like, batch, columns, lo, hi):
+    """Copy rows lo to hi of the batch from X."""
+    x = pointer_at(like, run.x)
+    for i in range(lo, hi):
+        source = matrix(x + source_row(run.order, run.first + i) * run.x_row, 0)
+        copy(1, columns, source, moved(batch, i, 0))
+
+
+@inner
+def _drop_rows(run, layer, rate, columns, lo, hi, a):
+    """Apply the dropout after `layer` (0: of the input) to rows lo to hi of a matrix."""
+    key = stream(key_of(run.seed, DROPOUT, run.step), layer)
+    for i in range(lo, hi):
+        drop_row(stream(key, i), rate, columns, moved(a, i, 0).first)
 
 
 @inner
 def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
     """Z = A W + b, A = sigma(Z) for every layer, rows lo to hi of the batch."""
-    rows, a, a_row = hi - lo, work + run.input, run.input_row
+    rows, a = hi - lo, matrix(work + run.input, run.input_row)
     if drop and run.input_drop > 0:
-        for i in range(lo, hi):
-            drop_row(_dropout_key(run, 0, i), run.input_drop, layers[0].n_in, a + i * a_row)
+        _drop_rows(run, 0, run.input_drop, layers[0].n_in, lo, hi, a)
     for n in range(layers.size):
-        layer = layers[n]
-        z, out = work + layer.z + lo * layer.row, work + layer.a + lo * layer.row
-        bias = params + max(layer.biases, 0)
+        layer, x = layers[n], moved(a, lo, 0)
+        z = moved(matrix(work + layer.z, layer.row), lo, 0)
+        out = moved(matrix(work + layer.a, layer.row), lo, 0)
+        start = matrix(params + max(layer.biases, 0), 0 if layer.biases >= 0 else -1)
+        w = matrix(params + layer.weights, layer.n_out)
         fused = layer.activation == RELU and layer.a == layer.z
         gate = RELU_GATE if fused else NO_GATE
         if n == 0 and run.columns != 0:
-            sparse_product(
-                pointer_at(work, run.x), short_integers_at(run.columns), integers_at(run.starts),
-                run.order, run.first + lo, rows, layer.n_out, bias, layer.biases >= 0,
-                params + layer.weights, z, layer.row, gate,
-            )  # fmt: skip
+            first, X = run.first + lo, _sparse_inputs(run, work)
+            sparse_product(X, run.order, first, rows, layer.n_out, start, w.first, z, gate)
         else:
-            gemm(
-                rows, layer.n_out, layer.n_in, bias, 0 if layer.biases >= 0 else -1,
-                a + lo * a_row, a_row, 1, params + layer.weights, layer.n_out, layer.n_out,
-                z, layer.row, gate, scratch, 0,
-            )  # fmt: skip
+            gemm(rows, layer.n_out, layer.n_in, start, x, w, layer.n_out, z, gate, scratch, 0)
         if not fused:
-            activate_rows(
-                layer.activation, layer.alpha, rows, layer.n_out, z, layer.row, out, layer.row
-            )
-        a, a_row = work + layer.output, layer.row
+            activate_rows(layer.activation, layer.alpha, rows, layer.n_out, z, out)
+        a = matrix(work + layer.output, layer.row)
         if layer.output != layer.a:
-            copy(rows, layer.n_out, out, layer.row, a + lo * a_row, a_row)
+            copy(rows, layer.n_out, out, moved(a, lo, 0))
         if drop and layer.drop > 0:
-            for i in range(lo, hi):
-                key = _dropout_key(run, n + 1, i)
-                drop_row(key, layer.drop, layer.n_out, a + i * a_row)
+            _drop_rows(run, n + 1, layer.drop, layer.n_out, lo, hi, a)
 
 
 @inner
 def _loss_rows(layers, run, work, lo, hi):
     """Write the loss of each row and the output delta."""
-    last, canonical = layers[layers.size - 1], run.canonical != 0
-    rows, place, row = hi - lo, lo * last.row, last.row
-    d = work + last.delta + place
+    last, canonical, rows = layers[layers.size - 1], run.canonical != 0, hi - lo
+    z = moved(matrix(work + last.z, last.row), lo, 0)
+    a = moved(matrix(work + last.a, last.row), lo, 0)
+    d = moved(matrix(work + last.delta, last.row), lo, 0)
     parameter = run.loss_limit if canonical else run.loss_parameter
     loss_rows(
         run.loss, parameter, canonical, run.scale, run.order, run.first + lo, rows,
-        last.n_out, work + last.z + place, work + last.a + place, row,
-        run.y, run.labels, run.sample_weight, work + run.row_losses + lo, d,
+        last.n_out, z, a, run.y, run.labels, run.sample_weight, work + run.row_losses + lo, d,
     )  # fmt: skip
     if not canonical:
-        kept = work + last.kept + place
-        derivative_rows(last.activation, last.alpha, rows, last.n_out, d, row, kept, row)
+        kept = moved(matrix(work + last.kept, last.row), lo, 0)
+        derivative_rows(last.activation, last.alpha, rows, last.n_out, d, kept)
 
 
 @inner
@@ -118,26 +117,19 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
     rows = hi - lo
     for n in range(layers.size - 1, 0, -1):
         layer, previous = layers[n], layers[n - 1]
-        d = work + previous.delta + lo * previous.row
+        row = previous.row
+        deltas = matrix(work + previous.delta, row)
+        d, zeros = moved(deltas, lo, 0), matrix(work, -1)
+        next_d = moved(matrix(work + layer.delta, layer.row), lo, 0)
+        turned = matrix(work + layer.transposed, row)
         fused = previous.activation == RELU
-        gemm(
-            rows, layer.n_in, layer.n_out, d, -1,
-            work + layer.delta + lo * layer.row, layer.row, 1,
-            work + layer.transposed, previous.row, previous.row, d, previous.row,
-            previous.kept - previous.delta if fused else NO_GATE, scratch, 0,
-        )  # fmt: skip
+        gate = previous.kept - previous.delta if fused else NO_GATE
+        gemm(rows, layer.n_in, layer.n_out, zeros, next_d, turned, row, d, gate, scratch, 0)
         if previous.drop > 0:
-            for i in range(lo, hi):
-                key = _dropout_key(run, n, i)
-                drop_row(
-                    key, previous.drop, previous.n_out, work + previous.delta + i * previous.row
-                )
+            _drop_rows(run, n, previous.drop, previous.n_out, lo, hi, deltas)
         if not fused:
-            kept = work + previous.kept + lo * previous.row
-            derivative_rows(
-                previous.activation, previous.alpha, rows, previous.n_out,
-                d, previous.row, kept, previous.row,
-            )  # fmt: skip
+            kept = moved(matrix(work + previous.kept, row), lo, 0)
+            derivative_rows(previous.activation, previous.alpha, rows, previous.n_out, d, kept)
 
 
 @task
@@ -148,7 +140,7 @@ def rows_task(layers, runs, params, work, aim, number):
     lo, hi = number * run.rows // run.tasks, (number + 1) * run.rows // run.tasks
     scratch = w + run.scratch + number * run.scratch_row
     if run.columns == 0:
-        _gather(run, w, w + run.input, layers[0].n_in, lo, hi)
+        _gather(run, w, matrix(w + run.input, run.input_row), layers[0].n_in, lo, hi)
     _forward_rows(layers, run, p, w, lo, hi, scratch, aim == TRAIN)
     if aim >= LOSS:
         _loss_rows(layers, run, w, lo, hi)
@@ -187,32 +179,27 @@ def _ask_ahead(layer, run, work, weight_rows, number):
 
 
 @inner
-def _gradient_part(layer, run, work, a, a_row, lo, hi, g, biases, scratch, ahead):
+def _gradient_part(layer, run, work, a, lo, hi, g, biases, scratch, ahead):
     """G_W = A^T D for rows lo to hi of W to `g`, and G_b to `biases`."""
-    d, d_row = work + layer.delta, layer.row
-    outer_rows(
-        lo, hi, run.rows, layer.n_out, a, a_row, 1, d, d_row, d_row, g, scratch, ahead
-    )  # fmt: skip
-    _bias_part(layer, run, work, hi, biases)
+    d = matrix(work + layer.delta, layer.row)
+    outer_rows(lo, hi, run.rows, layer.n_out, a, d, layer.row, g, scratch, ahead)
+    _bias_part(layer, run, d, hi, biases)
 
 
 @inner
 def _sparse_gradient_part(layer, run, work, lo, hi, begins, number, g, biases):
     """G_W = X^T D for rows lo to hi of W to `g`, of sparse X, and G_b to `biases`."""
-    cursors = address_of(work + run.cursors + number * run.ahead_row)
-    sparse_outer_rows(
-        pointer_at(work, run.x), short_integers_at(run.columns), integers_at(run.starts),
-        run.order, run.first, run.rows, lo, hi, begins, integers_at(cursors),
-        layer.n_out, work + layer.delta, layer.row, g,
-    )  # fmt: skip
-    _bias_part(layer, run, work, hi, biases)
+    cursors = integers_at(address_of(work + run.cursors + number * run.ahead_row))
+    d, X = matrix(work + layer.delta, layer.row), _sparse_inputs(run, work)
+    sparse_outer_rows(X, run.order, run.first, run.rows, lo, hi, begins, cursors, layer.n_out, d, g)
+    _bias_part(layer, run, d, hi, biases)
 
 
 @inner
-def _bias_part(layer, run, work, hi, biases):
+def _bias_part(layer, run, d, hi, biases):
     """G_b to `biases`, with the last rows of W."""
     if hi == layer.n_in and layer.biases >= 0:
-        column_sums(run.rows, layer.n_out, work + layer.delta, layer.row, biases)
+        column_sums(run.rows, layer.n_out, d, biases)
 
 
 @inner
@@ -248,7 +235,7 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
     rate, epsilon = run.rate, run.epsilon
     if aims & UPDATE:
         rate, epsilon = corrected(run.corrects, rate, run.beta1, run.beta2, epsilon, run.step + 1)
-    a, a_row = w + run.input, run.input_row
+    a = matrix(w + run.input, run.input_row)
     for n in range(layers.size):
         layer = layers[n]
         first, end = number * layer.n_in // tasks, (number + 1) * layer.n_in // tasks
@@ -264,15 +251,16 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
             if aims & GRADIENT and n == 0 and run.columns != 0:
                 _sparse_gradient_part(layer, run, w, lo, hi, lo == first, number, part, biases)
             elif aims & GRADIENT:
-                _gradient_part(layer, run, w, a, a_row, lo, hi, part, biases, scratch, ahead)
+                _gradient_part(layer, run, w, a, lo, hi, part, biases, scratch, ahead)
             if aims & UPDATE:
                 _update_part(layer, run, rate, epsilon, p, m, params.size, lo, hi, part, biases)
+            weights = matrix(p + place, layer.n_out)
             if aims & TRANSPOSE and run.penalty > 0:
-                row_squares(hi - lo, layer.n_out, p + place, layer.n_out, w + layer.squares + lo)
+                row_squares(hi - lo, layer.n_out, weights, w + layer.squares + lo)
             if aims & TRANSPOSE and layer.transposed >= 0:
-                target, t_row = w + layer.transposed + lo, layers[n - 1].row
-                transpose(hi - lo, layer.n_out, p + place, layer.n_out, target, t_row)
-        a, a_row = w + layer.output, layer.row
+                turned = matrix(w + layer.transposed + lo, layers[n - 1].row)
+                transpose(hi - lo, layer.n_out, weights, turned)
+        a = matrix(w + layer.output, layer.row)
 
 
 # calls `weights_task`, which is above, by its address in the run

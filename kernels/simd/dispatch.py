@@ -1,6 +1,6 @@
 """Calling a function by a code or by an address, from inside kernels.
 
-What is called is a value at run time, so that one compiled kernel serves every
+The function is chosen at run time, so that one compiled kernel serves every
 activation, loss and optimizer.
 """
 
@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 
 from ..compiler.jit import inner
 from .vector import Vector, first_lanes, llvm_vector, load_first, splat, store_first, store_values
+from .view import view_parts
 
 
 def _cases(context, builder, code, count):
@@ -38,11 +39,12 @@ def _linked(context, dispatcher, signature):
     return function
 
 
-def switch(*functions):
+def by_code(functions):
     """Return the function ``(code, *args) -> functions[code](*args)``.
 
-    All of the jitted `functions` give the same type; an unknown code takes the last.
+    All `functions` return the same type; an unknown code takes the last.
     """
+    functions = [inner(function) for function in functions]
 
     @intrinsic
     def choose(typingctx, code, *args):
@@ -66,22 +68,25 @@ def switch(*functions):
     return choose
 
 
-def block_loop(*functions, scale=False):
-    """Return the loop ``(code, alpha, rows, columns, s, s_row, t, t_row)`` over a block.
+def block_by_code(functions, scale=False):
+    """Return the loop ``(code, alpha, rows, columns, s, t)`` over blocks S and T, two views.
 
     It writes ``T = functions[code](S, alpha)``, or with `scale` multiplies T by that, vector by
-    vector; the code is looked at once. T may be S. Where only padding lies between the rows of
-    both, they are one long row, padding and all.
+    vector; it branches on the code once. T may be S. Rows that only padding separates are treated
+    as one long row, the padding included.
     """
+    functions = [inner(function) for function in functions]
 
     @intrinsic
-    def loop(typingctx, code, alpha, rows, columns, source, s_row, target, t_row):
+    def loop(typingctx, code, alpha, rows, columns, source, target):
         vector, size = Vector(source.dtype), types.intp
         kinds = [types.Dispatcher(function) for function in functions]
         signatures = [kind.get_call_type(typingctx, (vector, alpha), {}) for kind in kinds]
 
         def codegen(context, builder, sig, values):
-            code, alpha, rows, columns, source, s_row, target, t_row = values
+            code, alpha, rows, columns, *views = values
+            source, s_row, _ = view_parts(builder, views[0])
+            target, t_row, _ = view_parts(builder, views[1])
             rows, columns = _as_one_row(builder, rows, columns, s_row, t_row, 2 * vector.lanes)
             for i in _cases(context, builder, code, len(kinds)):
                 function = _linked(context, kinds[i], signatures[i])
@@ -95,14 +100,13 @@ def block_loop(*functions, scale=False):
                     store_first(builder, value, there, vector, left)
             return context.get_dummy_value()
 
-        numbers = (size, types.float64, size, size)
-        return types.none(*numbers, source, size, target, size), codegen
+        return types.none(size, types.float64, size, size, source, target), codegen
 
     return loop
 
 
 def _as_one_row(builder, rows, columns, s_row, t_row, most):
-    """Return the rows and columns to run over: one row if less than `most` floats of padding."""
+    """Return the rows and columns to loop over: one row if its padding is below `most` floats."""
     padding = builder.sub(s_row, columns)
     joined = builder.and_(
         builder.icmp_signed("==", s_row, t_row),
@@ -113,36 +117,40 @@ def _as_one_row(builder, rows, columns, s_row, t_row, most):
 
 
 def _vectors_of_row(builder, columns, lanes):
-    """Emit the loop over the vectors of a row; yield once, inside: the column, and what is left."""
+    """Emit the loop over the vectors of a row; yield once, inside: column, floats left."""
     zero = columns.type(0)
     with cgutils.for_range_slice(builder, zero, columns, lanes) as (column, _):
         yield column, builder.sub(columns, column)
 
 
 def _vectors(builder, rows, columns, s_row, t_row, lanes):
-    """Emit the loops over a block; yield once, inside: both places, and what is left of a row."""
+    """Emit the loops over a block; yield once, inside: both places and the floats left in a row."""
     with cgutils.for_range(builder, rows) as each:
         for column, left in _vectors_of_row(builder, columns, rows.type(lanes)):
             places = (builder.add(builder.mul(each.index, s), column) for s in (s_row, t_row))
             yield *places, left
 
 
-def row_loop(*functions, sums=False):
-    """Return the loop ``(code, rows, columns, s, y, row, numbers, out)`` over a block of rows.
+def rows_by_code(functions, sums=False):
+    """Return the loop ``(code, rows, columns, s, y, numbers, out)`` over rows of two views.
 
     It writes ``Y[r] = functions[code](S[r], Y[r], numbers[r]) out[r]``, vector by vector, or with
-    `sums` adds the vectors of a row up to one, ``out[r]``. The code is looked at once.
+    `sums` adds the vectors of a row to one, ``out[r]``. It branches on the code once. S and Y have
+    the same row stride.
     """
+    functions = [inner(function) for function in functions]
 
     @intrinsic
-    def loop(typingctx, code, rows, columns, source, target, row, numbers, out):
+    def loop(typingctx, code, rows, columns, source, target, numbers, out):
         vector, size = Vector(source.dtype), types.intp
-        kinds = [types.Dispatcher(function) for function in functions]
         arguments = (vector, vector, source.dtype)
+        kinds = [types.Dispatcher(function) for function in functions]
         signatures = [kind.get_call_type(typingctx, arguments, {}) for kind in kinds]
 
         def codegen(context, builder, sig, values):
-            code, rows, columns, source, target, row, numbers, out = values
+            code, rows, columns, source, target, numbers, out = values
+            source, row, _ = view_parts(builder, source)
+            target, _, _ = view_parts(builder, target)
             kind, lanes = llvm_vector(vector), rows.type(vector.lanes)
             total = cgutils.alloca_once(builder, kind)
             for i in _cases(context, builder, code, len(kinds)):
@@ -169,7 +177,7 @@ def row_loop(*functions, sums=False):
                         store_values(builder, builder.load(total), there, vector)
             return context.get_dummy_value()
 
-        return types.none(size, size, size, source, target, size, numbers, out), codegen
+        return types.none(size, size, size, source, target, numbers, out), codegen
 
     return loop
 
@@ -201,18 +209,3 @@ def by_address(task):
         return types.none(types.intp, types.StarArgTuple(args)), codegen
 
     return call
-
-
-def by_code(functions):
-    """Return the compiled function ``(code, *args) -> functions[code](*args)``."""
-    return switch(*map(inner, functions))
-
-
-def block_by_code(functions, scale=False):
-    """Return the `block_loop` of formulas of one vector and a parameter."""
-    return block_loop(*map(inner, functions), scale=scale)
-
-
-def rows_by_code(functions, sums=False):
-    """Return the `row_loop` of formulas of two vectors and a number."""
-    return row_loop(*map(inner, functions), sums=sums)

@@ -52,8 +52,8 @@ def fetch_ahead(ahead):
 
 
 @inner
-def fetch_block(rows, vecs, p, row):
-    """Ask for `rows` rows of `vecs` vectors at the pointer `p`, `row` elements apart."""
+def fetch_block(rows, vecs, view):
+    """Prefetch `rows` rows of `vecs` vectors at the start of a view."""
     for r in range(rows):
         for v in range(vecs):
-            prefetch(address_of(p + (r * row + v * width(p))))
+            prefetch(address_of(view.first + (r * view.row + v * width(view))))

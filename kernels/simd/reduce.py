@@ -1,19 +1,20 @@
-"""Sums and maxima along rows, of as many rows at a time as a vector has lanes.
+"""Sums and maxima along rows, of a block with a row for each lane of a vector.
 
 Each row leaves one vector of partial results. Side by side these make a square
-tile, whose transpose is reduced lane by lane: five operations a row, none of
-which waits for the last, where reducing each vector by itself is a chain of eight.
+tile, whose transpose is reduced lane by lane: five operations per row that can overlap,
+where reducing each vector by itself is a chain of eight.
 The parts lie in `row_parts`: a tile of vectors, and one vector more for the results.
 """
 
 from ..compiler.jit import inner
 from .intrinsics import fma, keep_first, load_part, local_floats, select, store_part, width
 from .tile import tile_max, tile_square, tile_sum, tile_transpose
+from .view import matrix
 
 
 @inner
 def row_parts(like):
-    """Return memory of the caller's for the parts of a block of rows, and for their results."""
+    """Return memory on the caller's stack for the parts of a block of rows and for the results."""
     n = width(like)
     parts = local_floats(like)
     return parts, parts + n * n
@@ -21,31 +22,37 @@ def row_parts(like):
 
 @inner
 def keep_part(parts, r, part):
-    """Keep the partial results of row `r` of a block."""
+    """Store the partial results of row `r` of a block."""
     store_part(parts + r * width(parts), part, width(parts))
 
 
 @inner
 def keep_results(results, values):
-    """Keep one number a row."""
+    """Store one number per row."""
     store_part(results, values, width(results))
 
 
 @inner
-def sum_parts(parts):
-    """Return the sum of each row's part in the row's lane; the lanes of no row hold anything."""
-    return tile_sum(tile_transpose(tile_square(parts, width(parts))))
+def _parts_by_lane(parts):
+    """Return the transpose of the parts: a tile whose columns are the rows of the block."""
+    return tile_transpose(tile_square(matrix(parts, width(parts))))
 
 
 @inner
-def row_squares(rows, columns, w, w_row, sums):
+def sum_parts(parts):
+    """Return the sum of each row's part in the row's lane; lanes without a row are undefined."""
+    return tile_sum(_parts_by_lane(parts))
+
+
+@inner
+def row_squares(rows, columns, w, sums):
     """Write the sum of squares of each of `rows` rows, columns added in a fixed order."""
     n = width(w)
     parts, _ = row_parts(w)
     for i in range(0, rows, n):
         count = min(n, rows - i)
         for r in range(count):
-            x = w + (i + r) * w_row
+            x = w.first + (i + r) * w.row
             total = load_part(x, columns)
             total = total * total
             for j in range(n, columns, n):
@@ -56,17 +63,18 @@ def row_squares(rows, columns, w, w_row, sums):
 
 
 @inner
-def row_maxima(rows, columns, z, z_row, parts):
-    """Return the greatest of each row's floats in the row's lane, of a block of rows.
+def row_maxima(rows, columns, z, parts):
+    """Return the maximum of each row in the row's lane, of a block of rows.
 
-    NaN may be lost, what is computed of it not. The lanes of no row hold anything.
+    A NaN may be lost: results computed from the rows still have it. Lanes without a row are
+    undefined.
     """
     n = width(z)
     for r in range(rows):
-        x = z + r * z_row
+        x = z.first + r * z.row
         top = keep_first(load_part(x, columns), columns, x[0])
         for j in range(n, columns, n):
             part = keep_first(load_part(x + j, columns - j), columns - j, x[0])
             top = select(part > top, part, top)
         keep_part(parts, r, top)
-    return tile_max(tile_transpose(tile_square(parts, n)))
+    return tile_max(_parts_by_lane(parts))

@@ -11,13 +11,16 @@ This file, `intrinsics`, `dispatch` and `tile` are the only ones that write LLVM
 """
 
 import operator
+from functools import partial
+from inspect import Parameter, Signature
+from inspect import signature as python_signature
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
-from numba.extending import lower_builtin, models, register_model
+from numba.extending import intrinsic, lower_builtin, models, register_model
 
 _REGISTER_BITS = (("+avx512f", 512), ("+avx", 256))
 # a processor named by its level brings the level's features without listing them
@@ -86,22 +89,48 @@ def llvm_integers(vector):
     return ir.VectorType(ir.IntType(vector.dtype.bitwidth), vector.lanes)
 
 
-@register_model(Pointer)
-class _PointerModel(models.PrimitiveModel):
-    def __init__(self, manager, fe_type):
-        super().__init__(manager, fe_type, ir.PointerType(llvm_scalar(fe_type.dtype)))
+def define_value(kind, llvm_type):
+    """Let values of a Numba type be LLVM values of the type that ``llvm_type(type)`` returns."""
+
+    @register_model(kind)
+    class _Model(models.PrimitiveModel):
+        def __init__(self, manager, fe_type):
+            super().__init__(manager, fe_type, llvm_type(fe_type))
 
 
-@register_model(Vector)
-class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager, fe_type):
-        super().__init__(manager, fe_type, llvm_vector(fe_type))
+define_value(Pointer, lambda pointer: ir.PointerType(llvm_scalar(pointer.dtype)))
+define_value(Vector, llvm_vector)
+define_value(Mask, lambda mask: ir.VectorType(ir.IntType(1), mask.lanes))
 
 
-@register_model(Mask)
-class _MaskModel(models.PrimitiveModel):
-    def __init__(self, manager, fe_type):
-        super().__init__(manager, fe_type, ir.VectorType(ir.IntType(1), fe_type.lanes))
+def instruction(define=None, *, prefer_literal=False):
+    """Make a Numba intrinsic of a function from argument types to ``(result type, emit)``.
+
+    ``emit(builder, *values)`` emits LLVM IR and returns the result, or nothing for `types.none`.
+    Integers are passed with 64 bits. The keyword is that of `numba.extending.intrinsic`.
+    """
+    if define is None:
+        return partial(instruction, prefer_literal=prefer_literal)
+
+    def typed(typingctx, *kinds):
+        result, emit = define(*kinds)
+
+        def codegen(context, builder, sig, values):
+            value = emit(builder, *values)
+            return context.get_dummy_value() if result is types.none else value
+
+        return result(*map(_wide, kinds)), codegen
+
+    typed.__name__, typed.__doc__ = define.__name__, define.__doc__
+    first = Parameter("typingctx", Parameter.POSITIONAL_OR_KEYWORD)
+    typed.__signature__ = Signature([first, *python_signature(define).parameters.values()])
+    return intrinsic(prefer_literal=prefer_literal)(typed)
+
+
+def _wide(kind):
+    # a literal tells calls of different shapes apart
+    literal = isinstance(kind, types.Literal)
+    return types.intp if isinstance(kind, types.Integer) and not literal else kind
 
 
 # ---------------------------------------------------------------- building blocks
@@ -213,12 +242,16 @@ def store_first(builder, value, address, vector, count):
             store_values(builder, value, address, vector, first_lanes(builder, count, vector))
 
 
-def lift(context, builder, vector, value, kind):
-    """Bring a vector or a Python number to the lanes of `vector`."""
-    if isinstance(kind, Vector):
+def lift(builder, vector, value):
+    """Return a vector as it is, and a number in all lanes of `vector`, converted to its dtype."""
+    if isinstance(value.type, ir.VectorType):
         return value
-    scalar = context.cast(builder, value, kind, vector.dtype)
-    return splat(builder, scalar, llvm_vector(vector))
+    wanted = llvm_scalar(vector.dtype)
+    if isinstance(value.type, ir.IntType):
+        value = builder.sitofp(value, wanted)
+    elif value.type != wanted:
+        value = (builder.fptrunc if wanted == ir.FloatType() else builder.fpext)(value, wanted)
+    return splat(builder, value, llvm_vector(vector))
 
 
 def the_vector(args):
@@ -247,9 +280,7 @@ def _define_operator(op, result, emit):
             return signature(result(vector.dtype), *args) if vector else None
 
     def lower(context, builder, sig, args):
-        vector = the_vector(sig.args)
-        pairs = zip(args, sig.args, strict=True)
-        return emit(builder, *(lift(context, builder, vector, v, k) for v, k in pairs))
+        return emit(builder, *(lift(builder, the_vector(sig.args), value) for value in args))
 
     for pattern in ((Vector, Vector), (Vector, types.Number), (types.Number, Vector)):
         lower_builtin(op, *pattern)(lower)
@@ -272,41 +303,30 @@ def _negate(context, builder, sig, args):
     return builder.fneg(args[0])
 
 
-@infer_global(operator.add)
-class _AdvanceTyping(AbstractTemplate):
-    def generic(self, args, kws):
-        if isinstance(args[0], Pointer) and isinstance(args[1], types.Integer):
-            return signature(args[0], args[0], types.intp)
-        return None
+def _define_pointer_operator(op, result):
+    """Let Python's `op` act on a `Pointer` and an integer; return the decorator of its lowering."""
+
+    @infer_global(op)
+    class _Typing(AbstractTemplate):
+        def generic(self, args, kws):
+            if isinstance(args[0], Pointer) and isinstance(args[1], types.Integer):
+                return result(args[0])
+            return None
+
+    return lower_builtin(op, Pointer, types.Integer, *[types.Any] * (op is operator.setitem))
 
 
-@lower_builtin(operator.add, Pointer, types.Integer)
+@_define_pointer_operator(operator.add, lambda p: signature(p, p, types.intp))
 def _advance(context, builder, sig, args):
     return builder.gep(args[0], [args[1]])
 
 
-@infer_global(operator.getitem)
-class _ReadTyping(AbstractTemplate):
-    def generic(self, args, kws):
-        if isinstance(args[0], Pointer) and isinstance(args[1], types.Integer):
-            return signature(args[0].dtype, args[0], types.intp)
-        return None
-
-
-@lower_builtin(operator.getitem, Pointer, types.Integer)
+@_define_pointer_operator(operator.getitem, lambda p: signature(p.dtype, p, types.intp))
 def _read(context, builder, sig, args):
     return builder.load(builder.gep(args[0], [args[1]]), align=sig.return_type.bitwidth // 8)
 
 
-@infer_global(operator.setitem)
-class _WriteTyping(AbstractTemplate):
-    def generic(self, args, kws):
-        if isinstance(args[0], Pointer) and isinstance(args[1], types.Integer):
-            return signature(types.none, args[0], types.intp, args[0].dtype)
-        return None
-
-
-@lower_builtin(operator.setitem, Pointer, types.Integer, types.Any)
+@_define_pointer_operator(operator.setitem, lambda p: signature(types.none, p, types.intp, p.dtype))
 def _write(context, builder, sig, args):
     size = sig.args[2].bitwidth // 8
     builder.store(args[2], builder.gep(args[0], [args[1]]), align=size)

@@ -1,13 +1,16 @@
 """The benchmarks: every entry of every table has one, and each of them runs."""
 
+import ast
 import itertools
+import re
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 import fastbp
-from benchmark_modules import CLASSES, MODULES, WORKLOADS, functions
+from benchmark_modules import CLASSES, FOLDER, MODULES, WORKLOADS, functions, load
 
 # what a parameter of this name must run through
 TABLES = {
@@ -43,6 +46,42 @@ def cases():
             yield pytest.param(kind, arguments, id=name, marks=marks)
 
 
+def commands():
+    """Return (program, arguments) of each command in the README of the benchmarks."""
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"^    python benchmarks/(\w+)\.py ?(.*)$", text, re.MULTILINE)
+    return [(program, shlex.split(arguments, comments=True)) for program, arguments in found]
+
+
+@pytest.mark.parametrize("program, arguments", commands())
+def test_a_command_of_the_readme_has_options_that_exist(program, arguments):
+    assert load(f"benchmarks.{program}").parse(arguments)
+
+
+def test_the_readme_names_every_program():
+    starts = [path.stem for path in FOLDER.glob("*.py") if "__main__" in path.read_text("utf-8")]
+    assert {program for program, _ in commands()} == set(starts) - {"peer_frameworks"}
+
+
+def test_the_suite_imports_only_what_old_commits_have():
+    found, left = set(), [module.__name__.rpartition(".")[2] for module in MODULES]
+    for name in left:  # it grows by the modules that these import
+        for node in ast.walk(ast.parse((FOLDER / f"{name}.py").read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                found.add(node.module)
+            if isinstance(node, ast.ImportFrom):
+                own = node.module.removeprefix("benchmarks.")
+                left += [own] if (FOLDER / f"{own}.py").is_file() and own not in left else []
+    assert "workloads" in left
+    assert {name for name in found if name.startswith("fastbp")} == {
+        "fastbp",
+        "fastbp.data",
+        "fastbp.kernels",
+    }
+
+
 def test_every_module_has_benchmarks():
     assert {kind.__module__ for kind in CLASSES} == {module.__name__ for module in MODULES}
     assert all(functions(kind) for kind in CLASSES)
@@ -63,6 +102,15 @@ def test_the_workloads_are_those_of_the_design():
         "mnist": ((784, 128, 10), 128, 20_000),
         "mnist2": ((784, 512, 512, 10), 256, 20_000),
         "wide": ((1024, 2048, 2048, 1000), 1024, 4_096),
+    }
+
+
+def test_the_workloads_are_those_of_the_command():
+    # two lists: old commits, which asv runs these benchmarks with, lack the command's module
+    from fastbp.diagnostics.workloads import WORKLOADS as COMMANDS
+
+    assert {name: (w.sizes, w.batch, w.loss) for name, w in WORKLOADS.items()} == {
+        name: (w.sizes, w.batch, w.loss) for name, w in COMMANDS.items()
     }
 
 

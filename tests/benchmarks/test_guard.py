@@ -214,6 +214,6 @@ def test_the_workloads_and_the_kernels_are_guarded():
 
 
 def test_the_readme_names_the_command():
-    text = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert re.search(r"^    python benchmarks/guard.py HEAD~1 HEAD( |$)", text, re.MULTILINE)
     assert f"{guard.LOSS:.0%}".replace("%", " %") in text

@@ -13,8 +13,8 @@ from benchmark_modules import FOLDER, WORKLOADS, load
 
 load("benchmarks")
 peers = load("benchmarks.peers")
+markdown = load("benchmarks.markdown")
 TINY = replace(WORKLOADS["tiny"], rows=300)
-README = FOLDER.parent / "README.md"
 
 
 def made_up(peer, seconds, peaks=None, missing="", dtype="float32"):
@@ -94,33 +94,73 @@ def test_the_readme_table_names_every_peer(results):
     assert "JAX 1.2" in caption
 
 
+def test_the_summary_has_fastbp_beside_the_best_peer(results):
+    more = {
+        peer: made_up(peer, result.seconds, missing=result.missing)
+        for peer, result in results.items()
+    }
+    more["jax"].missing = "not installed"
+    for result in more.values():
+        result.threads = "all"
+    groups = [(r, peers.figures(r, TINY)) for r in (results, more)]
+    table, caption = peers.summary_table(groups, "some processor").split("\n\n")
+    head, _, row = (
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()
+    )
+    assert head[3:] == [
+        "1 thread: fastbp",
+        "best peer",
+        "ratio",
+        "all threads: fastbp",
+        "best peer",
+        "ratio",
+    ]
+    assert row[:3] == ["tiny", "4-32-16-4", "128"]
+    assert row[3:6] == ["333.3", "JAX 500.0", "2.00x"]
+    assert row[6:] == ["333.3", "PyTorch 1,000.0", "3.00x"]
+    assert "medians of 3 rounds, on some processor" in caption
+
+
+def test_the_summary_may_lack_peers_and_fastbp(results):
+    alone = {peer: results[peer] for peer in ("fastbp", "sklearn")}
+    alone["fastbp"].missing = "it does not learn"
+    table = peers.summary_table([(alone, peers.figures(alone, TINY))], "some processor")
+    assert "| it does not learn |  |  |" in table
+
+
 def test_a_readme_without_fastbp_still_names_it(results):
     results["fastbp"] = made_up("fastbp", [], missing="it does not learn")
     table = peers.readme_table([(results, peers.figures(results, TINY))], "some processor")
     assert "| it does not learn |" in table
 
 
+BEGIN, END = "<!-- peers -->", "<!-- /peers -->"
+
+
 def test_the_readme_is_rewritten_between_its_marks(tmp_path):
     file = tmp_path / "README.md"
-    file.write_text(f"before\n\n{peers.BEGIN}\nold\n{peers.END}\n\nafter µs\n", encoding="utf-8")
+    file.write_text(f"before\n\n{BEGIN}\nold\n{END}\n\nafter µs\n", encoding="utf-8")
     for table in ("first", "second", "second"):
-        peers.write_readme(table, file)
-        expected = f"before\n\n{peers.BEGIN}\n\n{table}\n\n{peers.END}\n\nafter µs\n"
+        markdown.write_between(file, "peers", table)
+        expected = f"before\n\n{BEGIN}\n\n{table}\n\n{END}\n\nafter µs\n"
         assert file.read_text(encoding="utf-8") == expected
 
 
-@pytest.mark.parametrize("text", ["", peers.BEGIN, peers.END, f"{peers.END}{peers.BEGIN}"])
+@pytest.mark.parametrize("text", ["", BEGIN, END, f"{END}{BEGIN}"])
 def test_a_readme_without_the_marks_is_left_alone(tmp_path, text):
     file = tmp_path / "README.md"
     file.write_text(text)
     with pytest.raises(ValueError, match=r"README\.md: expected the lines"):
-        peers.write_readme("table", file)
+        markdown.write_between(file, "peers", "table")
     assert file.read_text() == text
 
 
-def test_the_readme_has_the_marks():
-    text = README.read_text(encoding="utf-8")
-    assert text.count(peers.BEGIN) == text.count(peers.END) == 1
+@pytest.mark.parametrize(
+    "file, mark", [(peers.TABLE, "peers"), (peers.TABLE, "estimators"), (peers.SUMMARY, "speed")]
+)
+def test_the_readmes_have_the_marks(file, mark):
+    text = file.read_text(encoding="utf-8")
+    assert text.count(f"<!-- {mark} -->") == text.count(f"<!-- /{mark} -->") == 1
 
 
 @pytest.mark.parametrize(

@@ -285,7 +285,7 @@ def test_where_stdout_is_closed_an_output_is_asked_for(models, folder):
     start = ["sh", "-c", 'exec "$@" >&-', "sh", *command("predict", models / "rich", "new.csv")]
     done = subprocess.run(start, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 2
-    assert done.stderr == "fastbp: stdout is closed: say with -o OUT where to\n"
+    assert done.stderr == "fastbp: stdout is closed; give --output FILE\n"
 
 
 @pytest.mark.slow

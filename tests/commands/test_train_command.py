@@ -243,7 +243,7 @@ def test_a_training_goes_on_where_its_checkpoint_is():
     assert model.fingerprint == whole.fingerprint
     assert model.history["loss"] == whole.history["loss"]
     text = fastbp(*BASE, "--epochs", 6, "--checkpoint", "ck", "--resume").out
-    assert "goes on from a checkpoint" in text
+    assert "resumes from a checkpoint" in text
 
 
 def test_without_resume_no_training_clears_the_checkpoints_of_another():
@@ -258,15 +258,15 @@ def test_without_resume_no_training_clears_the_checkpoints_of_another():
 @pytest.mark.parametrize(
     ("options", "word"),
     [
-        ("--hidden 7", "hidden"),
-        ("--seed 1", "seed"),
-        ("--batch-size 7", "batch_size"),
-        ("--drop zip", "drop"),
-        ("--task classification", "task"),
-        ("--target zip", "target"),
-        ("--valid-share 0.3", "valid_share"),
-        ("--learning-rate 0.1", "learning_rate"),
-        ("--class-weight balanced", "class_weight"),
+        ("--hidden 7", "--hidden"),
+        ("--seed 1", "--seed"),
+        ("--batch-size 7", "--batch-size"),
+        ("--drop zip", "--drop"),
+        ("--task classification", "--task"),
+        ("--target zip", "--target"),
+        ("--valid-share 0.3", "--valid-share"),
+        ("--learning-rate 0.1", "--learning-rate"),
+        ("--class-weight balanced", "--class-weight"),
     ],
 )
 def test_what_makes_another_training_cannot_go_on(options, word):
@@ -274,14 +274,14 @@ def test_what_makes_another_training_cannot_go_on(options, word):
     before = sorted(os.listdir("ck"))
     done = fastbp(*BASE, "--checkpoint", "ck", "--resume", "-o", "other", *options.split())
     assert done.code == 2
-    assert f"resume: {word} was" in done.complaint
+    assert f"--resume: {word} was" in done.complaint
     assert sorted(os.listdir("ck")) == before and not Path("other").exists()
 
 
 def test_epochs_cannot_change_where_rates_depend_on_them():
     trained("--checkpoint", "ck", "--schedule", "cosine")
     done = fastbp(*BASE, "--checkpoint", "ck", "--resume", "--schedule", "cosine", "--epochs", 9)
-    assert done.code == 2 and "resume: epochs was 3" in done.complaint
+    assert done.code == 2 and "--resume: --epochs was 3" in done.complaint
 
 
 def test_a_training_goes_on_with_its_own_rows_alone():

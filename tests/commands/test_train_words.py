@@ -80,7 +80,7 @@ def test_the_expected_time_is_about_that_of_the_training():
 def test_a_plan_is_told_to_people_as_well():
     text = fastbp(*BASE, "--dry-run").out
     parameters = (FEATURES + 1) * 100 + 101 * 2
-    for words in (f"{parameters:,} parameters", "GFLOP an epoch", "memory: ", "expected: "):
+    for words in (f"{parameters:,} parameters", "GFLOP per epoch", "memory: ", "expected: "):
         assert words in text
     assert "epochs in" not in text
 
@@ -132,10 +132,10 @@ def test_an_error_is_an_event_and_a_line():
 def test_in_text_the_epochs_are_a_table_and_the_scores_a_line():
     done = fastbp(*BASE)
     assert re.search(r"^ +1( +\S+)+$", done.out, re.MULTILINE)
-    assert "400 rows: 320 to train on, 80 to validate on" in done.out
+    assert "400 rows: 320 for training, 80 for validation" in done.out
     assert "target rich: classification, 2 classes" in done.out
     assert re.search(r"^validation: accuracy [\d.]+%, .*\(80 rows\)$", done.out, re.MULTILINE)
-    assert "not saved: -o FILE does that" in done.out
+    assert "not saved: give --output FILE" in done.out
 
 
 def test_in_a_log_nobody_watches_epochs_are_told_now_and_then(monkeypatch):
@@ -220,30 +220,30 @@ def on_a_terminal(*arguments):
 
 WRONG = [
     ("--target=", ["--target"]),
-    ("--task ranking", ["task", "'ranking'", "classification", "regression"]),
+    ("--task ranking", ["--task", "'ranking'", "classification", "regression"]),
     ("--hidden 10,x", ["--hidden", "10,x"]),
     ("--hidden 0", ["--hidden", "0"]),
-    ("--activation rely", ["'rely'", "'relu'"]),
+    ("--activation rely", ["--activation", "'rely'", "'relu'"]),
     ("--dropout 1", ["--dropout"]),
-    ("--loss huber", ["loss", "'huber'", "classification"]),
-    ("--loss hubr", ["loss", "'hubr'", "huber"]),
-    ("--optimizer adan", ["'adan'", "'adam'"]),
-    ("--learning-rate 0", ["learning_rate", "0"]),
+    ("--loss huber", ["--loss", "'huber'", "classification"]),
+    ("--loss hubr", ["--loss", "'hubr'", "huber"]),
+    ("--optimizer adan", ["--optimizer", "'adan'", "'adam'"]),
+    ("--learning-rate 0", ["--learning-rate", "0"]),
     ("--learning-rate fast", ["--learning-rate"]),
-    ("--schedule zigzag", ["schedule", "'zigzag'", "cosine"]),
+    ("--schedule zigzag", ["--schedule", "'zigzag'", "cosine"]),
     ("--l2 -1", ["--l2"]),
     ("--weight-decay -1", ["--weight-decay"]),
-    ("--clip-norm 0", ["clip_norm", "0"]),
-    ("--class-weight equal", ["class_weight", "'equal'", "balanced"]),
+    ("--clip-norm 0", ["--clip-norm", "0"]),
+    ("--class-weight equal", ["--class-weight", "'equal'", "balanced"]),
     ("--epochs 0", ["--epochs"]),
     ("--patience -1", ["--patience"]),
     ("--batch-size 0", ["--batch-size"]),
     ("--seed -1", ["--seed"]),
-    ("--dtype float16", ["dtype", "'float16'", "float32", "float64"]),
+    ("--dtype float16", ["--dtype", "'float16'", "float32", "float64"]),
     ("--threads many", ["--threads", "many"]),
     ("--valid-share 1", ["--valid-share"]),
     ("--max-time soon", ["--max-time", "soon", "30s"]),
-    ("--max-time 0", ["max_time", "0"]),
+    ("--max-time 0", ["--max-time", "0"]),
     ("--memory much", ["--memory", "much", "2GB"]),
     ("--every never", ["--every", "never", "30s"]),
     ("--resume", ["--resume", "--checkpoint"]),
@@ -253,7 +253,7 @@ WRONG = [
     ("-o no/model", ["--output", "folder"]),
     ("-o .", ["--output", "regular"]),
     ("-o " + 300 * "m", ["--output", "255"]),
-    ("--target income --drop rich --class-weight balanced", ["class_weight", "regression"]),
+    ("--target income --drop rich --class-weight balanced", ["--class-weight", "regression"]),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Where scikit-learn is wrong: each row of the README's table, with scikit-learn as the witness."""
+"""Where scikit-learn is wrong: the table of fastbp/estimators/README.md, with its witness."""
 
 import warnings
 

@@ -49,7 +49,7 @@ OPTIONS = {
     "no epochs": (["--epochs", "0"], "epochs"),
     "a batch of 0": (["--batch-size", "0"], "batch-size"),
     "a share of 1": (["--valid-share", "1"], "valid-share"),
-    "a share beside rows": (["--valid-share", "0.3", "--valid", "good.csv"], "valid_share=0.3"),
+    "a share beside rows": (["--valid-share", "0.3", "--valid", "good.csv"], "--valid-share 0.3"),
     "a share that is NaN": (["--valid-share", "nan"], "valid"),
     "a seed below 0": (["--seed", "-1"], "seed"),
     "a seed too large": (["--seed", str(2**64)], "seed"),

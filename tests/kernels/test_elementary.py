@@ -10,7 +10,7 @@ from numba import njit
 import oracle
 from fastbp import ACTIVATIONS, Dense, Network
 from fastbp.kernels.simd import elementary
-from fastbp.kernels.simd.dispatch import switch
+from fastbp.kernels.simd.dispatch import by_code
 from fastbp.kernels.simd.intrinsics import load_part, pointer, store_part, width
 
 WIDE = np.longdouble
@@ -21,7 +21,7 @@ NAMES = ["exp", "expm1", "log", "log1p", "tanh", "erf"]
 _STATED = re.findall(r"(?<=    )(\w+) ([0-9.]+)(?=    |\n)", elementary.__doc__)
 BOUNDS = {name: float(bound) for name, bound in _STATED}
 erf = np.vectorize(math.erf, otypes=[float])
-_function = switch(*(getattr(elementary, name) for name in NAMES))
+_function = by_code([getattr(elementary, name).py_func for name in NAMES])
 
 every_function = pytest.mark.parametrize("name", NAMES)
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -13,9 +13,9 @@ from fastbp import Network
 from fastbp.report.axes import linear, logarithmic
 from fastbp.report.build import build_report
 from fastbp.report.charts import curves, histogram, scatter
-from fastbp.report.words import clean, duration, number, percent, setting, whole
+from fastbp.report.words import clean, number, percent, setting, whole
 from fastbp.tables.model import TableModel
-from fastbp.tables.wording import counted
+from fastbp.tables.wording import counted, duration
 from report_models import Page, classifier, regressor, text_of
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -237,8 +237,10 @@ def test_numbers_in_words(value, text):
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (0.0034, "3.4 ms"), (0.25, "250 ms"), (1, "1.0 s"), (59.94, "59.9 s"), (59.99, "1 min 0 s"),
-        (245, "4 min 5 s"), (7800, "2 h 10 min"), (3599.9, "1 h 0 min"),
+        (85e-6, "85 us"), (0.0034, "3.4 ms"), (0.25, "250 ms"), (1, "1.0 s"), (59.94, "59.9 s"),
+        (59.99, "1 min 0 s"),
+        (245, "4 min 5 s"), (7800, "2 h 10 min"), (3599.9, "1 h 0 min"), (0.9996, "1.0 s"),
+        (999.7e-6, "1 ms"), (math.nan, "unknown"),
     ],
 )  # fmt: skip
 def test_times_in_words(seconds, text):

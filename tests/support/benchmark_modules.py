@@ -11,6 +11,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 if not FOLDER.is_dir():
     pytest.skip("the benchmarks are not beside the tests", allow_module_level=True)
 
+# prefixes by which asv recognizes benchmarks
 KINDS = ("time_", "track_", "peakmem_", "timeraw_")
 
 

@@ -19,6 +19,7 @@ class Boolean(Column, frozen=True):
 
     plural = "booleans"
     expected = "a boolean"
+    formula = "1 or 0, and 0.5 where it is missing"
     in_text = True
 
     @classmethod
@@ -40,11 +41,6 @@ class Boolean(Column, frozen=True):
     def write(self, values, missing, features) -> None:
         """Write booleans, 0.5 where missing."""
         features[:, 0] = np.where(missing, 0.5, values)
-
-    @property
-    def formula(self) -> str:
-        """The formula of the feature."""
-        return "1 or 0, and 0.5 where it is missing"
 
 
 def _parsed(series):

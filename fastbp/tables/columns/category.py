@@ -107,6 +107,7 @@ class Category(Column, frozen=True):
 
     plural = "categories"
     expected = "text"
+    formula = "1 or 0, and so for each of its categories"
     fit = CategoryFit
 
     def __post_init__(self) -> None:
@@ -144,8 +145,3 @@ class Category(Column, frozen=True):
             + [(f"{more:,} more", False)] * (more > 0)
             + [("all others", False)] * self.other
         )
-
-    @property
-    def formula(self) -> str:
-        """The formula of the first feature."""
-        return "1 or 0, and so for each of its categories"

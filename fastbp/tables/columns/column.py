@@ -129,9 +129,11 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
     name: str
     missing: bool
 
-    # the plural of the kind, and what messages say is expected of a value
+    # the plural of the kind; what messages expect a value to be; and how the first feature is
+    # computed, a format of the column, for people who use the network alone
     plural: ClassVar[str]
     expected: ClassVar[str]
+    formula: ClassVar[str]
     # whether text may be recognized as this kind, and whether a few other values are mistakes then
     in_text: ClassVar[bool] = False
     reports_mistakes: ClassVar[bool] = False
@@ -165,11 +167,6 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
     def write(self, values: Floats, missing: npt.NDArray[np.bool_], features: npt.NDArray) -> None:
         """Write the features of values (n,) to (n, width), except that of missing values."""
         raise _lacking(type(self), "write")
-
-    @property
-    def formula(self) -> str:
-        """How the first feature is computed, for people who use the network alone."""
-        raise _lacking(type(self), "formula")
 
     def describe(self, number: Callable[[float], str]) -> list[tuple[str, bool]]:
         """Return what was fitted as phrases, and whether each is text from the table.

@@ -9,8 +9,7 @@ import polars as pl
 
 from ...json_data import Finite, Positive
 from .column import Column, Range
-from .number import NumberFit
-from .standard import standardized
+from .number import NumberFit, standardized
 from .values import NONE, Floats, Places, floats, is_text, parsed_text, seconds, unreadable, without
 
 # seconds of the phases of a date: a mean Gregorian year, a week, and a day where clocks vary
@@ -60,6 +59,7 @@ class Date(Column, frozen=True):
 
     plural = "dates"
     expected = "a date"
+    formula = "(seconds since 1970-01-01 UTC - {0.mean!r}) / {0.scale!r}"
     in_text = True
     reports_mistakes = True
     fit = DateFit
@@ -111,11 +111,6 @@ class Date(Column, frozen=True):
             around = f"{number(self.mean)} s from 1970"
         clock = ", with the time of day" if self.clock else ""
         return [(f"around {around}, deviation {number(self.scale / _DAY)} days{clock}", False)]
-
-    @property
-    def formula(self) -> str:
-        """The formula of the first feature."""
-        return f"(seconds since 1970-01-01 UTC - {self.mean!r}) / {self.scale!r}"
 
 
 def _parsed(series):

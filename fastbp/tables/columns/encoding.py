@@ -41,10 +41,17 @@ class Encoder:
         self.schema, self.table_name, self.dtype = schema, table_name, np.dtype(dtype)
         self.columns = [column.name for column in schema.columns]
         self.unknown: dict[str, int] = {}
+        self._where = f"{table_name}: " if table_name else ""
 
-    def require(self, table) -> None:
+    def require(self, table, names: Sequence[str] | None = None) -> None:
         """Raise DataError unless a table, or a frame, has the columns that `encode` needs."""
-        self._require(table, self.columns)
+        lacking = [name for name in names or self.columns if name not in table.columns]
+        if lacking:
+            several = len(lacking) > 1
+            raise DataError(
+                f"{self._where}column{'s are' if several else ' is'} missing: {listed(lacking)}; "
+                f"the model needs {'them' if several else 'it'}. Columns: {listed(table.columns)}"
+            )
 
     def encode(self, frame: pl.DataFrame, first_row: int = 0) -> npt.NDArray:
         """Return the features (n, n_features) of a frame, C-contiguous, computed in float64.
@@ -84,7 +91,7 @@ class Encoder:
             If the column is missing, or a value is no number, or of no class of the schema.
         """
         target = self.schema.target
-        self._require(frame, [target.name])
+        self.require(frame, [target.name])
         with self._naming_the_table():
             words = self.schema.missing_words
             values, kept = read_target(target, frame[target.name], words, first_row)
@@ -121,16 +128,3 @@ class Encoder:
             yield
         except ColumnError as error:
             raise DataError(f"{self._where}{error}") from error
-
-    def _require(self, frame, names):
-        lacking = [name for name in names if name not in frame.columns]
-        if lacking:
-            several = len(lacking) > 1
-            raise DataError(
-                f"{self._where}column{'s are' if several else ' is'} missing: {listed(lacking)}; "
-                f"the model needs {'them' if several else 'it'}. Columns: {listed(frame.columns)}"
-            )
-
-    @property
-    def _where(self):
-        return f"{self.table_name}: " if self.table_name else ""

@@ -9,10 +9,12 @@ import polars as pl
 
 from ...errors import DataError
 from ...json_data import Finite, Positive
+from ..wording import shown
 from .column import Candidate, Column, Fit
-from .standard import Standard, standardized
 from .values import NONE, Floats, Places, floats, is_text, parsed_text, seconds, unreadable, without
 
+# standardized numbers and dates are clipped to this, so that float32 and a network stay finite
+LARGEST = 1e6
 FEWEST_ROWS_OF_AN_ID = 20
 # integers looked at to say whether all are distinct; more rows than these cannot be held
 _MOST_KEYS = 1_000_000
@@ -20,6 +22,49 @@ _NAME_OF_AN_ID = re.compile(
     r"(?:^|[^A-Za-z])(?i:ids?|idx|index|key|uuid|guid)$|^(?i:id|uuid|guid)[^A-Za-z]"
     r"|[a-z](?:Id|ID|Idx|Index|Key|Uuid|UUID|Guid|GUID)$"
 )
+
+
+class Standard:
+    """The mean and the population standard deviation of numbers, frame by frame, in float64."""
+
+    def __init__(self) -> None:
+        # its import takes a second, which predicting does not need
+        from sklearn.preprocessing import StandardScaler
+
+        self._scaler, self._seen = StandardScaler(), False
+
+    def add(self, values: Floats) -> None:
+        """Take numbers; NaN does not count."""
+        # an empty array would make NaN of scikit-learn's mean for good
+        known = values[~np.isnan(values)]
+        if known.size:
+            with np.errstate(over="ignore", invalid="ignore"):
+                self._scaler.partial_fit(known[:, None])
+            self._seen = True
+
+    def mean_and_scale(self, name: str, table_name: str) -> tuple[float, float]:
+        """Return both, (0, 1) without numbers; messages name the column and the table.
+
+        Raises
+        ------
+        DataError
+            If squares of the numbers overflow.
+        """
+        if not self._seen:
+            return 0.0, 1.0
+        scaler = self._scaler
+        if not np.isfinite([scaler.mean_[0], scaler.var_[0]]).all():
+            raise DataError(
+                f"{table_name}: column {shown(name)} holds numbers too large to square: "
+                "give it in another unit, or drop it"
+            )
+        return float(scaler.mean_[0]), float(scaler.scale_[0])
+
+
+def standardized(values: Floats, mean: float, scale: float) -> Floats:
+    """Return (values - mean) / scale, within `LARGEST`."""
+    with np.errstate(over="ignore"):
+        return np.clip((values - mean) / scale, -LARGEST, LARGEST)
 
 
 class NumberFit(Fit):
@@ -88,6 +133,7 @@ class Number(Column, frozen=True):
 
     plural = "numbers"
     expected = "a finite number"
+    formula = "(value - {0.mean!r}) / {0.scale!r}"
     in_text = True
     reports_mistakes = True
     candidate = NumberCandidate
@@ -119,11 +165,6 @@ class Number(Column, frozen=True):
     def describe(self, number: Callable[[float], str]) -> list[tuple[str, bool]]:
         """Return mean and scale."""
         return [(f"mean {number(self.mean)}, deviation {number(self.scale)}", False)]
-
-    @property
-    def formula(self) -> str:
-        """The formula of the feature."""
-        return f"(value - {self.mean!r}) / {self.scale!r}"
 
 
 def _parsed(series):

@@ -13,9 +13,8 @@ from .boolean import Boolean
 from .category import LONGEST_CATEGORY, MOSTLY_DISTINCT, Category
 from .column import Column
 from .date import Date
-from .number import FEWEST_ROWS_OF_AN_ID, Number
+from .number import FEWEST_ROWS_OF_AN_ID, Number, Standard
 from .schema import Target, Task
-from .standard import Standard
 from .survey import Survey
 from .values import ColumnError, count, places_of
 

@@ -13,14 +13,9 @@ import polars as pl
 
 from ...annotations import FilePath
 from ...errors import DataError
-from ..wording import one_line, shown, unknown
+from ..wording import MISSING_WORDS, one_line, shown, unknown
 from .readers import FORMATS, FrameReader, Reader, ScanReader, from_arrays, reported, suffix_of
 
-# the text that counts as missing, without spaces around it; empty text always does
-MISSING_WORDS = (
-    *("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"),
-    *("?", "-"),
-)
 # the rows per frame: the more columns, or features, the fewer
 _MOST_ROWS, _FEWEST_ROWS, _MOST_CELLS = 65_536, 256, 2**23
 

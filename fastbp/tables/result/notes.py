@@ -9,7 +9,9 @@ def notes_of(schema: Schema) -> list[str]:
     lines, place = ["inputs, from the columns of a table; where a value is missing, 0:"], 0
     for column in schema.columns:
         for number, name in enumerate(column.feature_names):
-            lines.append(f"  {place}: {named(name)}{'' if number else f': {column.formula}'}")
+            lines.append(
+                f"  {place}: {named(name)}{'' if number else ': ' + column.formula.format(column)}"
+            )
             place += 1
     target = schema.target
     if target.task == "regression":

@@ -1,0 +1,163 @@
+"""Typer's options from declared ones, ``--help`` in panels, and wrong usage in one line."""
+
+import inspect
+import re
+import sys
+from dataclasses import MISSING, fields
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from ..tables.declared import descriptions, names_of
+from ..tables.wording import named, printable
+from .codes import Code
+
+# the error that typer.BadParameter is one of; Typer does not name it
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+
+def parser(kind):
+    """Return what reads and checks a text for Typer; its error knows the text."""
+
+    def parse(text):
+        try:
+            return kind.parse(text)
+        except ValueError as error:
+            refused = typer.BadParameter(str(error))
+            refused.given = text  # type: ignore[attr-defined]
+            raise refused from None
+
+    return parse
+
+
+def taking(kind, words, *names, panel=None, default=None, several=False, adds=False):
+    """Return Typer's option of a `Kind`; ``--help`` shows the default and the limits."""
+    repeats = "repeatable, beside the default" if adds else "repeatable"
+    extras = ("" if adds else _default(kind, default), kind.limits, repeats if several else "")
+    extra = "; ".join(filter(None, extras))
+    reads = {"metavar": kind.metavar, "parser": parser(kind)} if kind.metavar else {}
+    help_text = f"{words}  [{extra}]" if extra else words
+    return typer.Option(*names, help=help_text, show_default=False, rich_help_panel=panel, **reads)
+
+
+def _default(kind, value):
+    """Return a default as ``--help`` shows it; empty where there is none."""
+    if value is MISSING or value is None or value is False or value in ("", ()):
+        return ""
+    if isinstance(value, tuple):
+        return f"default: {','.join(map(str, value))}"
+    return f"default: {value:g}{kind.unit}" if isinstance(value, float) else f"default: {value}"
+
+
+def with_options(*classes):
+    """Decorate a command of ``**values``: it has the options that dataclasses declare.
+
+    Their values are None where they are not given; `made` makes a dataclass of them.
+    """
+
+    def decorate(command):
+        declared = [_parameter(cls, each) for cls in classes for each in fields(cls)]
+        signature = inspect.signature(command)
+        own = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
+        order = sorted([*declared, *own], key=lambda p: p.kind)
+        command.__signature__ = signature.replace(parameters=order)
+        return command
+
+    return decorate
+
+
+def _parameter(cls, each):
+    """Return the parameter of a command for a field of a dataclass."""
+    kind = each.metadata["kind"]
+    taken = taking(
+        kind,
+        descriptions(cls).get(each.name, "").replace("``", ""),
+        *names_of(each),
+        panel=each.metadata["panel"],
+        default=each.default,
+        several=kind.several,
+        adds=each.metadata["adds"],
+    )
+    value = (list[str] if kind.several else Any) if kind.metavar else bool
+    return inspect.Parameter(
+        each.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None if kind.metavar else False,
+        annotation=Annotated[value, taken],
+    )
+
+
+def made(cls, values):
+    """Return a dataclass of declared options from the values that a command received."""
+    found = {}
+    for each in fields(cls):
+        value = values[each.name]
+        if value is not None and value != []:
+            added = each.metadata["adds"]
+            found[each.name] = (*each.default, *value) if added else value  # type: ignore[misc]
+    return cls(**found)
+
+
+def as_written(message, *classes):
+    """Return a message about an option with its name as on the command line."""
+    names = {each.name: names_of(each)[0] for cls in classes for each in fields(cls)}
+    match = re.match(r"(resume: )?(\w+)(=| was )", message)
+    if not match or match[2] not in names:
+        return message
+    start = "--resume: " if match[1] else ""
+    middle = " " if match[3] == "=" else match[3]
+    return f"{start}{names[match[2]]}{middle}{message[match.end() :]}"
+
+
+class Command(TyperCommand):
+    """A command whose ``--help`` shows its options in panels."""
+
+    def format_options(self, ctx, formatter):
+        """Write a section for each panel."""
+        panels: dict[str, list] = {}
+        param: Any
+        for param in self.get_params(ctx):
+            panel = getattr(param, "rich_help_panel", None) or "Options"
+            record = param.get_help_record(ctx)
+            if param.param_type_name == "argument":
+                panel = "Arguments"
+                record = (param.metavar or param.name, param.help or "")
+            panels.setdefault(panel, []).append(record)
+        for title, records in panels.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+    def collect_usage_pieces(self, ctx):
+        """Return the words of the line of usage."""
+        params: list[Any] = self.get_params(ctx)
+        return ["[OPTIONS]", *(p.metavar for p in params if p.param_type_name == "argument")]
+
+
+class Group(TyperGroup):
+    """The commands; wrong usage of any of them is one line, as every other error is."""
+
+    def main(self, *args, **extra):
+        """Run a command, and exit with its code."""
+        extra["standalone_mode"] = False
+        try:
+            code = super().main(*args, **extra)
+        except typer.Abort:
+            code = Code.INTERRUPTED
+        except _UsageError as error:
+            print(f"fastbp: {printable(_usage(error))}", file=sys.stderr)
+            code = Code.USAGE
+        sys.exit(code or Code.DONE)
+
+
+def _usage(error):
+    """Return what is wrong with the usage, with the name and the value as they were written."""
+    param, message = getattr(error, "param", None), error.message
+    if param is None or not message:
+        words = error.format_message().rstrip(".")
+        end = "" if words.endswith("?") else "."
+        where = f"{end} See {error.ctx.command_path} --help" if error.ctx else ""
+        return f"{words[0].lower()}{words[1:]}{where}"
+    name = max(param.opts, key=len) if param.param_type_name == "option" else param.metavar
+    given = f" {named(error.given) or repr('')}:" if hasattr(error, "given") else ""
+    return f"{name}{given} {message}"

@@ -1,0 +1,299 @@
+"""Options declared once: a field of a dataclass says what it takes, its docstring what it is for.
+
+The command line, files of options, ``--help``, the signature and the documentation of a
+function, and the checks are made from such a dataclass. Nothing here imports NumPy, so that
+``fastbp --help`` does not wait for it.
+"""
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
+from numbers import Integral, Real
+from textwrap import indent
+from typing import Any
+
+_SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
+_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_FEW = 4  # names that a message lists without a suggestion
+_QUANTITY = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", re.IGNORECASE)
+_PARAMETERS = re.compile(r"^Parameters\n-+\n(.*?)(?=\n\n\w+\n-+\n|\Z)", re.MULTILINE | re.DOTALL)
+_OPTIONS = re.compile(r"    \*\*options\n(?: {8}.*\n)+")
+
+
+# ------------------------------------------------------------------------------- kinds of values
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an option takes.
+
+    Parameters
+    ----------
+    metavar : str
+        What stands for the value in ``--help``; empty for a flag.
+    read : callable
+        ``read(text)`` returns the value of a text, or raises ValueError with what is expected.
+    check : callable
+        ``check(name, value)`` returns the value as it is kept, or raises ValueError or
+        TypeError; the message begins with ``name=value: ``.
+    several : bool
+        Whether it can be given several times; `check` takes one value, or all at once.
+    limits : str
+        Bounds of a number, or how it is written, for ``--help``.
+    unit : str
+        The unit of a number.
+    """
+
+    metavar: str
+    read: Callable[[str], Any]
+    check: Callable[[str, Any], Any]
+    several: bool = False
+    limits: str = ""
+    unit: str = ""
+
+    def parse(self, text):
+        """Return the checked value of a text.
+
+        Raises
+        ------
+        ValueError
+            With what is expected; the caller knows the name and the text.
+        """
+        value = self.read(text)
+        try:
+            checked = self.check("", value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(str(error).removeprefix(f"={value!r}: ")) from None
+        return value if self.several else checked
+
+
+def text(metavar, wanted="text"):
+    """Return the kind of a text that is not empty."""
+
+    def check(name, value):
+        if not isinstance(value, str) or not value:
+            raise TypeError(f"{name}={value!r}: expected {wanted}")
+        return value
+
+    return Kind(metavar, str, check)
+
+
+def texts(metavar):
+    """Return the kind of a sequence of texts; one text is a sequence of one."""
+
+    def check(name, value):
+        values = (value,) if isinstance(value, str) else value
+        if not isinstance(values, Iterable):
+            raise TypeError(f"{name}={value!r}: expected text, or a sequence of it")
+        values = tuple(values)
+        for each in values:
+            if not isinstance(each, str):
+                raise TypeError(f"{name}={each!r}: expected text")
+        return values
+
+    return Kind(metavar, str, check, several=True)
+
+
+def choice(*names, known=None, metavar=""):
+    """Return the kind of a name out of a few, or out of the registry that `known()` returns."""
+
+    def check(name, value):
+        choices = names or tuple(known())
+        if isinstance(value, str) and value in choices:
+            return value
+        near = get_close_matches(value, choices, 1) if isinstance(value, str) else []
+        hint = f"did you mean {near[0]!r}? " if near and len(choices) > _FEW else ""
+        raise ValueError(f"{name}={value!r}: {hint}expected one of {', '.join(choices)}")
+
+    return Kind(metavar or "|".join(names), str, check)
+
+
+def number(*, whole=False, least=-math.inf, above=-math.inf, below=math.inf):
+    """Return the kind of a finite number: ``least <= x < below`` and ``x > above``."""
+    bounds = {"at least": least, "greater than": above, "less than": below}
+    limits = " and ".join(f"{words} {_exact(b)}" for words, b in bounds.items() if math.isfinite(b))
+    of = "of " * limits.startswith("at least")
+    wanted = f"a {'whole ' if whole else ''}number {of}{limits}".strip()
+    convert: Any = int if whole else float
+    accepted = Integral if whole else Real
+
+    def read(text):
+        try:
+            return convert(text)
+        except ValueError:
+            raise ValueError(f"expected {wanted}") from None
+
+    def check(name, value):
+        wrong = f"{name}={value!r}: expected {wanted}"
+        if isinstance(value, bool) or not isinstance(value, accepted):
+            raise TypeError(wrong)
+        try:
+            value = convert(value)
+        except OverflowError:  # an integer too large for a float
+            raise ValueError(wrong) from None
+        if not (above < value < below and least <= value):
+            raise ValueError(wrong)
+        return value
+
+    return Kind("N" if whole else "X", read, check, limits=limits)
+
+
+def duration(**bounds):
+    """Return the kind of a number of seconds, in text such as 30s, 5m, 1.5h or 90."""
+
+    def read(text):
+        return _quantity(text, _SECONDS, "a duration such as 30s, 5m or 1.5h")
+
+    return Kind("TIME", read, number(**bounds).check, limits="such as 5m or 1.5h", unit="s")
+
+
+def size():
+    """Return the kind of a number of bytes, in text such as 2GB, 512MiB or 1000000."""
+
+    def read(text):
+        return int(_quantity(text, _BYTES, "a size such as 2GB or 512MiB"))
+
+    return Kind("SIZE", read, number(whole=True, least=1).check, limits="such as 512MiB")
+
+
+def threads():
+    """Return the kind of "auto" or a number of threads."""
+    count, wanted = number(whole=True, least=1), 'expected "auto" or a whole number of at least 1'
+
+    def read(text):
+        if text != "auto" and not text.isdecimal():
+            raise ValueError(wanted)
+        return text if text == "auto" else int(text)
+
+    def check(name, value):
+        if isinstance(value, str):
+            if value != "auto":
+                raise ValueError(f"{name}={value!r}: {wanted}")
+            return value
+        return count.check(name, value)
+
+    return Kind("auto|N", read, check)
+
+
+def layers():
+    """Return the kind of the units of hidden layers: one number, several, or none."""
+    units = number(whole=True, least=1)
+
+    def read(text):
+        parts = [part.strip() for part in text.split(",")] if text.strip() else []
+        if not all(part.isdecimal() and int(part) for part in parts):
+            raise ValueError("expected units such as 100 or 128,64")
+        return tuple(map(int, parts))
+
+    def check(name, value):
+        values = value if isinstance(value, Iterable) else (value,)
+        return tuple(units.check(name, n) for n in values)
+
+    return Kind("N,N,...", read, check)
+
+
+def flag():
+    """Return the kind of a switch."""
+
+    def check(name, value):
+        if not isinstance(value, bool):
+            raise TypeError(f"{name}={value!r}: expected True or False")
+        return value
+
+    return Kind("", bool, check)
+
+
+def _quantity(text, units, wanted):
+    match = _QUANTITY.fullmatch(text)
+    value = float(match[1]) * units.get(match[2].lower(), math.nan) if match else math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"expected {wanted}")
+    return value
+
+
+def _exact(bound):
+    """Return a bound as text, large powers of 2 as such."""
+    is_power = isinstance(bound, int) and bound >= 2**32 and bound & (bound - 1) == 0
+    return f"2**{bound.bit_length() - 1}" if is_power else f"{bound}"
+
+
+# ---------------------------------------------------------------------------- dataclasses of them
+
+
+def option(kind, default=MISSING, *, panel, names=(), adds=False) -> Any:
+    """Return the field of a `Declared` dataclass.
+
+    Parameters
+    ----------
+    kind : Kind
+        What it takes.
+    default
+        Its value where it is not given. None: there is none, and None passes the check.
+    panel : str
+        The heading in ``--help``.
+    names : sequence of str
+        On the command line; default: the field's, with dashes.
+    adds : bool
+        Whether what the command line gives is added to the default.
+    """
+    metadata = {"kind": kind, "panel": panel, "names": names, "adds": adds}
+    return field(default=default, metadata=metadata)
+
+
+class Declared:
+    """The base of frozen dataclasses whose fields are made by `option`: it checks them."""
+
+    def __post_init__(self):
+        for each in fields(self):  # type: ignore[arg-type]  # of a dataclass
+            value = getattr(self, each.name)
+            if value is not None or each.default is not None:
+                checked = each.metadata["kind"].check(each.name, value)
+                object.__setattr__(self, each.name, checked)
+
+
+def names_of(each):
+    """Return the names of a field on the command line."""
+    return tuple(each.metadata["names"]) or (f"--{each.name.replace('_', '-')}",)
+
+
+def _entries(cls):
+    """Return what the docstrings of a dataclass and its bases say of each parameter."""
+    found = {}
+    for each in reversed(cls.__mro__):
+        parameters = _PARAMETERS.search(inspect.cleandoc(each.__doc__ or ""))
+        for entry in re.split(r"\n(?=\w)", parameters[1]) if parameters else ():
+            found[entry.partition(" : ")[0]] = entry
+    return found
+
+
+def descriptions(cls):
+    """Return the description of each field of a dataclass, from its docstring."""
+    return {
+        name: " ".join(entry.split("\n", 1)[1].split()) for name, entry in _entries(cls).items()
+    }
+
+
+def takes(cls):
+    """Decorate a function of ``**options``: signature and docstring name those of a dataclass."""
+
+    def decorate(function):
+        signature = inspect.signature(function)
+        own = {p.name: p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD}
+        more = [
+            inspect.Parameter(
+                f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type
+            )
+            for f in fields(cls)
+            if f.name not in own
+        ]
+        function.__signature__ = signature.replace(parameters=[*own.values(), *more])
+        entries = [entry for name, entry in _entries(cls).items() if name not in own]
+        text = indent("\n".join(entries), "    ")
+        function.__doc__ = _OPTIONS.sub(lambda _: f"{text}\n", function.__doc__ or "")
+        return function
+
+    return decorate
