@@ -19,7 +19,7 @@ from .components.schedules import OneCycle as OneCycle
 from .components.schedules import Step as Step
 from .components.schedules import WarmUp as WarmUp
 from .diagnostics.warmup import warm_up as warm_up
-from .engine.gradients import Gradients as Gradients
+from .engine.plan import Gradients as Gradients
 from .errors import DataError as DataError
 from .errors import DivergenceError as DivergenceError
 from .errors import ModelFileError as ModelFileError

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = NDArray[Any]
 Floats: TypeAlias = NDArray[np.floating[Any]]
+Weights: TypeAlias = ArrayLike | None  # of samples
 Matrix: TypeAlias = "ArrayLike | sparray | spmatrix"
 FilePath: TypeAlias = str | PathLike[str]
 FloatType: TypeAlias = Literal["float32", "float64"] | type[np.float32] | type[np.float64]

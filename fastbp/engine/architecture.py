@@ -40,8 +40,9 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
         raise TypeError("inputs: expected the number of input columns beside layers")
     if isinstance(layers, (str, Dense, Dropout)) or not isinstance(layers, Iterable):
         raise TypeError(f"layers={layers!r}: expected a sequence of Dense and Dropout layers")
-    layers, input_drop = list(layers), 0.0
+    layers = list(layers)
     specs: list[Layer] = []
+    input_drop = 0.0
     n_in = a_whole_number("inputs", inputs, least=1)
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     if not dense:
@@ -163,10 +164,9 @@ def describe(network, batch_size):
     rows = [("layer", "shape", "activation", "dropout", "parameters")]
     for n, spec in enumerate(plan.specs):
         count = spec.n_in * spec.n_out + (spec.n_out if spec.bias else 0)
+        shape = f"{spec.n_in} x {spec.n_out}"
         drop = f"{spec.dropout:g}" if spec.dropout else ""
-        rows.append(
-            (str(n + 1), f"{spec.n_in} x {spec.n_out}", spec.activation, drop, f"{count:,}")
-        )
+        rows.append((str(n + 1), shape, spec.activation, drop, f"{count:,}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(v.ljust(w) for v, w in zip(r, widths, strict=True)).rstrip() for r in rows]
     work = plan.workspace(batch_size, 1, training=True)

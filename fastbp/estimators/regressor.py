@@ -203,40 +203,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ) -> None:
         keep_arguments(self, locals())
 
-    @fitting
-    def fit(
-        self,
-        X: Matrix,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        eval_set: tuple[Matrix, ArrayLike] | None = None,
-    ) -> MLPRegressor:
-        """Fit the network to data.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples; float32 is trained in float32, everything else in float64, unless `dtype`
-            is set.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Numbers.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the samples.
-        eval_set : tuple (X, y), optional
-            Data whose loss is recorded in `validation_loss_curve_` after every epoch. With
-            `early_stopping` it is scored in place of held-back samples.
-
-        Returns
-        -------
-        self : MLPRegressor
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is invalid, or the weights became infinite.
-        """
-        return self._fit(X, y, sample_weight, eval_set=eval_set)
-
     @stochastic_only
     @fitting
     def partial_fit(

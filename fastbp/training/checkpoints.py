@@ -117,10 +117,7 @@ def _number_of(path):
 def as_checkpoints(checkpoints, resume):
     """Return the argument `checkpoints` of `Network.fit` as `Checkpoints`, or None.
 
-    Raises
-    ------
-    ValueError
-        If there is no folder to resume from, or a new training would clear one.
+    It raises ValueError if no folder is given to resume from, or a new training would clear one.
     """
     if checkpoints is None:
         if resume:
@@ -136,20 +133,16 @@ def as_checkpoints(checkpoints, resume):
 
 
 def resumed(checkpoints, key, model):
-    """Return the `Model` and the `State` to continue from.
+    """Return the `Model` and the `State` to continue from; without a checkpoint `model` and None.
 
-    Without a checkpoint they are `model`, that of the network as it is, and None.
-
-    Raises
-    ------
-    ValueError
-        If the last checkpoint is of another net, or of a training with another `key`.
+    It raises ValueError if the last checkpoint is of another net, or has another `key`.
     """
     latest = checkpoints.latest()
     if latest is None:
         return model, None
     state = from_model(latest, key, History(latest.dtype))
-    mine, theirs = model_file.description(model), model_file.description(latest)
+    mine = model_file.description(model)
+    theirs = model_file.description(latest)
     for name in mine:
         if mine[name] != theirs[name]:
             raise ValueError(
@@ -160,23 +153,10 @@ def resumed(checkpoints, key, model):
 
 
 class Keeper:
-    """Writes checkpoints of a training while it runs.
+    """Writes checkpoints of a training while it runs; `model` returns its `Model` as it is.
 
-    Parameters
-    ----------
-    checkpoints : Checkpoints
-        Where to, and how often.
-    model : callable
-        ``model() -> Model`` of the network as it is.
-    key : dict
-        Data that must be equal when the training is resumed.
-
-    Raises
-    ------
-    OSError
-        If nothing can be written to the folder.
-    ModelFileError
-        If the schedule is the caller's own object, which a model file cannot describe.
+    A resumed training must have the same `key`. It raises OSError if the folder cannot be
+    written, and ModelFileError if a model file cannot describe the schedule.
     """
 
     def __init__(self, checkpoints, model, key):
@@ -190,13 +170,8 @@ class Keeper:
     def __call__(self, state, ended):
         """Write a checkpoint if it is due, or if training has ended.
 
-        A network with NaN or infinity is not written: its resumed training would end at once.
-
-        Raises
-        ------
-        OSError
-            If the last checkpoint after a signal cannot be written; otherwise a warning is
-            logged.
+        A network with NaN or infinity is not written: its resumed training would end at once. If
+        the checkpoint cannot be written, it raises OSError after a signal, and else warns.
         """
         if not ended and time.monotonic() - self._written < self._checkpoints.every:
             return
