@@ -103,7 +103,7 @@ class _File:
             raise self._wrong("not a file of options: its arrays are too deep") from None
 
     def _check(self, table, known, tables=(), where=""):
-        """Refuse a key that names no option, and one that stands twice in two spellings."""
+        """Refuse a key that names no option, and an option that two keys name."""
         seen: dict[str, str] = {}
         for key in table:
             name = _plain(key)
@@ -112,9 +112,10 @@ class _File:
                 near = get_close_matches(name, choices, 1) or get_close_matches(key, choices, 1)
                 hint = f"; did you mean {near[0].replace('_', '-')}?" if near else ""
                 raise self._wrong(f"{where}{key}: no such option{hint}")
-            if name in seen:
-                raise self._wrong(f"{where}{key}: it is there already, as {seen[name]}")
-            seen[name] = key
+            option = known[name].name
+            if option in seen:
+                raise self._wrong(f"{where}{key}: the file has it already, as {seen[option]}")
+            seen[option] = key
 
     def _value(self, option, key, value):
         """Return a value as the command line would give it, once its option has taken it."""

@@ -13,8 +13,6 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
-from tqdm import tqdm
-
 from ..tables.declared import choice
 from ..tables.wording import printable
 from .options import taking
@@ -106,10 +104,10 @@ class Log:
         if self.json:
             self.event("error", message=_line(message), code=int(code))
 
-    def progress(
-        self, total: int | None = None, unit: str = "it", title: str | None = None
-    ) -> tqdm:
-        """Return a progress bar: on stderr, gone when done, and silent where none is wanted."""
+    def progress(self, total: int | None = None, unit: str = "it", title: str | None = None) -> Any:
+        """Return a progress bar on stderr, gone when done; it is silent where none is wanted."""
+        from tqdm import tqdm  # which takes 40 ms to import
+
         return tqdm(
             total=total,
             unit=unit,
