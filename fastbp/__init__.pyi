@@ -25,10 +25,10 @@ from .errors import DivergenceError as DivergenceError
 from .errors import ModelFileError as ModelFileError
 from .estimators import MLPClassifier as MLPClassifier
 from .estimators import MLPRegressor as MLPRegressor
-from .estimators.onnx import register_onnx as register_onnx
 from .exports.c import to_c as to_c
 from .exports.numpy import to_numpy as to_numpy
 from .exports.onnx import to_onnx as to_onnx
+from .exports.skl2onnx import register_onnx as register_onnx
 from .exports.sklearn import from_sklearn as from_sklearn
 from .exports.sklearn import to_sklearn as to_sklearn
 from .exports.torch import from_torch as from_torch
