@@ -52,12 +52,8 @@ def settle(instance: Any, **values: Any) -> None:
 def float_array(name: str, value: Any, dtype: DTypeLike, rank: int) -> Floats:
     """Return `value` as a C-contiguous array of floats; copy it only if necessary.
 
-    Raises
-    ------
-    TypeError
-        If it holds objects, complex numbers, text or dates.
-    ValueError
-        If it has another rank, is empty, or holds NaN or infinity.
+    It raises TypeError for objects, complex numbers, text and dates, and ValueError for another
+    rank, no element, NaN and infinity.
     """
     array = as_array(name, value)
     if array.dtype.kind not in "fiub":

@@ -138,12 +138,8 @@ def _schedule_from_data(data):
 def load(path):
     """Return the `Model` in the file at `path`.
 
-    Raises
-    ------
-    ModelFileError
-        If it is not a model file, or truncated, altered or of another version.
-    FileNotFoundError
-        If there is no such file.
+    It raises ModelFileError if that is no model file, or truncated, altered or of another
+    version, and FileNotFoundError if there is no file.
     """
     path = Path(path)
     if not path.is_file():

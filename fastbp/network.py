@@ -122,7 +122,8 @@ class Network(Described):
         with self._alone():
             loss, _ = self._engine.gradient(data, n_threads)
             flat = self._engine.grads.copy()
-        return loss, self._engine.plan.gradients(flat)
+        plan = self._engine.plan
+        return loss, Gradients(plan.weights(flat), plan.biases(flat), flat)
 
     def update(
         self, grads: Gradients, epoch: float | None = None, n_threads: Threads = "auto"
@@ -363,11 +364,7 @@ class Network(Described):
     def __reduce__(self):
         """Pickle and copy by the content of the model file: addresses do not travel."""
         others = {name: value for name, value in vars(self).items() if name != "_engine"}
-        return _restored, (type(self), self.to_model()), others
-
-
-def _restored(cls, model):
-    return cls.from_model(model)
+        return type(self).from_model, (self.to_model(),), others
 
 
 def _shapes(layers):

@@ -66,13 +66,7 @@ def features(X: Any, plan: Plan, name: str = "X") -> Samples:
 def samples(
     X: Any, y: Any, plan: Plan, loss: str, sample_weight: Any = None, names: Names = ("X", "y")
 ) -> Samples:
-    """Check data against a plan and a loss; return `Samples`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a shape, a dtype or a value does not match the network.
-    """
+    """Check data against a plan and a loss; return `Samples`, or raise ValueError or TypeError."""
     x = features(X, plan, names[0]).x
     n_out = plan.specs[-1].n_out
     array = as_array(names[1], y)

@@ -22,10 +22,6 @@ MustEnd: TypeAlias = Callable[[], bool]
 _POLL_SECONDS = 0.05  # the length of a slice of training
 
 
-def _never():
-    return False
-
-
 @dataclass(frozen=True)
 class Window:
     """Samples that are in memory together."""
@@ -56,7 +52,7 @@ class Feed(ABC):
 
     @abstractmethod
     def windows(
-        self, epoch: int, done: int = 0, more: bool = False, must_end: MustEnd = _never
+        self, epoch: int, done: int = 0, more: bool = False, must_end: MustEnd | None = None
     ) -> Iterator[Window]:
         """Yield the windows of an epoch that contain batches from number `done` on.
 
@@ -85,7 +81,7 @@ class Whole(Feed):
         self._seed = seed
 
     def windows(
-        self, epoch: int, done: int = 0, more: bool = False, must_end: MustEnd = _never
+        self, epoch: int, done: int = 0, more: bool = False, must_end: MustEnd | None = None
     ) -> Iterator[Window]:
         """Yield the one window of an epoch."""
         if self.order is not None:
@@ -131,7 +127,7 @@ class Streamed(Feed):
         return sum(map(self._batches_of, self._groups(epoch)))
 
     def windows(
-        self, epoch: int, done: int = 0, more: bool = False, must_end: MustEnd = _never
+        self, epoch: int, done: int = 0, more: bool = False, must_end: MustEnd | None = None
     ) -> Iterator[Window]:
         """Yield the windows; see `Feed`."""
         todo = []
@@ -145,7 +141,7 @@ class Streamed(Feed):
         for one, following in zip(todo, [*todo[1:], *after, None], strict=False):
             coming = self._submit(*one)
             while not wait([coming], _POLL_SECONDS).done:
-                if must_end():
+                if must_end and must_end():
                     return
             del self._coming[one[:2]]
             if following:

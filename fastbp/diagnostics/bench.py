@@ -151,24 +151,11 @@ def run(
     seconds: float = 12.0,
     on_turn: Callable[[float], object] | None = None,
 ) -> Results:
-    """Measure all cases in about `seconds` seconds; return `Results`.
+    """Measure all cases in about `seconds` seconds, compilation not included.
 
-    Parameters
-    ----------
-    dtype : {"float32", "float64"}
-        Dtype of the arrays.
-    n_threads : int or "auto"
-        Threads, as for `Network.fit`.
-    seconds : float
-        Duration of all rounds, not including compilation. Every case gets at least one round,
-        unless it would take far too long.
-    on_turn : callable, optional
-        Called after each turn with the share of `seconds` that has passed.
-
-    Raises
-    ------
-    ValueError
-        If `dtype` or `n_threads` is invalid.
+    Every case gets at least one round, unless it would take far too long. `on_turn` is called
+    after each turn with the share of `seconds` that has passed. It raises ValueError if `dtype`
+    or `n_threads` is invalid.
     """
     started = time.perf_counter()
     threads = choose_threads(n_threads, np.inf, 1)
@@ -210,10 +197,9 @@ class _Turns:
 
     def __init__(self, case: Case, dtype: str, n_threads: Threads) -> None:
         self.case = case
-        self._dtype = dtype
-        self._n_threads = n_threads
+        self._arguments = (dtype, n_threads)
         self._call: Callable[[], object] | None = None
-        self._copies: list[Callable[[], object]] = []
+        self._reference: Callable[[], float] | None = None
         self.peaks: list[float] = []
         self._seconds: list[float] = []
         self._shares: list[float] = []
@@ -222,34 +208,18 @@ class _Turns:
     def take(self) -> None:
         """Time the case between two measurements of its reference."""
         started = time.perf_counter()
-        if self._call is None:
+        if self._call is None or self._reference is None:
             self._call = self.case.prepare()
-            self._prepare_copies()
+            self._reference = _reference(self.case, *self._arguments)
             self._call()
-        best = self._best()
+        before = self._reference()
         shortest = _shortest(self._call)
-        best = max(best, self._best())
+        best = max(before, self._reference())
         if self.case.copies is None:
             self.peaks.append(best)
         self._seconds.append(shortest)
         self._shares.append(self.case.work / shortest / best)
         self.last = time.perf_counter() - started
-
-    def _prepare_copies(self):
-        if self.case.copies is not None:
-            source, target = np.ones((2, 128, self.case.copies // 128), self._dtype)
-            threads = self._n_threads
-            self._copies = [
-                lambda: np.copyto(target, source),
-                lambda: activation(source, "identity", out=target, n_threads=threads),
-            ]
-
-    def _best(self) -> float:
-        """Measure the rate of the reference."""
-        if self.case.copies is None:
-            return float(measure_peak(self._dtype, self._n_threads))
-        moved = 2 * self.case.copies * np.dtype(self._dtype).itemsize
-        return moved / min(_shortest(copy, _TURN_SECONDS / 4) for copy in self._copies)
 
     def result(self) -> Measure:
         """Return the `Measure`."""
@@ -260,6 +230,19 @@ class _Turns:
         unit, of = ("FLOP/s", "peak") if case.copies is None else ("B/s", "copy")
         rate = case.work / seconds
         return Measure(case.kind, case.name, case.size, rate, unit, share, of, seconds, rounds)
+
+
+def _reference(case: Case, dtype: str, n_threads: Threads) -> Callable[[], float]:
+    """Return the function that measures the rate of the reference of a case."""
+    if case.copies is None:
+        return lambda: float(measure_peak(dtype, n_threads))
+    source, target = np.ones((2, 128, case.copies // 128), dtype)
+    copies = (
+        lambda: np.copyto(target, source),
+        lambda: activation(source, "identity", out=target, n_threads=n_threads),
+    )
+    moved = 2 * source.nbytes
+    return lambda: moved / min(_shortest(copy, _TURN_SECONDS / 4) for copy in copies)
 
 
 def _shortest(call: Callable[[], object], seconds: float = _TURN_SECONDS) -> float:

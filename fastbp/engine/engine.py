@@ -91,32 +91,21 @@ class Engine:
     def steps(self, count):
         self._run[0]["step"] = count
 
-    @property
-    def penalty(self):
-        """The strength of an L2 penalty divided by the sum of a batch's sample weights."""
-        return float(self._run[0]["penalty"])
+    def set_objective(self, penalty=0.0, loss_limit=np.inf):
+        """Set an L2 penalty, which is divided by a batch's weights, and the limit of a loss.
 
-    @penalty.setter
-    def penalty(self, strength):
-        self._run[0]["penalty"] = strength
-
-    @property
-    def loss_limit(self):
-        """The largest loss that an output of a cross-entropy adds; its gradient has no limit."""
-        return float(self._run[0]["loss_limit"])
-
-    @loss_limit.setter
-    def loss_limit(self, limit):
-        self._run[0]["loss_limit"] = limit
+        An output of a cross-entropy adds no more than the limit; its gradient has none.
+        """
+        self._run[0]["penalty"] = penalty
+        self._run[0]["loss_limit"] = loss_limit
 
     def threads_of_step(self, n_threads, data, rows):
         """Return the number of threads for a training step on `rows` rows of `data`."""
         flops = rows / len(data) * self.plan.flops_of(data.x)
         if data.is_sparse:  # products with few non-zeros take less time than the update
             flops += UPDATE_FLOPS * self.plan.size
-        return choose_threads(
-            n_threads, flops * self._in_float32, REGIONS_PER_STEP, rows // MAIN_ROWS
-        )
+        parts = rows // MAIN_ROWS
+        return choose_threads(n_threads, flops * self._in_float32, REGIONS_PER_STEP, parts)
 
     def threads_of_rows(self, n_threads, rows):
         """Return how many threads inference on `rows` rows runs on."""
@@ -152,9 +141,8 @@ class Engine:
         self._run[0]["order"] = address(order)
         self._run[0]["tasks"] = threads
         rows = len(data) if order is None else len(order)
-        return twin(loop.train, threads)(
-            *self._arrays(), rates, first, rows, batch, losses, penalties
-        )
+        results = (losses, penalties)
+        return twin(loop.train, threads)(*self._arrays(), rates, first, rows, batch, *results)
 
     def refresh(self):
         """Transpose the weights anew, since a caller may have set the parameters.

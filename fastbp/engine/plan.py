@@ -111,10 +111,6 @@ class Plan:
             for place, spec in zip(self._biases, self.specs, strict=True)
         )
 
-    def gradients(self, flat):
-        """Return a flat array of gradients layer by layer."""
-        return Gradients(self.weights(flat), self.biases(flat), flat)
-
     def flops_of(self, x):
         """Return the operations of a training step on all rows of `x`, which may be sparse."""
         dense = len(x) * self.flops_per_row

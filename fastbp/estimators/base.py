@@ -13,7 +13,7 @@ from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.optimize import _check_optimize_result
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from ..annotations import Matrix
+from ..annotations import EvalSet, Matrix, Weights
 from ..checks import all_finite
 from ..data.feed import parts_of
 from ..training.stopped import Stopped
@@ -66,10 +66,6 @@ class BaseMLP(FittedMLP, ABC):
         """Return the weights of the samples, or None."""
         return weight
 
-    def _stratifies(self):
-        """Return whether a split keeps the shares of the targets."""
-        return False
-
     @abstractmethod
     def _output(self):
         """Return the names of the output activation, and of the loss in ``LOSSES``."""
@@ -77,8 +73,6 @@ class BaseMLP(FittedMLP, ABC):
     @abstractmethod
     def _score_outputs(self, outputs, data):
         """Return scikit-learn's score of outputs against the targets of `data`."""
-
-    # ------------------------------------------------------------------------------ fitting
 
     def _fit(self, X, y, sample_weight=None, incremental=False, eval_set=None):
         given = (X, y)
@@ -122,11 +116,7 @@ class BaseMLP(FittedMLP, ABC):
 
     @fitting
     def fit(
-        self,
-        X: Matrix,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        eval_set: tuple[Matrix, ArrayLike] | None = None,
+        self, X: Matrix, y: ArrayLike, sample_weight: Weights = None, eval_set: EvalSet = None
     ) -> Self:
         """Fit the network to data.
 
@@ -184,7 +174,9 @@ class BaseMLP(FittedMLP, ABC):
             run = Run(kept.network, kept.rates, key, random_state=self._random_state)
         else:
             network = build_network(self, sizes, activation, loss, dtype, self._random_state)
-            rates = Rates(network.optimizer, self._rate_policy(), self.power_t)
+            is_sgd = self.solver == "sgd" and self.optimizer is None
+            policy = self.learning_rate if is_sgd else "constant"
+            rates = Rates(network.optimizer, policy, self.power_t)
             run = Run(network, rates, key, is_stochastic(self), self._random_state)
             if goes_on:
                 run = self._gone_on(kept, run, incremental)
@@ -230,19 +222,18 @@ class BaseMLP(FittedMLP, ABC):
         self.best_validation_score_ = -np.inf if self.early_stopping else None
         self.best_loss_ = None if self.early_stopping else np.inf
 
-    def _rate_policy(self):
-        return self.learning_rate if self.solver == "sgd" and self.optimizer is None else "constant"
-
     def _validation(self, run, data, given, eval_set):
         """Return the data scored after every epoch, splitting off rows where necessary."""
         splits = self.early_stopping and is_stochastic(self) and eval_set is None
         if not splits or (run.split and sum(map(len, run.split)) != len(data)):
             run.split = None
         if splits and run.split is None:
-            # scikit-learn's messages name truth values
-            stratify = np.where(data.y[:, 0] > 0.5, "True", "False") if self._stratifies() else None
+            classes = None
+            if self.n_outputs_ == 1 and not self._numeric_targets:
+                # both parts keep the shares; scikit-learn's messages name truth values
+                classes = np.where(data.y[:, 0] > 0.5, "True", "False")
             rows = len(data)
-            run.split = split_rows(rows, stratify, self.validation_fraction, self._random_state)
+            run.split = split_rows(rows, classes, self.validation_fraction, self._random_state)
         return Validation(self, run.network, data, run.split, given, eval_set, self._score_outputs)
 
     def _fit_stochastic(self, run, data, validation, callbacks, most, incremental):
@@ -253,12 +244,8 @@ class BaseMLP(FittedMLP, ABC):
         if not hasattr(self, "best_loss_") or stops_early != self.early_stopping:
             self._begin_stopping(run.network)
 
-        def after_epoch():
-            validation.note_loss()
-            return bool(callbacks) and callbacks.epoch_ended(self._entry())
-
         score = validation.score if self.early_stopping else None
-        around = callbacks.epoch_begins, after_epoch
+        around = callbacks.epoch_begins, lambda: self._epoch_ended(validation, callbacks)
         solver = Stochastic(self, run, data, score, loss_share(run.network), around)
         reason = run.stopped = solver.fit(most)
         if self.early_stopping:
@@ -275,8 +262,7 @@ class BaseMLP(FittedMLP, ABC):
         def after_iteration(loss):
             self.n_iter_ += 1
             self.loss_ = loss
-            validation.note_loss()
-            return bool(callbacks) and callbacks.epoch_ended(self._entry())
+            return self._epoch_ended(validation, callbacks)
 
         needed = bool(callbacks) or validation.notes_losses
         around = (callbacks.epoch_begins, after_iteration if needed else None)
@@ -291,14 +277,17 @@ class BaseMLP(FittedMLP, ABC):
             self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
         return True
 
-    def _entry(self):
-        """Return the entry of an epoch for callbacks."""
+    def _epoch_ended(self, validation, callbacks):
+        """Note the validation loss, and call the callbacks; return whether one stops."""
+        validation.note_loss()
+        if not callbacks:
+            return False
         entry = {"epoch": self.n_iter_ - 1, "loss": self.loss_}
         if is_stochastic(self) and self.validation_scores_:
             entry["validation_score"] = self.validation_scores_[-1]
         if hasattr(self, "validation_loss_curve_"):
             entry["validation_loss"] = self.validation_loss_curve_[-1]
-        return entry
+        return callbacks.epoch_ended(entry)
 
     def _callbacks(self, plain, protocol, given):
         own = getattr(self, "_skl_callbacks", [])
@@ -318,15 +307,10 @@ class BaseMLP(FittedMLP, ABC):
         if is_stochastic(self) and self.early_stopping:
             network.parameters[:] = self._best_parameters
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
-        lists = {name: getattr(self, name, None) for name in curves}
+        kept = {name: getattr(self, name, None) for name in curves}
+        lists = {name: list(values) for name, values in kept.items() if values is not None}
         run = Run(network, copy(self._run.rates), self._run.key, self._run.stochastic)
-        return {
-            "_run": run,
-            **run.shown,
-            **{name: list(values) for name, values in lists.items() if values is not None},
-        }
-
-    # ------------------------------------------------------------------------------ data
+        return {"_run": run, **run.shown, **lists}
 
     def _check_data(self, X, y, reset):
         floats = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype).type

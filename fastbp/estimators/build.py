@@ -90,9 +90,9 @@ def set_objective(estimator, network):
 
     scikit-learn clips probabilities in the loss that it shows, not in the gradient.
     """
-    network.engine.penalty = estimator.alpha
-    if network.loss in _CROSS_ENTROPIES:
-        network.engine.loss_limit = -float(np.log(np.finfo(network.dtype).eps))
+    clips = network.loss in _CROSS_ENTROPIES
+    limit = -np.log(np.finfo(network.dtype).eps) if clips else np.inf
+    network.engine.set_objective(estimator.alpha, float(limit))
 
 
 def draw_weights(estimator, network, random_state):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -10,11 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from ..annotations import Block, Floats, FloatType, Matrix, Threads
+from ..annotations import Floats, FloatType, Matrix, Stream, Threads, Weights
 from ..components.optimizers import Optimizer
 from ..components.schedules import Schedule
 from ..data.samples import check_range
-from ..data.source import Source
 from ..kernels.formulas.losses import LOSSES
 from .base import BaseMLP
 from .parameters import CONSTRAINTS, fitting, keep_arguments, names, stochastic_only
@@ -206,10 +205,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     @stochastic_only
     @fitting
     def partial_fit(
-        self,
-        X: Matrix | Source | Iterable[Block],
-        y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
+        self, X: Matrix | Stream, y: ArrayLike | None = None, sample_weight: Weights = None
     ) -> MLPRegressor:
         """Train one epoch on data, starting from the current weights.
 
@@ -238,8 +234,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return record.partner, record.name
 
     def _score_outputs(self, outputs, data):
-        if not np.isfinite(outputs).all():
-            return np.nan
         return r2_score(data.y, outputs, sample_weight=data.weight)
 
     def predict(self, X: Matrix) -> Floats:

@@ -54,7 +54,7 @@ class Validation:
         if self._scorer is not None:
             return float(self._scorer(self._estimator, *self._given))
         outputs = self._engine.forward(self._data, self._estimator.n_threads)
-        return self._score_outputs(outputs, self._data)
+        return self._score_outputs(outputs, self._data) if np.isfinite(outputs).all() else np.nan
 
     def note_loss(self):
         """Append the mean loss of the `eval_set`, without penalties."""

@@ -111,17 +111,14 @@ class LossCurveDisplay:
         """
         curves, best = _of_history(history)
         if "loss" not in curves:
-            raise ValueError(
-                f"history: no losses, only {sorted(curves)}; call fit first"
-                if curves
-                else "history: no epochs; call fit first"
-            )
-        metric = next((name for name in _METRICS if name in curves), None)
+            missing = f"losses, only {sorted(curves)}" if curves else "epochs"
+            raise ValueError(f"history: no {missing}; call fit first")
+        metric = next((name for name in _METRICS if name in curves), "")
         display = cls(
             loss=curves["loss"],
             validation_loss=curves.get("val_loss"),
-            metric=None if metric is None else curves[metric],
-            metric_name=None if metric is None else _METRICS[metric],
+            metric=curves.get(metric),
+            metric_name=_METRICS.get(metric),
         )
         display.best_epoch = display._lowest() if best is None else best
         return display.plot(ax=ax, **options)
@@ -161,11 +158,10 @@ class LossCurveDisplay:
                 "step of a pipeline, pipeline[-1]; scikit-learn's have none with lbfgs)"
             )
         scores = getattr(estimator, "validation_scores_", None)
+        validation_loss = getattr(estimator, "validation_loss_curve_", None)
         display = cls(
             loss=loss,
-            validation_loss=_at_the_end(
-                getattr(estimator, "validation_loss_curve_", None), len(loss)
-            ),
+            validation_loss=_at_the_end(validation_loss, len(loss)),
             metric=_at_the_end(scores, len(loss)),
             metric_name=_score_name(estimator) if scores else None,
         )
@@ -235,12 +231,9 @@ class LossCurveDisplay:
         if metric:
             self._plot_metric(before, metric_kw)
         if self.best_epoch is not None:
+            label = f"{before}best epoch, {self.best_epoch + 1}"
             self.best_line_ = ax.axvline(
-                self.best_epoch + 1,
-                color="0.5",
-                linestyle=":",
-                zorder=1,
-                label=f"{before}best epoch, {self.best_epoch + 1}",
+                self.best_epoch + 1, color="0.5", linestyle=":", zorder=1, label=label
             )
         if log_scale:
             ax.set_yscale("log", nonpositive="mask")

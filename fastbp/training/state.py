@@ -48,10 +48,7 @@ class State:
         history = self.history
         data = {
             "key": key,
-            "epoch": self.epoch,
-            "done": self.done,
-            "weight": self.weight,
-            "seconds": self.seconds,
+            **{name: getattr(self, name) for name in ("epoch", "done", "weight", "seconds")},
             "best_loss": to_json(self.best_loss),
             "best_epoch": history.best_epoch,
             # a training that still runs continues, as one that completed its epochs does
