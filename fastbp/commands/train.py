@@ -22,7 +22,7 @@ _EPOCH_LINES_SECONDS = 10.0  # between two lines in a log that is no terminal
 
 @dataclass(frozen=True)
 class JobOptions(Declared):
-    """What the command takes beside `TrainOptions`.
+    """Options that the command has beside `TrainOptions`.
 
     Parameters
     ----------
