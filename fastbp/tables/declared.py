@@ -65,11 +65,11 @@ class Kind(NamedTuple):
         return value if self.several else checked
 
 
-def text(metavar, wanted="text"):
-    """Return the kind of a text that is not empty."""
+def text(metavar, wanted="text", empty=False):
+    """Return the kind of a text; an empty one only if `empty`."""
 
     def check(name, value):
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not (value or empty):
             raise TypeError(f"{name}={value!r}: expected {wanted}")
         return value
 
