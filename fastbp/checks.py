@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -26,21 +26,6 @@ def as_array(name: str, value: Any) -> Array:
         raise ValueError(
             f"{name} is ragged: expected rows of one length; NumPy says: {error}"
         ) from error
-
-
-def a_text(name: str, value: Any) -> str:
-    """Return `value`, or raise TypeError unless it is text."""
-    if not isinstance(value, str):
-        raise TypeError(f"{name}={value!r}: expected text")
-    return value
-
-
-def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
-    """Return `value`, or raise ValueError unless it is one of `choices`."""
-    if value not in tuple(choices):
-        known = ", ".join(str(choice) for choice in choices if choice is not None)
-        raise ValueError(f"{name}={value!r}: expected one of {known}")
-    return value
 
 
 def settle(instance: Any, **values: Any) -> None:

@@ -103,7 +103,7 @@ def made(cls, values):
 def as_written(message, *classes):
     """Return a message about an option with its name as on the command line."""
     names = {each.name: names_of(each)[0] for cls in classes for each in fields(cls)}
-    match = re.match(r"(resume: )?(\w+)(=| was )", message)
+    match = re.match(r"(resume: )?(\w+)(=|:| was )", message)
     if not match or match[2] not in names:
         return message
     start = "--resume: " if match[1] else ""

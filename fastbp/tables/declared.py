@@ -26,12 +26,12 @@ _QUANTITY = r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zA-Z]*)\s*"
 
 
 class Kind(NamedTuple):
-    """What an option takes.
+    """The values of an option.
 
     Parameters
     ----------
     metavar : str
-        What stands for the value in ``--help``; empty for a flag.
+        Placeholder of the value in ``--help``; empty for a flag.
     read : callable
         ``read(text)`` returns the value of a text, or raises ValueError with what is expected.
     check : callable
@@ -65,11 +65,11 @@ class Kind(NamedTuple):
         return value if self.several else checked
 
 
-def text(metavar, wanted="text"):
-    """Return the kind of a text that is not empty."""
+def text(metavar, wanted="text", empty=False):
+    """Return the kind of a text; an empty one only if `empty`."""
 
     def check(name, value):
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not (value or empty):
             raise TypeError(f"{name}={value!r}: expected {wanted}")
         return value
 
@@ -212,15 +212,15 @@ def option(kind, default=MISSING, *, panel, names=(), adds=False) -> Any:
     Parameters
     ----------
     kind : Kind
-        What it takes.
+        Its values.
     default
-        Its value where it is not given. None: there is none, and None passes the check.
+        None: there is no default, and None passes the check.
     panel : str
-        The heading in ``--help``.
+        Heading in ``--help``.
     names : sequence of str
-        On the command line; default: the field's, with dashes.
+        Names on the command line; default: that of the field, with dashes.
     adds : bool
-        Whether what the command line gives is added to the default.
+        Whether values of the command line are added to the default.
     """
     metadata = {"kind": kind, "panel": panel, "names": names, "adds": adds}
     return field(default=default, metadata=metadata)
@@ -243,7 +243,7 @@ def names_of(each):
 
 
 def _entries(cls):
-    """Return what the docstrings of a dataclass and its bases say of each parameter."""
+    """Return the lines on each parameter in the docstrings of a dataclass and its bases."""
     found: dict[str, list[str]] = {}
     for each in reversed(cls.__mro__):
         section = inspect.cleandoc(each.__doc__ or "").partition("Parameters\n----------\n")[2]

@@ -1,4 +1,4 @@
-"""The plan of a training: what it will read, compute and take, before it begins."""
+"""The plan of a training: its data, network, FLOPs, memory and expected time."""
 
 import copy
 import time
@@ -15,8 +15,8 @@ _TRIAL_ROWS, _TRIAL_FLOPS = 65_536, 10_000_000_000
 def plan_of(job):
     """Return the plan of a `Job` as JSON: data, columns, network, FLOPs, memory, expected time.
 
-    A few batches of the real rows are trained on with a copy of the network, whose time gives
-    the expected seconds of an epoch; the epochs are the most there can be.
+    The seconds of an epoch are measured: a copy of the network is trained on a few batches of
+    the real rows. The expected time is that of all epochs, without early stopping.
     """
     schema, network, budget = job.schema, job.network, job.budget
     plan, rows = network.engine.plan, budget.rows
@@ -40,7 +40,7 @@ def plan_of(job):
 
 
 def summary_of(job):
-    """Return what is known of a `Job` once its table was looked through, as JSON."""
+    """Return the columns, rows and target of a `Job` as JSON."""
     schema, target = job.schema, job.schema.target
     counts = dict(zip(target.classes, target.counts, strict=True))
     return {
@@ -62,9 +62,9 @@ def summary_of(job):
 
 
 def _seconds_an_epoch(job):
-    """Return how long an epoch takes, from some rows of the table and a copy of the net.
+    """Return the seconds of an epoch, measured on some rows with a copy of the network.
 
-    It is NaN where there is no room for a copy, or none of the first rows has a target.
+    It is NaN if memory is too small for a copy, or none of the first rows has a target.
     """
     plan = job.network.engine.plan
     rows = min(_TRIAL_ROWS, max(job.batch, _TRIAL_FLOPS // plan.flops_per_row))
