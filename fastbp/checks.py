@@ -28,13 +28,6 @@ def as_array(name: str, value: Any) -> Array:
         ) from error
 
 
-def a_text(name: str, value: Any) -> str:
-    """Return `value`, or raise TypeError unless it is text."""
-    if not isinstance(value, str):
-        raise TypeError(f"{name}={value!r}: expected text")
-    return value
-
-
 def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
     """Return `value`, or raise ValueError unless it is one of `choices`."""
     if value not in tuple(choices):
