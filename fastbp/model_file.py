@@ -114,10 +114,6 @@ def _layer_to_data(layer):
     return data
 
 
-def _layer_from_data(data):
-    return Layer(dropout=data.pop("drop"), **data)
-
-
 def _schedule_to_data(schedule):
     if getattr(schedule, "name", None) not in schedules.SCHEDULES:
         raise ModelFileError(f"schedule={schedule!r}: only fastbp's own schedules can be saved")
@@ -185,7 +181,7 @@ def _parse(source, text):
 
 def _model(source, header, tensors):
     try:
-        specs = tuple(map(_layer_from_data, header["layers"]))
+        specs = tuple(Layer(dropout=data.pop("drop"), **data) for data in header["layers"])
         loss = LOSSES.find(header["loss"])
         check(specs, header["input_drop"], loss)
         model = Model(

@@ -23,7 +23,6 @@ from ..kernels import activation, matmul, measure_peak, outer, update
 from ..kernels.compiler.threads import choose_threads
 from ..network import Network
 from ..training.interrupt import unless_interrupted
-from .workloads import WORKLOADS, Workload
 
 # duration of a turn, and maximum number of rounds
 _TURN_SECONDS = 0.02
@@ -36,6 +35,26 @@ _MOST_SHARE = 0.3
 SHAPES = ((128, 784, 128), (256, 256, 256), (512, 512, 512), (1024, 1024, 1024))
 # sizes of arrays that fit into a core's cache, and that do not
 ELEMENTS = (1 << 17, 1 << 23)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A network to train, and the size of its data."""
+
+    sizes: tuple[int, ...]  # units of each layer, from input to output
+    batch: int  # samples per step
+    rows: int  # samples in total
+    loss: str
+
+
+WORKLOADS = {
+    "tiny": Workload((4, 32, 16, 4), 128, 12_800, "squared_error"),
+    "tabular": Workload((32, 64, 64, 1), 64, 12_800, "squared_error"),
+    "digits": Workload((64, 100, 10), 200, 1_800, "cross_entropy"),
+    "mnist": Workload((784, 128, 10), 128, 2_560, "cross_entropy"),
+    "mnist2": Workload((784, 512, 512, 10), 256, 2_560, "cross_entropy"),
+    "wide": Workload((1024, 2048, 2048, 1000), 1024, 1_024, "cross_entropy"),
+}
 
 
 @dataclass(frozen=True)

@@ -63,13 +63,15 @@ class Engine:
         # idle workspaces for inference with their runs: concurrent calls take one each
         self._idle = []
         self._run = np.zeros(1, RUN)
+        record = LOSSES[loss]
+        has_partner = ACTIVATIONS.find(plan.specs[-1].activation).name == record.partner
         hyper_parameters = optimizer.hyper_parameters
         fields = {
             "input_drop": plan.input_drop,
             "loss": LOSSES.code(loss),
             "loss_parameter": loss_parameter,
             "loss_limit": np.inf,
-            "canonical": _is_canonical(loss, plan.specs[-1].activation),
+            "canonical": has_partner and record.from_logits is not None,
             "seed": seed,
             "optimizer": OPTIMIZERS.code(optimizer.name),
             "corrects": optimizer.record.corrects,
@@ -269,8 +271,3 @@ def _fill(record, fields):
 
 def _nothing():
     """Replace a weak reference to nothing."""
-
-
-def _is_canonical(loss, activation):
-    record = LOSSES[loss]
-    return record.from_logits is not None and ACTIVATIONS.find(activation).name == record.partner

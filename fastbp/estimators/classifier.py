@@ -18,7 +18,7 @@ from ..components.optimizers import Optimizer
 from ..components.schedules import Schedule
 from ..kernels.formulas.losses import LOSSES
 from .base import BaseMLP
-from .parameters import CONSTRAINTS, fitting, keep_arguments, names, stochastic_only
+from .parameters import CONSTRAINTS, fitting, keep_arguments, stochastic_only
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -166,11 +166,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """
 
     _numeric_targets = False
-    _parameter_constraints: ClassVar = {
-        **CONSTRAINTS,
-        "loss": [names(LOSSES)],
-        "class_weight": [dict, list, str, None],
-    }
+    _parameter_constraints: ClassVar = {**CONSTRAINTS, "class_weight": [dict, list, str, None]}
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,7 @@ from ..components.schedules import Schedule
 from ..data.samples import check_range
 from ..kernels.formulas.losses import LOSSES
 from .base import BaseMLP
-from .parameters import CONSTRAINTS, fitting, keep_arguments, names, stochastic_only
+from .parameters import fitting, keep_arguments, stochastic_only
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -160,7 +160,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """
 
     _numeric_targets = True
-    _parameter_constraints: ClassVar = {**CONSTRAINTS, "loss": [names(LOSSES)]}
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ..training.history import History
 
+Curves: TypeAlias = Mapping[str, Sequence[float]]
 _METRICS = {"val_accuracy": "accuracy", "val_r2": "R²"}
 
 
@@ -79,11 +80,7 @@ class LossCurveDisplay:
 
     @classmethod
     def from_history(
-        cls,
-        history: History | Mapping[str, Sequence[float]] | Any,
-        *,
-        ax: Axes | None = None,
-        **options: Any,
+        cls, history: History | Curves | Any, *, ax: Axes | None = None, **options: Any
     ) -> LossCurveDisplay:
         """Draw the history that `fit` returned.
 

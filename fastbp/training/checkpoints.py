@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .. import model_file
 from ..annotations import FilePath
@@ -21,6 +21,7 @@ from ..kernels.support.scalars import a_number, a_whole_number
 from .history import History
 from .state import SECTION, from_model
 
+Sections: TypeAlias = Mapping[str, Any]
 _NAME = re.compile(r"checkpoint-(\d{8,})\.safetensors")
 _log = logging.getLogger("fastbp")
 
@@ -49,11 +50,7 @@ class Checkpoints:
     """
 
     def __init__(
-        self,
-        folder: FilePath,
-        every: float = 30.0,
-        keep: int = 2,
-        sections: Mapping[str, Any] | None = None,
+        self, folder: FilePath, every: float = 30.0, keep: int = 2, sections: Sections | None = None
     ) -> None:
         self.folder = Path(folder)
         self.sections = dict(sections or {})
