@@ -8,7 +8,8 @@ import polars as pl
 from .column import Column
 from .values import Floats, Places, floats, is_text, parsed_text, unreadable
 
-_TRUE, _FALSE = ("true", "yes", "t"), ("false", "no", "f")
+_TRUE = ("true", "yes", "t")
+_FALSE = ("false", "no", "f")
 
 
 class Boolean(Column, frozen=True):
@@ -45,5 +46,5 @@ class Boolean(Column, frozen=True):
 
 def _parsed(series):
     low = series.str.to_lowercase()
-    is_true, is_false = low.is_in(_TRUE), low.is_in(_FALSE)
-    return is_true.cast(pl.Float64).set(~(is_true | is_false), None)
+    is_true = low.is_in(_TRUE)
+    return is_true.cast(pl.Float64).set(~(is_true | low.is_in(_FALSE)), None)

@@ -22,17 +22,16 @@ MOSTLY_DISTINCT = 0.5
 _MOST_DESCRIBED = 6
 
 
-class CategoryFit(Fit):
-    """Counts the categories of a column; one that the user asked for is never free text."""
+class _CategoryFit(Fit):
+    """Counts the categories of a column; a column that the user asked for is never free text."""
 
-    def __init__(self, *about):
-        super().__init__(*about)
-        self._counts: Counter = Counter()
+    def __post_init__(self):
+        super().__post_init__()
+        self._counts: Counter[str] = Counter()
         self._present = 0
         self._is_full = False
 
-    def add(self, series: pl.Series) -> None:
-        """Take the values of training rows."""
+    def add(self, series):
         if self._is_full:
             return
         missing = count(series, self.words, self._counts)
@@ -40,21 +39,7 @@ class CategoryFit(Fit):
         self._present += len(series) - missing
         self._is_full = len(self._counts) > MOST_COUNTED
 
-    @property
-    def is_id(self) -> bool:
-        """Whether each value is there once, and is one word."""
-        once = len(self._counts) == self._present
-        return once and not any(" " in value for value in self._counts)
-
-    def column(self, table_name: str) -> Column | str:
-        """Return the fitted column, or why it is no input.
-
-        Raises
-        ------
-        DataError
-            If the user asked for it, and it has more categories than can be counted; or a
-            category holds NUL.
-        """
+    def column(self, table_name):
         where = f"{table_name}: column {shown(self.name)}"
         distinct = len(self._counts)
         if distinct == 0:
@@ -66,8 +51,10 @@ class CategoryFit(Fit):
                 f"{where} has more than {MOST_COUNTED:,} distinct values: too many for "
                 "categories; drop it"
             )
-        if not self.is_asked and self._is_free_text:
-            what = "an id" if self.is_id else "free text"
+        if not self.is_asked and self._identifies_rows():
+            once = distinct == self._present
+            is_id = once and not any(" " in value for value in self._counts)
+            what = "an id" if is_id else "free text"
             more = "more than " if self._is_full else ""
             return f"{what}: {more}{distinct:,} distinct values in {self._present:,} rows"
         short = [name for name in self._counts if len(name) <= LONGEST_CATEGORY]
@@ -77,29 +64,21 @@ class CategoryFit(Fit):
         for name in kept:
             if "\0" in name:
                 raise DataError(f"{where} holds NUL in {shown(name)}")
-        fields = {"categories": tuple(sorted(kept)), "other": distinct > len(kept)}
-        return self.kind(self.name, self.missing, **fields)
+        return Category(self.name, self.missing, tuple(sorted(kept)), distinct > len(kept))
 
-    @property
-    def _is_free_text(self):
+    def _identifies_rows(self):
+        """Return whether most values differ: ids, or free text."""
         distinct = len(self._counts)
-        if self._is_full:
-            return True
         mostly = distinct > MOSTLY_DISTINCT * self._present
-        return mostly and self._present >= FEWEST_ROWS_OF_AN_ID and distinct > MOST_CATEGORIES
+        is_long = self._present >= FEWEST_ROWS_OF_AN_ID and distinct > MOST_CATEGORIES
+        return self._is_full or (mostly and is_long)
 
 
 class Category(Column, frozen=True):
     """A column of categories: one feature for each, 1 or 0, and one for all others if `other`.
 
-    A column that is of no other kind is one of categories, if it is not free text.
-
-    Attributes
-    ----------
-    categories : tuple of str
-        The most frequent ones in training rows, sorted.
-    other : bool
-        Whether training rows had others.
+    `categories` are the most frequent ones in training rows, sorted; `other` is True if there
+    were more. A column of no other kind is one of categories, unless it is free text.
     """
 
     categories: tuple[str, ...] = ()
@@ -108,7 +87,7 @@ class Category(Column, frozen=True):
     plural = "categories"
     expected = "text"
     formula = "1 or 0, and so for each of its categories"
-    fit = CategoryFit
+    fit = _CategoryFit
 
     def __post_init__(self) -> None:
         if list(self.categories) != sorted(set(self.categories)):
@@ -140,8 +119,6 @@ class Category(Column, frozen=True):
         """Return the first categories, and how many more there are."""
         phrases = [(name, True) for name in self.categories[:_MOST_DESCRIBED]]
         more = len(self.categories) - len(phrases)
-        return (
-            phrases
-            + [(f"{more:,} more", False)] * (more > 0)
-            + [("all others", False)] * self.other
-        )
+        if more:
+            phrases.append((f"{more:,} more", False))
+        return phrases + [("all others", False)] * self.other

@@ -1,6 +1,7 @@
 """A column of a table, fitted to training rows: what every kind of column provides."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,45 +13,40 @@ from ..wording import shown
 from .values import ColumnError, Floats, Places
 
 
+@dataclass
 class Candidate:
-    """Counts the values of a column that are not of a kind, and keeps the first of them.
+    """Counts the values of a column that are not of a kind; keeps the first, and its row from 1.
 
-    Attributes
-    ----------
-    count, row : int
-        The number of these values, and the row of the first, from 1.
-    value : str
-        The first.
-    infinite : str or None
-        The first infinite number and its row; only of numbers.
-    is_whole : bool
-        Whether all values are whole numbers.
+    `infinite` is the first infinite number and its row; only `Number` sets it and `is_whole`.
     """
 
+    name: str
+    dtype: pl.DataType
+    count: int = 0
+    value: str = ""
+    row: int = 0
     infinite: str | None = None
-    is_whole = False
-
-    def __init__(self, name: str, dtype: pl.DataType):
-        self.count, self.value, self.row = 0, "", 0
+    is_whole: bool = False
 
     def add(self, series: pl.Series, values: Floats, first: int) -> None:
-        """Take a frame and its values as the kind reads them; it begins at row `first`, from 0."""
+        """Add a frame and its values as the kind reads them; it begins at row `first`, from 0."""
 
     def check(self, where: str) -> None:
         """Raise DataError if values of the kind cannot be used; `where` names the column."""
 
     def why_an_id(self, rows: int) -> str | None:
-        """Return why the values, none of which is missing, only name rows; else None."""
+        """Return why the values, none of them missing, only identify rows; else None."""
 
 
 class Range:
     """The least and the largest of values, frame by frame; NaN does not count."""
 
     def __init__(self) -> None:
-        self.low, self.high = np.inf, -np.inf
+        self.low = np.inf
+        self.high = -np.inf
 
     def add(self, values: Floats) -> None:
-        """Take values."""
+        """Add values."""
         self.low = float(np.fmin.reduce(values, initial=self.low))
         self.high = float(np.fmax.reduce(values, initial=self.high))
 
@@ -60,46 +56,34 @@ class Range:
         return self.low < self.high
 
 
+@dataclass
 class Fit:
-    """Fits a column to training rows.
+    """Fits a column to training rows; `is_asked` if the user chose the kind.
 
-    A subclass takes float64 values in `add_values`, and returns what was fitted in `fields`.
-
-    Parameters
-    ----------
-    kind : type
-        The kind of the column.
-    name : str
-        Its name.
-    words : sequence of str
-        The text that counts as missing.
-    is_asked : bool
-        Whether the user chose the kind.
+    A subclass adds float64 values in `add_values`, and returns what was fitted in `fields`.
     """
 
-    def __init__(self, kind: "type[Column]", name: str, words: Sequence[str], is_asked: bool):
-        self.kind, self.name, self.words, self.is_asked = kind, name, words, is_asked
+    kind: "type[Column]"
+    name: str
+    words: Sequence[str]
+    is_asked: bool
+
+    def __post_init__(self) -> None:
         self.missing = False
         self._range = Range()
 
     def add(self, series: pl.Series) -> None:
-        """Take the values of training rows."""
+        """Add the values of training rows."""
         values, _ = self.kind.read(series, self.words)
         self.missing = self.missing or bool(np.isnan(values).any())
         self._range.add(values)
         self.add_values(values)
 
     def add_values(self, values: Floats) -> None:
-        """Take values, NaN where missing."""
+        """Add values, NaN where missing."""
 
     def column(self, table_name: str) -> "Column | str":
-        """Return the fitted column, or why it is no input.
-
-        Raises
-        ------
-        DataError
-            If no column can be fitted to the values.
-        """
+        """Return the fitted column, or why it is no input; DataError if none can be fitted."""
         if self._range.low > self._range.high:
             return "all missing"
         if not self._range.varies and not self.missing:
@@ -115,15 +99,8 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
     """One input column, fitted; a subclass for each kind, listed in `kinds`.
 
     The fields of a subclass are its part of the schema in a model file, and its name in lower
-    case is the value of ``kind`` there.
-
-    Attributes
-    ----------
-    name : str
-        The column's name in the table.
-    missing : bool
-        Whether training rows had missing values; then the last feature is 1 where the value is
-        missing, else 0.
+    case is the value of ``kind`` there. If training rows had missing values, `missing` is True
+    and the last feature is 1 where the value is missing, else 0.
     """
 
     name: str
@@ -137,7 +114,6 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
     # whether text may be recognized as this kind, and whether a few other values are mistakes then
     in_text: ClassVar[bool] = False
     reports_mistakes: ClassVar[bool] = False
-    # what gathers whether a column is of this kind, and what fits one
     candidate: ClassVar[type[Candidate]] = Candidate
     fit: ClassVar[type[Fit]] = Fit
 
@@ -150,17 +126,8 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
     def read(cls, series: pl.Series, words: Sequence[str]) -> tuple[Floats, Places]:
         """Return ``(values, bad)``: float64 (n,), NaN where missing or bad, and the bad places.
 
-        Parameters
-        ----------
-        series : polars.Series
-            (n,) of any type; text is read without the spaces around it.
-        words : sequence of str
-            The text that counts as missing.
-
-        Raises
-        ------
-        ColumnError
-            If no value of the series' type is of this kind.
+        Text is read without the spaces around it; `words` count as missing. ColumnError if no
+        value of the series' type is of this kind.
         """
         raise _lacking(cls, "read")
 
@@ -198,21 +165,10 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
     def encode(
         self, series: pl.Series, words: Sequence[str], features: npt.NDArray, first_row: int
     ) -> int:
-        """Write the features of a frame; return how many values are unknown categories.
+        """Write a frame to `features` (n, width), zeros on entry; return the unknown categories.
 
-        Parameters
-        ----------
-        series, words
-            As for `read`.
-        features : numpy.ndarray
-            (n, width), zeros on entry.
-        first_row : int
-            The number of rows before the frame, for messages.
-
-        Raises
-        ------
-        ColumnError
-            If a value, or the type of all, is not of this kind.
+        `first_row` is the number of rows before the frame, for the ColumnError if a value, or
+        the type of all, is not of this kind.
         """
         values, bad = self.read(series, words)
         bad = bad if len(bad) else np.flatnonzero(np.isinf(values))

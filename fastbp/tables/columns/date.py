@@ -1,16 +1,14 @@
 """Columns of dates, with or without a time of day: standardized seconds, and phases."""
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ...json_data import Finite, Positive
-from .column import Column, Range
-from .number import NumberFit, standardized
-from .values import NONE, Floats, Places, floats, is_text, parsed_text, seconds, unreadable, without
+from .column import Range
+from .number import StandardFit, Standardized
 
 # seconds of the phases of a date: a mean Gregorian year, a week, and a day where clocks vary
 PERIODS = {"year": 31_556_952, "week": 604_800, "day": 86_400}
@@ -21,67 +19,48 @@ _OFFSET = r"(?:Z|[+-]\d{2}:?\d{2})"
 _ISO = rf"{_DATE}(?:{_TIME}(?: ?{_OFFSET})?)?$"
 
 
-class DateFit(NumberFit):
+class _DateFit(StandardFit):
     """Fits mean and scale, and whether the time of day varies."""
 
-    def __init__(self, *about):
-        super().__init__(*about)
+    def __post_init__(self):
+        super().__post_init__()
         self._clock = Range()
 
-    def add_values(self, values: Floats) -> None:
-        """Take dates in seconds, NaN where missing."""
+    def add_values(self, values):
         super().add_values(values)
         self._clock.add(values % _DAY)
 
-    def fields(self, table_name: str) -> dict[str, Any]:
-        """Return mean, scale and clock."""
+    def fields(self, table_name):
         return super().fields(table_name) | {"clock": self._clock.varies}
 
 
-class Date(Column, frozen=True):
-    """A column of dates, read as t seconds since 1970-01-01 UTC.
+class Date(Standardized, frozen=True):
+    """A column of dates, read as t seconds since 1970-01-01 UTC; UTC too without an offset.
 
-    Its features are (t - mean) / scale, within 1e6, then sin and cos of 2 pi t / P for the
-    periods P of `PERIODS`, that of a day only if `clock`; all 0 where t is missing. Dates
-    without an offset are taken as UTC.
-
-    Attributes
-    ----------
-    mean, scale : float
-        The mean and the standard deviation of t in training rows.
-    clock : bool
-        Whether the time of day varies.
+    After the standardized t come sin and cos of 2 pi t / P for the periods P of `PERIODS`, that
+    of a day only if `clock`: if the time of day varies. All are 0 where t is missing.
     """
 
-    mean: Finite = 0.0
-    scale: Positive = 1.0
     clock: bool = False
 
     plural = "dates"
     expected = "a date"
     formula = "(seconds since 1970-01-01 UTC - {0.mean!r}) / {0.scale!r}"
-    in_text = True
-    reports_mistakes = True
-    fit = DateFit
+    fit = _DateFit
 
     @classmethod
     def holds(cls, dtype: pl.DataType) -> bool:
         """Return whether a polars type holds dates."""
         return dtype in (pl.Date, pl.Datetime)
 
-    @classmethod
-    def read(cls, series: pl.Series, words: Sequence[str]) -> tuple[Floats, Places]:
-        """Read dates as seconds since 1970-01-01 UTC; see `Column.read`."""
-        dtype, bad = series.dtype, NONE
-        if is_text(dtype):
-            values, bad = parsed_text(series.cast(pl.String), words, _parsed)
-        elif cls.holds(dtype):
-            values = seconds(series)
-        elif dtype == pl.Null:
-            values = floats(series)
-        else:
-            raise unreadable(series, cls.plural)
-        return without(values, words, _parsed), bad
+    @staticmethod
+    def parsed(series: pl.Series) -> pl.Series:
+        """Return the seconds of dates in ISO 8601, null for other text."""
+        iso = series.set(~series.str.contains(_ISO), None)
+        days = iso.str.slice(0, 10).str.replace_all("/", "-", literal=True)
+        whole = days.str.to_date("%Y-%m-%d", strict=False).to_physical().cast(pl.Float64) * _DAY
+        longest: Any = iso.str.len_bytes().max()
+        return whole if longest is None or longest <= 10 else whole + _time_of_day(iso)
 
     @property
     def periods(self) -> tuple[str, ...]:
@@ -96,7 +75,7 @@ class Date(Column, frozen=True):
 
     def write(self, values, missing, features) -> None:
         """Write standardized dates and their phases."""
-        features[:, 0] = np.where(missing, 0, standardized(values, self.mean, self.scale))
+        super().write(values, missing, features)
         for place, period in enumerate(self.periods):
             phase = 2 * np.pi * values / PERIODS[period]
             features[:, 1 + 2 * place] = np.where(missing, 0, np.sin(phase))
@@ -111,14 +90,6 @@ class Date(Column, frozen=True):
             around = f"{number(self.mean)} s from 1970"
         clock = ", with the time of day" if self.clock else ""
         return [(f"around {around}, deviation {number(self.scale / _DAY)} days{clock}", False)]
-
-
-def _parsed(series):
-    iso = series.set(~series.str.contains(_ISO), None)
-    days = iso.str.slice(0, 10).str.replace_all("/", "-", literal=True)
-    whole = days.str.to_date("%Y-%m-%d", strict=False).to_physical().cast(pl.Float64) * _DAY
-    longest = iso.str.len_bytes().max()
-    return whole if longest is None or longest <= 10 else whole + _time_of_day(iso)
 
 
 def _time_of_day(iso):

@@ -15,30 +15,18 @@ from .values import ColumnError
 
 
 class Encoder:
-    """Encodes frames of one table, and counts the categories that the schema does not know.
+    """Encodes frames of one table, of the columns `columns`, as features of a dtype.
 
-    Parameters
-    ----------
-    schema : Schema
-        The fitted columns.
-    table_name : str, optional
-        The name of the table in messages.
-    dtype : numpy dtype, default float32
-        The dtype of the features.
-
-    Attributes
-    ----------
-    columns : list of str
-        The columns that `encode` needs.
-    unknown : dict
-        The number of values, by column, whose category is unknown; their features are zeros. A
-        column with `Category.other` has none: they count as others.
+    `unknown` counts by column the values whose category the schema does not know; their
+    features are zeros. With `Category.other` there are none: they count as others.
     """
 
     def __init__(
         self, schema: Schema, table_name: str = "", dtype: npt.DTypeLike = np.float32
     ) -> None:
-        self.schema, self.table_name, self.dtype = schema, table_name, np.dtype(dtype)
+        self.schema = schema
+        self.table_name = table_name
+        self.dtype = np.dtype(dtype)
         self.columns = [column.name for column in schema.columns]
         self.unknown: dict[str, int] = {}
         self._where = f"{table_name}: " if table_name else ""
@@ -57,21 +45,17 @@ class Encoder:
         """Return the features (n, n_features) of a frame, C-contiguous, computed in float64.
 
         The columns may be in any order, beside others. `first_row` is the number of rows before
-        the frame, for messages.
-
-        Raises
-        ------
-        DataError
-            If a column is missing, or holds a value that is not of its kind.
+        the frame, for the DataError if a column is missing or a value is not of its kind.
         """
         self.require(frame)
         features = np.zeros((len(frame), self.schema.n_features), self.dtype)
-        words, start = self.schema.missing_words, 0
+        start = 0
         for column in self.schema.columns:
             stop = start + column.width
             with self._naming_the_table():
-                series, own = frame[column.name], features[:, start:stop]
-                unknown = column.encode(series, words, own, first_row)
+                own = features[:, start:stop]
+                words = self.schema.missing_words
+                unknown = column.encode(frame[column.name], words, own, first_row)
             if unknown:
                 self.unknown[column.name] = self.unknown.get(column.name, 0) + unknown
             start = stop
@@ -83,12 +67,7 @@ class Encoder:
         """Return ``(y, kept)``: the target (n,), and which rows have one, (n,) bool.
 
         Classes are int64 labels; numbers are (y - mean) / scale in float64. Where `kept` is
-        False, y has no meaning.
-
-        Raises
-        ------
-        DataError
-            If the column is missing, or a value is no number, or of no class of the schema.
+        False, y has no meaning. DataError as of `encode`.
         """
         target = self.schema.target
         self.require(frame, [target.name])
@@ -109,13 +88,7 @@ class Encoder:
         return table.frames(names, width=width)
 
     def encoded(self, table) -> Iterator[tuple[npt.NDArray, npt.NDArray, npt.NDArray[np.bool_]]]:
-        """Yield ``(X, y, kept)`` of a table with its target, frame by frame.
-
-        Raises
-        ------
-        DataError
-            As `encode` and `encode_target` do.
-        """
+        """Yield ``(X, y, kept)`` of a table with its target, frame by frame."""
         first = 0
         for frame in self.frames(table, [self.schema.target.name]):
             y, kept = self.encode_target(frame, first)

@@ -9,7 +9,7 @@ from ...errors import DataError
 from ..read.table import Table
 from ..wording import shown
 from .category import Category
-from .column import Column, Fit
+from .column import Column
 from .kinds import AnyColumn
 from .number import Number
 from .schema import Dropped, Schema, Task
@@ -33,25 +33,12 @@ def infer(
     The first finds the kind of each column, from all rows; the second means, scales,
     categories and missing values, from training rows that have a target.
 
-    Parameters
-    ----------
-    table : Table
-        The table to read.
-    target : str
-        The column to learn.
-    task : {"classification", "regression"}, optional
-        Default: classification of text, booleans, and whole numbers of at most 20 values.
-    ids, drop, categorical, numeric : sequence of str, optional
-        Columns to keep beside predictions, to leave out, to take as categories, as numbers.
-    is_training : numpy.ndarray, optional
-        (rows,) bool; default: all rows.
-
-    Raises
-    ------
-    DataError
-        If a column is not there, or holds what it should not, or no input is left.
+    By default the task is classification of text, booleans, and whole numbers of at most 20
+    values, and all rows train; `is_training` is (rows,) bool. The other arguments are those of
+    `TrainOptions`. DataError if a column is absent or unfit, or no input is left.
     """
-    ids, drop = tuple(ids), tuple(drop)
+    ids = tuple(ids)
+    drop = tuple(drop)
     _check_roles(table, target, ids, drop, categorical, numeric)
     asked: dict[str, type[Column]] = {
         **dict.fromkeys(categorical, Category),
@@ -63,21 +50,21 @@ def infer(
         for name in inputs
     }
     unfitted = _look_at_all_rows(table, surveys, target, task)
-    results: dict[str, Column | str | None] = {
-        name: survey.reason_to_drop() for name, survey in surveys.items()
-    }
-    fits = {
-        name: _fit_of(surveys[name], table) for name, reason in results.items() if reason is None
-    }
+    reasons = {name: survey.reason_to_drop() for name, survey in surveys.items()}
+    fits = {}
+    for name, survey in surveys.items():
+        if reasons[name] is None:
+            kind = survey.kind(table.name)
+            fits[name] = kind.fit(kind, name, table.missing_words, survey.asked is kind)
     fitted = _look_at_training_rows(table, fits, unfitted, is_training)
-    results |= {name: fit.column(table.name) for name, fit in fits.items()}
+    results = {name: reasons[name] or fits[name].column(table.name) for name in inputs}
     columns = tuple(result for result in results.values() if isinstance(result, AnyColumn))
     dropped = [Dropped(name, "asked") for name in drop]
     dropped += [Dropped(name, why) for name, why in results.items() if isinstance(why, str)]
     if not columns:
-        reasons = "; ".join(f"{shown(column.name)}: {column.reason}" for column in dropped[:5])
+        why = "; ".join(f"{shown(column.name)}: {column.reason}" for column in dropped[:5])
         raise DataError(
-            f"{table.name} has no column left to learn from: {reasons or 'it has one'}. "
+            f"{table.name} has no column left to learn from: {why or 'it has one'}. "
             "categorical= and numeric= keep a column whatever it looks like"
         )
     found = [column.name for column in dropped if column.reason.startswith("an id")]
@@ -112,14 +99,10 @@ def _look_at_all_rows(table, surveys, target, task):
     return learned.target(table.name)
 
 
-def _fit_of(survey: Survey, table: Table) -> Fit:
-    kind = survey.kind(table.name)
-    return kind.fit(kind, survey.name, table.missing_words, survey.asked is kind)
-
-
 def _look_at_training_rows(table, fits, target, is_training):
     """Fill the fits; return the fitted `Target`."""
-    fit, first = TargetFit(target, table.missing_words), 0
+    fit = TargetFit(target, table.missing_words)
+    first = 0
     for frame in table.frames([*fits, target.name]):
         rows = slice(first, first + len(frame))
         among = np.ones(len(frame), bool) if is_training is None else is_training[rows]

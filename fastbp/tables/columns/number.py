@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -31,26 +32,21 @@ class Standard:
         # its import takes a second, which predicting does not need
         from sklearn.preprocessing import StandardScaler
 
-        self._scaler, self._seen = StandardScaler(), False
+        self._scaler = StandardScaler()
+        self._has_values = False
 
     def add(self, values: Floats) -> None:
-        """Take numbers; NaN does not count."""
+        """Add numbers; NaN does not count."""
         # an empty array would make NaN of scikit-learn's mean for good
         known = values[~np.isnan(values)]
         if known.size:
             with np.errstate(over="ignore", invalid="ignore"):
                 self._scaler.partial_fit(known[:, None])
-            self._seen = True
+            self._has_values = True
 
     def mean_and_scale(self, name: str, table_name: str) -> tuple[float, float]:
-        """Return both, (0, 1) without numbers; messages name the column and the table.
-
-        Raises
-        ------
-        DataError
-            If squares of the numbers overflow.
-        """
-        if not self._seen:
+        """Return both, (0, 1) without numbers; DataError if squares of the numbers overflow."""
+        if not self._has_values:
             return 0.0, 1.0
         scaler = self._scaler
         if not np.isfinite([scaler.mean_[0], scaler.var_[0]]).all():
@@ -61,21 +57,15 @@ class Standard:
         return float(scaler.mean_[0]), float(scaler.scale_[0])
 
 
-def standardized(values: Floats, mean: float, scale: float) -> Floats:
-    """Return (values - mean) / scale, within `LARGEST`."""
-    with np.errstate(over="ignore"):
-        return np.clip((values - mean) / scale, -LARGEST, LARGEST)
-
-
-class NumberFit(Fit):
+class StandardFit(Fit):
     """Fits mean and scale."""
 
-    def __init__(self, *about):
-        super().__init__(*about)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         self._standard = Standard()
 
     def add_values(self, values: Floats) -> None:
-        """Take numbers, NaN where missing."""
+        """Add numbers, NaN where missing."""
         self._standard.add(values)
 
     def fields(self, table_name: str) -> dict[str, Any]:
@@ -84,16 +74,56 @@ class NumberFit(Fit):
         return {"mean": mean, "scale": scale}
 
 
-class NumberCandidate(Candidate):
-    """Gathers besides whether numbers are finite, whole, or ids."""
+class Standardized(Column, frozen=True):
+    """The base of columns whose first feature is (x - mean) / scale, within 1e6; 0 where missing.
 
-    def __init__(self, name: str, dtype: pl.DataType):
-        super().__init__(name, dtype)
-        self.is_whole = True
-        self._steps = _Steps(name, dtype)
+    `mean` and `scale` are the mean and the standard deviation of training rows.
+    """
 
-    def add(self, series: pl.Series, values: Floats, first: int) -> None:
-        """Take a frame and its numbers; it begins at row `first`, from 0."""
+    mean: Finite = 0.0
+    scale: Positive = 1.0
+
+    in_text = True
+    reports_mistakes = True
+    fit = StandardFit
+    # types that are read though no column of them is of this kind
+    also_read: ClassVar[tuple[Any, ...]] = (pl.Null,)
+
+    @staticmethod
+    def parsed(series: pl.Series) -> pl.Series:
+        """Return the numbers that text stands for, null where it stands for none."""
+        return series.cast(pl.Float64, strict=False)
+
+    @classmethod
+    def read(cls, series: pl.Series, words: Sequence[str]) -> tuple[Floats, Places]:
+        """Read numbers, or times in seconds; see `Column.read`."""
+        dtype = series.dtype
+        bad = NONE
+        if is_text(dtype):
+            values, bad = parsed_text(series.cast(pl.String), words, cls.parsed)
+        elif cls.holds(dtype) or dtype in cls.also_read:
+            values = seconds(series) if dtype.is_temporal() else floats(series)
+        else:
+            raise unreadable(series, cls.plural)
+        return without(values, words, cls.parsed), bad
+
+    def write(self, values, missing, features) -> None:
+        """Write the standardized values."""
+        with np.errstate(over="ignore"):
+            standardized = np.clip((values - self.mean) / self.scale, -LARGEST, LARGEST)
+        features[:, 0] = np.where(missing, 0, standardized)
+
+
+@dataclass
+class _NumberCandidate(Candidate):
+    """Finds out besides whether numbers are finite, whole, or ids."""
+
+    is_whole: bool = True
+
+    def __post_init__(self):
+        self._steps = _Steps(self.name, self.dtype)
+
+    def add(self, series, values, first):
         infinite = np.isinf(values)
         if self.infinite is None and infinite.any():
             place = int(np.argmax(infinite))
@@ -104,81 +134,28 @@ class NumberCandidate(Candidate):
         if self.is_whole:
             self._steps.add(series, values)
 
-    def check(self, where: str) -> None:
-        """Raise DataError if a number is infinite."""
+    def check(self, where):
         if self.infinite is not None:
             raise DataError(
                 f"{where} holds {self.infinite}: expected finite numbers; mend it, or name it "
                 "with --missing"
             )
 
-    def why_an_id(self, rows: int) -> str | None:
-        """Return why the numbers only name rows, or None."""
+    def why_an_id(self, rows):
         return self._steps.why_an_id(rows) if self.is_whole else None
 
 
-class Number(Column, frozen=True):
-    """A column of numbers: one feature (x - mean) / scale, within 1e6; 0 where x is missing.
-
-    Durations and times of day are read as seconds, booleans as 1 and 0.
-
-    Attributes
-    ----------
-    mean, scale : float
-        The mean and the standard deviation of training rows.
-    """
-
-    mean: Finite = 0.0
-    scale: Positive = 1.0
-
-    plural = "numbers"
-    expected = "a finite number"
-    formula = "(value - {0.mean!r}) / {0.scale!r}"
-    in_text = True
-    reports_mistakes = True
-    candidate = NumberCandidate
-    fit = NumberFit
-
-    @classmethod
-    def holds(cls, dtype: pl.DataType) -> bool:
-        """Return whether a polars type holds numbers, durations or times of day."""
-        return dtype.is_numeric() or dtype in (pl.Duration, pl.Time, pl.Null)
-
-    @classmethod
-    def read(cls, series: pl.Series, words: Sequence[str]) -> tuple[Floats, Places]:
-        """Read numbers; see `Column.read`."""
-        dtype, bad = series.dtype, NONE
-        if is_text(dtype):
-            values, bad = parsed_text(series.cast(pl.String), words, _parsed)
-        elif dtype in (pl.Duration, pl.Time):
-            values = seconds(series)
-        elif dtype == pl.Boolean or cls.holds(dtype):
-            values = floats(series)
-        else:
-            raise unreadable(series, cls.plural)
-        return without(values, words, _parsed), bad
-
-    def write(self, values, missing, features) -> None:
-        """Write standardized numbers."""
-        features[:, 0] = np.where(missing, 0, standardized(values, self.mean, self.scale))
-
-    def describe(self, number: Callable[[float], str]) -> list[tuple[str, bool]]:
-        """Return mean and scale."""
-        return [(f"mean {number(self.mean)}, deviation {number(self.scale)}", False)]
-
-
-def _parsed(series):
-    return series.cast(pl.Float64, strict=False)
-
-
 class _Steps:
-    """Whether integers name rows: each is one more than the last, or a key has no value twice."""
+    """Whether integers identify rows: each is one more than the last, or no key occurs twice."""
 
     def __init__(self, name, dtype):
         is_possible = is_text(dtype) or dtype.is_integer()
-        self.is_consecutive, self.first, self.last = is_possible, None, None
+        self.is_consecutive = is_possible
         self.is_key = is_possible and _NAME_OF_AN_ID.search(name) is not None
-        self.keys, self.held = [], 0
+        self.first = None
+        self.last = None
+        self.keys = []
+        self.held = 0
 
     def add(self, series, values):
         if (self.is_consecutive or self.is_key) and _has_points(series):
@@ -204,3 +181,22 @@ class _Steps:
 def _has_points(series):
     """Return whether text holds numbers such as 1.0: floats, as in a file that has types."""
     return is_text(series.dtype) and series.cast(pl.String).str.contains(".", literal=True).any()
+
+
+class Number(Standardized, frozen=True):
+    """A column of numbers: one feature; durations and times of day are read as seconds."""
+
+    plural = "numbers"
+    expected = "a finite number"
+    formula = "(value - {0.mean!r}) / {0.scale!r}"
+    candidate = _NumberCandidate
+    also_read = (pl.Boolean,)
+
+    @classmethod
+    def holds(cls, dtype: pl.DataType) -> bool:
+        """Return whether a polars type holds numbers, durations or times of day."""
+        return dtype.is_numeric() or dtype in (pl.Duration, pl.Time, pl.Null)
+
+    def describe(self, number: Callable[[float], str]) -> list[tuple[str, bool]]:
+        """Return mean and scale."""
+        return [(f"mean {number(self.mean)}, deviation {number(self.scale)}", False)]

@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterable
+from collections import Counter
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -12,16 +12,8 @@ from ...json_data import Count, Finite, Positive, read_as
 from .kinds import AnyColumn
 
 # what model files of format 2 hold for a column of any kind, in this order
-_FORMAT_2: dict[str, Any] = {
-    "name": None,
-    "kind": None,
-    "missing": None,
-    "mean": 0.0,
-    "scale": 1.0,
-    "categories": [],
-    "other": False,
-    "clock": False,
-}
+_FORMAT_2: dict[str, Any] = {"name": None, "kind": None, "missing": None}
+_FORMAT_2 |= {"mean": 0.0, "scale": 1.0, "categories": [], "other": False, "clock": False}
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -29,20 +21,9 @@ Task: TypeAlias = Literal["classification", "regression"]
 class Target(Struct, frozen=True, forbid_unknown_fields=True):
     """The column that is learned.
 
-    Attributes
-    ----------
-    name : str
-        Its name in the table.
-    task : str
-        "classification" or "regression".
-    kind : str
-        How classes are written back: "text", "integer" or "boolean"; "number" for regression.
-    classes : tuple of str
-        As text: sorted, integers by their value, booleans as ("false", "true").
-    counts : tuple of int
-        The number of training rows of each class.
-    mean, scale : float
-        Regression: the network learns (y - mean) / scale.
+    `kind` says how classes are written back, or is "number" for regression. `classes` are sorted
+    text, integers by their value, booleans ("false", "true"); `counts` are their training rows.
+    A regression learns (y - mean) / scale.
     """
 
     name: str
@@ -54,7 +35,8 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
     scale: Positive = 1.0
 
     def __post_init__(self) -> None:
-        classes, classifies = self.classes, self.task == "classification"
+        classes = self.classes
+        classifies = self.task == "classification"
         if classifies == (self.kind == "number"):
             raise ValueError(f"kind={self.kind!r}: not one of a {self.task}")
         if len(set(classes)) < len(classes):
@@ -81,18 +63,8 @@ class Dropped(Struct, frozen=True, forbid_unknown_fields=True):
 class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     """All that predicting needs to know of the table that was learned from.
 
-    Attributes
-    ----------
-    columns : tuple of Column
-        The inputs, in the order of their features.
-    target : Target
-        The column that is learned.
-    dropped : tuple of Dropped
-        Columns that are not inputs.
-    ids : tuple of str
-        Columns that are kept beside predictions; none of them is an input.
-    missing_words : tuple of str
-        The text that counts as missing.
+    `columns` are the inputs, in the order of their features. `ids` are kept beside predictions,
+    and are no inputs.
     """
 
     columns: Annotated[tuple[AnyColumn, ...], Meta(min_length=1)]
@@ -103,10 +75,16 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         inputs = [column.name for column in self.columns]
-        _check_distinct("columns", [*inputs, self.target.name])
-        _check_distinct("dropped", [*inputs, *(column.name for column in self.dropped)])
-        _check_distinct("ids", [*inputs, *self.ids])
-        _check_distinct("missing_words", self.missing_words)
+        distinct = {
+            "columns": [*inputs, self.target.name],
+            "dropped": [*inputs, *(column.name for column in self.dropped)],
+            "ids": [*inputs, *self.ids],
+            "missing_words": self.missing_words,
+        }
+        for field, names in distinct.items():
+            name, count = Counter(names).most_common(1)[0] if names else ("", 0)
+            if count > 1:
+                raise ValueError(f"{field} names {name!r} twice")
 
     @property
     def n_features(self) -> int:
@@ -125,13 +103,7 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def from_data(cls, data: Any) -> "Schema":
-        """Return the schema that `to_data` describes.
-
-        Raises
-        ------
-        ValueError
-            If `data` does not describe one; the message names the path within it.
-        """
+        """Return the schema that `to_data` describes; ValueError names the path of a fault."""
         absent = set(cls.__struct_fields__) - set(data) if isinstance(data, dict) else ()
         if absent:
             raise ValueError(f"{', '.join(sorted(absent))}: missing - at `table`")
@@ -150,11 +122,3 @@ def _own_fields(column):
         return type(value) is type(default) and value == default
 
     return {name: value for name, value in column.items() if not is_default(name, value)}
-
-
-def _check_distinct(field: str, names: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise ValueError(f"{field} names {name!r} twice")
-        seen.add(name)

@@ -18,31 +18,19 @@ _NEARLY_ALL = 0.95
 
 
 class Survey:
-    """Gathers of which kind the values of a column are.
+    """Finds the kind of a column from all of its values.
 
-    Parameters
-    ----------
-    name : str
-        The name of the column.
-    dtype : polars.DataType
-        The type of its values.
-    words : sequence of str
-        The text that counts as missing.
-    asked : type, optional
-        The kind that the user chose.
-
-    Attributes
-    ----------
-    rows, present : int
-        The number of values, and of those that are not missing.
-    candidates : dict
-        For each kind that the column may be of, what was gathered.
+    It counts the `rows`, and the `present`: those whose value is not missing. `candidates` has
+    each kind that the column may be of; `asked` is the kind that the user chose.
     """
 
     def __init__(
         self, name: str, dtype: pl.DataType, words: Sequence[str], asked: type[Column] | None = None
     ):
-        self.name, self.dtype, self.words, self.asked = name, dtype, words, asked
+        self.name = name
+        self.dtype = dtype
+        self.words = words
+        self.asked = asked
         self.rows = self.present = 0
         kinds = [kind for kind in KINDS if (kind.in_text if is_text(dtype) else kind.holds(dtype))]
         self.candidates: dict[type[Column], Candidate] = {
@@ -55,7 +43,7 @@ class Survey:
         return bool(self.candidates)
 
     def add(self, series: pl.Series, first: int) -> None:
-        """Take the values of a frame, which begins at row `first`, counted from 0."""
+        """Add the values of a frame, which begins at row `first`, counted from 0."""
         self.rows += len(series)
         if self.asked is Category:
             return
@@ -71,22 +59,26 @@ class Survey:
         """Offer the values to each kind in turn, without those that an earlier kind has read."""
         is_whole_series = next(iter(self.candidates.values())).count == 0
         if is_whole_series:
-            values, rows = series, np.ones(len(series), np.int64)
+            values = series
+            rows = np.ones(len(series), np.int64)
         else:  # values of several kinds are looked at once each
             values, rows = distinct(series)
-        taken, left = NONE, np.arange(len(values))
+        taken = NONE
+        left = np.arange(len(values))
         for place, (kind, candidate) in enumerate(self.candidates.items()):
             known = bad = NONE
             if len(left):  # to gather none takes long
                 offered = values if len(left) == len(values) else values.gather(left)
                 read, bad = kind.read(offered, self.words)
-                known, bad = left[~np.isnan(read)], left[bad]
+                known = left[~np.isnan(read)]
+                bad = left[bad]
                 if is_whole_series and offered is series:
                     candidate.add(series, read, first)
             if place == 0:
                 self.present += int(rows[known].sum() + rows[bad].sum())
             self._count(candidate, series, first, values, rows, np.concatenate([taken, bad]))
-            taken, left = np.concatenate([taken, known]), bad
+            taken = np.concatenate([taken, known])
+            left = bad
 
     def _count(self, candidate, series, first, values, rows, places):
         """Count the values at `places`, each there in `rows` rows, as not of a kind."""
@@ -98,10 +90,7 @@ class Survey:
     def kind(self, table_name: str) -> type[Column]:
         """Return the kind.
 
-        Raises
-        ------
-        DataError
-            If nearly all values are numbers, or dates, or a number is not finite.
+        DataError if nearly all values are numbers, or dates, or a number is not finite.
         """
         where = f"{table_name}: column {shown(self.name)}"
         if self.asked is Category or not self.present:
@@ -138,7 +127,7 @@ class Survey:
             return None
         if not self.present:
             return "all missing"
-        if not self.present == self.rows >= FEWEST_ROWS_OF_AN_ID:
+        if self.present < self.rows or self.rows < FEWEST_ROWS_OF_AN_ID:
             return None
         fitting = (candidate for candidate in self.candidates.values() if candidate.count == 0)
         found = next(fitting, None)

@@ -26,27 +26,18 @@ _EXACT = 2**53
 
 
 class TargetSurvey:
-    """Gathers the classes, or numbers, of a target over all rows.
-
-    Parameters
-    ----------
-    name : str
-        The name of the column.
-    dtype : polars.DataType
-        The type of its values.
-    words : sequence of str
-        The text that counts as missing.
-    task : {"classification", "regression"} or None
-        The task that the user chose.
-    """
+    """Gathers the classes, or numbers, of a target over all rows; `task` is the user's choice."""
 
     def __init__(self, name: str, dtype: pl.DataType, words: Sequence[str], task: Task | None):
-        self.name, self.dtype, self.words, self.task = name, dtype, words, task
+        self.name = name
+        self.dtype = dtype
+        self.words = words
+        self.task = task
         self._survey = Survey(name, dtype, words)
         self._counts: Counter = Counter()
 
     def add(self, series: pl.Series, first: int) -> None:
-        """Take the values of a frame, which begins at row `first`, counted from 0."""
+        """Add the values of a frame, which begins at row `first`, counted from 0."""
         if not self._survey.is_readable:
             return
         self._survey.add(series, first)
@@ -54,14 +45,9 @@ class TargetSurvey:
             count(series, self.words, self._counts)
 
     def target(self, table_name: str) -> Target:
-        """Return the `Target`, before its statistics are known.
-
-        Raises
-        ------
-        DataError
-            If it suits no task, or not the one that the user chose.
-        """
-        survey, name = self._survey, f"{table_name}: the target {shown(self.name)}"
+        """Return the `Target` without statistics; DataError if it does not suit the task."""
+        survey = self._survey
+        name = f"{table_name}: the target {shown(self.name)}"
         if not survey.is_readable:
             raise DataError(f"{name} holds {self.dtype}: expected numbers, text or booleans")
         if not survey.present:
@@ -136,15 +122,16 @@ def _written(are_whole, values):
 
 
 class TargetFit:
-    """Counts the training rows of each class, or standardises numbers."""
+    """Counts the training rows of each class, or standardizes numbers."""
 
     def __init__(self, target: Target, words: Sequence[str]):
-        self.target, self.words = target, words
+        self.target = target
+        self.words = words
         self._counts = np.zeros(len(target.classes), np.int64)
         self._standard = Standard()
 
     def add(self, series: pl.Series, is_training: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Take a frame; return which rows, (n,) bool, train: with a target, among `is_training`."""
+        """Add a frame; return which rows, (n,) bool, train: with a target, among `is_training`."""
         values, kept = read_target(self.target, series, self.words)
         trains = kept & is_training
         if self.target.task == "classification":
@@ -154,13 +141,7 @@ class TargetFit:
         return trains
 
     def fitted(self, table_name: str) -> Target:
-        """Return the target with its statistics.
-
-        Raises
-        ------
-        DataError
-            If training rows have no target, or one class only.
-        """
+        """Return the target with its statistics; DataError if there are fewer than two classes."""
         target = self.target
         if target.task == "regression":
             mean, scale = self._standard.mean_and_scale(target.name, table_name)
@@ -180,11 +161,7 @@ def read_target(
     """Return ``(values, kept)``, (n,) each: int64 labels or float64 numbers, and which are there.
 
     Labels are places in ``target.classes``; where the target is missing, `kept` is False.
-
-    Raises
-    ------
-    ColumnError
-        If a value is no number, or of no known class; it names the row.
+    ColumnError if a value is no number, or of no known class; it names the row.
     """
     values: npt.NDArray
     if target.kind == "text":
@@ -196,7 +173,8 @@ def read_target(
         read, unknown = kind.read(series, words)
         kept = ~np.isnan(read)
         if target.kind == "number":
-            values, unknown = read, np.union1d(unknown, np.flatnonzero(np.isinf(read)))
+            values = read
+            unknown = np.union1d(unknown, np.flatnonzero(np.isinf(read)))
         elif target.kind == "integer":
             classes = np.array([float(name) for name in target.classes])
             values = np.searchsorted(classes, read).clip(max=len(classes) - 1)
@@ -204,7 +182,8 @@ def read_target(
         else:
             values = np.where(kept, read, 0).astype(np.int64)
     if len(unknown):
-        place, wanted = int(unknown[0]), "a finite number"
+        place = int(unknown[0])
+        wanted = "a finite number"
         if target.task == "classification":
             wanted = f"one of the classes {listed(target.classes)}"
         raise ColumnError(

@@ -6,7 +6,7 @@ Text is read without the spaces around it; some words count as missing.
 from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -49,21 +49,18 @@ def floats(series: pl.Series) -> Floats:
 
 def seconds(series: pl.Series) -> Floats:
     """Return durations and times in seconds; dates and times since 1970-01-01 UTC."""
-    dtype, values = series.dtype, floats(series.to_physical())
+    dtype: Any = series.dtype
+    values = floats(series.to_physical())
     if dtype == pl.Date:
         return values * _DAY
-    return values / (1e9 if dtype == pl.Time else _SECOND[dtype.time_unit])  # type: ignore[attr-defined]
+    return values / (1e9 if dtype == pl.Time else _SECOND[dtype.time_unit])
 
 
 def text(series: pl.Series, words: Sequence[str]) -> pl.Series:
     """Return text without spaces around it, null where missing; other types written as text.
 
     Whole floats are written as integers are, for missing values turn integers into floats.
-
-    Raises
-    ------
-    ColumnError
-        If the type cannot be written as text.
+    ColumnError if the type cannot be written as text.
     """
     dtype = series.dtype
     if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
