@@ -91,7 +91,7 @@ class Loss:
 
 
 class Optimizer:
-    """One update of as many parameters as the net mnist has."""
+    """One update of 100,000 parameters, about those of the net mnist."""
 
     params = (tuple(OPTIMIZERS), DTYPES)
     param_names = ("optimizer", "dtype")

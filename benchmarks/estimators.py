@@ -204,14 +204,14 @@ def parse(arguments):
     parser = argparse.ArgumentParser(description="Whole fits beside those of scikit-learn.")
     for option, names in {"cases": [*CASES, MEMORY], "dtypes": DTYPES}.items():
         how = {"type": partial(_some_of, names), "default": list(names)}
-        parser.add_argument(f"--{option}", metavar="NAMES", help=f"of {','.join(names)}", **how)
+        parser.add_argument(
+            f"--{option}", metavar="NAMES", help=f"default: {','.join(names)}", **how
+        )
     parser.add_argument("--threads", choices=THREADS, default="all", help="default: all")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"default: {ROUNDS}")
-    parser.add_argument(
-        "--images", type=Path, metavar="FOLDER", help="that holds the files of MNIST"
-    )
+    parser.add_argument("--images", type=Path, metavar="FOLDER", help="folder of MNIST's files")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    parser.add_argument("--readme", action="store_true", help="write benchmarks/README.md's")
+    parser.add_argument("--readme", action="store_true", help="write README.md's table")
     options = parser.parse_args(arguments)
     if options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: expected 1 or more")

@@ -238,7 +238,7 @@ def parse(arguments):
         parser.add_argument(f"--{name}", nargs="+", choices=list(table), default=list(table))
     parser.add_argument("--rounds", type=int, help=f"default: {ROUNDS}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
-    parser.add_argument("--readme", action="store_true", help="write both READMEs' float32 tables")
+    parser.add_argument("--readme", action="store_true", help="write the tables of both READMEs")
     parser.add_argument("--quick", action="store_true", help="little data: check that it works")
     options = parser.parse_args(arguments)
     options.rounds = options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS)

@@ -1,5 +1,6 @@
 """The README files are true: their examples run, their files, options and extras exist."""
 
+import json
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ if not (ROOT / "README.md").is_file():
 
 TEXTS = {file: (ROOT / file).read_text(encoding="utf-8") for file in FILES}
 MOST_BYTES = 10_000
+CAPTURED = {"capture_output": True, "text": True}
 every_file = pytest.mark.parametrize("file", FILES)
 
 
@@ -60,13 +62,8 @@ def run_examples(file, folder, languages):
                 exec(compile(code, file, "exec"), names)
                 continue
             command = ["bash", "-euo", "pipefail", "-c", code]
-            done = subprocess.run(
-                command,
-                env={**os.environ, "PATH": programs},
-                capture_output=True,
-                text=True,
-                timeout=300,
-            )
+            environment = {**os.environ, "PATH": programs}
+            done = subprocess.run(command, env=environment, timeout=300, **CAPTURED)
             assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
     return names
 
@@ -156,6 +153,18 @@ def test_the_options_named_exist(file):
     assert named <= known | {"--help"}
 
 
+@every_file
+def test_the_commands_and_public_names_exist(file):
+    import typer
+
+    from fastbp.commands.app import app
+
+    named = re.findall(r"(?:`|&& )fastbp ([a-z]+)", TEXTS[file])
+    assert set(named) <= set(typer.main.get_command(app).commands)
+    public = re.findall(r"`fastbp\.([A-Za-z]\w*)", TEXTS[file])
+    assert [name for name in public if not hasattr(fastbp, name)] == []
+
+
 @pytest.mark.parametrize("command", ["fastbp train digits", "python -m pytest"])
 def test_the_two_commands_stand_in_the_readme(command):
     (line,) = [line for line in TEXTS["README.md"].splitlines() if f"&& {command}" in line]
@@ -241,6 +250,16 @@ def test_every_exit_code_is_documented():
     table = re.findall(r"^\| (\d+) \| (.*) \|$", TEXTS["fastbp/tables/README.md"], re.MULTILINE)
     found = {int(number): words.replace("`", "") for number, words in table}
     assert found == {int(code): code.meaning for code in Code}
+
+
+@pytest.mark.slow
+def test_an_epoch_is_logged_as_the_example_shows(tmp_path):
+    (line,) = re.findall(r'^    {"event": "epoch", .*}$', TEXTS["fastbp/tables/README.md"], re.M)
+    shown = re.findall(r'"(\w+)":', line)
+    command = [sys.executable, "-m", "fastbp", "train", "diabetes", "--epochs=1", "--log=json"]
+    done = subprocess.run(command, cwd=tmp_path, check=True, **CAPTURED)
+    (epoch,) = [entry for entry in map(json.loads, done.stdout.splitlines()) if "epoch" in entry]
+    assert list(epoch)[: len(shown)] == shown
 
 
 # ------------------------------------------------------------------ estimators

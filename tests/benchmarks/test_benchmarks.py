@@ -138,7 +138,7 @@ def test_a_benchmark_runs(kind, arguments, tmp_path):
         if hasattr(benchmark, "setup"):
             try:
                 benchmark.setup(*arguments)
-            except NotImplementedError:  # how asv is told that there is nothing to measure
+            except NotImplementedError:  # tells asv that there is nothing to measure
                 assert (kind.__name__, arguments[0]) == ("ActivationDerivative", "softmax")
                 return
         result = getattr(benchmark, name)(*arguments)

@@ -252,7 +252,7 @@ def test_a_peer_that_hangs_is_ended(fake_jax):
 @pytest.mark.parametrize("dtype", peers.DTYPES)
 @pytest.mark.parametrize("name", ["tiny", "digits"])
 @pytest.mark.parametrize("peer", peers.PEERS)
-def test_every_peer_that_is_installed_learns_in_as_many_steps(peer, name, dtype):
+def test_every_peer_that_is_installed_learns_in_the_expected_steps(peer, name, dtype):
     workload = replace(WORKLOADS[name], rows=2 * WORKLOADS[name].batch + 50)
     process = peers.Process(peer, 1)
     result = peers.Result(name, dtype, "1", peer, 5, 5 * 3)
