@@ -76,10 +76,10 @@ def _weights(order, first, rows, weights, scale, out, scaled):
 
 
 @inner
-def loss_rows(
-    code, parameter, canonical, scale, order, first, rows, n, z, a, y, labels, weights, losses, d
-):
+def loss_rows(code, rule, canonical, data, first, rows, n, z, a, losses, d):
     """Write the weighted losses of `rows` samples from place `first` of the order, and D.
+
+    `rule` is ``(parameter, scale)``; `data` holds the addresses ``(order, y, labels, weights)``.
 
     D is ``scale w dL/da``, or ``scale w (a - y)`` of a canonical pair: `canonical` says that the
     output activation is the loss's partner. For the cross-entropy, log sum_j exp(z_j) is
@@ -87,6 +87,7 @@ def loss_rows(
     to one rounding. The parameter of a canonical cross-entropy, unless 0, is an upper limit of the
     loss of an output, or of a row with several classes. `z`, `a` and `d` have one row stride.
     """
+    (parameter, scale), (order, y, labels, weights) = rule, data
     parts, numbers = row_parts(z)
     lanes = width(z)
     most = broadcast(z, parameter if parameter > 0 else np.inf)
@@ -119,13 +120,12 @@ def batch_losses(
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
         like = pointer(losses)
-        logits = matrix(pointer_at(like, z) + lo * columns, columns)
         outputs = matrix(pointer_at(like, a) + lo * columns, columns)
+        logits = matrix(pointer_at(like, z) + lo * columns, columns)
         deltas = matrix(pointer_at(like, d) + lo * columns, columns)
-        loss_rows(
-            code, parameter, canonical, scale, 0, lo, hi - lo, columns, logits, outputs,
-            y, labels, weights, like + lo, deltas,
-        )  # fmt: skip
+        rule, data = (parameter, scale), (0, y, labels, weights)
+        count, out = hi - lo, like + lo
+        loss_rows(code, rule, canonical, data, lo, count, columns, logits, outputs, out, deltas)
 
 
 def loss(

@@ -24,14 +24,14 @@ _CHUNK = 512
 
 
 @inner
-def update_range(
-    code, count, w, g, m, v, rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip
-):
-    """Update `count` parameters in place from their gradients.
+def update_range(code, count, w, g, m, v, numbers):
+    """Update `count` parameters in place from their gradients; all four are pointers.
 
-    `rate` is the learning rate; `step_rate` and `epsilon` include the corrections of the
-    moments' bias (`corrected`).
+    `numbers` are ``(rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip)``: `rate` is the
+    learning rate; `step_rate` and `epsilon` include the corrections of the moments' bias
+    (`corrected`).
     """
+    rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip = numbers
     shared = clip != 1 or l1 > 0 or l2 != 0 or decay > 0
     for i in range(0, count, width(w)):
         left = count - i
@@ -94,10 +94,8 @@ def update_flat(
     for task in prange(tasks):
         lo, hi = task * w.size // tasks, (task + 1) * w.size // tasks
         x, slope, m = pointer(w) + lo, pointer(g) + lo, pointer(moments) + lo
-        update_range(
-            code, hi - lo, x, slope, m, m + w.size, rate, decay, step_rate, beta1, beta2, epsilon,
-            l1, l2, clip,
-        )  # fmt: skip
+        numbers = (rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip)
+        update_range(code, hi - lo, x, slope, m, m + w.size, numbers)
 
 
 def update(

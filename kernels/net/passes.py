@@ -101,11 +101,10 @@ def _loss_rows(layers, run, work, lo, hi):
     z = moved(matrix(work + last.z, last.row), lo, 0)
     a = moved(matrix(work + last.a, last.row), lo, 0)
     d = moved(matrix(work + last.delta, last.row), lo, 0)
+    data, first = (run.order, run.y, run.labels, run.sample_weight), run.first + lo
     parameter = run.loss_limit if canonical else run.loss_parameter
-    loss_rows(
-        run.loss, parameter, canonical, run.scale, run.order, run.first + lo, rows,
-        last.n_out, z, a, run.y, run.labels, run.sample_weight, work + run.row_losses + lo, d,
-    )  # fmt: skip
+    rule, losses = (parameter, run.scale), work + run.row_losses + lo
+    loss_rows(run.loss, rule, canonical, data, first, rows, last.n_out, z, a, losses, d)
     if not canonical:
         kept = moved(matrix(work + last.kept, last.row), lo, 0)
         derivative_rows(last.activation, last.alpha, rows, last.n_out, d, kept)
@@ -206,18 +205,13 @@ def _bias_part(layer, run, d, hi, biases):
 def _update_part(layer, run, rate, epsilon, params, moments, second, lo, hi, g, biases):
     """W = W - rate ... for rows lo to hi of W from `g`, and for b from `biases`."""
     place, count = layer.weights + lo * layer.n_out, (hi - lo) * layer.n_out
-    update_range(
-        run.optimizer, count, params + place, g, moments + place,
-        moments + second + place, run.rate, run.decay, rate, run.beta1, run.beta2, epsilon,
-        run.l1, run.l2, run.clip,
-    )  # fmt: skip
-    if hi == layer.n_in and layer.biases >= 0:
-        place = layer.biases
-        update_range(
-            run.optimizer, layer.n_out, params + place, biases, moments + place,
-            moments + second + place, run.rate, 0.0, rate, run.beta1, run.beta2, epsilon,
-            0.0, 0.0, run.clip,
-        )  # fmt: skip
+    m, beta1, beta2 = moments + place, run.beta1, run.beta2
+    numbers = (run.rate, run.decay, rate, beta1, beta2, epsilon, run.l1, run.l2, run.clip)
+    update_range(run.optimizer, count, params + place, g, m, m + second, numbers)
+    if hi == layer.n_in and layer.biases >= 0:  # with the last rows of W, without penalties
+        b, m = params + layer.biases, moments + layer.biases
+        numbers = (run.rate, 0.0, rate, beta1, beta2, epsilon, 0.0, 0.0, run.clip)
+        update_range(run.optimizer, layer.n_out, b, biases, m, m + second, numbers)
 
 
 @task
