@@ -24,45 +24,24 @@ _PARAMETERS = re.compile(r"^Parameters\n-+\n(.*?)(?=\n\n\w+\n-+\n|\Z)", re.MULTI
 _OPTIONS = re.compile(r"    \*\*options\n(?: {8}.*\n)+")
 
 
-# ------------------------------------------------------------------------------- kinds of values
-
-
 @dataclass(frozen=True)
 class Kind:
-    """What an option takes.
+    """The values that an option takes.
 
-    Parameters
-    ----------
-    metavar : str
-        What stands for the value in ``--help``; empty for a flag.
-    read : callable
-        ``read(text)`` returns the value of a text, or raises ValueError with what is expected.
-    check : callable
-        ``check(name, value)`` returns the value as it is kept, or raises ValueError or
-        TypeError; the message begins with ``name=value: ``.
-    several : bool
-        Whether it can be given several times; `check` takes one value, or all at once.
-    limits : str
-        Bounds of a number, or how it is written, for ``--help``.
-    unit : str
-        The unit of a number.
+    ``check(name, value)`` returns the value as it is kept, or raises ValueError or TypeError with
+    a message that begins with ``name=value: ``. ``read(text)`` returns the value to check, or
+    raises ValueError with what is expected.
     """
 
-    metavar: str
+    metavar: str  # what stands for the value in --help; empty for a flag
     read: Callable[[str], Any]
     check: Callable[[str, Any], Any]
-    several: bool = False
-    limits: str = ""
+    several: bool = False  # given several times; `check` takes one value, or all at once
+    limits: str = ""  # the bounds of a number, or how it is written, for --help
     unit: str = ""
 
     def parse(self, text):
-        """Return the checked value of a text.
-
-        Raises
-        ------
-        ValueError
-            With what is expected; the caller knows the name and the text.
-        """
+        """Return the checked value of a text; ValueError with what is expected."""
         value = self.read(text)
         try:
             checked = self.check("", value)
@@ -99,7 +78,7 @@ def texts(metavar):
 
 
 def choice(*names, known=None, metavar=""):
-    """Return the kind of a name out of a few, or out of the registry that `known()` returns."""
+    """Return the kind of one of a few names, or of those that `known()` returns."""
 
     def check(name, value):
         choices = names or tuple(known())
@@ -124,8 +103,8 @@ def number(*, whole=False, least=-math.inf, above=-math.inf, below=math.inf):
     def read(text):
         try:
             return convert(text)
-        except ValueError:
-            raise ValueError(f"expected {wanted}") from None
+        except ValueError:  # refused by `check`
+            return text
 
     def check(name, value):
         wrong = f"{name}={value!r}: expected {wanted}"
@@ -162,19 +141,16 @@ def size():
 
 def threads():
     """Return the kind of "auto" or a number of threads."""
-    count, wanted = number(whole=True, least=1), 'expected "auto" or a whole number of at least 1'
+    count = number(whole=True, least=1)
+    wanted = 'expected "auto" or a whole number of at least 1'
 
     def read(text):
-        if text != "auto" and not text.isdecimal():
-            raise ValueError(wanted)
-        return text if text == "auto" else int(text)
+        return int(text) if text.isdecimal() else text
 
     def check(name, value):
-        if isinstance(value, str):
-            if value != "auto":
-                raise ValueError(f"{name}={value!r}: {wanted}")
-            return value
-        return count.check(name, value)
+        if isinstance(value, str) and value != "auto":
+            raise ValueError(f"{name}={value!r}: {wanted}")
+        return value if isinstance(value, str) else count.check(name, value)
 
     return Kind("auto|N", read, check)
 
@@ -221,24 +197,11 @@ def _exact(bound):
     return f"2**{bound.bit_length() - 1}" if is_power else f"{bound}"
 
 
-# ---------------------------------------------------------------------------- dataclasses of them
-
-
 def option(kind, default=MISSING, *, panel, names=(), adds=False) -> Any:
-    """Return the field of a `Declared` dataclass.
+    """Return the field of a `Declared` dataclass; with a default of None, None passes the check.
 
-    Parameters
-    ----------
-    kind : Kind
-        What it takes.
-    default
-        Its value where it is not given. None: there is none, and None passes the check.
-    panel : str
-        The heading in ``--help``.
-    names : sequence of str
-        On the command line; default: the field's, with dashes.
-    adds : bool
-        Whether what the command line gives is added to the default.
+    `panel` is the heading in ``--help``, `names` those on the command line, by default the
+    field's with dashes. If `adds`, values on the command line are added to the default.
     """
     metadata = {"kind": kind, "panel": panel, "names": names, "adds": adds}
     return field(default=default, metadata=metadata)
@@ -261,7 +224,7 @@ def names_of(each):
 
 
 def _entries(cls):
-    """Return what the docstrings of a dataclass and its bases say of each parameter."""
+    """Return the entry of each parameter in the docstrings of a dataclass and its bases."""
     found = {}
     for each in reversed(cls.__mro__):
         parameters = _PARAMETERS.search(inspect.cleandoc(each.__doc__ or ""))
@@ -278,20 +241,21 @@ def descriptions(cls):
 
 
 def takes(cls):
-    """Decorate a function of ``**options``: signature and docstring name those of a dataclass."""
+    """Decorate a function of ``**options``: its signature and docstring name those of `cls`."""
 
     def decorate(function):
         signature = inspect.signature(function)
-        own = {p.name: p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD}
+        given = signature.parameters
+        own = [parameter for parameter in given.values() if parameter.kind != parameter.VAR_KEYWORD]
         more = [
             inspect.Parameter(
                 f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type
             )
             for f in fields(cls)
-            if f.name not in own
+            if f.name not in given
         ]
-        function.__signature__ = signature.replace(parameters=[*own.values(), *more])
-        entries = [entry for name, entry in _entries(cls).items() if name not in own]
+        function.__signature__ = signature.replace(parameters=[*own, *more])
+        entries = [entry for name, entry in _entries(cls).items() if name not in given]
         text = indent("\n".join(entries), "    ")
         function.__doc__ = _OPTIONS.sub(lambda _: f"{text}\n", function.__doc__ or "")
         return function

@@ -9,40 +9,42 @@ from ..machine import free_memory
 from ..training.interrupt import unless_interrupted
 from .columns.encoding import Encoder
 
-_TRIAL_ROWS, _TRIAL_FLOPS = 65_536, 10_000_000_000
+# rows and operations of the trial that measures an epoch, at most
+_TRIAL_ROWS = 65_536
+_TRIAL_FLOPS = 10_000_000_000
 
 
 def plan_of(job):
     """Return the plan of a `Job` as JSON: data, columns, network, FLOPs, memory, expected time.
 
-    A few batches of the real rows are trained on with a copy of the network, whose time gives
-    the expected seconds of an epoch; the epochs are the most there can be.
+    A copy of the network trains on a few batches of the rows: their time gives the seconds per
+    epoch, expected for the largest number of epochs.
     """
-    schema, network, budget = job.schema, job.network, job.budget
-    plan, rows = network.engine.plan, budget.rows
+    budget = job.budget
+    rows = budget.rows
+    plan = job.network.engine.plan
     workspace = plan.workspace(job.batch, 1, training=True).bytes
-    seconds = _seconds_an_epoch(job)
-    epochs, summary = job.options.epochs, summary_of(job)
+    seconds = _seconds_per_epoch(job)
     return {
-        **summary,
+        **summary_of(job),
         "parameters": plan.size,
         "steps_an_epoch": -(-rows // job.batch),
         "flops_an_epoch": rows * plan.flops_per_row,
         "memory": {
             "rows": budget.held_bytes + (0 if budget.streamed else budget.bytes),
             "scratch_file": budget.bytes if budget.streamed else 0,
-            "network": 4 * network.parameters.nbytes + workspace,
+            "network": 4 * job.network.parameters.nbytes + workspace,
         },
         "seconds_an_epoch": seconds,
-        "expected_seconds": min(seconds * epochs, job.options.max_time or np.inf),
-        "features": schema.n_features,
+        "expected_seconds": min(seconds * job.options.epochs, job.options.max_time or np.inf),
+        "features": job.schema.n_features,
     }
 
 
 def summary_of(job):
-    """Return what is known of a `Job` once its table was looked through, as JSON."""
-    schema, target = job.schema, job.schema.target
-    counts = dict(zip(target.classes, target.counts, strict=True))
+    """Return what is known of a `Job` before its rows are encoded, as JSON."""
+    schema = job.schema
+    target = schema.target
     return {
         "data": job.table.name,
         "rows": job.rows,
@@ -50,7 +52,7 @@ def summary_of(job):
         "valid": job.budget.held,
         "target": target.name,
         "task": target.task,
-        "classes": counts,
+        "classes": dict(zip(target.classes, target.counts, strict=True)),
         "columns": {column.name: column.kind for column in schema.columns},
         "dropped": {column.name: column.reason for column in schema.dropped},
         "ids": list(schema.ids),
@@ -61,18 +63,15 @@ def summary_of(job):
     }
 
 
-def _seconds_an_epoch(job):
-    """Return how long an epoch takes, from some rows of the table and a copy of the net.
-
-    It is NaN where there is no room for a copy, or none of the first rows has a target.
-    """
+def _seconds_per_epoch(job):
+    """Return how long an epoch takes; NaN without room for a copy, or a target in first rows."""
     plan = job.network.engine.plan
     rows = min(_TRIAL_ROWS, max(job.batch, _TRIAL_FLOPS // plan.flops_per_row))
     encoder = Encoder(job.schema, job.table.name, job.network.dtype)
     X, y, kept = (part[:rows] for part in next(encoder.encoded(job.table)))
     X, y = X[kept], y[kept]
-    free, needed = free_memory(), job.options.network_bytes(job.schema)
-    if not len(X) or (free is not None and needed > free):
+    free = free_memory()
+    if not len(X) or (free is not None and job.options.network_bytes(job.schema) > free):
         return float("nan")
     trial = copy.deepcopy(job.network)
     options = {"epochs": 1, "batch_size": job.batch, "n_threads": job.options.n_threads}

@@ -11,7 +11,7 @@ MISSING_WORDS = (
 )
 _LONGEST_VALUE = 60
 _LONGEST_MESSAGE = 200
-# of an object in memory, as Python shows it: another one in each run
+# where an object is in memory, which differs from run to run
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -24,7 +24,7 @@ def shown(value):
 
 
 def named(text):
-    """Return a name as it is where nobody could misread it, else in quotes."""
+    """Return a name as it is where it is clear, else in quotes."""
     is_clear = text.isprintable() and text == text.strip() and not {",", "'", '"'} & {*text}
     return text if is_clear and len(text) <= _LONGEST_VALUE else shown(text)
 
@@ -78,7 +78,7 @@ def one_line(message):
 
 
 def unknown(what, name, known):
-    """Return what to say of a column, or an option, that is not there: the nearest, and some."""
+    """Return a message about a column, or an option, that is absent, with the nearest name."""
     near = get_close_matches(str(name), known, 1)
     hint = f"; did you mean {shown(near[0])}?" if near else "."
     return f"no {what} {shown(name)}{hint} {what.capitalize()}s: {listed(known)}"

@@ -21,14 +21,7 @@ SUFFIXES = (".csv", ".parquet")
 def write_frames(path: FilePath, frames: Iterable[pl.DataFrame]) -> int:
     """Write frames of one schema to a ``.csv`` or ``.parquet`` file; return the number of rows.
 
-    Memory is bounded. Files are written atomically.
-
-    Raises
-    ------
-    ValueError
-        If the suffix is another.
-    OSError
-        If the file cannot be written.
+    Memory is bounded. The file is written atomically.
     """
     path = Path(path)
     interrupt = Interrupt()
@@ -46,37 +39,28 @@ def write_frames(path: FilePath, frames: Iterable[pl.DataFrame]) -> int:
 
 
 def write_csv(file: IO[bytes], frames: Iterable[pl.DataFrame]) -> None:
-    """Write frames as CSV, with one line of names, to a binary file.
-
-    Raises
-    ------
-    DataError
-        If CSV cannot hold the type of a column.
-    """
+    """Write frames as CSV with one header to a binary file; DataError for types it cannot hold."""
     for place, frame in enumerate(frames):
-        if place == 0:
-            _check_csv(frame.schema)
+        for name, dtype in frame.schema.items():
+            if dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object):
+                raise DataError(
+                    f"column {shown(name)} holds {dtype}, which CSV cannot: write a .parquet "
+                    "file, or do not keep it"
+                )
         file.write(frame.write_csv(include_header=place == 0).encode())
 
 
-def _check_csv(schema):
-    for name, dtype in schema.items():
-        if dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object):
-            raise DataError(
-                f"column {shown(name)} holds {dtype}, which CSV cannot: write a .parquet file, "
-                "or do not keep it"
-            )
-
-
 class _Frames:
-    """Yields frames, counts their rows, and raises KeyboardInterrupt after Ctrl-C.
+    """Yields frames, counts their rows, and raises KeyboardInterrupt between two after Ctrl-C.
 
-    It looks between two frames: polars may raise as well, and a second signal while the first
-    is handled could not be caught.
+    Within one polars may raise as well: a second signal while the first is handled could not be
+    caught.
     """
 
     def __init__(self, frames, interrupt):
-        self._frames, self._interrupt, self.rows = frames, interrupt, 0
+        self._frames = frames
+        self._interrupt = interrupt
+        self.rows = 0
 
     def __iter__(self):
         for frame in self._frames:
@@ -88,7 +72,8 @@ class _Frames:
 
 def _write_parquet(file, frames):
     """Write frames as row groups."""
-    frames, failures = iter(frames), list[BaseException]()
+    failures: list[BaseException] = []
+    frames = iter(frames)
     first = next(frames)
 
     def source(columns, predicate, rows, batch_size):
