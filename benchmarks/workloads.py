@@ -1,6 +1,6 @@
 """The nets to measure, with synthetic data.
 
-The list repeats ``fastbp.diagnostics.workloads`` with more rows: asv runs this file with old
+The list repeats ``fastbp.diagnostics.bench`` with more rows: asv runs this file with old
 commits of fastbp, so it must not import from modules that they lack.
 """
 

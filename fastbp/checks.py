@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -28,21 +28,6 @@ def as_array(name: str, value: Any) -> Array:
         ) from error
 
 
-def a_text(name: str, value: Any) -> str:
-    """Return `value`, or raise TypeError unless it is text."""
-    if not isinstance(value, str):
-        raise TypeError(f"{name}={value!r}: expected text")
-    return value
-
-
-def one_of(name: str, value: Any, choices: Collection[Any]) -> Any:
-    """Return `value`, or raise ValueError unless it is one of `choices`."""
-    if value not in tuple(choices):
-        known = ", ".join(str(choice) for choice in choices if choice is not None)
-        raise ValueError(f"{name}={value!r}: expected one of {known}")
-    return value
-
-
 def settle(instance: Any, **values: Any) -> None:
     """Set fields of a frozen dataclass to their checked values."""
     for name, value in values.items():
@@ -52,12 +37,8 @@ def settle(instance: Any, **values: Any) -> None:
 def float_array(name: str, value: Any, dtype: DTypeLike, rank: int) -> Floats:
     """Return `value` as a C-contiguous array of floats; copy it only if necessary.
 
-    Raises
-    ------
-    TypeError
-        If it holds objects, complex numbers, text or dates.
-    ValueError
-        If it has another rank, is empty, or holds NaN or infinity.
+    It raises TypeError for objects, complex numbers, text and dates, and ValueError for another
+    rank, no element, NaN and infinity.
     """
     array = as_array(name, value)
     if array.dtype.kind not in "fiub":

@@ -113,10 +113,7 @@ def file_system(path: str | Path, mounts: Path = Path("/proc/mounts")) -> str:
 def copy_bandwidth(threads: int = 1) -> float:
     """Return the bytes per second read and written by copying a large array, the best of four.
 
-    Parameters
-    ----------
-    threads : int
-        Threads, each copying its part.
+    Each thread copies its part.
     """
     source = np.ones(_COPIED_BYTES // 8)
     target = np.zeros_like(source)

@@ -2,7 +2,7 @@
 
 Tensors: ``parameters`` (n,) and ``moments`` (2, n), flat, in the order W(1), b(1),
 W(2), ...; W(l) is (n_in, n_out) by rows; ``digest`` (32,) of bytes, by `_digest`.
-Metadata ``fastbp``: the JSON of `_header`. Its ``sections``, and tensors named
+Metadata ``fastbp``: the JSON of `to_bytes`. Its ``sections``, and tensors named
 ``section.name``, belong to other modules: a table's schema, the state of a training.
 Reading executes nothing from the file.
 """
@@ -28,6 +28,11 @@ from .kernels.support.scalars import a_number, a_whole_number
 
 FORMAT_VERSION = 2
 _OWN_TENSORS = {"parameters", "moments", "digest"}
+_COUNTS = ("seed", "steps", "epochs")
+_COUNT = {"least": 0, "below": 2**63}
+# errors of a wrong description: OverflowError of a number too large for a float, RecursionError
+# of schedules after schedules
+_MISTAKES = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -54,29 +59,20 @@ class Model:
 
 
 def save(path, model):
-    """Write `model` to `path` atomically, synced to the disk.
-
-    Raises
-    ------
-    ModelFileError
-        If its schedule is the caller's own object, which a file cannot describe.
-    OSError
-        If it cannot be written.
-    """
+    """Write `model` to `path` atomically, synced to the disk; see `to_bytes`."""
     write_whole(Path(path), to_bytes(model), sync=True)
 
 
 def to_bytes(model):
     """Return the content of the file that holds `model`.
 
-    Raises
-    ------
-    ModelFileError
-        If its schedule is the caller's own object, which a file cannot describe.
+    It raises ModelFileError if its schedule is the caller's own object.
     """
     tensors = {"parameters": model.params, "moments": model.moments.reshape(2, -1)}
     tensors |= model.tensors
-    header = json.dumps(_header(model), allow_nan=False)
+    progress = {name: getattr(model, name) for name in ("steps", "epochs", "sections")}
+    data = {"version": FORMAT_VERSION, **description(model), **progress}
+    header = json.dumps(data, allow_nan=False)
     return serialize({**tensors, "digest": _digest(header, tensors)}, {"fastbp": header})
 
 
@@ -99,16 +95,6 @@ def description(model):
     }
 
 
-def _header(model):
-    return {
-        "version": FORMAT_VERSION,
-        **description(model),
-        "steps": model.steps,
-        "epochs": model.epochs,
-        "sections": model.sections,
-    }
-
-
 def _digest(header, tensors):
     """Return the SHA-256 of the description, and of each tensor's type, shape and bytes.
 
@@ -126,11 +112,6 @@ def _layer_to_data(layer):
     data = asdict(layer)
     data["drop"] = data.pop("dropout")
     return data
-
-
-def _layer_from_data(data):
-    data = dict(data)
-    return Layer(dropout=data.pop("drop"), **data)
 
 
 def _schedule_to_data(schedule):
@@ -153,12 +134,8 @@ def _schedule_from_data(data):
 def load(path):
     """Return the `Model` in the file at `path`.
 
-    Raises
-    ------
-    ModelFileError
-        If it is not a model file, or truncated, altered or of another version.
-    FileNotFoundError
-        If there is no such file.
+    It raises ModelFileError if that is no model file, or truncated, altered or of another
+    version, and FileNotFoundError if there is no file.
     """
     path = Path(path)
     if not path.is_file():
@@ -169,7 +146,8 @@ def load(path):
 def from_bytes(content, source="the content"):
     """Return the `Model` in the content of a file; `source` names it in errors."""
     try:
-        tensors, metadata = deserialize(content), _metadata(content)
+        tensors = deserialize(content)
+        metadata = _metadata(content)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelFileError(f"{source} is truncated or not a safetensors file: {error}") from error
     foreign = {name for name in tensors if "." not in name} != _OWN_TENSORS
@@ -203,8 +181,8 @@ def _parse(source, text):
 
 def _model(source, header, tensors):
     try:
-        specs = tuple(map(_layer_from_data, header["layers"]))
-        saved, loss = header["optimizer"], LOSSES.find(header["loss"])
+        specs = tuple(Layer(dropout=data.pop("drop"), **data) for data in header["layers"])
+        loss = LOSSES.find(header["loss"])
         check(specs, header["input_drop"], loss)
         model = Model(
             specs=specs,
@@ -212,49 +190,35 @@ def _model(source, header, tensors):
             dtype=header["dtype"],
             loss=loss.name,
             loss_parameter=a_number("loss_parameter", header["loss_parameter"], low=0),
-            optimizer=Optimizer(
-                saved["name"],
-                schedule=_schedule_from_data(saved["schedule"]),
-                clip_norm=saved["clip_norm"],
-                **saved["hyper_parameters"],
-            ),
-            seed=a_whole_number("seed", header["seed"], least=0, below=2**63),
-            steps=a_whole_number("steps", header["steps"], least=0, below=2**63),
-            epochs=a_whole_number("epochs", header["epochs"], least=0, below=2**63),
+            optimizer=_optimizer(header["optimizer"]),
+            **{name: a_whole_number(name, header[name], **_COUNT) for name in _COUNTS},
             params=tensors["parameters"],
             moments=tensors["moments"].reshape(-1),
-            sections=_sections(header["sections"]),
+            sections=header["sections"],
             tensors={name: tensor for name, tensor in tensors.items() if "." in name},
         )
-        _check_tensors(model)
-    except (
-        AttributeError,
-        KeyError,
-        OverflowError,  # a number too large for a float
-        RecursionError,  # schedules after schedules
-        TypeError,
-        ValueError,
-    ) as error:
+        _check(model)
+    except _MISTAKES as error:
         raise ModelFileError(
             f"{source} describes a network that cannot be built: {error}"
         ) from error
     return model
 
 
-def _sections(sections):
-    if not isinstance(sections, dict):
-        raise TypeError(f"sections={sections!r}: expected a dict")
-    return sections
+def _optimizer(data):
+    schedule = _schedule_from_data(data["schedule"])
+    numbers = data["hyper_parameters"]
+    return Optimizer(data["name"], schedule=schedule, clip_norm=data["clip_norm"], **numbers)
 
 
-def _check_tensors(model):
+def _check(model):
+    if not isinstance(model.sections, dict):
+        raise TypeError(f"sections={model.sections!r}: expected a dict")
     if model.dtype not in ("float32", "float64"):
         raise ValueError(f"dtype={model.dtype!r}: expected float32 or float64")
     size = Plan(model.specs, model.input_drop, model.dtype).size
-    for name, tensor, count in (
-        ("parameters", model.params, size),
-        ("moments", model.moments, 2 * size),
-    ):
+    both = (("parameters", model.params, size), ("moments", model.moments, 2 * size))
+    for name, tensor, count in both:
         if tensor.dtype != model.dtype or tensor.shape != (count,):
             raise ValueError(
                 f"{name} holds {tensor.size} numbers of {tensor.dtype}; "

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import model_file
-from .annotations import Array, Callback, FilePath, Floats, Threads
+from .annotations import Array, Callback, FilePath, Floats, Threads, Weights
 from .checks import all_finite, as_callables
 from .components.initializers import INITIALIZERS
 from .components.layers import NetworkLayer
@@ -21,8 +21,7 @@ from .data.source import Source
 from .engine.architecture import describe, resolve
 from .engine.described import Described
 from .engine.engine import Engine
-from .engine.gradients import Gradients
-from .engine.plan import Plan
+from .engine.plan import Gradients, Plan
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.scalars import a_flag, a_number, a_whole_number
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, resumed
@@ -112,11 +111,7 @@ class Network(Described):
         return self._engine.forward(features(X, self._engine.plan), n_threads)
 
     def backward(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        n_threads: Threads = "auto",
+        self, X: ArrayLike, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
     ) -> tuple[float, Gradients]:
         """Run both passes on one batch: return its mean loss and the `Gradients`.
 
@@ -162,7 +157,7 @@ class Network(Described):
         epochs: int = 10,
         batch_size: int = 128,
         *,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: Weights = None,
         validation_data: tuple[ArrayLike, ArrayLike] | None = None,
         early_stopping: bool | int | EarlyStopping | None = None,
         shuffle: bool = True,
@@ -222,7 +217,6 @@ class Network(Described):
         ValueError, TypeError
             If an argument is invalid; the network is unchanged then.
         """
-        plan = self._engine.plan
         options = Options(
             a_whole_number("epochs", epochs, least=1),
             as_stopping(early_stopping),
@@ -233,10 +227,8 @@ class Network(Described):
         )
         batch_size = a_whole_number("batch_size", batch_size, least=1)
         kept = as_checkpoints(checkpoints, a_flag("resume", resume))
-        feed = feed_of(
-            X, y, sample_weight, plan, self.loss, batch_size, a_flag("shuffle", shuffle),
-            self.seed, options.epochs,
-        )  # fmt: skip
+        shuffle = a_flag("shuffle", shuffle)
+        feed = feed_of(self._engine, X, y, sample_weight, batch_size, shuffle, options.epochs)
         validation = self._validation(validation_data)
         with self._alone():
             keeper = None if kept is None else Keeper(kept, self.to_model, feed.key)
@@ -293,11 +285,7 @@ class Network(Described):
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
     def evaluate(
-        self,
-        X: ArrayLike,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        n_threads: Threads = "auto",
+        self, X: ArrayLike, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
     ) -> dict[str, float]:
         """Return a dict of the mean loss and the metric of the loss: accuracy or R2."""
         data = samples(X, y, self._engine.plan, self.loss, sample_weight)
@@ -358,9 +346,10 @@ class Network(Described):
         """Return the network of a model file's content; arrays are copied."""
         network = cls.__new__(cls)
         network.history = None
-        plan = Plan(model.specs, model.input_drop, np.dtype(model.dtype))
-        engine = Engine(plan, model.loss, model.loss_parameter, model.optimizer, model.seed)
-        network._engine = engine
+        plan = Plan(model.specs, model.input_drop, model.dtype)
+        network._engine = Engine(
+            plan, model.loss, model.loss_parameter, model.optimizer, model.seed
+        )
         network._take(model)
         return network
 
@@ -375,11 +364,7 @@ class Network(Described):
     def __reduce__(self):
         """Pickle and copy by the content of the model file: addresses do not travel."""
         others = {name: value for name, value in vars(self).items() if name != "_engine"}
-        return _restored, (type(self), self.to_model()), others
-
-
-def _restored(cls, model):
-    return cls.from_model(model)
+        return type(self).from_model, (self.to_model(),), others
 
 
 def _shapes(layers):

@@ -1,9 +1,12 @@
-"""The compiled kernels, one for each line of backpropagation's mathematics.
+"""The compiled kernels, one for each equation of backpropagation.
 
-Every function takes and gives NumPy arrays, float32 or float64, around the loops
-that training runs. Nothing is compiled before it is first called. A function has
-the name of its equation, as its file has: ``from fastbp.kernels.loss import LOSSES``
-reaches the file, ``fastbp.kernels.formulas.losses`` is the function.
+Each function takes and returns NumPy arrays, float32 or float64, and runs the same loops as
+training. It is compiled at its first call. A function and its file have the name of the
+equation: ``from fastbp.kernels.loss import loss_rows`` imports from the file,
+``fastbp.kernels.loss`` is the function.
+
+Folders import only from those before them: support and tuning, compiler, simd, formulas, the
+equations in this folder, net, forward_row.
 """
 
 from .activation import activation, activation_derivative

@@ -1,13 +1,13 @@
-"""Activations and their derivatives on blocks of rows, and on NumPy arrays.
+"""Activations and their derivatives, on blocks of rows and on NumPy arrays.
 
 a(l) = sigma(z(l))                           A = sigma(Z)
-sigma'(z(l))                                 from A where it can be, else from Z
+sigma'(z(l))                                 from A if its formula allows, else from Z
 """
 
 from numba import prange
 
 from .compiler.jit import inner, kernel
-from .compiler.threads import choose_threads, twin
+from .compiler.threads import Threads, choose_threads, twin
 from .formulas.activations import ACTIVATIONS, SOFTMAX
 from .simd.dispatch import block_by_code
 from .simd.elementary import exp
@@ -64,7 +64,7 @@ def softmax_rows(rows, columns, z, a):
 
 @kernel
 def activate(code, alpha, rows, columns, z, z_row, out, tasks):
-    """``out = sigma(Z)`` from an address, rows shared by the tasks."""
+    """Write ``sigma(Z)`` to `out`; Z by address and row stride, rows shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
         target = matrix(pointer(out) + lo * columns, columns)
@@ -74,7 +74,7 @@ def activate(code, alpha, rows, columns, z, z_row, out, tasks):
 
 @kernel
 def slope(code, alpha, rows, columns, s, s_row, out, tasks):
-    """``out = sigma'`` from an address, rows shared by the tasks."""
+    """Write ``sigma'`` to `out`; S by address and row stride, rows shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
         target = matrix(pointer(out) + lo * columns, columns)
@@ -82,19 +82,26 @@ def slope(code, alpha, rows, columns, s, s_row, out, tasks):
         _differentiate(code, alpha, hi - lo, columns, source, target)
 
 
-def activation(Z, name, alpha=None, *, out=None, n_threads="auto"):
+def activation(
+    Z: arrays.Floats,
+    name: str,
+    alpha: float | None = None,
+    *,
+    out: arrays.Floats | None = None,
+    n_threads: Threads = "auto",
+) -> arrays.Floats:
     """Return ``A = sigma(Z)``.
 
     Parameters
     ----------
     Z : array (batch, n)
-        float32 or float64. Rows that are not contiguous are copied.
+        Pre-activations, float32 or float64. Rows that are not contiguous are copied.
     name : str
         A name in ``ACTIVATIONS``; softmax acts on each row.
     alpha : float, optional
-        The parameter of ``leaky_relu`` and ``elu``.
+        The parameter of ``leaky_relu`` and ``elu``, at least 0; default: that of the table.
     out : array (batch, n), optional
-        C-contiguous; written in place; it may be Z itself.
+        Written: C-contiguous, of the dtype of Z; it may be Z itself.
     n_threads : int or "auto"
         Threads to share the rows.
 
@@ -105,21 +112,30 @@ def activation(Z, name, alpha=None, *, out=None, n_threads="auto"):
 
     Raises
     ------
-    TypeError, ValueError
-        If `name` is unknown, an array of another dtype, rank or shape, or `out` a shifted
-        view of Z.
+    TypeError
+        If Z is neither float32 nor float64, or `alpha` is not a number.
+    ValueError
+        If `name` is unknown, the activation has no `alpha`, a rank or shape is wrong, or `out`
+        overlaps Z without being Z.
     """
     return _elementwise(activate, "Z", Z, name, alpha, out, n_threads)
 
 
-def activation_derivative(S, name, alpha=None, *, out=None, n_threads="auto"):
-    """Return ``sigma'`` from what the activation keeps.
+def activation_derivative(
+    S: arrays.Floats,
+    name: str,
+    alpha: float | None = None,
+    *,
+    out: arrays.Floats | None = None,
+    n_threads: Threads = "auto",
+) -> arrays.Floats:
+    """Return ``sigma'(Z)`` from the activation's output A, or from Z.
 
     Parameters
     ----------
     S : array (batch, n)
-        The output ``A`` where ``ACTIVATIONS[name].keeps`` is "a", else the
-        pre-activation ``Z``.
+        The output A where ``ACTIVATIONS[name].keeps`` is "a", else the
+        pre-activation Z.
     name, alpha, out, n_threads
         As for `activation`.
 
@@ -146,8 +162,8 @@ def _elementwise(run, what, values, name, alpha, out, n_threads):
         raise ValueError(f"alpha={alpha!r}: {record.name} has no parameter")
     alpha = a_number("alpha", alpha, low=0)
     values = arrays.rows(what, values)
-    given, out = out is not None, arrays.output("out", out, values.shape, values.dtype)
-    if given:
+    is_new, out = out is None, arrays.output("out", out, values.shape, values.dtype)
+    if not is_new:
         arrays.apart_or_equal(out, **{what: values})
     if out.size:
         tasks = choose_threads(n_threads, ACTIVATION_FLOPS * out.size, 1)

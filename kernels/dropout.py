@@ -1,4 +1,4 @@
-"""Inverted dropout ``A . M / (1 - rate)``, M the mask of what is kept.
+"""Inverted dropout ``A . M / (1 - rate)``; M is 0 where an element is dropped, else 1.
 
 Reference: Srivastava et al., Dropout, JMLR 15, 2014, section 10.
 """
@@ -7,7 +7,7 @@ import numpy as np
 from numba import prange
 
 from .compiler.jit import inner, kernel
-from .compiler.threads import choose_threads, twin
+from .compiler.threads import Threads, choose_threads, twin
 from .random import DROPOUT, a_key, key_of, random_bits, stream
 from .simd.intrinsics import pointer
 from .support import arrays
@@ -17,10 +17,9 @@ from .tuning import DROPOUT_FLOPS
 
 @inner
 def drop_row(key, rate, columns, a):
-    """Zero each of `columns` floats with probability `rate`, the others times 1 / (1 - rate).
+    """Set each of `columns` floats to 0 with probability `rate`, divide the others by 1 - rate.
 
-    Inverted dropout (Srivastava et al., JMLR 15, 2014, section 10); the same
-    key drops the same columns, so that the backward pass needs no mask.
+    One key drops the same columns at every call, so that the backward pass needs no mask.
     """
     threshold = np.uint64(rate * 2.0**53)
     for j in range(columns):
@@ -30,14 +29,16 @@ def drop_row(key, rate, columns, a):
 
 @kernel
 def drop_rows(seed, place, rate, a):
-    """Apply dropout to the rows of `a` (n, m), in place."""
+    """Apply dropout to the rows of `a` (batch, n), in place."""
     key = key_of(seed, DROPOUT, place)
     for r in prange(a.shape[0]):
         drop_row(stream(key, r), rate, a.shape[1], pointer(a) + r * a.shape[1])
 
 
-def dropout(A, rate, seed, place=0, *, n_threads="auto"):
-    """Return `A` (batch, n) with each element 0 with probability `rate`, else / (1 - rate).
+def dropout(
+    A: arrays.Floats, rate: float, seed: int, place: int = 0, *, n_threads: Threads = "auto"
+) -> arrays.Floats:
+    """Return ``A . M / (1 - rate)``: each element is dropped with probability `rate`.
 
     Parameters
     ----------
@@ -46,14 +47,19 @@ def dropout(A, rate, seed, place=0, *, n_threads="auto"):
     rate : float
         In [0, 1).
     seed, place : int
-        Key the mask: the same key drops the same elements.
+        The key of the mask M, each at least 0: one key drops the same elements.
     n_threads : int or "auto"
         Threads to share the rows.
+
+    Returns
+    -------
+    array (batch, n)
+        A new array.
 
     Raises
     ------
     TypeError, ValueError
-        If `A` is of another dtype or rank, or `rate` out of range.
+        If A has another dtype or rank, or a number is out of range.
     """
     rate, key = a_number("rate", rate, low=0, below=1), a_key(seed=seed, place=place)
     out = arrays.floats("A", A, 2).copy(order="C")

@@ -1,4 +1,4 @@
-"""a(L) of one sample: all layers of one row, callable from compiled code."""
+"""``a(L)`` of one sample: all layers of one row, callable from compiled code."""
 
 from .compiler.jit import kernel
 from .net.loop import start_batch
@@ -10,23 +10,23 @@ from .simd.view import matrix
 
 @kernel
 def one_row(state, x, out):
-    """Run one row through a net, for use in compiled code of the caller's: A(L) of `x`.
+    """Write a network's outputs for one row of inputs, from the caller's compiled code.
 
     Parameters
     ----------
     state : tuple
-        What ``Network.row_state`` returned; one for each thread that calls.
+        The result of ``Network.row_state``; each thread needs its own.
     x : array (n_in,)
-        The inputs, contiguous, of the network's dtype.
+        The inputs: contiguous, of the network's dtype.
     out : array (n_out,)
-        Written: the outputs, dropout inactive.
+        Written: the outputs ``a(L)``, without dropout.
 
     Raises
     ------
     ValueError
-        If `x` or `out` is of another length; nothing is written.
+        If `x` or `out` has another length; nothing is written.
     numba.TypingError
-        If one is of another dtype or not contiguous, when the caller's code is compiled.
+        While the caller's code is compiled, if one has another dtype or is not contiguous.
     """
     layers, runs, params, work = state
     last = layers[layers.size - 1]

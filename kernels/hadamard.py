@@ -1,14 +1,14 @@
-"""The Hadamard product ``D = D . S``, and the one with an activation's derivative.
+"""The Hadamard product ``D . S``, and that with an activation's derivative.
 
 ``delta(l) = (W(l+1)^T delta(l+1)) . sigma'(z(l))``: `derivative_rows` multiplies a
-block of back-propagated errors by the derivative while both are in the cache. ReLU's is
-applied even before the errors are stored, see `gemm`.
+block of back-propagated errors by the derivative while both are in the cache. `gemm` applies
+that of ReLU before it stores the errors.
 """
 
 from numba import prange
 
 from .compiler.jit import inner, kernel
-from .compiler.threads import choose_threads, twin
+from .compiler.threads import Threads, choose_threads, twin
 from .formulas.activations import ACTIVATIONS, SOFTMAX
 from .simd.dispatch import block_by_code
 from .simd.intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
@@ -45,7 +45,7 @@ def _softmax_rows(rows, columns, d, a):
 
 @kernel
 def multiply(rows, columns, d, d_row, s, s_row, out, tasks):
-    """``out = D . S`` from addresses, rows shared by the tasks."""
+    """Write ``D . S`` to `out`; D and S by address and row stride, rows shared by the tasks."""
     for task in prange(tasks):
         like = pointer(out)
         x, y = pointer_at(like, d), pointer_at(like, s)
@@ -56,15 +56,21 @@ def multiply(rows, columns, d, d_row, s, s_row, out, tasks):
                 store_part(like + r * columns + j, value, left)
 
 
-def hadamard(D, S, *, out=None, n_threads="auto"):
+def hadamard(
+    D: arrays.Floats,
+    S: arrays.Floats,
+    *,
+    out: arrays.Floats | None = None,
+    n_threads: Threads = "auto",
+) -> arrays.Floats:
     """Return the elementwise product ``D . S``.
 
     Parameters
     ----------
     D, S : array (batch, n)
-        float32 or float64, of one dtype. Rows not contiguous are copied.
+        float32 or float64, of one dtype. Rows that are not contiguous are copied.
     out : array (batch, n), optional
-        C-contiguous; written in place; it may be D or S itself.
+        Written: C-contiguous, of the same dtype; it may be D or S itself.
     n_threads : int or "auto"
         Threads to share the rows.
 
@@ -75,14 +81,16 @@ def hadamard(D, S, *, out=None, n_threads="auto"):
 
     Raises
     ------
-    TypeError, ValueError
-        If an array is of another dtype, rank or shape, or `out` a shifted view of one.
+    TypeError
+        If a dtype is neither float32 nor float64, or the dtypes differ.
+    ValueError
+        If a rank or shape is wrong, or `out` overlaps D or S without being it.
     """
     D = arrays.rows("D", D)
     S = arrays.rows("S", S, like=D)
     arrays.expect("S", S, D.shape)
-    given, out = out is not None, arrays.output("out", out, D.shape, D.dtype)
-    if given:
+    is_new, out = out is None, arrays.output("out", out, D.shape, D.dtype)
+    if not is_new:
         arrays.apart_or_equal(out, D=D, S=S)
     if out.size:
         tasks = choose_threads(n_threads, HADAMARD_FLOPS * out.size, 1)

@@ -1,13 +1,17 @@
 """The loss of a batch and the output delta, on rows and on NumPy arrays.
 
-delta(L) = dL/da(L) . sigma'(z(L))           by the formula, or a - y for a canonical pair
+L = sum_i w_i L_i / sum_i w_i
+delta(L) = dL/da(L) . sigma'(z(L))           a - y if the activation is the loss's partner
 """
+
+from typing import Any
 
 import numpy as np
 from numba import prange
+from numpy.typing import NDArray
 
 from .compiler.jit import inner, kernel
-from .compiler.threads import choose_threads, twin
+from .compiler.threads import Threads, choose_threads, twin
 from .formulas.losses import LOSSES
 from .simd.dispatch import rows_by_code
 from .simd.elementary import log
@@ -35,32 +39,24 @@ def _none(z, y, shift):
 
 
 CROSS_ENTROPY = LOSSES.code("cross_entropy")
-
-
-# added to a code, asks for the value from the logits
+# added to the code of a loss: its value from the logits
 FROM_LOGITS = len(LOSSES)
-
-
-# its derivative, a - y, is the delta of every canonical pair
+# the loss whose derivative, a - y, is the delta of every canonical pair
 DIFFERENCE = LOSSES.code("squared_error")
-
-
 _RECORDS = LOSSES.values()
 
-
-# parts[r] = the loss of row r, lanes yet to be added, from A or Z, Y, and a number a row
+# parts[r] = the loss of row r, one sum per lane, from A or Z, Y, and a number per row
 add_losses = rows_by_code(
     [r.value for r in _RECORDS] + [r.from_logits or _none for r in _RECORDS], sums=True
 )
 
-
-# Y[r] = dL/dA times a factor a row, from A, Y and the parameter
+# Y[r] = dL/dA times a factor per row, from A, Y and the parameter
 differentiate = rows_by_code([r.derivative for r in _RECORDS])
 
 
 @inner
 def _targets(order, first, rows, columns, y, labels, d):
-    """Write the targets of `rows` samples, from place `first` of the order on, to D."""
+    """Write the targets of `rows` samples from place `first` of the order to D."""
     for r in range(rows):
         source, target = source_row(order, first + r), moved(d, r, 0)
         if labels == 0:
@@ -73,7 +69,7 @@ def _targets(order, first, rows, columns, y, labels, d):
 
 @inner
 def _weights(order, first, rows, weights, scale, out, scaled):
-    """Write the sample weights w of `rows` samples, and ``scale w``, each of them of any size."""
+    """Write the weights w of `rows` samples from place `first` of the order, and ``scale w``."""
     for r in range(rows):
         weight = sample_weight(out, weights, source_row(order, first + r))
         out[r], scaled[r] = weight, weight * scale
@@ -83,14 +79,13 @@ def _weights(order, first, rows, weights, scale, out, scaled):
 def loss_rows(
     code, parameter, canonical, scale, order, first, rows, n, z, a, y, labels, weights, losses, d
 ):
-    """Write the weighted losses of `rows` samples, from place `first` of the order on, and D.
+    """Write the weighted losses of `rows` samples from place `first` of the order, and D.
 
     D is ``scale w dL/da``, or ``scale w (a - y)`` of a canonical pair: `canonical` says that the
     output activation is the loss's partner. For the cross-entropy, log sum_j exp(z_j) is
-    ``z_j - log a_j`` at the row's maximum, where a_j is at least 1 / n, so that the
-    logarithm is exact to a rounding. `parameter` is the loss's own; of a canonical
-    cross-entropy it is the largest loss that an output adds, or a row of several classes.
-    The views `z`, `a` and `d` have one row stride.
+    ``z_j - log a_j`` at the row's maximum, where a_j is at least 1 / n and the logarithm accurate
+    to one rounding. The parameter of a canonical cross-entropy, unless 0, is an upper limit of the
+    loss of an output, or of a row with several classes. `z`, `a` and `d` have one row stride.
     """
     parts, numbers = row_parts(z)
     lanes = width(z)
@@ -133,38 +128,50 @@ def batch_losses(
         )  # fmt: skip
 
 
-def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="auto"):
+def loss(
+    A: arrays.Floats,
+    y: NDArray[Any],
+    name: str,
+    *,
+    Z: arrays.Floats | None = None,
+    sample_weight: arrays.Floats | None = None,
+    parameter: float | None = None,
+    n_threads: Threads = "auto",
+) -> tuple[float, arrays.Floats]:
     """Return the mean loss of a batch and its derivative.
 
     Parameters
     ----------
     A : array (batch, n)
-        Outputs, float32 or float64.
-    y : array (batch, n), or (batch,) of int64 for cross_entropy
+        Outputs of the network, float32 or float64.
+    y : array (batch, n), or (batch,) of integers for cross_entropy
         Targets of the same dtype, or class labels 0 to n - 1.
     name : str
         A name in ``LOSSES``.
     Z : array (batch, n), optional
-        The logits, if A is the loss's partner activation of Z: the value is then
-        the stable one, and the derivative is that by Z, ``delta(L) = a - y``.
+        The logits, if A is the loss's partner activation of Z: the value is then computed from
+        them, which is stable, and D is ``delta(L) = a - y``.
     sample_weight : array (batch,), optional
-        Weights of the rows.
+        Weights w of the rows, at least 0, of the same dtype; default: 1.
     parameter : float, optional
-        The threshold of huber, or the quantile.
+        The threshold of huber, or the quantile; default: that of the table.
     n_threads : int or "auto"
         Threads to share the rows.
 
     Returns
     -------
     value : float
-        ``sum_i w_i L_i / sum_i w_i``; 0 if the weights are.
+        ``sum_i w_i L_i / sum_i w_i``; 0 if all weights are 0.
     D : array (batch, n)
-        Its derivative by A, or by Z if that is given.
+        Its derivative with respect to A, or to Z if Z is passed; a new array.
 
     Raises
     ------
-    TypeError, ValueError
-        If an argument is of another dtype, rank or shape, or a label out of range.
+    TypeError
+        If an array has another dtype.
+    ValueError
+        If `name` is unknown, a rank or shape is wrong, a label, weight or parameter is out of
+        range, or the loss has no partner activation or no parameter.
     """
     record, code = LOSSES.find(name), LOSSES.code(name)
     parameter = record.parameter_of("parameter", parameter)
@@ -173,32 +180,41 @@ def loss(A, y, name, *, Z=None, sample_weight=None, parameter=None, n_threads="a
     arrays.expect("Z", Z_or_A, A.shape)
     if Z is not None and record.from_logits is None:
         raise ValueError(f"Z: {record.name} has no partner activation; leave Z out")
-    labels = None
     if np.asarray(y).ndim == 1 and record.targets == "classes":
-        if np.asarray(y).dtype.kind not in "iub":
-            raise TypeError(f"y has dtype {np.asarray(y).dtype}: expected integer labels")
-        labels = np.ascontiguousarray(y, np.int64)
-        arrays.expect("y", labels, A.shape[:1])
-        if labels.size and not 0 <= labels.min() <= labels.max() < A.shape[1]:
-            raise ValueError(f"y holds a label outside 0 to {A.shape[1] - 1}")
-        y = None
+        targets, labels = None, _labels(y, A)
     else:
-        y = np.ascontiguousarray(arrays.floats("y", y, 2, like=A))
-        arrays.expect("y", y, A.shape)
-    weight = np.ones(len(A), A.dtype)
-    if sample_weight is not None:
-        weight = np.ascontiguousarray(arrays.floats("sample_weight", sample_weight, 1, like=A))
-        arrays.expect("sample_weight", weight, A.shape[:1])
-        if not (np.isfinite(weight) & (weight >= 0)).all():
-            raise ValueError("sample_weight: expected finite weights of at least 0")
+        targets, labels = np.ascontiguousarray(arrays.floats("y", y, 2, like=A)), None
+        arrays.expect("y", targets, A.shape)
+    weight = _weights_of(sample_weight, A)
     total = weight.sum(dtype=np.float64)
-    scale = 1 / total if total > 0 else 0.0
+    scale = float(1 / total) if total > 0 else 0.0
     D, losses = np.empty_like(A), np.empty(len(A), A.dtype)
     tasks = choose_threads(n_threads, LOSS_FLOPS * A.size, 1)
+    places = [arrays.address(array) for array in (Z_or_A, A, targets, labels, weight)]
     twin(batch_losses, tasks)(
-        code, parameter, Z is not None,
-        *A.shape, arrays.address(Z_or_A), arrays.address(A), arrays.address(y),
-        arrays.address(labels), arrays.address(weight), float(scale), arrays.address(D), losses,
-        tasks,
-    )  # fmt: skip
+        code, parameter, Z is not None, *A.shape, *places, scale, arrays.address(D), losses, tasks
+    )
     return float(losses.sum(dtype=np.float64) * scale), D
+
+
+def _labels(y, A):
+    """Return class labels, checked, as int64."""
+    labels = np.asarray(y)
+    if labels.dtype.kind not in "iub":
+        raise TypeError(f"y has dtype {labels.dtype}: expected integer labels")
+    labels = np.ascontiguousarray(labels, np.int64)
+    arrays.expect("y", labels, A.shape[:1])
+    if labels.size and not 0 <= labels.min() <= labels.max() < A.shape[1]:
+        raise ValueError(f"y holds a label outside 0 to {A.shape[1] - 1}")
+    return labels
+
+
+def _weights_of(sample_weight, A):
+    """Return sample weights, checked; 1 if there are none."""
+    if sample_weight is None:
+        return np.ones(len(A), A.dtype)
+    weight = np.ascontiguousarray(arrays.floats("sample_weight", sample_weight, 1, like=A))
+    arrays.expect("sample_weight", weight, A.shape[:1])
+    if not (np.isfinite(weight) & (weight >= 0)).all():
+        raise ValueError("sample_weight: expected finite weights of at least 0")
+    return weight

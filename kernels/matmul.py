@@ -1,4 +1,4 @@
-"""``Z = A W + b`` and ``D W^T`` on NumPy arrays: the public face of `gemm`.
+"""``Z = A W + b`` and ``D W^T`` on NumPy arrays, by `gemm`.
 
 z(l) = W(l) a(l-1) + b(l)                    Z = A W + b
 W(l+1)^T delta(l+1)                          D W^T
@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 
 from .compiler.jit import kernel
-from .compiler.threads import choose_threads, twin
+from .compiler.threads import Threads, choose_threads, twin
 from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm
 from .simd.intrinsics import aligned, pointer, pointer_at
 from .simd.transpose import transpose as transpose_block
@@ -19,7 +19,10 @@ from .tuning import MULTIPLY_ADD_FLOPS
 
 @kernel
 def product(M, N, K, bias, a, a_row, a_col, b, b_row, out, tasks, scratch):
-    """``out = bias + A B`` from addresses, rows of A or columns of B shared by the tasks."""
+    """Write ``bias + A B`` to `out`; rows of A or columns of B shared by the tasks.
+
+    The arguments are addresses and strides in elements; bias 0 means zeros.
+    """
     for task in prange(tasks):
         like = pointer(out)
         part = aligned(pointer(scratch)) + task * SCRATCH_FLOATS
@@ -38,7 +41,7 @@ def product(M, N, K, bias, a, a_row, a_col, b, b_row, out, tasks, scratch):
 
 @kernel
 def transposed(rows, columns, a, a_row, out, tasks):
-    """``out = A^T`` (columns, rows), rows of A shared by the tasks."""
+    """Write ``A^T`` (columns, rows) to `out`, rows of A shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
         source = matrix(pointer_at(pointer(out), a), a_row)
@@ -46,12 +49,20 @@ def transposed(rows, columns, a, a_row, out, tasks):
         transpose_block(hi - lo, columns, moved(source, lo, 0), moved(target, 0, lo))
 
 
-def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
+def matmul(
+    A: arrays.Floats,
+    W: arrays.Floats,
+    bias: arrays.Floats | None = None,
+    *,
+    transpose: bool = False,
+    out: arrays.Floats | None = None,
+    n_threads: Threads = "auto",
+) -> arrays.Floats:
     """Return ``A W + bias``, or ``A W^T`` with `transpose`.
 
-    Each element is one chain of fused multiply-adds over k in order, the same
-    bits for any number of threads and any neighbours. One column alone, of contiguous
-    operands, is a dot product of each row, added up lane by lane.
+    Each element is one chain of fused multiply-adds over k in order: its bits depend neither on
+    the number of threads nor on other rows and columns. A single column of contiguous operands is
+    the dot product of each row, summed lane by lane.
 
     Parameters
     ----------
@@ -60,11 +71,11 @@ def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
     W : array (K, N), or (N, K) with `transpose`
         Of the same dtype. Rows that are not contiguous are copied.
     bias : array (N,), optional
-        Added to every row.
+        Added to each row; of the same dtype.
     transpose : bool, default False
-        Whether W is used transposed, as the backward pass does.
+        Multiply by ``W^T``, as in the backward pass.
     out : array (M, N), optional
-        C-contiguous; written in place. It may overlap no other argument.
+        Written: C-contiguous, of the same dtype. It must not overlap another argument.
     n_threads : int or "auto"
         Threads to share the rows.
 
@@ -76,9 +87,9 @@ def matmul(A, W, bias=None, *, transpose=False, out=None, n_threads="auto"):
     Raises
     ------
     TypeError
-        If a dtype is neither float32 nor float64, or they differ.
+        If a dtype is neither float32 nor float64, or the dtypes differ.
     ValueError
-        If shapes do not fit or `out` cannot be written.
+        If a rank or shape is wrong, or `out` cannot be written or overlaps an argument.
     """
     A = arrays.strided("A", A)
     W = arrays.rows("W", W, like=A)

@@ -1,4 +1,4 @@
-"""The sum of outer products ``G_W = A^T D`` over a batch, and the column sums of D.
+"""The sum of outer products over a batch, ``G_W = A^T D``, and the column sums of D.
 
 dL/dW(l) = delta(l) a(l-1)^T                 G_W = A_prev^T D, in the storage of W (n_in, n_out)
 dL/db(l) = delta(l)                          G_b = sum_i D_i
@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 
 from .compiler.jit import inner, kernel
-from .compiler.threads import choose_threads, twin
+from .compiler.threads import Threads, choose_threads, twin
 from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm
 from .simd.intrinsics import aligned, broadcast, load_part, pointer, pointer_at, store_part, width
 from .simd.view import matrix, strided
@@ -46,7 +46,7 @@ def outer_rows(lo, hi, rows, columns, a, d, d_width, g, scratch, ahead):
 
 @kernel
 def outer_sum(rows, n_in, n_out, a, a_row, a_col, d, d_row, out, sums, tasks, scratch):
-    """``out = A^T D`` and ``sums = column sums of D``; A and D by address."""
+    """Write ``A^T D`` to `out` and the column sums of D to `sums`; A and D by address."""
     for task in prange(tasks):
         g = pointer(out)
         part = aligned(pointer(scratch)) + task * SCRATCH_FLOATS
@@ -57,33 +57,39 @@ def outer_sum(rows, n_in, n_out, a, a_row, a_col, d, d_row, out, sums, tasks, sc
             column_sums(rows, n_out, y, pointer(sums))
 
 
-def outer(A, D, *, out=None, n_threads="auto"):
-    """Return ``A^T D``, the outer products of the rows summed, and the column sums of D.
+def outer(
+    A: arrays.Floats,
+    D: arrays.Floats,
+    *,
+    out: arrays.Floats | None = None,
+    n_threads: Threads = "auto",
+) -> tuple[arrays.Floats, arrays.Floats]:
+    """Return ``G_W = A^T D``, the sum of the outer products of the rows, and ``G_b = sum_i D_i``.
 
     Parameters
     ----------
     A : array (batch, n_in)
-        float32 or float64, of any strides: the layer's inputs.
+        The layer's inputs, float32 or float64, of any strides.
     D : array (batch, n_out)
-        Of the same dtype: the layer's deltas. Rows not contiguous are copied.
+        The layer's deltas, of the same dtype. Rows that are not contiguous are copied.
     out : array (n_in, n_out), optional
-        C-contiguous; written in place. It may overlap neither A nor D.
+        Written: C-contiguous, of the same dtype. It must not overlap A or D.
     n_threads : int or "auto"
         Threads to share the rows of the result.
 
     Returns
     -------
     G_W : array (n_in, n_out)
-        `out`, or a new array; zeros if the batch is empty.
+        `out`, or a new array.
     G_b : array (n_out,)
-        The bias gradient.
+        The column sums of D; a new array.
 
     Raises
     ------
     TypeError
-        If a dtype is neither float32 nor float64, or they differ.
+        If a dtype is neither float32 nor float64, or the dtypes differ.
     ValueError
-        If shapes do not fit or `out` cannot be written.
+        If a rank or shape is wrong, or `out` cannot be written or overlaps an argument.
     """
     A = arrays.strided("A", A)
     D = arrays.rows("D", D, like=A)

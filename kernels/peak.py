@@ -1,4 +1,4 @@
-"""The processor's peak of fused multiply-add, measured by the tile that `gemm` runs."""
+"""The processor's peak rate of fused multiply-adds, measured with the main tile of `gemm`."""
 
 import time
 
@@ -6,7 +6,7 @@ import numpy as np
 from numba import from_dtype, prange
 
 from .compiler.jit import kernel
-from .compiler.threads import choose_threads, twin
+from .compiler.threads import Threads, choose_threads, twin
 from .simd.gemm import MAIN_ROWS, VECS
 from .simd.intrinsics import pointer, width
 from .simd.tile import rank1, row_pointers, tile_store, tile_zeros
@@ -20,7 +20,7 @@ _ROUNDS = 5
 
 @kernel
 def multiply_add(steps, tasks, operands, sums):
-    """Run `steps` rank-1 updates of the main tile on operands that stay in registers."""
+    """Run `steps` rank-1 updates of the main tile on operands in the first-level cache."""
     for task in prange(tasks):
         a, out = pointer(operands), pointer(sums)
         one = strided(a, 1, 0)
@@ -32,20 +32,25 @@ def multiply_add(steps, tasks, operands, sums):
         tile_store(tile, matrix(out + place, VECS * width(a)), None)
 
 
-def measure_peak(dtype="float32", n_threads=1):
-    """Return the peak rate of fused multiply-add, two operations each.
+def measure_peak(dtype: str = "float32", n_threads: Threads = 1) -> float:
+    """Return the peak rate of fused multiply-adds, of two operations each.
 
     Parameters
     ----------
-    dtype : str, default "float32"
-        Or "float64".
+    dtype : {"float32", "float64"}
+        The dtype of the operands.
     n_threads : int or "auto", default 1
-        Threads that compute at once.
+        Threads that compute at the same time.
 
     Returns
     -------
     float
-        Floating-point operations a second, the best of a few rounds.
+        Floating-point operations per second, the best of five rounds.
+
+    Raises
+    ------
+    ValueError
+        If `dtype` or `n_threads` has another value.
     """
     if np.dtype(dtype) not in (np.float32, np.float64):
         raise ValueError(f"dtype={dtype!r}: expected float32 or float64")

@@ -1,8 +1,8 @@
-"""The random generator: a hash of (seed, purpose, place), with no state to carry.
+"""The random generator: a hash of (seed, purpose, place), without state.
 
-Number i of stream k is ``mix(k + (i + 1) g)``, the SplitMix64 sequence; streams
-are keyed by hashing the seed, what the numbers are for, and where they are
-used. Any moment of a run can be computed again from its place alone.
+Number i of stream k is ``mix(k + (i + 1) g)``, the SplitMix64 sequence. The key of a stream is a
+hash of the seed, the purpose of the numbers and their place in a run, from which alone any of
+them can be computed again.
 
 Reference: Steele, Lea and Flood, Fast splittable pseudorandom number
 generators, OOPSLA 2014, figure 17 and section 5.
@@ -10,13 +10,14 @@ generators, OOPSLA 2014, figure 17 and section 5.
 
 import numpy as np
 from numba import prange
+from numpy.typing import NDArray
 
 from .compiler.jit import inner, kernel
-from .compiler.threads import choose_threads, twin
+from .compiler.threads import Threads, choose_threads, twin
 from .support.scalars import a_whole_number
 from .tuning import RANDOM_FLOPS
 
-# what numbers are for
+# purposes
 WEIGHTS, SHUFFLE, DROPOUT, BLOCKS, WINDOWS = 1, 2, 3, 4, 5
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -41,7 +42,7 @@ def random_bits(key, index):
 
 @inner
 def stream(key, place):
-    """Return the key of sub-stream `place` of a stream."""
+    """Return the key of the sub-stream `place` of a stream."""
     return _mix(random_bits(key, place) ^ _GOLDEN)
 
 
@@ -86,33 +87,42 @@ def fill_permutation(seed, purpose, place, out):
         out[i], out[j] = out[j], out[i]
 
 
-def random_uniform(n, seed, purpose=0, place=0, *, n_threads="auto"):
-    """Return `n` uniform float64 numbers of [0, 1): those of one stream, always the same.
+def random_uniform(
+    n: int, seed: int, purpose: int = 0, place: int = 0, *, n_threads: Threads = "auto"
+) -> NDArray[np.float64]:
+    """Return the first `n` uniform numbers in [0, 1) of a stream.
 
     Parameters
     ----------
-    n, seed : int
-        How many, and the seed, 0 <= seed < 2**63.
-    purpose, place : int, default 0
-        Which stream of the seed.
+    n : int
+        The number of numbers.
+    seed, purpose, place : int
+        The key of the stream, each from 0 to 2**63 - 1.
     n_threads : int or "auto"
         Threads to share the numbers.
+
+    Returns
+    -------
+    array (n,) of float64
+        A new array; its bits depend on the key alone.
 
     Raises
     ------
     TypeError, ValueError
-        If one of the numbers is not whole, or out of range.
+        If an argument is not a whole number, or out of range.
     """
     return _filled(fill_uniform, n, np.float64, seed, purpose, place, n_threads)
 
 
-def random_normal(n, seed, purpose=0, place=0, *, n_threads="auto"):
-    """Return `n` standard normal float64 numbers; parameters as for `random_uniform`."""
+def random_normal(
+    n: int, seed: int, purpose: int = 0, place: int = 0, *, n_threads: Threads = "auto"
+) -> NDArray[np.float64]:
+    """Return `n` standard normal numbers (Box and Muller); the rest is as for `random_uniform`."""
     return _filled(fill_normal, n, np.float64, seed, purpose, place, n_threads)
 
 
-def permutation(n, seed, place=0):
-    """Return the random order (n,) int64 of 0..n-1 that epoch `place` of a run with `seed` has."""
+def permutation(n: int, seed: int, place: int = 0) -> NDArray[np.int64]:
+    """Return the order (n,) of the samples in epoch `place` of a run: 0 to n - 1, shuffled."""
     return _filled(fill_permutation, n, np.int64, seed, SHUFFLE, place, 1)
 
 
@@ -124,5 +134,5 @@ def _filled(fill, n, dtype, seed, purpose, place, n_threads):
 
 
 def a_key(**numbers):
-    """Return the numbers that key a stream, checked."""
+    """Return the numbers of a stream's key, checked."""
     return [a_whole_number(name, n, least=0, below=2**63) for name, n in numbers.items()]

@@ -7,11 +7,13 @@ X is stored by rows (CSR): row r holds ``data[k]`` in column ``columns[k]`` for 
 multiply-adds in the order of `gemm`; zeros add nothing, so the bits are those of the dense product.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import prange
 
 from .compiler.jit import inner, kernel
-from .compiler.threads import choose_threads, twin
+from .compiler.threads import Threads, choose_threads, twin
 from .simd.gemm import NO_GATE, RELU_GATE
 from .simd.intrinsics import (
     broadcast,
@@ -69,7 +71,7 @@ def sparse_product(X, order, first, rows, N, start, w, z, gate):
 
 @kernel
 def sparse_forward(rows, N, x, columns, starts, bias, w, z, tasks):
-    """``Z = X W + b``; X by addresses, rows shared by the tasks."""
+    """Write ``Z = X W + b``; X by three addresses, rows shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
         like = pointer(w)
@@ -79,13 +81,15 @@ def sparse_forward(rows, N, x, columns, starts, bias, w, z, tasks):
         sparse_product(X, 0, lo, hi - lo, N, start, like, target, NO_GATE)
 
 
-def sparse_matmul(X, W, bias=None, *, n_threads="auto"):
-    """Return ``Z = X W + b`` of a sparse X, which is never made dense.
+def sparse_matmul(
+    X: Any, W: arrays.Floats, bias: arrays.Floats | None = None, *, n_threads: Threads = "auto"
+) -> arrays.Floats:
+    """Return ``Z = X W + b`` for a sparse X, which is never made dense.
 
     Parameters
     ----------
     X : scipy.sparse matrix or array (batch, n_in)
-        float32 or float64; CSR is read where it lies, other formats are converted.
+        float32 or float64; CSR is read in place, other formats are converted.
     W : array (n_in, n_out)
         Of the same dtype.
     bias : array (n_out,), optional
@@ -93,10 +97,15 @@ def sparse_matmul(X, W, bias=None, *, n_threads="auto"):
     n_threads : int or "auto"
         Threads to share the rows.
 
+    Returns
+    -------
+    array (batch, n_out)
+        A new array.
+
     Raises
     ------
     TypeError, ValueError
-        If an argument is of another dtype, rank or shape.
+        If an argument has another dtype, rank or shape.
     """
     X = sparse_rows("X", X)
     W = np.ascontiguousarray(arrays.floats("W", W, 2, like=X.data))

@@ -3,11 +3,13 @@
 dL/dW(1) = delta(1) x^T, summed over the batch in the order of `gemm`; see `sparse_matmul`.
 """
 
+from typing import Any
+
 import numpy as np
 from numba import prange
 
 from .compiler.jit import inner, kernel
-from .compiler.threads import choose_threads, twin
+from .compiler.threads import Threads, choose_threads, twin
 from .simd.intrinsics import (
     broadcast,
     fma,
@@ -27,7 +29,7 @@ from .support.sparse_rows import sparse_addresses, sparse_rows, sparse_work
 
 @inner
 def _first_from(columns, begin, end, column):
-    """Return the first place from `begin` to `end` whose column is not less than `column`."""
+    """Return the first place from `begin` to `end` whose column is at least `column`."""
     while begin < end:
         middle = (begin + end) // 2
         if columns[middle] < column:
@@ -65,7 +67,7 @@ def sparse_outer_rows(X, order, first, rows, lo, hi, begins, cursors, N, d, g):
 
 @kernel
 def sparse_gradient(rows, n_in, N, x, columns, starts, d, g, cursors, tasks):
-    """``G = X^T D``; X by addresses, rows of G shared by the tasks."""
+    """Write ``G = X^T D``; X by three addresses, rows of G shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * n_in // tasks, (task + 1) * n_in // tasks
         like, places = pointer(g), pointer(cursors) + task * rows
@@ -74,22 +76,27 @@ def sparse_gradient(rows, n_in, N, x, columns, starts, d, g, cursors, tasks):
         sparse_outer_rows(X, 0, 0, rows, lo, hi, True, places, N, delta, like + lo * N)
 
 
-def sparse_outer(X, D, *, n_threads="auto"):
-    """Return ``G = X^T D`` of a sparse X: the outer products of the rows, summed.
+def sparse_outer(X: Any, D: arrays.Floats, *, n_threads: Threads = "auto") -> arrays.Floats:
+    """Return ``G_W = X^T D`` for a sparse X: the sum of the outer products of the rows.
 
     Parameters
     ----------
     X : scipy.sparse matrix or array (batch, n_in)
-        float32 or float64; CSR is read where it lies, other formats are converted.
+        float32 or float64; CSR is read in place, other formats are converted.
     D : array (batch, n_out)
-        Of the same dtype: the layer's deltas.
+        The layer's deltas, of the same dtype.
     n_threads : int or "auto"
         Threads to share the rows of the result.
+
+    Returns
+    -------
+    array (n_in, n_out)
+        A new array.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is of another dtype, rank or shape.
+        If an argument has another dtype, rank or shape.
     """
     X = sparse_rows("X", X)
     D = np.ascontiguousarray(arrays.floats("D", D, 2, like=X.data))

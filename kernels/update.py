@@ -1,15 +1,15 @@
-"""One step of an optimizer: flat parameters, gradients and moments in one pass.
+"""One step of an optimizer, in one pass over flat parameters, gradients and moments.
 
     W <- W - rate dL/dW        b <- b - rate dL/db
 
-and the other formulas of `formulas.optimizers`.
+The optimizers' formulas are in `formulas.optimizers`.
 """
 
 import numpy as np
 from numba import prange
 
 from .compiler.jit import inner, kernel
-from .compiler.threads import choose_threads, twin
+from .compiler.threads import Threads, choose_threads, twin
 from .formulas.optimizers import NOTHING, OPTIMIZERS, RATE_AND_EPSILON, checked
 from .simd.dispatch import by_code
 from .simd.elementary import sign
@@ -19,9 +19,7 @@ from .support.scalars import a_number, a_whole_number
 from .tuning import UPDATE_FLOPS
 
 _update = by_code([record.update for record in OPTIMIZERS.values()])
-
-
-# floats of a partial sum of squares, kept small so that float32 sums stay accurate
+# floats per partial sum of squares: few, so that float32 sums stay accurate
 _CHUNK = 512
 
 
@@ -31,8 +29,8 @@ def update_range(
 ):
     """Update `count` parameters in place from their gradients.
 
-    `rate` is the learning rate; `step_rate` and `epsilon` include the bias
-    corrections of the moments (`corrected`).
+    `rate` is the learning rate; `step_rate` and `epsilon` include the corrections of the
+    moments' bias (`corrected`).
     """
     shared = clip != 1 or l1 > 0 or l2 != 0 or decay > 0
     for i in range(0, count, width(w)):
@@ -50,7 +48,7 @@ def update_range(
 
 @inner
 def corrected(corrects, rate, beta1, beta2, epsilon, step):
-    """Return the rate and epsilon that correct the moments' bias at `step` >= 1.
+    """Return the rate and the epsilon that correct the moments' bias at `step`, from 1.
 
     ``rate (m / c1) / (sqrt(v / c2) + e) = (rate sqrt(c2) / c1) m / (sqrt(v) + e sqrt(c2))``
     """
@@ -91,18 +89,30 @@ def clip_factor(count, g, clip_norm):
 def update_flat(
     code, w, g, moments, rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip_norm, tasks
 ):
-    """Update flat parameters in place, ranges shared by the tasks; moments is (2 n,)."""
+    """Update flat parameters in place, ranges shared by the tasks; `moments` is (2 n,)."""
     clip = clip_factor(g.size, pointer(g), clip_norm)
     for task in prange(tasks):
         lo, hi = task * w.size // tasks, (task + 1) * w.size // tasks
+        x, slope, m = pointer(w) + lo, pointer(g) + lo, pointer(moments) + lo
         update_range(
-            code, hi - lo, pointer(w) + lo, pointer(g) + lo, pointer(moments) + lo,
-            pointer(moments) + w.size + lo, rate, decay, step_rate, beta1, beta2, epsilon,
+            code, hi - lo, x, slope, m, m + w.size, rate, decay, step_rate, beta1, beta2, epsilon,
             l1, l2, clip,
         )  # fmt: skip
 
 
-def update(name, w, g, moments, step, *, clip_norm=None, l1=0.0, l2=0.0, n_threads="auto", **hyper):
+def update(
+    name: str,
+    w: arrays.Floats,
+    g: arrays.Floats,
+    moments: arrays.Floats,
+    step: int,
+    *,
+    clip_norm: float | None = None,
+    l1: float = 0.0,
+    l2: float = 0.0,
+    n_threads: Threads = "auto",
+    **hyper: float,
+) -> None:
     """Apply one step of an optimizer to flat parameters, in place.
 
     Parameters
@@ -110,32 +120,29 @@ def update(name, w, g, moments, step, *, clip_norm=None, l1=0.0, l2=0.0, n_threa
     name : str
         A name in ``OPTIMIZERS``.
     w, g : array (n,)
-        Parameters, written, and their gradient; float32 or float64, contiguous.
+        The parameters, written, and their gradient: float32 or float64, contiguous.
     moments : array (2, n)
-        The first and second moments, zeros before the first step; written.
+        The first and second moments, written; zeros before the first step.
     step : int
         The number of this step, from 1.
     clip_norm : float, optional
-        Scale the gradient down to this norm where it is larger.
+        The gradient is scaled down to this norm if its norm is larger.
     l1, l2 : float
         Penalties: ``l1 sign(w) + l2 w`` is added to the gradient.
     n_threads : int or "auto"
         Threads to share the parameters.
     **hyper : float
-        learning_rate, beta1, beta2, epsilon, weight_decay; default: the table's.
+        learning_rate, beta1, beta2, epsilon, weight_decay; default: those of the table.
 
     Raises
     ------
     TypeError, ValueError
-        If a name is unknown, a number negative, or an array of another dtype, rank or shape.
+        If a name is unknown, a number is out of range, or an array has another dtype, rank or
+        shape or cannot be written.
     """
     record = OPTIMIZERS.find(name)
-    h = {
-        "beta1": 0.0,
-        "beta2": 0.0,
-        "epsilon": 0.0,
-        **checked(record, {**hyper, "l1": l1, "l2": l2}),
-    }
+    h = dict.fromkeys(("beta1", "beta2", "epsilon"), 0.0)
+    h |= checked(record, {**hyper, "l1": l1, "l2": l2})
     clip_norm = 0.0 if clip_norm is None else a_number("clip_norm", clip_norm, above=0)
     step = a_whole_number("step", step, least=1)
     arrays.floats("w", w, 1)
@@ -143,12 +150,9 @@ def update(name, w, g, moments, step, *, clip_norm=None, l1=0.0, l2=0.0, n_threa
     g = np.ascontiguousarray(arrays.floats("g", g, 1, like=w))
     arrays.expect("g", g, w.shape)
     moments = arrays.output("moments", moments, (2, w.size), w.dtype)
-    betas = h["beta1"], h["beta2"]
-    rate, epsilon = corrected.py_func(
-        record.corrects, h["learning_rate"], *betas, h["epsilon"], step
-    )
+    rate, decay, betas = h["learning_rate"], h["weight_decay"], (h["beta1"], h["beta2"])
+    step_rate, epsilon = corrected.py_func(record.corrects, rate, *betas, h["epsilon"], step)
     tasks = choose_threads(n_threads, UPDATE_FLOPS * w.size, 1)
-    twin(update_flat, tasks)(
-        OPTIMIZERS.code(name), w, g, moments.reshape(-1), h["learning_rate"], h["weight_decay"],
-        rate, *betas, epsilon, h["l1"], h["l2"], clip_norm, tasks,
-    )  # fmt: skip
+    numbers = (rate, decay, step_rate, *betas, epsilon, h["l1"], h["l2"], clip_norm)
+    code, flat_moments = OPTIMIZERS.code(name), moments.reshape(-1)
+    twin(update_flat, tasks)(code, w, g, flat_moments, *numbers, tasks)

@@ -47,12 +47,20 @@ SOURCES = {**_modules("fastbp", FASTBP), **_modules("fastbp.kernels", KERNELS)}
 TREES = {name: ast.parse(path.read_text()) for name, path in SOURCES.items()}
 
 
+def _at_run_time(tree):
+    """Yield the nodes of a module, without those for type checkers alone."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and _name_of(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from _at_run_time(node)
+
+
 def imports(name):
     """Return all that a module imports anywhere in it, as dotted names of modules and members."""
     is_package = SOURCES[name].stem == "__init__"
     package = name if is_package else name.rpartition(".")[0]
     found = set()
-    for node in ast.walk(TREES[name]):
+    for node in _at_run_time(TREES[name]):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -95,6 +103,38 @@ def test_the_walk_sees_the_files_and_their_imports():
 @pytest.mark.parametrize("name", sorted(name for name in SOURCES if ".kernels" in name))
 def test_kernels_import_nothing_above_them(name):
     assert {module for module in own_modules(name) if ".kernels" not in module} == set()
+
+
+# the rooms and files of fastbp/, each below those that may import from it
+ORDER = (
+    "kernels",
+    "annotations",
+    "checks",
+    "errors",
+    "machine",
+    "json_data",
+    "components",
+    "engine",
+    "data",
+    "model_file",
+    "training",
+    "network",
+    "estimators",
+    "tables",
+    "exports",
+    "report",
+    "diagnostics",
+    "commands",
+    "cli",
+    "__main__",
+)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in SOURCES if name != "fastbp"))
+def test_rooms_of_fastbp_import_downwards(name):
+    room = ORDER.index(name.split(".")[1])
+    above = {m for m in own_modules(name) if m != "fastbp" and ORDER.index(m.split(".")[1]) > room}
+    assert above == set()
 
 
 # the rooms of kernels/, each above those it may import from; a file at the top is an equation

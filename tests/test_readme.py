@@ -236,10 +236,11 @@ def test_a_source_is_trained_on_with_checkpoints(after_running):
 
 
 def test_every_exit_code_is_documented():
-    from fastbp.commands.exits import Code
+    from fastbp.commands.codes import Code
 
-    table = re.findall(r"^\| (\d+) \| ", TEXTS["fastbp/tables/README.md"], re.MULTILINE)
-    assert sorted(map(int, table)) == sorted(int(code) for code in Code)
+    table = re.findall(r"^\| (\d+) \| (.*) \|$", TEXTS["fastbp/tables/README.md"], re.MULTILINE)
+    found = {int(number): words.replace("`", "") for number, words in table}
+    assert found == {int(code): code.meaning for code in Code}
 
 
 # ------------------------------------------------------------------ estimators

@@ -11,7 +11,7 @@ from .options import taking
 from .values import DTYPE, ThreadsOption
 
 _SECONDS, _QUICK_SECONDS = 12.0, 2.5
-# how far the peak may fall while all is quiet
+# lowest share of the highest peak on a quiet machine
 _STEADY = 0.8
 _UNITS = {"FLOP/s": "GFLOP/s", "B/s": "GB/s"}
 

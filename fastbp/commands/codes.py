@@ -4,7 +4,7 @@ from enum import IntEnum
 
 
 class Code(IntEnum):
-    """The exit codes of ``fastbp``; ``--help`` shows their meanings, a README documents them.
+    """The exit codes of ``fastbp``, as ``--help`` and tables/README.md show them.
 
     Attributes
     ----------
@@ -26,7 +26,11 @@ class Code(IntEnum):
     USAGE = 2, "wrong usage, or an extra that is not installed"
     BAD_DATA = 3, "the table or the model file cannot be used"
     DIVERGED = 4, "training diverged"
-    PREEMPTED = 75, "preempted by SIGTERM: run it again with --resume"
+    PREEMPTED = (
+        75,
+        "preempted by SIGTERM, after a checkpoint or before training began: run it again with "
+        "--resume",
+    )
     INTERRUPTED = 130, "interrupted by Ctrl-C"
     CLOSED_PIPE = 141, "the reader of the output closed it"  # as of a process ended by SIGPIPE
     TERMINATED = 143, "SIGTERM without --checkpoint"

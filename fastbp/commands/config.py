@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-# a job of a thousand columns is far smaller; what is larger is no job
+# far more than the options of a job with a thousand columns
 _MOST_BYTES = 2**20
 # options that make no sense in a file
 _NOT_IN_A_FILE = {"config", "help", "version"}
@@ -103,7 +103,7 @@ class _File:
             raise self._wrong("not a file of options: its arrays are too deep") from None
 
     def _check(self, table, known, tables=(), where=""):
-        """Refuse a key that names no option, and one that stands twice in two spellings."""
+        """Refuse a key that names no option, and an option that two keys name."""
         seen: dict[str, str] = {}
         for key in table:
             name = _plain(key)
@@ -112,12 +112,13 @@ class _File:
                 near = get_close_matches(name, choices, 1) or get_close_matches(key, choices, 1)
                 hint = f"; did you mean {near[0].replace('_', '-')}?" if near else ""
                 raise self._wrong(f"{where}{key}: no such option{hint}")
-            if name in seen:
-                raise self._wrong(f"{where}{key}: it is there already, as {seen[name]}")
-            seen[name] = key
+            option = known[name].name
+            if option in seen:
+                raise self._wrong(f"{where}{key}: the file has it already, as {seen[option]}")
+            seen[option] = key
 
     def _value(self, option, key, value):
-        """Return a value as the command line would give it, once its option has taken it."""
+        """Return a value in the form of the command line, checked by its option."""
         given = self._as_given(option, key, value)
         try:
             option.process_value(self._ctx, given)
@@ -139,7 +140,7 @@ class _File:
         return self._text(key, value)
 
     def _text(self, key, value):
-        """Return a text or a number as text: options read no other thing."""
+        """Return a text or a number as text."""
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             kinds = {bool: "true or false", list: "an array", dict: "a table"}
             kind = kinds.get(type(value), "a date or a time")
@@ -156,7 +157,7 @@ def _plain(key):
 
 
 def _names(command) -> dict[str, Any]:
-    """Return the parameters of a command by their names, as Python and as the user spells them."""
+    """Return the parameters of a command by their names in Python and on the command line."""
     found = {}
     for option in command.params:
         long = (_plain(text[2:]) for text in option.opts if text.startswith("--"))

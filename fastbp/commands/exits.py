@@ -1,4 +1,4 @@
-"""How a command ends: its exit code, and one line that says why."""
+"""How a command ends: its exit code, and a message of one line."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ from .signals import told_once, unwrapped
 
 
 class Ended(Exception):
-    """A command ends early, with a code and a line that says why.
+    """A command ends early, with a code and a message.
 
     Parameters
     ----------
@@ -53,12 +53,12 @@ _EXPECTED = (
 
 
 def explain(error: BaseException) -> tuple[Code, str] | None:
-    """Return the exit code of an error and its line, or None if it is a bug.
+    """Return the exit code and the message of an error, or None if it is a bug.
 
     Parameters
     ----------
     error : BaseException
-        What a command raised.
+        The error that a command raised.
     """
     if isinstance(error, Ended):
         return error.code, str(error)
@@ -78,14 +78,14 @@ def explain(error: BaseException) -> tuple[Code, str] | None:
 
 
 def _explain_import(error):
-    """Return code and line of a missing extra or a broken installation; None for a bug."""
+    """Return code and message of a missing extra or a broken installation; None for a bug."""
     missing = (error.name or "").partition(".")[0]
     if isinstance(error, ModuleNotFoundError):
         if missing in _EXTRAS:
             package = _EXTRAS[missing]
             return Code.USAGE, f"this needs {missing}: python -m pip install '{package}'"
         return (Code.USAGE, str(error)) if "pip install" in str(error) else None
-    # a sentence of whoever refuses to be imported, such as Numba with a NumPy it does not know
+    # the message of a package that refuses to be imported, such as Numba beside a newer NumPy
     return (Code.FAILED, str(error)) if error.name is None else None
 
 
@@ -99,21 +99,21 @@ def _explain_system(error):
 
 @contextlib.contextmanager
 def guarded(mode: Mode) -> Iterator[Log]:
-    """Run a command's body with its `Log`; what is expected to go wrong ends it in one line.
+    """Run the body of a command with its `Log`; end it with one line on an expected error.
 
     A bug keeps its traceback.
 
     Raises
     ------
     typer.Exit
-        With the code of `explain`, after its line was said.
+        With the code of `explain`, after its message was printed.
     """
     with listening(mode) as log, told_once():
         try:
             with unwrapped():
                 yield log
             if sys.stdout is not None:
-                sys.stdout.flush()  # here, for at Python's exit nobody could handle an error
+                sys.stdout.flush()  # here: at Python's exit no error can be handled
         except BrokenPipeError:
             _drop_output()
             raise typer.Exit(Code.CLOSED_PIPE) from None
@@ -130,12 +130,12 @@ def _say(log, code, line):
         log.error(line, code)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except OSError:  # stdout takes nothing: a full disk, or the very error that is told here
+    except OSError:  # stdout cannot be written: its disk is full, or this is the error
         _drop_output()
 
 
 def _drop_output():
-    """Let what stdout still holds go nowhere, or Python complains of it when it exits."""
+    """Discard what stdout still holds, or Python prints an error when it exits."""
     with contextlib.suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())

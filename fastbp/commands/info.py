@@ -1,7 +1,8 @@
-"""``fastbp info``: what a model file holds."""
+"""``fastbp info``: the contents of a model file."""
 
 from .. import __version__
-from ..tables.wording import counted, named
+from ..tables.wording import counted, duration, named
+from ..training.stopped import Stopped
 from .describe import scores_text
 from .exits import guarded
 from .log import LogOption
@@ -38,7 +39,7 @@ def info(model: ModelArgument, log: LogOption = "text"):
 
 
 def _batch_of(model):
-    """Return the batch size that a model was trained with, if it says so, as an argument."""
+    """Return the batch size of a model's training, if it is known, as an argument."""
     size = getattr(model, "record", {}).get("batch_size")
     return {"batch_size": size} if size else {}
 
@@ -61,9 +62,10 @@ def _table_lines(model):
         versions = ", ".join(f"{name} {v}" for name, v in record.get("versions", {}).items())
         lines.append(f"made by fastbp {record['fastbp']}, {versions}")
     if data:
+        stopped = record["stopped"]
+        ended = {str(reason): reason.text for reason in Stopped}.get(stopped, stopped)
         lines.append(
-            f"from {data['name']}, {data['rows']:,} rows, in {record['seconds']:.3g} s; "
-            f"stopped by {record['stopped']}"
+            f"from {data['name']}, {data['rows']:,} rows, in {duration(record['seconds'])}; {ended}"
         )
     lines += ["", f"predicts {named(target.name)}: {target.task}"]
     if target.classes:

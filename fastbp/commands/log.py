@@ -1,4 +1,4 @@
-"""What a command says: lines for people, or one JSON object a line for programs."""
+"""Output of a command: lines for people, or a JSON object per line for programs."""
 
 import contextlib
 import dataclasses
@@ -13,15 +13,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
-from tqdm import tqdm
-
 from ..tables.declared import choice
 from ..tables.wording import printable
 from .options import taking
 
 
 class Mode(str, Enum):
-    """How a command speaks."""
+    """The form of the output."""
 
     text = "text"
     json = "json"
@@ -39,18 +37,18 @@ LogOption = Annotated[
 
 
 class Log:
-    """The voice of one command; `listening` opens it.
+    """Output of one command; `listening` opens it.
 
     Parameters
     ----------
     mode : Mode
-        Text, or JSON with one object a line: ``event`` is its kind, ``time`` is ISO 8601 in
+        Text, or JSON with one object per line: ``event`` is its kind, ``time`` is ISO 8601 in
         UTC, and numbers that are not finite are null.
 
     Attributes
     ----------
     json : bool
-        Whether it speaks JSON.
+        Whether the output is JSON.
     shows_progress : bool
         Whether progress bars are wanted: in text mode, where stderr is a terminal.
     """
@@ -60,22 +58,21 @@ class Log:
         self.shows_progress = not self.json and sys.stderr is not None and sys.stderr.isatty()
 
     def text(self, *lines: object) -> None:
-        """Print lines for people; JSON has no use for them."""
+        """Print lines, in text mode only."""
         if not self.json:
             print(*lines, sep="\n", flush=True)
 
     def event(self, name: str, text: str | None = None, /, **fields: Any) -> None:
-        """Say that something happened.
+        """Print an event.
 
         Parameters
         ----------
         name : str
             The value of ``event``.
         text : str, optional
-            What text mode prints; by default nothing.
+            Line of text mode; default: none.
         **fields
-            What else the object holds. NumPy's arrays and numbers, dataclasses, paths, dates
-            and enumerations become what JSON has.
+            Further members of the object; see `plain`.
         """
         if self.json:
             now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
@@ -85,8 +82,8 @@ class Log:
             self.text(text)
 
     def epoch(self, entry: dict) -> None:
-        """Say what an epoch gave: `entry` is one of `History.epochs`, counted from 0."""
-        from ..training.history import COLUMNS  # with Numba, which most commands need not wait for
+        """Print an epoch; `entry` is one of `History.epochs`, counted from 0."""
+        from ..training.history import COLUMNS  # imports Numba
 
         fields = {**entry, "epoch": entry["epoch"] + 1}
         known = ((*COLUMNS[key], entry[key]) for key in COLUMNS if key in entry)
@@ -101,15 +98,15 @@ class Log:
             self._complain(f"warning: {_line(message)}")
 
     def error(self, message: str, code: int) -> None:
-        """Say on stderr why the command ends with `code`; in JSON mode as an event as well."""
+        """Print on stderr why the command ends; in JSON mode as an event too."""
         self._complain(_line(message))
         if self.json:
             self.event("error", message=_line(message), code=int(code))
 
-    def progress(
-        self, total: int | None = None, unit: str = "it", title: str | None = None
-    ) -> tqdm:
-        """Return a progress bar: on stderr, gone when done, and silent where none is wanted."""
+    def progress(self, total: int | None = None, unit: str = "it", title: str | None = None) -> Any:
+        """Return a progress bar on stderr, gone when done; it is silent where none is wanted."""
+        from tqdm import tqdm  # which takes 40 ms to import
+
         return tqdm(
             total=total,
             unit=unit,
@@ -121,8 +118,8 @@ class Log:
         )
 
     def _complain(self, message):
-        if sys.stderr is not None:  # closed by whoever started the command
-            # over what a progress bar or the echo of ^C left on the line
+        if sys.stderr is not None:  # closed by the parent process
+            # over the remains of a progress bar, or the echo of ^C
             start = "\r\x1b[K" if self.shows_progress else ""
             print(f"{start}fastbp: {message}", file=sys.stderr, flush=True)
 
@@ -140,9 +137,9 @@ class _Handler(logging.Handler):
 
 @contextlib.contextmanager
 def listening(mode: Mode) -> Iterator[Log]:
-    """Open a `Log` that also gets what the library logs and what Python warns of, and close it."""
+    """Open a `Log` that also prints the warnings of the library and of Python, and close it."""
     for stream in (sys.stdout, sys.stderr):
-        # the name of a file or a column may hold what a terminal's encoding lacks
+        # names of files and columns may hold characters that a terminal cannot encode
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     log = Log(mode)
@@ -157,17 +154,17 @@ def listening(mode: Mode) -> Iterator[Log]:
 
 
 def _line(message: object) -> str:
-    """Return a message with runs of blanks as single ones, and what cannot be printed escaped."""
+    """Return a message on one line, with unprintable characters escaped."""
     return printable(" ".join(str(message).split()))
 
 
 def plain(value: Any) -> Any:
-    """Return `value` as strict JSON has it: None for NaN and infinities, no lone surrogates.
+    """Return `value` as strict JSON: NaN and infinities become None, lone surrogates text.
 
     Raises
     ------
     TypeError
-        For what has no plain form.
+        If the value has no such form.
     """
     if isinstance(value, Enum):
         return plain(value.value)

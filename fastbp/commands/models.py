@@ -1,4 +1,4 @@
-"""The model that a command is given: of a table, or a network alone."""
+"""Model files of commands: the model of a table, or a network alone."""
 
 import os
 

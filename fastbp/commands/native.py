@@ -1,4 +1,4 @@
-"""What native libraries write to stderr by themselves, past Python."""
+"""Messages that native libraries write to stderr, past Python."""
 
 import os
 import sys
@@ -7,10 +7,10 @@ _STDERR = 2
 
 
 def drop_native_stderr():
-    """From now on drop what native code writes to stderr; what Python writes goes where it went.
+    """Discard what native code writes to stderr from now on; Python's messages still appear.
 
-    polars tells at length where one of its threads panicked, also where that becomes an
-    exception, and maybe later: of a damaged file a command says one line.
+    polars prints a report where one of its threads panics, also where that becomes an
+    exception: for a damaged file a command prints one line.
     """
     stream = sys.stderr
     try:

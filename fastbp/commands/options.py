@@ -47,7 +47,8 @@ def _default(kind, value):
         return ""
     if isinstance(value, tuple):
         return f"default: {','.join(map(str, value))}"
-    return f"default: {value:g}{kind.unit}" if isinstance(value, float) else f"default: {value}"
+    unit = "s" if kind.metavar == "TIME" else ""
+    return f"default: {value:g}{unit}" if isinstance(value, float) else f"default: {value}"
 
 
 def with_options(*classes):
@@ -102,7 +103,7 @@ def made(cls, values):
 def as_written(message, *classes):
     """Return a message about an option with its name as on the command line."""
     names = {each.name: names_of(each)[0] for cls in classes for each in fields(cls)}
-    match = re.match(r"(resume: )?(\w+)(=| was )", message)
+    match = re.match(r"(resume: )?(\w+)(=|:| was )", message)
     if not match or match[2] not in names:
         return message
     start = "--resume: " if match[1] else ""
@@ -131,7 +132,8 @@ class Command(TyperCommand):
     def collect_usage_pieces(self, ctx):
         """Return the words of the line of usage."""
         params: list[Any] = self.get_params(ctx)
-        return ["[OPTIONS]", *(p.metavar for p in params if p.param_type_name == "argument")]
+        names = (p.metavar or p.name for p in params if p.param_type_name == "argument")
+        return ["[OPTIONS]", *names]
 
 
 class Group(TyperGroup):

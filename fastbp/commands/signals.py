@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM, wherever they are met: told once, and never lost."""
+"""Ctrl-C and SIGTERM, wherever they arrive: reported once, and never lost."""
 
 import _thread
 import contextlib
@@ -7,12 +7,12 @@ import sys
 import threading
 from collections.abc import Iterator
 
-# in so long a command that was told to end has ended
+# seconds after which a command should have ended
 _AGAIN_SECONDS = 0.2
 
 
 class Terminated(BaseException):
-    """SIGTERM, by which schedulers say that a job's time is over, where no training notes it."""
+    """SIGTERM outside of training; schedulers send it when the time of a job is over."""
 
 
 _SIGNALS = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
@@ -39,7 +39,7 @@ def terminable():
 
 @contextlib.contextmanager
 def unwrapped() -> Iterator[None]:
-    """Raise what a signal raised as itself: within a class that is made, Python wraps it."""
+    """Raise the exception of a signal unwrapped: Python wraps it where it creates a class."""
     try:
         yield
     except Exception as error:
@@ -54,11 +54,10 @@ def unwrapped() -> Iterator[None]:
 
 @contextlib.contextmanager
 def told_once() -> Iterator[None]:
-    """Let one signal be told once, wherever it is met.
+    """Report a signal once, wherever it arrives.
 
-    In a destructor or a callback Python can raise nothing, and the signal would be lost: it is
-    sent again, unless the command ends meanwhile. There it is a second one: polars raises one
-    by itself, and Python another.
+    Python cannot raise in a destructor or a callback, and the signal would be lost: it is sent
+    again, unless the command ends first. polars raises a signal by itself, and Python once more.
     """
     before, timers = sys.unraisablehook, list[threading.Timer]()
 
@@ -81,7 +80,7 @@ def told_once() -> Iterator[None]:
 
 
 def _send(number):
-    """Send a signal to the main thread, which may be waiting in a call of the system."""
+    """Send a signal to the main thread, which may be waiting in a system call."""
     thread = threading.main_thread().ident
     if thread is not None and hasattr(signal, "pthread_kill"):
         signal.pthread_kill(thread, number)

@@ -22,7 +22,7 @@ _EPOCH_LINES_SECONDS = 10.0  # between two lines in a log that is no terminal
 
 @dataclass(frozen=True)
 class JobOptions(Declared):
-    """What the command takes beside `TrainOptions`.
+    """Options that the command has beside `TrainOptions`.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class JobOptions(Declared):
         Rows for validation, files as of DATA. Default: a share of DATA.
     output : str, optional
         Model file to write.
-    checkpoint : str, optional
+    checkpoints : str, optional
         Folder for checkpoints.
     every : float, in seconds, default 30
         Time between checkpoints.
@@ -40,9 +40,9 @@ class JobOptions(Declared):
         Print the plan and end: columns, network, FLOPs, memory, expected time.
     """
 
-    valid: str | None = option(text("DATA", "rows to validate on"), None, panel="Data")
+    valid: str = option(text("DATA", empty=True), "", panel="Data")
     output: str = option(file_to_write(), "", panel="Job", names=("--output", "-o"))
-    checkpoint: str = option(folder_to_write(), "", panel="Job")
+    checkpoints: str = option(folder_to_write(), "", panel="Job", names=("--checkpoint",))
     every: float = option(duration(least=0), 30.0, panel="Job")
     resume: bool = option(flag(), False, panel="Job")
     dry_run: bool = option(flag(), False, panel="Job")
@@ -55,7 +55,7 @@ def train(data: DataArgument, *, config: ConfigOption = "", log: LogOption = "te
     The target decides the task: classes or numbers. Columns are encoded by what they hold.
     """
     with guarded(log) as out:
-        kept = values["checkpoint"]
+        kept = values["checkpoints"]
         if values["resume"] and not kept:
             raise Ended(Code.USAGE, "--resume: give the folder of checkpoints, --checkpoint DIR")
         try:
@@ -81,7 +81,7 @@ def _train(out, data, values):
     values["target"] = values["target"] or _target_of(dataset, data)
     with _usage():
         asked, job_options = made(TrainOptions, values), made(JobOptions, values)
-        output, folder = job_options.output, job_options.checkpoint
+        output, folder = job_options.output, job_options.checkpoints
         if output and suffix_of(output):
             raise ValueError(
                 f"output={output!r}: that is the name of a table; expected a name such as "
@@ -89,7 +89,7 @@ def _train(out, data, values):
             )
         kept = Checkpoints(folder, job_options.every) if folder else None
         table = open_rows(data, asked.missing)
-        job = Job(table, asked, job_options.valid, kept, job_options.resume)
+        job = Job(table, asked, job_options.valid or None, kept, job_options.resume)
     not_the_input(output, *job.files)
     schema = job.schema
     with _usage():

@@ -16,7 +16,7 @@ _CANNOT = "is not a folder that can be written"
 
 
 def _path(metavar, fault):
-    """Return the kind of a path, refused where `fault(path)` says why; empty: not given."""
+    """Return the kind of a path that has no `fault(path)`; an empty path is not given."""
 
     def check(name, value):
         reason = "a path cannot hold a NUL character" if "\0" in value else fault(value)

@@ -17,18 +17,10 @@ from ..kernels.random import WEIGHTS, fill_normal, fill_uniform
 
 @dataclass(frozen=True)
 class Initializer:
-    """One initializer.
+    """One initializer: ``draw(seed, layer, out)`` fills `out`, float64 and contiguous."""
 
-    Attributes
-    ----------
-    name, formula : str
-        The name in ``fastbp.INITIALIZERS`` and the distribution.
-    draw : callable
-        ``draw(seed, layer, out)`` fills `out` (fan_in, fan_out), float64 and contiguous.
-    """
-
-    name: str
-    formula: str
+    name: str  # in ``fastbp.INITIALIZERS``
+    formula: str  # the distribution
     draw: Callable[[int, int, Floats], None]
 
 

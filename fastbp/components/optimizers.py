@@ -81,9 +81,9 @@ class Optimizer:
     ) -> None:
         self.record = OPTIMIZERS.find(name)
         self.hyper_parameters: dict[str, float] = checked(self.record, hyper_parameters)
-        self.clip_norm: float | None = (
-            None if clip_norm is None else a_number("clip_norm", clip_norm, above=0)
-        )
+        if clip_norm is not None:
+            clip_norm = a_number("clip_norm", clip_norm, above=0)
+        self.clip_norm: float | None = clip_norm
         self.schedule = as_schedule("schedule", schedule)
 
     @property
@@ -150,11 +150,11 @@ class SGD(Optimizer):
         **shared: Unpack[_SharedAndDecay],
     ) -> None:
         momentum = a_number("momentum", momentum, low=0, below=1)
-        if momentum == 0 and not a_flag("nesterov", nesterov):
-            super().__init__("sgd", learning_rate=learning_rate, **shared)
-        else:
-            name = "nesterov" if a_flag("nesterov", nesterov) else "momentum"
+        if a_flag("nesterov", nesterov) or momentum:
+            name = "nesterov" if nesterov else "momentum"
             super().__init__(name, learning_rate=learning_rate, beta1=momentum, **shared)
+        else:
+            super().__init__("sgd", learning_rate=learning_rate, **shared)
 
 
 class Adam(Optimizer):
@@ -185,15 +185,9 @@ class AdamW(Optimizer):
         weight_decay: float = 1e-2,
         **shared: Unpack[_Shared],
     ) -> None:
-        super().__init__(
-            "adamw",
-            learning_rate=learning_rate,
-            beta1=beta1,
-            beta2=beta2,
-            epsilon=epsilon,
-            weight_decay=weight_decay,
-            **shared,
-        )
+        numbers = {"learning_rate": learning_rate, "beta1": beta1, "beta2": beta2}
+        numbers |= {"epsilon": epsilon, "weight_decay": weight_decay}
+        super().__init__("adamw", **numbers, **shared)
 
 
 class RMSprop(Optimizer):

@@ -150,10 +150,7 @@ SCHEDULES = Registry("schedule", [Constant, Step, Exponential, Cosine, OneCycle,
 def as_schedule(name: str, value: Schedule | str | None) -> Schedule:
     """Return a schedule, or the one called `value`; None gives the constant one.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If the schedule is unknown, or `value` is neither; the message calls it `name`.
+    It raises ValueError or TypeError if there is none; the message calls `value` `name`.
     """
     if value is None:
         return Constant()

@@ -110,7 +110,8 @@ class ParquetSource(Source):
         """Check the schema of a file, and return its metadata."""
         try:
             with _pyarrow_parquet().ParquetFile(path) as file:
-                schema, metadata = file.schema_arrow, file.metadata
+                schema = file.schema_arrow
+                metadata = file.metadata
         except ValueError as error:
             raise ValueError(f"{path} is not a Parquet file: {error}") from error
         if not self._features and not self._chosen:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -15,27 +15,17 @@ from ..kernels.support.sparse_rows import SparseRows
 if TYPE_CHECKING:
     from ..engine.plan import Plan
 
+Names: TypeAlias = tuple[str, str]
+
 
 @dataclass(frozen=True)
 class Samples:
-    """Checked arrays of one data set, kept alive while kernels read them.
+    """Checked arrays of one data set, kept alive while kernels read them."""
 
-    Attributes
-    ----------
-    x : numpy.ndarray or SparseRows
-        (n, n_in), C-contiguous, of the network's dtype.
-    y : numpy.ndarray or None
-        (n, n_out) targets; None with `labels`.
-    labels : numpy.ndarray or None
-        (n,) int64 classes.
-    weight : numpy.ndarray or None
-        (n,) sample weights.
-    """
-
-    x: Array | SparseRows
-    y: Array | None = None
-    labels: Array | None = None
-    weight: Array | None = None
+    x: Array | SparseRows  # (n, n_in), C-contiguous, of the network's dtype
+    y: Array | None = None  # (n, n_out) targets; None with `labels`
+    labels: Array | None = None  # (n,) int64 classes
+    weight: Array | None = None  # (n,) sample weights
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -74,28 +64,19 @@ def features(X: Any, plan: Plan, name: str = "X") -> Samples:
 
 
 def samples(
-    X: Any,
-    y: Any,
-    plan: Plan,
-    loss: str,
-    sample_weight: Any = None,
-    names: tuple[str, str] = ("X", "y"),
+    X: Any, y: Any, plan: Plan, loss: str, sample_weight: Any = None, names: Names = ("X", "y")
 ) -> Samples:
-    """Check data against a plan and a loss; return `Samples`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If a shape, a dtype or a value does not match the network.
-    """
+    """Check data against a plan and a loss; return `Samples`, or raise ValueError or TypeError."""
     x = features(X, plan, names[0]).x
     n_out = plan.specs[-1].n_out
     array = as_array(names[1], y)
     if LOSSES[loss].targets == "classes" and array.ndim == 1:
-        labels, targets = _labels(array, n_out, names[1]), None
+        targets = None
+        labels = _labels(array, n_out, names[1])
         same_rows(names[1], labels, len(x), names[0])
     else:
-        labels, targets = None, _targets(array, n_out, plan.dtype, names[1])
+        labels = None
+        targets = _targets(array, n_out, plan.dtype, names[1])
         same_rows(names[1], targets, len(x), names[0])
         check_range(targets, LOSSES[loss], names[1])
         if LOSSES[loss].targets == "classes":
@@ -113,24 +94,22 @@ def samples(
 
 
 def _labels(array, n_out, name):
+    labels = f"labels 0 to {n_out - 1}"
     if array.dtype.kind == "f":
         whole = np.isfinite(array) & (array == np.floor(array))
         if not whole.all():
+            row = np.argmin(whole)
             raise ValueError(
-                f"{name} holds {array[np.argmin(whole)]} in row {np.argmin(whole)}: "
-                f"expected whole class labels 0 to {n_out - 1}"
+                f"{name} holds {array[row]} in row {row}: expected whole class {labels}"
             )
     elif array.dtype.kind not in "iub":
-        raise TypeError(
-            f"{name} has dtype {array.dtype}: expected integer class labels 0 to {n_out - 1}"
-        )
+        raise TypeError(f"{name} has dtype {array.dtype}: expected integer class {labels}")
     if array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}: expected at least one label")
     if array.min() < 0 or array.max() >= n_out:
         bad = array.min() if array.min() < 0 else array.max()
         raise ValueError(
-            f"{name} holds the label {bad}: the network has {n_out} outputs, "
-            f"expected labels 0 to {n_out - 1}"
+            f"{name} holds the label {bad}: the network has {n_out} outputs, expected {labels}"
         )
     return np.ascontiguousarray(array, np.int64)
 
@@ -148,7 +127,8 @@ def _targets(array, n_out, dtype, name):
 
 def check_range(targets: Floats, loss: Loss, name: str) -> None:
     """Raise ValueError unless the loss accepts targets (n, n_out) of this range."""
-    low, high = float(targets.min()), float(targets.max())
+    low = float(targets.min())
+    high = float(targets.max())
     if loss.targets == "nonnegative" and low < 0:
         raise ValueError(f"{name} holds {low}: {loss.name} expects targets of at least 0")
     if loss.targets in ("unit", "classes") and (low < 0 or high > 1):

@@ -46,9 +46,8 @@ class Source(ABC):
     """
 
     def __init__(self, blocks: Iterable[int], columns: int, window_rows: int | None = None) -> None:
-        self.blocks: tuple[int, ...] = tuple(
-            a_whole_number("blocks", rows, least=1) for rows in blocks
-        )
+        sizes = (a_whole_number("blocks", rows, least=1) for rows in blocks)
+        self.blocks: tuple[int, ...] = tuple(sizes)
         self.columns: int = a_whole_number("columns", columns, least=1)
         self.window_rows = rows_of_window(window_rows, self.columns)
         self.turn = threading.Lock()
@@ -116,27 +115,21 @@ def windows_of(source: Source, blocks: Iterable[int], window_rows: int) -> list[
 def as_block(block: Any) -> tuple[Any, Any, Any]:
     """Return a block as ``(X, y, sample_weight)``, with None for missing weights."""
     if not isinstance(block, (tuple, list)) or len(block) not in (2, 3):
-        raise TypeError(
-            f"a block is {type(block).__name__}: expected tuples (X, y) or (X, y, weight)"
-        )
+        kind = type(block).__name__
+        raise TypeError(f"a block is {kind}: expected tuples (X, y) or (X, y, weight)")
     return (*block, None)[:3]
 
 
 def read_block(source: Source, block: int) -> Arrays:
-    """Read block number `block` of a source, and check its arrays.
-
-    Raises
-    ------
-    ValueError, TypeError
-        If its shapes are not those that the source announced, or X holds no numbers.
-    """
+    """Read block number `block` of a source; raise unless its arrays are as it announced."""
     with source.turn:
         given = as_block(source.read(block))
     X, y, weight = (
         None if array is None else as_array(name, array)
         for name, array in zip(("X", "y", "sample_weight"), given, strict=True)
     )
-    name, rows = f"block {block} of {source!r}", source.blocks[block]
+    name = f"block {block} of {source!r}"
+    rows = source.blocks[block]
     if X is None or X.ndim != 2 or X.shape[1] != source.columns:
         shape = "None" if X is None else X.shape
         raise ValueError(f"{name}: X has shape {shape}, expected (n, {source.columns})")
@@ -154,13 +147,7 @@ def read_block(source: Source, block: int) -> Arrays:
 
 
 def joined(arrays: Sequence[Array | None]) -> Array | None:
-    """Concatenate the arrays of several blocks; return None if all are None.
-
-    Raises
-    ------
-    ValueError
-        If only some of them are None.
-    """
+    """Concatenate the arrays of several blocks; None if all are, ValueError if only some are."""
     present = [array for array in arrays if array is not None]
     if present and len(present) < len(arrays):
         raise ValueError("sample_weight: expected in every block, or in none")

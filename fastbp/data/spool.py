@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 from weakref import finalize
 
@@ -85,7 +86,8 @@ class _Part:
             shape = "(n_samples, n_features)" if name == "X" else "(n_samples, ...)"
             raise ValueError(f"{name} has shape {array.shape}: expected {shape}")
         self._name = name
-        self.dtype, self.shape = array.dtype, array.shape[1:]
+        self.dtype = array.dtype
+        self.shape = array.shape[1:]
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115
         finalize(self, self._file.close)  # a map of it stays valid
 
@@ -131,10 +133,9 @@ def spooled(
     """
     block_rows = None
     if isinstance(blocks, Source):
-        source = blocks
-        window_rows = window_rows or source.window_rows
-        block_rows = source.blocks
-        blocks = (read_block(source, block) for block in range(len(source.blocks)))
+        window_rows = window_rows or blocks.window_rows
+        block_rows = blocks.blocks
+        blocks = map(partial(read_block, blocks), range(len(block_rows)))
     spool = Spool(folder)
     for block in blocks:
         spool.append(*as_block(block))

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from zlib import crc32
 
 import numpy as np
@@ -16,26 +16,19 @@ from ..kernels.random import BLOCKS, SHUFFLE, WINDOWS, fill_permutation
 from .samples import Samples
 from .source import Source, joined, read_block, windows_of
 
+Check: TypeAlias = Callable[..., Samples]
+DType: TypeAlias = np.dtype[Any]
+MustEnd: TypeAlias = Callable[[], bool]
 _POLL_SECONDS = 0.05  # the length of a slice of training
 
 
 @dataclass(frozen=True)
 class Window:
-    """Samples that are in memory together.
+    """Samples that are in memory together."""
 
-    Attributes
-    ----------
-    data : Samples
-        The samples; those of a stream are valid until the next window is requested.
-    order : numpy.ndarray or None
-        (n,) int64, the order of training; None: the order of the data.
-    first : int
-        Number of the window's first batch within the epoch.
-    """
-
-    data: Samples
-    order: Array | None
-    first: int
+    data: Samples  # those of a stream are valid until the next window is requested
+    order: Array | None  # (n,) int64, the order of training; None: the order of the data
+    first: int  # number of the window's first batch within the epoch
 
     @property
     def rows(self) -> int:
@@ -44,22 +37,13 @@ class Window:
 
 
 class Feed(ABC):
-    """The samples of a training, window by window.
+    """The samples of a training, window by window."""
 
-    Attributes
-    ----------
-    rows, batch : int
-        Samples per epoch, and per step.
-    head : Samples
-        Some of the samples, to compile with.
-    order : numpy.ndarray or None
-        An order like that of the windows, to compile with.
-    """
-
-    rows: int
-    batch: int
-    head: Samples
-    order: Array | None
+    rows: int  # samples per epoch
+    batch: int  # samples per step
+    head: Samples  # some of the samples, to compile with
+    order: Array | None  # an order like that of the windows, to compile with
+    key: dict[str, Any]  # all that determines the order besides seed and epoch
     _closed = False
 
     def batches(self, epoch: int) -> int:
@@ -68,11 +52,7 @@ class Feed(ABC):
 
     @abstractmethod
     def windows(
-        self,
-        epoch: int,
-        done: int = 0,
-        more: bool = False,
-        must_end: Callable[[], bool] = lambda: False,
+        self, epoch: int, done: int = 0, more: bool = False, must_end: MustEnd | None = None
     ) -> Iterator[Window]:
         """Yield the windows of an epoch that contain batches from number `done` on.
 
@@ -90,28 +70,18 @@ class Feed(ABC):
 
 
 class Whole(Feed):
-    """Samples in memory: an epoch is one window.
-
-    Attributes
-    ----------
-    key : dict
-        Everything besides seed and epoch that determines the order; `Streamed` has it too.
-    """
+    """Samples in memory: an epoch is one window."""
 
     def __init__(self, data: Samples, batch_size: int, shuffle: bool, seed: int) -> None:
         self.head = data
         self.rows = len(data)
         self.batch = min(batch_size, self.rows)
         self.order = np.arange(self.rows) if shuffle else None
-        self.key: dict[str, Any] = {"rows": self.rows, "batch_size": batch_size, "shuffle": shuffle}
+        self.key = {"rows": self.rows, "batch_size": batch_size, "shuffle": shuffle}
         self._seed = seed
 
     def windows(
-        self,
-        epoch: int,
-        done: int = 0,
-        more: bool = False,
-        must_end: Callable[[], bool] = lambda: False,
+        self, epoch: int, done: int = 0, more: bool = False, must_end: MustEnd | None = None
     ) -> Iterator[Window]:
         """Yield the one window of an epoch."""
         if self.order is not None:
@@ -122,26 +92,11 @@ class Whole(Feed):
 class Streamed(Feed):
     """Samples of a source: while one window is trained on, a thread reads the next.
 
-    Parameters
-    ----------
-    source : Source
-        The samples.
-    check : callable
-        ``check(X, y, sample_weight) -> Samples``.
-    dtype : numpy.dtype
-        Dtype of X in memory.
-    batch_size, shuffle, seed
-        As for `Whole`.
+    `check(X, y, sample_weight)` returns `Samples`; `dtype` is that of X in memory.
     """
 
     def __init__(
-        self,
-        source: Source,
-        check: Callable[..., Samples],
-        dtype: np.dtype[Any],
-        batch_size: int,
-        shuffle: bool,
-        seed: int,
+        self, source: Source, check: Check, dtype: DType, batch_size: int, shuffle: bool, seed: int
     ) -> None:
         self._source = source
         self._check = check
@@ -154,7 +109,7 @@ class Streamed(Feed):
         head = self._checked(longest, read_block(source, longest))
         self.head = head.take(np.arange(min(len(head), self.batch)))  # frees the other rows
         self.order = np.arange(len(self.head)) if shuffle else None
-        self.key: dict[str, Any] = {
+        self.key = {
             "rows": self.rows,
             "batch_size": batch_size,
             "shuffle": shuffle,
@@ -172,14 +127,11 @@ class Streamed(Feed):
         return sum(map(self._batches_of, self._groups(epoch)))
 
     def windows(
-        self,
-        epoch: int,
-        done: int = 0,
-        more: bool = False,
-        must_end: Callable[[], bool] = lambda: False,
+        self, epoch: int, done: int = 0, more: bool = False, must_end: MustEnd | None = None
     ) -> Iterator[Window]:
         """Yield the windows; see `Feed`."""
-        todo, first = [], 0
+        todo = []
+        first = 0
         for number, group in enumerate(self._groups(epoch)):
             count = self._batches_of(group)
             if first + count > done:
@@ -189,7 +141,7 @@ class Streamed(Feed):
         for one, following in zip(todo, [*todo[1:], *after, None], strict=False):
             coming = self._submit(*one)
             while not wait([coming], _POLL_SECONDS).done:
-                if must_end():
+                if must_end and must_end():
                     return
             del self._coming[one[:2]]
             if following:
@@ -236,7 +188,8 @@ class Streamed(Feed):
             return None
         order = None
         if self._shuffle:
-            order, (epoch, number) = np.arange(len(data)), place
+            order = np.arange(len(data))
+            epoch, number = place
             key = epoch * len(self._source.blocks) + number
             fill_permutation.serial(self._seed, WINDOWS, key, order)
         return Window(data, order, first)

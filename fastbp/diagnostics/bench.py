@@ -23,7 +23,6 @@ from ..kernels import activation, matmul, measure_peak, outer, update
 from ..kernels.compiler.threads import choose_threads
 from ..network import Network
 from ..training.interrupt import unless_interrupted
-from .workloads import WORKLOADS, Workload
 
 # duration of a turn, and maximum number of rounds
 _TURN_SECONDS = 0.02
@@ -36,6 +35,26 @@ _MOST_SHARE = 0.3
 SHAPES = ((128, 784, 128), (256, 256, 256), (512, 512, 512), (1024, 1024, 1024))
 # sizes of arrays that fit into a core's cache, and that do not
 ELEMENTS = (1 << 17, 1 << 23)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A network to train, and the size of its data."""
+
+    sizes: tuple[int, ...]  # units of each layer, from input to output
+    batch: int  # samples per step
+    rows: int  # samples in total
+    loss: str
+
+
+WORKLOADS = {
+    "tiny": Workload((4, 32, 16, 4), 128, 12_800, "squared_error"),
+    "tabular": Workload((32, 64, 64, 1), 64, 12_800, "squared_error"),
+    "digits": Workload((64, 100, 10), 200, 1_800, "cross_entropy"),
+    "mnist": Workload((784, 128, 10), 128, 2_560, "cross_entropy"),
+    "mnist2": Workload((784, 512, 512, 10), 256, 2_560, "cross_entropy"),
+    "wide": Workload((1024, 2048, 2048, 1000), 1024, 1_024, "cross_entropy"),
+}
 
 
 @dataclass(frozen=True)
@@ -151,24 +170,11 @@ def run(
     seconds: float = 12.0,
     on_turn: Callable[[float], object] | None = None,
 ) -> Results:
-    """Measure all cases in about `seconds` seconds; return `Results`.
+    """Measure all cases in about `seconds` seconds, compilation not included.
 
-    Parameters
-    ----------
-    dtype : {"float32", "float64"}
-        Dtype of the arrays.
-    n_threads : int or "auto"
-        Threads, as for `Network.fit`.
-    seconds : float
-        Duration of all rounds, not including compilation. Every case gets at least one round,
-        unless it would take far too long.
-    on_turn : callable, optional
-        Called after each turn with the share of `seconds` that has passed.
-
-    Raises
-    ------
-    ValueError
-        If `dtype` or `n_threads` is invalid.
+    Every case gets at least one round, unless it would take far too long. `on_turn` is called
+    after each turn with the share of `seconds` that has passed. It raises ValueError if `dtype`
+    or `n_threads` is invalid.
     """
     started = time.perf_counter()
     threads = choose_threads(n_threads, np.inf, 1)
@@ -210,10 +216,9 @@ class _Turns:
 
     def __init__(self, case: Case, dtype: str, n_threads: Threads) -> None:
         self.case = case
-        self._dtype = dtype
-        self._n_threads = n_threads
+        self._arguments = (dtype, n_threads)
         self._call: Callable[[], object] | None = None
-        self._copies: list[Callable[[], object]] = []
+        self._reference: Callable[[], float] | None = None
         self.peaks: list[float] = []
         self._seconds: list[float] = []
         self._shares: list[float] = []
@@ -222,34 +227,18 @@ class _Turns:
     def take(self) -> None:
         """Time the case between two measurements of its reference."""
         started = time.perf_counter()
-        if self._call is None:
+        if self._call is None or self._reference is None:
             self._call = self.case.prepare()
-            self._prepare_copies()
+            self._reference = _reference(self.case, *self._arguments)
             self._call()
-        best = self._best()
+        before = self._reference()
         shortest = _shortest(self._call)
-        best = max(best, self._best())
+        best = max(before, self._reference())
         if self.case.copies is None:
             self.peaks.append(best)
         self._seconds.append(shortest)
         self._shares.append(self.case.work / shortest / best)
         self.last = time.perf_counter() - started
-
-    def _prepare_copies(self):
-        if self.case.copies is not None:
-            source, target = np.ones((2, 128, self.case.copies // 128), self._dtype)
-            threads = self._n_threads
-            self._copies = [
-                lambda: np.copyto(target, source),
-                lambda: activation(source, "identity", out=target, n_threads=threads),
-            ]
-
-    def _best(self) -> float:
-        """Measure the rate of the reference."""
-        if self.case.copies is None:
-            return float(measure_peak(self._dtype, self._n_threads))
-        moved = 2 * self.case.copies * np.dtype(self._dtype).itemsize
-        return moved / min(_shortest(copy, _TURN_SECONDS / 4) for copy in self._copies)
 
     def result(self) -> Measure:
         """Return the `Measure`."""
@@ -260,6 +249,19 @@ class _Turns:
         unit, of = ("FLOP/s", "peak") if case.copies is None else ("B/s", "copy")
         rate = case.work / seconds
         return Measure(case.kind, case.name, case.size, rate, unit, share, of, seconds, rounds)
+
+
+def _reference(case: Case, dtype: str, n_threads: Threads) -> Callable[[], float]:
+    """Return the function that measures the rate of the reference of a case."""
+    if case.copies is None:
+        return lambda: float(measure_peak(dtype, n_threads))
+    source, target = np.ones((2, 128, case.copies // 128), dtype)
+    copies = (
+        lambda: np.copyto(target, source),
+        lambda: activation(source, "identity", out=target, n_threads=n_threads),
+    )
+    moved = 2 * source.nbytes
+    return lambda: moved / min(_shortest(copy, _TURN_SECONDS / 4) for copy in copies)
 
 
 def _shortest(call: Callable[[], object], seconds: float = _TURN_SECONDS) -> float:

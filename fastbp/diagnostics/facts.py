@@ -156,8 +156,8 @@ def _cache() -> Cache:
     from ..kernels.compiler.cache import cache_folder
 
     folder = cache_folder()
-    files = [path for path in _inside(folder) if path.suffix == ".bin"]
-    beside = [path for path in _inside(folder.parent) if _DIGEST.fullmatch(path.name)]
+    files = list(folder.glob("*.bin"))
+    beside = {path for path in folder.parent.glob("*") if _DIGEST.fullmatch(path.name)}
     return Cache(
         folder,
         _unwritable(folder),
@@ -166,15 +166,8 @@ def _cache() -> Cache:
         {path.name.rpartition("-")[0] for path in files} >= _WARM,
         machine.file_system(folder),
         folder.resolve().is_relative_to(Path(tempfile.gettempdir()).resolve()),
-        len({*beside} - {folder}),
+        len(beside - {folder}),
     )
-
-
-def _inside(folder: Path) -> list[Path]:
-    try:
-        return list(folder.iterdir())
-    except OSError:
-        return []
 
 
 def _unwritable(folder: Path) -> str:

@@ -19,12 +19,9 @@ _WITHIN = {
 
 
 def resolve(sizes, activation, inputs, layers, output_activation, initializer, loss):
-    """Return the layer specifications and the rate of dropout of the inputs.
+    """Return the layer specifications and the dropout rate of the inputs.
 
-    Raises
-    ------
-    ValueError, TypeError
-        If the description is incomplete, or the output does not suit the loss.
+    It raises ValueError or TypeError if the arguments are incomplete, or do not suit the loss.
     """
     if (sizes is None) == (layers is None):
         raise TypeError("give either sizes, as in Network([64, 100, 10]), or inputs and layers")
@@ -40,8 +37,9 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
         raise TypeError("inputs: expected the number of input columns beside layers")
     if isinstance(layers, (str, Dense, Dropout)) or not isinstance(layers, Iterable):
         raise TypeError(f"layers={layers!r}: expected a sequence of Dense and Dropout layers")
-    layers, input_drop = list(layers), 0.0
+    layers = list(layers)
     specs: list[Layer] = []
+    input_drop = 0.0
     n_in = a_whole_number("inputs", inputs, least=1)
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     if not dense:
@@ -50,7 +48,12 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
         if isinstance(layer, Dropout):
             if layer is layers[-1]:
                 raise ValueError(f"layers ends with {layer!r}: the last layer must be Dense")
-            specs, input_drop = _drop(specs, input_drop, layer.rate)
+            # consecutive ones multiply
+            kept = (1 - (specs[-1].dropout if specs else input_drop)) * (1 - layer.rate)
+            if specs:
+                specs[-1] = replace(specs[-1], dropout=1 - kept)
+            else:
+                input_drop = 1 - kept
         elif isinstance(layer, Dense):
             last = layer is dense[-1] and len(specs) == len(dense) - 1
             name = "identity" if layer.activation is None else layer.activation
@@ -90,21 +93,22 @@ def check(specs, input_drop, loss):
         INITIALIZERS.find(spec.initializer)
         if n == len(specs) - 1:
             break
-        check_hidden(spec.activation)
+        record = ACTIVATIONS.find(spec.activation)
+        if record.outputs == "simplex":
+            raise ValueError(
+                f"activation={record.name!r}: a hidden layer needs an elementwise activation"
+            )
         if specs[n + 1].n_in != spec.n_out:
             raise ValueError(f"layer {n + 2} has {specs[n + 1].n_in} inputs for {spec.n_out} units")
-    _check_output(ACTIVATIONS.find(specs[-1].activation), loss)
+    outputs = ACTIVATIONS.find(specs[-1].activation)
+    if outputs.outputs not in _WITHIN[loss.needs]:
+        fitting = [r.name for r in ACTIVATIONS.values() if r.outputs in _WITHIN[loss.needs]]
+        raise ValueError(
+            f"output_activation={outputs.name!r}: {loss.name} needs {loss.needs} outputs; "
+            f"use {', '.join(fitting)}"
+        )
     if specs[-1].dropout > 0:
         raise ValueError("the last layer must have no dropout behind it")
-
-
-def check_hidden(name):
-    """Raise ValueError unless `name` is an activation that hidden units can have."""
-    record = ACTIVATIONS.find(name)
-    if record.outputs == "simplex":
-        raise ValueError(
-            f"activation={record.name!r}: a hidden layer needs an elementwise activation"
-        )
 
 
 def _from_sizes(sizes, activation, initializer):
@@ -138,24 +142,6 @@ def _spec(n_in, layer, name):
     return Layer(n_in, layer.units, record.name, alpha or 0.0, initializer, layer.bias, 0.0)
 
 
-def _drop(specs, input_drop, rate):
-    """Add dropout after the last layer so far; two consecutive ones multiply."""
-    if not specs:
-        return specs, 1 - (1 - input_drop) * (1 - rate)
-    last = specs[-1]
-    rate = 1 - (1 - last.dropout) * (1 - rate)
-    return [*specs[:-1], replace(last, dropout=rate)], input_drop
-
-
-def _check_output(activation, loss):
-    if activation.outputs not in _WITHIN[loss.needs]:
-        fitting = [r.name for r in ACTIVATIONS.values() if r.outputs in _WITHIN[loss.needs]]
-        raise ValueError(
-            f"output_activation={activation.name!r}: {loss.name} needs {loss.needs} outputs; "
-            f"use {', '.join(fitting)}"
-        )
-
-
 def describe(network, batch_size):
     """Return the table of `Network.summary`."""
     engine = network.engine
@@ -163,10 +149,9 @@ def describe(network, batch_size):
     rows = [("layer", "shape", "activation", "dropout", "parameters")]
     for n, spec in enumerate(plan.specs):
         count = spec.n_in * spec.n_out + (spec.n_out if spec.bias else 0)
+        shape = f"{spec.n_in} x {spec.n_out}"
         drop = f"{spec.dropout:g}" if spec.dropout else ""
-        rows.append(
-            (str(n + 1), f"{spec.n_in} x {spec.n_out}", spec.activation, drop, f"{count:,}")
-        )
+        rows.append((str(n + 1), shape, spec.activation, drop, f"{count:,}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(v.ljust(w) for v, w in zip(r, widths, strict=True)).rstrip() for r in rows]
     work = plan.workspace(batch_size, 1, training=True)

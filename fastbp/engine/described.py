@@ -11,13 +11,7 @@ from .plan import Layer
 
 
 class Described:
-    """The documented attributes of a network.
-
-    Parameters
-    ----------
-    engine : Engine
-        Holds the parameters, and where training stands.
-    """
+    """The documented attributes of a network; `engine` holds its parameters and its progress."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

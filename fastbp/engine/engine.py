@@ -36,27 +36,9 @@ _NOTHING = np.zeros(1)
 class Engine:
     """The state of a net: parameters, moments, and the workspace of its last batch size.
 
-    Parameters
-    ----------
-    plan : Plan
-        The architecture.
-    loss : str
-        A name in ``LOSSES``.
-    loss_parameter : float
-        Its parameter; 0 if it has none.
-    optimizer : Optimizer
-        The optimizer and its hyper-parameters.
-    seed : int
-        Seed of all random numbers.
-
-    Attributes
-    ----------
-    params, grads, moments : numpy.ndarray
-        Flat arrays; `moments` holds the first and then the second.
-    steps, epochs : int
-        Updates and whole epochs so far.
-    in_use : threading.RLock
-        Held while training: there is one set of training buffers.
+    `params`, `grads` and `moments` are flat; `moments` holds the first and then the second.
+    `epochs` counts completed ones. `in_use` is held while training: there is one set of training
+    buffers.
     """
 
     def __init__(self, plan, loss, loss_parameter, optimizer, seed):
@@ -81,20 +63,26 @@ class Engine:
         # idle workspaces for inference with their runs: concurrent calls take one each
         self._idle = []
         self._run = np.zeros(1, RUN)
-        run, h = self._run[0], optimizer.hyper_parameters
-        run["input_drop"] = plan.input_drop
-        run["loss"] = LOSSES.code(loss)
-        run["loss_parameter"] = loss_parameter
-        run["loss_limit"] = np.inf
-        run["canonical"] = _is_canonical(loss, plan.specs[-1].activation)
-        run["seed"] = seed
-        run["optimizer"] = OPTIMIZERS.code(optimizer.name)
-        run["corrects"] = optimizer.record.corrects
-        for name in ("beta1", "beta2", "epsilon"):
-            run[name] = h.get(name, 0.0)
-        run["l1"], run["l2"], run["decay"] = h["l1"], h["l2"], h["weight_decay"]
-        run["own_l2"] = h["l2"]
-        run["clip_norm"] = optimizer.clip_norm or 0.0
+        record = LOSSES[loss]
+        has_partner = ACTIVATIONS.find(plan.specs[-1].activation).name == record.partner
+        hyper_parameters = optimizer.hyper_parameters
+        fields = {
+            "input_drop": plan.input_drop,
+            "loss": LOSSES.code(loss),
+            "loss_parameter": loss_parameter,
+            "loss_limit": np.inf,
+            "canonical": has_partner and record.from_logits is not None,
+            "seed": seed,
+            "optimizer": OPTIMIZERS.code(optimizer.name),
+            "corrects": optimizer.record.corrects,
+            **{name: hyper_parameters.get(name, 0.0) for name in ("beta1", "beta2", "epsilon")},
+            "l1": hyper_parameters["l1"],
+            "l2": hyper_parameters["l2"],
+            "own_l2": hyper_parameters["l2"],
+            "decay": hyper_parameters["weight_decay"],
+            "clip_norm": optimizer.clip_norm or 0.0,
+        }
+        _fill(self._run[0], fields)
 
     @property
     def steps(self):
@@ -105,29 +93,20 @@ class Engine:
     def steps(self, count):
         self._run[0]["step"] = count
 
-    @property
-    def penalty(self):
-        """The strength of an L2 penalty divided by the sum of a batch's sample weights."""
-        return float(self._run[0]["penalty"])
+    def set_objective(self, penalty=0.0, loss_limit=np.inf):
+        """Set an L2 penalty, which is divided by a batch's weights, and the limit of a loss.
 
-    @penalty.setter
-    def penalty(self, strength):
-        self._run[0]["penalty"] = strength
-
-    @property
-    def loss_limit(self):
-        """The largest loss that an output of a cross-entropy adds; its gradient has no limit."""
-        return float(self._run[0]["loss_limit"])
-
-    @loss_limit.setter
-    def loss_limit(self, limit):
-        self._run[0]["loss_limit"] = limit
+        An output of a cross-entropy adds no more than the limit; its gradient has none.
+        """
+        self._run[0]["penalty"] = penalty
+        self._run[0]["loss_limit"] = loss_limit
 
     def threads_of_step(self, n_threads, data, rows):
         """Return the number of threads for a training step on `rows` rows of `data`."""
-        flops, parts = rows / len(data) * self.plan.flops_of(data.x), rows // MAIN_ROWS
+        flops = rows / len(data) * self.plan.flops_of(data.x)
         if data.is_sparse:  # products with few non-zeros take less time than the update
             flops += UPDATE_FLOPS * self.plan.size
+        parts = rows // MAIN_ROWS
         return choose_threads(n_threads, flops * self._in_float32, REGIONS_PER_STEP, parts)
 
     def threads_of_rows(self, n_threads, rows):
@@ -161,11 +140,11 @@ class Engine:
 
     def train(self, data, order, rates, first, batch, losses, penalties, threads):
         """Run one slice of mini-batches on at most the prepared threads; see `loop.train`."""
-        self._run[0]["order"], self._run[0]["tasks"] = address(order), threads
+        self._run[0]["order"] = address(order)
+        self._run[0]["tasks"] = threads
         rows = len(data) if order is None else len(order)
-        return twin(loop.train, threads)(
-            *self._arrays(), rates, first, rows, batch, losses, penalties
-        )
+        results = (losses, penalties)
+        return twin(loop.train, threads)(*self._arrays(), rates, first, rows, batch, *results)
 
     def refresh(self):
         """Transpose the weights anew, since a caller may have set the parameters.
@@ -190,7 +169,8 @@ class Engine:
 
         `go_on` is called between slices; if it returns False, the result is None.
         """
-        out, total = np.empty((len(data), self.plan.specs[-1].n_out), self.plan.dtype), np.zeros(1)
+        out = np.empty((len(data), self.plan.specs[-1].n_out), self.plan.dtype)
+        total = np.zeros(1)
         if not self._infer(LOSS, data, out, total, n_threads, go_on):
             return None
         return out, float(total[0] / data.total_weight)
@@ -205,7 +185,8 @@ class Engine:
         here, run = self._take_idle(batch, threads, sparse)
         if aim == LOSS or sparse:
             self._place_data(run[0], data)
-        x, infer = address(data.x.data if sparse else data.x), twin(loop.infer, threads)
+        x = address(data.x.data if sparse else data.x)
+        infer = twin(loop.infer, threads)
         arrays = (here.layers, run, self.params, here.work)
         for first in range(0, count, rows):
             if go_on is not None and not go_on():
@@ -225,11 +206,11 @@ class Engine:
                 if here.batch >= batch and here.tasks == threads and here.sparse <= sparse:
                     return here, run
         except IndexError:  # not asked for before: another thread may take the last one
-            here, run = self.plan.workspace(batch, threads, False, sparse), self._run.copy()
+            here = self.plan.workspace(batch, threads, False, sparse)
+            run = self._run.copy()
             self._place(run, here)
             self._run[0]["rows_task"] = run[0]["rows_task"]
-            run[0]["x_row"], run[0]["order"] = self.plan.specs[0].n_in, 0
-            run[0]["columns"] = 0
+            _fill(run[0], {"x_row": self.plan.specs[0].n_in, "order": 0, "columns": 0})
             return here, run
 
     def _arrays(self):
@@ -238,14 +219,13 @@ class Engine:
 
     def _prepare(self, batch, threads, data=None):
         """Lay out the training workspace, unless it fits, and point the run at `data`."""
-        here, sparse = self._training, data is not None and data.is_sparse
-        if (
-            data is not None
-            and self._placed() is data
-            and (here.batch, here.tasks) == (batch, threads)
-        ):
-            self._run[0]["order"], self._run[0]["tasks"] = 0, threads
+        here = self._training
+        is_placed = data is not None and self._placed() is data
+        if is_placed and (here.batch, here.tasks) == (batch, threads):
+            self._run[0]["order"] = 0
+            self._run[0]["tasks"] = threads
             return
+        sparse = data is not None and data.is_sparse
         self._placed = _nothing if data is None else ref(data)
         if here is None or (here.batch, here.tasks, here.sparse) != (batch, threads, sparse):
             self._training = self.plan.workspace(batch, threads, True, sparse)
@@ -258,11 +238,10 @@ class Engine:
     def _place(self, runs, here, data=None):
         """Tell a run where its workspace lies, and its data if any."""
         run = runs[0]
-        run["input"], run["input_row"] = here.input, here.input_row
-        run["row_losses"], run["tasks"] = here.row_losses, here.tasks
-        run["ahead"], run["ahead_row"] = -1, here.ahead_row
-        run["cursors"] = here.ahead  # sparse rows are not asked for ahead
-        run["scratch"], run["scratch_row"] = here.scratch, here.scratch_row
+        names = ("input", "input_row", "row_losses", "tasks", "ahead_row", "scratch", "scratch_row")
+        places = {name: getattr(here, name) for name in names}
+        # sparse rows are not asked for ahead, and their cursors lie in that place
+        _fill(run, {**places, "ahead": -1, "cursors": here.ahead})
         if not run["rows_task"]:
             address_of = backprop.rows_task.address
             run["rows_task"] = address_of(here.layers, runs, self.params, here.work, 0, 0)
@@ -271,18 +250,24 @@ class Engine:
 
     def _place_data(self, run, data):
         """Point a run at data: rows in their own order."""
-        x, run["x_row"] = data.x, data.x.shape[1]
-        run["x"] = address(x.data if data.is_sparse else x)
-        run["columns"] = address(x.columns) if data.is_sparse else 0
-        run["starts"] = address(x.starts) if data.is_sparse else 0
-        run["y"], run["labels"] = address(data.y), address(data.labels)
-        run["sample_weight"], run["order"] = address(data.weight), 0
+        x = data.x
+        fields = {
+            "x": address(x.data if data.is_sparse else x),
+            "x_row": x.shape[1],
+            "columns": address(x.columns) if data.is_sparse else 0,
+            "starts": address(x.starts) if data.is_sparse else 0,
+            "y": address(data.y),
+            "labels": address(data.labels),
+            "sample_weight": address(data.weight),
+            "order": 0,
+        }
+        _fill(run, fields)
+
+
+def _fill(record, fields):
+    for name, value in fields.items():
+        record[name] = value
 
 
 def _nothing():
     """Replace a weak reference to nothing."""
-
-
-def _is_canonical(loss, activation):
-    record = LOSSES[loss]
-    return record.from_logits is not None and ACTIVATIONS.find(activation).name == record.partner

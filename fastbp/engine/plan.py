@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..annotations import Floats
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.net.records import LAYER
 from ..kernels.simd.gemm import MAIN_ROWS, SCRATCH_FLOATS
@@ -55,29 +56,37 @@ class Layer:
     dropout: float
 
 
-class Plan:
-    """Where the parameters of a net lie.
-
-    Parameters
-    ----------
-    specs : sequence of Layer
-        The layers, from input to output.
-    input_drop : float
-        The rate of dropout of the inputs.
-    dtype : numpy.dtype
-        float32 or float64.
+@dataclass(frozen=True)
+class Gradients:
+    """The gradient of a loss, layer by layer.
 
     Attributes
     ----------
-    size : int
-        The number of parameters.
-    flops_per_row : int
-        Floating-point operations of one training step on one row; see `step_flops`.
+    weights, biases : tuple of numpy.ndarray
+        ``weights[l]`` (n_in, n_out) is dL/dW(l), ``biases[l]`` (n_out,) is dL/db(l):
+        views of `flat`.
+    flat : numpy.ndarray
+        All gradients in the order of ``Network.parameters``.
+    """
+
+    weights: tuple[Floats, ...]
+    biases: tuple[Floats, ...]
+    flat: Floats
+
+
+class Plan:
+    """Where the parameters of a net lie, and the operations that it takes.
+
+    `flops_per_row` counts one training step on one row; see `step_flops`.
     """
 
     def __init__(self, specs, input_drop, dtype):
-        self.specs, self.input_drop, self.dtype = (tuple(specs), input_drop, np.dtype(dtype))
-        self._weights, self._biases, place = [], [], 0
+        self.specs = tuple(specs)
+        self.input_drop = input_drop
+        self.dtype = np.dtype(dtype)
+        self._weights = []
+        self._biases = []
+        place = 0
         for spec in self.specs:
             self._weights.append(place)
             place += spec.n_in * spec.n_out
@@ -116,13 +125,14 @@ class Plan:
 
     def _records(self):
         records = np.zeros(len(self.specs), LAYER)
-        for record, spec, weights, biases in zip(
-            records, self.specs, self._weights, self._biases, strict=True
-        ):
-            record["n_in"], record["n_out"] = spec.n_in, spec.n_out
-            record["activation"] = ACTIVATIONS.code(spec.activation)
-            record["alpha"], record["drop"] = spec.alpha, spec.dropout
-            record["weights"], record["biases"] = weights, biases
+        for n, spec in enumerate(self.specs):
+            records["n_in"][n] = spec.n_in
+            records["n_out"][n] = spec.n_out
+            records["activation"][n] = ACTIVATIONS.code(spec.activation)
+            records["alpha"][n] = spec.alpha
+            records["drop"][n] = spec.dropout
+        records["weights"] = self._weights
+        records["biases"] = self._biases
         return records
 
 
@@ -135,23 +145,20 @@ def step_flops(products):
 
 
 class Workspace:
-    """The intermediate results of one batch size, laid out in one flat array.
+    """The intermediate results of one batch size, laid out in one flat array `work`.
 
-    Attributes
-    ----------
-    layers : numpy.ndarray of LAYER
-        The records the kernels read.
-    bytes : int
-        The size of the buffer.
-    sparse : bool
-        Whether the inputs are read where they lie, so that there is no room to gather them.
-    input, row_losses, ahead, scratch : int
-        Places in `work`; `input_row`, `ahead_row` and `scratch_row` are the strides.
+    `layers` holds the records that the kernels read; `input`, `row_losses`, `ahead` and `scratch`
+    are places in `work`, names in ``_row`` their strides. `sparse` inputs are read where they
+    lie, so that there is no room to gather them.
     """
 
     def __init__(self, plan, batch, tasks, training, sparse=False):
-        self.batch, self.tasks, self.sparse = batch, tasks, sparse
-        self._dtype, self._item, self._size = plan.dtype, plan.dtype.itemsize, 0
+        self.batch = batch
+        self.tasks = tasks
+        self.sparse = sparse
+        self._dtype = plan.dtype
+        self._item = plan.dtype.itemsize
+        self._size = 0
         self.layers = plan._records()
         self.input_row = self._row(plan.specs[0].n_in)
         self.input = self._take(0 if sparse else batch * self.input_row)
@@ -197,6 +204,7 @@ class Workspace:
         return (lines + (lines >= ODD_LINES and lines % 2 == 0)) * line
 
     def _take(self, count):
-        place, line = self._size, CACHE_LINE // self._item
+        place = self._size
+        line = CACHE_LINE // self._item
         self._size += -(-count // line) * line
         return place

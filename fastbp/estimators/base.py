@@ -1,24 +1,21 @@
 """The shared part of both estimators: fitting checked data, and computing outputs."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from copy import copy, deepcopy
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.optimize import _check_optimize_result
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
-from ..annotations import Floats
+from ..annotations import EvalSet, Matrix, Weights
 from ..checks import all_finite
-from ..data.samples import Samples
-from ..data.stream import parts_of
-from ..kernels.support.sparse_rows import sparse_rows
-from ..network import Network
+from ..data.feed import parts_of
 from ..training.stopped import Stopped
 from .build import (
     build_network,
@@ -28,13 +25,15 @@ from .build import (
     loss_share,
     set_objective,
 )
-from .callbacks import Callbacks, CallbackSupport, check_callbacks
-from .input_gradient import input_gradient
+from .callbacks import Callbacks, check_callbacks
+from .fitted import FittedMLP
 from .lbfgs import STOPPED, minimize_loss
-from .parameters import CONSTRAINTS, is_stochastic
-from .rates import Rates
-from .stochastic import Run, Stochastic, warn_of_the_end
+from .parameters import CONSTRAINTS, fitting, is_stochastic
+from .stochastic import Rates, Run, Stochastic, warn_of_the_end
 from .validation import Validation, split_rows
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
@@ -42,19 +41,16 @@ _NOT_FINITE = (
 )
 
 
-class BaseMLP(CallbackSupport, BaseEstimator, ABC):
+class BaseMLP(FittedMLP, ABC):
     """The part of a multilayer perceptron that does not depend on what its targets are."""
 
     _parameter_constraints: ClassVar = CONSTRAINTS
     _numeric_targets: ClassVar[bool]
-    coefs_: list[Floats]
-    intercepts_: list[Floats]
     loss_curve_: list[float]
     validation_scores_: list[float] | None
     best_validation_score_: float | None
     best_loss_: float | None
     _best_parameters: Any
-    _run: Run
 
     @abstractmethod
     def _encode(self, y):
@@ -70,10 +66,6 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         """Return the weights of the samples, or None."""
         return weight
 
-    def _stratifies(self):
-        """Return whether a split keeps the shares of the targets."""
-        return False
-
     @abstractmethod
     def _output(self):
         """Return the names of the output activation, and of the loss in ``LOSSES``."""
@@ -82,16 +74,16 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
     def _score_outputs(self, outputs, data):
         """Return scikit-learn's score of outputs against the targets of `data`."""
 
-    # ------------------------------------------------------------------------------ fitting
-
     def _fit(self, X, y, sample_weight=None, incremental=False, eval_set=None):
-        given, sizes = (X, y), hidden_sizes(self)
+        given = (X, y)
+        sizes = hidden_sizes(self)
         check_combination(self, incremental)
         goes_on = hasattr(self, "coefs_") and (incremental or bool(self.warm_start))
         X, y = self._check_data(X, y, reset=not goes_on)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         self._meet(y, incremental)
-        weight, targets = self._weights(y, weight, incremental), self._encode(y)
+        weight = self._weights(y, weight, incremental)
+        targets = self._encode(y)
         self.n_outputs_ = self._count(targets)
         held = None if eval_set is None else self._check_eval_set(eval_set)
         plain, protocol = check_callbacks(self.callbacks)
@@ -121,6 +113,36 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         if not (finite and all_finite(engine.params)):
             raise ValueError(_NOT_FINITE)
         return self
+
+    @fitting
+    def fit(
+        self, X: Matrix, y: ArrayLike, sample_weight: Weights = None, eval_set: EvalSet = None
+    ) -> Self:
+        """Fit the network to data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples; float32 is trained in float32, everything else in float64, unless `dtype`
+            is set.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            A classifier's labels, or an indicator matrix of several; a regressor's numbers.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the samples.
+        eval_set : tuple (X, y), optional
+            Data whose loss is recorded in `validation_loss_curve_` after every epoch. With
+            `early_stopping` it is scored in place of held-back samples.
+
+        Returns
+        -------
+        self : MLPClassifier or MLPRegressor
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is invalid, or the weights became infinite.
+        """
+        return self._fit(X, y, sample_weight, eval_set=eval_set)
 
     def _parts(self, X, y, sample_weight):
         """Yield the parts of a stream to fit in turn, until Ctrl-C ends the fit of one."""
@@ -152,13 +174,16 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
             run = Run(kept.network, kept.rates, key, random_state=self._random_state)
         else:
             network = build_network(self, sizes, activation, loss, dtype, self._random_state)
-            rates = Rates(network.optimizer, self._rate_policy(), self.power_t)
+            is_sgd = self.solver == "sgd" and self.optimizer is None
+            policy = self.learning_rate if is_sgd else "constant"
+            rates = Rates(network.optimizer, policy, self.power_t)
             run = Run(network, rates, key, is_stochastic(self), self._random_state)
             if goes_on:
                 run = self._gone_on(kept, run, incremental)
             else:
                 self._begin(network, activation, sizes)
-        self._run, self._random_state = run, run.random_state
+        self._run = run
+        self._random_state = run.random_state
         self.__dict__.update(run.shown)
         return run
 
@@ -183,7 +208,8 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         """Set the attributes of a net that has seen no data, and draw its weights."""
         draw_weights(self, network, self._random_state)
         self.n_iter_ = self.t_ = 0
-        self.n_layers_, self.out_activation_ = len(sizes), activation
+        self.n_layers_ = len(sizes)
+        self.out_activation_ = activation
         if is_stochastic(self):
             self.loss_curve_ = []
             self._begin_stopping(network)
@@ -196,23 +222,18 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         self.best_validation_score_ = -np.inf if self.early_stopping else None
         self.best_loss_ = None if self.early_stopping else np.inf
 
-    def _rate_policy(self):
-        return self.learning_rate if self.solver == "sgd" and self.optimizer is None else "constant"
-
     def _validation(self, run, data, given, eval_set):
         """Return the data scored after every epoch, splitting off rows where necessary."""
-        stops_early = self.early_stopping and is_stochastic(self)
-        if (
-            not stops_early
-            or eval_set is not None
-            or (run.split and sum(map(len, run.split)) != len(data))
-        ):
+        splits = self.early_stopping and is_stochastic(self) and eval_set is None
+        if not splits or (run.split and sum(map(len, run.split)) != len(data)):
             run.split = None
-        if stops_early and eval_set is None and run.split is None:
-            # scikit-learn's messages name truth values
-            stratify = np.where(data.y[:, 0] > 0.5, "True", "False") if self._stratifies() else None
+        if splits and run.split is None:
+            classes = None
+            if self.n_outputs_ == 1 and not self._numeric_targets:
+                # both parts keep the shares; scikit-learn's messages name truth values
+                classes = np.where(data.y[:, 0] > 0.5, "True", "False")
             rows = len(data)
-            run.split = split_rows(rows, stratify, self.validation_fraction, self._random_state)
+            run.split = split_rows(rows, classes, self.validation_fraction, self._random_state)
         return Validation(self, run.network, data, run.split, given, eval_set, self._score_outputs)
 
     def _fit_stochastic(self, run, data, validation, callbacks, most, incremental):
@@ -223,12 +244,8 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         if not hasattr(self, "best_loss_") or stops_early != self.early_stopping:
             self._begin_stopping(run.network)
 
-        def after_epoch():
-            validation.note_loss()
-            return bool(callbacks) and callbacks.epoch_ended(self._entry())
-
         score = validation.score if self.early_stopping else None
-        around = callbacks.epoch_begins, after_epoch
+        around = callbacks.epoch_begins, lambda: self._epoch_ended(validation, callbacks)
         solver = Stochastic(self, run, data, score, loss_share(run.network), around)
         reason = run.stopped = solver.fit(most)
         if self.early_stopping:
@@ -240,19 +257,17 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
 
     def _fit_lbfgs(self, run, data, validation, callbacks):
         """Train by L-BFGS-B; return whether the net stayed finite."""
-        self.n_iter_, engine = 0, run.network.engine
+        self.n_iter_ = 0
 
         def after_iteration(loss):
-            self.n_iter_, self.loss_ = self.n_iter_ + 1, loss
-            validation.note_loss()
-            return bool(callbacks) and callbacks.epoch_ended(self._entry())
+            self.n_iter_ += 1
+            self.loss_ = loss
+            return self._epoch_ended(validation, callbacks)
 
         needed = bool(callbacks) or validation.notes_losses
-        settings = {"max_iter": self.max_iter, "max_fun": self.max_fun, "tol": self.tol}
-        result = minimize_loss(
-            engine, data, loss_share(run.network), settings, self.n_threads,
-            callbacks.epoch_begins, after_iteration if needed else None, self.max_time,
-        )  # fmt: skip
+        around = (callbacks.epoch_begins, after_iteration if needed else None)
+        share = loss_share(run.network)
+        result = minimize_loss(self, run.network.engine, data, share, *around)
         self.loss_ = result.fun
         if result.status == STOPPED:
             self.n_iter_ = result.nit
@@ -262,17 +277,21 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
             self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
         return True
 
-    def _entry(self):
-        """Return the entry of an epoch for callbacks."""
+    def _epoch_ended(self, validation, callbacks):
+        """Note the validation loss, and call the callbacks; return whether one stops."""
+        validation.note_loss()
+        if not callbacks:
+            return False
         entry = {"epoch": self.n_iter_ - 1, "loss": self.loss_}
         if is_stochastic(self) and self.validation_scores_:
             entry["validation_score"] = self.validation_scores_[-1]
         if hasattr(self, "validation_loss_curve_"):
             entry["validation_loss"] = self.validation_loss_curve_[-1]
-        return entry
+        return callbacks.epoch_ended(entry)
 
     def _callbacks(self, plain, protocol, given):
-        own, context = getattr(self, "_skl_callbacks", []), None
+        own = getattr(self, "_skl_callbacks", [])
+        context = None
         if own or protocol:
             # those of the constructor are followed in this fit alone
             self.set_callbacks(*(c for c in own if c not in protocol), *protocol)
@@ -288,22 +307,16 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
         if is_stochastic(self) and self.early_stopping:
             network.parameters[:] = self._best_parameters
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
-        lists = {name: getattr(self, name, None) for name in curves}
+        kept = {name: getattr(self, name, None) for name in curves}
+        lists = {name: list(values) for name, values in kept.items() if values is not None}
         run = Run(network, copy(self._run.rates), self._run.key, self._run.stochastic)
-        return {
-            "_run": run,
-            **run.shown,
-            **{name: list(values) for name, values in lists.items() if values is not None},
-        }
-
-    # ------------------------------------------------------------------------------ data
+        return {"_run": run, **run.shown, **lists}
 
     def _check_data(self, X, y, reset):
         floats = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype).type
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=floats, reset=reset,
-            y_numeric=self._numeric_targets,
-        )  # fmt: skip
+        of_y = {"multi_output": True, "y_numeric": self._numeric_targets}
+        sparse = ["csr", "csc"]
+        X, y = validate_data(self, X, y, accept_sparse=sparse, dtype=floats, reset=reset, **of_y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return X, y
@@ -323,78 +336,3 @@ class BaseMLP(CallbackSupport, BaseEstimator, ABC):
     def _count(self, targets):
         """Return how many outputs encoded targets ask for."""
         return len(self.classes_) if "labels" in targets else targets["y"].shape[1]
-
-    def _samples(self, X, targets, weight=None):
-        """Return checked arrays as the kernels read them."""
-        dtype, n_in = self._run.network.dtype, len(self._run.network.weights[0])
-        if X.shape[1] != n_in:  # as after a fit to other data that failed
-            raise ValueError(f"X has {X.shape[1]} features, but the fitted net has {n_in}")
-        x = sparse_rows("X", X, dtype) if issparse(X) else np.ascontiguousarray(X, dtype)
-        targets = dict(targets)
-        if targets.get("y") is not None:
-            targets["y"] = np.ascontiguousarray(targets["y"], dtype)
-        if weight is not None:
-            weight = np.ascontiguousarray(weight, dtype)
-            if weight.sum(dtype=np.float64) == 0:
-                raise ValueError("Weights sum to zero, can't be normalized")
-        return Samples(x, weight=weight, **targets)
-
-    # ------------------------------------------------------------------------------ the net
-
-    def _keep_coefs(self):
-        """Let the network hold what `coefs_` and `intercepts_` hold, if they are not its own."""
-        if self._run.is_shown_by(self):
-            return
-        own, shown = self._run.views, [*self.coefs_, *self.intercepts_]
-        if [np.shape(array) for array in shown] != [array.shape for array in own]:
-            raise ValueError("coefs_ and intercepts_: expected arrays of the shapes that fit gave")
-        for array, value in zip(own, shown, strict=True):
-            array[:] = value
-
-    @property
-    def network_(self) -> Network:
-        """The fitted `fastbp.Network`; `coefs_` and `intercepts_` are its arrays."""
-        check_is_fitted(self)
-        self._keep_coefs()
-        return self._run.network
-
-    def _outputs(self, X):
-        """Return the outputs (n, n_out) for checked or unchecked `X`."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        outputs = self.network_.engine.forward(self._samples(X, {}), self.n_threads)
-        return outputs.astype(np.result_type(X.dtype, outputs.dtype), copy=False)
-
-    def input_gradient(self, X: "ArrayLike") -> Floats:
-        """Return the derivatives of the outputs by the inputs.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Dense samples.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_features), or (n_samples, n_outputs, n_features)
-            ``d output_k / d x_j``; a classifier's outputs are probabilities, one for two classes.
-        """
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False)
-        return input_gradient(self.network_, self._samples(X, {}).x, self.n_threads)
-
-    def __getstate__(self):
-        """Leave out `coefs_` and `intercepts_` where they are the network's."""
-        state = dict(super().__getstate__())
-        if "_run" in state and "coefs_" in state and self._run.is_shown_by(self):
-            del state["coefs_"], state["intercepts_"]
-        return state
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if "_run" in state and "coefs_" not in state:
-            self.__dict__.update(self._run.shown)
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags

@@ -25,9 +25,8 @@ def hidden_sizes(estimator):
     return sizes
 
 
-def check_combination(estimator, incremental):
-    """Raise ValueError where parameters exclude each other."""
-    e = estimator
+def check_combination(e, incremental):
+    """Raise ValueError where parameters of the estimator `e` exclude each other."""
     if e.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
     if e.optimizer is not None:
@@ -42,7 +41,7 @@ def check_combination(estimator, incremental):
 
 
 def _per_layer(name, value, layers):
-    """Return one value a hidden layer of a parameter that may be one for all."""
+    """Return one value per hidden layer of a parameter that may be one for all."""
     if isinstance(value, (list, tuple)):
         if len(value) != layers:
             raise ValueError(f"{name}={value!r}: expected one value, or {layers}")
@@ -50,14 +49,12 @@ def _per_layer(name, value, layers):
     return [value] * layers
 
 
-def _optimizer(estimator):
-    """Return the optimizer that the solver stands for, or the one that was given."""
-    e = estimator
+def _optimizer(e):
+    """Return the optimizer of the estimator `e`, or the one that its solver stands for."""
     if e.optimizer is not None:
         return as_optimizer(e.optimizer)
-    shared = {
-        "learning_rate": e.learning_rate_init, "schedule": e.schedule, "clip_norm": e.clip_norm
-    }  # fmt: skip
+    shared = {"schedule": e.schedule, "clip_norm": e.clip_norm}
+    shared["learning_rate"] = e.learning_rate_init
     if e.solver == "sgd":
         name = "velocity_nesterov" if e.nesterovs_momentum else "velocity"
         return Optimizer(name, beta1=e.momentum, **shared)
@@ -93,9 +90,9 @@ def set_objective(estimator, network):
 
     scikit-learn clips probabilities in the loss that it shows, not in the gradient.
     """
-    network.engine.penalty = estimator.alpha
-    if network.loss in _CROSS_ENTROPIES:
-        network.engine.loss_limit = -float(np.log(np.finfo(network.dtype).eps))
+    clips = network.loss in _CROSS_ENTROPIES
+    limit = -np.log(np.finfo(network.dtype).eps) if clips else np.inf
+    network.engine.set_objective(estimator.alpha, float(limit))
 
 
 def draw_weights(estimator, network, random_state):

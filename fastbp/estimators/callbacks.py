@@ -22,13 +22,7 @@ def _follows_protocol(callback):
 
 
 def check_callbacks(callbacks):
-    """Return the plain callables among callbacks, and those of scikit-learn's protocol.
-
-    Raises
-    ------
-    TypeError
-        If one is neither.
-    """
+    """Return the plain callables among callbacks, and those of scikit-learn's protocol."""
     if callbacks is None:
         return (), []
     callbacks = [callbacks] if callable(callbacks) else list(callbacks)
@@ -40,23 +34,16 @@ def check_callbacks(callbacks):
 class Callbacks:
     """The callbacks of one fit.
 
-    Parameters
-    ----------
-    estimator : BaseMLP
-        Whose fit it is.
-    context : CallbackContext or None
-        The root of scikit-learn's protocol, if there is anyone to follow it.
-    plain : list of callable
-        Called with each epoch's entry.
-    data : dict
-        `X`, `y` and `metadata` as the protocol hands them on.
-    attributes : callable
-        Returns the current fitted attributes.
+    `plain` callables are called with each epoch's entry. `context` is the root of scikit-learn's
+    protocol, None if no callback follows it; the protocol passes on `data`: X, y and metadata.
+    `attributes` returns the current fitted attributes.
     """
 
     def __init__(self, estimator, context, plain, data, attributes):
-        self._estimator, self._context, self._plain = estimator, context, plain
-        self._data, self._attributes = data, attributes
+        self._context = context
+        self._plain = plain
+        self._arguments = {"estimator": estimator, **data}
+        self._attributes = {"reconstruction_attributes": attributes}
         self._epoch: Any = None
 
     def __bool__(self):
@@ -65,15 +52,13 @@ class Callbacks:
     def fit_begins(self):
         """Tell that the fit begins."""
         if self._context is not None:
-            self._context.call_on_fit_task_begin(estimator=self._estimator, **self._data)
+            self._context.call_on_fit_task_begin(**self._arguments)
 
     def epoch_begins(self):
         """Tell that an epoch begins, unless one has begun that has not ended."""
         if self._context is not None and self._epoch is None:
             self._epoch = self._context.subcontext(task_name="epoch")
-            self._epoch.call_on_fit_task_begin(
-                estimator=self._estimator, **self._data, reconstruction_attributes=self._attributes
-            )
+            self._epoch.call_on_fit_task_begin(**self._arguments, **self._attributes)
 
     def epoch_ended(self, entry):
         """Tell of an epoch that has ended; return whether to stop."""
@@ -82,13 +67,7 @@ class Callbacks:
             answer = callback(entry)
             stop |= isinstance(answer, (bool, np.bool_)) and bool(answer)
         if self._context is not None:
-            stop |= bool(
-                self._epoch.call_on_fit_task_end(
-                    estimator=self._estimator,
-                    **self._data,
-                    reconstruction_attributes=self._attributes,
-                )
-            )
+            stop |= bool(self._epoch.call_on_fit_task_end(**self._arguments, **self._attributes))
             self._epoch = None
         return stop
 
@@ -96,7 +75,5 @@ class Callbacks:
         """Tell that the fit has ended."""
         if self._context is not None:
             if self._epoch is not None:  # begun, and not run to its end
-                self._epoch.call_on_fit_task_end(estimator=self._estimator)
-            self._context.call_on_fit_task_end(
-                estimator=self._estimator, **self._data, reconstruction_attributes=self._attributes
-            )
+                self._epoch.call_on_fit_task_end(estimator=self._arguments["estimator"])
+            self._context.call_on_fit_task_end(**self._arguments, **self._attributes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -13,13 +13,12 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
-from ..annotations import Array, Block, Floats, FloatType, Matrix, Threads
+from ..annotations import Array, ClassWeight, Floats, FloatType, Matrix, Stream, Threads, Weights
 from ..components.optimizers import Optimizer
 from ..components.schedules import Schedule
-from ..data.source import Source
 from ..kernels.formulas.losses import LOSSES
 from .base import BaseMLP
-from .parameters import CONSTRAINTS, fitting, keep_arguments, names, stochastic_only
+from .parameters import CONSTRAINTS, fitting, keep_arguments, stochastic_only
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -167,11 +166,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """
 
     _numeric_targets = False
-    _parameter_constraints: ClassVar = {
-        **CONSTRAINTS,
-        "loss": [names(LOSSES)],
-        "class_weight": [dict, list, str, None],
-    }
+    _parameter_constraints: ClassVar = {**CONSTRAINTS, "class_weight": [dict, list, str, None]}
 
     def __init__(
         self,
@@ -206,10 +201,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         optimizer: str | Optimizer | None = None,
         schedule: str | Schedule | None = None,
         clip_norm: float | None = None,
-        class_weight: Mapping[Any, float]
-        | list[Mapping[Any, float]]
-        | Literal["balanced"]
-        | None = None,
+        class_weight: ClassWeight | None = None,
         scoring: str | Callable[..., float] | None = None,
         callbacks: Callable[..., object] | Sequence[Callable[..., object]] | None = None,
         max_time: float | None = None,
@@ -217,47 +209,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ) -> None:
         keep_arguments(self, locals())
 
-    @fitting
-    def fit(
-        self,
-        X: Matrix,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        eval_set: tuple[Matrix, ArrayLike] | None = None,
-    ) -> MLPClassifier:
-        """Fit the network to data.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples; float32 is trained in float32, everything else in float64, unless `dtype`
-            is set.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Labels, or an indicator matrix of several.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the samples.
-        eval_set : tuple (X, y), optional
-            Data whose loss is recorded in `validation_loss_curve_` after every epoch. With
-            `early_stopping` it is scored in place of held-back samples.
-
-        Returns
-        -------
-        self : MLPClassifier
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is invalid, or the weights became infinite.
-        """
-        return self._fit(X, y, sample_weight, eval_set=eval_set)
-
     @stochastic_only
     @fitting
     def partial_fit(
         self,
-        X: Matrix | Source | Iterable[Block],
+        X: Matrix | Stream,
         y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
+        sample_weight: Weights = None,
         classes: ArrayLike | None = None,
     ) -> MLPClassifier:
         """Train one epoch on data, starting from the current weights.
@@ -333,17 +291,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             loss = "binary_cross_entropy"
         return ("softmax" if several else "logistic"), loss
 
-    def _stratifies(self):
-        return self.n_outputs_ == 1
-
-    def _labels_of(self, outputs):
-        return self._label_binarizer.inverse_transform(
-            outputs[:, 0] if self.n_outputs_ == 1 else outputs
-        )
-
     def _score_outputs(self, outputs, data):
-        if not np.isfinite(outputs).all():
-            return np.nan
         if data.labels is not None:
             pair = data.labels, outputs.argmax(axis=1)
         else:
@@ -358,7 +306,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
         """
-        return self._labels_of(self._outputs(X))
+        outputs = self._outputs(X)
+        outputs = outputs[:, 0] if self.n_outputs_ == 1 else outputs
+        return self._label_binarizer.inverse_transform(outputs)
 
     def predict_proba(self, X: Matrix) -> Floats:
         """Return the class probabilities (n_samples, n_classes), ordered as in `classes_`.

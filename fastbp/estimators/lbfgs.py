@@ -22,41 +22,24 @@ def _thread_pools():
     return ThreadpoolController()
 
 
-def minimize_loss(
-    engine, data, share, settings, n_threads, before_iteration, after_iteration, max_time
-):
+def minimize_loss(estimator, engine, data, share, before_iteration, after_iteration):
     """Minimize the loss of `data` over the parameters of an engine, in place.
 
-    Parameters
-    ----------
-    engine : Engine
-        The net; its `penalty` is part of the loss.
-    data : Samples
-        All data.
-    share : float
-        Factor of the samples' losses, not of the penalty: scikit-learn averages the squared
-        error over the outputs, but not its gradient.
-    settings : dict
-        `max_iter`, `max_fun` and `tol` of the estimator.
-    n_threads : int or "auto"
-        Threads to run on.
-    before_iteration : callable
-        Called before every evaluation of the loss, of which an iteration has one or more.
-    after_iteration : callable or None
-        Called with the last loss after every iteration, the engine holding its parameters;
-        True stops.
-    max_time : float or None
-        Seconds after which no further iteration begins.
+    `share` is a factor of the samples' losses, not of the penalty: scikit-learn averages the
+    squared error over the outputs, but not its gradient. `before_iteration()` is called before
+    every evaluation of the loss, of which an iteration has one or more; `after_iteration(loss)`
+    after every iteration, the engine holding its parameters; True stops.
 
-    Returns
-    -------
-    scipy.optimize.OptimizeResult
-        And in it `late`: whether `max_time` has ended it.
+    Returns SciPy's result with one more attribute: `late`, whether `max_time` ended it.
     """
+    max_time = estimator.max_time
+    n_threads = estimator.n_threads
     deadline = np.inf if max_time is None else time.perf_counter() + max_time
     most = engine.threads_of_step(n_threads, data, len(data))
     pace = Pace(1, most, n_threads == "auto")
-    last, late, watched = np.inf, False, after_iteration is not None or max_time is not None
+    last = np.inf
+    late = False
+    watched = after_iteration is not None or max_time is not None
 
     def objective(parameters):
         nonlocal last
@@ -86,10 +69,11 @@ def minimize_loss(
             jac=True,
             callback=iteration_ended if watched else None,
             options={
-                "maxfun": settings["max_fun"],
-                "maxiter": settings["max_iter"],
-                "gtol": settings["tol"],
+                "maxfun": estimator.max_fun,
+                "maxiter": estimator.max_iter,
+                "gtol": estimator.tol,
             },
         )
-    engine.params[:], result.late = result.x, late
+    engine.params[:] = result.x
+    result.late = late
     return result

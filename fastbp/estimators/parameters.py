@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from ..components.optimizers import Optimizer
 from ..components.schedules import SCHEDULES
 from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.formulas.losses import LOSSES
 from ..kernels.formulas.optimizers import OPTIMIZERS
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -49,6 +50,7 @@ CONSTRAINTS = {
     "epsilon": [Interval(Real, 0, None, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
     "max_fun": [Interval(Integral, 1, None, closed="left")],
+    "loss": [names(LOSSES)],
     # additions to scikit-learn's parameters
     "dtype": [None, StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64})],
     "loss_parameter": [None, Interval(Real, 0, None, closed="neither")],

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from ..annotations import Block, Floats, FloatType, Matrix, Threads
+from ..annotations import Floats, FloatType, Matrix, Stream, Threads, Weights
 from ..components.optimizers import Optimizer
 from ..components.schedules import Schedule
 from ..data.samples import check_range
-from ..data.source import Source
 from ..kernels.formulas.losses import LOSSES
 from .base import BaseMLP
-from .parameters import CONSTRAINTS, fitting, keep_arguments, names, stochastic_only
+from .parameters import fitting, keep_arguments, stochastic_only
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -161,7 +160,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """
 
     _numeric_targets = True
-    _parameter_constraints: ClassVar = {**CONSTRAINTS, "loss": [names(LOSSES)]}
 
     def __init__(
         self,
@@ -203,47 +201,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ) -> None:
         keep_arguments(self, locals())
 
-    @fitting
-    def fit(
-        self,
-        X: Matrix,
-        y: ArrayLike,
-        sample_weight: ArrayLike | None = None,
-        eval_set: tuple[Matrix, ArrayLike] | None = None,
-    ) -> MLPRegressor:
-        """Fit the network to data.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            Samples; float32 is trained in float32, everything else in float64, unless `dtype`
-            is set.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Numbers.
-        sample_weight : array-like of shape (n_samples,), optional
-            Weights of the samples.
-        eval_set : tuple (X, y), optional
-            Data whose loss is recorded in `validation_loss_curve_` after every epoch. With
-            `early_stopping` it is scored in place of held-back samples.
-
-        Returns
-        -------
-        self : MLPRegressor
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument is invalid, or the weights became infinite.
-        """
-        return self._fit(X, y, sample_weight, eval_set=eval_set)
-
     @stochastic_only
     @fitting
     def partial_fit(
-        self,
-        X: Matrix | Source | Iterable[Block],
-        y: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
+        self, X: Matrix | Stream, y: ArrayLike | None = None, sample_weight: Weights = None
     ) -> MLPRegressor:
         """Train one epoch on data, starting from the current weights.
 
@@ -272,8 +233,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return record.partner, record.name
 
     def _score_outputs(self, outputs, data):
-        if not np.isfinite(outputs).all():
-            return np.nan
         return r2_score(data.y, outputs, sample_weight=data.weight)
 
     def predict(self, X: Matrix) -> Floats:

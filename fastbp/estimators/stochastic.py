@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from ..components.schedules import Constant
 from ..data.windows import Feed, Window
 from ..training.history import History
 from ..training.interrupt import Interrupt
@@ -21,43 +22,58 @@ from ..training.state import State
 from ..training.stopped import Stopped
 
 _AUTO_BATCH = 200
+# scikit-learn divides the rate of "adaptive" until it is as small
+_ADAPTIVE_FACTOR = 5.0
+_ADAPTIVE_LEAST = 1e-6
+
+
+class Rates:
+    """The rate of a solver: `value` is that of the next epoch, before the optimizer's schedule.
+
+    `policy` is scikit-learn's parameter `learning_rate`; `power_t` belongs to "invscaling".
+    """
+
+    def __init__(self, optimizer, policy="constant", power_t=0.5):
+        self._optimizer = optimizer
+        self._policy = policy
+        self._power_t = power_t
+        self.value = optimizer.hyper_parameters["learning_rate"]
+
+    def of_epoch(self, epoch, batches):
+        """Return the rates (batches,) of the steps of an epoch, counted from 0."""
+        if isinstance(self._optimizer.schedule, Constant):
+            return np.full(batches, self.value)
+        return self.value * self._optimizer.factors(epoch + np.arange(batches) / batches)
+
+    def epoch_ended(self, seen):
+        """Set the next epoch's rate: `seen` samples have been trained on in all."""
+        if self._policy == "invscaling":
+            initial = self._optimizer.hyper_parameters["learning_rate"]
+            self.value = initial / (seen + 1) ** self._power_t
+
+    def goes_on(self):
+        """Return whether a rate that is still to come may help, and what to tell of it."""
+        if self._policy != "adaptive":
+            return False, " Stopping."
+        if self.value <= _ADAPTIVE_LEAST:
+            return False, " Learning rate too small. Stopping."
+        self.value /= _ADAPTIVE_FACTOR
+        return True, f" Setting learning rate to {self.value:f}"
 
 
 @dataclass
 class Run:
-    """The state that a solver keeps between epochs, and between calls that continue.
-
-    Attributes
-    ----------
-    network : Network
-        Parameters, moments and the count of steps.
-    rates : Rates
-        The learning rate.
-    key : tuple
-        The parameters that layers and loss were built from.
-    stochastic : bool
-        Whether the solver uses mini-batches.
-    split : tuple or None
-        The rows to train and to score on, where early stopping has split the data.
-    order : numpy.ndarray or None
-        The last epoch's order of the rows to train on.
-    random_state : numpy.random.RandomState or None
-        What the next permutation is drawn from.
-    last : numpy.ndarray or None
-        The last epoch's parameters, where early stopping gave the best back.
-    stopped : Stopped
-        Why the last call ended.
-    """
+    """The state that a solver keeps between epochs, and between calls that continue."""
 
     network: Any
     rates: Any
-    key: tuple
-    stochastic: bool = True
-    random_state: Any = None
-    split: Any = None
-    order: Any = None
-    last: Any = None
-    stopped: Stopped = Stopped.EPOCHS
+    key: tuple  # the parameters that layers and loss were built from
+    stochastic: bool = True  # whether the solver uses mini-batches
+    random_state: Any = None  # the next permutation is drawn from it
+    split: Any = None  # rows to train and to score on, where early stopping split the data
+    order: Any = None  # the last epoch's order of the rows to train on
+    last: Any = None  # the last epoch's parameters, where early stopping gave the best back
+    stopped: Stopped = Stopped.EPOCHS  # why the last call ended
 
     @cached_property
     def views(self):
@@ -123,22 +139,11 @@ class Order(Feed):
 
 
 class Stochastic(Policy):
-    """One call of fit or partial_fit of an estimator by mini-batches.
+    """One call of fit or partial_fit by mini-batches; it sets the estimator's fitted attributes.
 
-    Parameters
-    ----------
-    estimator : BaseMLP
-        Its parameters are read, its fitted attributes are set.
-    run : Run
-        What is carried on; written.
-    data : Samples
-        All checked data, those to score on included.
-    score : callable or None
-        ``score() -> float`` on the rows held back, for early stopping.
-    share : float
-        The factor of the samples' losses where they are shown; the penalty has none.
-    callbacks : tuple of callable
-        Called before and after each epoch; True of the latter stops.
+    `score` returns a score of the rows held back, for early stopping. `share` is a factor of the
+    samples' losses where they are shown; the penalty has none. `callbacks` are called before and
+    after each epoch; True of the latter stops.
     """
 
     def __init__(self, estimator, run, data, score, share, callbacks):
@@ -152,12 +157,12 @@ class Stochastic(Policy):
 
     def fit(self, most):
         """Train `most` epochs at most; return why training ended, as `Stopped`."""
-        estimator, engine = self._estimator, self._run.network.engine
+        estimator = self._estimator
+        engine = self._run.network.engine
         estimator.n_iter_ = 0
-        loop = Loop(
-            engine, self._order, self, State(History(engine.plan.dtype.name), engine.params),
-            Interrupt(), most, estimator.n_threads, estimator.max_time,
-        )  # fmt: skip
+        state = State(History(engine.plan.dtype.name), engine.params)
+        limits = (most, estimator.n_threads, estimator.max_time)
+        loop = Loop(engine, self._order, self, state, Interrupt(), *limits)
         loop.compile()
         return loop.run()
 
@@ -194,7 +199,8 @@ class Stochastic(Policy):
 
     def _loss(self, epoch):
         """Return the mean loss of the batches, weighted by their numbers of samples."""
-        rows, order = self._order.rows, self._order.order
+        rows = self._order.rows
+        order = self._order.order
         losses = epoch.losses * self._share + epoch.penalties
         if self._data.weight is not None:
             weight = self._data.weight[slice(None) if order is None else order].astype(np.float64)
@@ -210,17 +216,20 @@ class Stochastic(Policy):
         estimator.validation_scores_.append(score)
         if estimator.verbose:
             print(f"Validation score: {score:f}")
-        worse = score < estimator.best_validation_score_ + estimator.tol
-        estimator._no_improvement_count = estimator._no_improvement_count + 1 if worse else 0
+        self._count_epochs(worse=score < estimator.best_validation_score_ + estimator.tol)
         if score > estimator.best_validation_score_:
             estimator.best_validation_score_ = score
             estimator._best_parameters = self._run.network.parameters.copy()
 
     def _note_loss(self):
-        estimator, loss = self._estimator, self._estimator.loss_
-        worse = loss > estimator.best_loss_ - estimator.tol
-        estimator._no_improvement_count = estimator._no_improvement_count + 1 if worse else 0
-        estimator.best_loss_ = min(estimator.best_loss_, loss)
+        estimator = self._estimator
+        self._count_epochs(worse=estimator.loss_ > estimator.best_loss_ - estimator.tol)
+        estimator.best_loss_ = min(estimator.best_loss_, estimator.loss_)
+
+    def _count_epochs(self, worse):
+        """Count the epochs without improvement."""
+        count = self._estimator._no_improvement_count
+        self._estimator._no_improvement_count = count + 1 if worse else 0
 
     def _converged(self):
         """Return whether nothing has improved for so long that training ends."""

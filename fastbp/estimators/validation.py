@@ -24,24 +24,11 @@ def split_rows(rows, y, fraction, random_state):
 
 
 class Validation:
-    """The data that an estimator is scored on while it is fitted.
+    """The data that an estimator is scored on while it is fitted to `data`.
 
-    Parameters
-    ----------
-    estimator : BaseMLP
-        Gives `scoring`; its `validation_loss_curve_` is appended to.
-    network : Network
-        Its net.
-    data : Samples
-        What it is fitted to.
-    split : tuple or None
-        The rows to train and to score on, if rows are held back.
-    given : tuple
-        X and y as passed by the caller, for the caller's scorer.
-    eval_set : tuple or None
-        The samples of the caller's `eval_set`, and the set itself.
-    score_outputs : callable
-        ``score_outputs(outputs, samples) -> float``, scikit-learn's score.
+    These are the rows ``split[1]``, or the `eval_set`: its samples, and the caller's set itself.
+    `given` holds the caller's X and y, for the caller's scorer; `score_outputs` is scikit-learn's
+    score.
     """
 
     def __init__(self, estimator, network, data, split, given, eval_set, score_outputs):
@@ -67,7 +54,7 @@ class Validation:
         if self._scorer is not None:
             return float(self._scorer(self._estimator, *self._given))
         outputs = self._engine.forward(self._data, self._estimator.n_threads)
-        return self._score_outputs(outputs, self._data)
+        return self._score_outputs(outputs, self._data) if np.isfinite(outputs).all() else np.nan
 
     def note_loss(self):
         """Append the mean loss of the `eval_set`, without penalties."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from ..training.history import History
 
+Curves: TypeAlias = Mapping[str, Sequence[float]]
 _METRICS = {"val_accuracy": "accuracy", "val_r2": "R²"}
 
 
@@ -79,11 +80,7 @@ class LossCurveDisplay:
 
     @classmethod
     def from_history(
-        cls,
-        history: History | Mapping[str, Sequence[float]] | Any,
-        *,
-        ax: Axes | None = None,
-        **options: Any,
+        cls, history: History | Curves | Any, *, ax: Axes | None = None, **options: Any
     ) -> LossCurveDisplay:
         """Draw the history that `fit` returned.
 
@@ -111,17 +108,14 @@ class LossCurveDisplay:
         """
         curves, best = _of_history(history)
         if "loss" not in curves:
-            raise ValueError(
-                f"history: no losses, only {sorted(curves)}; call fit first"
-                if curves
-                else "history: no epochs; call fit first"
-            )
-        metric = next((name for name in _METRICS if name in curves), None)
+            missing = f"losses, only {sorted(curves)}" if curves else "epochs"
+            raise ValueError(f"history: no {missing}; call fit first")
+        metric = next((name for name in _METRICS if name in curves), "")
         display = cls(
             loss=curves["loss"],
             validation_loss=curves.get("val_loss"),
-            metric=None if metric is None else curves[metric],
-            metric_name=None if metric is None else _METRICS[metric],
+            metric=curves.get(metric),
+            metric_name=_METRICS.get(metric),
         )
         display.best_epoch = display._lowest() if best is None else best
         return display.plot(ax=ax, **options)
@@ -161,11 +155,10 @@ class LossCurveDisplay:
                 "step of a pipeline, pipeline[-1]; scikit-learn's have none with lbfgs)"
             )
         scores = getattr(estimator, "validation_scores_", None)
+        validation_loss = getattr(estimator, "validation_loss_curve_", None)
         display = cls(
             loss=loss,
-            validation_loss=_at_the_end(
-                getattr(estimator, "validation_loss_curve_", None), len(loss)
-            ),
+            validation_loss=_at_the_end(validation_loss, len(loss)),
             metric=_at_the_end(scores, len(loss)),
             metric_name=_score_name(estimator) if scores else None,
         )
@@ -235,12 +228,9 @@ class LossCurveDisplay:
         if metric:
             self._plot_metric(before, metric_kw)
         if self.best_epoch is not None:
+            label = f"{before}best epoch, {self.best_epoch + 1}"
             self.best_line_ = ax.axvline(
-                self.best_epoch + 1,
-                color="0.5",
-                linestyle=":",
-                zorder=1,
-                label=f"{before}best epoch, {self.best_epoch + 1}",
+                self.best_epoch + 1, color="0.5", linestyle=":", zorder=1, label=label
             )
         if log_scale:
             ax.set_yscale("log", nonpositive="mask")

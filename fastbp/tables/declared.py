@@ -1,44 +1,40 @@
-"""Options declared once: a field of a dataclass says what it takes, its docstring what it is for.
+"""Options declared once, as fields of a dataclass that its docstring describes.
 
-The command line, files of options, ``--help``, the signature and the documentation of a
-function, and the checks are made from such a dataclass. Nothing here imports NumPy, so that
-``fastbp --help`` does not wait for it.
+The command line, files of options, ``--help``, a function's signature and documentation, and
+the checks are made from such a dataclass. Nothing here imports NumPy: ``--help`` is quick.
 """
 
 import inspect
 import math
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from difflib import get_close_matches
+from functools import cache
 from numbers import Integral, Real
 from textwrap import indent
-from typing import Any
+from typing import Any, NamedTuple
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _FEW = 4  # names that a message lists without a suggestion
-_QUANTITY = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-z]*)\s*", re.IGNORECASE)
-_PARAMETERS = re.compile(r"^Parameters\n-+\n(.*?)(?=\n\n\w+\n-+\n|\Z)", re.MULTILINE | re.DOTALL)
-_OPTIONS = re.compile(r"    \*\*options\n(?: {8}.*\n)+")
+_QUANTITY = r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zA-Z]*)\s*"
 
 
-@dataclass(frozen=True)
-class Kind:
-    """The values that an option takes.
+class Kind(NamedTuple):
+    """The values of an option.
 
     ``check(name, value)`` returns the value as it is kept, or raises ValueError or TypeError with
     a message that begins with ``name=value: ``. ``read(text)`` returns the value to check, or
     raises ValueError with what is expected.
     """
 
-    metavar: str  # what stands for the value in --help; empty for a flag
+    metavar: str  # the placeholder of the value in --help; empty for a flag
     read: Callable[[str], Any]
     check: Callable[[str, Any], Any]
-    several: bool = False  # given several times; `check` takes one value, or all at once
+    several: bool = False  # it may be repeated; `check` takes one value, or all at once
     limits: str = ""  # the bounds of a number, or how it is written, for --help
-    unit: str = ""
 
     def parse(self, text):
         """Return the checked value of a text; ValueError with what is expected."""
@@ -50,11 +46,11 @@ class Kind:
         return value if self.several else checked
 
 
-def text(metavar, wanted="text"):
-    """Return the kind of a text that is not empty."""
+def text(metavar, wanted="text", empty=False):
+    """Return the kind of a text; an empty one only if `empty`."""
 
     def check(name, value):
-        if not isinstance(value, str) or not value:
+        if not isinstance(value, str) or not (value or empty):
             raise TypeError(f"{name}={value!r}: expected {wanted}")
         return value
 
@@ -127,7 +123,7 @@ def duration(**bounds):
     def read(text):
         return _quantity(text, _SECONDS, "a duration such as 30s, 5m or 1.5h")
 
-    return Kind("TIME", read, number(**bounds).check, limits="such as 5m or 1.5h", unit="s")
+    return Kind("TIME", read, number(**bounds).check, limits="such as 5m or 1.5h")
 
 
 def size():
@@ -142,17 +138,15 @@ def size():
 def threads():
     """Return the kind of "auto" or a number of threads."""
     count = number(whole=True, least=1)
-    wanted = 'expected "auto" or a whole number of at least 1'
-
-    def read(text):
-        return int(text) if text.isdecimal() else text
 
     def check(name, value):
-        if isinstance(value, str) and value != "auto":
-            raise ValueError(f"{name}={value!r}: {wanted}")
-        return value if isinstance(value, str) else count.check(name, value)
+        if value == "auto":
+            return value
+        if isinstance(value, str):
+            raise ValueError(f'{name}={value!r}: expected "auto" or a whole number of at least 1')
+        return count.check(name, value)
 
-    return Kind("auto|N", read, check)
+    return Kind("auto|N", lambda text: int(text) if text.isdecimal() else text, check)
 
 
 def layers():
@@ -173,18 +167,12 @@ def layers():
 
 
 def flag():
-    """Return the kind of a switch."""
-
-    def check(name, value):
-        if not isinstance(value, bool):
-            raise TypeError(f"{name}={value!r}: expected True or False")
-        return value
-
-    return Kind("", bool, check)
+    """Return the kind of a switch, which has no value on the command line."""
+    return Kind("", bool, lambda name, value: value)
 
 
 def _quantity(text, units, wanted):
-    match = _QUANTITY.fullmatch(text)
+    match = re.fullmatch(_QUANTITY, text)
     value = float(match[1]) * units.get(match[2].lower(), math.nan) if match else math.nan
     if not math.isfinite(value):
         raise ValueError(f"expected {wanted}")
@@ -192,9 +180,8 @@ def _quantity(text, units, wanted):
 
 
 def _exact(bound):
-    """Return a bound as text, large powers of 2 as such."""
-    is_power = isinstance(bound, int) and bound >= 2**32 and bound & (bound - 1) == 0
-    return f"2**{bound.bit_length() - 1}" if is_power else f"{bound}"
+    """Return a bound as text, a large one as a power of 2."""
+    return f"2**{math.log2(bound):.0f}" if bound >= 2**32 else f"{bound}"
 
 
 def option(kind, default=MISSING, *, panel, names=(), adds=False) -> Any:
@@ -224,40 +211,43 @@ def names_of(each):
 
 
 def _entries(cls):
-    """Return the entry of each parameter in the docstrings of a dataclass and its bases."""
-    found = {}
+    """Return the lines on each parameter in the docstrings of a dataclass and its bases."""
+    found: dict[str, list[str]] = {}
     for each in reversed(cls.__mro__):
-        parameters = _PARAMETERS.search(inspect.cleandoc(each.__doc__ or ""))
-        for entry in re.split(r"\n(?=\w)", parameters[1]) if parameters else ():
-            found[entry.partition(" : ")[0]] = entry
+        section = inspect.cleandoc(each.__doc__ or "").partition("Parameters\n----------\n")[2]
+        name = ""
+        for line in section.partition("\n\n")[0].splitlines():
+            if not line.startswith(" "):
+                name = line.partition(" : ")[0]
+                found[name] = []
+            found[name].append(line)
     return found
 
 
+@cache
 def descriptions(cls):
     """Return the description of each field of a dataclass, from its docstring."""
-    return {
-        name: " ".join(entry.split("\n", 1)[1].split()) for name, entry in _entries(cls).items()
-    }
+    return {name: " ".join(map(str.strip, lines)) for name, (_, *lines) in _entries(cls).items()}
 
 
 def takes(cls):
-    """Decorate a function of ``**options``: its signature and docstring name those of `cls`."""
+    """Decorate a function of ``**options``: name a dataclass's in its signature and docstring."""
 
     def decorate(function):
         signature = inspect.signature(function)
-        given = signature.parameters
-        own = [parameter for parameter in given.values() if parameter.kind != parameter.VAR_KEYWORD]
+        own = {p.name: p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD}
         more = [
             inspect.Parameter(
                 f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type
             )
             for f in fields(cls)
-            if f.name not in given
+            if f.name not in own
         ]
-        function.__signature__ = signature.replace(parameters=[*own, *more])
-        entries = [entry for name, entry in _entries(cls).items() if name not in given]
-        text = indent("\n".join(entries), "    ")
-        function.__doc__ = _OPTIONS.sub(lambda _: f"{text}\n", function.__doc__ or "")
+        function.__signature__ = signature.replace(parameters=[*own.values(), *more])
+        entries = ("\n".join(lines) for name, lines in _entries(cls).items() if name not in own)
+        text = indent("\n".join(entries), "    ") + "\n"
+        place = r" {4}\*\*options\n(?: {8}.*\n)+"
+        function.__doc__ = re.sub(place, lambda _: text, function.__doc__ or "")
         return function
 
     return decorate

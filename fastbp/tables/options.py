@@ -46,14 +46,14 @@ def _optimizers():
 class TrainOptions(Declared):
     """How to train on a table.
 
-    An option is declared here and nowhere else: its field says what it takes, the paragraph
-    below what it is for. The command line, ``--config``, ``--help``, the signature and
+    An option is declared here and nowhere else: the field has its kind, default and panel, the
+    docstring its description. The command line, ``--config``, ``--help``, the signature and
     documentation of ``fastbp.train`` and all checks are made from both.
 
-    One thing has one name: rows for validation are `valid`, and epochs without improvement
-    `patience`, as scikit-learn's `early_stopping` is a bool. ``Network.fit`` was public with
-    `validation_data` and `early_stopping`, and the estimators' `fit` with `eval_set`; those
-    names go on working there, and are not repeated here.
+    One thing has one name: rows for validation are `valid`, and epochs without improvement are
+    `patience` (scikit-learn's `early_stopping` is a bool). ``Network.fit`` keeps its public names
+    `validation_data` and `early_stopping`, and ``fit`` of the estimators `eval_set`; neither is
+    an option here.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ class TrainOptions(Declared):
     l2 : float, default 0
         L2 penalty of the weights.
     weight_decay : float, optional
-        Decoupled decay: a step takes learning rate times this share off the weights.
+        Decoupled decay: a step shrinks the weights by learning rate times this.
         Default: the optimizer's.
     clip_norm : float, optional
         Largest norm of the gradient; a larger gradient is scaled down to it.
@@ -178,7 +178,7 @@ class TrainOptions(Declared):
     def check_task(self, target):
         """Raise ValueError if the loss or the class weights do not suit the target's task."""
         suitable = _LOSSES[target.task]
-        other = "leave it out, or say another task"
+        other = "leave it out, or choose another task"
         if self.loss and self.loss not in suitable:
             raise ValueError(
                 f"loss={self.loss!r}: a {target.task} has {', '.join(suitable)}; {other}"

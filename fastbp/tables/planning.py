@@ -1,4 +1,4 @@
-"""The plan of a training: what it will read, compute and take, before it begins."""
+"""The plan of a training: its data, network, FLOPs, memory and expected time."""
 
 import copy
 import time
@@ -17,8 +17,8 @@ _TRIAL_FLOPS = 10_000_000_000
 def plan_of(job):
     """Return the plan of a `Job` as JSON: data, columns, network, FLOPs, memory, expected time.
 
-    A copy of the network trains on a few batches of the rows: their time gives the seconds per
-    epoch, expected for the largest number of epochs.
+    The seconds of an epoch are measured: a copy of the network is trained on a few batches of
+    the real rows. The expected time is that of all epochs, without early stopping.
     """
     budget = job.budget
     rows = budget.rows
@@ -42,7 +42,7 @@ def plan_of(job):
 
 
 def summary_of(job):
-    """Return what is known of a `Job` before its rows are encoded, as JSON."""
+    """Return the columns, rows and target of a `Job` as JSON."""
     schema = job.schema
     target = schema.target
     return {
@@ -64,7 +64,10 @@ def summary_of(job):
 
 
 def _seconds_per_epoch(job):
-    """Return how long an epoch takes; NaN without room for a copy, or a target in first rows."""
+    """Return the seconds of an epoch, measured on some rows with a copy of the network.
+
+    It is NaN if memory is too small for a copy, or none of the first rows has a target.
+    """
     plan = job.network.engine.plan
     rows = min(_TRIAL_ROWS, max(job.batch, _TRIAL_FLOPS // plan.flops_per_row))
     encoder = Encoder(job.schema, job.table.name, job.network.dtype)

@@ -24,13 +24,13 @@ def shown(value):
 
 
 def named(text):
-    """Return a name as it is where it is clear, else in quotes."""
+    """Return a name as it is if it is unambiguous, else in quotes."""
     is_clear = text.isprintable() and text == text.strip() and not {",", "'", '"'} & {*text}
     return text if is_clear and len(text) <= _LONGEST_VALUE else shown(text)
 
 
 def listed(values, most=5):
-    """Return the first few values, separated by commas, and how many there are beyond."""
+    """Return the first few values, separated by commas, and the number of the others."""
     values = list(values)
     beyond = f" and {len(values) - most:,} more" if len(values) > most else ""
     return ", ".join(map(shown, values[:most])) + beyond
@@ -63,14 +63,14 @@ def duration(seconds):
 
 
 def printable(text):
-    """Return text with what cannot be printed, line ends too, escaped."""
+    """Return text with unprintable characters escaped, line ends too."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def one_line(message):
-    """Return a message of another library on one line, without its advice on its own options."""
+    """Return a message of another library on one line, without advice on its own options."""
     text = str(message).split("\n\n")[0]
     text = _ADDRESS.sub("", "".join(c if c.isprintable() else " " for c in text))
     text = " ".join(text.split())
@@ -78,7 +78,7 @@ def one_line(message):
 
 
 def unknown(what, name, known):
-    """Return a message about a column, or an option, that is absent, with the nearest name."""
+    """Return the message for an unknown column or option: the nearest name, and some others."""
     near = get_close_matches(str(name), known, 1)
     hint = f"; did you mean {shown(near[0])}?" if near else "."
     return f"no {what} {shown(name)}{hint} {what.capitalize()}s: {listed(known)}"

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from .. import model_file
 from ..annotations import FilePath
@@ -21,6 +21,7 @@ from ..kernels.support.scalars import a_number, a_whole_number
 from .history import History
 from .state import SECTION, from_model
 
+Sections: TypeAlias = Mapping[str, Any]
 _NAME = re.compile(r"checkpoint-(\d{8,})\.safetensors")
 _log = logging.getLogger("fastbp")
 
@@ -49,11 +50,7 @@ class Checkpoints:
     """
 
     def __init__(
-        self,
-        folder: FilePath,
-        every: float = 30.0,
-        keep: int = 2,
-        sections: Mapping[str, Any] | None = None,
+        self, folder: FilePath, every: float = 30.0, keep: int = 2, sections: Sections | None = None
     ) -> None:
         self.folder = Path(folder)
         self.sections = dict(sections or {})
@@ -117,10 +114,7 @@ def _number_of(path):
 def as_checkpoints(checkpoints, resume):
     """Return the argument `checkpoints` of `Network.fit` as `Checkpoints`, or None.
 
-    Raises
-    ------
-    ValueError
-        If there is no folder to resume from, or a new training would clear one.
+    It raises ValueError if no folder is given to resume from, or a new training would clear one.
     """
     if checkpoints is None:
         if resume:
@@ -136,20 +130,16 @@ def as_checkpoints(checkpoints, resume):
 
 
 def resumed(checkpoints, key, model):
-    """Return the `Model` and the `State` to continue from.
+    """Return the `Model` and the `State` to continue from; without a checkpoint `model` and None.
 
-    Without a checkpoint they are `model`, that of the network as it is, and None.
-
-    Raises
-    ------
-    ValueError
-        If the last checkpoint is of another net, or of a training with another `key`.
+    It raises ValueError if the last checkpoint is of another net, or has another `key`.
     """
     latest = checkpoints.latest()
     if latest is None:
         return model, None
     state = from_model(latest, key, History(latest.dtype))
-    mine, theirs = model_file.description(model), model_file.description(latest)
+    mine = model_file.description(model)
+    theirs = model_file.description(latest)
     for name in mine:
         if mine[name] != theirs[name]:
             raise ValueError(
@@ -160,23 +150,10 @@ def resumed(checkpoints, key, model):
 
 
 class Keeper:
-    """Writes checkpoints of a training while it runs.
+    """Writes checkpoints of a training while it runs; `model` returns its `Model` as it is.
 
-    Parameters
-    ----------
-    checkpoints : Checkpoints
-        Where to, and how often.
-    model : callable
-        ``model() -> Model`` of the network as it is.
-    key : dict
-        Data that must be equal when the training is resumed.
-
-    Raises
-    ------
-    OSError
-        If nothing can be written to the folder.
-    ModelFileError
-        If the schedule is the caller's own object, which a model file cannot describe.
+    A resumed training must have the same `key`. It raises OSError if the folder cannot be
+    written, and ModelFileError if a model file cannot describe the schedule.
     """
 
     def __init__(self, checkpoints, model, key):
@@ -190,13 +167,8 @@ class Keeper:
     def __call__(self, state, ended):
         """Write a checkpoint if it is due, or if training has ended.
 
-        A network with NaN or infinity is not written: its resumed training would end at once.
-
-        Raises
-        ------
-        OSError
-            If the last checkpoint after a signal cannot be written; otherwise a warning is
-            logged.
+        A network with NaN or infinity is not written: its resumed training would end at once. If
+        the checkpoint cannot be written, it raises OSError after a signal, and else warns.
         """
         if not ended and time.monotonic() - self._written < self._checkpoints.every:
             return

@@ -30,27 +30,10 @@ class Options:
 
 
 class Training:
-    """One call of `Network.fit`.
+    """One call of `Network.fit`: trains the network of `engine` in place.
 
-    Parameters
-    ----------
-    engine : Engine
-        The network, trained in place.
-    feed : Feed
-        The samples of an epoch, window by window.
-    validation : Samples or None
-        Checked data.
-    options : Options
-        The arguments of `fit`.
-    keeper : Keeper, optional
-        Writes checkpoints; SIGTERM then ends training too.
-    state : State, optional
-        Where an earlier training stopped; the engine holds its network.
-
-    Attributes
-    ----------
-    history : History
-        Filled while training runs.
+    With a `keeper` it writes checkpoints, and SIGTERM ends it too. `state` is where an earlier
+    training stopped, whose network the engine then holds.
     """
 
     def __init__(self, engine, feed, validation, options, keeper=None, state=None):
@@ -62,21 +45,15 @@ class Training:
         self._policy = FitPolicy(
             engine, self.state, options, feed.rows, validation, keeper, interrupt
         )
-        self._loop = Loop(
-            engine, feed, self._policy, self.state, interrupt,
-            options.epochs, options.n_threads, options.max_time,
-        )  # fmt: skip
+        limits = (options.epochs, options.n_threads, options.max_time)
+        self._loop = Loop(engine, feed, self._policy, self.state, interrupt, *limits)
         self.history.n_threads = self._loop.threads
 
     def run(self):
         """Train; return the `History`.
 
-        Raises
-        ------
-        DivergenceError
-            If a loss is not finite; the engine then holds the best weights.
-        ValueError
-            If a weight is not finite before the first step.
+        It raises DivergenceError if a loss is not finite, with the best weights in the engine,
+        and ValueError if a weight is not finite before the first step.
         """
         if not all_finite(self.engine.params):
             raise ValueError("parameters: the network holds NaN or infinity; expected finite ones")
@@ -92,7 +69,8 @@ class Training:
             else:
                 self.history.stopped = None
                 if self._loop.run() is Stopped.DIVERGED:
-                    epoch, batch = self._loop.epoch, self.state.done
+                    epoch = self._loop.epoch
+                    batch = self.state.done
                     self._policy.diverged(epoch, f"loss ({epoch.losses[batch]})", batch)
         stopping = self.options.stopping
         if stopping and stopping.restore_best and self.history.best_epoch is not None:
@@ -125,8 +103,10 @@ class FitPolicy(Policy):
 
     def show_progress(self):
         """Return the progress bar, which is silent unless the caller asked for it."""
-        total, silent = self.options.epochs, not self.options.progress
-        self._bar = tqdm(total=total, initial=self.state.epoch, unit="epoch", disable=silent)
+        silent = not self.options.progress
+        self._bar = tqdm(
+            total=self.options.epochs, initial=self.state.epoch, unit="epoch", disable=silent
+        )
         return self._bar
 
     def compile(self):
@@ -190,7 +170,8 @@ class FitPolicy(Policy):
 
     def _early_stopping(self, entry):
         """Keep the best weights; return `Stopped.EARLY` if they have been best for too long."""
-        stopping, state = self.options.stopping, self.state
+        stopping = self.options.stopping
+        state = self.state
         loss = entry.get("val_loss", entry["loss"])
         if loss < state.best_loss - (stopping.min_delta if stopping else 0.0):
             state.best_loss = loss
@@ -202,8 +183,9 @@ class FitPolicy(Policy):
 
     def has_waited(self, epoch):
         """Return whether the best epoch is as far back as the patience reaches."""
-        stopping, best = self.options.stopping, self.state.history.best_epoch
-        return stopping is not None and epoch - (best or 0) >= stopping.patience
+        stopping = self.options.stopping
+        best = self.state.history.best_epoch or 0
+        return stopping is not None and epoch - best >= stopping.patience
 
     def _check_finite(self, epoch, entry):
         """Raise `DivergenceError` if an epoch of finite losses left the network useless."""
@@ -216,7 +198,9 @@ class FitPolicy(Policy):
 
     def diverged(self, epoch, what, batch):
         """Restore the best weights and raise `DivergenceError`."""
-        engine, state, rate = self.engine, self.state, epoch.rates[batch]
+        engine = self.engine
+        state = self.state
+        rate = epoch.rates[batch]
         engine.params[:] = state.best
         engine.moments[:] = 0
         engine.steps = 0  # moments and their bias corrections start anew together

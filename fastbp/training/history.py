@@ -89,7 +89,8 @@ class History:
         names = [n for n in COLUMNS if n == "share_of_peak" or n in self.epochs[0]]
         head = ["epoch", *(COLUMNS[name][0] for name in names)]
         rows = [head]
-        for place in self._shown():
+        step = -(-len(self) // _MOST_ROWS)
+        for place in sorted({0, *range(step - 1, len(self), step), len(self) - 1}):
             entry = self.epochs[place]
             entry = {**entry, "share_of_peak": entry["gflops"] * 1e9 / self.peak}
             values = (COLUMNS[name][1].format(entry[name]) for name in names)
@@ -97,12 +98,6 @@ class History:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(v.rjust(w) for v, w in zip(r, widths, strict=True)) for r in rows]
         return "\n".join([*lines, self._summary()])
-
-    def _shown(self):
-        """Return the places of the table's epochs: the first, every k-th and the last."""
-        count = len(self)
-        step = -(-count // _MOST_ROWS)
-        return sorted({0, *range(step - 1, count, step), count - 1})
 
     def _end(self):
         return self.stopped.text if self.stopped else "running"

@@ -8,19 +8,9 @@ from .stopped import Stopped
 
 
 class Interrupt:
-    """Records signals while a fit runs in the main thread, so that it ends in good order.
+    """Records SIGINT, and SIGTERM if `terminable`, while a fit runs in the main thread.
 
-    Parameters
-    ----------
-    terminable : bool, default False
-        Whether SIGTERM is recorded as well as SIGINT.
-
-    Attributes
-    ----------
-    seen : bool
-        Whether a signal arrived.
-    stopped : Stopped
-        INTERRUPTED, or TERMINATED after SIGTERM.
+    `seen` is whether a signal arrived; `stopped` is INTERRUPTED, or TERMINATED after SIGTERM.
     """
 
     def __init__(self, terminable=False):
@@ -45,7 +35,7 @@ class Interrupt:
             return
         # the handler is None where it was not set from Python
         before = {number: signal.getsignal(number) for number in self._signals}
-        taken = {n: handler for n, handler in before.items() if handler not in (None, _IGNORED)}
+        taken = {n: h for n, h in before.items() if h not in (None, signal.SIG_IGN)}
         for number in taken:
             signal.signal(number, self.note)
         try:
@@ -53,9 +43,6 @@ class Interrupt:
         finally:
             for number, handler in taken.items():
                 signal.signal(number, handler)
-
-
-_IGNORED = signal.SIG_IGN
 
 
 def unless_interrupted(history):

@@ -25,24 +25,13 @@ from .stopped import Stopped
 
 @dataclass
 class Epoch:
-    """The steps of one epoch, as a policy sees them.
+    """The steps of one epoch; the arrays are (batches,) float64."""
 
-    Attributes
-    ----------
-    rates, losses, penalties : numpy.ndarray
-        (batches,) float64: of each step the learning rate, the weighted sum of the losses, and
-        the L2 penalty of the weights before it.
-    data : Samples
-        Those of the last window.
-    seconds : float
-        Training time, that of an interrupted part included.
-    """
-
-    rates: np.ndarray
-    losses: np.ndarray
-    penalties: np.ndarray
-    data: Samples
-    seconds: float = 0.0
+    rates: np.ndarray  # learning rates
+    losses: np.ndarray  # weighted sums of the losses
+    penalties: np.ndarray  # L2 penalties of the weights before each step
+    data: Samples  # the last window
+    seconds: float = 0.0  # training time, that of an interrupted part included
 
 
 class Policy:
@@ -71,33 +60,11 @@ class Policy:
 
 
 class Loop:
-    """One training: an engine, an order of the data, a policy, and where it stands.
+    """One training of the network of `engine`, in place: windows come from `feed`.
 
-    Parameters
-    ----------
-    engine : Engine
-        The network, trained in place.
-    feed : Feed
-        The order: yields the windows of each epoch.
-    policy : Policy
-        Scores and stops.
-    state : State
-        Where the training stands; updated.
-    interrupt : Interrupt
-        Signals to stop at.
-    epochs : int
-        Stop after this many epochs.
-    n_threads : int or "auto"
-        The caller's argument.
-    max_time : float, optional
-        Seconds from the call of `run`; no slice begins later.
-
-    Attributes
-    ----------
-    threads : int
-        Threads that a step may use.
-    epoch : Epoch
-        The last one, complete or not.
+    It stops after `epochs` epochs, when `policy` says so, at a signal that `interrupt` has seen,
+    or `max_time` seconds after the call of `run`. `state` is where it stands, `epoch` the last
+    `Epoch`, complete or not, and `threads` the number of threads that a step may use.
     """
 
     def __init__(self, engine, feed, policy, state, interrupt, epochs, n_threads, max_time=None):
@@ -121,9 +88,10 @@ class Loop:
         """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
         feed = self.feed
         self.engine.start_training(feed.head, feed.batch, self.threads)
-        nothing = (np.zeros(0), 0, feed.batch, np.zeros(0), np.zeros(0))
+        nothing = np.zeros(0)
         for threads in self._pace.choices:
-            self.engine.train(feed.head, feed.order, *nothing, threads)
+            batches = (feed.head, feed.order, nothing, 0, feed.batch)
+            self.engine.train(*batches, nothing, nothing, threads)
 
     def run(self):
         """Train until there is a reason to stop; return it as `Stopped`."""
@@ -154,7 +122,8 @@ class Loop:
 
     def _train_epoch(self):
         """Train the batches of an epoch that are not done yet."""
-        state, number = self.state, self.engine.epochs
+        state = self.state
+        number = self.engine.epochs
         batches = self.feed.batches(number)
         self._started = time.perf_counter() - state.seconds
         state.begin(batches)
@@ -168,18 +137,20 @@ class Loop:
 
     def _train_window(self, window):
         """Train on one window, slice by slice; return whether all of it is done."""
-        state, epoch, batch = self.state, self.epoch, self.feed.batch
+        state = self.state
+        epoch = self.epoch
+        batch = self.feed.batch
         self.engine.start_training(window.data, batch, self.threads)
         last = window.first - (-window.rows // batch)
         while state.done < last:
             steps, threads = self._next_slice()
             part = slice(state.done, min(state.done + steps, last))
             place = (state.done - window.first) * batch
+            results = (epoch.losses[part], epoch.penalties[part])
             begin = time.perf_counter()
             state.done += self.engine.train(
-                window.data, window.order, epoch.rates[part], place, batch,
-                epoch.losses[part], epoch.penalties[part], threads,
-            )  # fmt: skip
+                window.data, window.order, epoch.rates[part], place, batch, *results, threads
+            )
             if state.done < part.stop:  # the loss of the next batch is not finite
                 return False
             if threads in self._pace.choices:

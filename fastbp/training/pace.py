@@ -23,33 +23,25 @@ from ..kernels.tuning import (
 class Pace:
     """Chooses the length and the threads of the next slice from the times of the earlier ones.
 
-    Parameters
-    ----------
-    steps : int
-        The length of the first slice.
-    threads : int
-        What the model chose.
-    adapts : bool
-        Whether one thread may run instead, if it is quicker.
-
-    Attributes
-    ----------
-    choices : set of int
-        The numbers of threads that a slice may run on.
+    The first slice has `steps` steps. `threads` is the model's choice; if the pace `adapts`, one
+    thread may run instead. `choices` holds the numbers of threads that a slice may run on.
     """
 
     def __init__(self, steps, threads, adapts):
-        self._steps, self._threads = steps, threads
+        self._steps = steps
+        self._threads = threads
         self._adapts = adapts and threads > 1
         self.choices = {1, threads} if adapts else {threads}
-        self._seconds_a_step = {}
-        self._proved, self._debt, self._awake = FEWEST_STEPS, 0.0, False
+        self._seconds_per_step = {}
+        self._proved = FEWEST_STEPS
+        self._debt = 0.0
+        self._awake = False
 
     def next_slice(self):
         """Return the steps and the threads of the next slice."""
         if not self._adapts:
             return self._steps, self._threads
-        if 1 not in self._seconds_a_step or self._debt > 0:
+        if 1 not in self._seconds_per_step or self._debt > 0:
             return self._steps, 1
         return min(self._steps, self._proved), self._threads
 
@@ -57,22 +49,23 @@ class Pace:
         """Take the time of a slice into account: `steps` on `threads` took `seconds`."""
         waking = self._adapts and threads > 1 and not self._awake and steps <= FEWEST_STEPS
         self._awake = threads > 1
-        if waking and seconds < WAKING * steps * self._seconds_a_step[1]:
+        if waking and seconds < WAKING * steps * self._seconds_per_step[1]:
             return  # they had fallen asleep: the next slice tells
         new = max(seconds, 1e-9) / steps
-        old = self._seconds_a_step.get(threads, new)
-        self._seconds_a_step[threads] = old + MEASUREMENT_WEIGHT * (new - old)
+        old = self._seconds_per_step.get(threads, new)
+        self._seconds_per_step[threads] = old + MEASUREMENT_WEIGHT * (new - old)
         if self._adapts:
             self._settle(steps, threads, seconds)
-        wanted = int(SLICE_SECONDS / self._seconds_a_step[threads])
+        wanted = int(SLICE_SECONDS / self._seconds_per_step[threads])
         self._steps = max(1, min(wanted, SLICE_GROWTH * self._steps))
 
     def _settle(self, steps, threads, seconds):
         """Keep account of what several threads lost against one."""
-        lost = seconds - steps * self._seconds_a_step[1]
+        lost = seconds - steps * self._seconds_per_step[1]
         if threads == 1:
             self._debt -= seconds
         elif lost > 0:
-            self._debt, self._proved = PATIENCE * lost, FEWEST_STEPS
+            self._debt = PATIENCE * lost
+            self._proved = FEWEST_STEPS
         else:
             self._proved = min(STEPS_GROWTH * self._proved, MOST_STEPS)

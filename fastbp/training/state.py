@@ -17,30 +17,14 @@ _OF_AN_EPOCH = {"epoch", "loss", "learning_rate", "seconds", "samples_per_second
 
 @dataclass
 class State:
-    """How far a training has come.
+    """How far a training has come."""
 
-    Attributes
-    ----------
-    history : History
-        The completed epochs, the best one, and why the training ended.
-    best : numpy.ndarray
-        The parameters of the lowest monitored loss so far.
-    best_loss : float
-        That loss; infinite before the first epoch.
-    epoch, done : int
-        Completed epochs, and trained batches of the next one.
-    losses : numpy.ndarray
-        The weighted loss sums of that epoch's batches; (done,) of a checkpoint.
-    weight : float
-        The sum of the sample weights of that epoch's completed windows.
-    seconds : float
-        Training time of that epoch so far.
-    """
-
-    history: History
-    best: np.ndarray
+    history: History  # the completed epochs, the best one, and why the training ended
+    best: np.ndarray  # the parameters of the lowest monitored loss so far
     best_loss: float = math.inf
-    epoch: int = 0
+    epoch: int = 0  # completed epochs
+    # of the next epoch: trained batches, their weighted loss sums ((done,) in a checkpoint), the
+    # sum of the sample weights of its completed windows, and its training time so far
     done: int = 0
     losses: np.ndarray = field(default_factory=lambda: np.zeros(0))
     weight: float = 0.0
@@ -64,10 +48,7 @@ class State:
         history = self.history
         data = {
             "key": key,
-            "epoch": self.epoch,
-            "done": self.done,
-            "weight": self.weight,
-            "seconds": self.seconds,
+            **{name: getattr(self, name) for name in ("epoch", "done", "weight", "seconds")},
             "best_loss": to_json(self.best_loss),
             "best_epoch": history.best_epoch,
             # a training that still runs continues, as one that completed its epochs does
@@ -81,12 +62,8 @@ class State:
 def from_model(model, key, history):
     """Return the `State` in the model of a checkpoint; `history` is filled and becomes its own.
 
-    Raises
-    ------
-    ModelFileError
-        If the checkpoint has no training section, or one that makes no sense.
-    ValueError
-        If the checkpoint is of a training with another `key`.
+    It raises ModelFileError if the checkpoint has no valid training section, and ValueError if it
+    is of a training with another `key`.
     """
     try:
         data = model.sections[SECTION]

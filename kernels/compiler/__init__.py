@@ -1,1 +1,1 @@
-"""Numba: its decorators, its compiler, the disk cache and the threads."""
+"""Numba: decorators, compiler passes, the disk cache, and threads."""

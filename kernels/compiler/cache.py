@@ -1,12 +1,10 @@
 """The disk cache of compiled kernels.
 
-Numba's own cache looks at one file a function, so an edit in a callee, or an
-upgrade, would run stale machine code. Here every kernel of every file decides:
-the folder's name is a digest of all kernel sources and of the versions of
-numba, llvmlite and Python, and the file's name a digest of the function, its
-signature, its options and the processor. Files are written under a temporary
-name and renamed, and carry a checksum. Whatever is wrong with the cache, the
-kernel is compiled again; it is never an error.
+Numba's own cache checks one file per function, so that stale machine code would run after an
+edit of a callee or an upgrade. Here the folder's name is a digest of all kernel sources, with
+their paths, and of the versions of numba, llvmlite and Python; the file's name is a digest of the
+function, its signature, its options and the processor. Files are written atomically and have a
+checksum. If anything is wrong with the cache, the kernel is compiled again, without an error.
 """
 
 import contextlib
@@ -50,7 +48,7 @@ def _user_cache():
     if folder := os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA"):
         return Path(folder)
     home = os.path.expanduser("~")
-    if home == "~":  # nobody's: a folder that cannot be made, so nothing is cached
+    if home == "~":  # no home folder: this path cannot be a folder, so nothing is cached
         return Path(os.devnull)
     return Path(home) / ("Library/Caches" if sys.platform == "darwin" else ".cache")
 
@@ -64,9 +62,9 @@ def _digest_of_sources():
     return digest.hexdigest()[:20]
 
 
-# of the sources as they are imported, not as someone may edit them later
+# of the sources as they are imported, not as they may be edited later
 _DIGEST = _digest_of_sources()
-# what reading a pickle raises when it is not what it should be
+# the exceptions of reading a damaged pickle
 _UNREADABLE = (
     pickle.UnpicklingError,
     AttributeError,
@@ -80,7 +78,7 @@ _UNREADABLE = (
 
 
 class DiskCache:
-    """The compiled signatures of one dispatcher, in the shape Numba asks for.
+    """The compiled signatures of one dispatcher, with the methods that Numba calls.
 
     Parameters
     ----------
@@ -96,7 +94,7 @@ class DiskCache:
         self.cache_path = str(cache_folder())
 
     def load_overload(self, signature, target_context):
-        """Return the compiled `signature`, or None if it is not to be had."""
+        """Return the compiled `signature`, or None if it is not in the cache."""
         target_context.refresh()
         path = self._path(signature, target_context.codegen())
         try:
@@ -112,7 +110,7 @@ class DiskCache:
             return None
 
     def save_overload(self, signature, result):
-        """Write a compiled signature, or nothing if the folder takes no file."""
+        """Write a compiled signature, if the folder can be written."""
         path = self._path(signature, result.codegen)
         payload = dumps(result._reduce())
         with contextlib.suppress(OSError):

@@ -1,13 +1,13 @@
-"""The only door to Numba's decorators: flags, serial and parallel twins.
+"""The only module that uses Numba's decorators: flags, serial and parallel twins.
 
 A function marked `inner` is compiled into the kernels that call it. A function
-marked `kernel` can be called from Python as well; its one source gives two
-compiled twins, in which ``prange`` is a plain loop or a parallel one:
+marked `kernel` can also be called from Python; its source is compiled to two
+twins, in which ``prange`` is a plain loop or a parallel one:
 
     kernel.serial(...)      kernel.parallel(...)
 
-A kernel that calls kernels gets the twins of its own kind. Nothing is compiled
-before the first call.
+A kernel calls the twins of its own kind. A function marked `task` is called by its address
+(`dispatch.by_address`). Nothing is compiled before the first call.
 """
 
 from functools import cached_property
@@ -24,8 +24,8 @@ from .pipeline import CodeCompiler, InnerCompiler, no_collector
 if config.DISABLE_JIT:
     raise ImportError("the kernels of fastbp exist only compiled: unset NUMBA_DISABLE_JIT")
 
-# no bounds checks inside loops: Python checks before; no fast-math: sums keep their order
-# and NaN stays visible
+# no bounds checks: Python checks arguments before; no fast-math: sums keep their order and NaN
+# stays NaN
 _FLAGS = {"error_model": "numpy", "boundscheck": False, "fastmath": False}
 
 
@@ -39,7 +39,7 @@ def inner(function):
 
 
 def _label(value):
-    """Return what tells a value of a closure from others: a number, or a function of `inner`."""
+    """Return a label that identifies a value of a closure: a number, or a function of `inner`."""
     if isinstance(value, Dispatcher):
         return value.__qualname__
     if isinstance(value, (int, float)):
@@ -48,11 +48,11 @@ def _label(value):
 
 
 def _named(function, symbol, scope):
-    """Return a copy of a function with a name that no other function of its module has.
+    """Return a copy of a function whose name is unique in its module.
 
-    Numba tells functions of one name apart by a counter of the process. Machine code from
-    the disk cache brings the counts of other processes, and of two functions with one
-    symbol the first to be loaded runs for both.
+    Numba distinguishes functions of one name by a counter of the process. Machine code from the
+    disk cache has the counts of other processes; if two functions have one symbol, the first to
+    be loaded runs for both.
     """
     parts = (function.__name__, function.__defaults__, function.__closure__)
     copy = FunctionType(function.__code__, scope, *parts)
@@ -61,7 +61,7 @@ def _named(function, symbol, scope):
 
 
 def _of_plain_types(dispatcher):
-    """Let the literal arguments of a caller be plain integers: one signature for all callers."""
+    """Treat literal arguments of callers as plain integers: one signature for all callers."""
     typed = dispatcher.get_call_template
 
     def get_call_template(args, kws):
@@ -72,7 +72,7 @@ def _of_plain_types(dispatcher):
 
 
 class _made_once(cached_property):
-    """A cached property that threads do not make twice (Python 3.12 gave up the lock)."""
+    """A cached property that is computed once among threads (Python 3.12 removed the lock)."""
 
     _lock = RLock()  # a kernel's twin makes those of the kernels it calls
 
@@ -87,8 +87,7 @@ class Kernel:
     Parameters
     ----------
     function : callable
-        The source. Kernels among its globals are replaced by their twins of
-        the same kind.
+        The source. Kernels among its globals are replaced by their twins of the same kind.
     """
 
     def __init__(self, function):
@@ -136,7 +135,7 @@ class Task:
 
     @_made_once
     def dispatcher(self):
-        """The dispatcher; its C wrapper is what the address is of."""
+        """The dispatcher; the address is that of its C wrapper."""
         options = {**_FLAGS, "no_cpython_wrapper": True}
         dispatcher = njit(**options, pipeline_class=CodeCompiler)(self.function)
         return _on_disk(dispatcher, self.function, options)

@@ -1,7 +1,7 @@
-"""Numba's compiler without what these kernels do not need: it takes half the time.
+"""Numba's compiler without the passes that these kernels do not need, in half the time.
 
-Numba optimizes and emits a function again in every function that calls it, looks in each for
-closures, NumPy expressions and references to count, and keeps the garbage collector busy.
+Numba optimizes and emits a function again in every function that calls it, searches each for
+closures, NumPy expressions and reference counts, and triggers the garbage collector.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _FOR_OTHERS = (InlineClosureLikes, NopythonRewrites, InlineOverloads, AnnotateTy
 
 
 class _Source(JITCodeLibrary):
-    """Functions that others inline: optimized there, by them, and without machine code here."""
+    """Functions that their callers inline and optimize; they have no machine code of their own."""
 
     def _optimize_functions(self, module):
         pass
@@ -38,9 +38,9 @@ class _Source(JITCodeLibrary):
 
 
 class _Code(JITCodeLibrary):
-    """Functions with machine code, optimized once, their loops left as long as they are written.
+    """Functions with machine code, optimized once, without unrolling or vectorizing loops.
 
-    There are no counts of references to prune first, and vectors are in the source: unrolled and
+    There are no reference counts to prune, and the source is written in vectors: unrolled and
     vectorized loops would be more code to compile, and not faster.
     """
 
@@ -55,14 +55,14 @@ class _Code(JITCodeLibrary):
 
 
 class _Into(FunctionPass):
-    """Let what follows fill a library of the class `library`."""
+    """Make the following passes fill a library of the class `library`."""
 
     def __init__(self):
         super().__init__()
 
     def run_pass(self, state):
         state.library = self.library(state.targetctx.codegen(), state.func_id.func_qualname)
-        state.library.enable_object_caching()  # or it could not be kept on the disk
+        state.library.enable_object_caching()  # for the disk cache
         return True
 
 
@@ -76,7 +76,7 @@ class _IntoSource(_Into):
     _name, library = "fastbp_into_source", _Source
 
     def run_pass(self, state):
-        # Numba knows a function by its executable: a new object that it takes for one
+        # Numba identifies a function by its executable: any new object will do
         state.targetctx = state.targetctx.subtarget(get_executable=lambda *_: [].append)
         return super().run_pass(state)
 
@@ -87,7 +87,7 @@ class CodeCompiler(CompilerBase):
     into = _IntoCode
 
     def define_pipelines(self):
-        """Return Numba's own passes but for those above, into another library."""
+        """Return Numba's own passes except those above, into another library."""
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
         passes.passes = [part for part in passes.passes if part[0] not in _FOR_OTHERS]
         passes.add_pass_after(self.into, NopythonTypeInference)
@@ -96,14 +96,14 @@ class CodeCompiler(CompilerBase):
 
 
 class InnerCompiler(CodeCompiler):
-    """The compiler of functions for use inside kernels."""
+    """The compiler of functions that are used inside kernels."""
 
     into = _IntoSource
 
 
 @contextlib.contextmanager
 def no_collector():
-    """Suspend the garbage collector, which would go through the compiler's many objects."""
+    """Suspend the garbage collector, which would traverse the compiler's many objects."""
     collects = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""How many threads a job may use, and whether parallel code is safe to enter.
+"""The number of threads of a computation, and whether parallel code is safe to enter.
 
 Numba aborts the process when two Python threads enter parallel code under its
 ``workqueue`` layer, and a forked child is killed when it enters parallel code
@@ -11,14 +11,17 @@ import warnings
 from functools import lru_cache, partial
 from numbers import Integral
 from pathlib import Path
+from typing import Literal
 
 import numba
 
 from ..tuning import FLOPS_PER_SECOND, REGION_SECONDS, REGION_WORTH
 
+Threads = int | Literal["auto"]
+
 
 def _started():
-    """Return whether anyone in this process, or in one it was forked from, started threads."""
+    """Return whether Numba's threads were started, in this process or before it was forked."""
     try:
         numba.threading_layer()
     except ValueError:
@@ -27,26 +30,26 @@ def _started():
 
 
 def _orphaned():
-    """Return whether the threads are a parent's: started, but this process has only one."""
+    """Return whether Numba's threads belong to a parent process: this one has a single thread."""
     tasks = Path("/proc/self/task")
     return _started() and tasks.is_dir() and len(list(tasks.iterdir())) == 1
 
 
-# the process whose threads those are that run already; 0 is none
+# the process that Numba's threads belong to if they run already; 0 for another process
 _IMPORTED_IN = 0 if _orphaned() else os.getpid()
 
 
 def available_threads():
-    """Return the threads this process may use.
+    """Return the number of threads this process may use.
 
-    The smallest of its CPU affinity, the quota of its control group
+    It is the minimum of the CPU affinity, the quota of the control group
     (``cpu.max``), ``NUMBA_NUM_THREADS`` and ``OMP_NUM_THREADS``.
     """
     return max(1, min(limit for limit in thread_limits().values() if limit is not None))
 
 
 def thread_limits():
-    """Return what limits the threads of this process, by name; None where it does not."""
+    """Return the limits of this process's threads by name; None where there is no limit."""
     limits = {"affinity": _affinity(), "quota": _quota(), "OMP_NUM_THREADS": None}
     with contextlib.suppress(KeyError, ValueError):
         limits["OMP_NUM_THREADS"] = int(os.environ["OMP_NUM_THREADS"].split(",")[0])
@@ -61,7 +64,7 @@ def _affinity():
 
 @lru_cache(maxsize=1)
 def _quota():
-    """Return the processors' worth of time that control groups of version 2 grant, None for all.
+    """Return the processors that control groups of version 2 grant, None for all.
 
     Reading them takes 0.1 ms, as long as a hundred small products.
     """
@@ -77,18 +80,18 @@ def _quota():
     return min(limits, default=None)
 
 
-def choose_threads(n_threads, flops, regions, parts=None):
-    """Return how many threads run a piece of work; 1 means the serial twin.
+def choose_threads(n_threads: Threads, flops: float, regions: int, parts: int | None = None) -> int:
+    """Return the number of threads for a computation; 1 means the serial twin.
 
     Parameters
     ----------
     n_threads : int or "auto"
-        What the caller asked. An integer is a wish, honoured up to
-        ``NUMBA_NUM_THREADS``; "auto" takes all available threads if they pay.
+        An integer is used up to ``NUMBA_NUM_THREADS``; "auto" uses all available threads where
+        they save more time than they cost (`tuning`).
     flops, regions : float, int
-        The work of one step and the parallel regions it enters.
+        The operations of the computation and the parallel regions it enters.
     parts : int, optional
-        How many threads at most "auto" may share it among.
+        An upper limit for "auto".
 
     Raises
     ------
@@ -99,7 +102,7 @@ def choose_threads(n_threads, flops, regions, parts=None):
         return 1
     if isinstance(n_threads, str) and n_threads == "auto":
         alone, worth = flops / FLOPS_PER_SECOND, REGION_WORTH * regions * REGION_SECONDS
-        if alone <= worth:  # no number of threads would save as much
+        if alone <= worth:  # even infinitely many threads would save less
             return 1
         wanted = available_threads() if parts is None else max(1, min(available_threads(), parts))
         if alone * (1 - 1 / wanted) < worth:
@@ -117,7 +120,7 @@ def _parallel_is_safe():
 
 @lru_cache(maxsize=1)
 def _process_of_threads():
-    """Return the process whose threads Numba runs on; a forked child keeps its parent's answer."""
+    """Return the process that Numba's threads belong to; a forked child inherits the answer."""
     return _IMPORTED_IN if _started() else os.getpid()
 
 
@@ -136,12 +139,12 @@ def _layer_is_safe():
 
 
 def twin(kernel, threads):
-    """Return the function that runs the twin of `kernel` for so many threads."""
+    """Return the function that runs the twin of `kernel` for this number of threads."""
     return kernel.serial if threads == 1 else partial(_on_threads, threads, kernel.parallel)
 
 
 def _on_threads(threads, function, *args):
-    """Call a parallel twin on so many threads, and leave Numba's setting as it was."""
+    """Call a parallel twin on this number of threads, then restore Numba's setting."""
     before = numba.get_num_threads()
     numba.set_num_threads(threads)
     try:

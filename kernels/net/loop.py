@@ -1,7 +1,6 @@
-"""One call from Python, many mini-batches: training, inference, and single steps.
+"""The loops over mini-batches that Python calls: training, inference, and single steps.
 
-The loops run the two passes of `backprop` over batches of a run; they are the
-only code here that goes from one batch to the next.
+Each runs the two passes of `passes` over the batches of a run.
 """
 
 import numpy as np
@@ -17,13 +16,13 @@ from .passes import GRADIENT, LOSS, TRAIN, TRANSPOSE, UPDATE, pass_over_rows, pa
 
 @inner
 def start_batch(runs, first, rows):
-    """Point the run at a batch: `rows` rows from place `first` of the order."""
+    """Point the run at a batch: `rows` rows from position `first` of the order."""
     runs[0].first, runs[0].rows = first, rows
 
 
 @inner
 def start_step(runs, like, first, rows, end):
-    """Point the run at a batch to learn from, of data that end at place `end` of the order."""
+    """Point the run at a batch of a training step; the data end at position `end` of the order."""
     start_batch(runs, first, rows)
     run, total = runs[0], float(rows)
     run.end = end
@@ -37,7 +36,7 @@ def start_step(runs, like, first, rows, end):
 
 @inner
 def batch_loss(runs, work, total):
-    """Add the weighted losses of a batch's rows to `total`, one after the other."""
+    """Return `total` plus the weighted losses of a batch's rows, added in order."""
     run = runs[0]
     for i in range(run.rows):
         total += (pointer(work) + run.row_losses)[i]
@@ -46,7 +45,7 @@ def batch_loss(runs, work, total):
 
 @inner
 def penalty_loss(layers, run, work):
-    """Return ``penalty / 2 sum W^2`` over all weights, biases left out."""
+    """Return ``penalty / 2 sum W^2`` over all weights, without biases."""
     total = 0.0
     if run.penalty > 0:
         for n in range(layers.size):
@@ -73,7 +72,7 @@ def penalize(layers, run, params, grads):
 
 @kernel
 def gradient(layers, runs, params, grads, moments, work, first, rows):
-    """Run one batch forward and backward: fill `grads`, return its mean loss and penalty."""
+    """Run one batch forward and backward: write `grads`, return its mean loss and penalty."""
     start_step(runs, pointer(work), first, rows, first + rows)
     pass_over_rows(layers, runs, params, work, TRAIN)
     pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
@@ -93,12 +92,12 @@ def update(layers, runs, params, grads, moments, work):
 
 @kernel
 def train(layers, runs, params, grads, moments, work, rates, first, rows, batch, losses, penalties):
-    """Run mini-batches until `rates` is used up; return how many updates were made.
+    """Run a mini-batch for each of `rates`; return the number of batches that were run.
 
-    Batch s holds places ``first + s batch`` on of the order, up to `rows`. A
-    loss that is not finite ends the loop before its update; a batch whose weights add up to 0
-    has none. ``losses[s]`` is the weighted sum of the losses of batch s, ``penalties[s]`` that
-    of the weights before its update (`penalty_loss`).
+    Batch s starts at position ``first + s batch`` of the order, which ends at `rows`. A loss that
+    is not finite ends the loop before its update; a batch whose weights sum to 0 has no update.
+    ``losses[s]`` is the weighted sum of the losses of batch s, ``penalties[s]`` the penalty of the
+    weights before its update (`penalty_loss`).
     """
     run = runs[0]
     for s in range(rates.size):
@@ -115,7 +114,7 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
         run.rate = rates[s]
         if run.clip_norm > 0:
             pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
-            # as `update` does, which would be one more kernel to compile
+            # as in `update`, which would be another kernel to compile
             run.clip = clip_factor(grads.size, pointer(grads), run.clip_norm)
             pass_over_weights(layers, runs, params, grads, moments, work, UPDATE + TRANSPOSE)
         else:
@@ -129,10 +128,10 @@ def train(layers, runs, params, grads, moments, work, rates, first, rows, batch,
 
 @kernel
 def infer(layers, runs, params, work, aim, x, first, rows, batch, out, total):
-    """Run rows of X through the net in batches: the outputs to `out` (rows, n_out).
+    """Run rows of X, at the address `x`, through the net; write the outputs (rows, n_out) to `out`.
 
-    X lies at the address `x`. With aim LOSS, ``total[0]`` grows by the weighted losses, row
-    after row, whatever the batches.
+    With aim LOSS the weighted losses are added to ``total[0]`` in the order of rows, whatever the
+    batches.
     """
     last = layers[layers.size - 1]
     runs[0].x = x

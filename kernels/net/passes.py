@@ -1,10 +1,10 @@
 """Forward and backward pass of one batch, over a plan of `records`.
 
-A step is two parallel regions. In the first each thread takes some rows of the
-batch all the way: gather, forward, output delta, hidden deltas. In the second
-each takes some rows of every weight matrix: gradient, update, transposition for
-the next step's ``D W^T``. Every element of a result is summed by one thread in
-one order, so its bits do not depend on the number of threads.
+A step has two parallel regions. In the first, each thread takes some rows of the
+batch through all layers: gather, forward, output delta, hidden deltas. In the second,
+each thread takes some rows of every weight matrix: gradient, update, transposition for
+the next step's ``D W^T``. One thread sums each element of a result, in a fixed
+order, so its bits do not depend on the number of threads.
 """
 
 from numba import prange
@@ -37,9 +37,9 @@ from ..sparse_matmul import sparse_product
 from ..sparse_outer import sparse_outer_rows
 from ..update import corrected, update_range
 
-# what a pass over the rows does after the forward pass
+# the aims of a pass over the rows: the outputs, the losses too, all deltas too
 FORWARD, LOSS, TRAIN = 0, 1, 2
-# what a pass over the weights does
+# the aims of a pass over the weights, which add up
 GRADIENT, UPDATE, TRANSPOSE = 1, 2, 4
 
 
@@ -134,7 +134,7 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
 
 @task
 def rows_task(layers, runs, params, work, aim, number):
-    """Take the rows of one task through the net: to the output, the loss, or all deltas."""
+    """Take the rows of one task through all layers: to the output, the loss, or all deltas."""
     run = runs[0]
     p, w = pointer(params), pointer(work)
     lo, hi = number * run.rows // run.tasks, (number + 1) * run.rows // run.tasks
@@ -154,9 +154,9 @@ run_rows_task = by_address(rows_task)
 
 @kernel
 def pass_over_rows(layers, runs, params, work, aim):
-    """Run the rows of a batch through the net, some rows a task.
+    """Run the rows of a batch through the net, divided among the tasks.
 
-    `aim` is FORWARD, LOSS or TRAIN. Dropout acts only in training.
+    `aim` is FORWARD, LOSS or TRAIN. Dropout is applied only in training.
     """
     for number in prange(runs[0].tasks):
         run_rows_task(runs[0].rows_task, layers, runs, params, work, aim, number)
@@ -164,7 +164,7 @@ def pass_over_rows(layers, runs, params, work, aim):
 
 @inner
 def _ask_ahead(layer, run, work, weight_rows, number):
-    """Return the `ahead` of the rows that this task will gather next, or 0 where they are near."""
+    """Return the list of rows to prefetch: those the task gathers next; 0 if the data is small."""
     start = run.first + run.rows
     count = min(run.rows, run.end - start)
     if run.ahead < 0 or count <= 0:
@@ -222,11 +222,10 @@ def _update_part(layer, run, rate, epsilon, params, moments, second, lo, hi, g, 
 
 @task
 def weights_task(layers, runs, params, grads, moments, work, aims, number):
-    """Gradient, update and transposition, as `aims` asks, of one task's rows of every W.
+    """Compute gradient, update and transposition, as in `aims`, of one task's rows of every W.
 
-    With the transposition go the sums of squares of the rows, for the penalty of the next step.
-
-    A gradient that is applied at once is not kept: block by block it passes through the cache.
+    The transposition includes the sums of squares of the rows, for the penalty of the next step.
+    A gradient that is applied at once is not stored: each block stays in the cache.
     """
     run, tasks, in_passing = runs[0], runs[0].tasks, aims & GRADIENT and aims & UPDATE
     p, g, m, w = pointer(params), pointer(grads), pointer(moments), pointer(work)
@@ -269,10 +268,10 @@ run_weights_task = by_address(weights_task)
 
 @kernel
 def pass_over_weights(layers, runs, params, grads, moments, work, aims):
-    """Compute gradients, update parameters, transpose weights: any of the three.
+    """Compute gradients, update parameters and transpose weights, as in `aims`.
 
-    `aims` adds GRADIENT, UPDATE and TRANSPOSE. Each task takes its rows of every
-    weight matrix, so that what one aim writes the next finds in the cache.
+    `aims` is a sum of GRADIENT, UPDATE and TRANSPOSE. Each task takes its rows of every
+    weight matrix through all aims, while they are in its cache.
     """
     for number in prange(runs[0].tasks):
         run_weights_task(

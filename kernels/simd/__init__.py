@@ -1,1 +1,1 @@
-"""Vectors, register tiles and the loops around them."""
+"""SIMD vectors, register tiles, and the loops around them."""

@@ -18,7 +18,7 @@ from .view import view_parts
 
 
 def _cases(context, builder, code, count):
-    """Emit a switch; yield each case with the builder in its block, then continue behind it.
+    """Emit a switch; yield each case with the builder in its block, then continue after it.
 
     An unknown code takes the last case.
     """

@@ -1,12 +1,12 @@
 """exp, log, tanh and erf of vectors, as polynomials after a range reduction.
 
-Measured against exact values over the whole range (``tests/test_elementary``),
+Measured against exact values over the whole range (``tests/kernels/test_elementary.py``),
 in units in the last place of float32 and float64:
 
     exp 1.1    expm1 2    log 2    log1p 2    tanh 3    erf 3
 
-NaN gives NaN, overflow gives infinity, and underflow of exp below the smallest
-normal float gives a subnormal or zero.
+NaN results in NaN, overflow in infinity, and underflow of exp below the smallest
+normal float in a subnormal or zero.
 
 References: Cody and Waite, Software Manual for the Elementary Functions, 1980
 (range reduction); Abramowitz and Stegun, Handbook of Mathematical Functions,
@@ -29,17 +29,17 @@ from .intrinsics import (
 
 
 def _constant(single, double):
-    """Return a function of a vector that gives a constant of its dtype."""
+    """Return a function of a vector that returns a constant of its dtype."""
     return polynomial((single,), (double,))
 
 
 def _taylor(term, single, double):
-    """Return the polynomial of a power series, with as many terms as each dtype needs."""
+    """Return the polynomial of a power series; the arguments are the terms per dtype."""
     return polynomial([term(k) for k in range(single)], [term(k) for k in range(double)])
 
 
 _LOG2_E = 1.4426950408889634
-# ln 2 in two parts: the first has so few bits that its products with an exponent are exact
+# ln 2 in two parts: products of the first with an exponent are exact, for it has few bits
 _ln2_high = _constant(0.693359375, 0.6931471803691238)
 _ln2_low = _constant(-2.1219444005469057e-4, 1.9082149292705877e-10)
 # 1.5 * 2^mantissa + exponent bias: added to an integer, leaves integer + bias in the low bits
@@ -78,7 +78,7 @@ def _reduce(x):
 
 @inner
 def clamp(x, low, high):
-    """Bring x into [low, high]; NaN stays NaN."""
+    """Limit x to [low, high]; NaN stays NaN."""
     x = select(x < low, low, x)
     return select(x > high, high, x)
 
@@ -110,7 +110,7 @@ def _log_ratio(s):
 
 @inner
 def log(x):
-    """Return the natural logarithm of a vector; zero and subnormal floats give -inf."""
+    """Return the natural logarithm of a vector; -inf for zero and subnormal floats."""
     m, e = split_exponent(x)
     large = m > 1.4142135623730951
     m = select(large, m * 0.5, m)

@@ -1,10 +1,9 @@
-"""Asking for memory before it is needed, while the tiles of a product are computed.
+"""Prefetching the next batch while the tiles of a product are computed.
 
-Shuffled rows come from memory more slowly than any processor's prefetcher could bring them, for
-it does not know the order. Products wait for no memory: in the course of the gradient each tile
-asks for a few lines of the next batch.
+A processor's prefetcher does not know the order of shuffled rows, so reading them waits for
+memory. Products do not: during the gradient each tile prefetches a few lines of the next batch.
 
-An `ahead` is the address of 64-bit integers: what is left to ask for, then the rows' addresses.
+An `ahead` is the address of 64-bit integers: the state of the prefetch, then the rows' addresses.
 """
 
 from ..compiler.jit import inner
@@ -15,13 +14,13 @@ _ROW, _BYTE, _ROWS, _ROW_BYTES, _STEP, _ADDRESSES = range(6)
 
 
 def ahead_integers(rows):
-    """Return how many 64-bit integers an `ahead` of so many rows takes."""
+    """Return the number of 64-bit integers of an `ahead` for `rows` rows."""
     return _ADDRESSES + rows
 
 
 @inner
 def start_ahead(ahead, rows, row_bytes, tiles):
-    """Begin to ask for `rows` rows in the course of `tiles` tiles; `set_row` says where each is."""
+    """Start prefetching `rows` rows over the next `tiles` tiles; `set_row` sets their addresses."""
     todo = integers_at(ahead)
     pieces = max(tiles // max(rows, 1), 1)
     lines = (row_bytes // CACHE_LINE + pieces) // pieces
@@ -31,13 +30,13 @@ def start_ahead(ahead, rows, row_bytes, tiles):
 
 @inner
 def set_row(ahead, i, address):
-    """Say where row `i` lies."""
+    """Set the address of row `i`."""
     integers_at(ahead)[_ADDRESSES + i] = address
 
 
 @inner
 def fetch_ahead(ahead):
-    """Ask for the next lines of what is left, if anything is; `ahead` may be 0 for nothing."""
+    """Prefetch the next lines, if any are left; `ahead` may be 0 for none."""
     if ahead == 0:
         return
     todo = integers_at(ahead)

@@ -5,9 +5,9 @@ A `Vector` is one register of floats of the processor Numba compiles for; a
 kernel reads like its formula: ``1 / (1 + exp(-z))``. A Python number beside a
 vector takes the vector's dtype, never the other way round. Nothing here may be
 reassociated: the bits of a lane depend on that lane's inputs alone, not on its
-place in a register, the length of an array or the number of threads.
+position in a register, the length of an array or the number of threads.
 
-This file, `intrinsics`, `dispatch` and `tile` are the only ones that write LLVM IR.
+Only this file, `view`, `intrinsics`, `dispatch` and `tile` write LLVM IR.
 """
 
 import operator
@@ -23,7 +23,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
 _REGISTER_BITS = (("+avx512f", 512), ("+avx", 256))
-# a processor named by its level brings the level's features without listing them
+# a processor named by its level has the level's features without listing them
 _LEVELS = {"x86-64-v3": "+avx", "x86-64-v4": "+avx512f"}
 
 
@@ -35,12 +35,12 @@ def target_features():
 
 
 def has_cheap_masks():
-    """Return whether a masked load or store of the target costs no more than a whole one."""
+    """Return whether the target's masked loads and stores are as fast as whole ones."""
     return "+avx512f" in target_features()
 
 
 def lanes(dtype):
-    """Return how many floats of a Numba `dtype` one register of the target holds."""
+    """Return the number of floats of a Numba `dtype` in one register of the target."""
     features = target_features()
     bits = next((b for feature, b in _REGISTER_BITS if feature in features), 128)
     return bits // dtype.bitwidth
@@ -64,7 +64,7 @@ class Vector(types.Type):
 
 
 class Mask(types.Type):
-    """One truth value for each lane of a vector."""
+    """One truth value per lane of a vector."""
 
     def __init__(self, dtype):
         self.dtype = dtype
@@ -164,7 +164,7 @@ def splat(builder, scalar, kind):
 
 
 def lane_numbers(vector):
-    """Return the constant 0, 1, 2, ... of integers as wide as the floats, one for each lane."""
+    """Return the constant 0, 1, 2, ... of integers as wide as the floats, one per lane."""
     kind = llvm_integers(vector)
     return ir.Constant(kind, [kind.element(i) for i in range(vector.lanes)])
 
@@ -172,8 +172,8 @@ def lane_numbers(vector):
 def compare_lanes(builder, sign, integer, vector):
     """Return the mask ``lane number <sign> integer``; the integer has 64 bits.
 
-    It is compared in the width of the floats, an instruction a vector: brought to the lanes'
-    numbers and one beyond at each end first, which answers the same.
+    They are compared as integers as wide as the floats, one instruction per vector: `integer` is
+    first limited to -1 and the number of lanes, which does not change the mask.
     """
     lane, wide = lane_numbers(vector), integer.type
     for outside, end in (("<", wide(-1)), (">", wide(vector.lanes))):

@@ -1,1 +1,1 @@
-"""Argument checks, array checks and files, without Numba."""
+"""Checks of arguments and arrays, sparse rows, and atomic files, without Numba."""

@@ -3,24 +3,26 @@
 import ctypes
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..tuning import CACHE_LINE
 
-_FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
+Floats = NDArray[np.float32] | NDArray[np.float64]
+_DTYPES = {np.dtype(np.float32), np.dtype(np.float64)}
 
 
 def floats(name, value, rank, like=None):
-    """Return `value` as an aligned array of float32 or float64, of `like`'s dtype if given.
+    """Return `value` as an aligned array of float32 or float64, of the dtype of `like`.
 
     Raises
     ------
     TypeError
-        If its dtype is another; kernels do not convert.
+        If its dtype is another: kernels do not convert.
     ValueError
         If its rank is not `rank`.
     """
     array = np.asarray(value)
-    if array.dtype not in _FLOATS:
+    if array.dtype not in _DTYPES:
         raise TypeError(f"{name} has dtype {array.dtype}: expected float32 or float64")
     if like is not None and array.dtype != like.dtype:
         raise TypeError(f"{name} has dtype {array.dtype} but the others {like.dtype}: convert one")
@@ -40,7 +42,7 @@ def rows(name, value, like=None):
 
 
 def strided(name, value, like=None):
-    """Return a matrix of any strides that are whole elements; copied if they are not."""
+    """Return a matrix whose strides are whole elements; copied if they are not."""
     array = floats(name, value, 2, like)
     if array.flags.c_contiguous:
         return array
@@ -67,7 +69,7 @@ def output(name, out, shape, dtype):
 
 
 def apart(out, **inputs):
-    """Raise ValueError if an input shares memory with the array that is to be written."""
+    """Raise ValueError if an input shares memory with the array that is written."""
     for name, array in inputs.items():
         if np.may_share_memory(out, array):
             raise ValueError(f"out overlaps {name}: expected an array of its own")
@@ -95,7 +97,7 @@ def aligned_zeros(count, dtype):
 
 
 def scratch(count, dtype):
-    """Return an array of no value in which `count` floats start on a cache line."""
+    """Return an uninitialized array in which `count` floats start on a cache line."""
     return np.empty(count + CACHE_LINE, dtype)
 
 

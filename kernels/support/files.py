@@ -1,4 +1,4 @@
-"""Writing a file as a whole: it has its name when it is complete, and not before."""
+"""Files are written atomically: a path holds the complete new file, or what was there before."""
 
 import contextlib
 import os
@@ -6,20 +6,19 @@ import secrets
 
 
 def write_whole(path, content, sync=False):
-    """Write `content` to `path` so that no reader ever sees a part of it; see `whole_file`."""
+    """Write `content` to `path` atomically; see `whole_file`."""
     with whole_file(path, sync) as file:
         file.write(content)
 
 
 @contextlib.contextmanager
 def whole_file(path, sync=False):
-    """Open a binary file that becomes `path` when the block ends, and never where it raises.
+    """Open a binary file that becomes `path` when the block ends; not if the block raises.
 
-    The file has the permissions that the user's umask gives; of a link, what it points to
-    is written. `sync` waits until it is on the disk. What cannot be written leaves `path`
-    as it was. Where the system has files without a name, a process that is killed leaves
-    nothing behind, but where it dies in the moment in which a complete file replaces another;
-    then, and elsewhere, it leaves ``.name.*``.
+    The file has the permissions of the user's umask; for a link, its target is written. `sync`
+    waits until the file is on the disk. After an error `path` is as it was before. A process that
+    is killed may leave a file ``.name.*``; where the system has files without a name, it does so
+    only while a complete file replaces another.
 
     Raises
     ------
@@ -36,7 +35,7 @@ def whole_file(path, sync=False):
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
         try:
             handle = os.open(temporary, flags, 0o666)
-        except OSError as error:  # in the name that the caller knows
+        except OSError as error:  # name the path of the caller
             raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         with os.fdopen(handle, "w+b") as file:
@@ -51,23 +50,23 @@ def whole_file(path, sync=False):
         if sync:
             _sync_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)  # where something failed, it is still there
+        temporary.unlink(missing_ok=True)  # it exists if something failed
 
 
 def _open_unnamed(folder):
-    """Return the handle of a file that has no name yet, or None where there are none such."""
+    """Return the handle of a file without a name, or None if the system has none."""
     if not (hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")):
         return None
-    with contextlib.suppress(OSError):  # of the file system, or what a named file will meet too
+    with contextlib.suppress(OSError):  # not supported, or what a named file will raise too
         return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
     return None
 
 
 def _name(file, path, temporary):
-    """Give an unnamed file its name if that is free, else a temporary one to replace it from."""
+    """Name an unnamed file `path`, or `temporary` if there is a file at `path`."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
-        # only with a folder does Python follow the link that /proc has for the file
+        # Python follows the link in /proc only with a folder
         here = {"src_dir_fd": folder, "follow_symlinks": True}
         try:
             os.link(f"/proc/self/fd/{file.fileno()}", path, **here)
@@ -78,12 +77,12 @@ def _name(file, path, temporary):
 
 
 def _sync_folder(folder):
-    """Wait until the names in a folder are on the disk, where the system can."""
+    """Wait until the names in a folder are on the disk, if the system supports it."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with contextlib.suppress(OSError):  # some file systems have no such thing
+        with contextlib.suppress(OSError):  # some file systems do not support it
             os.fsync(handle)
     finally:
         os.close(handle)

@@ -1,4 +1,4 @@
-"""Checks of numbers and flags: every message names the argument, its value and what to pass."""
+"""Checks of numbers and flags: messages name the argument, its value and the expected values."""
 
 import contextlib
 import math

@@ -1,4 +1,4 @@
-"""A sparse matrix stored by rows (CSR), checked, as the kernels read it."""
+"""Sparse matrices stored by rows (CSR), checked for the kernels."""
 
 from dataclasses import dataclass
 
@@ -10,18 +10,18 @@ from . import arrays
 
 @dataclass(frozen=True)
 class SparseRows:
-    """A checked sparse matrix stored by rows, as the kernels read it.
+    """A sparse matrix stored by rows; kernels rely on its checks.
 
     Attributes
     ----------
     data : numpy.ndarray
         (n,) float32 or float64: the numbers, row after row.
     columns : numpy.ndarray
-        (n,) int32: their columns, ascending in each row, none of them twice.
+        (n,) int32: their columns, strictly ascending in each row.
     starts : numpy.ndarray
-        (rows + 1,) int64: where each row begins.
+        (rows + 1,) int64: the offset of each row in `data`.
     shape : tuple of int
-        Rows and columns.
+        The numbers of rows and columns.
     """
 
     data: np.ndarray
@@ -33,7 +33,7 @@ class SparseRows:
         return self.shape[0]
 
     def __getitem__(self, rows):
-        """Return consecutive rows, named by a slice; their numbers are shared."""
+        """Return the consecutive rows of a slice; the numbers are shared."""
         first, end, step = rows.indices(len(self))
         if step != 1:
             raise IndexError(f"{rows}: expected consecutive rows")
@@ -44,7 +44,7 @@ class SparseRows:
         return SparseRows(self.data[part], self.columns[part], starts - starts[0], shape)
 
     def take(self, rows):
-        """Return some rows, copied, in the order that is asked for."""
+        """Return a copy of the rows with these indices, in this order."""
         counts = np.diff(self.starts)[rows]
         starts = np.concatenate([[0], np.cumsum(counts)])
         places = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], counts)
@@ -53,25 +53,25 @@ class SparseRows:
 
     @property
     def nbytes(self):
-        """The bytes of its arrays."""
+        """The size of the arrays in bytes."""
         return self.data.nbytes + self.columns.nbytes + self.starts.nbytes
 
 
 def sparse_rows(name, X, dtype=None):
-    """Return a SciPy sparse matrix or array as `SparseRows`; shared where its form allows.
+    """Return a SciPy sparse matrix or array as `SparseRows`, without a copy if its form allows.
 
     Raises
     ------
     TypeError
-        If its dtype is not real, or without `dtype` neither float32 nor float64.
+        If its dtype is not real, or, without `dtype`, is neither float32 nor float64.
     ValueError
-        If it has 2^31 columns or more, or names places that it does not have.
+        If it has 2^31 columns or more, or an index is outside the matrix.
     """
     rows = X.tocsr()
     if rows.shape[1] > np.iinfo(np.int32).max:
         raise ValueError(f"{name} has {rows.shape[1]} columns: expected less than 2^31")
     _check_places(name, rows)
-    if not _ascends(rows):  # the caller's stays as it is; its flags may be out of date
+    if not _ascends(rows):  # the caller's matrix is not changed; its flags may be wrong
         rows = rows.copy()
         rows.has_sorted_indices = rows.has_canonical_format = False
         rows.sum_duplicates()
@@ -84,7 +84,7 @@ def sparse_rows(name, X, dtype=None):
 
 
 def _check_places(name, rows):
-    """Raise ValueError unless every place that a CSR matrix names is in it: kernels trust it."""
+    """Raise ValueError unless all indices of a CSR matrix are inside it, as kernels assume."""
     starts, columns = rows.indptr, rows.indices
     ends = len(starts) == rows.shape[0] + 1 and starts[0] == 0
     if (
@@ -101,7 +101,7 @@ def _check_places(name, rows):
 
 
 def _ascends(rows):
-    """Return whether the columns of each row ascend, none of them twice."""
+    """Return whether the columns of each row are strictly ascending."""
     starts, columns = rows.indptr, rows.indices
     ascends = columns[1:] > columns[:-1]
     firsts = starts[1:-1]

@@ -107,7 +107,7 @@ def test_the_workloads_are_those_of_the_design():
 
 def test_the_workloads_are_those_of_the_command():
     # two lists: old commits, which asv runs these benchmarks with, lack the command's module
-    from fastbp.diagnostics.workloads import WORKLOADS as COMMANDS
+    from fastbp.diagnostics.bench import WORKLOADS as COMMANDS
 
     assert {name: (w.sizes, w.batch, w.loss) for name, w in WORKLOADS.items()} == {
         name: (w.sizes, w.batch, w.loss) for name, w in COMMANDS.items()

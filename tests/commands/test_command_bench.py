@@ -12,8 +12,7 @@ from itertools import pairwise
 
 import pytest
 
-from fastbp.diagnostics.bench import SHAPES, cases, run
-from fastbp.diagnostics.workloads import WORKLOADS
+from fastbp.diagnostics.bench import SHAPES, WORKLOADS, cases, run
 
 NETS = {
     "tiny": ([4, 32, 16, 4], 12_800),

@@ -94,6 +94,11 @@ def test_a_new_field_is_in_its_panel_of_help(run):
     )
 
 
+def test_an_option_stands_once_in_a_file_whatever_its_spelling(run):
+    line = "fastbp: --config job.toml: ids: the file has it already, as id\n"
+    assert run(toml="id = 'a'\nids = 'b'").output == line
+
+
 @pytest.mark.parametrize("key", ["label_smoothing", "label-smoothing"])
 def test_a_new_field_may_stand_in_a_file(run, key):
     assert json.loads(run(toml=f"{key} = 0.25").output)["label_smoothing"] == 0.25

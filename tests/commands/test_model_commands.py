@@ -120,7 +120,8 @@ def test_info_tells_people_what_a_model_is(models):
     for words in (
         f"fingerprint {model.fingerprint}",
         f"made by fastbp {__version__}",
-        "people.csv, 400 rows",
+        "people.csv, 400 rows, in ",
+        "; completed all epochs",
         "predicts rich: classification",
         "classes: poor, rich",
         "age: a number, mean ",

@@ -251,7 +251,10 @@ def test_without_resume_no_training_clears_the_checkpoints_of_another():
     before = sorted(os.listdir("ck"))
     for more in ((), ("--dry-run",)):
         done = fastbp(*BASE, "--checkpoint", "ck", *more)
-        assert done.code == 2 and "ck holds those of an earlier training" in done.err
+        assert (
+            done.code == 2
+            and "--checkpoint: ck holds checkpoints of an earlier training" in done.err
+        )
     assert sorted(os.listdir("ck")) == before
 
 

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastbp import ACTIVATIONS, MLPClassifier, MLPRegressor
-from fastbp.estimators.onnx import register_onnx
+from fastbp.exports.skl2onnx import register_onnx
 
 rng = np.random.default_rng(3)
 X = rng.normal(size=(150, 6))
@@ -204,7 +204,7 @@ def test_nothing_is_registered_or_imported_before_it_is_asked_for(run_python):
         import sys
         import numpy as np
         from fastbp import MLPRegressor
-        from fastbp.estimators.onnx import register_onnx
+        from fastbp.exports.skl2onnx import register_onnx
 
         assert not {"onnx", "skl2onnx", "onnxruntime"} & set(sys.modules)
         from skl2onnx import to_onnx

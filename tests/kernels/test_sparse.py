@@ -160,7 +160,7 @@ def test_training_on_sparse_rows_has_the_bits_of_dense_ones(dtype, threads, clip
         # 300 inputs are several blocks of the gradient, 70 rows a short last batch
         net = Network([300, 24, 4], optimizer=Adam(1e-2, clip_norm=clip_norm), dtype=dtype)
         data = Samples(x, Y)
-        net.engine.penalty = 0.1
+        net.engine.set_objective(penalty=0.1)
         recorded, state = Recording(), State(History(dtype), net.parameters)
         Loop(net.engine, Drawn(data), recorded, state, Interrupt(), 3, threads).run()
         assert [len(losses) for losses, _ in recorded.seen] == [4, 4, 4]
@@ -185,7 +185,7 @@ def test_the_penalty_is_that_of_mathematics():
     plain, penalty = net.engine.gradient(data)
     assert penalty == 0
     grads = net.engine.grads.copy()
-    net.engine.penalty = 0.7
+    net.engine.set_objective(penalty=0.7)
     loss, penalty = net.engine.gradient(data)
     squares = sum((w**2).sum() for w in net.weights)
     assert loss == plain
@@ -207,7 +207,7 @@ def test_a_limit_of_the_loss_leaves_the_gradient_as_it_is(loss, dtype):
     data = Samples(X, Y)
     free, _ = net.engine.gradient(data)
     grads = net.engine.grads.copy()
-    net.engine.loss_limit = 3.0
+    net.engine.set_objective(loss_limit=3.0)
     limited, _ = net.engine.gradient(data)
     assert np.array_equal(net.engine.grads, grads)
     outputs = net.engine.forward(data).astype(float)

@@ -50,7 +50,7 @@ WRONG = {
     "seed": [-1, 2**63, 1.5, None, "a"],
     "dtype": ["float16", np.float32, None],
     "n_threads": [0, -1, 1.5, "many", None, True],
-    "max_time": [0, -1, NAN, math.inf, "1h"],
+    "max_time": [0, -1, NAN, math.inf, 10**400, "1h"],
     "memory": [0, -1, 1.5, "1GB"],
 }
 

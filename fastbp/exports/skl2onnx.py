@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from ..exports.onnx_values import Value, activate, tensor_type
-from .classifier import MLPClassifier
-from .regressor import MLPRegressor
+from ..estimators.classifier import MLPClassifier
+from ..estimators.regressor import MLPRegressor
+from .onnx_values import Value, activate, tensor_type
 
 
 class _Writer:

@@ -1,0 +1,133 @@
+"""A fitted estimator: its network, the outputs and their derivatives, and its pickle."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ..annotations import Floats
+from ..data.samples import Samples
+from ..kernels import activation, activation_derivative, matmul
+from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.support.sparse_rows import sparse_rows
+from ..network import Network
+from .callbacks import CallbackSupport
+from .stochastic import Run
+
+
+class FittedMLP(CallbackSupport, BaseEstimator):
+    """The part of both estimators that computes with the network of a fit."""
+
+    coefs_: list[Floats]
+    intercepts_: list[Floats]
+    _run: Run
+
+    def _samples(self, X, targets, weight=None):
+        """Return checked arrays as the kernels read them."""
+        dtype = self._run.network.dtype
+        n_in = len(self._run.network.weights[0])
+        if X.shape[1] != n_in:  # as after a fit to other data that failed
+            raise ValueError(f"X has {X.shape[1]} features, but the fitted net has {n_in}")
+        x = sparse_rows("X", X, dtype) if issparse(X) else np.ascontiguousarray(X, dtype)
+        targets = dict(targets)
+        if targets.get("y") is not None:
+            targets["y"] = np.ascontiguousarray(targets["y"], dtype)
+        if weight is not None:
+            weight = np.ascontiguousarray(weight, dtype)
+            if weight.sum(dtype=np.float64) == 0:
+                raise ValueError("Weights sum to zero, can't be normalized")
+        return Samples(x, weight=weight, **targets)
+
+    def _keep_coefs(self):
+        """Let the network hold what `coefs_` and `intercepts_` hold, if they are not its own."""
+        if self._run.is_shown_by(self):
+            return
+        own = self._run.views
+        shown = [*self.coefs_, *self.intercepts_]
+        if [np.shape(array) for array in shown] != [array.shape for array in own]:
+            raise ValueError("coefs_ and intercepts_: expected arrays of the shapes that fit gave")
+        for array, value in zip(own, shown, strict=True):
+            array[:] = value
+
+    @property
+    def network_(self) -> Network:
+        """The fitted `fastbp.Network`; `coefs_` and `intercepts_` are its arrays."""
+        check_is_fitted(self)
+        self._keep_coefs()
+        return self._run.network
+
+    def _outputs(self, X):
+        """Return the outputs (n, n_out) for checked or unchecked `X`."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        outputs = self.network_.engine.forward(self._samples(X, {}), self.n_threads)
+        return outputs.astype(np.result_type(X.dtype, outputs.dtype), copy=False)
+
+    def input_gradient(self, X: ArrayLike) -> Floats:
+        """Return the derivatives of the outputs by the inputs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Dense samples.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features), or (n_samples, n_outputs, n_features)
+            ``d output_k / d x_j``; a classifier's outputs are probabilities, one for two classes.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False)
+        return _input_gradient(self.network_, self._samples(X, {}).x, self.n_threads)
+
+    def __getstate__(self):
+        """Leave out `coefs_` and `intercepts_` where they are the network's."""
+        state = dict(super().__getstate__())
+        if "_run" in state and "coefs_" in state and self._run.is_shown_by(self):
+            del state["coefs_"], state["intercepts_"]
+        return state
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        if "_run" in state and "coefs_" not in state:
+            self.__dict__.update(self._run.shown)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+
+def _input_gradient(network, X, n_threads):
+    """Return the derivatives (n, n_out, n_in) of the outputs, or (n, n_in) of a single one.
+
+    dA(L)_k / dX = (((e_k . sigma'(Z(L))) W(L)^T . sigma'(Z(L-1))) W(L-1)^T ...) W(1)^T, where
+    `X` (n, n_in) is dense and dropout is inactive.
+    """
+    specs = network.layers
+    slopes = []
+    a = np.ascontiguousarray(X, network.dtype)
+    for spec, weights, biases in zip(specs, network.weights, network.biases, strict=True):
+        z = matmul(a, weights, biases, n_threads=n_threads)
+        formula = (spec.activation, spec.alpha or None)
+        a = activation(z, *formula, n_threads=n_threads)
+        if ACTIVATIONS[spec.activation].outputs != "simplex":
+            kept = z if ACTIVATIONS[spec.activation].keeps == "z" else a
+            slopes.append(activation_derivative(kept, *formula, n_threads=n_threads))
+    outputs = a.shape[1]
+    gradient = np.empty((len(a), outputs, specs[0].n_in), network.dtype)
+    for k in range(outputs):
+        delta = np.zeros_like(a)
+        if len(slopes) < len(specs):  # of the softmax: a_k ([j = k] - a_j)
+            np.multiply(-a, a[:, k : k + 1], out=delta)
+            delta[:, k] += a[:, k]
+        else:
+            delta[:, k] = slopes[-1][:, k]
+        for n in range(len(specs) - 1, 0, -1):
+            delta = matmul(delta, network.weights[n], transpose=True, n_threads=n_threads)
+            delta *= slopes[n - 1]
+        gradient[:, k] = matmul(delta, network.weights[0], transpose=True, n_threads=n_threads)
+    return gradient[:, 0] if outputs == 1 else gradient
