@@ -31,7 +31,7 @@ def most_frequent(counts):
 
 
 def class_scores(matrix, classes):
-    """Return ``(scores, averages)``: lists of (name, precision, recall, f1, support).
+    """Return rows (name, precision, recall, f1, support): of the most frequent classes, averages.
 
     With hits the rows predicted rightly: precision = hits / predicted rows, recall = hits /
     actual rows (the support), f1 = 2 hits / (predicted rows + actual rows); None for 0 / 0. The
@@ -44,17 +44,19 @@ def class_scores(matrix, classes):
     # (n, 3): precision, recall, f1
     both = predicted + support
     table = np.stack([_ratio(hits, predicted), _ratio(hits, support), _ratio(2 * hits, both)], 1)
+    kept, rest = most_frequent(support)
     scores = [
-        (clean(label), *(None if np.isnan(value) else float(value) for value in line), int(rows))
-        for label, rows, line in zip(classes, support, table, strict=True)
+        (clean(classes[n]), *(None if np.isnan(x) else float(x) for x in table[n]), int(support[n]))
+        for n in kept
     ]
     total = int(support.sum())
     zeroed = np.nan_to_num(table[both > 0])
     weighted = support[both > 0] @ zeroed / max(total, 1)
-    return scores, [
+    averages = [
         ("mean of classes", *zeroed.mean(axis=0).tolist(), total),
         ("weighted by rows", *weighted.tolist(), total),
     ]
+    return {"scores": scores, "averages": averages, "left_out": len(rest)}
 
 
 def _ratio(part, of):

@@ -81,7 +81,7 @@ def encode_table(
     """
     target = encoder.schema.target
     in_file = budget.streamed and is_training is not False
-    train: Any = _Scratch() if in_file else _Memory(budget.rows)
+    train: Any = Spool() if in_file else _Memory(budget.rows)
     held = _Memory(budget.held)
     digest = hashlib.blake2b(digest_size=16)
     weights = _balanced(target) if class_weight else None
@@ -94,17 +94,19 @@ def encode_table(
         X_train, y_train = X[trains], y[trains]
         digest.update(X_train.data)
         digest.update(y_train.data)
-        train.add(X_train, y_train, None if weights is None else weights[y_train])
+        train.append(X_train, y_train, None if weights is None else weights[y_train])
         validates = kept & ~trains
-        held.add(X[validates], y[validates])
+        held.append(X[validates], y[validates])
         first += len(kept)
-    if not train.count and not held.count:
+    if not train.rows and not held.rows:
         raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
-    valid = held.end()[:2] if held.count else None
+    valid = held.arrays()[:2] if held.rows else None
     for array in valid or ():
         digest.update(array.data)
-    ended: tuple[Any, Any, Any] = train.end() if train.count else (np.empty(0), None, None)
-    return Encoded(*ended, valid, train.count, no_target, digest.hexdigest())
+    trained: tuple[Any, Any, Any] = (np.empty(0), None, None)
+    if train.rows:
+        trained = (train.source(), None, None) if in_file else train.arrays()
+    return Encoded(*trained, valid, train.rows, no_target, digest.hexdigest())
 
 
 def _balanced(target: Target):
@@ -114,44 +116,25 @@ def _balanced(target: Target):
 
 
 class _Memory:
-    """Rows in arrays of their final size."""
+    """Rows in arrays of their final size; those of a `Spool` are in a file."""
 
-    def __init__(self, rows):
-        self._rows = rows
+    def __init__(self, most_rows):
+        self._most_rows = most_rows
         self._arrays: Any = None
-        self.count = 0
+        self.rows = 0
 
-    def add(self, X, y, weight=None):
+    def append(self, X, y, weight=None):
         new = [X, y, weight]
         if not len(X):
             return
         if self._arrays is None:
-            self._arrays = [
-                None if a is None else np.empty((self._rows, *a.shape[1:]), a.dtype) for a in new
-            ]
+            n = self._most_rows
+            self._arrays = [a if a is None else np.empty((n, *a.shape[1:]), a.dtype) for a in new]
         for array, rows in zip(self._arrays, new, strict=True):
             if array is not None:
-                array[self.count : self.count + len(rows)] = rows
-        self.count += len(X)
+                array[self.rows : self.rows + len(rows)] = rows
+        self.rows += len(X)
 
-    def end(self) -> tuple[Any, Any, Any]:
+    def arrays(self):
         """Return X, y and weight."""
-        X, y, weight = (None if a is None else a[: self.count] for a in self._arrays)
-        return X, y, weight
-
-
-class _Scratch:
-    """Rows in a scratch file."""
-
-    def __init__(self):
-        self._spool = Spool()
-
-    @property
-    def count(self):
-        return self._spool.rows
-
-    def add(self, X, y, weight):
-        self._spool.append(X, y, weight)
-
-    def end(self):
-        return self._spool.source(), None, None
+        return tuple(a if a is None else a[: self.rows] for a in self._arrays)

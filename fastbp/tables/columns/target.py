@@ -16,7 +16,7 @@ from .date import Date
 from .number import FEWEST_ROWS_OF_AN_ID, Number, Standard
 from .schema import Target, Task
 from .survey import Survey
-from .values import ColumnError, count, places_of
+from .values import count, places_of, wrong_value
 
 # whole numbers with at most this number of distinct values are classes
 _MOST_INTEGER_CLASSES = 20
@@ -29,9 +29,6 @@ class TargetSurvey:
     """Gathers the classes, or numbers, of a target over all rows; `task` is the user's choice."""
 
     def __init__(self, name: str, dtype: pl.DataType, words: Sequence[str], task: Task | None):
-        self.name = name
-        self.dtype = dtype
-        self.words = words
         self.task = task
         self._survey = Survey(name, dtype, words)
         self._counts: Counter = Counter()
@@ -42,14 +39,14 @@ class TargetSurvey:
             return
         self._survey.add(series, first)
         if len(self._counts) <= MOST_CLASSES:
-            count(series, self.words, self._counts)
+            count(series, self._survey.words, self._counts)
 
     def target(self, table_name: str) -> Target:
         """Return the `Target` without statistics; DataError if it does not suit the task."""
         survey = self._survey
-        name = f"{table_name}: the target {shown(self.name)}"
+        name = f"{table_name}: the target {shown(survey.name)}"
         if not survey.is_readable:
-            raise DataError(f"{name} holds {self.dtype}: expected numbers, text or booleans")
+            raise DataError(f"{name} holds {survey.dtype}: expected numbers, text or booleans")
         if not survey.present:
             raise DataError(f"{name} is missing in all rows: give its values, or another target")
         kind = self._kind(table_name)
@@ -63,7 +60,7 @@ class TargetSurvey:
                     f"{name} holds {shown(example)}, and regression needs numbers: "
                     "leave --task out, or name another target"
                 )
-            return Target(self.name, task, "number")
+            return Target(survey.name, task, "number")
         return self._classes(kind, name)
 
     def _kind(self, table_name) -> type[Column]:
@@ -109,7 +106,8 @@ class TargetSurvey:
         present = {value.lower() for value in values} if kind is Boolean else classes
         if len(present) < 2:
             raise DataError(f"{name} has one class only, {listed(present)}: expected at least two")
-        return Target(self.name, "classification", written, classes, (0,) * len(classes))
+        counts = (0,) * len(classes)
+        return Target(self._survey.name, "classification", written, classes, counts)
 
 
 def _written(are_whole, values):
@@ -182,12 +180,8 @@ def read_target(
         else:
             values = np.where(kept, read, 0).astype(np.int64)
     if len(unknown):
-        place = int(unknown[0])
-        wanted = "a finite number"
+        expected = "a finite number"
         if target.task == "classification":
-            wanted = f"one of the classes {listed(target.classes)}"
-        raise ColumnError(
-            f"the target {shown(target.name)} is {shown(series[place])} in row "
-            f"{first_row + place + 1:,}: expected {wanted}"
-        )
+            expected = f"one of the classes {listed(target.classes)}"
+        raise wrong_value(f"the target {shown(target.name)}", series, unknown, first_row, expected)
     return values, kept

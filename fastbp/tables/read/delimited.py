@@ -151,14 +151,12 @@ class _Scan:
             length = int(places[row]) - start
             before = data[places[row] - 1] if places[row] else self.last
             if length > 1 or (length == 1 and before != _RETURN):
-                raise self._ragged(self.ended + int(row), fields[row])
+                raise DataError(
+                    f"{self.path}: row {self._row(self.ended + int(row)):,} has {fields[row]:,} "
+                    f"fields but the header names {self.columns:,}: mend the row, or put quotes "
+                    "around fields with separators"
+                )
             self.blank.append(self.ended + int(row) - 1)
-
-    def _ragged(self, line, fields):
-        return DataError(
-            f"{self.path}: row {self._row(line):,} has {fields:,} fields but the header names "
-            f"{self.columns:,}: mend the row, or put quotes around fields with separators"
-        )
 
     def _row(self, line):
         return line - len(self.blank)

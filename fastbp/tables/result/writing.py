@@ -24,18 +24,27 @@ def write_frames(path: FilePath, frames: Iterable[pl.DataFrame]) -> int:
     Memory is bounded. The file is written atomically.
     """
     path = Path(path)
-    interrupt = Interrupt()
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: expected a name that ends in {' or '.join(SUFFIXES)}")
-    counted = _Frames(frames, interrupt)
+    interrupt = Interrupt()
+    rows = 0
+
+    def watched():
+        # looks for Ctrl-C between two frames: within one polars may raise as well, and a second
+        # signal while the first is handled could not be caught
+        nonlocal rows
+        for frame in frames:
+            if interrupt.seen:
+                raise KeyboardInterrupt
+            rows += len(frame)
+            yield frame
+
+    write = write_csv if path.suffix == ".csv" else _write_parquet
     with interrupt.watching(), whole_file(path, sync=True) as file:
-        if path.suffix == ".csv":
-            write_csv(file, counted)
-        else:
-            _write_parquet(file, counted)
+        write(file, watched())
         if interrupt.seen:
             raise KeyboardInterrupt
-    return counted.rows
+    return rows
 
 
 def write_csv(file: IO[bytes], frames: Iterable[pl.DataFrame]) -> None:
@@ -50,30 +59,9 @@ def write_csv(file: IO[bytes], frames: Iterable[pl.DataFrame]) -> None:
         file.write(frame.write_csv(include_header=place == 0).encode())
 
 
-class _Frames:
-    """Yields frames, counts their rows, and raises KeyboardInterrupt between two after Ctrl-C.
-
-    Within one polars may raise as well: a second signal while the first is handled could not be
-    caught.
-    """
-
-    def __init__(self, frames, interrupt):
-        self._frames = frames
-        self._interrupt = interrupt
-        self.rows = 0
-
-    def __iter__(self):
-        for frame in self._frames:
-            if self._interrupt.seen:
-                raise KeyboardInterrupt
-            self.rows += len(frame)
-            yield frame
-
-
 def _write_parquet(file, frames):
     """Write frames as row groups."""
     failures: list[BaseException] = []
-    frames = iter(frames)
     first = next(frames)
 
     def source(columns, predicate, rows, batch_size):
