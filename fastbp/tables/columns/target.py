@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from msgspec.structs import replace
 
 from ...errors import DataError
 from ..wording import listed, shown
@@ -52,34 +53,30 @@ class TargetSurvey:
         kind = self._kind(table_name)
         if kind is Date:
             raise DataError(f"{name} holds dates: expected numbers or classes")
-        task: Task = self.task or self._task_of(kind)
-        if task == "regression":
-            if kind is not Number:
-                example = min(self._counts)
-                raise DataError(
-                    f"{name} holds {shown(example)}, and regression needs numbers: "
-                    "leave --task out, or name another target"
-                )
-            return Target(survey.name, task, "number")
-        return self._classes(kind, name)
+        is_whole = kind is Number and survey.candidates[kind].is_whole
+        is_few = is_whole and len(self._counts) <= _MOST_INTEGER_CLASSES
+        is_regression = kind is Number and not is_few
+        if self.task:
+            is_regression = self.task == "regression"
+        if not is_regression:
+            return self._classes(kind, is_whole, name)
+        if kind is not Number:
+            raise DataError(
+                f"{name} holds {shown(min(self._counts))}, and regression needs numbers: "
+                "leave --task out, or name another target"
+            )
+        return Target(survey.name, "regression", "number")
 
     def _kind(self, table_name) -> type[Column]:
         if self.task != "classification":
             return self._survey.kind(table_name)
-        # among classes, a few that are no numbers are no mistakes, nor are dates or infinity
+        # dates, infinity and a few that are no numbers among numbers may be names of classes
         for kind, found in self._survey.candidates.items():
             if kind is not Date and found.count == 0 and found.infinite is None:
                 return kind
         return Category
 
-    def _task_of(self, kind) -> Task:
-        few = self._is_whole(kind) and len(self._counts) <= _MOST_INTEGER_CLASSES
-        return "regression" if kind is Number and not few else "classification"
-
-    def _is_whole(self, kind):
-        return kind is Number and self._survey.candidates[kind].is_whole
-
-    def _classes(self, kind, name):
+    def _classes(self, kind, is_whole, name):
         values = list(self._counts)
         if len(values) > MOST_CLASSES:
             raise DataError(
@@ -93,16 +90,13 @@ class TargetSurvey:
                 "expected the names of classes"
             )
         rows = self._survey.present
-        if (
-            kind is Category
-            and rows >= FEWEST_ROWS_OF_AN_ID
-            and len(values) > MOSTLY_DISTINCT * rows
-        ):
+        mostly = len(values) > MOSTLY_DISTINCT * rows
+        if kind is Category and mostly and rows >= FEWEST_ROWS_OF_AN_ID:
             raise DataError(
                 f"{name} has {len(values):,} distinct values in {rows:,} rows: it looks like "
                 "an id or free text; name another target"
             )
-        written, classes = _written(self._is_whole(kind), values)
+        written, classes = _written(is_whole, values)
         present = {value.lower() for value in values} if kind is Boolean else classes
         if len(present) < 2:
             raise DataError(f"{name} has one class only, {listed(present)}: expected at least two")
@@ -143,14 +137,13 @@ class TargetFit:
         target = self.target
         if target.task == "regression":
             mean, scale = self._standard.mean_and_scale(target.name, table_name)
-            return Target(target.name, target.task, target.kind, mean=mean, scale=scale)
+            return replace(target, mean=mean, scale=scale)
         if np.count_nonzero(self._counts) < 2:
             raise DataError(
                 f"{table_name}: the target {shown(target.name)} has fewer than two classes in the "
                 "training rows: give more rows, or hold fewer back"
             )
-        counts = tuple(map(int, self._counts))
-        return Target(target.name, target.task, target.kind, target.classes, counts)
+        return replace(target, counts=tuple(self._counts.tolist()))
 
 
 def read_target(
