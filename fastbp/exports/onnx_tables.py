@@ -9,7 +9,6 @@ from ..tables.columns.boolean import Boolean
 from ..tables.columns.category import Category
 from ..tables.columns.date import PERIODS, Date
 from ..tables.columns.number import LARGEST, Number
-from .onnx_values import Value, clip
 
 
 def add_features(graph, schema):
@@ -43,25 +42,22 @@ def add_features(graph, schema):
 
 
 def _number(column, values):
-    missing = _missing(values)
+    missing = values.node("IsNaN")
     return [_standardized(column, values, missing), *_indicated(column, missing)]
 
 
 def _boolean(column, values):
-    missing = _missing(values)
+    missing = values.node("IsNaN")
     return [_unless(missing, values, 0.5), *_indicated(column, missing)]
 
 
 def _date(column, values):
-    missing, features = _missing(values), []
+    missing = values.node("IsNaN")
+    features = [_standardized(column, values, missing)]
     for period in column.periods:
         phase = values * (2 * pi) / PERIODS[period]
         features += [_unless(missing, phase.node(kind), 0) for kind in ("Sin", "Cos")]
-    return [_standardized(column, values, missing), *features, *_indicated(column, missing)]
-
-
-def _missing(values):
-    return values.node("IsNaN", dtype=np.bool_)
+    return features + _indicated(column, missing)
 
 
 def _indicated(column, missing):
@@ -70,13 +66,13 @@ def _indicated(column, missing):
 
 
 def _standardized(column, values, missing):
-    scaled = clip((values - column.mean) / column.scale, -LARGEST, LARGEST)
-    return _unless(missing, scaled, 0)
+    scaled = (values - column.mean) / column.scale
+    return _unless(missing, scaled.clip(-LARGEST, LARGEST), 0)
 
 
 def _unless(missing, values, instead):
     """Return `values`, and a number instead where they are missing."""
-    return missing.node("Where", values.constant(instead), values, dtype=values.dtype)
+    return missing.node("Where", values.constant(instead), values)
 
 
 def _category(column, values):
@@ -89,15 +85,16 @@ def _category(column, values):
     matrix[known + 1, column.width - 1 : column.width - 1 + column.missing] = 1
     places = {"": known + 1} | {name: n for n, name in enumerate(column.categories)}
     place = values.node(
-        "LabelEncoder", dtype=np.int64, keys_strings=list(places),
-        values_int64s=list(places.values()), default_int64=known,
-    )  # fmt: skip
-    flat = place.node("Reshape", place.constant([-1]))
-    rows: Value = flat.constant(matrix, np.float64)
-    return [rows.node("Gather", flat, axis=0)]
+        "LabelEncoder",
+        keys_strings=list(places),
+        values_int64s=list(places.values()),
+        default_int64=known,
+    )
+    rows = values.graph.constant(matrix, np.float64)
+    return [rows.node("Gather", place.flat(), axis=0)]
 
 
-# for each kind of column, what adds its graph: (column, values) to features, (n, k) each
+# from a column and its values to features, (n, k) each
 _ENCODERS: dict[type, Callable] = {
     Number: _number,
     Boolean: _boolean,

@@ -1,99 +1,90 @@
-"""Formulas as text in a programming language with infix operators, such as C or Python."""
+"""Formulas as functions in a programming language with infix operators, such as C or Python."""
 
+import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from .trace import Symbol
-
-# how tightly operators bind; calls and numbers most
-_CHOICE, _COMPARISON, _SUM, _PRODUCT, _SIGN, _ATOM = range(6)
+from .trace import Symbol, formula_of
 
 _INFIX = {
-    "add": ("{0} + {1}", _SUM),
-    "subtract": ("{0} - {1}", _SUM),
-    "multiply": ("{0} * {1}", _PRODUCT),
-    "divide": ("{0} / {1}", _PRODUCT),
-    "negative": ("-{0}", _SIGN),
-    "less": ("{0} < {1}", _COMPARISON),
-    "less_equal": ("{0} <= {1}", _COMPARISON),
-    "greater": ("{0} > {1}", _COMPARISON),
-    "greater_equal": ("{0} >= {1}", _COMPARISON),
+    "add": "{0} + {1}",
+    "subtract": "{0} - {1}",
+    "multiply": "{0} * {1}",
+    "divide": "{0} / {1}",
+    "negative": "-{0}",
+    "less": "{0} < {1}",
+    "less_equal": "{0} <= {1}",
+    "greater": "{0} > {1}",
+    "greater_equal": "{0} >= {1}",
 }
 
 
 @dataclass(frozen=True)
 class Language:
-    """The notation of a language.
+    """The notation of a language, for the function `export`.
 
-    Attributes
-    ----------
-    calls, choices : dict
-        Templates such as ``"exp({0})"`` and ``"{0} ? {1} : {2}"``, by operation. Both C and
-        Python have infix operators in common.
-    number : callable
-        Writes a float.
-    variable : str
-        The template of the statement ``{name} = {value}``.
+    `operations` are templates such as ``"exp({0})"`` and ``"{0} ? {1} : {2}"``; `number` writes a
+    float. `variable` and `result` are statements, and `alpha` is a parameter behind z.
     """
 
-    calls: dict
-    choices: dict
-    number: object
+    export: str
+    operations: dict[str, str]
+    number: Callable[[float], str]
     variable: str
+    result: str
+    indent: str
+    alpha: str
+    function: str
+    softmax: str
 
+    def functions(self, activations):
+        """Return the functions of activations as text; the identity needs none."""
+        own = {"identity": "", "softmax": self.softmax}
+        names = dict.fromkeys(activations)
+        return "".join(own[name] if name in own else self._function(name) for name in names)
 
-def body_of(formula, language):
-    """Return a formula as statements and the expression of the result, in terms of z and alpha.
+    def arguments(self, z, activation, alpha):
+        """Return the arguments for the function of an activation."""
+        reads_alpha = activation != "softmax" and formula_of(self.export, activation).reads_alpha
+        return f"{z}, {alpha}" if reads_alpha else z
 
-    A value that is used more than once becomes a variable: t1, t2, and so on.
-    """
-    templates = {
-        **{name: (template, _ATOM) for name, template in language.calls.items()},
-        **{name: (template, _CHOICE) for name, template in language.choices.items()},
-        **_INFIX,
-    }
-    uses = _uses(formula, templates)
-    statements: list = []
-    written: dict = {}
+    def _function(self, activation):
+        formula = formula_of(self.export, activation)
+        return self.function.format(
+            name=activation,
+            alpha=self.alpha if formula.reads_alpha else "",
+            body=f"\n{self.indent}".join(self._statements(formula)),
+        )
 
-    def text_of(argument, binds):
-        if not isinstance(argument, Symbol):
-            return language.number(argument)
-        text, binding = written[argument.index]
-        return text if binding >= binds else f"({text})"
-
-    for symbol in formula.symbols:
-        if symbol.operation == "input":
-            written[symbol.index] = symbol.arguments[0], _ATOM
-        else:
-            template, binding = templates[symbol.operation]
-            texts = [
-                text_of(argument, _binding(template, binding, place))
-                for place, argument in enumerate(symbol.arguments)
-            ]
-            value = template.format(*texts)
-            if uses[symbol.index] > 1:
-                name = f"t{len(statements) + 1}"
-                statements.append(language.variable.format(name=name, value=value))
-                value, binding = name, _ATOM
-            written[symbol.index] = value, binding
-    return statements, written[formula.result.index][0]
-
-
-def _uses(formula, templates):
-    """Count how many times the text of each symbol is part of that of others."""
-    uses: Counter = Counter()
-    for symbol in formula.symbols:
-        if symbol.operation != "input":
-            template, _ = templates[symbol.operation]
-            for place, argument in enumerate(symbol.arguments):
+    def _statements(self, formula):
+        """Return the statements; a value that is used more than once becomes a variable."""
+        templates = {"z": "z", "alpha": "alpha", **self.operations, **_INFIX}
+        uses: Counter = Counter()
+        for symbol in formula.symbols:
+            for place in re.findall(r"{(\d)}", templates[symbol.operation]):
+                argument = symbol.arguments[int(place)]
                 if isinstance(argument, Symbol):
-                    uses[argument.index] += template.count(f"{{{place}}}")
-    return uses
+                    uses[argument.index] += 1
+        statements: list[str] = []
+        texts: dict[int, str] = {}
+        infix = set()  # symbols whose text needs parentheses in that of others
 
+        def text_of(argument, in_call):
+            if not isinstance(argument, Symbol):
+                return self.number(argument)
+            text = texts[argument.index]
+            return f"({text})" if argument.index in infix and not in_call else text
 
-def _binding(template, binding, place):
-    """Return how tightly an argument must bind to need no parentheses."""
-    if binding == _ATOM:
-        return _CHOICE
-    return binding if template.startswith(f"{{{place}}}") else binding + 1
+        for symbol in formula.symbols:
+            template = templates[symbol.operation]
+            is_call = template.endswith(")")
+            text = template.format(*(text_of(argument, is_call) for argument in symbol.arguments))
+            if symbol.arguments and uses[symbol.index] > 1:
+                name = f"t{len(statements) + 1}"
+                statements.append(self.variable.format(name=name, value=text))
+                text = name
+            elif symbol.arguments and not is_call:
+                infix.add(symbol.index)
+            texts[symbol.index] = text
+        return [*statements, self.result.format(texts[formula.result.index])]
