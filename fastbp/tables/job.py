@@ -87,8 +87,8 @@ def train(
     -------
     TableModel
         ``model.record["stopped"]`` says why it ended: "epochs", "early stopping", "time",
-        "callback", "interrupted" (Ctrl-C) or "terminated" (SIGTERM, with checkpoints). With
-        checkpoints, a model of the last two has no scores.
+        "callback", "interrupted" (Ctrl-C) or "terminated" (SIGTERM, with checkpoints). A
+        model of the last two has no scores with checkpoints, or before its first step.
 
     Raises
     ------
@@ -280,8 +280,10 @@ class Job:
     def _record(self, history, rows, valid, digest, seconds):
         metrics = {}
         details = {"confusion": None, "residuals": None}
-        # a training that a signal ends is not scored: it is to end now, and resume later
-        preempted = self.checkpoints is not None and history.stopped.by_signal
+        # a training that a signal ended is not scored if it resumes later, nor before its first
+        # step: Numba, interrupted while it compiles, may fail to compile what scores
+        unscored = self.checkpoints is not None or not self.network.steps
+        preempted = unscored and history.stopped.by_signal
         if valid is not None and not preempted:
             scores = scores_of(self.schema.target)
             scores.add(self.network.forward(valid[0], self._threads), valid[1])
