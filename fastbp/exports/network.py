@@ -1,6 +1,7 @@
 """Checks of networks, text about them, and the writing of files, for all exports."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,17 @@ def check_network(function: str, net: Any, argument: str = "net") -> None:
             f"fastbp.{function}: the weights of {argument} hold NaN or infinity, as after training "
             "that diverged; expected finite numbers"
         )
+
+
+@contextmanager
+def needing(packages: tuple[str, ...], message: str) -> Iterator[None]:
+    """Say in the error which package to install, if the import of one of `packages` fails."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in packages:
+            raise
+        raise ModuleNotFoundError(f"fastbp.{message}", name=error.name) from error
 
 
 def is_table_model(model: Any) -> bool:

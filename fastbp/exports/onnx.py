@@ -6,7 +6,7 @@ import numpy as np
 
 from ..annotations import FilePath, FloatType
 from ..network import Network
-from .network import check_network, described, is_table_model, write
+from .network import check_network, described, is_table_model, needing, write
 
 if TYPE_CHECKING:
     import onnx
@@ -88,14 +88,8 @@ def to_onnx(
     is_table = is_table_model(model)
     net = source.network if is_table else source
     check_network("to_onnx", net, "model")
-    try:
+    with needing(("onnx",), "to_onnx needs onnx: python -m pip install 'fastbp[onnx]'"):
         from .onnx_graph import Graph
-    except ModuleNotFoundError as error:
-        if error.name != "onnx":
-            raise
-        raise ModuleNotFoundError(
-            "fastbp.to_onnx needs onnx: python -m pip install 'fastbp[onnx]'", name="onnx"
-        ) from error
     graph = Graph()
     kind = np.dtype(dtype or net.dtype)
     if is_table:
@@ -109,9 +103,7 @@ def to_onnx(
 
 
 def _add_network(graph, net, dtype):
-    from .onnx_graph import forward
-
-    a = forward("to_onnx", net, graph.input("X", dtype, net.layers[0].n_in))
+    a = graph.forward("to_onnx", net, graph.input("X", dtype, net.layers[0].n_in))
     n_out = net.layers[-1].n_out
     graph.output(a, "outputs", n_out)
     if net.loss == "cross_entropy":
@@ -125,11 +117,10 @@ def _add_network(graph, net, dtype):
 
 
 def _add_table(graph, schema, net, dtype):
-    from .onnx_graph import forward
     from .onnx_tables import add_features
 
     _check_sizes(schema, net)
-    a = forward("to_onnx", net, add_features(graph, schema).cast(dtype))
+    a = graph.forward("to_onnx", net, add_features(graph, schema).cast(dtype))
     target = schema.target
     if target.task == "regression":
         prediction = a.cast(np.float64) * target.scale + target.mean

@@ -5,6 +5,7 @@ computes in float32. They have Elu and the like in float32 only, so those are no
 """
 
 from collections.abc import Callable
+from functools import partialmethod
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,18 @@ class Graph:
         self.constants.append(numpy_helper.from_array(array, name))
         return Value(self, array.dtype, name)
 
+    def forward(self, export: str, net: Network, a: "Value") -> "Value":
+        """Add the layers of a network for inputs (n, n_in); return their outputs (n, n_out)."""
+        for layer, W, b in zip(net.layers, net.weights, net.biases, strict=True):
+            z = a.node("MatMul", W)
+            z = z + b if layer.bias else z
+            if layer.activation in _ACTIVATIONS:
+                a = _ACTIVATIONS[layer.activation](z)
+            else:
+                formula = formula_of(export, layer.activation)
+                a = formula.evaluate(_OPERATIONS, z, float(layer.alpha), z.constant)
+        return a
+
     def model(self, description: str) -> onnx.ModelProto:
         """Return the graph as a ModelProto, checked by onnx."""
         model = helper.make_model(
@@ -95,11 +108,10 @@ class Graph:
 
 
 def _value_info(name, dtype, *shape):
-    return helper.make_tensor_value_info(name, tensor_type(dtype), ["n", *shape])
+    return helper.make_tensor_value_info(name, _tensor_type(dtype), ["n", *shape])
 
 
-def tensor_type(dtype: DTypeLike) -> int:
-    """Return ONNX's number of a dtype; objects are strings."""
+def _tensor_type(dtype: DTypeLike) -> int:
     return helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
 
@@ -130,11 +142,7 @@ class Value:
         """Convert to another dtype; return the value itself if it has that dtype."""
         if self.dtype == dtype:
             return self
-        return Value(self.graph, dtype, self.node("Cast", to=tensor_type(dtype)).name)
-
-    def clip(self, low: float, high: float) -> "Value":
-        """Limit to [low, high]."""
-        return self.node("Max", low).node("Min", high)
+        return Value(self.graph, dtype, self.node("Cast", to=_tensor_type(dtype)).name)
 
     def flat(self) -> "Value":
         """Return a value (n, 1) as (n,)."""
@@ -148,39 +156,11 @@ class Value:
         """Return the probabilities (n, 2) of two classes from that of the second (n, 1)."""
         return (-self + 1).node("Concat", self, axis=1)
 
-    def __neg__(self):
-        return self.node("Neg")
-
-    def __add__(self, other):
-        return self.node("Add", other)
-
-    def __sub__(self, other):
-        return self.node("Sub", other)
-
-    def __mul__(self, other):
-        return self.node("Mul", other)
-
-    def __truediv__(self, other):
-        return self.node("Div", other)
-
-
-def forward(export: str, net: Network, a: Value) -> Value:
-    """Add the layers of a network for inputs (n, n_in); return their outputs (n, n_out).
-
-    Raises
-    ------
-    ValueError
-        If an activation cannot be exported; the message names it and `export`.
-    """
-    for layer, W, b in zip(net.layers, net.weights, net.biases, strict=True):
-        z = a.node("MatMul", W)
-        z = z + b if layer.bias else z
-        if layer.activation in _ACTIVATIONS:
-            a = _ACTIVATIONS[layer.activation](z)
-        else:
-            formula = formula_of(export, layer.activation)
-            a = formula.evaluate(_OPERATIONS, z, float(layer.alpha), z.constant)
-    return a
+    __neg__ = partialmethod(node, "Neg")
+    __add__ = partialmethod(node, "Add")
+    __sub__ = partialmethod(node, "Sub")
+    __mul__ = partialmethod(node, "Mul")
+    __truediv__ = partialmethod(node, "Div")
 
 
 # activations that ONNX has operators for

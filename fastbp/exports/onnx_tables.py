@@ -41,38 +41,25 @@ def add_features(graph, schema):
     return first.node("Concat", *others, axis=1)
 
 
-def _number(column, values):
+def _numeric(column, values):
+    """Return the features of a number, a truth value or a date."""
     missing = values.node("IsNaN")
-    return [_standardized(column, values, missing), *_indicated(column, missing)]
 
+    def known(feature, instead):
+        return missing.node("Where", feature.constant(instead), feature)
 
-def _boolean(column, values):
-    missing = values.node("IsNaN")
-    return [_unless(missing, values, 0.5), *_indicated(column, missing)]
-
-
-def _date(column, values):
-    missing = values.node("IsNaN")
-    features = [_standardized(column, values, missing)]
-    for period in column.periods:
-        phase = values * (2 * pi) / PERIODS[period]
-        features += [_unless(missing, phase.node(kind), 0) for kind in ("Sin", "Cos")]
-    return features + _indicated(column, missing)
-
-
-def _indicated(column, missing):
-    """Return the feature of missing values, if the column has one."""
-    return [missing.cast(np.float64)] if column.missing else []
-
-
-def _standardized(column, values, missing):
-    scaled = (values - column.mean) / column.scale
-    return _unless(missing, scaled.clip(-LARGEST, LARGEST), 0)
-
-
-def _unless(missing, values, instead):
-    """Return `values`, and a number instead where they are missing."""
-    return missing.node("Where", values.constant(instead), values)
+    if isinstance(column, Boolean):
+        features = [known(values, 0.5)]
+    else:
+        scaled = (values - column.mean) / column.scale
+        features = [known(scaled.node("Max", -LARGEST).node("Min", LARGEST), 0)]
+    if isinstance(column, Date):
+        for period in column.periods:
+            phase = values * (2 * pi) / PERIODS[period]
+            features += [known(phase.node(kind), 0) for kind in ("Sin", "Cos")]
+    if column.missing:
+        features.append(missing.cast(np.float64))
+    return features
 
 
 def _category(column, values):
@@ -96,8 +83,8 @@ def _category(column, values):
 
 # from a column and its values to features, (n, k) each
 _ENCODERS: dict[type, Callable] = {
-    Number: _number,
-    Boolean: _boolean,
-    Date: _date,
+    Number: _numeric,
+    Boolean: _numeric,
+    Date: _numeric,
     Category: _category,
 }

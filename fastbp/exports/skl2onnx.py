@@ -5,6 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.classifier import MLPClassifier
 from ..estimators.regressor import MLPRegressor
+from .network import needing
 
 
 def _outputs(scope, operator):
@@ -16,13 +17,14 @@ def _outputs(scope, operator):
     from onnx.helper import tensor_dtype_to_np_dtype
     from skl2onnx.common.data_types import guess_proto_type
 
-    from .onnx_graph import Graph, Value, forward
+    from .onnx_graph import Graph, Value
 
     given = operator.inputs[0]
     dtype = tensor_dtype_to_np_dtype(guess_proto_type(given.type))
-    X = Value(Graph(scope.get_unique_variable_name), dtype, given.full_name)
+    graph = Graph(scope.get_unique_variable_name)
+    X = Value(graph, dtype, given.full_name)
     X = X.cast(np.float64 if dtype == np.float64 else np.float32)
-    return forward("register_onnx", operator.raw_operator.network_, X)
+    return graph.forward("register_onnx", operator.raw_operator.network_, X)
 
 
 def _finish(container, operator, *outputs):
@@ -74,24 +76,20 @@ def _exportable(classes):
     return whole
 
 
-def _set_regressor_shapes(operator):
-    from skl2onnx.common.shape_calculator import calculate_linear_regressor_output_shapes
+def _set_shapes(operator):
+    from skl2onnx.common import shape_calculator
 
-    check_is_fitted(operator.raw_operator)
-    calculate_linear_regressor_output_shapes(operator)
+    estimator = operator.raw_operator
+    check_is_fitted(estimator)
     rows = operator.inputs[0].get_first_dimension()
-    operator.outputs[0].type.shape = [rows, operator.raw_operator.n_outputs_]
-
-
-def _set_classifier_shapes(operator):
-    from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
-
-    check_is_fitted(operator.raw_operator)
-    calculate_linear_classifier_output_shapes(operator)
-    shape = [operator.inputs[0].get_first_dimension(), max(2, operator.raw_operator.n_outputs_)]
-    operator.outputs[1].type.shape = shape
-    if _is_multilabel(operator.raw_operator):
-        operator.outputs[0].type.shape = shape
+    if isinstance(estimator, MLPRegressor):
+        shape_calculator.calculate_linear_regressor_output_shapes(operator)
+        operator.outputs[0].type.shape = [rows, estimator.n_outputs_]
+        return
+    shape_calculator.calculate_linear_classifier_output_shapes(operator)
+    operator.outputs[1].type.shape = [rows, max(2, estimator.n_outputs_)]
+    if _is_multilabel(estimator):
+        operator.outputs[0].type.shape = operator.outputs[1].type.shape
 
 
 def register_onnx() -> None:
@@ -114,20 +112,14 @@ def register_onnx() -> None:
     ----------
     The operators: https://onnx.ai/onnx/operators/
     """
-    try:
+    message = 'register_onnx needs skl2onnx: python -m pip install "fastbp[onnx]"'
+    with needing(("skl2onnx", "onnx"), message):
         from skl2onnx import update_registered_converter
-    except ModuleNotFoundError as error:
-        if error.name not in ("skl2onnx", "onnx"):
-            raise
-        raise ModuleNotFoundError(
-            'fastbp.register_onnx needs skl2onnx: python -m pip install "fastbp[onnx]"',
-            name=error.name,
-        ) from error
 
     update_registered_converter(
         MLPClassifier,
         "FastbpMLPClassifier",
-        _set_classifier_shapes,
+        _set_shapes,
         _convert_classifier,
         options={
             "zipmap": [True, False, "columns"],
@@ -135,6 +127,4 @@ def register_onnx() -> None:
             "nocl": [True, False],
         },
     )
-    update_registered_converter(
-        MLPRegressor, "FastbpMLPRegressor", _set_regressor_shapes, _convert_regressor
-    )
+    update_registered_converter(MLPRegressor, "FastbpMLPRegressor", _set_shapes, _convert_regressor)

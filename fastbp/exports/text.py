@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .trace import Symbol, formula_of
+from .trace import formula_of
 
 _INFIX = {
     "add": "{0} + {1}",
@@ -59,32 +59,34 @@ class Language:
 
     def _statements(self, formula):
         """Return the statements; a value that is used more than once becomes a variable."""
-        templates = {"z": "z", "alpha": "alpha", **self.operations, **_INFIX}
-        uses: Counter = Counter()
-        for symbol in formula.symbols:
-            for place in re.findall(r"{(\d)}", templates[symbol.operation]):
-                argument = symbol.arguments[int(place)]
-                if isinstance(argument, Symbol):
-                    uses[argument.index] += 1
+        templates = {**self.operations, **_INFIX}
+        uses = Counter(
+            symbol.arguments[int(place)].index
+            for symbol in formula.symbols
+            for place in re.findall(r"{(\d)}", templates.get(symbol.operation, ""))
+        )
         statements: list[str] = []
         texts: dict[int, str] = {}
-        infix = set()  # symbols whose text needs parentheses in that of others
-
-        def text_of(argument, in_call):
-            if not isinstance(argument, Symbol):
-                return self.number(argument)
-            text = texts[argument.index]
-            return f"({text})" if argument.index in infix and not in_call else text
+        infix: set[int] = set()  # symbols whose text needs parentheses in that of others
 
         for symbol in formula.symbols:
-            template = templates[symbol.operation]
-            is_call = template.endswith(")")
-            text = template.format(*(text_of(argument, is_call) for argument in symbol.arguments))
-            if symbol.arguments and uses[symbol.index] > 1:
-                name = f"t{len(statements) + 1}"
-                statements.append(self.variable.format(name=name, value=text))
-                text = name
-            elif symbol.arguments and not is_call:
-                infix.add(symbol.index)
+            if symbol.operation == "number":
+                text = self.number(symbol.number)
+            elif symbol.operation in ("z", "alpha"):
+                text = symbol.operation
+            else:
+                template = templates[symbol.operation]
+                is_call = template.endswith(")")
+                arguments = [
+                    f"({texts[a.index]})" if a.index in infix and not is_call else texts[a.index]
+                    for a in symbol.arguments
+                ]
+                text = template.format(*arguments)
+                if uses[symbol.index] > 1:
+                    name = f"t{len(statements) + 1}"
+                    statements.append(self.variable.format(name=name, value=text))
+                    text = name
+                elif not is_call:
+                    infix.add(symbol.index)
             texts[symbol.index] = text
         return [*statements, self.result.format(texts[formula.result.index])]

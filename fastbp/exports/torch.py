@@ -12,7 +12,7 @@ from ..components.optimizers import Optimizer
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.support.scalars import a_flag
 from ..network import Network
-from .network import LOSS_OF_OUTPUT, check_network
+from .network import LOSS_OF_OUTPUT, check_network, needing
 from .torch_parts import layers_of, parts_of_state
 
 if TYPE_CHECKING:
@@ -51,16 +51,12 @@ def to_torch(net: Network, *, logits: bool = False) -> "nn.Sequential":
     """
     check_network("to_torch", net)
     logits = a_flag("logits", logits)
-    try:
+    message = (
+        "to_torch needs PyTorch: https://pytorch.org/get-started/locally/ "
+        "(python -m pip install torch)"
+    )
+    with needing(("torch",), message):
         import torch
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ModuleNotFoundError(
-            "fastbp.to_torch needs PyTorch: https://pytorch.org/get-started/locally/ "
-            "(python -m pip install torch)",
-            name="torch",
-        ) from error
     from .torch_modules import modules_of
 
     modules = modules_of(net)

@@ -6,6 +6,7 @@ that it computes. Equal subexpressions are one symbol.
 """
 
 from math import isfinite
+from operator import is_
 from types import CellType, FunctionType, ModuleType
 
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -24,29 +25,40 @@ class _Untraceable(Exception):
 
 
 class Symbol(NDArrayOperatorsMixin):
-    """One value of a formula: an operation and its arguments, which are symbols and floats.
+    """One value of a formula: an operation on other symbols of the formula.
 
-    The operation is "z" or "alpha"; one of `UFUNCS`, "erf", "maximum" or "minimum"; "select" of a
-    comparison and two values; or "broadcast" of a vector and the number to fill it with.
+    The operation is "z", "alpha" or "number", which have no arguments; one of `UFUNCS`, "erf",
+    "maximum" or "minimum"; "select" of a comparison and two values; or "broadcast" of a vector
+    and the number to fill it with.
     """
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, known, operation, *arguments):
+    def __init__(self, known, operation, arguments=(), number=None):
         self._known = known
         self.operation = operation
         self.arguments = arguments
+        self.number = number
         self.index = len(known)
-        self.is_vector = operation == "z" or any(map(_is_vector, arguments))
+        self.is_vector = operation == "z" or any(a.is_vector for a in arguments)
         known.append(self)
 
-    def apply(self, operation, *arguments):
+    def apply(self, operation, *arguments, number=None):
         """Return the symbol of an operation in the same formula."""
-        arguments = tuple(map(_operand, arguments))
+        arguments = tuple(map(self.symbol_of, arguments))
         for symbol in self._known:
-            if symbol.operation == operation and all(map(_same, symbol.arguments, arguments)):
+            is_same = symbol.operation == operation and symbol.number == number
+            if is_same and all(map(is_, symbol.arguments, arguments)):
                 return symbol
-        return Symbol(self._known, operation, *arguments)
+        return Symbol(self._known, operation, arguments, number)
+
+    def symbol_of(self, value):
+        """Return a value, a symbol or a number, as a symbol of the same formula."""
+        if isinstance(value, Symbol):
+            return value
+        if not isinstance(value, (int, float)) or not isfinite(value):
+            raise _Untraceable(f"computes with {value!r}, which is no finite number")
+        return self.apply("number", number=float(value))
 
     def __array_ufunc__(self, ufunc, method, *arguments):
         if ufunc.__name__ not in UFUNCS:
@@ -65,7 +77,7 @@ class Formula:
         needed = {result.index}
         for symbol in reversed(symbols):
             if symbol.index in needed:
-                needed.update(a.index for a in symbol.arguments if isinstance(a, Symbol))
+                needed.update(argument.index for argument in symbol.arguments)
         self.symbols = [symbol for symbol in symbols if symbol.index in needed]
 
     @property
@@ -80,13 +92,14 @@ class Formula:
         """
         values: dict = {}
         for symbol in self.symbols:
-            if symbol.operation in ("z", "alpha"):
-                value = z if symbol.operation == "z" else constant(alpha)
+            if symbol.operation == "z":
+                value = z
+            elif symbol.operation == "alpha":
+                value = constant(alpha)
+            elif symbol.operation == "number":
+                value = constant(symbol.number)
             else:
-                value = operations[symbol.operation](*(
-                    values[a.index] if isinstance(a, Symbol) else constant(a)
-                    for a in symbol.arguments
-                ))  # fmt: skip
+                value = operations[symbol.operation](*(values[a.index] for a in symbol.arguments))
             values[symbol.index] = value
         return values[self.result.index]
 
@@ -107,32 +120,14 @@ def formula_of(export, activation):
     try:
         if record.outputs == "simplex":
             raise _Untraceable("acts on whole rows")
-        result = _rebound(record.function)(z, alpha)
-        if not _is_vector(result):
+        result = z.symbol_of(_rebound(record.function)(z, alpha))
+        if not result.is_vector:
             raise _Untraceable("does not depend on z")
     except _Untraceable as error:
         raise ValueError(
             f"fastbp.{export}: activation {activation!r} cannot be exported: its formula {error}"
         ) from None
     return Formula(symbols, result)
-
-
-def _operand(value):
-    if isinstance(value, Symbol):
-        return value
-    if not isinstance(value, (int, float)) or not isfinite(value):
-        raise _Untraceable(f"computes with {value!r}, which is no finite number")
-    return float(value)
-
-
-def _is_vector(value):
-    return isinstance(value, Symbol) and value.is_vector
-
-
-def _same(left, right):
-    if isinstance(left, Symbol) or isinstance(right, Symbol):
-        return left is right
-    return left == right
 
 
 def _symbolic(name, value):
@@ -189,11 +184,12 @@ def _applied(operation):
 def _select(mask, a, b):
     if not isinstance(mask, Symbol) or mask.operation not in _COMPARISONS:
         raise _Untraceable("selects by something other than a comparison")
+    a, b = mask.symbol_of(a), mask.symbol_of(b)
     left, right = mask.arguments
-    if _same(left, b) and _same(right, a):  # x if not x < c, else c; NaN stays NaN
+    if left is b and right is a:  # x if not x < c, else c; NaN stays NaN
         return mask.apply("maximum" if mask.operation.startswith("less") else "minimum", b, a)
-    if not _is_vector(a) and not _is_vector(b):
-        a = mask.apply("broadcast", left if _is_vector(left) else right, a)
+    if not a.is_vector and not b.is_vector:
+        a = mask.apply("broadcast", left if left.is_vector else right, a)
     return mask.apply("select", mask, a, b)
 
 
