@@ -5,7 +5,7 @@ on t alone, so that resumed training uses the same learning rates.
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -22,8 +22,14 @@ class Schedule(Protocol):
         """Return the factors (n,) at times `t` (n,), in epochs."""
 
 
+class NamedSchedule(Schedule):
+    """A schedule of the registry."""
+
+    name: ClassVar[str]
+
+
 @dataclass(frozen=True)
-class Constant:
+class Constant(NamedSchedule):
     """Constant learning rate: ``f(t) = 1``."""
 
     name = "constant"
@@ -35,7 +41,7 @@ class Constant:
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(NamedSchedule):
     """Multiply the rate by `factor` every `every` epochs: ``factor ** floor(t / every)``."""
 
     name = "step"
@@ -53,7 +59,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Exponential:
+class Exponential(NamedSchedule):
     """Decay by `factor` per epoch: ``factor ** t``."""
 
     name = "exponential"
@@ -69,7 +75,7 @@ class Exponential:
 
 
 @dataclass(frozen=True)
-class Cosine:
+class Cosine(NamedSchedule):
     """Decay to `end` along half a cosine in `epochs` epochs, then stay constant.
 
     ``end + (1 - end) (1 + cos(pi t / epochs)) / 2`` (Loshchilov and Hutter,
@@ -92,7 +98,7 @@ class Cosine:
 
 
 @dataclass(frozen=True)
-class OneCycle:
+class OneCycle(NamedSchedule):
     """Rise from `start` to 1 in the first `warm * epochs` epochs, then fall to `end`, by cosines.
 
     The optimizer's learning rate is the peak (Smith and Topin, Super-convergence, 2019).
@@ -122,7 +128,7 @@ class OneCycle:
 
 
 @dataclass(frozen=True)
-class WarmUp:
+class WarmUp(NamedSchedule):
     """Increase linearly over the first `epochs` epochs, then follow the schedule `after`.
 
     ``f(t) = t / epochs`` for ``t < epochs``, then ``after.factors(t - epochs)`` (Goyal et al.,
@@ -144,7 +150,9 @@ class WarmUp:
         return np.where(t < self.epochs, t / self.epochs, later)
 
 
-SCHEDULES = Registry("schedule", [Constant, Step, Exponential, Cosine, OneCycle, WarmUp])
+SCHEDULES: Registry[type[NamedSchedule]] = Registry(
+    "schedule", [Constant, Step, Exponential, Cosine, OneCycle, WarmUp]
+)
 
 
 def as_schedule(name: str, value: Schedule | str | None) -> Schedule:

@@ -13,7 +13,9 @@ from difflib import get_close_matches
 from functools import cache
 from numbers import Integral, Real
 from textwrap import indent
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
@@ -230,10 +232,10 @@ def descriptions(cls):
     return {name: " ".join(map(str.strip, lines)) for name, (_, *lines) in _entries(cls).items()}
 
 
-def takes(cls):
+def takes(cls: type) -> Callable[[Function], Function]:
     """Decorate a function of ``**options``: name a dataclass's in its signature and docstring."""
 
-    def decorate(function):
+    def decorate(function: Any) -> Any:
         signature = inspect.signature(function)
         own = {p.name: p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD}
         more = [

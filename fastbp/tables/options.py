@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from .declared import Declared, choice, duration, layers, number, option, size, text, texts, threads
 from .wording import MISSING_WORDS
@@ -166,7 +167,7 @@ class TrainOptions(Declared):
         from ..components.optimizers import Optimizer
         from ..components.schedules import SCHEDULES
 
-        schedule = SCHEDULES.find(self.schedule)
+        schedule: Any = SCHEDULES.find(self.schedule)
         rates = {name: getattr(self, name) for name in ("learning_rate", "weight_decay", "l2")}
         return Optimizer(
             self.optimizer,

@@ -1,9 +1,22 @@
 """Registries: records by name, read by the kernels, the API, the tests and the benchmarks."""
 
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from typing import Protocol, TypeVar
 
 
-class Registry(dict):
+class Named(Protocol):
+    """An object with a read-only name."""
+
+    @property
+    def name(self) -> str:
+        """The name in the API."""
+
+
+Record = TypeVar("Record", bound=Named)
+
+
+class Registry(dict[str, Record]):
     """Records by name, in order; a record's place is its code in compiled kernels.
 
     Parameters
@@ -16,12 +29,14 @@ class Registry(dict):
         Other names of records.
     """
 
-    def __init__(self, kind, records, aliases=None):
+    def __init__(
+        self, kind: str, records: Iterable[Record], aliases: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__((record.name, record) for record in records)
         self.kind = kind
         self.aliases = dict(aliases or {})
 
-    def find(self, name):
+    def find(self, name: object) -> Record:
         """Return the record called `name`.
 
         Raises
@@ -38,6 +53,6 @@ class Registry(dict):
         hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"unknown {self.kind} {name!r}{hint} Known: {', '.join(sorted(known))}")
 
-    def code(self, name):
+    def code(self, name: object) -> int:
         """Return the code of the record called `name`."""
         return list(self).index(self.find(name).name)

@@ -1,13 +1,14 @@
 """The Python side of a public kernel: check arrays, make outputs, find addresses."""
 
 import ctypes
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..tuning import CACHE_LINE
 
-Floats = NDArray[np.float32] | NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 _DTYPES = {np.dtype(np.float32), np.dtype(np.float64)}
 
 
