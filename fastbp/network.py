@@ -278,9 +278,10 @@ class Network(Described):
         the other losses; one output gives shape (n,).
         """
         outputs = self.forward(X, n_threads)
-        if self.loss == "cross_entropy":
+        targets = LOSSES[self.loss].targets
+        if targets == "classes":
             return outputs.argmax(axis=1)
-        if self.loss == "binary_cross_entropy":
+        if targets == "unit":
             outputs = (outputs > 0.5).astype(np.int64)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 

@@ -3,7 +3,7 @@
 None of them changes a bit of a result. Costs are in flops: the time that one floating-point
 operation takes at ``FLOPS_PER_SECOND``. The measurements in brackets are of float32 on one
 thread of an AMD EPYC with 512-bit vectors: 48 KiB first-level and 1 MiB second-level cache per
-core, 275 GFLOPS at peak. Nets are the workloads of ``benchmarks/workloads.py``.
+core, 275 GFLOP/s at peak. Nets are the workloads of ``benchmarks/workloads.py``.
 """
 
 # ---------------------------------------------------------------- memory
@@ -25,7 +25,7 @@ ODD_LINES = 8
 # Entering and leaving a parallel region whose OpenMP threads are awake [3.2 us for two threads, of
 # which setting Numba's number of threads takes more than one].
 REGION_SECONDS = 2e-6
-# The rate of one thread on nets so small that the decision is close [64-64-10: 124 GFLOPS].
+# The rate of one thread on nets so small that the decision is close [64-64-10: 124 GFLOP/s].
 FLOPS_PER_SECOND = 1e11
 # Threads must save this multiple of a region's cost: a margin, for other processes delay threads.
 REGION_WORTH = 4
@@ -34,8 +34,8 @@ REGIONS_PER_STEP = 2  # rows, then weights: see `net.passes`
 # ---------------------------------------------------------------- costs, in flops per element
 
 MULTIPLY_ADD_FLOPS = 2.0  # by definition
-# Costs of the kernels that are called by themselves. They are low: on data from memory, which all
-# cores share, threads save less than on data in a cache.
+# Costs of the kernels that are called by themselves. Most are below the measured times: on data
+# from memory, which all cores share, threads save less than on data in a cache.
 HADAMARD_FLOPS = 2.0  # [0.14 ns in the second-level cache]
 ACTIVATION_FLOPS = 8.0  # [relu 0.13 ns, tanh 0.36 ns, gelu 0.72 ns]
 DROPOUT_FLOPS = 20.0  # [4.8 ns, a division and an unpredictable branch]

@@ -92,7 +92,7 @@ def callables_of(name, value):
             member = member.func if isinstance(member, cached_property) else member
             member = getattr(member, "fn", member)  # scikit-learn's available_if
             is_public = not key.startswith("_") or key in ("__init__", "__len__", "__getitem__")
-            if inspect.isfunction(member) and is_public:
+            if inspect.isfunction(member) and is_public and "fastbp" in member.__module__:
                 yield f"{base.__name__}.{key}", member
 
 

@@ -91,7 +91,7 @@ class _File:
         except OSError as error:
             raise self._wrong(error.strerror or str(error)) from None
         if len(content) > _MOST_BYTES:
-            raise self._wrong("it has over 1 MiB, and is no file of options")
+            raise self._wrong("it is larger than 1 MiB, and no file of options")
         try:
             return tomllib.loads(content.decode())
         except UnicodeDecodeError as error:

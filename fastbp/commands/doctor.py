@@ -1,4 +1,4 @@
-"""``fastbp doctor``: what speed depends on here, what is slow, and how to mend it."""
+"""``fastbp doctor``: what speed depends on here, what is slow, and how to fix it."""
 
 import typer
 
@@ -7,7 +7,7 @@ from .log import LogOption
 
 
 def doctor(log: LogOption = "text"):
-    """Find what makes fastbp slow on this machine, and how to mend it."""
+    """Find what makes fastbp slow on this machine, and how to fix it."""
     with guarded(log) as out:
         from ..diagnostics.doctor import examine
 
@@ -87,7 +87,7 @@ def _mending(findings):
     if not findings:
         yield "Nothing is slow here that fastbp knows of."
         return
-    yield "What is slow here, and how to mend it:"
+    yield "What is slow here, and how to fix it:"
     for finding in findings:
         yield f"  {finding.severity:<7}{finding.check}: {finding.message}"
         yield f"         -> {finding.remedy}"

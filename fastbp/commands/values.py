@@ -70,7 +70,7 @@ def not_the_input(output, *files):
     """
     for file in files:
         if output and os.path.exists(output) and os.path.samefile(output, file):
-            raise Ended(Code.USAGE, f"--output {output}: it is read as well; give another name")
+            raise Ended(Code.USAGE, f"--output {output}: it is also an input; choose another name")
 
 
 def output_option(words, default=None):

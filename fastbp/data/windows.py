@@ -13,13 +13,13 @@ import numpy as np
 
 from ..annotations import Array
 from ..kernels.random import BLOCKS, SHUFFLE, WINDOWS, fill_permutation
+from ..kernels.tuning import SLICE_SECONDS
 from .samples import Samples
 from .source import Source, joined, read_block, windows_of
 
 Check: TypeAlias = Callable[..., Samples]
 DType: TypeAlias = np.dtype[Any]
 MustEnd: TypeAlias = Callable[[], bool]
-_POLL_SECONDS = 0.05  # the length of a slice of training
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class Streamed(Feed):
         after = [(epoch + 1, 0, self._groups(epoch + 1)[0], 0)] if more else []
         for one, following in zip(todo, [*todo[1:], *after, None], strict=False):
             coming = self._submit(*one)
-            while not wait([coming], _POLL_SECONDS).done:
+            while not wait([coming], SLICE_SECONDS).done:
                 if must_end and must_end():
                     return
             del self._coming[one[:2]]

@@ -198,7 +198,7 @@ class Workspace:
         record["squares"] = self._take(spec.n_in) if training else -1
 
     def _row(self, count):
-        """Round a row up to whole cache lines; a long one to an odd number, so that rows spread."""
+        """Round a row up to whole cache lines; a long one to an odd number (cache sets)."""
         line = CACHE_LINE // self._item
         lines = -(-count // line)
         return (lines + (lines >= ODD_LINES and lines % 2 == 0)) * line

@@ -1,1 +1,1 @@
-"""Networks in the form of other houses, and theirs as networks."""
+"""Networks in the form of other libraries, and their networks as ours."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..annotations import FilePath, FloatType
+from ..kernels.formulas.losses import LOSSES
 from ..network import Network
 from .network import check_network, described, is_table_model, needing, write
 
@@ -106,9 +107,10 @@ def _add_network(graph, net, dtype):
     a = graph.forward("to_onnx", net, graph.input("X", dtype, net.layers[0].n_in))
     n_out = net.layers[-1].n_out
     graph.output(a, "outputs", n_out)
-    if net.loss == "cross_entropy":
+    targets = LOSSES[net.loss].targets
+    if targets == "classes":
         graph.output(a.largest(), "label")
-    elif net.loss == "binary_cross_entropy":
+    elif targets == "unit":
         labels = a.node("Greater", 0.5).cast(np.int64)
         if n_out == 1:
             graph.output(labels.flat(), "label")

@@ -234,5 +234,5 @@ def _parameters(own: dict, theirs: dict, net: Network) -> dict:
     if "loss" in theirs:
         parameters["loss"] = "poisson" if last.activation == "exp" else "squared_error"
     elif last.activation == "exp":
-        raise ValueError("fastbp.to_sklearn: output 'exp' takes scikit-learn 1.7 or later")
+        raise ValueError("fastbp.to_sklearn: output 'exp' needs scikit-learn 1.7 or later")
     return parameters

@@ -133,7 +133,7 @@ class FitPolicy(Policy):
         """Add the epoch to the history, with its validation; return whether it is complete."""
         state = self.state
         if not state.weight:
-            raise ValueError("sample_weight: all are 0, expected some above")
+            raise ValueError("sample_weight: all weights are 0; at least one must be positive")
         entry = {
             "epoch": state.epoch,
             "loss": float(epoch.losses.sum() / state.weight),

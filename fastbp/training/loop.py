@@ -4,22 +4,23 @@ A slice is one compiled call of about 50 ms (`pace`). After each slice the loop 
 signals and the time limit; after each epoch its policy records, scores and decides.
 """
 
+from __future__ import annotations
+
 import time
 from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
 
+from ..annotations import Threads
 from ..data.samples import Samples
+from ..data.windows import Feed
+from ..engine.engine import Engine
+from ..kernels import tuning
 from ..kernels.compiler.threads import available_threads
-from ..kernels.tuning import (
-    FIRST_SLICE_FLOPS,
-    FIRST_SLICE_STEPS,
-    LONG_STEP_FLOPS,
-    READING_STEPS,
-    UPDATE_FLOPS_FROM_MEMORY,
-)
+from .interrupt import Interrupt
 from .pace import Pace
+from .state import State
 from .stopped import Stopped
 
 
@@ -56,7 +57,7 @@ class Policy:
         raise NotImplementedError
 
     def training_ended(self, stopped):
-        """Act while signals are still watched; not called after divergence."""
+        """Act at the end, while signals are still handled; not called after divergence."""
 
 
 class Loop:
@@ -67,7 +68,17 @@ class Loop:
     `Epoch`, complete or not, and `threads` the number of threads that a step may use.
     """
 
-    def __init__(self, engine, feed, policy, state, interrupt, epochs, n_threads, max_time=None):
+    def __init__(
+        self,
+        engine: Engine,
+        feed: Feed,
+        policy: Policy,
+        state: State,
+        interrupt: Interrupt,
+        epochs: int,
+        n_threads: Threads,
+        max_time: float | None = None,
+    ) -> None:
         self.engine = engine
         self.feed = feed
         self.policy = policy
@@ -76,13 +87,13 @@ class Loop:
         self.epochs = epochs
         self.threads = engine.threads_of_step(n_threads, feed.head, feed.batch)
         step = feed.batch / len(feed.head) * engine.plan.flops_of(feed.head.x)
-        step += UPDATE_FLOPS_FROM_MEMORY * engine.plan.size
-        first = max(1, min(int(FIRST_SLICE_FLOPS / step), FIRST_SLICE_STEPS))
-        adapts = n_threads == "auto" and step < LONG_STEP_FLOPS
+        step += tuning.UPDATE_FLOPS_FROM_MEMORY * engine.plan.size
+        first = max(1, min(int(tuning.FIRST_SLICE_FLOPS / step), tuning.FIRST_SLICE_STEPS))
+        adapts = n_threads == "auto" and step < tuning.LONG_STEP_FLOPS
         self._pace = Pace(first, self.threads, adapts)
         self._all_busy = adapts and 1 < self.threads >= available_threads()
         self._max_time = np.inf if max_time is None else max_time
-        self._reason = None
+        self._reason: Stopped | None = None
 
     def compile(self):
         """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
@@ -169,7 +180,7 @@ class Loop:
         """
         steps, threads = self._pace.next_slice()
         if threads > 1 and self._all_busy and self.feed.is_reading():
-            return min(steps, READING_STEPS), threads - 1
+            return min(steps, tuning.READING_STEPS), threads - 1
         return steps, threads
 
     def _must_end(self):

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..annotations import Floats
 from ..data.samples import Samples
+from ..kernels.formulas.losses import LOSSES
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,8 @@ def _r2(outputs, samples):
 
 
 def metric_of(loss):
-    """Return the metric that suits the loss of a given name."""
-    if loss == "cross_entropy":
+    """Return the metric for the targets of the loss of a given name."""
+    targets = LOSSES[loss].targets
+    if targets == "classes":
         return Metric("accuracy", _accuracy_of_classes)
-    if loss == "binary_cross_entropy":
-        return Metric("accuracy", _accuracy_of_bits)
-    return Metric("r2", _r2)
+    return Metric("accuracy", _accuracy_of_bits) if targets == "unit" else Metric("r2", _r2)

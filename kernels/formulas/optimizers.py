@@ -25,6 +25,8 @@ from ..support.scalars import a_number
 from .registry import Registry
 
 NOTHING, RATE, RATE_AND_EPSILON = 0, 1, 2
+# the hyper-parameters that the kernels hand to a formula, or apply themselves
+_READ = {"learning_rate", "beta1", "beta2", "epsilon", "weight_decay"}
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Optimizer:
     defaults : dict
         The hyper-parameters it reads, with their defaults.
     corrects : {NOTHING, RATE, RATE_AND_EPSILON}
-        What takes up the division of the moments by ``1 - beta^t``.
+        Which numbers include the bias correction of the moments by ``1 - beta^t``.
     beta_may_be_one : bool
         Whether beta1 may be 1 itself, as in scikit-learn: a velocity is never lost.
     """
@@ -51,6 +53,11 @@ class Optimizer:
     defaults: dict = field(default_factory=dict)
     corrects: int = NOTHING
     beta_may_be_one: bool = False
+
+    def __post_init__(self):
+        unknown = self.defaults.keys() - _READ
+        if unknown:
+            raise ValueError(f"optimizer {self.name!r}: no kernel reads {sorted(unknown)}")
 
 
 def _sgd(w, g, m, v, rate, beta1, beta2, epsilon):

@@ -202,9 +202,17 @@ def test_a_signal_that_was_ignored_stays_so(tmp_path):
         "j.Job.run = lambda *a, **o: ([os.kill(os.getpid(), n) for n in (2, 15)], run(*a, **o))[1]"
     )
     done = in_a_process(
-        "train", "people.csv", "--target", "rich", "--epochs", 3, "-o", "model",
-        folder=tmp_path, before=before,
-    )  # fmt: skip
+        "train",
+        "people.csv",
+        "--target",
+        "rich",
+        "--epochs",
+        3,
+        "-o",
+        "model",
+        folder=tmp_path,
+        before=before,
+    )
     assert (done.code, done.err) == (0, "")
     assert (tmp_path / "model").exists()
 

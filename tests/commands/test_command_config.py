@@ -45,9 +45,11 @@ def train(
 
 @app.command()
 def predict(
-    model: str, data: str, output: Annotated[str, typer.Option("-o", "--output")] = "",
+    model: str,
+    data: str,
+    output: Annotated[str, typer.Option("-o", "--output")] = "",
     config: ConfigOption = "",
-):  # fmt: skip
+):
     print(json.dumps(locals()))
 
 

@@ -95,8 +95,11 @@ def test_a_signal_is_told_wherever_it_is_met(tmp_path, place, number, more, code
     begin = time.monotonic()
     done = subprocess.run(
         command("train", "people.csv", "--target", "rich", *more, before=before),
-        capture_output=True, cwd=tmp_path, text=True, timeout=100,
-    )  # fmt: skip
+        capture_output=True,
+        cwd=tmp_path,
+        text=True,
+        timeout=100,
+    )
     assert done.returncode == code, done.stderr
     assert done.stderr.count("\n") == 1 and words in done.stderr
     assert time.monotonic() - begin < 25

@@ -36,15 +36,41 @@ SMALL = ("--hidden", "200,100", "--batch-size", 2, "--epochs", 18, "--patience",
 VARIANTS = {
     "one thread": ("--threads", 1, "--dropout", 0.1, *SMALL),
     "two threads": (
-        "--threads", 2, "--hidden", "600,400", "--batch-size", 500, "--epochs", 24,
-        "--patience", 0, "--schedule", "cosine", "--dtype", "float64",
+        "--threads",
+        2,
+        "--hidden",
+        "600,400",
+        "--batch-size",
+        500,
+        "--epochs",
+        24,
+        "--patience",
+        0,
+        "--schedule",
+        "cosine",
+        "--dtype",
+        "float64",
     ),
     "streamed": ("--memory", "100kB", "--class-weight", "balanced", *SMALL),
     "early stopping": (
-        "--optimizer", "adamw", "--learning-rate", 2e-5, "--dropout", 0.2, "--clip-norm", 1,
-        "--hidden", "200,100", "--batch-size", 2, "--epochs", 60, "--patience", 3,
+        "--optimizer",
+        "adamw",
+        "--learning-rate",
+        2e-5,
+        "--dropout",
+        0.2,
+        "--clip-norm",
+        1,
+        "--hidden",
+        "200,100",
+        "--batch-size",
+        2,
+        "--epochs",
+        60,
+        "--patience",
+        3,
     ),
-}  # fmt: skip
+}
 TIMES = {"seconds", "samples_per_second", "gflops"}
 SOON = 0.4  # a slice of at most 0.2 s, and a checkpoint to write
 
@@ -76,8 +102,17 @@ class Victim:
         self.checkpoints, self.scratch = folder / "ck", folder / "scratch"
         self.scratch.mkdir(parents=True)
         people(5000).write_csv(folder / "people.csv")
-        self.arguments = ("train", "people.csv", "--target", "rich", "--drop", "income",
-                          "--log", "json", *options)  # fmt: skip
+        self.arguments = (
+            "train",
+            "people.csv",
+            "--target",
+            "rich",
+            "--drop",
+            "income",
+            "--log",
+            "json",
+            *options,
+        )
         self.fell, self.places, self.ends, self.lives = Counter(), set(), [], 0
         begin, process = time.monotonic(), self.start("-o", "whole")
         while not self.said() and process.poll() is None:

@@ -27,8 +27,19 @@ def folder(tmp_path, monkeypatch):
 # ---------------------------------------------------------------- the net, against Network.fit
 
 
-def by_hand(schema, hidden=(100,), activation="relu", dropout=0.0, optimizer=None, loss=None,
-            dtype="float32", seed=0, weigh=False, held=HELD, **fit):  # fmt: skip
+def by_hand(
+    schema,
+    hidden=(100,),
+    activation="relu",
+    dropout=0.0,
+    optimizer=None,
+    loss=None,
+    dtype="float32",
+    seed=0,
+    weigh=False,
+    held=HELD,
+    **fit,
+):
     """Return the net that `Network.fit` makes of the table's features."""
     encoder = Encoder(schema, "", dtype)
     frame = pl.read_csv("people.csv", infer_schema=False)
@@ -45,9 +56,13 @@ def by_hand(schema, hidden=(100,), activation="relu", dropout=0.0, optimizer=Non
         layers += [Dropout(dropout)] if dropout else []
     classes = len(schema.target.classes)
     net = Network(
-        inputs=FEATURES, layers=[*layers, Dense(classes or 1)], dtype=dtype, seed=seed,
-        loss=loss or "cross_entropy", optimizer=optimizer or Adam(),
-    )  # fmt: skip
+        inputs=FEATURES,
+        layers=[*layers, Dense(classes or 1)],
+        dtype=dtype,
+        seed=seed,
+        loss=loss or "cross_entropy",
+        optimizer=optimizer or Adam(),
+    )
     fit = {"epochs": 3, "batch_size": 32, "early_stopping": 10, **fit}
     valid = (X[~trains], y[~trains]) if held else None
     net.fit(X[trains], y[trains], sample_weight=weight, validation_data=valid, **fit)

@@ -77,10 +77,13 @@ def test_inputs_far_from_zero_are_no_trouble(activation, dtype):
 @pytest.mark.parametrize(
     "loss, n_out, labels",
     [
-        ("cross_entropy", 4, True), ("binary_cross_entropy", 1, True),
-        ("binary_cross_entropy", 3, True), ("squared_error", 1, False), ("poisson", 2, False),
+        ("cross_entropy", 4, True),
+        ("binary_cross_entropy", 1, True),
+        ("binary_cross_entropy", 3, True),
+        ("squared_error", 1, False),
+        ("poisson", 2, False),
     ],
-)  # fmt: skip
+)
 def test_labels_are_what_the_network_predicts(loss, n_out, labels):
     net, X = filled(Network([N_IN, 6, n_out], "tanh", loss)), rows().astype(np.float32)
     found = run(to_onnx(net), {"X": X})
@@ -261,9 +264,11 @@ def test_inputs_are_named_and_typed_by_the_columns():
     columns = [COLUMNS[key] for key in ("date", "boolean", "category", "number")]
     inputs = session_of(to_onnx(table_model(columns, TEXT))).get_inputs()
     assert [(i.name, i.type, i.shape) for i in inputs] == [
-        ("day", "tensor(double)", ["n", 1]), ("is it", "tensor(double)", ["n", 1]),
-        ("kind", "tensor(string)", ["n", 1]), ("size", "tensor(double)", ["n", 1]),
-    ]  # fmt: skip
+        ("day", "tensor(double)", ["n", 1]),
+        ("is it", "tensor(double)", ["n", 1]),
+        ("kind", "tensor(string)", ["n", 1]),
+        ("size", "tensor(double)", ["n", 1]),
+    ]
 
 
 TARGETS = [

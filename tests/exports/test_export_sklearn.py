@@ -83,11 +83,15 @@ def test_a_net_of_numbers_is_a_regressor(loss, n_out, dtype):
 def test_nets_without_hidden_layers_and_with_dropout_are_taken():
     for net in (
         filled(Network([N_IN, 3], loss="cross_entropy", dtype="float64")),
-        filled(Network(
-            inputs=N_IN, layers=[Dropout(0.2), Dense(4, "relu"), Dropout(0.5), Dense(3)],
-            loss="cross_entropy", dtype="float64",
-        )),
-    ):  # fmt: skip
+        filled(
+            Network(
+                inputs=N_IN,
+                layers=[Dropout(0.2), Dense(4, "relu"), Dropout(0.5), Dense(3)],
+                loss="cross_entropy",
+                dtype="float64",
+            )
+        ),
+    ):
         check(to_sklearn(net).predict_proba(X), net, X)
 
 

@@ -54,8 +54,12 @@ def test_the_state_dict_has_the_names_and_shapes_of_the_sequential():
     state = state_dict(net)
     shapes = {name: array.shape for name, array in state.items()}
     assert shapes == {
-        "1.weight": (7, 5), "1.bias": (7,), "4.weight": (6, 7), "6.weight": (3, 6), "6.bias": (3,)
-    }  # fmt: skip
+        "1.weight": (7, 5),
+        "1.bias": (7,),
+        "4.weight": (6, 7),
+        "6.weight": (3, 6),
+        "6.bias": (3,),
+    }
     assert np.array_equal(state["4.weight"], net.weights[1].T)
     assert np.array_equal(state["6.bias"], net.biases[2])
     assert all(array.dtype == np.float32 and array.flags.c_contiguous for array in state.values())
@@ -106,9 +110,7 @@ def test_half_precision_becomes_single():
     assert np.array_equal(net.weights[0][:, 0], W[0].astype(np.float32))
 
 
-GOOD = {
-    "0.weight": np.ones((4, 3)), "0.bias": np.ones(4), "2.weight": np.ones((2, 4))
-}  # fmt: skip
+GOOD = {"0.weight": np.ones((4, 3)), "0.bias": np.ones(4), "2.weight": np.ones((2, 4))}
 BAD_STATES = [
     ({}, {}, ValueError, "the state dict is empty"),
     (GOOD, {"activation": None}, TypeError, "activation: a state dict does not say it"),
@@ -261,13 +263,18 @@ def test_the_module_can_be_saved_and_copied(torch):
 
 def test_the_state_dict_can_be_loaded_into_a_module(torch):
     net = net_of("mish", "float32")
-    module = to_torch(Network(
-        inputs=N_IN,
-        layers=[
-            Dropout(0.1), Dense(7, "mish"), Dropout(0.5), Dense(6, "mish", bias=False),
-            Dense(3, "mish"),
-        ],
-    ))  # fmt: skip
+    module = to_torch(
+        Network(
+            inputs=N_IN,
+            layers=[
+                Dropout(0.1),
+                Dense(7, "mish"),
+                Dropout(0.5),
+                Dense(6, "mish", bias=False),
+                Dense(3, "mish"),
+            ],
+        )
+    )
     module.load_state_dict({k: torch.from_numpy(v) for k, v in state_dict(net).items()})
     check(forward(torch, module, net, rows()), net, rows())
 
@@ -284,9 +291,11 @@ def test_modules_within_modules_and_shared_ones_are_followed(torch):
     nn = torch.nn
     shared = nn.ReLU()
     module = nn.Sequential(
-        nn.Sequential(nn.Linear(5, 4), nn.Identity(), shared), nn.Linear(4, 4), shared,
+        nn.Sequential(nn.Linear(5, 4), nn.Identity(), shared),
+        nn.Linear(4, 4),
+        shared,
         nn.Sequential(nn.Sequential(nn.Linear(4, 2), nn.Sigmoid())),
-    )  # fmt: skip
+    )
     net = from_torch(module)
     assert [s.activation for s in net.layers] == ["relu", "relu", "logistic"]
     assert net.loss == "binary_cross_entropy"
@@ -315,12 +324,18 @@ def test_what_fastbp_has_no_module_for_is_named(torch):
     nn = torch.nn
     linear = nn.Linear(5, 4)
     for module, name in [
-        (nn.BatchNorm1d(4), "BatchNorm1d"), (nn.PReLU(), "PReLU"), (nn.ReLU6(), "ReLU6"),
-        (nn.Conv1d(1, 1, 1), "Conv1d"), (nn.Hardtanh(-2, 2), "Hardtanh"), (nn.LSTM(4, 2), "LSTM"),
-        (nn.Softplus(beta=2), "Softplus"), (nn.AlphaDropout(), "AlphaDropout"),
-        (nn.Softmax(dim=0), "Softmax"), (nn.LogSoftmax(dim=1), "LogSoftmax"),
+        (nn.BatchNorm1d(4), "BatchNorm1d"),
+        (nn.PReLU(), "PReLU"),
+        (nn.ReLU6(), "ReLU6"),
+        (nn.Conv1d(1, 1, 1), "Conv1d"),
+        (nn.Hardtanh(-2, 2), "Hardtanh"),
+        (nn.LSTM(4, 2), "LSTM"),
+        (nn.Softplus(beta=2), "Softplus"),
+        (nn.AlphaDropout(), "AlphaDropout"),
+        (nn.Softmax(dim=0), "Softmax"),
+        (nn.LogSoftmax(dim=1), "LogSoftmax"),
         (nn.utils.parametrizations.weight_norm(nn.Linear(4, 4)), "ParametrizedLinear"),
-    ]:  # fmt: skip
+    ]:
         with pytest.raises(ValueError, match=rf"nothing for module 1, {name}") as caught:
             from_torch(nn.Sequential(linear, module))
         assert "activation=" in str(caught.value)
@@ -355,9 +370,14 @@ def test_modules_that_make_no_net_are_refused(torch):
 
 def test_the_default_loss_suits_the_output(torch):
     for activation, loss in [
-        ("softmax", "cross_entropy"), ("logistic", "binary_cross_entropy"), ("exp", "poisson"),
-        ("identity", "squared_error"), ("tanh", "squared_error"), ("softplus", "squared_error"),
-    ]:  # fmt: skip
-        net = Network([5, 4, 2], loss=LOSS[ACTIVATIONS[activation].outputs],
-                      output_activation=activation)  # fmt: skip
+        ("softmax", "cross_entropy"),
+        ("logistic", "binary_cross_entropy"),
+        ("exp", "poisson"),
+        ("identity", "squared_error"),
+        ("tanh", "squared_error"),
+        ("softplus", "squared_error"),
+    ]:
+        net = Network(
+            [5, 4, 2], loss=LOSS[ACTIVATIONS[activation].outputs], output_activation=activation
+        )
         assert from_torch(to_torch(net)).loss == loss

@@ -60,12 +60,14 @@ FORMULAS = {
         lambda z: 1 - (2 - z / 3) * (z - (ALPHA - 0.5)) * (4 + z * z),
     ),
     "signs": (_signs, lambda z: 2 * z + ALPHA),
-    "order": (lambda z, alpha: z / (z / 7 + 100) * (z * (z * 0.1)), lambda z: (
-        z / (z / 7 + 100) * 0.1 * z**2
-    )),
-    "less": (lambda z, alpha: select(z < -alpha, z, alpha * z), lambda z: np.where(
-        z < -ALPHA, z, ALPHA * z
-    )),
+    "order": (
+        lambda z, alpha: z / (z / 7 + 100) * (z * (z * 0.1)),
+        lambda z: z / (z / 7 + 100) * 0.1 * z**2,
+    ),
+    "less": (
+        lambda z, alpha: select(z < -alpha, z, alpha * z),
+        lambda z: np.where(z < -ALPHA, z, ALPHA * z),
+    ),
     "no more": (lambda z, alpha: select(z <= 1, 5, z), lambda z: np.where(z <= 1, 5, z)),
     "no less": (lambda z, alpha: select(z >= 1, alpha, z), lambda z: np.where(z >= 1, ALPHA, z)),
     "steps": (lambda z, alpha: select(z > 1, 1, alpha), lambda z: np.where(z > 1, 1, ALPHA)),
@@ -93,7 +95,8 @@ FORMULAS = {
         lambda z: np.sqrt(z * z + 1) * np.tanh(z),
     ),
     "logistic": (
-        lambda z, alpha: 1 / (1 + exp(-(z * 0.5))), lambda z: 0.5 + 0.5 * np.tanh(0.25 * z)
+        lambda z, alpha: 1 / (1 + exp(-(z * 0.5))),
+        lambda z: 0.5 + 0.5 * np.tanh(0.25 * z),
     ),
     "shared": (
         lambda z, alpha: (tanh(z) + 1) * (tanh(z) + 1) / (tanh(z) + 2),
@@ -105,7 +108,7 @@ FORMULAS = {
     ),
     "closure": (_closing_over(-0.5, tanh), lambda z: np.tanh(-0.5 * z)),
     "module": (_by_module, lambda z: np.exp(-np.clip(z, 0, 5))),
-}  # fmt: skip
+}
 
 
 def net_with(monkeypatch, formula, dtype="float64", name="odd"):

@@ -12,8 +12,9 @@ from fastbp import ACTIVATIONS, LOSSES, Dense, Dropout, Network
 STEP = 2.0**-17
 # no pre-activation and no error of the output may lie nearer to a kink than this
 MARGIN = 1e-3
-ALPHA = {"leaky_relu": 0.3, "elu": 0.7}
-PARAMETER = {"huber": 0.6, "quantile": 0.2}
+# none is a default, so that a parameter that gets lost is seen
+ALPHA = {name: 0.3 for name, record in ACTIVATIONS.items() if record.alpha is not None}
+PARAMETER = {name: 0.2 for name, record in LOSSES.items() if record.parameter is not None}
 # where sigma' or sigma'' jumps, and how far an output is from a jump of L' or L''
 KINKS = {
     **dict.fromkeys(["relu", "leaky_relu", "elu", "selu"], (0,)),

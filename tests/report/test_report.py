@@ -103,8 +103,10 @@ def test_what_is_not_known_is_left_out_and_no_box_is_empty(wine, bare):
     model = wine[0]
     poor = TableModel(model.network, model.schema)
     assert [e.get("aria-labelledby") for e in Page(poor).all("section")] == [
-        "data", "network", "origin",
-    ]  # fmt: skip
+        "data",
+        "network",
+        "origin",
+    ]
     for each in (poor, model, bare, many()[0]):
         page = Page(each)
         boxes = [e for e in page.root.iter() if e.tag in ("section", "dl", "tbody", "p", "dd")]

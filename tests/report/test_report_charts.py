@@ -224,12 +224,24 @@ def test_any_numbers_can_be_drawn_as_points_and_bars(values):
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0, "0"), (1, "1"), (0.5, "0.5"), (0.123456, "0.1235"), (1234.56, "1,235"),
-        (1234567, "1,235,000"), (-2.5, "\u22122.5"), (0.00012, "0.00012"),
-        (0.0000123456, "1.235 \u00d7 10⁻⁵"), (2e12, "2 \u00d7 10¹²"), (math.nan, "\u2013"),
-        (None, "\u2013"), (math.inf, "∞"), (-math.inf, "\u2212∞"), (100, "100"), (9.99996, "10"),
+        (0, "0"),
+        (1, "1"),
+        (0.5, "0.5"),
+        (0.123456, "0.1235"),
+        (1234.56, "1,235"),
+        (1234567, "1,235,000"),
+        (-2.5, "\u22122.5"),
+        (0.00012, "0.00012"),
+        (0.0000123456, "1.235 \u00d7 10⁻⁵"),
+        (2e12, "2 \u00d7 10¹²"),
+        (math.nan, "\u2013"),
+        (None, "\u2013"),
+        (math.inf, "∞"),
+        (-math.inf, "\u2212∞"),
+        (100, "100"),
+        (9.99996, "10"),
     ],
-)  # fmt: skip
+)
 def test_numbers_in_words(value, text):
     assert number(value) == text
 
@@ -237,12 +249,20 @@ def test_numbers_in_words(value, text):
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (85e-6, "85 us"), (0.0034, "3.4 ms"), (0.25, "250 ms"), (1, "1.0 s"), (59.94, "59.9 s"),
+        (85e-6, "85 us"),
+        (0.0034, "3.4 ms"),
+        (0.25, "250 ms"),
+        (1, "1.0 s"),
+        (59.94, "59.9 s"),
         (59.99, "1 min 0 s"),
-        (245, "4 min 5 s"), (7800, "2 h 10 min"), (3599.9, "1 h 0 min"), (0.9996, "1.0 s"),
-        (999.7e-6, "1 ms"), (math.nan, "unknown"),
+        (245, "4 min 5 s"),
+        (7800, "2 h 10 min"),
+        (3599.9, "1 h 0 min"),
+        (0.9996, "1.0 s"),
+        (999.7e-6, "1 ms"),
+        (math.nan, "unknown"),
     ],
-)  # fmt: skip
+)
 def test_times_in_words(seconds, text):
     assert duration(seconds) == text
 

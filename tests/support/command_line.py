@@ -91,8 +91,13 @@ def command(*arguments, before=""):
 def in_a_process(*arguments, folder, before="", **env):
     """Run a command in a process of its own; see `command`."""
     done = subprocess.run(
-        command(*arguments, before=before), capture_output=True, cwd=folder, timeout=300,
-        env={**os.environ, **env}, text=True, encoding="utf-8",
-    )  # fmt: skip
+        command(*arguments, before=before),
+        capture_output=True,
+        cwd=folder,
+        timeout=300,
+        env={**os.environ, **env},
+        text=True,
+        encoding="utf-8",
+    )
     assert "Traceback" not in done.stderr, done.stderr
     return Done(done.returncode, done.stdout, done.stderr)

@@ -49,9 +49,12 @@ def net_of(activation, dtype, n_out=3):
     hidden = activation if activation in HIDDEN else "tanh"
     alphas = (0.3, 0.2) if record.alpha is not None else (None, None)
     layers = [
-        Dropout(0.25), Dense(7, hidden, alphas[0]), Dropout(0.5),
-        Dense(6, hidden, alphas[1], bias=False), Dense(n_out, activation, alphas[0]),
-    ]  # fmt: skip
+        Dropout(0.25),
+        Dense(7, hidden, alphas[0]),
+        Dropout(0.5),
+        Dense(6, hidden, alphas[1], bias=False),
+        Dense(n_out, activation, alphas[0]),
+    ]
     loss = LOSS[record.outputs]
     scale = 0.3 if activation == "exp" else 1  # of exponentials of exponentials, not too large
     return filled(Network(inputs=N_IN, layers=layers, loss=loss, dtype=dtype), scale)

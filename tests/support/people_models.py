@@ -21,8 +21,19 @@ def make_models(folder):
     with_grown(PEOPLE).write_csv(data)
     for target in TARGETS:
         options = [f"--drop={name}" for name in {"income", "rich", "grown"} - {target}]
-        done = fastbp("train", data, "--target", target, *options, "--epochs", 15, "--hidden", 30,
-                      "-o", folder / target)  # fmt: skip
+        done = fastbp(
+            "train",
+            data,
+            "--target",
+            target,
+            *options,
+            "--epochs",
+            15,
+            "--hidden",
+            30,
+            "-o",
+            folder / target,
+        )
         assert done.code == 0, done.err
     anonymous = folder / "anonymous.csv"
     PEOPLE.drop("person_id").write_csv(anonymous)

@@ -136,8 +136,12 @@ def scores_of(name, arm, folder):
         paths = files_of(name, seed, folder)
         found, model = by_fastbp(name, *paths, {**options, "seed": seed})
         same = {
-            "hidden_layer_sizes": LAYERS, "batch_size": model.record["batch_size"],
-            "learning_rate_init": 1e-3, "alpha": 0, "random_state": seed, **sklearn_options,
-        }  # fmt: skip
+            "hidden_layer_sizes": LAYERS,
+            "batch_size": model.record["batch_size"],
+            "learning_rate_init": 1e-3,
+            "alpha": 0,
+            "random_state": seed,
+            **sklearn_options,
+        }
         scores[seed] = found, by_scikit_learn(name, *paths, same), by_guessing(name, *paths)
     return scores

@@ -227,8 +227,9 @@ def test_other_categories_and_times_of_day_are_read_by_hand_too(tmp_path):
     assert at.clock
     assert at.missing
     model.save(tmp_path / "model.safetensors")
-    new = frame[:60].with_columns(town=pl.when(pl.int_range(60) % 5 == 0).then(pl.lit("Atlantis"))
-                                  .otherwise("town"))  # fmt: skip
+    new = frame[:60].with_columns(
+        town=pl.when(pl.int_range(60) % 5 == 0).then(pl.lit("Atlantis")).otherwise("town")
+    )
     table = written(tmp_path, new)
     found = list(predicted_by_hand(tmp_path / "model.safetensors", table))
     _, probabilities = classes_and_probabilities(model.predict(table))

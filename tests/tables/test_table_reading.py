@@ -65,10 +65,16 @@ def test_pandas_frames_are_tables():
 
 
 def test_pandas_frames_need_no_pyarrow(monkeypatch):
-    frame = pd.DataFrame({
-        "a": [1, 2], "b": [None, "x"], "c": pd.array([1, None], "Int64"), "d": [True, None],
-        "e": pd.Categorical(["u", None]), "f": pd.to_datetime(["2020-01-01", None]),
-    })  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "a": [1, 2],
+            "b": [None, "x"],
+            "c": pd.array([1, None], "Int64"),
+            "d": [True, None],
+            "e": pd.Categorical(["u", None]),
+            "f": pd.to_datetime(["2020-01-01", None]),
+        }
+    )
     expected = rows_of(open_table(frame))
 
     def absent(frame):

@@ -86,12 +86,20 @@ def test_a_wrong_argument_is_named_before_anything_is_read(name, value, known):
 
 def test_options_may_be_numbers_of_numpy(tmp_path):
     options = {
-        "valid_share": np.float32(0.25), "hidden": np.int32(8), "dropout": np.float32(0.25),
-        "learning_rate": np.float32(0.0078125), "l2": np.float32(0.5), "clip_norm": np.float32(1),
-        "epochs": np.int64(3), "patience": np.uint8(2), "batch_size": np.int16(16),
-        "seed": np.int64(5), "n_threads": np.int64(1), "max_time": np.float32(60),
+        "valid_share": np.float32(0.25),
+        "hidden": np.int32(8),
+        "dropout": np.float32(0.25),
+        "learning_rate": np.float32(0.0078125),
+        "l2": np.float32(0.5),
+        "clip_norm": np.float32(1),
+        "epochs": np.int64(3),
+        "patience": np.uint8(2),
+        "batch_size": np.int16(16),
+        "seed": np.int64(5),
+        "n_threads": np.int64(1),
+        "max_time": np.float32(60),
         "memory": np.int64(10**9),
-    }  # fmt: skip
+    }
     model = train(numeric(), "y", **options)
     plain = train(numeric(), "y", **{name: value.item() for name, value in options.items()})
     assert model.fingerprint == plain.fingerprint

@@ -42,9 +42,13 @@ def test_a_training_that_an_error_ended_goes_on_with_the_same_bits(tmp_path, mem
     assert kept.files()
     epochs = []
     model = train(
-        people(), "y", checkpoints=kept, resume=True,
-        callbacks=lambda entry: epochs.append(entry["epoch"]), **options,
-    )  # fmt: skip
+        people(),
+        "y",
+        checkpoints=kept,
+        resume=True,
+        callbacks=lambda entry: epochs.append(entry["epoch"]),
+        **options,
+    )
     assert 0 < epochs[0] <= 6  # it did not begin anew
     assert epochs[-1] == 11
     assert model.fingerprint == whole.fingerprint
@@ -93,12 +97,26 @@ def test_more_epochs_may_be_asked_for_and_other_threads(tmp_path):
 
 
 OTHERS = {
-    "task": "classification", "ids": ("age",), "drop": ("age",), "categorical": ("visits",),
-    "missing": ("nix",), "valid_share": 0.3, "hidden": (17,), "activation": "tanh", "dropout": 0.2,
-    "optimizer": "adamw", "learning_rate": 0.01, "schedule": "cosine", "l2": 0.1, "clip_norm": 1.0,
-    "class_weight": "balanced", "batch_size": 16, "seed": 1, "dtype": "float64",
+    "task": "classification",
+    "ids": ("age",),
+    "drop": ("age",),
+    "categorical": ("visits",),
+    "missing": ("nix",),
+    "valid_share": 0.3,
+    "hidden": (17,),
+    "activation": "tanh",
+    "dropout": 0.2,
+    "optimizer": "adamw",
+    "learning_rate": 0.01,
+    "schedule": "cosine",
+    "l2": 0.1,
+    "clip_norm": 1.0,
+    "class_weight": "balanced",
+    "batch_size": 16,
+    "seed": 1,
+    "dtype": "float64",
     "target": "paid",
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

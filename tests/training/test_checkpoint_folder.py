@@ -181,9 +181,12 @@ def test_a_checkpoint_of_another_training_is_refused_by_name(tmp_path, monkeypat
     begin = net.parameters.copy()
     with pytest.raises(ValueError, match=what):
         train(
-            net, other.get("data", "memory"), checkpoints=tmp_path, resume=True,
+            net,
+            other.get("data", "memory"),
+            checkpoints=tmp_path,
+            resume=True,
             **other.get("options", {}),
-        )  # fmt: skip
+        )
     np.testing.assert_array_equal(net.parameters, begin)
 
 

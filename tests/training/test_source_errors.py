@@ -47,14 +47,18 @@ class Changed(Blocks):
 CHANGES = {
     "fewer rows": (lambda X, y, w: (X[1:], y[1:], w[1:]), ValueError, "has 45 rows, expected 46"),
     "more rows": (
-        lambda X, y, w: tuple(np.concatenate([a, a]) for a in (X, y, w)), ValueError, "has 92 rows",
+        lambda X, y, w: tuple(np.concatenate([a, a]) for a in (X, y, w)),
+        ValueError,
+        "has 92 rows",
     ),
     "a shorter y": (lambda X, y, w: (X, y[1:], w), ValueError, "has 45 rows, expected 46"),
     "a shorter weight": (lambda X, y, w: (X, y, w[1:]), ValueError, "has 45 rows, expected 46"),
     "no weight": (lambda X, y, w: (X, y, None), None, None),
     "one column": (lambda X, y, w: (X[:, :1], y, w), ValueError, r"X has shape \(46, 1\)"),
     "more columns": (
-        lambda X, y, w: (np.hstack([X, X]), y, w), ValueError, r"X has shape \(46, 10\)",
+        lambda X, y, w: (np.hstack([X, X]), y, w),
+        ValueError,
+        r"X has shape \(46, 10\)",
     ),
     "a flat X": (lambda X, y, w: (X[:, 0], y, w), ValueError, r"X has shape \(46,\)"),
     "text": (lambda X, y, w: (X.astype(str), y, w), TypeError, "dtype <U"),
@@ -64,11 +68,13 @@ CHANGES = {
     "NaN": (lambda X, y, w: (replaced(X, np.nan, 7, 3), y, w), ValueError, r"X\[7, 3\] is nan"),
     "infinity in y": (lambda X, y, w: (X, replaced(y, np.inf, 9, 1), w), ValueError, r"y\[9, 1\]"),
     "a number that is too large": (
-        lambda X, y, w: (X.astype("f8") * 1e300, y, w), ValueError, r"X\[0, 0\] is -?inf",
+        lambda X, y, w: (X.astype("f8") * 1e300, y, w),
+        ValueError,
+        r"X\[0, 0\] is -?inf",
     ),
     "y of other columns": (lambda X, y, w: (X, y[:, :1], w), ValueError, "y has 1 columns"),
     "a negative weight": (lambda X, y, w: (X, y, -w), ValueError, "sample_weight lies in"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", CHANGES)

@@ -116,7 +116,7 @@ class Standardized(Column, frozen=True):
 
 @dataclass
 class _NumberCandidate(Candidate):
-    """Finds out besides whether numbers are finite, whole, or ids."""
+    """Also checks whether the numbers are finite, whole, or ids."""
 
     is_whole: bool = True
 

@@ -110,7 +110,7 @@ class Survey:
     def _mistakes(self, kind, candidate, where):
         value = candidate.value.strip()
         word = value if value.isalnum() and len(value) < 40 else shown(value)
-        ways = ["mend them", f"name them with --missing {word}"]
+        ways = ["fix them", f"name them with --missing {word}"]
         if not self.asked:
             ways.append(f"say --categorical {shown(self.name)}")
         return DataError(
