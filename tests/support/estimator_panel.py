@@ -26,18 +26,8 @@ NAMES = {
     "strings": np.array(["low", "mid", "top"]),
 }
 HIDDEN = (
-    7,
-    20,
-    (12,),
-    [1],
-    (14, 8),
-    [9, 13],
-    (10, 9, 8),
-    (8, 15, 6),
-    np.array([11, 7]),
-    np.int64(9),
-    (),
-)
+    7, 20, (12,), [1], (14, 8), [9, 13], (10, 9, 8), (8, 15, 6), np.array([11, 7]), np.int64(9), (),
+)  # fmt: skip
 PENALTIES = (0, 0.0001, 0.1)
 EXACT = ("n_iter_", "t_", "n_layers_", "n_outputs_", "n_features_in_", "out_activation_")
 CLOSE = ("loss_curve_", "loss_", "best_loss_", "validation_scores_", "best_validation_score_")
@@ -178,20 +168,11 @@ def _draw(rng, number, solver, activation, task):
     slower = options["learning_rate_init"] / 2
     then = {"alpha": _pick(rng, PENALTIES), "learning_rate_init": slower, "max_iter": 4}
     return Case(
-        number,
-        task,
-        solver,
-        calls,
-        _pick(rng, ("dense", "dense", "csr", "csc")),
-        bool(rng.random() < 0.35),
-        rows,
-        columns,
-        _pick(rng, list(NAMES)),
-        bool(rng.random() < 0.1),
-        _pick(rng, ("seed", "seed", "instance")),
-        options,
+        number, task, solver, calls, _pick(rng, ("dense", "dense", "csr", "csc")),
+        bool(rng.random() < 0.35), rows, columns, _pick(rng, list(NAMES)),
+        bool(rng.random() < 0.1), _pick(rng, ("seed", "seed", "instance")), options,
         then if rng.random() < 0.5 else {},
-    )
+    )  # fmt: skip
 
 
 def draw_cases(seed, each):
@@ -208,12 +189,9 @@ def draw_long_cases(seed, count):
         solver, activation = SOLVERS[number % 5], ACTIVATIONS[number % 4]
         case = _draw(rng, number, solver, activation, TASKS[(number + number // 6) % 6])
         case.options.update(
-            max_iter=int(rng.integers(300, 501)),
-            tol=0.0001,
-            n_iter_no_change=10,
-            batch_size=_pick(rng, ("auto", 32)),
-            warm_start=False,
-        )
+            max_iter=int(rng.integers(300, 501)), tol=0.0001, n_iter_no_change=10,
+            batch_size=_pick(rng, ("auto", 32)), warm_start=False,
+        )  # fmt: skip
         # what magnifies roundings by itself, in scikit-learn as here: many iterations of L-BFGS,
         # and an Adam that forgets its second moment within some steps
         if solver == "lbfgs":
