@@ -9,7 +9,7 @@ from .. import __version__
 from ..annotations import Array, FilePath
 from ..network import Network
 from .network import Layer, comments, described, layers_of, write
-from .text import Language, body_of
+from .text import Language, body_of, function_name
 from .trace import formula_of
 
 _KEYWORDS = (
@@ -216,11 +216,12 @@ def _function(activation: str) -> str:
         return ""
     if activation == "softmax":
         return _SOFTMAX
+    name = function_name("to_c", activation)
     formula = formula_of("to_c", activation)
     alpha = ", REAL alpha" if formula.reads_alpha else ""
     statements, result = body_of(formula, _C)
     body = "\n    ".join([*statements, f"return {result};"])
-    return f"\nstatic REAL NAME_{activation}(REAL z{alpha})\n{{\n    {body}\n}}\n"
+    return f"\nstatic REAL NAME_{name}(REAL z{alpha})\n{{\n    {body}\n}}\n"
 
 
 def _predict(layers: list[Layer]) -> str:
@@ -249,7 +250,8 @@ def _activate(layer: Layer, a: str) -> list[str]:
         return [f"NAME_softmax({a}, {layer.n_out});"]
     alpha = layer.weights.dtype.type(layer.alpha)
     more = f", {_hexadecimal(alpha)}" if formula_of("to_c", name).reads_alpha else ""
-    return [f"for (int j = 0; j < {layer.n_out}; j++)", f"    {a}[j] = NAME_{name}({a}[j]{more});"]
+    function = f"NAME_{function_name('to_c', name)}"
+    return [f"for (int j = 0; j < {layer.n_out}; j++)", f"    {a}[j] = {function}({a}[j]{more});"]
 
 
 def _check_name(name: object) -> None:

@@ -7,7 +7,7 @@ from .. import __version__
 from ..annotations import FilePath
 from ..network import Network
 from .network import Layer, comments, described, layers_of, write
-from .text import Language, body_of
+from .text import Language, body_of, function_name
 from .trace import UFUNCS, formula_of
 
 _NUMPY = Language(
@@ -123,16 +123,17 @@ def _views(layers: list[Layer]) -> str:
 
 
 def _function(activation: str) -> str:
-    """Return the function of an activation under its own name; the identity needs none."""
+    """Return the function of an activation; the identity needs none."""
     if activation == "identity":
         return ""
     if activation == "softmax":
         return _SOFTMAX
+    name = function_name("to_numpy", activation)
     formula = formula_of("to_numpy", activation)
     alpha = ", alpha" if formula.reads_alpha else ""
     statements, result = body_of(formula, _NUMPY)
     # a formula may overflow on the way to a finite result, or where np.where takes the other side
-    head = f'\n\ndef {activation}(z{alpha}):\n    with np.errstate(all="ignore"):\n        '
+    head = f'\n\ndef {name}(z{alpha}):\n    with np.errstate(all="ignore"):\n        '
     return head + "\n        ".join([*statements, f"return {result}"]) + "\n"
 
 
@@ -149,6 +150,7 @@ def _activated(z: str, layer: Layer) -> str:
     name = layer.activation
     if name == "identity":
         return z
-    if name == "softmax" or not formula_of("to_numpy", name).reads_alpha:
-        return f"{name}({z})"
-    return f"{name}({z}, {float(layer.alpha)!r})"
+    if name == "softmax":
+        return f"softmax({z})"
+    alpha = f", {float(layer.alpha)!r}" if formula_of("to_numpy", name).reads_alpha else ""
+    return f"{function_name('to_numpy', name)}({z}{alpha})"

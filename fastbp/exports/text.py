@@ -1,5 +1,6 @@
 """Formulas as text in a programming language with infix operators, such as C or Python."""
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -40,6 +41,22 @@ class Language:
     choices: dict
     number: object
     variable: str
+
+
+def function_name(export, activation):
+    """Return the name of the function of an activation, which no other name in a file equals.
+
+    Raises
+    ------
+    ValueError
+        If the activation's name cannot be part of an identifier; the message names `export`.
+    """
+    if not re.fullmatch("[A-Za-z0-9_]+", activation):
+        raise ValueError(
+            f"fastbp.{export}: activation {activation!r} cannot be exported: its name has "
+            "characters other than letters of ASCII, digits and underscores"
+        )
+    return f"activate_{activation}"
 
 
 def body_of(formula, language):
