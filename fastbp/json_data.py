@@ -18,19 +18,8 @@ Count = Annotated[int, Meta(ge=0)]
 def read_as(kind: type[Kind], data: object, name: str) -> Kind:
     """Return `data` as an instance of `kind`, a `msgspec.Struct` or a type such as ``list[int]``.
 
-    Parameters
-    ----------
-    kind : type
-        What the data should be; constraints are `msgspec.Meta` annotations.
-    data : object
-        Dicts, lists, text, numbers and None, as `json.loads` returns them.
-    name : str
-        The name of the data in errors, in place of msgspec's ``$``.
-
-    Raises
-    ------
-    ValueError
-        If the data are not of that type: "Expected `int` >= 0 - at `record.data.rows`".
+    Constraints are `msgspec.Meta` annotations. If the data do not fit, ValueError names the path:
+    "Expected `int` >= 0 - at `record.data.rows`", where `name` is "record".
     """
     try:
         return msgspec.convert(data, kind)

@@ -162,11 +162,14 @@ def _elementwise(run, what, values, name, alpha, out, n_threads):
         raise ValueError(f"alpha={alpha!r}: {record.name} has no parameter")
     alpha = a_number("alpha", alpha, low=0)
     values = arrays.rows(what, values)
-    is_new, out = out is None, arrays.output("out", out, values.shape, values.dtype)
+    is_new = out is None
+    out = arrays.output("out", out, values.shape, values.dtype)
     if not is_new:
         arrays.apart_or_equal(out, **{what: values})
     if out.size:
         tasks = choose_threads(n_threads, ACTIVATION_FLOPS * out.size, 1)
-        code, place, row = ACTIVATIONS.code(name), arrays.address(values), arrays.steps(values)[0]
+        code = ACTIVATIONS.code(name)
+        place = arrays.address(values)
+        row = arrays.steps(values)[0]
         twin(run, tasks)(code, alpha, *values.shape, place, row, out.reshape(-1), tasks)
     return out

@@ -61,7 +61,8 @@ def dropout(
     TypeError, ValueError
         If A has another dtype or rank, or a number is out of range.
     """
-    rate, key = a_number("rate", rate, low=0, below=1), a_key(seed=seed, place=place)
+    rate = a_number("rate", rate, low=0, below=1)
+    key = a_key(seed=seed, place=place)
     out = arrays.floats("A", A, 2).copy(order="C")
     twin(drop_rows, choose_threads(n_threads, DROPOUT_FLOPS * out.size, 1))(*key, rate, out)
     return out

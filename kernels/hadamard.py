@@ -32,7 +32,9 @@ def derivative_rows(code, alpha, rows, columns, d, s):
 def _softmax_rows(rows, columns, d, a):
     """``d_j = a_j (d_j - sum_k d_k a_k)`` of each row: softmax has a full Jacobian."""
     for r in range(rows):
-        x, y, shift = moved(d, r, 0).first, moved(a, r, 0).first, 0.0
+        x = moved(d, r, 0).first
+        y = moved(a, r, 0).first
+        shift = 0.0
         for j in range(0, columns, width(d)):
             left = columns - j
             part = load_part(x + j, left) * load_part(y + j, left)
@@ -89,7 +91,8 @@ def hadamard(
     D = arrays.rows("D", D)
     S = arrays.rows("S", S, like=D)
     arrays.expect("S", S, D.shape)
-    is_new, out = out is None, arrays.output("out", out, D.shape, D.dtype)
+    is_new = out is None
+    out = arrays.output("out", out, D.shape, D.dtype)
     if not is_new:
         arrays.apart_or_equal(out, D=D, S=S)
     if out.size:

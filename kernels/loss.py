@@ -58,7 +58,8 @@ differentiate = rows_by_code([r.derivative for r in _RECORDS])
 def _targets(order, first, rows, columns, y, labels, d):
     """Write the targets of `rows` samples from place `first` of the order to D."""
     for r in range(rows):
-        source, target = source_row(order, first + r), moved(d, r, 0)
+        source = source_row(order, first + r)
+        target = moved(d, r, 0)
         if labels == 0:
             copy(1, columns, matrix(pointer_at(d.first, y) + source * columns, 0), target)
         else:
@@ -93,7 +94,8 @@ def loss_rows(code, rule, canonical, data, first, rows, n, z, a, losses, d):
     most = broadcast(z, parameter if parameter > 0 else np.inf)
     keep_results(numbers, most)
     for i in range(0, rows, lanes):
-        count, out = min(lanes, rows - i), losses + i
+        count = min(lanes, rows - i)
+        out = losses + i
         logits, outputs, delta = moved(z, i, 0), moved(a, i, 0), moved(d, i, 0)
         _targets(order, first + i, count, n, y, labels, delta)
         if canonical and code == CROSS_ENTROPY:
@@ -124,7 +126,8 @@ def batch_losses(
         logits = matrix(pointer_at(like, z) + lo * columns, columns)
         deltas = matrix(pointer_at(like, d) + lo * columns, columns)
         rule, data = (parameter, scale), (0, y, labels, weights)
-        count, out = hi - lo, like + lo
+        count = hi - lo
+        out = like + lo
         loss_rows(code, rule, canonical, data, lo, count, columns, logits, outputs, out, deltas)
 
 
@@ -188,7 +191,8 @@ def loss(
     weight = _weights_of(sample_weight, A)
     total = weight.sum(dtype=np.float64)
     scale = float(1 / total) if total > 0 else 0.0
-    D, losses = np.empty_like(A), np.empty(len(A), A.dtype)
+    D = np.empty_like(A)
+    losses = np.empty(len(A), A.dtype)
     tasks = choose_threads(n_threads, LOSS_FLOPS * A.size, 1)
     places = [arrays.address(array) for array in (Z_or_A, A, targets, labels, weight)]
     twin(batch_losses, tasks)(

@@ -19,9 +19,12 @@ from .tuning import MULTIPLY_ADD_FLOPS
 @inner
 def column_sums(rows, columns, d, sums):
     """Write the sum of each of `columns` columns of D, rows added in a fixed order."""
-    fours, d_row = rows // 4 * 4, d.row
+    fours = rows // 4 * 4
+    d_row = d.row
     for j in range(0, columns, width(d)):
-        left, x, total = columns - j, d.first + j, broadcast(d, 0.0)
+        left = columns - j
+        x = d.first + j
+        total = broadcast(d, 0.0)
         # sums stay in registers: loading a sum that was just stored would wait for the store
         odd, even = total, total
         for r in range(0, fours, 4):

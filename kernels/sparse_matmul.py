@@ -41,17 +41,22 @@ def sparse_product(X, order, first, rows, N, start, w, z, gate):
     `start` a bias or zeros.
     """
     x, columns, starts = X
-    n, zeros = width(w), broadcast(w, 0.0)
+    n = width(w)
+    zeros = broadcast(w, 0.0)
     for i in range(rows):
-        source, out = source_row(order, first + i), moved(z, i, 0).first
+        source = source_row(order, first + i)
+        out = moved(z, i, 0).first
         begin, end, j = starts[source], starts[source + 1], 0
         while j < N:
-            left, here, b = N - j, w + j, start.first + j
+            left = N - j
+            here = w + j
+            b = start.first + j
             first_sum = load_part(b, left) if start.row >= 0 else zeros
             if left >= 2 * n:
                 second_sum = load_part(b + n, n) if start.row >= 0 else zeros
                 for k in range(begin, end):
-                    value, row = broadcast(w, x[k]), here + columns[k] * N
+                    value = broadcast(w, x[k])
+                    row = here + columns[k] * N
                     first_sum = fma(value, load_part(row, n), first_sum)
                     second_sum = fma(value, load_part(row + n, n), second_sum)
                 if gate == RELU_GATE:
@@ -115,6 +120,7 @@ def sparse_matmul(
         arrays.expect("bias", bias, W.shape[1:])
     out = np.empty((len(X), W.shape[1]), W.dtype)
     tasks = choose_threads(n_threads, sparse_work(X, W.shape[1]), 1)
-    x, b = sparse_addresses(X), arrays.address(bias)
+    x = sparse_addresses(X)
+    b = arrays.address(bias)
     twin(sparse_forward, tasks)(*out.shape, *x, b, W.reshape(-1), out.reshape(-1), tasks)
     return out

@@ -52,13 +52,16 @@ def sparse_outer_rows(X, order, first, rows, lo, hi, begins, cursors, N, d, g):
     for place in range(0, (hi - lo) * N, n):
         store_part(g + place, broadcast(d, 0.0), (hi - lo) * N - place)
     for i in range(rows):
-        source, delta = source_row(order, first + i), moved(d, i, 0).first
+        source = source_row(order, first + i)
+        delta = moved(d, i, 0).first
         end = starts[source + 1]
         k = _first_from(columns, starts[source], end, lo) if begins else cursors[i]
         while k < end and columns[k] < hi:
-            target, value = g + (columns[k] - lo) * N, broadcast(d, x[k])
+            target = g + (columns[k] - lo) * N
+            value = broadcast(d, x[k])
             for j in range(0, N, n):
-                left, here = N - j, target + j
+                left = N - j
+                here = target + j
                 total = fma(value, load_part(delta + j, left), load_part(here, left))
                 store_part(here, total, left)
             k += 1
@@ -70,7 +73,8 @@ def sparse_gradient(rows, n_in, N, x, columns, starts, d, g, cursors, tasks):
     """Write ``G = X^T D``; X by three addresses, rows of G shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * n_in // tasks, (task + 1) * n_in // tasks
-        like, places = pointer(g), pointer(cursors) + task * rows
+        like = pointer(g)
+        places = pointer(cursors) + task * rows
         X = (pointer_at(like, x), short_integers_at(columns), integers_at(starts))
         delta = matrix(pointer_at(like, d), N)
         sparse_outer_rows(X, 0, 0, rows, lo, hi, True, places, N, delta, like + lo * N)
@@ -103,6 +107,8 @@ def sparse_outer(X: Any, D: arrays.Floats, *, n_threads: Threads = "auto") -> ar
     arrays.expect("D", D, (len(X), D.shape[1]))
     out = np.empty((X.shape[1], D.shape[1]), D.dtype)
     tasks = choose_threads(n_threads, sparse_work(X, D.shape[1]), 1)
-    x, d, cursors = sparse_addresses(X), arrays.address(D), np.empty(tasks * len(X), np.int64)
+    x = sparse_addresses(X)
+    d = arrays.address(D)
+    cursors = np.empty(tasks * len(X), np.int64)
     twin(sparse_gradient, tasks)(len(X), *out.shape, *x, d, out.reshape(-1), cursors, tasks)
     return out

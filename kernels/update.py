@@ -152,5 +152,6 @@ def update(
     step_rate, epsilon = corrected.py_func(record.corrects, rate, *betas, h["epsilon"], step)
     tasks = choose_threads(n_threads, UPDATE_FLOPS * w.size, 1)
     numbers = (rate, decay, step_rate, *betas, epsilon, h["l1"], h["l2"], clip_norm)
-    code, flat_moments = OPTIMIZERS.code(name), moments.reshape(-1)
+    code = OPTIMIZERS.code(name)
+    flat_moments = moments.reshape(-1)
     twin(update_flat, tasks)(code, w, g, flat_moments, *numbers, tasks)

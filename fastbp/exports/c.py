@@ -8,9 +8,8 @@ import numpy as np
 from .. import __version__
 from ..annotations import Array, FilePath
 from ..network import Network
-from .network import Layer, comments, described, layers_of, write
-from .text import Language, body_of, function_name
-from .trace import formula_of
+from .network import check_network, comments, described, write
+from .text import Language
 
 _KEYWORDS = (
     "auto break case char const continue default do double else enum extern float for goto if "
@@ -19,21 +18,38 @@ _KEYWORDS = (
 )
 _NUMBERS_PER_LINE = 6
 
+_SOFTMAX = """
+static void NAME_softmax(REAL *a, int n)
+{
+    REAL most = a[0], sum = 0.0@;
+    for (int j = 1; j < n; j++)
+        most = a[j] > most ? a[j] : most;
+    for (int j = 0; j < n; j++)
+        sum += a[j] = exp@(a[j] - most);
+    for (int j = 0; j < n; j++)
+        a[j] /= sum;
+}
+"""
+
 # REAL is the type, @ the suffix that it gives to numbers and to functions: 1.0f, expf
 _MATH = ("exp", "expm1", "log", "log1p", "tanh", "erf", "sqrt")  # functions of <math.h>
 _C = Language(
-    calls={
+    export="to_c",
+    operations={
         **{name: f"{name}@({{0}})" for name in _MATH},
         "absolute": "fabs@({0})",
         "broadcast": "({1})",
-    },
-    choices={
         "select": "{0} ? {1} : {2}",
         "maximum": "{0} < {1} ? {1} : {0}",
         "minimum": "{0} > {1} ? {1} : {0}",
     },
     number=lambda number: f"{number!r}@",
     variable="REAL {name} = {value};",
+    result="return {};",
+    indent="    ",
+    alpha=", REAL alpha",
+    function="\nstatic REAL NAME_{name}(REAL z{alpha})\n{{\n    {body}\n}}\n",
+    softmax=_SOFTMAX,
 )
 
 _HEAD = """\
@@ -69,19 +85,6 @@ static void NAME_dense(const REAL *restrict x, int n_in, const REAL *restrict w,
     for (int i = 0; i < n_in; i++, w += n_out)
         for (int j = 0; j < n_out; j++)
             z[j] += x[i] * w[j];
-}
-"""
-
-_SOFTMAX = """
-static void NAME_softmax(REAL *a, int n)
-{
-    REAL most = a[0], sum = 0.0@;
-    for (int j = 1; j < n; j++)
-        most = a[j] > most ? a[j] : most;
-    for (int j = 0; j < n; j++)
-        sum += a[j] = exp@(a[j] - most);
-    for (int j = 0; j < n; j++)
-        a[j] /= sum;
 }
 """
 
@@ -160,26 +163,21 @@ def to_c(
     >>> "void iris_predict(const float *x, float *out);" in text
     True
     """
-    layers = layers_of("to_c", net)
+    check_network("to_c", net)
     _check_name(name)
-    arrays = [_arrays(n, layer) for n, layer in enumerate(layers, 1)]
-    functions = map(_function, dict.fromkeys(layer.activation for layer in layers))
-    parts = [_HEAD, *arrays, _DENSE, *functions, _predict(layers), _MAIN]
-    text = _filled_in("".join(parts), net, layers, name)
-    if notes:
-        text = "".join(["/*\n", *(f" * {line}\n" for line in comments(notes)), " */\n", text])
-    write(path, text)
-    return text
-
-
-def _filled_in(text: str, net: Network, layers: list[Layer], name: str) -> str:
-    """Replace the words in capitals, and @."""
+    arrays = []
+    for n, (layer, W, b) in enumerate(zip(net.layers, net.weights, net.biases, strict=True), 1):
+        arrays.append(_array(f"NAME_w{n}", W.ravel()))
+        if layer.bias:
+            arrays.append(_array(f"NAME_b{n}", b))
+    functions = _C.functions(layer.activation for layer in net.layers)
+    parts = [_HEAD, *arrays, _DENSE, functions, _predict(net), _MAIN]
     double = net.dtype == np.float64
     words = {
-        "SHAPE": described(layers),
+        "SHAPE": described(net),
         "VERSION": __version__,
-        "N_IN": layers[0].n_in,
-        "N_OUT": layers[-1].n_out,
+        "N_IN": net.layers[0].n_in,
+        "N_OUT": net.layers[-1].n_out,
         "REAL": "double" if double else "float",
         "SCANF": "lf" if double else "f",
         "PRINTF": 17 if double else 9,
@@ -187,13 +185,11 @@ def _filled_in(text: str, net: Network, layers: list[Layer], name: str) -> str:
         "UPPER": name.upper(),
         "NAME": name,
     }
-    return re.sub("|".join(words), lambda match: str(words[match[0]]), text)
-
-
-def _arrays(n: int, layer: Layer) -> str:
-    """Return the constants of layer n."""
-    text = _array(f"NAME_w{n}", layer.weights.ravel())
-    return text if layer.biases is None else text + _array(f"NAME_b{n}", layer.biases)
+    text = re.sub("|".join(words), lambda match: str(words[match[0]]), "".join(parts))
+    if notes:
+        text = "".join(["/*\n", *(f" * {line}\n" for line in comments(notes)), " */\n", text])
+    write(path, text.encode())
+    return text
 
 
 def _array(name: str, numbers: Array) -> str:
@@ -210,48 +206,27 @@ def _hexadecimal(number: float) -> str:
     return f"{mantissa.rstrip('0')}p{exponent}@" if number else "0.0@"
 
 
-def _function(activation: str) -> str:
-    """Return the function of an activation."""
-    if activation == "identity":
-        return ""
-    if activation == "softmax":
-        return _SOFTMAX
-    name = function_name("to_c", activation)
-    formula = formula_of("to_c", activation)
-    alpha = ", REAL alpha" if formula.reads_alpha else ""
-    statements, result = body_of(formula, _C)
-    body = "\n    ".join([*statements, f"return {result};"])
-    return f"\nstatic REAL NAME_{name}(REAL z{alpha})\n{{\n    {body}\n}}\n"
-
-
-def _predict(layers: list[Layer]) -> str:
+def _predict(net: Network) -> str:
     """Return the function of one row: two buffers alternate, and the last layer fills `out`."""
-    widths = [layer.n_out for layer in layers[:-1]]
+    widths = [layer.n_out for layer in net.layers[:-1]]
     lines = [
         f"REAL {buffer}[{max(widths[n::2])}];" for n, buffer in enumerate("uv") if widths[n::2]
     ]
     a_prev = "x"
-    for n, layer in enumerate(layers, 1):
-        a = "out" if n == len(layers) else "vu"[n % 2]
-        b = "0" if layer.biases is None else f"NAME_b{n}"
+    for n, layer in enumerate(net.layers, 1):
+        a = "out" if n == len(net.layers) else "vu"[n % 2]
+        b = f"NAME_b{n}" if layer.bias else "0"
         lines.append(f"NAME_dense({a_prev}, {layer.n_in}, NAME_w{n}, {b}, {layer.n_out}, {a});")
-        lines += _activate(layer, a)
+        if layer.activation == "softmax":
+            lines.append(f"NAME_softmax({a}, {layer.n_out});")
+        elif layer.activation != "identity":
+            alpha = _hexadecimal(net.dtype.type(layer.alpha))
+            call = _C.call(f"{a}[j]", layer.activation, alpha)
+            lines.append(f"for (int j = 0; j < {layer.n_out}; j++)")
+            lines.append(f"    {a}[j] = NAME_{call};")
         a_prev = a
     body = "\n    ".join(lines)
     return f"\nvoid NAME_predict(const REAL *x, REAL *out)\n{{\n    {body}\n}}\n"
-
-
-def _activate(layer: Layer, a: str) -> list[str]:
-    """Return the lines that apply the activation of a layer to its outputs, in place."""
-    name = layer.activation
-    if name == "identity":
-        return []
-    if name == "softmax":
-        return [f"NAME_softmax({a}, {layer.n_out});"]
-    alpha = layer.weights.dtype.type(layer.alpha)
-    more = f", {_hexadecimal(alpha)}" if formula_of("to_c", name).reads_alpha else ""
-    function = f"NAME_{function_name('to_c', name)}"
-    return [f"for (int j = 0; j < {layer.n_out}; j++)", f"    {a}[j] = {function}({a}[j]{more});"]
 
 
 def _check_name(name: object) -> None:

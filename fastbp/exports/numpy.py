@@ -6,23 +6,9 @@ from collections.abc import Sequence
 from .. import __version__
 from ..annotations import FilePath
 from ..network import Network
-from .network import Layer, comments, described, layers_of, write
-from .text import Language, body_of, function_name
-from .trace import UFUNCS, formula_of
-
-_NUMPY = Language(
-    calls={
-        **{name: f"np.{name}({{0}})" for name in UFUNCS},
-        "erf": "np.frompyfunc(math.erf, 1, 1)({0}).astype(z.dtype)",
-        "maximum": "np.maximum({0}, {1})",
-        "minimum": "np.minimum({0}, {1})",
-        "select": "np.where({0}, {1}, {2})",
-        "broadcast": "np.full_like(z, {1})",
-    },
-    choices={},
-    number=lambda number: f"{number:.17g}" if number.is_integer() else repr(number),
-    variable="{name} = {value}",
-)
+from .network import check_network, comments, described, write
+from .text import Language
+from .trace import UFUNCS
 
 _SOFTMAX = """
 
@@ -30,6 +16,31 @@ def softmax(z):
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 """
+# a formula may overflow on the way to a finite result, or where np.where takes the other side
+_FUNCTION = """
+
+def {name}(z{alpha}):
+    with np.errstate(all="ignore"):
+        {body}
+"""
+_NUMPY = Language(
+    export="to_numpy",
+    operations={
+        **{name: f"np.{name}({{0}})" for name in UFUNCS},
+        "erf": "np.frompyfunc(math.erf, 1, 1)({0}).astype(z.dtype)",
+        "maximum": "np.maximum({0}, {1})",
+        "minimum": "np.minimum({0}, {1})",
+        "select": "np.where({0}, {1}, {2})",
+        "broadcast": "np.full_like(z, {1})",
+    },
+    number=lambda number: f"{number:.17g}" if number.is_integer() else repr(number),
+    variable="{name} = {value}",
+    result="return {}",
+    indent="        ",
+    alpha=", alpha",
+    function=_FUNCTION,
+    softmax=_SOFTMAX,
+)
 
 
 def to_numpy(net: Network, path: FilePath | None = None, notes: Sequence[str] = ()) -> str:
@@ -71,86 +82,50 @@ def to_numpy(net: Network, path: FilePath | None = None, notes: Sequence[str] = 
     >>> module["predict"]([[5.1, 3.5, 1.4, 0.2]]).shape
     (1, 3)
     """
-    layers = layers_of("to_numpy", net)
-    functions = "".join(map(_function, dict.fromkeys(layer.activation for layer in layers)))
-    text = "".join(
-        [
-            _head(net, layers),
-            *(f"# {line}\n" for line in comments(notes)),
-            "\n" * bool(notes),
-            "import base64\n",
-            "import math\n" * ("math." in functions),
-            "\nimport numpy as np\n\n",
-            _parameters(net),
-            _views(layers),
-            functions,
-            _predict(net, layers),
-        ]
-    )
-    write(path, text)
+    check_network("to_numpy", net)
+    n_in = net.layers[0].n_in
+    n_out = net.layers[-1].n_out
+    functions = _NUMPY.functions(layer.activation for layer in net.layers)
+    parts = [
+        f'"""A multilayer perceptron, {described(net)}; written by fastbp {__version__}.\n\n',
+        f"predict(X) gives the outputs (n, {n_out}) for X (n, {n_in}), in {net.dtype.name}.\n",
+        '"""\n\n',
+        *(f"# {line}\n" for line in comments(notes)),
+        "\n" if notes else "",
+        "import base64\n",
+        "import math\n" if "math." in functions else "",
+        "\nimport numpy as np\n\n",
+        _parameters(net),
+        functions,
+        _predict(net),
+    ]
+    text = "".join(parts)
+    write(path, text.encode())
     return text
 
 
-def _head(net: Network, layers: list[Layer]) -> str:
-    shapes = f"(n, {layers[-1].n_out}) for X (n, {layers[0].n_in})"
-    return (
-        f'"""A multilayer perceptron, {described(layers)}; written by fastbp {__version__}.\n\n'
-        f"predict(X) gives the outputs {shapes}, in {net.dtype.name}.\n"
-        '"""\n\n'
-    )
-
-
 def _parameters(net: Network) -> str:
-    """Return the statement of all parameters as one flat array: W1, b1, W2, ..."""
+    """Return the statements of all parameters as one flat array, and of the layers' parts of it."""
     dtype = net.dtype.newbyteorder("<")
     content = base64.encodebytes(net.parameters.astype(dtype).tobytes()).decode()
-    return f'PARAMETERS = np.frombuffer(base64.b64decode("""\n{content}"""), "{dtype.str}")\n'
-
-
-def _views(layers: list[Layer]) -> str:
-    """Return the statements that name the weights and biases of each layer."""
-    lines = []
+    lines = [f'PARAMETERS = np.frombuffer(base64.b64decode("""\n{content}"""), "{dtype.str}")\n']
     place = 0
-    for n, layer in enumerate(layers, 1):
-        end = place + layer.weights.size
-        lines.append(f"W{n} = PARAMETERS[{place}:{end}].reshape{layer.weights.shape}\n")
+    for n, layer in enumerate(net.layers, 1):
+        end = place + layer.n_in * layer.n_out
+        shape = (layer.n_in, layer.n_out)
+        lines.append(f"W{n} = PARAMETERS[{place}:{end}].reshape{shape}\n")
         place = end
-        if layer.biases is not None:
-            end += layer.n_out
-            lines.append(f"b{n} = PARAMETERS[{place}:{end}]\n")
-            place = end
+        if layer.bias:
+            place += layer.n_out
+            lines.append(f"b{n} = PARAMETERS[{end}:{place}]\n")
     return "".join(lines)
 
 
-def _function(activation: str) -> str:
-    """Return the function of an activation; the identity needs none."""
-    if activation == "identity":
-        return ""
-    if activation == "softmax":
-        return _SOFTMAX
-    name = function_name("to_numpy", activation)
-    formula = formula_of("to_numpy", activation)
-    alpha = ", alpha" if formula.reads_alpha else ""
-    statements, result = body_of(formula, _NUMPY)
-    # a formula may overflow on the way to a finite result, or where np.where takes the other side
-    head = f'\n\ndef {name}(z{alpha}):\n    with np.errstate(all="ignore"):\n        '
-    return head + "\n        ".join([*statements, f"return {result}"]) + "\n"
-
-
-def _predict(net: Network, layers: list[Layer]) -> str:
+def _predict(net: Network) -> str:
     lines = [f"a = np.asarray(X, np.{net.dtype.name})"]
-    for n, layer in enumerate(layers, 1):
-        z = f"a @ W{n}" + ("" if layer.biases is None else f" + b{n}")
-        lines.append(f"a = {_activated(z, layer)}")
+    for n, layer in enumerate(net.layers, 1):
+        z = f"a @ W{n} + b{n}" if layer.bias else f"a @ W{n}"
+        if layer.activation != "identity":
+            z = _NUMPY.call(z, layer.activation, repr(float(layer.alpha)))
+        lines.append(f"a = {z}")
     return "\n\ndef predict(X):\n    " + "\n    ".join([*lines, "return a"]) + "\n"
-
-
-def _activated(z: str, layer: Layer) -> str:
-    """Return the text of the activation of z."""
-    name = layer.activation
-    if name == "identity":
-        return z
-    if name == "softmax":
-        return f"softmax({z})"
-    alpha = f", {float(layer.alpha)!r}" if formula_of("to_numpy", name).reads_alpha else ""
-    return f"{function_name('to_numpy', name)}({z}{alpha})"

@@ -6,8 +6,7 @@ import numpy as np
 
 from ..annotations import FilePath, FloatType
 from ..network import Network
-from .network import Layer, described, is_table_model, layers_of, write
-from .onnx_values import Value, activate
+from .network import check_network, described, is_table_model, needing, write
 
 if TYPE_CHECKING:
     import onnx
@@ -86,83 +85,66 @@ def to_onnx(
     if dtype not in (None, "float32", "float64", np.float32, np.float64):
         raise ValueError(f'fastbp.to_onnx: dtype={dtype!r}: expected "float32" or "float64"')
     source: Any = model
-    schema = source.schema if is_table_model(model) else None
-    net = source if schema is None else source.network
-    layers = layers_of("to_onnx", net, "model")
+    is_table = is_table_model(model)
+    net = source.network if is_table else source
+    check_network("to_onnx", net, "model")
+    with needing(("onnx",), "to_onnx needs onnx: python -m pip install 'fastbp[onnx]'"):
+        from .onnx_graph import Graph
+    graph = Graph()
     kind = np.dtype(dtype or net.dtype)
-    graph = _new_graph()
-    if schema is None:
-        _add_network(graph, net.loss, layers, kind)
+    if is_table:
+        _add_table(graph, source.schema, net, kind)
     else:
-        _add_table(graph, schema, layers, kind)
-    proto = graph.model(f"A multilayer perceptron of fastbp: {described(layers)}")
-    write(path, proto.SerializeToString() if path is not None else None)
+        _add_network(graph, net, kind)
+    proto = graph.model(f"A multilayer perceptron of fastbp: {described(net)}")
+    if path is not None:
+        write(path, proto.SerializeToString())
     return proto
 
 
-def _new_graph():
-    try:
-        from .onnx_graph import Graph
-    except ModuleNotFoundError as error:
-        if error.name != "onnx":
-            raise
-        raise ModuleNotFoundError(
-            "fastbp.to_onnx needs onnx: python -m pip install 'fastbp[onnx]'", name="onnx"
-        ) from error
-    return Graph()
-
-
-def _add_network(graph, loss, layers, dtype):
-    n_out = layers[-1].n_out
-    a = _forward(graph.input("X", dtype, layers[0].n_in), layers)
+def _add_network(graph, net, dtype):
+    a = graph.forward("to_onnx", net, graph.input("X", dtype, net.layers[0].n_in))
+    n_out = net.layers[-1].n_out
     graph.output(a, "outputs", n_out)
-    if loss == "cross_entropy":
-        graph.output(a.node("ArgMax", dtype=np.int64, axis=1, keepdims=0), "label")
-    elif loss == "binary_cross_entropy":
-        labels = a.node("Greater", 0.5, dtype=np.bool_).cast(np.int64)
-        graph.output(*((_flat(labels), "label") if n_out == 1 else (labels, "label", n_out)))
+    if net.loss == "cross_entropy":
+        graph.output(a.largest(), "label")
+    elif net.loss == "binary_cross_entropy":
+        labels = a.node("Greater", 0.5).cast(np.int64)
+        if n_out == 1:
+            graph.output(labels.flat(), "label")
+        else:
+            graph.output(labels, "label", n_out)
 
 
-def _add_table(graph, schema, layers, dtype):
+def _add_table(graph, schema, net, dtype):
     from .onnx_tables import add_features
 
-    _check_sizes(schema, layers)
-    a = _forward(add_features(graph, schema).cast(dtype), layers)
+    _check_sizes(schema, net)
+    a = graph.forward("to_onnx", net, add_features(graph, schema).cast(dtype))
     target = schema.target
     if target.task == "regression":
-        graph.output(_flat(a.cast(np.float64) * target.scale + target.mean), "prediction")
+        prediction = a.cast(np.float64) * target.scale + target.mean
+        graph.output(prediction.flat(), "prediction")
         return
-    if layers[-1].n_out == 1:  # the probability of the second of two classes
-        a = (-a + 1).node("Concat", a, axis=1)
-    kind = np.int64 if target.kind == "integer" else object
-    classes = np.array([int(c) if target.kind == "integer" else c for c in target.classes], kind)
-    place = a.node("ArgMax", dtype=np.int64, axis=1, keepdims=0)
-    graph.output(a.constant(classes, kind).node("Gather", place), "label")
-    graph.output(a, "probabilities", len(classes))
+    if net.layers[-1].n_out == 1:
+        a = a.two_columns()
+    if target.kind == "integer":
+        classes = graph.constant([int(c) for c in target.classes], np.int64)
+    else:
+        classes = graph.constant(target.classes, object)
+    graph.output(classes.node("Gather", a.largest()), "label")
+    graph.output(a, "probabilities", len(target.classes))
 
 
-def _check_sizes(schema, layers):
-    """Raise ValueError if a schema's features and classes do not fit the layers."""
+def _check_sizes(schema, net):
+    """Raise ValueError if a schema's features and classes do not fit the network."""
     outputs = {1} if schema.target.task == "regression" else {len(schema.target.classes)}
     if len(schema.target.classes) == 2:
         outputs.add(1)
-    n_in, n_out = layers[0].n_in, layers[-1].n_out
+    n_in = net.layers[0].n_in
+    n_out = net.layers[-1].n_out
     if n_in != schema.n_features or n_out not in outputs:
         raise ValueError(
             f"fastbp.to_onnx: model.network has {n_in} inputs and {n_out} outputs; model.schema "
             f"has {schema.n_features} features and {len(schema.target.classes) or 1} outputs"
         )
-
-
-def _forward(a: Value, layers: list[Layer]) -> Value:
-    """Add the layers; return their output (n, n_out)."""
-    for layer in layers:
-        z = a @ a.constant(layer.weights)
-        z = z if layer.biases is None else z + layer.biases
-        a = activate("to_onnx", layer.activation, z, layer.alpha)
-    return a
-
-
-def _flat(value: Value) -> Value:
-    """Return a value (n, 1) as (n,)."""
-    return value.node("Reshape", value.constant([-1], np.int64))

@@ -1,66 +1,91 @@
-"""An ONNX graph, written node by node."""
+"""An ONNX graph, written node by node; importing this module needs onnx.
 
+All versions of onnxruntime have the operators in double precision as well, except Erf, which
+computes in float32. They have Elu and the like in float32 only, so those are not used.
+"""
+
+from collections.abc import Callable
+from functools import partialmethod
+from typing import Any
+
+import numpy as np
 import onnx
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 from onnx import helper, numpy_helper
 
 from .. import __version__
-from ..annotations import Array
-from .onnx_values import Value, tensor_type
+from ..network import Network
+from .trace import formula_of
 
 # read by onnxruntime 1.16, the oldest version in the tests, and later ones
 _OPSET, _ML_OPSET, _IR_VERSION = 17, 3, 8
 _ML_OPERATORS = {"LabelEncoder"}
+# of results that have another dtype than the first input
+_BOOLEAN = {"Less", "LessOrEqual", "Greater", "GreaterOrEqual", "IsNaN"}
+_INTEGER = {"ArgMax", "LabelEncoder", "Shape"}
 
 
 class Graph:
-    """The writer of `Value`: inputs are added first, then nodes and outputs."""
+    """Nodes and constants; inputs are added before them. `unique` makes a name from a stem."""
 
-    def __init__(self):
-        self._nodes: list = []
-        self._constants: list = []
+    def __init__(self, unique: Callable[[str], str] | None = None):
+        self.nodes: list = []
+        self.constants: list = []
         self._inputs: list = []
         self._outputs: list = []
         self._names: set[str] = set()
+        self._unique = unique or self._own_unique
 
-    def input(self, name: str, dtype: DTypeLike, columns: int) -> Value:
+    def input(self, name: str, dtype: DTypeLike, columns: int) -> "Value":
         """Add an input (n, columns) of exactly this name."""
         self._names.add(name)
-        self._inputs.append(helper.make_tensor_value_info(name, tensor_type(dtype), ["n", columns]))
+        self._inputs.append(_value_info(name, dtype, columns))
         return Value(self, dtype, name)
 
-    def output(self, value: Value, name: str, *shape: int) -> None:
+    def output(self, value: "Value", name: str, *shape: int) -> None:
         """Make a value (n, *shape) an output; "_" is appended to its name if an input has it."""
         while name in self._names:
             name += "_"
         self._names.add(name)
-        self._nodes.append(helper.make_node("Identity", [value.name], [name], name=name))
-        self._outputs.append(
-            helper.make_tensor_value_info(name, tensor_type(value.dtype), ["n", *shape])
-        )
+        self.rename(value, name)
+        self._outputs.append(_value_info(name, value.dtype, *shape))
+
+    def rename(self, value: "Value", name: str) -> None:
+        """Give a value a name that no other has."""
+        self.nodes.append(helper.make_node("Identity", [value.name], [name], name=name))
 
     def node(self, kind: str, inputs: list[str], attributes: dict) -> str:
         """Add a node with one result; return its name."""
-        name = self._free(kind.lower())
+        name = self._unique(kind.lower())
         domain = "ai.onnx.ml" if kind in _ML_OPERATORS else None
-        self._nodes.append(
+        self.nodes.append(
             helper.make_node(kind, inputs, [name], name=name, domain=domain, **attributes)
         )
         return name
 
-    def constant(self, array: Array) -> str:
-        """Add an array, one of objects as strings; return its name."""
-        name = self._free("constant")
-        self._constants.append(numpy_helper.from_array(array, name))
-        return name
+    def constant(self, content: ArrayLike, dtype: DTypeLike) -> "Value":
+        """Add an array; objects are strings."""
+        array = np.asarray(content, dtype)
+        name = self._unique("constant")
+        self.constants.append(numpy_helper.from_array(array, name))
+        return Value(self, array.dtype, name)
+
+    def forward(self, export: str, net: Network, a: "Value") -> "Value":
+        """Add the layers of a network for inputs (n, n_in); return their outputs (n, n_out)."""
+        for layer, W, b in zip(net.layers, net.weights, net.biases, strict=True):
+            z = a.node("MatMul", W)
+            z = z + b if layer.bias else z
+            if layer.activation in _ACTIVATIONS:
+                a = _ACTIVATIONS[layer.activation](z)
+            else:
+                formula = formula_of(export, layer.activation)
+                a = formula.evaluate(_OPERATIONS, z, float(layer.alpha), z.constant)
+        return a
 
     def model(self, description: str) -> onnx.ModelProto:
         """Return the graph as a ModelProto, checked by onnx."""
-        graph = helper.make_graph(
-            self._nodes, "fastbp", self._inputs, self._outputs, self._constants
-        )
         model = helper.make_model(
-            graph,
+            helper.make_graph(self.nodes, "fastbp", self._inputs, self._outputs, self.constants),
             producer_name="fastbp",
             producer_version=__version__,
             doc_string=description,
@@ -72,7 +97,7 @@ class Graph:
         onnx.checker.check_model(model, full_check=True)
         return model
 
-    def _free(self, stem):
+    def _own_unique(self, stem):
         name = stem
         n = 0
         while name in self._names:
@@ -80,3 +105,111 @@ class Graph:
             name = f"{stem}_{n}"
         self._names.add(name)
         return name
+
+
+def _value_info(name, dtype, *shape):
+    return helper.make_tensor_value_info(name, _tensor_type(dtype), ["n", *shape])
+
+
+def _tensor_type(dtype: DTypeLike) -> int:
+    return helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+
+
+class Value:
+    """The result of a node of a graph; arithmetic with it adds nodes."""
+
+    def __init__(self, graph: Graph, dtype: DTypeLike, name: str) -> None:
+        self.graph = graph
+        self.dtype = np.dtype(dtype)
+        self.name = name
+
+    def node(self, kind: str, *others: Any, **attributes: Any) -> "Value":
+        """Add a node of this value and `others`, values or numbers; return its result."""
+        inputs = [self, *(v if isinstance(v, Value) else self.constant(v) for v in others)]
+        name = self.graph.node(kind, [value.name for value in inputs], attributes)
+        dtype = inputs[1].dtype if kind == "Where" else self.dtype
+        if kind in _BOOLEAN:
+            dtype = np.dtype(bool)
+        elif kind in _INTEGER:
+            dtype = np.dtype(np.int64)
+        return Value(self.graph, dtype, name)
+
+    def constant(self, content: ArrayLike) -> "Value":
+        """Add an array of the value's dtype."""
+        return self.graph.constant(content, self.dtype)
+
+    def cast(self, dtype: DTypeLike) -> "Value":
+        """Convert to another dtype; return the value itself if it has that dtype."""
+        if self.dtype == dtype:
+            return self
+        return Value(self.graph, dtype, self.node("Cast", to=_tensor_type(dtype)).name)
+
+    def flat(self) -> "Value":
+        """Return a value (n, 1) as (n,)."""
+        return self.node("Reshape", self.graph.constant([-1], np.int64))
+
+    def largest(self) -> "Value":
+        """Return the place of the largest number of each row, int64 (n,)."""
+        return self.node("ArgMax", axis=1, keepdims=0)
+
+    def two_columns(self) -> "Value":
+        """Return the probabilities (n, 2) of two classes from that of the second (n, 1)."""
+        return (-self + 1).node("Concat", self, axis=1)
+
+    __neg__ = partialmethod(node, "Neg")
+    __add__ = partialmethod(node, "Add")
+    __sub__ = partialmethod(node, "Sub")
+    __mul__ = partialmethod(node, "Mul")
+    __truediv__ = partialmethod(node, "Div")
+
+
+# activations that ONNX has operators for
+_ACTIVATIONS = {
+    "relu": lambda z: z.node("Relu"),
+    "logistic": lambda z: z.node("Sigmoid"),
+    "silu": lambda z: z * z.node("Sigmoid"),
+    "softmax": lambda z: z.node("Softmax", axis=1),
+}
+
+
+def _expm1(x):
+    return (x * 0.5).node("Tanh") * (x.node("Exp") + 1)  # no cancellation near 0
+
+
+def _log1p(x):
+    # the rounding error of 1 + x cancels in the ratio (Goldberg, 1991, theorem 4)
+    grown = x + 1
+    rest = grown - 1
+    return rest.node("Abs").node("Greater", 0).node("Where", x * grown.node("Log") / rest, x)
+
+
+def _operator(kind):
+    return lambda first, *others: first.node(kind, *others)
+
+
+_KINDS = {
+    "add": "Add",
+    "subtract": "Sub",
+    "multiply": "Mul",
+    "divide": "Div",
+    "negative": "Neg",
+    "less": "Less",
+    "less_equal": "LessOrEqual",
+    "greater": "Greater",
+    "greater_equal": "GreaterOrEqual",
+    "exp": "Exp",
+    "log": "Log",
+    "tanh": "Tanh",
+    "sqrt": "Sqrt",
+    "absolute": "Abs",
+    "maximum": "Max",
+    "minimum": "Min",
+    "select": "Where",
+}
+_OPERATIONS = {
+    **{name: _operator(kind) for name, kind in _KINDS.items()},
+    "expm1": _expm1,
+    "log1p": _log1p,
+    "erf": lambda x: x.cast(np.float32).node("Erf").cast(x.dtype),
+    "broadcast": lambda like, number: number.node("Expand", like.node("Shape")),
+}

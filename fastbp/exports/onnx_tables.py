@@ -9,7 +9,6 @@ from ..tables.columns.boolean import Boolean
 from ..tables.columns.category import Category
 from ..tables.columns.date import PERIODS, Date
 from ..tables.columns.number import LARGEST, Number
-from .onnx_values import Value, clip
 
 
 def add_features(graph, schema):
@@ -42,41 +41,25 @@ def add_features(graph, schema):
     return first.node("Concat", *others, axis=1)
 
 
-def _number(column, values):
-    missing = _missing(values)
-    return [_standardized(column, values, missing), *_indicated(column, missing)]
+def _numeric(column, values):
+    """Return the features of a number, a truth value or a date."""
+    missing = values.node("IsNaN")
 
+    def known(feature, instead):
+        return missing.node("Where", feature.constant(instead), feature)
 
-def _boolean(column, values):
-    missing = _missing(values)
-    return [_unless(missing, values, 0.5), *_indicated(column, missing)]
-
-
-def _date(column, values):
-    missing, features = _missing(values), []
-    for period in column.periods:
-        phase = values * (2 * pi) / PERIODS[period]
-        features += [_unless(missing, phase.node(kind), 0) for kind in ("Sin", "Cos")]
-    return [_standardized(column, values, missing), *features, *_indicated(column, missing)]
-
-
-def _missing(values):
-    return values.node("IsNaN", dtype=np.bool_)
-
-
-def _indicated(column, missing):
-    """Return the feature of missing values, if the column has one."""
-    return [missing.cast(np.float64)] if column.missing else []
-
-
-def _standardized(column, values, missing):
-    scaled = clip((values - column.mean) / column.scale, -LARGEST, LARGEST)
-    return _unless(missing, scaled, 0)
-
-
-def _unless(missing, values, instead):
-    """Return `values`, and a number instead where they are missing."""
-    return missing.node("Where", values.constant(instead), values, dtype=values.dtype)
+    if isinstance(column, Boolean):
+        features = [known(values, 0.5)]
+    else:
+        scaled = (values - column.mean) / column.scale
+        features = [known(scaled.node("Max", -LARGEST).node("Min", LARGEST), 0)]
+    if isinstance(column, Date):
+        for period in column.periods:
+            phase = values * (2 * pi) / PERIODS[period]
+            features += [known(phase.node(kind), 0) for kind in ("Sin", "Cos")]
+    if column.missing:
+        features.append(missing.cast(np.float64))
+    return features
 
 
 def _category(column, values):
@@ -89,18 +72,19 @@ def _category(column, values):
     matrix[known + 1, column.width - 1 : column.width - 1 + column.missing] = 1
     places = {"": known + 1} | {name: n for n, name in enumerate(column.categories)}
     place = values.node(
-        "LabelEncoder", dtype=np.int64, keys_strings=list(places),
-        values_int64s=list(places.values()), default_int64=known,
-    )  # fmt: skip
-    flat = place.node("Reshape", place.constant([-1]))
-    rows: Value = flat.constant(matrix, np.float64)
-    return [rows.node("Gather", flat, axis=0)]
+        "LabelEncoder",
+        keys_strings=list(places),
+        values_int64s=list(places.values()),
+        default_int64=known,
+    )
+    rows = values.graph.constant(matrix, np.float64)
+    return [rows.node("Gather", place.flat(), axis=0)]
 
 
-# for each kind of column, what adds its graph: (column, values) to features, (n, k) each
+# from a column and its values to features, (n, k) each
 _ENCODERS: dict[type, Callable] = {
-    Number: _number,
-    Boolean: _boolean,
-    Date: _date,
+    Number: _numeric,
+    Boolean: _numeric,
+    Date: _numeric,
     Category: _category,
 }

@@ -5,35 +5,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.classifier import MLPClassifier
 from ..estimators.regressor import MLPRegressor
-from .onnx_values import Value, activate, tensor_type
+from .network import needing
 
 
-class _Writer:
-    """The writer of `Value` on skl2onnx's Scope and ModelComponentContainer."""
-
-    def __init__(self, scope, container):
-        self._scope, self._container = scope, container
-
-    def node(self, kind, inputs, attributes):
-        name = self._scope.get_unique_variable_name(kind.lower())
-        operator = self._scope.get_unique_operator_name(kind)
-        self._container.add_node(kind, inputs, name, name=operator, **attributes)
-        return name
-
-    def constant(self, array):
-        name = self._scope.get_unique_variable_name("constant")
-        content = [s.encode() for s in array] if array.dtype == object else array.ravel()
-        self._container.add_initializer(name, tensor_type(array.dtype), list(array.shape), content)
-        return name
-
-    def output(self, value, variable):
-        """Make a value an output of the operator that is converted."""
-        operator = self._scope.get_unique_operator_name("Identity")
-        self._container.add_node("Identity", value.name, variable.full_name, name=operator)
-
-
-def _outputs(writer, operator):
-    """Write the network of an operator's estimator; return its outputs (n, n_out).
+def _outputs(scope, operator):
+    """Return the outputs (n, n_out) of an operator's estimator, a value of a new graph.
 
     They are computed in float64 if the inputs are float64, else in float32, for any dtype of the
     network.
@@ -41,37 +17,48 @@ def _outputs(writer, operator):
     from onnx.helper import tensor_dtype_to_np_dtype
     from skl2onnx.common.data_types import guess_proto_type
 
-    estimator, given = operator.raw_operator, operator.inputs[0]
+    from .onnx_graph import Graph, Value
+
+    given = operator.inputs[0]
     dtype = tensor_dtype_to_np_dtype(guess_proto_type(given.type))
-    a = Value(writer, dtype, given.full_name)
-    a = a.cast(np.float64 if dtype == np.float64 else np.float32)
-    specs = estimator.network_.layers
-    for spec, W, b in zip(specs, estimator.coefs_, estimator.intercepts_, strict=True):
-        a = activate("register_onnx", spec.activation, a @ W + b, spec.alpha)
-    return a
+    graph = Graph(scope.get_unique_variable_name)
+    X = Value(graph, dtype, given.full_name)
+    X = X.cast(np.float64 if dtype == np.float64 else np.float32)
+    return graph.forward("register_onnx", operator.raw_operator.network_, X)
+
+
+def _finish(container, operator, *outputs):
+    """Make values the outputs of an operator, and add their graph to skl2onnx's container."""
+    from onnx.helper import get_attribute_value
+
+    graph = outputs[0].graph
+    for value, variable in zip(outputs, operator.outputs, strict=True):
+        graph.rename(value, variable.full_name)
+    container.initializers.extend(graph.constants)
+    for node in graph.nodes:
+        attributes = {a.name: get_attribute_value(a) for a in node.attribute}
+        results = list(node.output)
+        container.add_node(node.op_type, list(node.input), results, name=node.name, **attributes)
 
 
 def _convert_regressor(scope, operator, container):
-    writer = _Writer(scope, container)
-    writer.output(_outputs(writer, operator), operator.outputs[0])
+    _finish(container, operator, _outputs(scope, operator))
 
 
 def _convert_classifier(scope, operator, container):
     from skl2onnx.common.utils_classifier import get_label_classes
 
-    estimator, writer = operator.raw_operator, _Writer(scope, container)
-    p = _outputs(writer, operator)
+    estimator = operator.raw_operator
+    p = _outputs(scope, operator)
     if _is_multilabel(estimator):
         labels = p.node("Greater", 0.5).cast(np.int64)
     else:
         classes = _exportable(get_label_classes(scope, estimator))
         if estimator.n_outputs_ == 1:
-            p = (-p + 1).node("Concat", p, axis=1)
+            p = p.two_columns()
             classes = np.resize(classes, 2)  # a single class is both columns' label
-        place = p.node("ArgMax", axis=1, keepdims=0)
-        labels = p.constant(classes, classes.dtype).node("Gather", place)
-    writer.output(labels, operator.outputs[0])
-    writer.output(p, operator.outputs[1])
+        labels = p.graph.constant(classes, classes.dtype).node("Gather", p.largest())
+    _finish(container, operator, labels, p)
 
 
 def _is_multilabel(classifier):
@@ -80,13 +67,7 @@ def _is_multilabel(classifier):
 
 
 def _exportable(classes):
-    """Return labels as int64, or as strings in an array of objects.
-
-    Raises
-    ------
-    ValueError
-        If they are numbers that are not integers.
-    """
+    """Return labels as int64, or as strings in an array of objects; refuse other numbers."""
     if isinstance(classes[0], str):
         return classes.astype(object)
     whole = classes.astype(np.int64)
@@ -95,25 +76,20 @@ def _exportable(classes):
     return whole
 
 
-def _set_regressor_shapes(operator):
-    from skl2onnx.common.shape_calculator import calculate_linear_regressor_output_shapes
+def _set_shapes(operator):
+    from skl2onnx.common import shape_calculator
 
-    check_is_fitted(operator.raw_operator)
-    calculate_linear_regressor_output_shapes(operator)
+    estimator = operator.raw_operator
+    check_is_fitted(estimator)
     rows = operator.inputs[0].get_first_dimension()
-    operator.outputs[0].type.shape = [rows, operator.raw_operator.n_outputs_]
-
-
-def _set_classifier_shapes(operator):
-    from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
-
-    check_is_fitted(operator.raw_operator)
-    calculate_linear_classifier_output_shapes(operator)
-    rows = operator.inputs[0].get_first_dimension()
-    shape = [rows, max(2, operator.raw_operator.n_outputs_)]
-    operator.outputs[1].type.shape = shape
-    if _is_multilabel(operator.raw_operator):
-        operator.outputs[0].type.shape = shape
+    if isinstance(estimator, MLPRegressor):
+        shape_calculator.calculate_linear_regressor_output_shapes(operator)
+        operator.outputs[0].type.shape = [rows, estimator.n_outputs_]
+        return
+    shape_calculator.calculate_linear_classifier_output_shapes(operator)
+    operator.outputs[1].type.shape = [rows, max(2, estimator.n_outputs_)]
+    if _is_multilabel(estimator):
+        operator.outputs[0].type.shape = operator.outputs[1].type.shape
 
 
 def register_onnx() -> None:
@@ -136,20 +112,14 @@ def register_onnx() -> None:
     ----------
     The operators: https://onnx.ai/onnx/operators/
     """
-    try:
+    message = 'register_onnx needs skl2onnx: python -m pip install "fastbp[onnx]"'
+    with needing(("skl2onnx", "onnx"), message):
         from skl2onnx import update_registered_converter
-    except ModuleNotFoundError as error:
-        if error.name not in ("skl2onnx", "onnx"):
-            raise
-        raise ModuleNotFoundError(
-            'fastbp.register_onnx needs skl2onnx: python -m pip install "fastbp[onnx]"',
-            name=error.name,
-        ) from error
 
     update_registered_converter(
         MLPClassifier,
         "FastbpMLPClassifier",
-        _set_classifier_shapes,
+        _set_shapes,
         _convert_classifier,
         options={
             "zipmap": [True, False, "columns"],
@@ -157,6 +127,4 @@ def register_onnx() -> None:
             "nocl": [True, False],
         },
     )
-    update_registered_converter(
-        MLPRegressor, "FastbpMLPRegressor", _set_regressor_shapes, _convert_regressor
-    )
+    update_registered_converter(MLPRegressor, "FastbpMLPRegressor", _set_shapes, _convert_regressor)

@@ -1,7 +1,6 @@
 """Networks and estimators as fitted MLPClassifier and MLPRegressor of scikit-learn, and back."""
 
 from copy import deepcopy
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -16,13 +15,19 @@ from ..checks import all_finite
 from ..components.optimizers import Optimizer
 from ..estimators import MLPClassifier, MLPRegressor
 from ..network import Network
-from .network import LOSS_OF_OUTPUT, Layer, is_table_model, layers_of
+from .network import LOSS_OF_OUTPUT, check_network, is_table_model
 
 _HIDDEN = ("identity", "logistic", "tanh", "relu")
-_FITTED = (
-    "n_iter_", "t_", "loss_", "loss_curve_", "best_loss_", "validation_scores_",
-    "best_validation_score_", "_no_improvement_count", "feature_names_in_",
-)  # fmt: skip
+# fitted attributes that are not made from the weights, with their values before training
+_FITTED: dict[str, Any] = {
+    "n_iter_": 0,
+    "t_": 0,
+    "loss_curve_": [],
+    "best_loss_": np.inf,
+    "validation_scores_": None,
+    "best_validation_score_": None,
+    "_no_improvement_count": 0,
+}
 
 
 def to_sklearn(
@@ -71,33 +76,51 @@ def to_sklearn(
     >>> clf.predict_proba([[5.1, 3.5, 1.4, 0.2]]).shape
     (1, 3)
     """
-    source = _source(model, classes)
-    layers = layers_of("to_sklearn", source.net, "model")
-    classifies = source.binarizer is not None
-    output = layers[-1].activation
-    _check(layers, ("softmax", "logistic") if classifies else ("identity", "exp"))
-    weights: list[Any] = [layer.weights for layer in layers]
-    biases: list[Any] = [layer.biases for layer in layers]
-    if classifies and output == "softmax" and len(biases[-1]) == 2:
+    if is_table_model(model):
+        raise TypeError(
+            "fastbp.to_sklearn: scikit-learn has no exact twin of a table model's preprocessing: "
+            "use fastbp.to_onnx, or give its `network`, which takes encoded features"
+        )
+    own: dict[str, Any] = {}
+    if isinstance(model, (MLPClassifier, MLPRegressor)):
+        if classes is not None:
+            raise ValueError(f"fastbp.to_sklearn: classes={classes!r}: the estimator has its own")
+        net = model.network_
+        check_network("to_sklearn", net, "model")
+        binarizer = deepcopy(model._label_binarizer) if isinstance(model, MLPClassifier) else None
+        names = [*_FITTED, "loss_", "feature_names_in_"]
+        fitted = deepcopy({name: getattr(model, name) for name in names if hasattr(model, name)})
+        own = model.get_params()
+    else:
+        check_network("to_sklearn", model, "model")
+        net = model
+        binarizer = _binarizer(net, classes)
+        fitted = {**deepcopy(_FITTED), "n_iter_": net.epochs}
+    _check(net, ("identity", "exp") if binarizer is None else ("softmax", "logistic"))
+    weights: list[Any] = [W.copy() for W in net.weights]
+    biases: list[Any] = [b.copy() for b in net.biases]
+    output = net.layers[-1].activation
+    if output == "softmax" and len(biases[-1]) == 2:
         output = "logistic"
-        weights[-1], biases[-1] = (np.diff(a, axis=-1) for a in (weights[-1], biases[-1]))
+        weights[-1] = np.diff(weights[-1])
+        biases[-1] = np.diff(biases[-1])
 
-    kind = neural_network.MLPClassifier if classifies else neural_network.MLPRegressor
+    kind = neural_network.MLPRegressor if binarizer is None else neural_network.MLPClassifier
     estimator = kind()
-    estimator.set_params(**_parameters(estimator, source, layers, output))
+    estimator.set_params(**_parameters(own, estimator.get_params(), net))
     vars(estimator).update(
         coefs_=weights,
         intercepts_=biases,
         out_activation_=output,
         n_features_in_=len(weights[0]),
-        n_layers_=len(layers) + 1,
+        n_layers_=len(weights) + 1,
         n_outputs_=len(biases[-1]),
         _random_state=check_random_state(estimator.random_state),
-        **source.fitted,
+        **fitted,
     )
-    if classifies:
-        estimator._label_binarizer = source.binarizer
-        estimator.classes_ = source.binarizer.classes_
+    if binarizer is not None:
+        estimator._label_binarizer = binarizer
+        estimator.classes_ = binarizer.classes_
     return estimator
 
 
@@ -164,60 +187,18 @@ def from_sklearn(estimator: Any, *, optimizer: str | Optimizer = "adam", seed: i
     return network
 
 
-@dataclass
-class _Source:
-    """The parts of an estimator of scikit-learn.
-
-    Attributes
-    ----------
-    net : Network
-        The network.
-    binarizer : LabelBinarizer or None
-        Has the labels; None for regression.
-    parameters, fitted : dict
-        Parameters of the estimator, and its fitted attributes other than the weights.
-    """
-
-    net: Network
-    binarizer: Any
-    parameters: dict
-    fitted: dict
-
-
-def _source(model: Any, classes: ArrayLike | None) -> _Source:
-    if is_table_model(model):
-        raise TypeError(
-            "fastbp.to_sklearn: scikit-learn has no exact twin of a table model's preprocessing: "
-            "use fastbp.to_onnx, or give its `network`, which takes encoded features"
-        )
-    if not isinstance(model, (MLPClassifier, MLPRegressor)):
-        layers_of("to_sklearn", model, "model")
-        fitted = {"n_iter_": model.epochs, "t_": 0, "loss_curve_": [], "best_loss_": np.inf}
-        fitted |= {"_no_improvement_count": 0, "validation_scores_": None}
-        fitted["best_validation_score_"] = None
-        return _Source(model, _binarizer(model, classes), {}, fitted)
-    if classes is not None:
-        raise ValueError(f"fastbp.to_sklearn: classes={classes!r}: the estimator has its own")
-    net = deepcopy(model.network_)
-    binarizer = deepcopy(model._label_binarizer) if isinstance(model, MLPClassifier) else None
-    fitted = {name: getattr(model, name) for name in _FITTED if hasattr(model, name)}
-    return _Source(net, binarizer, model.get_params(), deepcopy(fitted))
-
-
 def _binarizer(net: Network, classes: ArrayLike | None) -> Any:
     """Return a LabelBinarizer of the labels of a network's outputs; None for regression."""
     n_out = net.layers[-1].n_out
-    if net.loss not in ("cross_entropy", "binary_cross_entropy") or (
-        net.loss == "binary_cross_entropy" and n_out > 1
-    ):
+    is_binary = net.loss == "binary_cross_entropy"
+    if net.loss != "cross_entropy" and not (is_binary and n_out == 1):
         if classes is not None:
             raise ValueError(
                 f"fastbp.to_sklearn: classes={classes!r}: the {n_out} outputs of {net.loss} are "
                 "not classes that exclude each other"
             )
-        many = net.loss == "binary_cross_entropy"
-        return LabelBinarizer().fit(np.eye(n_out, dtype=int)) if many else None
-    count = 2 if net.loss == "binary_cross_entropy" else n_out
+        return LabelBinarizer().fit(np.eye(n_out, dtype=int)) if is_binary else None
+    count = 2 if is_binary else n_out
     if count < 2:
         raise ValueError("fastbp.to_sklearn: model has softmax of one output: expected two or more")
     labels = np.arange(count) if classes is None else np.asarray(classes)
@@ -228,33 +209,30 @@ def _binarizer(net: Network, classes: ArrayLike | None) -> Any:
     return LabelBinarizer().fit(labels)
 
 
-def _check(layers: list[Layer], outputs: tuple[str, ...]) -> None:
+def _check(net: Network, outputs: tuple[str, ...]) -> None:
     """Raise ValueError if scikit-learn lacks a feature of the network."""
-    hidden = sorted({layer.activation for layer in layers[:-1]})
+    *hidden_layers, last = net.layers
+    hidden = sorted({layer.activation for layer in hidden_layers})
     lacks = [f"activation {name!r} in hidden layers" for name in hidden if name not in _HIDDEN]
     if len(hidden) > 1:
         lacks.append(f"different activations of hidden layers, {', '.join(hidden)}")
-    if any(layer.biases is None for layer in layers):
+    if not all(layer.bias for layer in net.layers):
         lacks.append("layers without biases (bias=False)")
-    if layers[-1].activation not in outputs:
-        lacks.append(f"output {layers[-1].activation!r} there, only {' and '.join(outputs)}")
+    if last.activation not in outputs:
+        lacks.append(f"output {last.activation!r} there, only {' and '.join(outputs)}")
     if lacks:
         raise ValueError(f"fastbp.to_sklearn: scikit-learn has no {'; no '.join(lacks)}")
 
 
-def _parameters(estimator: Any, source: _Source, layers: list[Layer], output: str) -> dict:
-    """Return the parameters of `estimator`, which has the defaults so far."""
-    known = estimator.get_params()
-    parameters = {name: value for name, value in source.parameters.items() if name in known}
-    if parameters.get("warm_start") == "exact":
-        parameters["warm_start"] = True
-    parameters["hidden_layer_sizes"] = tuple(layer.n_out for layer in layers[:-1])
-    if len(layers) > 1:
-        parameters["activation"] = layers[0].activation
-    else:
-        parameters.pop("activation", None)
-    if source.binarizer is None and output == "exp" and "loss" not in known:
+def _parameters(own: dict, theirs: dict, net: Network) -> dict:
+    """Return those of an estimator's own parameters that theirs has too, and the network's."""
+    *hidden, last = net.layers
+    parameters = {name: value for name, value in own.items() if name in theirs}
+    parameters["warm_start"] = bool(parameters.get("warm_start"))  # "exact" is fastbp's
+    parameters["hidden_layer_sizes"] = tuple(layer.n_out for layer in hidden)
+    parameters["activation"] = hidden[0].activation if hidden else theirs["activation"]
+    if "loss" in theirs:
+        parameters["loss"] = "poisson" if last.activation == "exp" else "squared_error"
+    elif last.activation == "exp":
         raise ValueError("fastbp.to_sklearn: output 'exp' takes scikit-learn 1.7 or later")
-    if "loss" in known:
-        parameters["loss"] = "poisson" if output == "exp" else "squared_error"
     return parameters

@@ -1,17 +1,19 @@
 """Networks as PyTorch modules and state dicts, and these as networks."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..annotations import Array, FloatType
+from ..checks import all_finite
 from ..components.optimizers import Optimizer
+from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.support.scalars import a_flag
 from ..network import Network
-from .network import Layer, layers_of
-from .torch_parts import network_of, parts_of_module, parts_of_state
+from .network import LOSS_OF_OUTPUT, check_network, needing
+from .torch_parts import layers_of, parts_of_state
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,23 +49,22 @@ def to_torch(net: Network, *, logits: bool = False) -> "nn.Sequential":
     ModuleNotFoundError
         If PyTorch is not installed; `state_dict` does not need it.
     """
-    layers = layers_of("to_torch", net)
+    check_network("to_torch", net)
     logits = a_flag("logits", logits)
-    nn = _torch("to_torch").nn
-    from .torch_modules import linear, module_of
+    message = (
+        "to_torch needs PyTorch: https://pytorch.org/get-started/locally/ "
+        "(python -m pip install torch)"
+    )
+    with needing(("torch",), message):
+        import torch
+    from .torch_modules import modules_of
 
-    modules: list[Any] = []
-
-    for kind, value in _modules(layers, net.input_dropout):
-        if kind == "dropout":
-            modules.append(nn.Dropout(value))
-        elif kind == "linear":
-            modules.append(linear(value.weights, value.biases))
-        else:
-            modules.append(module_of(value.activation, value.alpha))
-    if logits and layers[-1].activation != "identity":
+    modules = modules_of(net)
+    if logits and net.layers[-1].activation != "identity":
         modules.pop()
-    return nn.Sequential(*modules).eval()
+    module = torch.nn.Sequential(*modules)
+    module.load_state_dict({k: torch.from_numpy(v) for k, v in state_dict(net).items()})
+    return module.eval()
 
 
 def state_dict(net: Network) -> dict[str, Array]:
@@ -86,13 +87,14 @@ def state_dict(net: Network) -> dict[str, Array]:
     >>> {name: array.shape for name, array in state.items()}
     {'0.weight': (8, 4), '0.bias': (8,), '2.weight': (3, 8), '2.bias': (3,)}
     """
-    layers = layers_of("state_dict", net)
+    check_network("state_dict", net)
     state = {}
-    for n, (kind, layer) in enumerate(_modules(layers, net.input_dropout)):
-        if kind == "linear":
-            state[f"{n}.weight"] = np.ascontiguousarray(layer.weights.T)
-            if layer.biases is not None:
-                state[f"{n}.bias"] = layer.biases
+    place = 1 if net.input_dropout else 0
+    for layer, W, b in zip(net.layers, net.weights, net.biases, strict=True):
+        state[f"{place}.weight"] = W.T.copy()
+        if layer.bias:
+            state[f"{place}.bias"] = b.copy()
+        place += 1 + (layer.activation != "identity") + (layer.dropout > 0)
     return state
 
 
@@ -154,43 +156,37 @@ def from_torch(
                 f"fastbp.from_torch: activation={activation!r}: a module has its own; it is for "
                 "state dicts"
             )
+        from .torch_modules import parts_of_module
+
         parts = parts_of_module(source)
     else:
         raise TypeError(
             f"fastbp.from_torch: source is a {type(source).__name__}: expected an nn.Sequential, "
             "an nn.Linear or a state dict"
         )
-    return network_of(
-        parts,
+    layers, linears = layers_of(parts)
+    if loss is None:
+        output = output_activation or getattr(layers[-1], "activation", None) or "identity"
+        loss = LOSS_OF_OUTPUT.get(ACTIVATIONS.find(output).name, "squared_error")
+    if dtype is None:
+        wide = any(linear.weight.dtype == np.float64 for linear in linears)
+        dtype = "float64" if wide else "float32"
+    network = Network(
+        inputs=linears[0].weight.shape[1],
+        layers=layers,
         output_activation=output_activation,
         loss=loss,
         optimizer=optimizer,
         dtype=dtype,
         seed=seed,
     )
-
-
-def _torch(function: str) -> Any:
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ModuleNotFoundError(
-            f"fastbp.{function} needs PyTorch: https://pytorch.org/get-started/locally/ "
-            "(python -m pip install torch)",
-            name="torch",
-        ) from error
-    return torch
-
-
-def _modules(layers: list[Layer], input_dropout: float) -> Iterator[tuple[str, Any]]:
-    """Yield the modules of a network in order, as pairs of a kind and a `Layer` or a rate."""
-    if input_dropout:
-        yield "dropout", input_dropout
-    for layer in layers:
-        yield "linear", layer
-        if layer.activation != "identity":
-            yield "activation", layer
-        if layer.dropout:
-            yield "dropout", layer.dropout
+    for linear, W, b in zip(linears, network.weights, network.biases, strict=True):
+        W[:] = linear.weight.T
+        if linear.bias is not None:
+            b[:] = linear.bias
+    if not all_finite(network.parameters):
+        raise ValueError(
+            f"fastbp.from_torch: the tensors hold NaN or infinity in {network.dtype}: "
+            "expected finite numbers"
+        )
+    return network

@@ -1,13 +1,15 @@
-"""Activations as PyTorch modules, and back; importing this module needs PyTorch."""
+"""Networks as PyTorch modules, and back; importing this module needs PyTorch."""
 
 from collections.abc import Iterator
-from typing import TypeGuard
+from typing import Any
 
 import torch
 from torch import nn
 
-from ..annotations import Array
+from ..components.layers import Dropout
 from ..kernels.formulas.activations import ACTIVATIONS
+from ..network import Network
+from .torch_parts import Activation, Parts, linear_of
 from .trace import UFUNCS, formula_of
 
 _OPERATIONS = {
@@ -15,6 +17,27 @@ _OPERATIONS = {
     "select": torch.where,
     "broadcast": lambda like, number: number.expand_as(like),
 }
+# PyTorch's classes of activations, and the settings with which they are fastbp's
+_MODULES: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
+    "identity": (nn.Identity, {}),
+    "logistic": (nn.Sigmoid, {}),
+    "tanh": (nn.Tanh, {}),
+    "relu": (nn.ReLU, {}),
+    "leaky_relu": (nn.LeakyReLU, {}),
+    "elu": (nn.ELU, {}),
+    "selu": (nn.SELU, {}),
+    "gelu": (nn.GELU, {"approximate": "none"}),
+    "gelu_tanh": (nn.GELU, {"approximate": "tanh"}),
+    "silu": (nn.SiLU, {}),
+    # beyond the threshold it returns z; at 40, the difference rounds to 0 in float64
+    "softplus": (nn.Softplus, {"beta": 1, "threshold": 40}),
+    "mish": (nn.Mish, {}),
+    "hard_sigmoid": (nn.Hardsigmoid, {}),
+    "hard_tanh": (nn.Hardtanh, {"min_val": -1, "max_val": 1}),
+    "hard_swish": (nn.Hardswish, {}),
+    "softmax": (nn.Softmax, {"dim": 1}),
+}
+_ALPHAS = {"leaky_relu": "negative_slope", "elu": "alpha"}
 
 
 class Elementwise(nn.Module):
@@ -41,120 +64,75 @@ class Elementwise(nn.Module):
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
         """Return the activation of z."""
-        inputs = {"z": z, "alpha": self.alpha}
-        return self.formula.evaluate(_OPERATIONS, inputs, z.new_tensor)
+        return self.formula.evaluate(_OPERATIONS, z, self.alpha, z.new_tensor)
 
     def extra_repr(self) -> str:
         """Return the arguments as text."""
         return f"{self.activation!r}, {self.alpha}"
 
 
-# beyond its threshold, nn.Softplus returns z; at 40, the difference rounds to 0 in float64
-_SOFTPLUS_THRESHOLD = 40
-
-# makers of modules from alpha, for the activations that PyTorch has
-_MODULES = {
-    "logistic": lambda alpha: nn.Sigmoid(),
-    "tanh": lambda alpha: nn.Tanh(),
-    "relu": lambda alpha: nn.ReLU(),
-    "leaky_relu": nn.LeakyReLU,
-    "elu": nn.ELU,
-    "selu": lambda alpha: nn.SELU(),
-    "gelu": lambda alpha: nn.GELU(),
-    "gelu_tanh": lambda alpha: nn.GELU(approximate="tanh"),
-    "silu": lambda alpha: nn.SiLU(),
-    "softplus": lambda alpha: nn.Softplus(threshold=_SOFTPLUS_THRESHOLD),
-    "mish": lambda alpha: nn.Mish(),
-    "hard_sigmoid": lambda alpha: nn.Hardsigmoid(),
-    "hard_tanh": lambda alpha: nn.Hardtanh(),
-    "hard_swish": lambda alpha: nn.Hardswish(),
-    "softmax": lambda alpha: nn.Softmax(dim=1),
-}
+def modules_of(net: Network) -> list[nn.Module]:
+    """Return the modules of a network, with weights that are not set; draw no random numbers."""
+    dtype = getattr(torch, net.dtype.name)
+    modules: list[nn.Module] = [nn.Dropout(net.input_dropout)] if net.input_dropout else []
+    for layer in net.layers:
+        sizes = layer.n_in, layer.n_out
+        modules.append(nn.utils.skip_init(nn.Linear, *sizes, bias=layer.bias, dtype=dtype))
+        if layer.activation in _MODULES:
+            kind, settings = _MODULES[layer.activation]
+            if layer.activation in _ALPHAS:
+                settings = {_ALPHAS[layer.activation]: layer.alpha}
+            if kind is not nn.Identity:
+                modules.append(kind(**settings))
+        else:
+            modules.append(Elementwise(layer.activation, layer.alpha))
+        if layer.dropout:
+            modules.append(nn.Dropout(layer.dropout))
+    return modules
 
 
-def module_of(activation: str, alpha: float) -> nn.Module:
-    """Return the module of an activation: PyTorch's own, or else an `Elementwise`.
-
-    Raises
-    ------
-    ValueError
-        If there is none, and its formula cannot be exported.
-    """
-    if activation in _MODULES:
-        return _MODULES[activation](alpha)
-    return Elementwise(activation, alpha)
-
-
-def _hard_tanh(module):
-    return ("hard_tanh", None) if (module.min_val, module.max_val) == (-1, 1) else None
+def parts_of_module(module: nn.Module) -> Parts:
+    """Return the parts of a module; refuse others than Linear, Dropout and activations."""
+    parts: Parts = []
+    for name, child in _flattened(module):
+        if type(child) is nn.Linear:
+            parts.append(linear_of(name, child.weight, child.bias))
+        elif type(child) is nn.Dropout:
+            parts.append(Dropout(child.p))
+        else:
+            parts.append(_activation_of(name, child))
+    return parts
 
 
-def _elementwise(module):
-    has_alpha = ACTIVATIONS[module.activation].alpha is not None
-    return module.activation, module.alpha if has_alpha else None
+def _activation_of(name: str, module: nn.Module) -> Activation:
+    if isinstance(module, Elementwise):
+        has_alpha = ACTIVATIONS[module.activation].alpha is not None
+        return Activation(name, module.activation, module.alpha if has_alpha else None)
+    for activation, (kind, settings) in _MODULES.items():
+        if type(module) is kind and _suits(module, settings):
+            alpha = _ALPHAS.get(activation)
+            return Activation(name, activation, getattr(module, alpha) if alpha else None)
+    raise ValueError(
+        f"fastbp.from_torch: fastbp has nothing for module {name}, {module!r}: expected "
+        "nn.Linear, nn.Dropout and activations that fastbp has too, in an "
+        "nn.Sequential; of another class made of these, give the state dict and "
+        "activation="
+    )
 
 
-def _softplus(module):
-    # beyond the threshold it is z; at PyTorch's default of 20, log(1 + exp(z)) - z is 2e-9
-    return ("softplus", None) if module.beta == 1 and module.threshold >= 20 else None
+def _suits(module: Any, settings: dict[str, Any]) -> bool:
+    """Return whether a module computes the same as one with these settings."""
+    if type(module) is nn.Softplus:  # at a threshold of 20, log(1 + exp(z)) - z is 2e-9
+        return module.beta == 1 and module.threshold >= 20
+    if type(module) is nn.Softmax:
+        return module.dim in (1, -1)
+    return all(getattr(module, name) == value for name, value in settings.items())
 
 
-# functions from a module to (name, alpha), or None if fastbp has none with its settings
-_NAMES = {
-    nn.Identity: lambda module: ("identity", None),
-    nn.Sigmoid: lambda module: ("logistic", None),
-    nn.Tanh: lambda module: ("tanh", None),
-    nn.ReLU: lambda module: ("relu", None),
-    nn.LeakyReLU: lambda module: ("leaky_relu", module.negative_slope),
-    nn.ELU: lambda module: ("elu", module.alpha),
-    nn.SELU: lambda module: ("selu", None),
-    nn.GELU: lambda module: ("gelu" if module.approximate == "none" else "gelu_tanh", None),
-    nn.SiLU: lambda module: ("silu", None),
-    nn.Softplus: _softplus,
-    nn.Mish: lambda module: ("mish", None),
-    nn.Hardsigmoid: lambda module: ("hard_sigmoid", None),
-    nn.Hardtanh: _hard_tanh,
-    nn.Hardswish: lambda module: ("hard_swish", None),
-    Elementwise: _elementwise,
-    nn.Softmax: lambda module: ("softmax", None) if module.dim in (1, -1) else None,
-}
-
-
-def activation_of(module: nn.Module) -> tuple[str, float | None] | None:
-    """Return the name and alpha of a module's activation, or None if fastbp has no such one."""
-    name_of = _NAMES.get(type(module))
-    return None if name_of is None else name_of(module)
-
-
-def linear(weights: Array, biases: Array | None) -> nn.Linear:
-    """Return an nn.Linear with copies of W (n_in, n_out) and b (n_out,), or without b.
-
-    No random numbers are drawn.
-    """
-    n_in, n_out = weights.shape
-    W = torch.from_numpy(weights)
-    module = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=biases is not None, dtype=W.dtype)
-    with torch.no_grad():
-        module.weight.copy_(W.T)
-        if biases is not None:
-            module.bias.copy_(torch.from_numpy(biases))
-    return module
-
-
-def is_linear(module: nn.Module) -> TypeGuard[nn.Linear]:
-    """Return whether a module is an nn.Linear whose weights are its own parameters."""
-    return type(module) is nn.Linear
-
-
-def is_dropout(module: nn.Module) -> TypeGuard[nn.Dropout]:
-    """Return whether a module is an nn.Dropout, not one of its variants."""
-    return type(module) is nn.Dropout
-
-
-def flattened(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
+def _flattened(module: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]:
     """Yield the names and modules of a Sequential, those of nested Sequentials included."""
     if type(module) is not nn.Sequential:
         yield name or "0", module
         return
     for key, child in module._modules.items():  # named_children skips repeated modules
-        yield from flattened(child, f"{name}.{key}" if name else key)
+        yield from _flattened(child, f"{name}.{key}" if name else key)

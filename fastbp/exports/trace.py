@@ -6,6 +6,7 @@ that it computes. Equal subexpressions are one symbol.
 """
 
 from math import isfinite
+from operator import is_
 from types import CellType, FunctionType, ModuleType
 
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -24,33 +25,40 @@ class _Untraceable(Exception):
 
 
 class Symbol(NDArrayOperatorsMixin):
-    """One value of a formula: an operation and its arguments.
+    """One value of a formula: an operation on other symbols of the formula.
 
-    Attributes
-    ----------
-    operation : str
-        "input"; one of `UFUNCS`, "erf", "maximum" or "minimum"; "select" of a comparison and two
-        values; or "broadcast" of a vector and the number to fill it with.
-    arguments : tuple
-        Symbols and floats; of an input, its name "z" or "alpha".
-    index : int
-        The place among the symbols of a formula: arguments come before results.
-    is_vector : bool
-        Whether it has one number for each unit, as z has.
+    The operation is "z", "alpha" or "number", which have no arguments; one of `UFUNCS`, "erf",
+    "maximum" or "minimum"; "select" of a comparison and two values; or "broadcast" of a vector
+    and the number to fill it with.
     """
 
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, known, operation, arguments):
+    def __init__(self, known, operation, arguments=(), number=None):
         self._known = known
-        self.operation, self.arguments = operation, arguments
+        self.operation = operation
+        self.arguments = arguments
+        self.number = number
         self.index = len(known)
-        is_input = operation == "input"
-        self.is_vector = arguments[0] == "z" if is_input else any(map(_is_vector, arguments))
+        self.is_vector = operation == "z" or any(a.is_vector for a in arguments)
+        known.append(self)
 
-    def apply(self, operation, *arguments):
-        """Return the symbol of an operation on symbols and numbers of the same formula."""
-        return _symbol(self._known, operation, *arguments)
+    def apply(self, operation, *arguments, number=None):
+        """Return the symbol of an operation in the same formula."""
+        arguments = tuple(map(self.symbol_of, arguments))
+        for symbol in self._known:
+            is_same = symbol.operation == operation and symbol.number == number
+            if is_same and all(map(is_, symbol.arguments, arguments)):
+                return symbol
+        return Symbol(self._known, operation, arguments, number)
+
+    def symbol_of(self, value):
+        """Return a value, a symbol or a number, as a symbol of the same formula."""
+        if isinstance(value, Symbol):
+            return value
+        if not isinstance(value, (int, float)) or not isfinite(value):
+            raise _Untraceable(f"computes with {value!r}, which is no finite number")
+        return self.apply("number", number=float(value))
 
     def __array_ufunc__(self, ufunc, method, *arguments):
         if ufunc.__name__ not in UFUNCS:
@@ -62,127 +70,76 @@ class Symbol(NDArrayOperatorsMixin):
 
 
 class Formula:
-    """The expression of an activation.
-
-    Attributes
-    ----------
-    result : Symbol
-        The output a.
-    symbols : list of Symbol
-        The symbols of the expression, arguments before results.
-    """
+    """The expression of an activation: its result, and all symbols, arguments before results."""
 
     def __init__(self, symbols, result):
         self.result = result
         needed = {result.index}
         for symbol in reversed(symbols):
             if symbol.index in needed:
-                needed.update(a.index for a in symbol.arguments if isinstance(a, Symbol))
+                needed.update(argument.index for argument in symbol.arguments)
         self.symbols = [symbol for symbol in symbols if symbol.index in needed]
 
     @property
     def reads_alpha(self):
         """Whether the formula depends on alpha."""
-        return any(s.operation == "input" and s.arguments[0] == "alpha" for s in self.symbols)
+        return any(symbol.operation == "alpha" for symbol in self.symbols)
 
-    def evaluate(self, operations, inputs, constant):
-        """Return the result in another kind of values.
+    def evaluate(self, operations, z, alpha, constant):
+        """Return the result in values of another kind, such as tensors.
 
-        Parameters
-        ----------
-        operations : dict
-            Functions of such values, by the name of the operation. "relu" and "logistic" may be
-            among them: they are used for expressions equal to them.
-        inputs : dict
-            z as such a value and alpha as a float.
-        constant : callable
-            Makes such a value of a float.
+        `operations` are functions of such values; `constant` makes one of a float.
         """
-        found: dict = {}
-
-        def value(argument):
-            if not isinstance(argument, Symbol):
-                return constant(argument)
-            if argument.index not in found:
-                found[argument.index] = compute(argument)
-            return found[argument.index]
-
-        def compute(symbol):
-            if symbol.operation == "input":
-                given = inputs[symbol.arguments[0]]
-                return constant(given) if isinstance(given, float) else given
-            operation, arguments = _fused(symbol, operations)
-            return operations[operation](*map(value, arguments))
-
-        return value(self.result)
+        values: dict = {}
+        for symbol in self.symbols:
+            if symbol.operation == "z":
+                value = z
+            elif symbol.operation == "alpha":
+                value = constant(alpha)
+            elif symbol.operation == "number":
+                value = constant(symbol.number)
+            else:
+                value = operations[symbol.operation](*(values[a.index] for a in symbol.arguments))
+            values[symbol.index] = value
+        return values[self.result.index]
 
 
 def formula_of(export, activation):
-    """Return the formula of an activation.
-
-    Parameters
-    ----------
-    export : str
-        The function that exports, for the message.
-    activation : str
-        A name in ``fastbp.ACTIVATIONS``.
+    """Return the `Formula` of an activation, for the function `export`.
 
     Raises
     ------
     ValueError
         If the activation acts on whole rows, or its formula has an operation that exports cannot
-        write; the message names both.
+        write; the message names `export` and the activation.
     """
     record = ACTIVATIONS[activation]
-    known: dict = {}
-    z, alpha = _symbol(known, "input", "z"), _symbol(known, "input", "alpha")
+    symbols: list = []
+    z = Symbol(symbols, "z")
+    alpha = Symbol(symbols, "alpha")
     try:
         if record.outputs == "simplex":
             raise _Untraceable("acts on whole rows")
-        result = _rebound(record.function)(z, alpha)
-        if not _is_vector(result):
+        result = z.symbol_of(_rebound(record.function)(z, alpha))
+        if not result.is_vector:
             raise _Untraceable("does not depend on z")
     except _Untraceable as error:
         raise ValueError(
             f"fastbp.{export}: activation {activation!r} cannot be exported: its formula {error}"
         ) from None
-    return Formula(list(known.values()), result)
-
-
-def _symbol(known, operation, *arguments):
-    """Return the symbol of an operation, the same for the same arguments."""
-    if operation != "input":
-        arguments = tuple(map(_operand, arguments))
-    key = (operation, *(("symbol", a.index) if isinstance(a, Symbol) else a for a in arguments))
-    if key not in known:
-        known[key] = Symbol(known, operation, arguments)
-    return known[key]
-
-
-def _operand(value):
-    if isinstance(value, Symbol):
-        return value
-    if not isinstance(value, (int, float)) or not isfinite(value):
-        raise _Untraceable(f"computes with {value!r}, which is no finite number")
-    return float(value)
-
-
-def _is_vector(value):
-    return isinstance(value, Symbol) and value.is_vector
+    return Formula(symbols, result)
 
 
 def _symbolic(name, value):
-    """Return what stands for a value that a formula refers to by a name."""
+    """Return the symbolic counterpart of a value that a formula refers to by a name."""
     if isinstance(value, ModuleType):
         return _Members(value)
-    if not callable(value) or isinstance(value, type):
+    if not callable(value):
         return value
     if value in _SYMBOLIC:
         return _SYMBOLIC[value]
     function = getattr(value, "py_func", value)
-    if isinstance(function, FunctionType):
-        return _rebound(function)
-    return _refused(name, function)
+    return _rebound(function) if isinstance(function, FunctionType) else _refused(name, function)
 
 
 class _Members:
@@ -227,18 +184,13 @@ def _applied(operation):
 def _select(mask, a, b):
     if not isinstance(mask, Symbol) or mask.operation not in _COMPARISONS:
         raise _Untraceable("selects by something other than a comparison")
+    a, b = mask.symbol_of(a), mask.symbol_of(b)
     left, right = mask.arguments
-    if _same(left, b) and _same(right, a):  # x if not x < c, else c; NaN stays NaN
+    if left is b and right is a:  # x if not x < c, else c; NaN stays NaN
         return mask.apply("maximum" if mask.operation.startswith("less") else "minimum", b, a)
-    if not _is_vector(a) and not _is_vector(b):
-        a = mask.apply("broadcast", left if _is_vector(left) else right, a)
+    if not a.is_vector and not b.is_vector:
+        a = mask.apply("broadcast", left if left.is_vector else right, a)
     return mask.apply("select", mask, a, b)
-
-
-def _same(left, right):
-    if isinstance(left, Symbol) or isinstance(right, Symbol):
-        return left is right
-    return left == right
 
 
 _SYMBOLIC = {
@@ -254,19 +206,3 @@ _SYMBOLIC = {
     intrinsics.broadcast: lambda like, number: like.apply("broadcast", like, number),
     intrinsics.fma: lambda a, b, c: a * b + c,
 }
-
-
-def _fused(symbol, operations):
-    """Return an operation and its arguments: one operation for several if there is one."""
-    match symbol.operation, symbol.arguments:
-        case "maximum", (x, float(0)) if "relu" in operations:
-            return "relu", (x,)
-        case "divide", (
-            float(1),
-            Symbol(operation="add", arguments=(
-                float(1),
-                Symbol(operation="exp", arguments=(Symbol(operation="negative", arguments=(x,)),)),
-            )),
-        ) if "logistic" in operations:  # fmt: skip
-            return "logistic", (x,)
-    return symbol.operation, symbol.arguments

@@ -17,28 +17,15 @@ from .sections import columns, facts, history_of, training
 
 
 def build_report(model: TableModel | Network) -> str:
-    """Return the report of a model: one page of HTML that loads nothing and runs nothing.
+    """Return the report of a model: one page of HTML, and of XML, that loads and runs nothing.
 
-    Parameters
-    ----------
-    model : TableModel or Network
-        A network without a table has no sections about columns and predictions.
-
-    Returns
-    -------
-    str
-        The page; it begins with its doctype, and is well-formed XML too.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If Jinja is missing.
-    ModelFileError
-        If the model's record does not fit its classes.
+    A network without a table has no sections about columns and predictions. ModuleNotFoundError
+    without Jinja, ModelFileError if the model's record does not fit its classes.
     """
     network = model if isinstance(model, Network) else model.network
     schema = getattr(model, "schema", None)
     history, record = history_of(model)
+    batch_size = record.get("batch_size") or record.get("options", {}).get("batch_size") or 128
     context = {
         "schema": schema,
         "headline": headline(network, schema, record, history),
@@ -47,22 +34,14 @@ def build_report(model: TableModel | Network) -> str:
         "columns": None if schema is None else columns(schema),
         "training": training(history, record),
         "facts": facts(record),
-        "summary": network.summary(_batch_size(record)).splitlines(),
+        "summary": network.summary(batch_size).splitlines(),
         "fingerprint": _fingerprint(model),
     }
     return _page().render(context)
 
 
 def write_report(model: TableModel | Network, path: FilePath) -> None:
-    """Write the report of `model` to `path`, atomically.
-
-    Raises
-    ------
-    ModuleNotFoundError, ModelFileError
-        As for `build_report`.
-    OSError
-        If `path` cannot be written.
-    """
+    """Write the report of a model to a file, atomically."""
     write_whole(Path(path), build_report(model).encode())
 
 
@@ -85,10 +64,6 @@ def _page():
     environment.filters["duration"] = duration
     environment.globals["counted"] = counted
     return environment.get_template("page.html")
-
-
-def _batch_size(record):
-    return record.get("batch_size") or record.get("options", {}).get("batch_size") or 128
 
 
 def _fingerprint(model):

@@ -1,21 +1,22 @@
 """Charts as coordinates; page.html draws them as SVG in the colours of the page."""
 
 import math
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..tables.wording import counted
 from .axes import Axis, linear, logarithmic
 from .words import number, percent, whole
 
-WIDTH, HEIGHT = 460, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 448, 14, 210
+_LEFT = 58
+_RIGHT = 448
+_TOP = 14
+_BOTTOM = 210
 _MOST_POINTS = 400  # per line, about two per pixel
 _MOST_HOVERS = 120
 _LOG_FROM = 30  # the ratio of losses from which their axis is logarithmic
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A curve: its name, the class of its colour, an SVG path and dots (x, y) between gaps."""
 
     name: str
@@ -24,17 +25,15 @@ class Line:
     dots: tuple = ()
 
 
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """A vertical line with a word beside it."""
 
     x: float
     text: str
 
 
-@dataclass(frozen=True)
-class Box:
-    """A rectangle that shows `title` when pointed at."""
+class Box(NamedTuple):
+    """A rectangle with a tooltip."""
 
     x: float
     y: float
@@ -43,9 +42,8 @@ class Box:
     title: str
 
 
-@dataclass(frozen=True)
-class Chart:
-    """A chart: what it says in words, its axes, and what is drawn between them."""
+class Chart(NamedTuple):
+    """A chart: its description in words, its axes, and the shapes between them."""
 
     title: str
     description: str
@@ -57,27 +55,21 @@ class Chart:
     marks: tuple = ()
     bars: tuple = ()
     dots: tuple = ()
-    hovers: tuple = field(default=())
+    hovers: tuple = ()
     diagonal: tuple = ()
-    width, height = WIDTH, HEIGHT
-    left, right, top, bottom = _LEFT, _RIGHT, _TOP, _BOTTOM
+    width: int = 460
+    height: int = 250
+    left: int = _LEFT
+    right: int = _RIGHT
+    top: int = _TOP
+    bottom: int = _BOTTOM
 
 
 def curves(title, series, *, best_epoch=None, percents=False, styles=("line-1", "line-2")):
     """Return the chart of quantities over epochs, or None where no number is finite.
 
-    Parameters
-    ----------
-    title : str
-        The title.
-    series : dict
-        For each name a list of numbers, NaN or None where missing, all of one length.
-    best_epoch : int, optional
-        The epoch to mark, from 0.
-    percents : bool, default False
-        Whether the numbers are shares.
-    styles : tuple of str
-        The classes of the lines' colours: "line-1" for training, "line-2" for validation.
+    `series` has a list of numbers by name, NaN or None where missing. `best_epoch` counts from 0.
+    The style "line-1" is the colour of training, "line-2" that of validation.
     """
     series = {name: [_finite(v) for v in values] for name, values in series.items()}
     known = [value for values in series.values() for value in values if value is not None]
@@ -86,30 +78,22 @@ def curves(title, series, *, best_epoch=None, percents=False, styles=("line-1", 
     count = max(map(len, series.values()))
     x = linear([1, count], _LEFT, _RIGHT, whole_numbers=True, tight=True)
     log = not percents and min(known) > 0 and max(known) > _LOG_FROM * min(known)
-    y = (
-        logarithmic(known, _BOTTOM, _TOP)
-        if log
-        else linear(known, _BOTTOM, _TOP, percents=percents)
-    )
+    if log:
+        y = logarithmic(known, _BOTTOM, _TOP)
+    else:
+        y = linear(known, _BOTTOM, _TOP, percents=percents)
     show = percent if percents else number
     lines = tuple(
         _line(name, style, values, x, y)
         for style, (name, values) in zip(styles, series.items(), strict=False)
     )
-    marks = []
+    marks: tuple = ()
     if best_epoch is not None and 0 <= best_epoch < count and count > 1:
-        marks.append(Mark(x.place(best_epoch + 1), f"best: {whole(best_epoch + 1)}"))
-    return Chart(
-        title=title,
-        description=_describe(title, series, show, count),
-        x=x,
-        y=y,
-        x_label="epoch",
-        note="logarithmic scale" if log else "",
-        lines=lines,
-        marks=tuple(marks),
-        hovers=_hovers(series, show, x, count),
-    )
+        marks = (Mark(x.place(best_epoch + 1), f"best: {whole(best_epoch + 1)}"),)
+    description = _describe(title, series, show, count)
+    note = "logarithmic scale" if log else ""
+    hovers = _hovers(series, show, x, count)
+    return Chart(title, description, x, y, "epoch", note, lines, marks, hovers=hovers)
 
 
 def histogram(title, edges, counts):
@@ -118,9 +102,10 @@ def histogram(title, edges, counts):
     y = linear([0, max(counts)], _BOTTOM, _TOP, whole_numbers=True)
     bars = []
     for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True):
-        left, right, top = x.place(low), x.place(high), y.place(count)
+        left = x.place(low)
+        top = y.place(count)
         words = f"{number(low)} to {number(high)}: {whole(count)}"
-        bars.append(Box(left, top, round(right - left, 1), round(_BOTTOM - top, 1), words))
+        bars.append(Box(left, top, round(x.place(high) - left, 1), round(_BOTTOM - top, 1), words))
     place = max(range(len(counts)), key=lambda n: counts[n])
     description = (
         f"Histogram, {title}: {whole(sum(counts))} values from {number(edges[0])} to "
@@ -134,7 +119,8 @@ def histogram(title, edges, counts):
 def scatter(title, actual, predicted):
     """Return the chart of predictions against actual values, with the line where both are equal."""
     both = [*actual, *predicted]
-    x, y = linear(both, _LEFT, _RIGHT), linear(both, _BOTTOM, _TOP)
+    x = linear(both, _LEFT, _RIGHT)
+    y = linear(both, _BOTTOM, _TOP)
     dots = tuple((x.place(a), y.place(b)) for a, b in zip(actual, predicted, strict=True))
     description = (
         f"Scatter plot, {title}: {whole(len(dots))} rows; on the diagonal both are equal. "
@@ -152,7 +138,9 @@ def _finite(value):
 
 def _line(name, style, values, x, y):
     """Return the line of values over epochs from 1; it breaks where they are missing."""
-    path, dots, run = [], [], []
+    path = []
+    dots = []
+    run = []
     for epoch in [*_thinned(values), None]:
         if epoch is not None and values[epoch] is not None:
             run.append((x.place(epoch + 1), y.place(values[epoch])))

@@ -2,26 +2,24 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from ..tables.wording import counted, duration
 from .charts import curves, histogram, scatter
 from .scores import class_scores, confusions, matrix_of, most_frequent
 from .sections import share_of_peak
-from .words import clean, number, percent, whole
+from .words import clean, number, percent, three_digits, whole
 
-_three = partial(number, digits=3)
 # for each metric its words, and the format of its numbers
 _METRICS: dict[str, tuple[str, Callable[[float], str]]] = {
     "rows": ("rows", whole),
     "accuracy": ("accuracy", percent),
     "balanced_accuracy": ("balanced accuracy", percent),
-    "r2": ("R²", _three),
+    "r2": ("R²", three_digits),
     "rmse": ("root mean squared error", number),
     "mae": ("mean absolute error", number),
-    "roc_auc": ("area under the ROC curve", _three),
-    "macro_f1": ("F1, mean of classes", _three),
+    "roc_auc": ("area under the ROC curve", three_digits),
+    "macro_f1": ("F1, mean of classes", three_digits),
     "loss": ("loss", number),
     "log_loss": ("log loss", number),
 }
@@ -31,14 +29,14 @@ _LOWEST_R2 = -1.0  # an early epoch can be far below; it would hide the others
 
 def headline(network, schema, record, history):
     """Return the head of the page: the key score, what it compares with, and the tiles."""
-    scores, data = _scores(record, history), record.get("data", {})
+    scores = _scores(record, history)
+    data = record.get("data", {})
     key = next((name for name in ("accuracy", "r2") if name in scores), None)
     second = next((name for name in ("balanced_accuracy", "rmse", "loss") if name in scores), None)
-    tiles = []
-    for name in (key, second):
-        if name is not None:
-            words, show = _METRICS[name]
-            tiles.append((f"validation {words}", show(scores[name])))
+    tiles = [
+        (f"validation {words}", show)
+        for words, show in _in_words({name: scores[name] for name in (key, second) if name})
+    ]
     tiles.append(("parameters", whole(network.parameters.size)))
     if record.get("seconds"):
         tiles.append(("training time", duration(record["seconds"])))
@@ -77,9 +75,9 @@ def _baseline(schema, record, scores):
     target = schema.target
     if target.task == "regression":
         share = scores["r2"]
-        return {"better": share > 0, "scale": number(target.scale), "explains": percent(share)}
-    frequent = max(range(len(target.classes)), key=lambda n: target.counts[n])
+        return {"better": share > 0, "explains": percent(share)}
     counts = target.counts
+    frequent = counts.index(max(counts))
     if record.get("confusion"):
         counts = matrix_of(record["confusion"], target.classes).sum(axis=1)
     share = float(counts[frequent] / max(sum(counts), 1))
@@ -110,41 +108,36 @@ def curves_of(history, best_epoch):
 
 def results(schema, record):
     """Return the sections about predictions of validation rows; those without data are None."""
-    metrics = [
-        (words, show(value))
-        for words, show, value in _named((record.get("metrics") or {}).get("valid") or {})
-    ]
-    sections: dict[str, Any] = {"metrics": metrics}
-    sections |= dict.fromkeys(["balance", "classes", "confusions", "residuals"])
+    sections: dict[str, Any] = dict.fromkeys(["balance", "classes", "confusions", "residuals"])
+    sections["metrics"] = _in_words((record.get("metrics") or {}).get("valid") or {})
     if schema is None:
         return sections
-    if schema.target.task == "classification":
-        sections["balance"] = _balance(schema.target)
+    target = schema.target
+    if target.task == "classification":
+        sections["balance"] = _balance(target)
         if record.get("confusion"):
-            matrix = matrix_of(record["confusion"], schema.target.classes)
-            sections["confusions"] = confusions(matrix, schema.target.classes)
-            sections["classes"] = _classes(matrix, schema.target.classes)
+            matrix = matrix_of(record["confusion"], target.classes)
+            sections["confusions"] = confusions(matrix, target.classes)
+            sections["classes"] = class_scores(matrix, target.classes)
     elif record.get("residuals"):
         sections["residuals"] = _residuals(record["residuals"])
     return sections
 
 
-def _named(scores):
+def _in_words(scores):
+    """Return scores by name as pairs of words."""
+    pairs = []
     for name, value in scores.items():
         if isinstance(value, (int, float)):
             words, show = _METRICS.get(name, (clean(name).replace("_", " "), number))
-            yield words, show, value
-
-
-def _classes(matrix, classes):
-    scores, averages = class_scores(matrix, classes)
-    kept, rest = most_frequent(matrix.sum(axis=1))
-    return {"scores": [scores[n] for n in kept], "averages": averages, "left_out": len(rest)}
+            pairs.append((words, show(value)))
+    return pairs
 
 
 def _balance(target):
     """Return the training rows of each class, and the words that say how uneven they are."""
-    total, largest = max(sum(target.counts), 1), max(*target.counts, 1)
+    total = max(sum(target.counts), 1)
+    largest = max(*target.counts, 1)
     kept, rest = most_frequent(target.counts)
     rows = [(clean(target.classes[n]), target.counts[n]) for n in kept]
     if len(rest):
@@ -162,13 +155,13 @@ def _balance(target):
 
 def _residuals(residuals):
     """Return the charts of predictions against actual values, and the words beside them."""
-    charts, bars = [], residuals.get("histogram") or {}
+    charts = []
     both = zip(residuals.get("actual") or (), residuals.get("predicted") or (), strict=True)
     pairs = [pair for pair in both if None not in pair and all(map(math.isfinite, pair))]
     if pairs:
         charts.append(scatter("Predicted against actual", *zip(*pairs, strict=True)))
+    bars = residuals.get("histogram") or {}
     if bars.get("counts"):
-        title = "Errors, predicted minus actual"
-        charts.append(histogram(title, bars["edges"], bars["counts"]))
+        charts.append(histogram("Errors, predicted minus actual", bars["edges"], bars["counts"]))
     words = {name: number(residuals[name]) for name in ("mean", "std") if name in residuals}
     return {"charts": charts, "words": words}

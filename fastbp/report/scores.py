@@ -1,118 +1,62 @@
 """Scores of a confusion matrix: of each class, their averages, and the worst confusions."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ..errors import ModelFileError
 from ..tables.wording import counted
 from .words import clean
 
-MOST_CLASSES = 20
+_MOST_CLASSES = 20
 _MOST_CONFUSIONS = 5
 
 
-@dataclass(frozen=True)
-class ClassScore:
-    """Scores of one class, or of an average; None where 0 is divided by 0.
-
-    With hits the rows predicted rightly: precision = hits / predicted rows, recall = hits /
-    actual rows (the support), f1 = 2 hits / (predicted rows + actual rows).
-    """
-
-    name: str
-    support: int
-    precision: float | None
-    recall: float | None
-    f1: float | None
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A number of rows, its share of their actual class, and "hit", "miss" or, of both, "mixed"."""
-
-    count: int
-    share: float
-    kind: str
-
-
-@dataclass(frozen=True)
-class Confusions:
-    """A confusion matrix, made ready to show.
-
-    Attributes
-    ----------
-    names : tuple of str
-        The classes shown; the last is "others" where many were put together.
-    rows : tuple of (str, tuple of Cell, int)
-        For each actual class its name, a cell for each predicted class, and its sum.
-    others : int
-        How many classes were put together.
-    others_right : int
-        Rows among them that were predicted rightly.
-    worst : tuple of (str, str, int)
-        The most frequent confusions: actual, predicted, rows.
-    """
-
-    names: tuple
-    rows: tuple
-    others: int
-    others_right: int
-    worst: tuple
-
-
 def matrix_of(confusion, classes):
-    """Return a confusion matrix (n, n), actual by predicted, as integers.
-
-    Raises
-    ------
-    ModelFileError
-        If it does not fit the classes.
-    """
-    rows = list(confusion)
-    shape = {len(row) for row in rows}
-    if len(rows) != len(classes) or shape != {len(classes)}:
+    """Return a confusion matrix (n, n), actual by predicted; ModelFileError for other shapes."""
+    lengths = {len(row) for row in confusion}
+    if len(confusion) != len(classes) or lengths != {len(classes)}:
         raise ModelFileError(
-            f"the model's confusion matrix has {len(rows)} rows of {sorted(shape)} numbers "
+            f"the model's confusion matrix has {len(confusion)} rows of {sorted(lengths)} numbers "
             f"for {len(classes)} classes; train it again"
         )
-    return np.array(rows, dtype=np.int64)
+    return np.array(confusion, dtype=np.int64)
 
 
-def most_frequent(counts, most=MOST_CLASSES):
+def most_frequent(counts):
     """Return the places of the largest counts, in their order, and those of the others."""
     counts = np.asarray(counts)
-    if len(counts) <= most:
+    if len(counts) <= _MOST_CLASSES:
         return np.arange(len(counts)), np.arange(0)
     order = np.argsort(-counts, kind="stable")
-    return np.sort(order[:most]), np.sort(order[most:])
+    return np.sort(order[:_MOST_CLASSES]), np.sort(order[_MOST_CLASSES:])
 
 
 def class_scores(matrix, classes):
-    """Return a list of the scores of each class, and one of their averages.
+    """Return rows (name, precision, recall, f1, support): of the most frequent classes, averages.
 
-    The averages are of classes that are actual or predicted somewhere, and count an undefined
-    score as 0, as scikit-learn's classification_report does.
+    With hits the rows predicted rightly: precision = hits / predicted rows, recall = hits /
+    actual rows (the support), f1 = 2 hits / (predicted rows + actual rows); None for 0 / 0. The
+    averages are of classes that are actual or predicted somewhere, and count None as 0, as
+    scikit-learn's classification_report does.
     """
-    hits, predicted, support = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)
+    hits = matrix.diagonal()
+    predicted = matrix.sum(axis=0)
+    support = matrix.sum(axis=1)
     # (n, 3): precision, recall, f1
-    table = np.stack(
-        [_ratio(hits, predicted), _ratio(hits, support), _ratio(2 * hits, predicted + support)],
-        axis=1,
-    )
+    both = predicted + support
+    table = np.stack([_ratio(hits, predicted), _ratio(hits, support), _ratio(2 * hits, both)], 1)
+    kept, rest = most_frequent(support)
     scores = [
-        ClassScore(
-            clean(label), int(rows), *(None if np.isnan(value) else float(value) for value in line)
-        )
-        for label, rows, line in zip(classes, support, table, strict=True)
+        (clean(classes[n]), *(None if np.isnan(x) else float(x) for x in table[n]), int(support[n]))
+        for n in kept
     ]
-    occurs, total = predicted + support > 0, int(support.sum())
-    zeroed = np.nan_to_num(table[occurs])
-    weighted = support[occurs] @ zeroed / max(total, 1)
-    return scores, [
-        ClassScore("mean of classes", total, *zeroed.mean(axis=0).tolist()),
-        ClassScore("weighted by rows", total, *weighted.tolist()),
+    total = int(support.sum())
+    zeroed = np.nan_to_num(table[both > 0])
+    weighted = support[both > 0] @ zeroed / max(total, 1)
+    averages = [
+        ("mean of classes", *zeroed.mean(axis=0).tolist(), total),
+        ("weighted by rows", *weighted.tolist(), total),
     ]
+    return {"scores": scores, "averages": averages, "left_out": len(rest)}
 
 
 def _ratio(part, of):
@@ -120,35 +64,30 @@ def _ratio(part, of):
 
 
 def confusions(matrix, classes):
-    """Return the `Confusions` of a matrix: the most frequent classes, the rest summed."""
+    """Return a confusion matrix for the page: the most frequent classes, the others summed.
+
+    A row is (name, cells, sum). A cell has its count, its share of the row and its kind: "hit",
+    "miss", or, of both, "mixed". `worst` are confusions (actual, predicted, rows).
+    """
     kept, rest = most_frequent(matrix.sum(axis=1))
-    names = [clean(classes[n]) for n in kept]
-    shown = matrix[np.ix_(kept, kept)]
-    if len(rest):
-        names.append(f"{counted(len(rest), 'other')}")
-        shown = np.block(
-            [
-                [shown, matrix[np.ix_(kept, rest)].sum(axis=1, keepdims=True)],
-                [
-                    matrix[np.ix_(rest, kept)].sum(axis=0, keepdims=True),
-                    matrix[np.ix_(rest, rest)].sum(keepdims=True),
-                ],
-            ]
-        )
-    sums = shown.sum(axis=1)
-    rows = tuple(
-        (
-            names[i],
-            tuple(
-                Cell(int(count), float(count / max(sums[i], 1)), _kind(i, j, len(kept)))
-                for j, count in enumerate(row)
-            ),
-            int(sums[i]),
-        )
-        for i, row in enumerate(shown)
-    )
-    right = int(matrix.diagonal()[rest].sum())
-    return Confusions(tuple(names), rows, len(rest), right, _worst(matrix, classes))
+    groups = [[n] for n in kept] + ([rest] if len(rest) else [])
+    names = [clean(classes[n]) for n in kept] + [counted(len(rest), "other")] * bool(len(rest))
+    shown = np.array([[matrix[np.ix_(i, j)].sum() for j in groups] for i in groups])
+    rows = []
+    for i, row in enumerate(shown):
+        total = int(row.sum())
+        cells = [
+            {"count": int(n), "share": float(n / max(total, 1)), "kind": _kind(i, j, len(kept))}
+            for j, n in enumerate(row)
+        ]
+        rows.append((names[i], cells, total))
+    return {
+        "names": names,
+        "rows": rows,
+        "others": len(rest),
+        "others_right": int(matrix.diagonal()[rest].sum()),
+        "worst": _worst(matrix, classes),
+    }
 
 
 def _kind(actual, predicted, kept):
@@ -161,6 +100,6 @@ def _worst(matrix, classes):
     wrong = matrix - np.diag(matrix.diagonal())
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_CONFUSIONS]
     places = [divmod(int(place), len(classes)) for place in order]
-    return tuple(
+    return [
         (clean(classes[i]), clean(classes[j]), int(wrong[i, j])) for i, j in places if wrong[i, j]
-    )
+    ]

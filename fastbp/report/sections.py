@@ -1,11 +1,15 @@
 """The descriptions in a report: columns, training, data, options and versions."""
 
+from collections.abc import Callable
+from functools import partial
+
 from .. import __version__
 from ..tables.wording import counted, duration
 from ..training.stopped import Stopped
-from .words import clean, number, percent, setting, whole
+from .words import clean, number, percent, setting, three_digits, whole
 
-_MOST_COLUMNS, _MOST_MORE = 30, 500
+_MOST_COLUMNS = 30
+_MOST_MORE = 500
 _MOST_EPOCHS = 20
 _EPOCH_COLUMNS = {
     "loss": ("training loss", number),
@@ -14,7 +18,7 @@ _EPOCH_COLUMNS = {
     "val_r2": ("R²", number),
     "learning_rate": ("learning rate", number),
     "seconds": ("time", duration),
-    "gflops": ("GFLOP/s", lambda value: number(value, 3)),
+    "gflops": ("GFLOP/s", three_digits),
 }
 
 
@@ -64,17 +68,19 @@ def columns(schema):
 def training(history, record):
     """Return the facts of the training as pairs of words, and its epochs as a table."""
     seconds = sum(value for value in history.get("seconds", ()) if value)
-    epochs, rows = len(history.get("loss", ())), record.get("data", {}).get("train")
-    best, rate = record.get("best_epoch"), None
-    if rows and seconds:
-        rate = epochs * rows / seconds
+    epochs = len(history.get("loss", ()))
+    rows = record.get("data", {}).get("train")
+    best = record.get("best_epoch")
+    rate, share = share_of_peak(history, record)
+    peak = number((record.get("peak") or 0) / 1e9, 3)
     pairs = [
         ("Epochs", epochs, whole),
         ("Best epoch", None if best is None else best + 1, whole),
         ("Ended", record.get("stopped"), _ended),
         ("Time", record.get("seconds"), duration),
-        ("Samples per second", rate, lambda value: number(value, 3)),
-        *_speed(history, record, seconds),
+        ("Samples per second", epochs * rows / seconds if rows and seconds else None, three_digits),
+        ("Computing", rate, lambda value: f"{three_digits(value)} GFLOP/s"),
+        ("Share of peak", share, lambda value: f"{percent(value)} of {peak} GFLOP/s measured"),
         ("Samples per step", record.get("batch_size"), whole),
         ("Threads", record.get("threads"), whole),
     ]
@@ -93,19 +99,14 @@ def _ended(stopped):
 
 def share_of_peak(history, record):
     """Return GFLOP/s over all epochs, and their share of the peak; None where unknown."""
-    times, rates = history.get("seconds"), history.get("gflops")
-    if not times or not rates or not sum(times):
+    epochs = zip(history.get("seconds", ()), history.get("gflops", ()), strict=False)
+    known = [epoch for epoch in epochs if None not in epoch]
+    total = sum(seconds for seconds, _ in known)
+    if not total:
         return None, None
-    rate = sum(g * s for g, s in zip(rates, times, strict=True)) / sum(times)
+    rate = sum(gflops * seconds for seconds, gflops in known) / total
     peak = record.get("peak")
     return rate, rate * 1e9 / peak if peak else None
-
-
-def _speed(history, record, seconds):
-    rate, share = share_of_peak(history, record) if seconds else (None, None)
-    peak = number((record.get("peak") or 0) / 1e9, 3)
-    yield "Computing", rate, lambda value: f"{number(value, 3)} GFLOP/s"
-    yield "Share of peak", share, lambda value: f"{percent(value)} of {peak} GFLOP/s measured"
 
 
 def _epochs(history, best):
@@ -125,17 +126,14 @@ def _epochs(history, best):
 def facts(record):
     """Return the source of the data, the options of the training, and versions, as pairs."""
     data = record.get("data", {})
-
-    def rows(count):
-        return counted(count, "row")
-
-    source = [
-        ("Data", "name", lambda name: clean(name, 200)),
+    rows = partial(counted, one="row")
+    source: list[tuple[str, str, Callable]] = [
+        ("Data", "name", partial(clean, most=200)),
         ("Rows", "rows", whole),
         ("Trained on", "train", rows),
         ("Validated on", "valid", rows),
         ("Without a target", "no_target", rows),
-        ("Digest of the data", "digest", lambda digest: clean(digest, 100)),
+        ("Digest of the data", "digest", partial(clean, most=100)),
     ]
     options = [
         (clean(name).replace("_", " "), clean(setting(value), 200))

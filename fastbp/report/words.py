@@ -5,7 +5,9 @@ import math
 import unicodedata
 
 _DIRECTIONS = {0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
-_MINUS, _TIMES, _NOTHING = "\u2212", "\u00d7", "\u2013"
+_MINUS = "\u2212"
+_TIMES = "\u00d7"
+_NOTHING = "\u2013"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -34,6 +36,11 @@ def number(value, digits=4):
     return text.replace("-", _MINUS)
 
 
+def three_digits(value):
+    """Return a number to three significant digits."""
+    return number(value, 3)
+
+
 def percent(share):
     """Return a share in percent: 82.1%; what is not 0 or 1 is never rounded to it."""
     if share is None or not math.isfinite(share):
@@ -57,7 +64,8 @@ def clean(text, most=60):
 
 
 def _visible(character):
-    code, kind = ord(character), unicodedata.category(character)
+    code = ord(character)
+    kind = unicodedata.category(character)
     # controls, lone surrogates, separators of lines, noncharacters, directions of writing
     if kind in ("Cc", "Cs", "Zl", "Zp") or code & 0xFFFE == 0xFFFE or code in _DIRECTIONS:
         return character.encode("unicode_escape").decode()

@@ -10,17 +10,7 @@ from ..kernels.formulas.registry import Registry
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set.
-
-    Attributes
-    ----------
-    name, title : str
-        Its name on the command line, and a description.
-    target : str
-        The column to learn.
-    load : callable
-        ``load() -> dict`` of arrays (n,) by column.
-    """
+    """A data set by its name on the command line; `load` returns arrays (n,) by column."""
 
     name: str
     title: str
@@ -40,16 +30,18 @@ def _breast_cancer():
     from sklearn.datasets import load_breast_cancer
 
     data = load_breast_cancer()
-    columns = dict(zip(data.feature_names, data.data.T, strict=True))
-    return {**columns, "diagnosis": data.target_names[data.target]}
+    return {**_columns(data), "diagnosis": data.target_names[data.target]}
 
 
 def _diabetes():
     from sklearn.datasets import load_diabetes
 
     data = load_diabetes(scaled=False)
-    columns = dict(zip(data.feature_names, data.data.T, strict=True))
-    return {**columns, "progression": data.target}
+    return {**_columns(data), "progression": data.target}
+
+
+def _columns(data):
+    return dict(zip(data.feature_names, data.data.T, strict=True))
 
 
 _DIGITS = "1,797 handwritten digits of 8 x 8 pixels (UCI, Alpaydin and Kaynak, 1998)"

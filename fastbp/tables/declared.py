@@ -22,41 +22,22 @@ _FEW = 4  # names that a message lists without a suggestion
 _QUANTITY = r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zA-Z]*)\s*"
 
 
-# ------------------------------------------------------------------------------- kinds of values
-
-
 class Kind(NamedTuple):
     """The values of an option.
 
-    Parameters
-    ----------
-    metavar : str
-        Placeholder of the value in ``--help``; empty for a flag.
-    read : callable
-        ``read(text)`` returns the value of a text, or raises ValueError with what is expected.
-    check : callable
-        ``check(name, value)`` returns the value as it is kept, or raises ValueError or
-        TypeError; the message begins with ``name=value: ``.
-    several : bool
-        Whether it can be given several times; `check` takes one value, or all at once.
-    limits : str
-        Bounds of a number, or how it is written, for ``--help``.
+    ``check(name, value)`` returns the value as it is kept, or raises ValueError or TypeError with
+    a message that begins with ``name=value: ``. ``read(text)`` returns the value to check, or
+    raises ValueError with what is expected.
     """
 
-    metavar: str
+    metavar: str  # the placeholder of the value in --help; empty for a flag
     read: Callable[[str], Any]
     check: Callable[[str, Any], Any]
-    several: bool = False
-    limits: str = ""
+    several: bool = False  # it may be repeated; `check` takes one value, or all at once
+    limits: str = ""  # the bounds of a number, or how it is written, for --help
 
     def parse(self, text):
-        """Return the checked value of a text.
-
-        Raises
-        ------
-        ValueError
-            With what is expected; the caller knows the name and the text.
-        """
+        """Return the checked value of a text; ValueError with what is expected."""
         value = self.read(text)
         try:
             checked = self.check("", value)
@@ -93,7 +74,7 @@ def texts(metavar):
 
 
 def choice(*names, known=None, metavar=""):
-    """Return the kind of a name out of a few, or out of the registry that `known()` returns."""
+    """Return the kind of one of a few names, or of those that `known()` returns."""
 
     def check(name, value):
         choices = names or tuple(known())
@@ -118,8 +99,8 @@ def number(*, whole=False, least=-math.inf, above=-math.inf, below=math.inf):
     def read(text):
         try:
             return convert(text)
-        except ValueError:
-            raise ValueError(f"expected {wanted}") from None
+        except ValueError:  # refused by `check`
+            return text
 
     def check(name, value):
         wrong = f"{name}={value!r}: expected {wanted}"
@@ -203,24 +184,11 @@ def _exact(bound):
     return f"2**{math.log2(bound):.0f}" if bound >= 2**32 else f"{bound}"
 
 
-# ---------------------------------------------------------------------------- dataclasses of them
-
-
 def option(kind, default=MISSING, *, panel, names=(), adds=False) -> Any:
-    """Return the field of a `Declared` dataclass.
+    """Return the field of a `Declared` dataclass; with a default of None, None passes the check.
 
-    Parameters
-    ----------
-    kind : Kind
-        Its values.
-    default
-        None: there is no default, and None passes the check.
-    panel : str
-        Heading in ``--help``.
-    names : sequence of str
-        Names on the command line; default: that of the field, with dashes.
-    adds : bool
-        Whether values of the command line are added to the default.
+    `panel` is the heading in ``--help``, `names` those on the command line, by default the
+    field's with dashes. If `adds`, values on the command line are added to the default.
     """
     metadata = {"kind": kind, "panel": panel, "names": names, "adds": adds}
     return field(default=default, metadata=metadata)

@@ -17,32 +17,11 @@ from .wording import bytes_shown
 
 
 class Budget:
-    """Decides where encoded rows are kept.
+    """Decides where the training rows, `rows`, are kept: in a file if `streamed`, else in memory.
 
-    Parameters
-    ----------
-    schema : Schema
-        Gives the number of features.
-    dtype : numpy dtype
-        The dtype of the features.
-    rows, held : int
-        The number of training rows, and of validation rows, which are always in memory.
-    memory : int or None
-        The most bytes for both; default: half of the free memory.
-    streamed : bool, optional
-        The decision of the training that is resumed.
-
-    Attributes
-    ----------
-    bytes, held_bytes : int
-        The size of the training rows, and of the validation rows.
-    streamed : bool
-        Whether training rows are kept in a file.
-
-    Raises
-    ------
-    MemoryError
-        If the validation rows alone take more than `memory`.
+    The validation rows, `held`, are always in memory: MemoryError if they alone take more than
+    `memory` bytes, by default half of the free memory. `streamed` is passed where a training is
+    resumed. `bytes` and `held_bytes` are the sizes of both.
     """
 
     def __init__(
@@ -54,9 +33,11 @@ class Budget:
         memory: int | None = None,
         streamed: bool | None = None,
     ):
-        self.rows, self.held = rows, held
         bytes_per_row = schema.n_features * np.dtype(dtype).itemsize + 8
-        self.bytes, self.held_bytes = rows * bytes_per_row, held * bytes_per_row
+        self.rows = rows
+        self.held = held
+        self.bytes = rows * bytes_per_row
+        self.held_bytes = held * bytes_per_row
         free = free_memory()
         limit = memory or (np.inf if free is None else free // 2)
         if self.held_bytes > limit:
@@ -71,20 +52,9 @@ class Budget:
 
 @dataclass(frozen=True)
 class Encoded:
-    """Encoded rows.
+    """Encoded rows: `count` to train on, `valid` to validate on, and a hash of both, `digest`.
 
-    Attributes
-    ----------
-    X, y : numpy.ndarray or Source, numpy.ndarray or None
-        The features and targets of training rows; a source in a scratch file has both.
-    weight : numpy.ndarray or None
-        (count,) the weights of the training rows in memory.
-    valid : tuple of numpy.ndarray or None
-        ``(X, y)`` of the validation rows.
-    count, no_target : int
-        The number of training rows, and of rows left out because their target is missing.
-    digest : str
-        A hash of all rows.
+    A source in a scratch file, `X`, has targets and weights too. `no_target` rows are left out.
     """
 
     X: npt.NDArray | Source
@@ -103,48 +73,40 @@ def encode_table(
     budget: Budget,
     class_weight: str | None = None,
 ) -> Encoded:
-    """Encode the rows of a table that have a target.
+    """Encode the rows of a table that have a target; DataError if there are none.
 
-    Parameters
-    ----------
-    table, encoder
-        The table, and how it is encoded.
-    is_training : numpy.ndarray or bool
-        (rows,) bool, True for training and False for validation rows; one bool for all.
-    budget : Budget
-        The number of both, and where training rows are kept.
-    class_weight : {"balanced"}, optional
-        Weigh each training row by the mean count of the classes over the count of its class.
-
-    Raises
-    ------
-    DataError
-        If a value cannot be encoded, or no row has a target.
+    `is_training` is (rows,) bool, True for training and False for validation rows, or one bool
+    for all. With `class_weight` a training row has the weight: mean count of the classes over
+    the count of its class.
     """
     target = encoder.schema.target
     in_file = budget.streamed and is_training is not False
-    train: Any = _Scratch() if in_file else _Memory(budget.rows)
-    held, digest = _Memory(budget.held), hashlib.blake2b(digest_size=16)
+    train: Any = Spool() if in_file else _Memory(budget.rows)
+    held = _Memory(budget.held)
+    digest = hashlib.blake2b(digest_size=16)
     weights = _balanced(target) if class_weight else None
     no_target = first = 0
     for X, y, kept in encoder.encoded(table):
         rows = slice(first, first + len(kept))
         among = is_training[rows] if isinstance(is_training, np.ndarray) else is_training
         no_target += len(kept) - int(kept.sum())
-        X_train, y_train = X[kept & among], y[kept & among]
+        trains = kept & among
+        X_train, y_train = X[trains], y[trains]
         digest.update(X_train.data)
         digest.update(y_train.data)
-        train.add(X_train, y_train, None if weights is None else weights[y_train])
-        validates = kept & np.logical_not(among)
-        held.add(X[validates], y[validates])
+        train.append(X_train, y_train, None if weights is None else weights[y_train])
+        validates = kept & ~trains
+        held.append(X[validates], y[validates])
         first += len(kept)
-    if not train.count and not held.count:
+    if not train.rows and not held.rows:
         raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
-    valid = held.end()[:2] if held.count else None
+    valid = held.arrays()[:2] if held.rows else None
     for array in valid or ():
         digest.update(array.data)
-    ended: tuple[Any, Any, Any] = train.end() if train.count else (np.empty(0), None, None)
-    return Encoded(*ended, valid, train.count, no_target, digest.hexdigest())
+    trained: tuple[Any, Any, Any] = (np.empty(0), None, None)
+    if train.rows:
+        trained = (train.source(), None, None) if in_file else train.arrays()
+    return Encoded(*trained, valid, train.rows, no_target, digest.hexdigest())
 
 
 def _balanced(target: Target):
@@ -154,43 +116,25 @@ def _balanced(target: Target):
 
 
 class _Memory:
-    """Rows in arrays of their final size."""
+    """Rows in arrays of their final size; those of a `Spool` are in a file."""
 
-    def __init__(self, rows):
-        self._rows, self.count = rows, 0
+    def __init__(self, most_rows):
+        self._most_rows = most_rows
         self._arrays: Any = None
+        self.rows = 0
 
-    def add(self, X, y, weight=None):
+    def append(self, X, y, weight=None):
         new = [X, y, weight]
         if not len(X):
             return
         if self._arrays is None:
-            self._arrays = [
-                None if a is None else np.empty((self._rows, *a.shape[1:]), a.dtype) for a in new
-            ]
+            n = self._most_rows
+            self._arrays = [a if a is None else np.empty((n, *a.shape[1:]), a.dtype) for a in new]
         for array, rows in zip(self._arrays, new, strict=True):
             if array is not None:
-                array[self.count : self.count + len(rows)] = rows
-        self.count += len(X)
+                array[self.rows : self.rows + len(rows)] = rows
+        self.rows += len(X)
 
-    def end(self) -> tuple[Any, Any, Any]:
+    def arrays(self):
         """Return X, y and weight."""
-        X, y, weight = (None if a is None else a[: self.count] for a in self._arrays)
-        return X, y, weight
-
-
-class _Scratch:
-    """Rows in a scratch file."""
-
-    def __init__(self):
-        self._spool = Spool()
-
-    @property
-    def count(self):
-        return self._spool.rows
-
-    def add(self, X, y, weight):
-        self._spool.append(X, y, weight)
-
-    def end(self):
-        return self._spool.source(), None, None
+        return tuple(a if a is None else a[: self.rows] for a in self._arrays)

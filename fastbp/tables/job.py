@@ -87,8 +87,8 @@ def train(
     -------
     TableModel
         ``model.record["stopped"]`` says why it ended: "epochs", "early stopping", "time",
-        "callback", "interrupted" (Ctrl-C) or "terminated" (SIGTERM, with checkpoints). With
-        checkpoints, a model of the last two has no scores.
+        "callback", "interrupted" (Ctrl-C) or "terminated" (SIGTERM, with checkpoints). A
+        model of the last two has no scores with checkpoints, or before its first step.
 
     Raises
     ------
@@ -110,15 +110,7 @@ def train(
 
 
 class Job:
-    """A planned training on a table.
-
-    Parameters
-    ----------
-    data, valid, checkpoints, resume
-        As for `train`.
-    options : TrainOptions
-        The checked options.
-    """
+    """A planned training on a table; for the arguments see `train`."""
 
     def __init__(
         self,
@@ -133,11 +125,10 @@ class Job:
                 f"valid_share={options.valid_share}: no rows are held back where `valid` gives "
                 "them; expected one of the two"
             )
-        self.options, self.checkpoints = options, as_checkpoints(checkpoints, resume)
+        self.options = options
+        self.checkpoints = as_checkpoints(checkpoints, resume)
         self._begun: Any = self.checkpoints.latest() if resume else None
-        self._own: _Own | None = None
-        if self._begun is not None:
-            self._own = self._check_begun()
+        self._own = self._check_begun() if self.resumes else None
         self.table = open_table(data, options.missing)
         self.valid_table = None if valid is None else open_table(valid, options.missing)
 
@@ -183,14 +174,9 @@ class Job:
 
     @cached_property
     def network(self) -> Network:
-        """The untrained network.
-
-        Raises
-        ------
-        MemoryError
-            If it takes more than the free memory.
-        """
-        needed, free = self.options.network_bytes(self.schema), free_memory()
+        """The untrained network; MemoryError if it takes more than the free memory."""
+        needed = self.options.network_bytes(self.schema)
+        free = free_memory()
         if free is not None and needed > free:
             raise MemoryError(
                 f"a network with hidden layers of {', '.join(map(str, self.options.hidden))} takes "
@@ -206,10 +192,11 @@ class Job:
     @cached_property
     def budget(self) -> Budget:
         """Where encoded rows are kept: in memory, or in a scratch file."""
-        valid, streamed = self.valid_table, self._own.streamed if self._own else None
+        valid = self.valid_table
         held = self.rows - self._trained if valid is None else valid.count()
-        dtype, memory = self.network.dtype, self.options.memory
-        return Budget(self.schema, dtype, self._trained, held, memory, streamed)
+        streamed = self._own.streamed if self._own else None
+        dtype = self.network.dtype
+        return Budget(self.schema, dtype, self._trained, held, self.options.memory, streamed)
 
     @property
     def _trained(self):
@@ -221,7 +208,8 @@ class Job:
 
     def run(self, callbacks: Iterable[Callback] = (), progress: bool = False) -> TableModel:
         """Encode the rows, train, and score; return the `TableModel`."""
-        o, started = self.options, time.perf_counter()
+        o = self.options
+        started = time.perf_counter()
         among = True if self.is_training is None else self.is_training
         rows = self._encoded(self.table, among, o.class_weight)
         if not rows.count:
@@ -229,12 +217,14 @@ class Job:
                 f"{self.table.name} has no training row with a value of {o.target!r}: give some"
             )
         if rows.no_target:
-            name, count = self.table.name, counted(rows.no_target, "row")
-            _log.warning("%s: %s without a value of %r: left out", name, count, o.target)
+            count = counted(rows.no_target, "row")
+            message = "%s: %s without a value of %r: left out"
+            _log.warning(message, self.table.name, count, o.target)
         valid, digest = rows.valid, rows.digest
         if self.valid_table is not None:
             more = self._encoded(self.valid_table, False)
-            valid, digest = more.valid, digest + more.digest
+            valid = more.valid
+            digest += more.digest
         history = self.network.fit(
             rows.X,
             rows.y,
@@ -269,7 +259,8 @@ class Job:
                 "give it the same, or begin anew in an empty folder of checkpoints"
             )
         own = _Own(digest, self.options.to_data(), self.budget.streamed)
-        kept, sections = self.checkpoints, {SECTION: self.schema.to_data(), JOB: to_builtins(own)}
+        sections = {SECTION: self.schema.to_data(), JOB: to_builtins(own)}
+        kept = self.checkpoints
         return Checkpoints(kept.folder, kept.every, kept.keep, sections)
 
     def _check_begun(self):
@@ -287,16 +278,21 @@ class Job:
         return own
 
     def _record(self, history, rows, valid, digest, seconds):
-        o, metrics, details = self.options, {}, {"confusion": None, "residuals": None}
-        # a training that a signal ends is not scored: it is to end now, and resume later
-        preempted = self.checkpoints is not None and history.stopped.by_signal
+        metrics = {}
+        details = {"confusion": None, "residuals": None}
+        # a training that a signal ended is not scored if it resumes later, nor before its first
+        # step: Numba, interrupted while it compiles, may fail to compile what scores
+        unscored = self.checkpoints is not None or not self.network.steps
+        preempted = unscored and history.stopped.by_signal
         if valid is not None and not preempted:
             scores = scores_of(self.schema.target)
             scores.add(self.network.forward(valid[0], self._threads), valid[1])
-            metrics, details = {"valid": scores.metrics()}, scores.details()
+            metrics = {"valid": scores.metrics()}
+            details = scores.details()
         return {
             "fastbp": __version__,
-            "versions": {"python": platform.python_version()} | _versions(),
+            "versions": {"python": platform.python_version()}
+            | {name: version(name) for name in ("numpy", "numba", "polars", "scikit-learn")},
             "data": {
                 "name": self.table.name,
                 "rows": self.rows,
@@ -305,7 +301,7 @@ class Job:
                 "no_target": rows.no_target,
                 "digest": digest,
             },
-            "options": o.to_data(),
+            "options": self.options.to_data(),
             "batch_size": self.batch,
             "streamed": self.budget.streamed,
             "steps": self.network.steps,
@@ -317,10 +313,6 @@ class Job:
             "metrics": metrics,
             **details,
         }
-
-
-def _versions():
-    return {name: version(name) for name in ("numpy", "numba", "polars", "scikit-learn")}
 
 
 def _lists(history):

@@ -22,7 +22,10 @@ from .result.scores import ClassScores, NumberScores, scores_of
 from .wording import one_line
 
 _log = logging.getLogger("fastbp")
-SECTION, HISTORY, RECORD = "table", "history", "record"
+# the sections of a model file
+SECTION = "table"
+_HISTORY = "history"
+_RECORD = "record"
 
 
 class TableModel:
@@ -47,8 +50,10 @@ class TableModel:
         history: dict[str, list[float | None]] | None = None,
         record: dict[str, Any] | None = None,
     ) -> None:
-        self.network, self.schema = network, schema
-        self.history, self.record = dict(history or {}), dict(record or {})
+        self.network = network
+        self.schema = schema
+        self.history = dict(history or {})
+        self.record = dict(record or {})
 
     def __repr__(self) -> str:
         target = self.schema.target
@@ -59,7 +64,7 @@ class TableModel:
 
     def save(self, path: FilePath) -> None:
         """Write the model to one safetensors file, atomically."""
-        sections = {SECTION: self.schema.to_data(), HISTORY: self.history, RECORD: self.record}
+        sections = {SECTION: self.schema.to_data(), _HISTORY: self.history, _RECORD: self.record}
         model_file.save(path, replace(self.network.to_model(), sections=sections))
 
     @classmethod
@@ -83,7 +88,7 @@ class TableModel:
                 f"{path} holds a network without a table: load it with fastbp.Network.load"
             )
         schema = schema_of(model, path)
-        history, record = (model.sections.get(name, {}) for name in (HISTORY, RECORD))
+        history, record = (model.sections.get(name, {}) for name in (_HISTORY, _RECORD))
         try:
             check_history(history)
             check_record(record, history, schema.target.classes)
@@ -131,8 +136,9 @@ class TableModel:
         """Yield the rows of `predict` in frames of some thousand rows, in bounded memory."""
         table = open_table(data, self.schema.missing_words)
         ids = ids_of(self.schema, table, keep)
-        encoder, first = Encoder(self.schema, table.name, self.network.dtype), 0
+        encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
+        first = 0
         for frame in encoder.frames(table, ids):
             outputs = self.network.forward(encoder.encode(frame, first), n_threads)
             yield frame_of(self.schema.target, frame.select(ids), first, outputs)
@@ -157,12 +163,13 @@ class TableModel:
         table = open_table(data, self.schema.missing_words)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
-        scores, target = scores_of(self.schema.target), self.schema.target.name
+        target = self.schema.target
+        scores = scores_of(target)
         for X, targets, kept in encoder.encoded(table):
             if kept.any():
                 scores.add(self.network.forward(X[kept], n_threads), targets[kept])
         if not scores.rows:
-            raise DataError(f"{table.name} has no row with a value of {target!r}: give some")
+            raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
         tell_unknown(encoder)
         return scores
 
@@ -174,7 +181,8 @@ def schema_of(model: Model, source: object) -> Schema:
         inputs = model.specs[0].n_in
         if schema.n_features != inputs:
             raise ValueError(f"{schema.n_features} features, but the network has {inputs} inputs")
-        outputs, loss = len(schema.target.classes) or 1, model.loss
+        outputs = len(schema.target.classes) or 1
+        loss = model.loss
         if model.specs[-1].n_out != outputs or (loss == "cross_entropy") != (outputs > 1):
             raise ValueError(
                 f"a {schema.target.task} of {outputs} outputs, but the network has "

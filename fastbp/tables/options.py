@@ -176,14 +176,9 @@ class TrainOptions(Declared):
         )
 
     def check_task(self, target):
-        """Check that the options suit the target.
-
-        Raises
-        ------
-        ValueError
-            If the loss or the class weights are of another task than the target.
-        """
-        suitable, other = _LOSSES[target.task], "leave it out, or choose another task"
+        """Raise ValueError if the loss or the class weights do not suit the target's task."""
+        suitable = _LOSSES[target.task]
+        other = "leave it out, or choose another task"
         if self.loss and self.loss not in suitable:
             raise ValueError(
                 f"loss={self.loss!r}: a {target.task} has {', '.join(suitable)}; {other}"
@@ -194,13 +189,7 @@ class TrainOptions(Declared):
             )
 
     def network(self, schema):
-        """Return the untrained network for the features and the target of a schema.
-
-        Raises
-        ------
-        ValueError
-            As of `check_task`.
-        """
+        """Return the untrained network of a schema; ValueError as of `check_task`."""
         from ..components.layers import Dense, Dropout
         from ..network import Network
 
@@ -242,18 +231,7 @@ class TrainOptions(Declared):
         return round(rows * self.valid_share)
 
     def check_begun(self, begun):
-        """Check that a training which began with other options can go on with these.
-
-        Parameters
-        ----------
-        begun : dict
-            The `to_data` of its beginning.
-
-        Raises
-        ------
-        ValueError
-            If an option makes it another training.
-        """
+        """Raise ValueError if a training that began with the options `begun` is another one."""
         free = _MAY_CHANGE if self.schedule == "constant" else _MAY_CHANGE - {"epochs"}
         given = self.to_data()
         for name in sorted({*given, *begun} - free):

@@ -9,7 +9,9 @@ from ..machine import free_memory
 from ..training.interrupt import unless_interrupted
 from .columns.encoding import Encoder
 
-_TRIAL_ROWS, _TRIAL_FLOPS = 65_536, 10_000_000_000
+# rows and operations of the trial that measures an epoch, at most
+_TRIAL_ROWS = 65_536
+_TRIAL_FLOPS = 10_000_000_000
 
 
 def plan_of(job):
@@ -18,31 +20,31 @@ def plan_of(job):
     The seconds of an epoch are measured: a copy of the network is trained on a few batches of
     the real rows. The expected time is that of all epochs, without early stopping.
     """
-    schema, network, budget = job.schema, job.network, job.budget
-    plan, rows = network.engine.plan, budget.rows
+    budget = job.budget
+    rows = budget.rows
+    plan = job.network.engine.plan
     workspace = plan.workspace(job.batch, 1, training=True).bytes
-    seconds = _seconds_an_epoch(job)
-    epochs, summary = job.options.epochs, summary_of(job)
+    seconds = _seconds_per_epoch(job)
     return {
-        **summary,
+        **summary_of(job),
         "parameters": plan.size,
         "steps_an_epoch": -(-rows // job.batch),
         "flops_an_epoch": rows * plan.flops_per_row,
         "memory": {
             "rows": budget.held_bytes + (0 if budget.streamed else budget.bytes),
             "scratch_file": budget.bytes if budget.streamed else 0,
-            "network": 4 * network.parameters.nbytes + workspace,
+            "network": 4 * job.network.parameters.nbytes + workspace,
         },
         "seconds_an_epoch": seconds,
-        "expected_seconds": min(seconds * epochs, job.options.max_time or np.inf),
-        "features": schema.n_features,
+        "expected_seconds": min(seconds * job.options.epochs, job.options.max_time or np.inf),
+        "features": job.schema.n_features,
     }
 
 
 def summary_of(job):
     """Return the columns, rows and target of a `Job` as JSON."""
-    schema, target = job.schema, job.schema.target
-    counts = dict(zip(target.classes, target.counts, strict=True))
+    schema = job.schema
+    target = schema.target
     return {
         "data": job.table.name,
         "rows": job.rows,
@@ -50,7 +52,7 @@ def summary_of(job):
         "valid": job.budget.held,
         "target": target.name,
         "task": target.task,
-        "classes": counts,
+        "classes": dict(zip(target.classes, target.counts, strict=True)),
         "columns": {column.name: column.kind for column in schema.columns},
         "dropped": {column.name: column.reason for column in schema.dropped},
         "ids": list(schema.ids),
@@ -61,7 +63,7 @@ def summary_of(job):
     }
 
 
-def _seconds_an_epoch(job):
+def _seconds_per_epoch(job):
     """Return the seconds of an epoch, measured on some rows with a copy of the network.
 
     It is NaN if memory is too small for a copy, or none of the first rows has a target.
@@ -71,8 +73,8 @@ def _seconds_an_epoch(job):
     encoder = Encoder(job.schema, job.table.name, job.network.dtype)
     X, y, kept = (part[:rows] for part in next(encoder.encoded(job.table)))
     X, y = X[kept], y[kept]
-    free, needed = free_memory(), job.options.network_bytes(job.schema)
-    if not len(X) or (free is not None and needed > free):
+    free = free_memory()
+    if not len(X) or (free is not None and job.options.network_bytes(job.schema) > free):
         return float("nan")
     trial = copy.deepcopy(job.network)
     options = {"epochs": 1, "batch_size": job.batch, "n_threads": job.options.n_threads}

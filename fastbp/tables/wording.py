@@ -11,7 +11,7 @@ MISSING_WORDS = (
 )
 _LONGEST_VALUE = 60
 _LONGEST_MESSAGE = 200
-# of an object in memory, as Python shows it: another one in each run
+# where an object is in memory, which differs from run to run
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 

@@ -101,7 +101,8 @@ def choose_threads(n_threads: Threads, flops: float, regions: int, parts: int | 
     if type(n_threads) is int and n_threads == 1:
         return 1
     if isinstance(n_threads, str) and n_threads == "auto":
-        alone, worth = flops / FLOPS_PER_SECOND, REGION_WORTH * regions * REGION_SECONDS
+        alone = flops / FLOPS_PER_SECOND
+        worth = REGION_WORTH * regions * REGION_SECONDS
         if alone <= worth:  # even infinitely many threads would save less
             return 1
         wanted = available_threads() if parts is None else max(1, min(available_threads(), parts))

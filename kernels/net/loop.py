@@ -24,7 +24,8 @@ def start_batch(runs, first, rows):
 def start_step(runs, like, first, rows, end):
     """Point the run at a batch of a training step; the data end at position `end` of the order."""
     start_batch(runs, first, rows)
-    run, total = runs[0], float(rows)
+    run = runs[0]
+    total = float(rows)
     run.end = end
     if run.sample_weight != 0:
         total = 0.0

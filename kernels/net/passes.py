@@ -69,11 +69,13 @@ def _drop_rows(run, layer, rate, columns, lo, hi, a):
 @inner
 def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
     """Z = A W + b, A = sigma(Z) for every layer, rows lo to hi of the batch."""
-    rows, a = hi - lo, matrix(work + run.input, run.input_row)
+    rows = hi - lo
+    a = matrix(work + run.input, run.input_row)
     if drop and run.input_drop > 0:
         _drop_rows(run, 0, run.input_drop, layers[0].n_in, lo, hi, a)
     for n in range(layers.size):
-        layer, x = layers[n], moved(a, lo, 0)
+        layer = layers[n]
+        x = moved(a, lo, 0)
         z = moved(matrix(work + layer.z, layer.row), lo, 0)
         out = moved(matrix(work + layer.a, layer.row), lo, 0)
         start = matrix(params + max(layer.biases, 0), 0 if layer.biases >= 0 else -1)
@@ -81,7 +83,8 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
         fused = layer.activation == RELU and layer.a == layer.z
         gate = RELU_GATE if fused else NO_GATE
         if n == 0 and run.columns != 0:
-            first, X = run.first + lo, _sparse_inputs(run, work)
+            first = run.first + lo
+            X = _sparse_inputs(run, work)
             sparse_product(X, run.order, first, rows, layer.n_out, start, w.first, z, gate)
         else:
             gemm(rows, layer.n_out, layer.n_in, start, x, w, layer.n_out, z, gate, scratch, 0)
@@ -97,13 +100,16 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
 @inner
 def _loss_rows(layers, run, work, lo, hi):
     """Write the loss of each row and the output delta."""
-    last, canonical, rows = layers[layers.size - 1], run.canonical != 0, hi - lo
+    last = layers[layers.size - 1]
+    canonical = run.canonical != 0
+    rows = hi - lo
     z = moved(matrix(work + last.z, last.row), lo, 0)
     a = moved(matrix(work + last.a, last.row), lo, 0)
     d = moved(matrix(work + last.delta, last.row), lo, 0)
-    data, first = (run.order, run.y, run.labels, run.sample_weight), run.first + lo
-    parameter = run.loss_limit if canonical else run.loss_parameter
-    rule, losses = (parameter, run.scale), work + run.row_losses + lo
+    data = (run.order, run.y, run.labels, run.sample_weight)
+    first = run.first + lo
+    rule = (run.loss_limit if canonical else run.loss_parameter, run.scale)
+    losses = work + run.row_losses + lo
     loss_rows(run.loss, rule, canonical, data, first, rows, last.n_out, z, a, losses, d)
     if not canonical:
         kept = moved(matrix(work + last.kept, last.row), lo, 0)
@@ -118,7 +124,8 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
         layer, previous = layers[n], layers[n - 1]
         row = previous.row
         deltas = matrix(work + previous.delta, row)
-        d, zeros = moved(deltas, lo, 0), matrix(work, -1)
+        d = moved(deltas, lo, 0)
+        zeros = matrix(work, -1)
         next_d = moved(matrix(work + layer.delta, layer.row), lo, 0)
         turned = matrix(work + layer.transposed, row)
         fused = previous.activation == RELU
@@ -168,7 +175,8 @@ def _ask_ahead(layer, run, work, weight_rows, number):
     count = min(run.rows, run.end - start)
     if run.ahead < 0 or count <= 0:
         return 0
-    ahead, size = address_of(work + run.ahead + number * run.ahead_row), item_bytes(work)
+    ahead = address_of(work + run.ahead + number * run.ahead_row)
+    size = item_bytes(work)
     lo, hi = number * count // run.tasks, (number + 1) * count // run.tasks
     tiles = tiles_of(weight_rows, layer.n_out, width(work))
     start_ahead(ahead, hi - lo, layer.n_in * size, tiles)
@@ -189,7 +197,8 @@ def _gradient_part(layer, run, work, a, lo, hi, g, biases, scratch, ahead):
 def _sparse_gradient_part(layer, run, work, lo, hi, begins, number, g, biases):
     """G_W = X^T D for rows lo to hi of W to `g`, of sparse X, and G_b to `biases`."""
     cursors = integers_at(address_of(work + run.cursors + number * run.ahead_row))
-    d, X = matrix(work + layer.delta, layer.row), _sparse_inputs(run, work)
+    d = matrix(work + layer.delta, layer.row)
+    X = _sparse_inputs(run, work)
     sparse_outer_rows(X, run.order, run.first, run.rows, lo, hi, begins, cursors, layer.n_out, d, g)
     _bias_part(layer, run, d, hi, biases)
 

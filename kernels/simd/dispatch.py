@@ -151,12 +151,14 @@ def rows_by_code(functions, sums=False):
             code, rows, columns, source, target, numbers, out = values
             source, row, _ = view_parts(builder, source)
             target, _, _ = view_parts(builder, target)
-            kind, lanes = llvm_vector(vector), rows.type(vector.lanes)
+            kind = llvm_vector(vector)
+            lanes = rows.type(vector.lanes)
             total = cgutils.alloca_once(builder, kind)
             for i in _cases(context, builder, code, len(kinds)):
                 function = _linked(context, kinds[i], signatures[i])
                 with cgutils.for_range(builder, rows) as each:
-                    r, start = each.index, builder.mul(each.index, row)
+                    r = each.index
+                    start = builder.mul(each.index, row)
                     number = builder.load(builder.gep(numbers, [r]))
                     builder.store(ir.Constant(kind, None), total)
                     for j, left in _vectors_of_row(builder, columns, lanes):

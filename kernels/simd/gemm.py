@@ -124,7 +124,9 @@ def _packer(floats, vecs):
         piece = floats + vecs * lanes
         span = (piece + lanes - 1) // lanes * lanes
         for k in range(K):
-            x, target, left = source.first + k * source.row, packed + k * piece, N
+            x = source.first + k * source.row
+            target = packed + k * piece
+            left = N
             while left >= span:
                 for r in range(0, piece, lanes):
                     tile_store(tile_load(matrix(x + r, 0), 1, 1, None), matrix(target + r, 0), None)
@@ -184,13 +186,16 @@ def _one_column(M, K, start, a, b, c, gate):
     for i in range(0, M, n):
         count = min(n, M - i)
         for r in range(count):
-            x, y, total = moved(a, i + r, 0).first, b.first, broadcast(b, 0.0)
+            x = moved(a, i + r, 0).first
+            y = b.first
+            total = broadcast(b, 0.0)
             for k in range(0, K, n):
                 total = fma(load_part(x + k, K - k), load_part(y + k, K - k), total)
             keep_part(parts, r, total)
         keep_results(sums, sum_parts(parts))
         for r in range(count):
-            value, place = float(sums[r]), (i + r) * c.row
+            value = float(sums[r])
+            place = (i + r) * c.row
             if start.row >= 0:
                 value += start.first[(i + r) * start.row]
             if gate == RELU_GATE:
@@ -244,13 +249,17 @@ def gemm(M, N, K, start, a, b, b_width, c, gate, scratch, ahead):
         d = min(depth, K - k)
         last = gate if k + d == K else NO_GATE
         for j in range(0, N, columns):
-            n, y, y_step = min(columns, N - j), moved(b, k, j), panel
+            n = min(columns, N - j)
+            y = moved(b, k, j)
+            y_step = panel
             if pack_b:
                 y_step = d * panel + tuning.APART
                 _pack_panels(d, n, y, scratch, y_step)
                 y = matrix(scratch, panel)
             for i in range(0, M, rows):
-                m, x, x_step = min(rows, M - i), moved(a, i, k), MAIN_ROWS * a.row
+                m = min(rows, M - i)
+                x = moved(a, i, k)
+                x_step = MAIN_ROWS * a.row
                 if pack_a == 1:
                     x_step = d * MAIN_ROWS + tuning.APART
                     _pack_strips(d, m, strided(x.first, x.column, 1), strips, x_step)

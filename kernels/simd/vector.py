@@ -175,7 +175,8 @@ def compare_lanes(builder, sign, integer, vector):
     They are compared as integers as wide as the floats, one instruction per vector: `integer` is
     first limited to -1 and the number of lanes, which does not change the mask.
     """
-    lane, wide = lane_numbers(vector), integer.type
+    lane = lane_numbers(vector)
+    wide = integer.type
     for outside, end in (("<", wide(-1)), (">", wide(vector.lanes))):
         integer = builder.select(builder.icmp_signed(outside, integer, end), end, integer)
     if lane.type.element.width < wide.width:

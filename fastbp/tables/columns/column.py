@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from ..wording import shown
-from .values import ColumnError, Floats, Places
+from .values import Floats, Places, wrong_value
 
 
 @dataclass
@@ -173,11 +173,7 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
         values, bad = self.read(series, words)
         bad = bad if len(bad) else np.flatnonzero(np.isinf(values))
         if len(bad):
-            place = int(bad[0])
-            raise ColumnError(
-                f"column {shown(self.name)} is {shown(series[place])} in row "
-                f"{first_row + place + 1:,}: expected {self.expected}"
-            )
+            raise wrong_value(f"column {shown(self.name)}", series, bad, first_row, self.expected)
         missing = np.isnan(values)
         self.write(values, missing, features)
         if self.missing:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from msgspec.structs import replace
 
 from ...errors import DataError
 from ..wording import listed, shown
@@ -16,7 +17,7 @@ from .date import Date
 from .number import FEWEST_ROWS_OF_AN_ID, Number, Standard
 from .schema import Target, Task
 from .survey import Survey
-from .values import ColumnError, count, places_of
+from .values import count, places_of, wrong_value
 
 # whole numbers with at most this number of distinct values are classes
 _MOST_INTEGER_CLASSES = 20
@@ -29,9 +30,6 @@ class TargetSurvey:
     """Gathers the classes, or numbers, of a target over all rows; `task` is the user's choice."""
 
     def __init__(self, name: str, dtype: pl.DataType, words: Sequence[str], task: Task | None):
-        self.name = name
-        self.dtype = dtype
-        self.words = words
         self.task = task
         self._survey = Survey(name, dtype, words)
         self._counts: Counter = Counter()
@@ -42,47 +40,43 @@ class TargetSurvey:
             return
         self._survey.add(series, first)
         if len(self._counts) <= MOST_CLASSES:
-            count(series, self.words, self._counts)
+            count(series, self._survey.words, self._counts)
 
     def target(self, table_name: str) -> Target:
         """Return the `Target` without statistics; DataError if it does not suit the task."""
         survey = self._survey
-        name = f"{table_name}: the target {shown(self.name)}"
+        name = f"{table_name}: the target {shown(survey.name)}"
         if not survey.is_readable:
-            raise DataError(f"{name} holds {self.dtype}: expected numbers, text or booleans")
+            raise DataError(f"{name} holds {survey.dtype}: expected numbers, text or booleans")
         if not survey.present:
             raise DataError(f"{name} is missing in all rows: give its values, or another target")
         kind = self._kind(table_name)
         if kind is Date:
             raise DataError(f"{name} holds dates: expected numbers or classes")
-        task: Task = self.task or self._task_of(kind)
-        if task == "regression":
-            if kind is not Number:
-                example = min(self._counts)
-                raise DataError(
-                    f"{name} holds {shown(example)}, and regression needs numbers: "
-                    "leave --task out, or name another target"
-                )
-            return Target(self.name, task, "number")
-        return self._classes(kind, name)
+        is_whole = kind is Number and survey.candidates[kind].is_whole
+        is_few = is_whole and len(self._counts) <= _MOST_INTEGER_CLASSES
+        is_regression = kind is Number and not is_few
+        if self.task:
+            is_regression = self.task == "regression"
+        if not is_regression:
+            return self._classes(kind, is_whole, name)
+        if kind is not Number:
+            raise DataError(
+                f"{name} holds {shown(min(self._counts))}, and regression needs numbers: "
+                "leave --task out, or name another target"
+            )
+        return Target(survey.name, "regression", "number")
 
     def _kind(self, table_name) -> type[Column]:
         if self.task != "classification":
             return self._survey.kind(table_name)
-        # among classes, a few that are no numbers are no mistakes, nor are dates or infinity
+        # dates, infinity and a few that are no numbers among numbers may be names of classes
         for kind, found in self._survey.candidates.items():
             if kind is not Date and found.count == 0 and found.infinite is None:
                 return kind
         return Category
 
-    def _task_of(self, kind) -> Task:
-        few = self._is_whole(kind) and len(self._counts) <= _MOST_INTEGER_CLASSES
-        return "regression" if kind is Number and not few else "classification"
-
-    def _is_whole(self, kind):
-        return kind is Number and self._survey.candidates[kind].is_whole
-
-    def _classes(self, kind, name):
+    def _classes(self, kind, is_whole, name):
         values = list(self._counts)
         if len(values) > MOST_CLASSES:
             raise DataError(
@@ -96,20 +90,18 @@ class TargetSurvey:
                 "expected the names of classes"
             )
         rows = self._survey.present
-        if (
-            kind is Category
-            and rows >= FEWEST_ROWS_OF_AN_ID
-            and len(values) > MOSTLY_DISTINCT * rows
-        ):
+        mostly = len(values) > MOSTLY_DISTINCT * rows
+        if kind is Category and mostly and rows >= FEWEST_ROWS_OF_AN_ID:
             raise DataError(
                 f"{name} has {len(values):,} distinct values in {rows:,} rows: it looks like "
                 "an id or free text; name another target"
             )
-        written, classes = _written(self._is_whole(kind), values)
+        written, classes = _written(is_whole, values)
         present = {value.lower() for value in values} if kind is Boolean else classes
         if len(present) < 2:
             raise DataError(f"{name} has one class only, {listed(present)}: expected at least two")
-        return Target(self.name, "classification", written, classes, (0,) * len(classes))
+        counts = (0,) * len(classes)
+        return Target(self._survey.name, "classification", written, classes, counts)
 
 
 def _written(are_whole, values):
@@ -145,14 +137,13 @@ class TargetFit:
         target = self.target
         if target.task == "regression":
             mean, scale = self._standard.mean_and_scale(target.name, table_name)
-            return Target(target.name, target.task, target.kind, mean=mean, scale=scale)
+            return replace(target, mean=mean, scale=scale)
         if np.count_nonzero(self._counts) < 2:
             raise DataError(
                 f"{table_name}: the target {shown(target.name)} has fewer than two classes in the "
                 "training rows: give more rows, or hold fewer back"
             )
-        counts = tuple(map(int, self._counts))
-        return Target(target.name, target.task, target.kind, target.classes, counts)
+        return replace(target, counts=tuple(self._counts.tolist()))
 
 
 def read_target(
@@ -182,12 +173,8 @@ def read_target(
         else:
             values = np.where(kept, read, 0).astype(np.int64)
     if len(unknown):
-        place = int(unknown[0])
-        wanted = "a finite number"
+        expected = "a finite number"
         if target.task == "classification":
-            wanted = f"one of the classes {listed(target.classes)}"
-        raise ColumnError(
-            f"the target {shown(target.name)} is {shown(series[place])} in row "
-            f"{first_row + place + 1:,}: expected {wanted}"
-        )
+            expected = f"one of the classes {listed(target.classes)}"
+        raise wrong_value(f"the target {shown(target.name)}", series, unknown, first_row, expected)
     return values, kept

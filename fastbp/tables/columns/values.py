@@ -37,6 +37,15 @@ def unreadable(series: pl.Series, wanted: str) -> ColumnError:
     return ColumnError(f"column {shown(series.name)} holds {series.dtype}: expected {wanted}")
 
 
+def wrong_value(
+    what: str, series: pl.Series, bad: Places, first_row: int, expected: str
+) -> ColumnError:
+    """Return the error that `what` has values at `bad` that are not as expected."""
+    place = int(bad[0])
+    row = f"row {first_row + place + 1:,}"
+    return ColumnError(f"{what} is {shown(series[place])} in {row}: expected {expected}")
+
+
 def is_text(dtype: pl.DataType) -> bool:
     """Return whether a polars type holds text."""
     return dtype in (pl.String, pl.Categorical, pl.Enum)

@@ -25,10 +25,7 @@ _LONGEST_HEADER = 1 << 24
 
 
 class Shape(NamedTuple):
-    """The number of rows without blank ones, and (n,) int64 the places of blank lines.
-
-    Places count from 0 after the header.
-    """
+    """The number of rows, and the places of blank lines, (n,), from 0 after the header."""
 
     rows: int
     blank: npt.NDArray[np.int64]
@@ -40,15 +37,7 @@ def open_bytes(path: Path) -> gzip.GzipFile | BinaryIO:
 
 
 def header(path: Path, separator: str) -> list[str]:
-    """Return the names of the columns, from the first row.
-
-    Raises
-    ------
-    DataError
-        If there is none, or names are empty or used twice, or the file is no text.
-    OSError, EOFError, zlib.error
-        If it cannot be read.
-    """
+    """Return the names of the columns, from the first row; DataError if it is no header."""
     try:
         text = _first_row(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -69,29 +58,21 @@ def header(path: Path, separator: str) -> list[str]:
         raise DataError(f"{path} has no header: expected the names of its columns in its first row")
     for place, name in enumerate(names, 1):
         if not name.strip():
-            raise DataError(
-                f"{path}: column {place} of {len(names)} has no name in the header: give it one"
-            )
+            where = f"column {place} of {len(names)}"
+            raise DataError(f"{path}: {where} has no name in the header: give it one")
     return names
 
 
 def separator_of(path: Path) -> str:
-    """Return the separator of a header: a comma, else a semicolon, a tab or a bar.
-
-    Raises
-    ------
-    DataError
-        If there is no header.
-    OSError, EOFError, zlib.error
-        If it cannot be read.
-    """
+    """Return the separator of a header: a comma, else a semicolon, a tab or a bar."""
     outside = re.sub(rb'"[^"]*"', b"", _first_row(path))
     return next((s for s in SEPARATORS if s.encode() in outside), SEPARATORS[0])
 
 
 def _first_row(path):
     """Return the first row as bytes, over several lines if a quoted field has line ends."""
-    row, quotes = bytearray(), 0
+    row = bytearray()
+    quotes = 0
     with open_bytes(path) as file:
         while True:
             line = file.readline(_LONGEST_HEADER)
@@ -109,13 +90,8 @@ def _first_row(path):
 def look_through(path: Path, separator: str, columns: int) -> Shape:
     """Return the `Shape` of a file whose header names `columns` columns.
 
-    Raises
-    ------
-    DataError
-        If a row has another number of fields, a quote is not closed, or the file is not
-        UTF-8 or has NUL bytes; it names the row.
-    OSError, EOFError, zlib.error
-        If it cannot be read.
+    DataError, with the row, if a row has another number of fields, a quote is not closed, or
+    the file is not UTF-8 or has NUL bytes.
     """
     scan = _Scan(path, separator, columns)
     with open_bytes(path) as file:
@@ -132,7 +108,8 @@ class _Scan:
     """
 
     def __init__(self, path, separator, columns):
-        self.path, self.columns = path, columns
+        self.path = path
+        self.columns = columns
         self.separator = ord(separator)
         self.decoder = codecs.getincrementaldecoder("utf-8")()
         self.ended = 0  # rows and blank lines that ended, the header too
@@ -143,7 +120,6 @@ class _Scan:
         self.last = _NEWLINE  # the byte before the block
 
     def take(self, block):
-        """Count the rows that end in `block`."""
         self._check_text(block)
         data = np.frombuffer(block, np.uint8)
         # three comparisons: a table of 256 flags takes twice as long
@@ -175,14 +151,12 @@ class _Scan:
             length = int(places[row]) - start
             before = data[places[row] - 1] if places[row] else self.last
             if length > 1 or (length == 1 and before != _RETURN):
-                raise self._ragged(self.ended + int(row), fields[row])
+                raise DataError(
+                    f"{self.path}: row {self._row(self.ended + int(row)):,} has {fields[row]:,} "
+                    f"fields but the header names {self.columns:,}: mend the row, or put quotes "
+                    "around fields with separators"
+                )
             self.blank.append(self.ended + int(row) - 1)
-
-    def _ragged(self, line, fields):
-        return DataError(
-            f"{self.path}: row {self._row(line):,} has {fields:,} fields but the header names "
-            f"{self.columns:,}: mend the row, or put quotes around fields with separators"
-        )
 
     def _row(self, line):
         return line - len(self.blank)
@@ -200,7 +174,6 @@ class _Scan:
             raise _not_utf8(self.path, f"row {near:,}") from error
 
     def finish(self):
-        """Return the `Shape`, after the last block."""
         if self.in_quotes:
             raise DataError(
                 f"{self.path}: a quote is opened in row {self._row(self.ended):,} "

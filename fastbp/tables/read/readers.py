@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tokenize
 import zipfile
 import zlib
 from collections import Counter
@@ -11,6 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from glob import escape
 from pathlib import Path
+from tokenize import TokenError
 from typing import TypeAlias
 
 import numpy as np
@@ -30,10 +30,7 @@ _FAILURES = (
     zipfile.BadZipFile,
 )
 # objects, headers and packings that NumPy refuses, and shapes larger than memory
-_BAD_ARRAYS = (
-    *(ValueError, RuntimeError, MemoryError, OverflowError, SyntaxError),
-    tokenize.TokenError,
-)
+_BAD_ARRAYS = (ValueError, RuntimeError, MemoryError, OverflowError, SyntaxError, TokenError)
 
 
 @contextmanager
@@ -55,7 +52,8 @@ class FrameReader:
     """Reads a frame in memory."""
 
     def __init__(self, name: str, frame: pl.DataFrame) -> None:
-        self.name, self.frame = name, frame
+        self.name = name
+        self.frame = frame
         self.schema = dict(frame.schema)
 
     def count(self) -> int:
@@ -68,13 +66,12 @@ class FrameReader:
 
 
 class ScanReader:
-    """Reads what polars scans: a Parquet, Arrow or NDJSON file, or a lazy frame.
-
-    `has_count` says that the file holds its number of rows: to count them takes no time.
-    """
+    """Reads what polars scans; `has_count` if the file holds its number of rows."""
 
     def __init__(self, name: str, scan: pl.LazyFrame, has_count: bool = False) -> None:
-        self.name, self.scan, self.has_count = name, scan, has_count
+        self.name = name
+        self.scan = scan
+        self.has_count = has_count
         with reported(name):
             self.schema = dict(scan.collect_schema())
 
@@ -102,7 +99,9 @@ class CsvReader:
     """Reads a CSV file: all columns are text, blank lines are no rows."""
 
     def __init__(self, path: Path, separator: str) -> None:
-        self.path, self.name, self.separator = path, str(path), separator
+        self.path = path
+        self.name = str(path)
+        self.separator = separator
         with reported(path):
             names = header(path, separator)
         _distinct(path, names)
@@ -210,12 +209,8 @@ def suffix_of(path):
 def from_arrays(name, arrays):
     """Return the part of arrays by name: (n,) is a column, (n, k) of `X` is X0 to X<k-1>.
 
-    A single column (n, 1) has the array's name.
-
-    Raises
-    ------
-    DataError
-        If they are of other ranks or dtypes, or their lengths differ.
+    A single column (n, 1) has the array's name. DataError for other ranks or dtypes, and for
+    several lengths.
     """
     columns: list[pl.Series] = []
     for key, value in arrays.items():

@@ -17,7 +17,9 @@ from ..wording import MISSING_WORDS, one_line, shown, unknown
 from .readers import FORMATS, FrameReader, Reader, ScanReader, from_arrays, reported, suffix_of
 
 # the rows per frame: the more columns, or features, the fewer
-_MOST_ROWS, _FEWEST_ROWS, _MOST_CELLS = 65_536, 256, 2**23
+_MOST_ROWS = 65_536
+_FEWEST_ROWS = 256
+_MOST_CELLS = 2**23
 
 
 class Frame(Protocol):
@@ -34,18 +36,8 @@ Data: TypeAlias = Union[FilePath, Sequence[FilePath], Frame, Mapping[str, Any], 
 class Table:
     """Columns and rows of one or several files or frames; one frame at a time is in memory.
 
-    Attributes
-    ----------
-    name : str
-        Its name in messages: the path, or "the table" for a frame.
-    files : tuple of pathlib.Path
-        The files, in the order of their rows; none for a frame.
-    columns : list of str
-        The names of the columns.
-    dtypes : dict
-        The polars type of each column: of CSV files, text.
-    missing_words : tuple of str
-        The text that counts as missing.
+    `name` is the path, or "the table" for a frame; `dtypes` has the polars type of each column,
+    text for CSV files.
     """
 
     def __init__(
@@ -55,7 +47,9 @@ class Table:
         files: Sequence[Path],
         missing_words: Sequence[str],
     ) -> None:
-        self.name, self.files, self.missing_words = name, tuple(files), tuple(missing_words)
+        self.name = name
+        self.files = tuple(files)
+        self.missing_words = tuple(missing_words)
         self._readers = readers
         self.dtypes = _common_types(readers)
         self.columns = list(self.dtypes)
@@ -73,13 +67,7 @@ class Table:
                 raise DataError(f"{self.name} has {unknown('column', name, self.columns)}")
 
     def count(self) -> int:
-        """Return the number of rows; of CSV files by reading them once, in bounded memory.
-
-        Raises
-        ------
-        DataError
-            If there are none, or a file is damaged.
-        """
+        """Return the number of rows, above 0; CSV files are read once, in bounded memory."""
         if self._count is None:
             count = sum(reader.count() for reader in self._readers)
             if count == 0:
@@ -92,19 +80,8 @@ class Table:
     ) -> Iterator[pl.DataFrame]:
         """Yield frames of `rows` rows, the last of fewer, in the order of the files.
 
-        Parameters
-        ----------
-        columns : sequence of str, optional
-            The columns, in this order; default: all.
-        rows : int, optional
-            The rows per frame; default: 65,536, or fewer where rows are wide.
-        width : int, optional
-            The number of features, or of classes, per row.
-
-        Raises
-        ------
-        DataError
-            If a column is unknown, a file is damaged, or there are no rows.
+        By default they have all columns and 65,536 rows, or fewer where columns, or `width`, the
+        features or classes per row, are many.
         """
         columns = self.columns if columns is None else list(columns)
         self.require(columns)
@@ -126,23 +103,9 @@ class Table:
 
 
 def open_table(data: Data, missing_words: Sequence[str] = MISSING_WORDS) -> Table:
-    """Return the `Table` of files, a folder, a glob, a frame or arrays.
+    """Return the `Table` of one or several files, folders or globs, of a frame, or of arrays.
 
-    Parameters
-    ----------
-    data : str, os.PathLike, sequence of them, frame or dict
-        A path with a suffix of `FORMATS`, a folder of files of one such suffix, or a glob of
-        them; several of these; or a polars frame (lazy or not), a pandas frame, a pyarrow
-        table, or a dict of arrays of one length.
-    missing_words : sequence of str, optional
-        The text that counts as missing, in place of `MISSING_WORDS`.
-
-    Raises
-    ------
-    DataError
-        If it cannot be opened: the message says what, where, and what to do.
-    TypeError
-        If `data` is none of these.
+    DataError if it cannot be opened; TypeError if `data` is none of these.
     """
     if isinstance(data, Table):
         return data
@@ -181,9 +144,8 @@ def _files(path):
         if not file.is_file():  # a pipe would be waited for, and a device has no end
             raise DataError(f"{file} is no regular file: copy its rows to one")
         if suffix_of(file) is None:
-            raise DataError(
-                f"{file} has no suffix of a known format: expected {', '.join(FORMATS)}"
-            )
+            expected = ", ".join(FORMATS)
+            raise DataError(f"{file} has no suffix of a known format: expected {expected}")
     return files
 
 
@@ -270,14 +232,16 @@ def _common_type(name, one, other, first, reader):
 
 def _regrouped(frames, rows):
     """Yield frames of exactly `rows` rows, the last of fewer."""
-    held, height = [], 0
+    held = []
+    height = 0
     for frame in frames:
         start = 0
         while height + frame.height - start >= rows:
             held.append(frame.slice(start, rows - height))
             start += rows - height
             yield pl.concat(held)
-            held, height = [], 0
+            held = []
+            height = 0
         if start < frame.height:
             held.append(frame.slice(start))
             height += frame.height - start

@@ -11,31 +11,16 @@ from ..read.table import Table
 
 
 def ids_of(schema: Schema, table: Table, keep: Sequence[str] = ()) -> list[str]:
-    """Return the columns of a table to keep beside predictions.
-
-    Raises
-    ------
-    DataError
-        If the table lacks one of `keep`.
-    """
+    """Return the columns of a table to keep beside predictions: its ids, and those of `keep`."""
     table.require(keep)
     ids = [name for name in schema.ids if name in table.columns]
     return [*dict.fromkeys([*ids, *keep])]
 
 
 def frame_of(target: Target, ids: pl.DataFrame, first: int, outputs: npt.NDArray) -> pl.DataFrame:
-    """Return the predictions of some rows as a frame.
+    """Return the predictions of n rows as a frame, from the outputs (n, n_out) of a network.
 
-    Parameters
-    ----------
-    target : Target
-        The target of the predictions.
-    ids : polars.DataFrame
-        (n, any) the columns that identify the rows; without any, rows are numbered.
-    first : int
-        The number of rows before.
-    outputs : numpy.ndarray
-        (n, n_out) the outputs of the network.
+    `ids` has the columns that identify the rows; without any, rows are numbered after `first`.
     """
     if not ids.width:
         ids = pl.DataFrame({"row": np.arange(first + 1, first + 1 + len(outputs))})

@@ -63,35 +63,14 @@ class _Record(Struct):
 
 
 def check_history(history: object) -> None:
-    """Check that a history holds lists of numbers by name, of one length; None is no number.
-
-    Raises
-    ------
-    ValueError
-        If it holds anything else; the message names the path.
-    """
+    """Check that a history holds lists of numbers or None by name, of one length."""
     lists = read_as(dict[str, Numbers], history, "history")
     if len({len(values) for values in lists.values()}) > 1:
         raise ValueError("the lists of the history differ in length")
 
 
 def check_record(record: object, history: dict[str, Numbers], classes: Sequence[str]) -> None:
-    """Check the known entries of a record; it may hold others.
-
-    Parameters
-    ----------
-    record : dict
-        How a model came about, see ``TableModel.record``.
-    history : dict
-        The checked history.
-    classes : sequence of str
-        The classes of the target, none for regression.
-
-    Raises
-    ------
-    ValueError
-        If an entry is of another type; the message names the path.
-    """
+    """Check the known entries of a record beside its checked history; it may hold others."""
     known = read_as(_Record, record, "record")
     epochs = max(map(len, history.values()), default=None)
     best = known.best_epoch

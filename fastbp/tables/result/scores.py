@@ -18,13 +18,7 @@ def scores_of(target: Target) -> "ClassScores | NumberScores":
 
 
 class ClassScores:
-    """Scores of class probabilities.
-
-    Parameters
-    ----------
-    target : Target
-        The classes.
-    """
+    """Scores of class probabilities."""
 
     def __init__(self, target: Target) -> None:
         count = len(target.classes)
@@ -54,7 +48,8 @@ class ClassScores:
 
         The mean recall and the mean F1 are of the classes that occur, as in scikit-learn.
         """
-        right, rows = np.diag(self.confusion), self.rows
+        right = np.diag(self.confusion)
+        rows = self.rows
         there = self.confusion.sum(axis=1)
         named = there + self.confusion.sum(axis=0)
         found = {
@@ -74,16 +69,11 @@ class ClassScores:
 
 
 class NumberScores:
-    """Scores of predicted numbers, in the target's units.
-
-    Parameters
-    ----------
-    target : Target
-        Its mean and scale.
-    """
+    """Scores of predicted numbers, in the target's units."""
 
     def __init__(self, target: Target) -> None:
-        self._mean, self._scale = target.mean, target.scale
+        self._mean = target.mean
+        self._scale = target.scale
         self.rows = 0
         self._sums = np.zeros(5)
         self._shown = np.empty((2, 0))
@@ -133,7 +123,8 @@ def _roc_auc(labels, parts):
 
     Reference: Fawcett, An introduction to ROC analysis, 2006, section 7.
     """
-    scores, positives = np.concatenate(parts), int(labels.sum())
+    scores = np.concatenate(parts)
+    positives = int(labels.sum())
     negatives = len(labels) - positives
     if not (positives and negatives):
         return 0.5

@@ -21,74 +21,47 @@ SUFFIXES = (".csv", ".parquet")
 def write_frames(path: FilePath, frames: Iterable[pl.DataFrame]) -> int:
     """Write frames of one schema to a ``.csv`` or ``.parquet`` file; return the number of rows.
 
-    Memory is bounded. Files are written atomically.
-
-    Raises
-    ------
-    ValueError
-        If the suffix is another.
-    OSError
-        If the file cannot be written.
+    Memory is bounded. The file is written atomically.
     """
     path = Path(path)
-    interrupt = Interrupt()
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: expected a name that ends in {' or '.join(SUFFIXES)}")
-    counted = _Frames(frames, interrupt)
+    interrupt = Interrupt()
+    rows = 0
+
+    def watched():
+        # looks for Ctrl-C between two frames: within one polars may raise as well, and a second
+        # signal while the first is handled could not be caught
+        nonlocal rows
+        for frame in frames:
+            if interrupt.seen:
+                raise KeyboardInterrupt
+            rows += len(frame)
+            yield frame
+
+    write = write_csv if path.suffix == ".csv" else _write_parquet
     with interrupt.watching(), whole_file(path, sync=True) as file:
-        if path.suffix == ".csv":
-            write_csv(file, counted)
-        else:
-            _write_parquet(file, counted)
+        write(file, watched())
         if interrupt.seen:
             raise KeyboardInterrupt
-    return counted.rows
+    return rows
 
 
 def write_csv(file: IO[bytes], frames: Iterable[pl.DataFrame]) -> None:
-    """Write frames as CSV, with one line of names, to a binary file.
-
-    Raises
-    ------
-    DataError
-        If CSV cannot hold the type of a column.
-    """
+    """Write frames as CSV with one header to a binary file; DataError for types it cannot hold."""
     for place, frame in enumerate(frames):
-        if place == 0:
-            _check_csv(frame.schema)
+        for name, dtype in frame.schema.items():
+            if dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object):
+                raise DataError(
+                    f"column {shown(name)} holds {dtype}, which CSV cannot: write a .parquet "
+                    "file, or do not keep it"
+                )
         file.write(frame.write_csv(include_header=place == 0).encode())
-
-
-def _check_csv(schema):
-    for name, dtype in schema.items():
-        if dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object):
-            raise DataError(
-                f"column {shown(name)} holds {dtype}, which CSV cannot: write a .parquet file, "
-                "or do not keep it"
-            )
-
-
-class _Frames:
-    """Yields frames, counts their rows, and raises KeyboardInterrupt after Ctrl-C.
-
-    It looks between two frames: polars may raise as well, and a second signal while the first
-    is handled could not be caught.
-    """
-
-    def __init__(self, frames, interrupt):
-        self._frames, self._interrupt, self.rows = frames, interrupt, 0
-
-    def __iter__(self):
-        for frame in self._frames:
-            if self._interrupt.seen:
-                raise KeyboardInterrupt
-            self.rows += len(frame)
-            yield frame
 
 
 def _write_parquet(file, frames):
     """Write frames as row groups."""
-    frames, failures = iter(frames), list[BaseException]()
+    failures: list[BaseException] = []
     first = next(frames)
 
     def source(columns, predicate, rows, batch_size):
