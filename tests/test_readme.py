@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import metadata
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -44,11 +43,6 @@ def examples(file, languages):
     """Return (language, code) of the examples in some languages, in order."""
     blocks = blocks_of(file)
     return [(kind, code) for kind, place, code in blocks if kind in languages and not place]
-
-
-def added_to(place):
-    """Return the blocks of code that kernels/README.md adds to a file."""
-    return [code for _, where, code in blocks_of("kernels/README.md") if where == place]
 
 
 def run_examples(file, folder, languages):
@@ -291,76 +285,6 @@ def test_the_kernel_gives_the_product(after_running):
 def test_every_public_kernel_is_in_the_table():
     rows = "".join(line for line in TEXTS["kernels/README.md"].splitlines() if line[:1] == "|")
     assert set(fastbp.kernels.__all__) - {"measure_peak"} <= set(re.findall(r"`(\w+)`", rows))
-
-
-# ----------------------------------------------------------------- adding an activation
-
-# the test files that are parametrized over the activations, and the packages and programs that
-# they need
-OVER_ACTIVATIONS = {
-    "tests/benchmarks/test_benchmarks.py": (),
-    "tests/estimators/test_estimator_onnx.py": ("skl2onnx", "onnxruntime"),
-    "tests/exports/test_export_c.py": ("gcc",),
-    "tests/exports/test_export_numpy.py": (),
-    "tests/exports/test_export_onnx.py": ("onnx", "onnxruntime", "polars"),
-    "tests/exports/test_export_torch.py": ("torch",),
-    "tests/kernels/test_elementary.py": (),
-    "tests/kernels/test_registries.py": (),
-    "tests/network/test_gradients.py": (),
-}
-
-
-def is_installed(name):
-    return bool(find_spec(name) or shutil.which(name))
-
-
-def put_before(file, place, code):
-    """Put code before a text that occurs once in a file."""
-    head, tail = file.read_text().split(place)
-    file.write_text(f"{head}{code}{place}{tail}")
-
-
-@pytest.fixture
-def copy_with_softsign(tmp_path):
-    """A copy of the tests and, in site/, of the package, with the activation of the README."""
-    package = tmp_path / "site" / "fastbp"
-    for source, target in [
-        (Path(fastbp.__file__).parent, package),
-        (Path(fastbp.kernels.__file__).parent, package / "kernels"),
-        (ROOT / "tests", tmp_path / "tests"),
-        (ROOT / "benchmarks", tmp_path / "benchmarks"),
-    ]:
-        shutil.copytree(
-            source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
-        )
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-
-    formulas, record = added_to("kernels/formulas/activations.py")
-    activations = package / "kernels" / "formulas" / "activations.py"
-    put_before(activations, "ACTIVATIONS = Registry(", f"{formulas}\n\n")
-    put_before(activations, "    ],\n    aliases", record)
-    (pair,) = added_to("tests/support/oracle.py")
-    put_before(tmp_path / "tests/support/oracle.py", '    "softmax": (softmax, softmax_j', pair)
-    return tmp_path
-
-
-@pytest.mark.slow
-def test_an_activation_is_added_in_one_file_and_its_oracle(copy_with_softsign):
-    folder = copy_with_softsign
-    selected = "softsign or ACTIVATIONS or test_infinity_and_nan_go_through"
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-v", "-n0", "-p", "no:cacheprovider", "-k", selected],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": f"{folder / 'site'}", "FASTBP_CACHE_DIR": f"{folder}/c"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    passed = re.findall(r"^(\S+)::.*softsign.* PASSED", done.stdout, re.MULTILINE)
-    run = [file for file, names in OVER_ACTIVATIONS.items() if all(map(is_installed, names))]
-    assert set(passed) == set(run)
-    for test in ("test_every_entry_has_an_oracle[ACTIVATIONS]", "test_infinity_and_nan_go_through"):
-        assert f"{test} PASSED" in done.stdout
 
 
 # ------------------------------------------------------------------ figures

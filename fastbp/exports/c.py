@@ -221,9 +221,9 @@ def _predict(net: Network) -> str:
             lines.append(f"NAME_softmax({a}, {layer.n_out});")
         elif layer.activation != "identity":
             alpha = _hexadecimal(net.dtype.type(layer.alpha))
-            arguments = _C.arguments(f"{a}[j]", layer.activation, alpha)
+            call = _C.call(f"{a}[j]", layer.activation, alpha)
             lines.append(f"for (int j = 0; j < {layer.n_out}; j++)")
-            lines.append(f"    {a}[j] = NAME_{layer.activation}({arguments});")
+            lines.append(f"    {a}[j] = NAME_{call};")
         a_prev = a
     body = "\n    ".join(lines)
     return f"\nvoid NAME_predict(const REAL *x, REAL *out)\n{{\n    {body}\n}}\n"

@@ -126,7 +126,6 @@ def _predict(net: Network) -> str:
     for n, layer in enumerate(net.layers, 1):
         z = f"a @ W{n} + b{n}" if layer.bias else f"a @ W{n}"
         if layer.activation != "identity":
-            arguments = _NUMPY.arguments(z, layer.activation, repr(float(layer.alpha)))
-            z = f"{layer.activation}({arguments})"
+            z = _NUMPY.call(z, layer.activation, repr(float(layer.alpha)))
         lines.append(f"a = {z}")
     return "\n\ndef predict(X):\n    " + "\n    ".join([*lines, "return a"]) + "\n"

@@ -44,15 +44,22 @@ class Language:
         names = dict.fromkeys(activations)
         return "".join(own[name] if name in own else self._function(name) for name in names)
 
-    def arguments(self, z, activation, alpha):
-        """Return the arguments for the function of an activation."""
-        reads_alpha = activation != "softmax" and formula_of(self.export, activation).reads_alpha
-        return f"{z}, {alpha}" if reads_alpha else z
+    def call(self, z, activation, alpha):
+        """Return the call of the function of an activation."""
+        if activation == "softmax":
+            return f"softmax({z})"
+        more = f", {alpha}" if formula_of(self.export, activation).reads_alpha else ""
+        return f"activate_{activation}({z}{more})"
 
     def _function(self, activation):
+        if not re.fullmatch("[A-Za-z0-9_]+", activation):
+            raise ValueError(
+                f"fastbp.{self.export}: activation {activation!r} cannot be exported: its name has "
+                "characters other than letters of ASCII, digits and underscores"
+            )
         formula = formula_of(self.export, activation)
         return self.function.format(
-            name=activation,
+            name=f"activate_{activation}",  # no other name in a file begins so
             alpha=self.alpha if formula.reads_alpha else "",
             body=f"\n{self.indent}".join(self._statements(formula)),
         )

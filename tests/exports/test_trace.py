@@ -177,6 +177,25 @@ def test_equal_expressions_are_written_once(monkeypatch):
     assert formula_of("to_c", "odd").result.operation == "divide"
 
 
+@pytest.mark.parametrize("run", [by_c, by_numpy])
+@pytest.mark.parametrize(
+    "name", ["dense", "predict", "w1", "W1", "X", "a", "np", "math", "lambda", "2x", "NAME", "REAL"]
+)
+def test_the_name_of_an_activation_hides_no_other_name(name, run, monkeypatch, tmp_path):
+    net, X = net_with(monkeypatch, lambda z, alpha: z / (1 + absolute(z)), name=name), Z.T
+    np.testing.assert_allclose(run(net, X, tmp_path), X / (1 + np.abs(X)), rtol=1e-13)
+
+
+@pytest.mark.parametrize("export", [to_c, to_numpy])
+@pytest.mark.parametrize("name", ["soft-sign", "soft sign", "é", "*/", '"""', ""])
+def test_a_name_that_is_no_identifier_is_refused(name, export, monkeypatch, tmp_path):
+    net = net_with(monkeypatch, lambda z, alpha: -z, name=name)
+    with pytest.raises(ValueError) as caught:
+        export(net, tmp_path / "net")
+    assert f"activation {name!r} cannot be exported: its name has" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
 def _branch(z, alpha):
     if alpha > 0.5:
         return z
