@@ -17,10 +17,15 @@ from .codes import Code
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
 
-def parser(kind):
-    """Return what reads and checks a text for Typer; its error knows the text."""
+def parser(kind, is_optional=False):
+    """Return what reads and checks a text for Typer; its error knows the text.
+
+    An empty text, as of a variable of the shell, gives no value to an option that needs none.
+    """
 
     def parse(text):
+        if is_optional and not text:
+            return None
         try:
             return kind.parse(text)
         except ValueError as error:
@@ -36,7 +41,11 @@ def taking(kind, words, *names, panel=None, default=None, several=False, adds=Fa
     repeats = "repeatable, beside the default" if adds else "repeatable"
     extras = ("" if adds else _default(kind, default), kind.limits, repeats if several else "")
     extra = "; ".join(filter(None, extras))
-    reads = {"metavar": kind.metavar, "parser": parser(kind)} if kind.metavar else {}
+    reads = (
+        {"metavar": kind.metavar, "parser": parser(kind, default is None and not several)}
+        if kind.metavar
+        else {}
+    )
     help_text = f"{words}  [{extra}]" if extra else words
     return typer.Option(*names, help=help_text, show_default=False, rich_help_panel=panel, **reads)
 

@@ -9,6 +9,7 @@ from math import isfinite
 from operator import is_
 from types import CellType, FunctionType, ModuleType
 
+from numba.core.errors import NumbaError
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..kernels.formulas.activations import ACTIVATIONS
@@ -123,7 +124,7 @@ def formula_of(export, activation):
         result = z.symbol_of(_rebound(record.function)(z, alpha))
         if not result.is_vector:
             raise _Untraceable("does not depend on z")
-    except _Untraceable as error:
+    except (_Untraceable, TypeError, AttributeError, NumbaError) as error:
         raise ValueError(
             f"fastbp.{export}: activation {activation!r} cannot be exported: its formula {error}"
         ) from None

@@ -64,14 +64,12 @@ class Training:
             self.history.stopped = Stopped.INTERRUPTED
             return self.history
         with self._policy.show_progress():
-            if self._is_over():
-                self._policy.training_ended(self.history.stopped)
-            else:
-                self.history.stopped = None
-                if self._loop.run() is Stopped.DIVERGED:
-                    epoch = self._loop.epoch
-                    batch = self.state.done
-                    self._policy.diverged(epoch, f"loss ({epoch.losses[batch]})", batch)
+            over = self.history.stopped if self._is_over() else None
+            self.history.stopped = None
+            if self._loop.run(over) is Stopped.DIVERGED:
+                epoch = self._loop.epoch
+                batch = self.state.done
+                self._policy.diverged(epoch, f"loss ({epoch.losses[batch]})", batch)
         stopping = self.options.stopping
         if stopping and stopping.restore_best and self.history.best_epoch is not None:
             self.engine.params[:] = self.state.best

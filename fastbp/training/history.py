@@ -41,7 +41,7 @@ class History:
         where Ctrl-C came before they were computed.
     stopped : Stopped or None
         Why it ended, equal to "epochs", "early stopping", "time", "callback", "interrupted",
-        "terminated" or "diverged"; None while it runs.
+        "terminated" or "diverged"; None while it runs, and after an exception ended it.
     best_epoch : int or None
         The epoch of the lowest monitored loss, from 0.
     peak : float
@@ -100,7 +100,7 @@ class History:
         return "\n".join([*lines, self._summary()])
 
     def _end(self):
-        return self.stopped.text if self.stopped else "running"
+        return self.stopped.text if self.stopped else "not completed"
 
     def _summary(self):
         best = "" if self.best_epoch is None else f", best epoch {self.best_epoch + 1}"

@@ -104,11 +104,11 @@ class Loop:
             batches = (feed.head, feed.order, nothing, 0, feed.batch)
             self.engine.train(*batches, nothing, nothing, threads)
 
-    def run(self):
-        """Train until there is a reason to stop; return it as `Stopped`."""
+    def run(self, over: Stopped | None = None) -> Stopped:
+        """Train until there is a reason to stop, or there is one already; return it."""
         self._deadline = time.perf_counter() + self._max_time
         with self.interrupt.watching(), closing(self.feed):
-            stopped = self._epochs()
+            stopped = over or self._epochs()
             if stopped is not Stopped.DIVERGED:
                 self.policy.training_ended(stopped)
         return stopped
@@ -127,7 +127,8 @@ class Loop:
             verdict = self.policy.verdict(self.epoch)
             state.next_epoch()
             self._look_for_limits()
-            if verdict or self._reason:
+            is_late = self._reason is Stopped.TIME and state.epoch >= self.epochs
+            if verdict or (self._reason and not is_late):
                 return verdict or self._reason
         return Stopped.EPOCHS
 

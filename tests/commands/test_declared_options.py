@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 import fastbp as library
 from command_line import fastbp
 from fastbp.commands.config import ConfigOption
-from fastbp.commands.options import Command, Group, made, with_options
+from fastbp.commands.options import Command, Group, made, parser, with_options
 from fastbp.commands.train import JobOptions
-from fastbp.tables.declared import descriptions, names_of, number, option, takes
+from fastbp.tables.declared import choice, descriptions, names_of, number, option, takes
 from fastbp.tables.options import TrainOptions
 
 
@@ -173,7 +173,7 @@ WRONG_USAGE = [
     (["a", "--target", "y", "--seed", "9" * 30], "--seed 9999"),
     (["a", "--target", "y", "--optimizer", "adma"], "--optimizer adma: did you mean 'adam'? "),
     (["a", "--target", "y", "--dtype", "float16"], "--dtype float16: expected one of float32, "),
-    (["a", "--target", "y", "--task", ""], "--task '': expected one of "),
+    (["a", "--target", "y", "--task", "-"], "--task -: expected one of "),
     (["a", "--target", "y", "--log", "xml"], "--log xml: expected one of text, json"),
     (["a", "--target", "y", "-o", "m.csv"], "--output 'm.csv': that is the name of a table"),
 ]
@@ -190,3 +190,10 @@ def test_without_a_command_help_is_shown():
     done = fastbp()
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith("Usage: ") and "Commands:" in done.err
+
+
+def test_an_empty_text_gives_no_value_to_an_option_that_needs_none():
+    kind = choice("a", "b")
+    assert parser(kind, is_optional=True)("") is None
+    with pytest.raises(typer.BadParameter, match="expected one of a, b"):
+        parser(kind)("")

@@ -219,7 +219,7 @@ def test_weights_may_all_be_0_in_a_window_but_not_in_all():
     own = fit(nets[1], ArraySource(X, Y, weight, window_rows=10), **options)
     assert nets[0].parameters.tobytes() == nets[1].parameters.tobytes()
     np.testing.assert_allclose(own["loss"], history["loss"], rtol=1e-12)
-    with pytest.raises(ValueError, match="sample_weight: all are 0"):
+    with pytest.raises(ValueError, match="sample_weight: all weights are 0"):
         fit(network(), ArraySource(X, Y, np.zeros(ROWS)))
 
 
