@@ -64,7 +64,7 @@ def infer(
     if not columns:
         why = "; ".join(f"{shown(column.name)}: {column.reason}" for column in dropped[:5])
         raise DataError(
-            f"{table.name} has only the target column, nothing to learn from{why and f': {why}'}. "
+            f"{table.name} has no column left to learn from: {why or 'only the target'}. "
             "categorical= and numeric= keep a column whatever it looks like"
         )
     found = [column.name for column in dropped if column.reason.startswith("an id")]
