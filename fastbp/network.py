@@ -348,9 +348,8 @@ class Network(Described):
         network = cls.__new__(cls)
         network.history = None
         plan = Plan(model.specs, model.input_drop, model.dtype)
-        network._engine = Engine(
-            plan, model.loss, model.loss_parameter, model.optimizer, model.seed
-        )
+        engine = Engine(plan, model.loss, model.loss_parameter, model.optimizer, model.seed)
+        Described.__init__(network, engine)
         network._take(model)
         return network
 

@@ -237,12 +237,11 @@ def test_kernels_leave_no_product_to_blas(name):
 
 
 # what Numba, enum and PyTorch offer under no other name; what scikit-learn's estimators call the
-# state that their solver updates; a network that its own class method fills
+# state that their solver updates
 FOREIGN = {
     "fastbp.commands.codes": {"_value_"},
     "fastbp.estimators.stochastic": {"_best_parameters", "_no_improvement_count"},
     "fastbp.exports.sklearn": {"_label_binarizer"},
-    "fastbp.network": {"_engine"},
     "fastbp.kernels.compiler.cache": {"_rebuild", "_reduce"},
     "fastbp.kernels.compiler.jit": {"_cache"},
     "fastbp.kernels.compiler.pipeline": {"_data_layout", "_tm"},

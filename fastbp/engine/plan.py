@@ -123,7 +123,8 @@ class Plan:
         """Return a `Workspace` for `batch` rows and `tasks` parallel tasks."""
         return Workspace(self, batch, tasks, training, sparse)
 
-    def _records(self):
+    def records(self):
+        """Return the layers as records (layers,) of `LAYER`, without places in a workspace."""
         records = np.zeros(len(self.specs), LAYER)
         for n, spec in enumerate(self.specs):
             records["n_in"][n] = spec.n_in
@@ -159,7 +160,7 @@ class Workspace:
         self._dtype = plan.dtype
         self._item = plan.dtype.itemsize
         self._size = 0
-        self.layers = plan._records()
+        self.layers = plan.records()
         self.input_row = self._row(plan.specs[0].n_in)
         self.input = self._take(0 if sparse else batch * self.input_row)
         for n, (record, spec) in enumerate(zip(self.layers, plan.specs, strict=True)):
