@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -155,6 +156,27 @@ def test_more_patience_goes_on_from_where_it_ended(tmp_path, patience):
     assert net.history.stopped == "early stopping" and len(net.history) < len(whole.history)
     train(resumed, early_stopping=patience, checkpoints=tmp_path, resume=True, **options)
     assert facts(resumed) == facts(whole)
+
+
+def test_a_signal_while_a_training_that_is_over_is_kept_again_ends_nothing(tmp_path):
+    class Told(Checkpoints):
+        def write(self, model):
+            signal.raise_signal(signal.SIGTERM)
+            return super().write(model)
+
+    def unwatched(number, frame):
+        raise AssertionError("no training watches the signals")
+
+    noise = np.random.default_rng(0).integers(0, 3, len(VALID[1]))
+    options = {"epochs": 12, "validation_data": (VALID[0], noise), "early_stopping": 2}
+    train(network(), checkpoints=tmp_path, **options)
+    before = signal.signal(signal.SIGTERM, unwatched)
+    try:
+        again = network()
+        train(again, checkpoints=Told(tmp_path), resume=True, **options)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert again.history.stopped == "early stopping"
 
 
 def test_callbacks_cannot_change_what_a_checkpoint_holds(tmp_path):

@@ -1,5 +1,7 @@
 """The training loop: what it records, when it stops, and that it learns."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -92,7 +94,15 @@ def test_an_error_of_a_callback_reaches_the_caller_and_leaves_a_usable_network()
     with pytest.raises(RuntimeError, match="of the callback"):
         net.fit(X, LABELS, callbacks=fail)
     assert len(net.history) == 1
+    assert net.history.stopped is None and "not completed" in repr(net.history)
     assert len(net.fit(X, LABELS, epochs=2)) == 2
+
+
+@pytest.mark.parametrize(("epochs", "reason"), [(1, "epochs"), (2, "time")])
+def test_time_that_ends_after_the_last_epoch_is_no_reason(epochs, reason):
+    net = regressor()
+    history = net.fit(X, TARGETS, epochs=epochs, max_time=1, callbacks=lambda _: time.sleep(1.1))
+    assert (history.stopped, len(history)) == (reason, 1)
 
 
 def test_max_time_stops():
