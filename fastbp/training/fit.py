@@ -1,10 +1,10 @@
 """The training of a `Network`: the loop with its history, validation and checkpoints."""
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from ..checks import all_finite
 from ..errors import DivergenceError
@@ -100,11 +100,12 @@ class FitPolicy(Policy):
             self._validation_threads = engine.threads_of_rows(options.n_threads, len(validation))
 
     def show_progress(self):
-        """Return the progress bar, which is silent unless the caller asked for it."""
-        silent = not self.options.progress
-        self._bar = tqdm(
-            total=self.options.epochs, initial=self.state.epoch, unit="epoch", disable=silent
-        )
+        """Return a context manager that shows a progress bar if the caller asked for it."""
+        if not self.options.progress:
+            return contextlib.nullcontext()
+        from tqdm.auto import tqdm  # imports asyncio, 10 ms
+
+        self._bar = tqdm(total=self.options.epochs, initial=self.state.epoch, unit="epoch")
         return self._bar
 
     def compile(self):
@@ -158,9 +159,10 @@ class FitPolicy(Policy):
         """Return the reason to stop after an epoch: a callback, or the patience is over."""
         entry = self.state.history.epochs[-1]
         self._check_finite(epoch, entry)
-        shown = {k: v for k, v in entry.items() if k == "loss" or k.startswith("val_")}
-        self._bar.set_postfix_str(", ".join(f"{name} {v:.4f}" for name, v in shown.items()))
-        self._bar.update()
+        if self._bar is not None:
+            shown = {k: v for k, v in entry.items() if k == "loss" or k.startswith("val_")}
+            self._bar.set_postfix_str(", ".join(f"{name} {v:.4f}" for name, v in shown.items()))
+            self._bar.update()
         answers = [callback(dict(entry)) for callback in self.options.callbacks]
         stops = any(isinstance(a, (bool, np.bool_)) and a for a in answers)
         early = self._early_stopping(entry)

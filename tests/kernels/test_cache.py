@@ -109,6 +109,25 @@ def test_a_second_process_compiles_nothing(cold_and_warm):
     assert warm["compiled"] == 0
 
 
+def test_loading_kernels_imports_nothing_that_only_compiling_needs(run_python, cold_and_warm):
+    # Numba imports scipy.linalg, 90 ms, before it compiles
+    code = """
+    import sys
+    train("float32", 1)
+    assert "scipy.linalg" not in sys.modules
+    assert "numba.np.arraymath" not in sys.modules
+
+    from numba import njit
+    @njit
+    def product(a, b): return np.dot(a, b) + np.sqrt(a).sum()
+    a = np.arange(4.0).reshape(2, 2)
+    expected = a @ a + np.sqrt(a).sum()
+    print(np.abs(product(a, a) - expected).max())
+    """
+    code = _TWO_NETS + textwrap.dedent(code)
+    assert float(run_python(code, FASTBP_CACHE_DIR=cold_and_warm[2])) < 1e-12
+
+
 def test_the_loops_around_the_tile_have_one_signature(cold_and_warm):
     # literal and variable integers from different callers once tripled the compile time
     loops = cold_and_warm[0]["loops"]

@@ -297,12 +297,24 @@ def test_a_category_of_the_rows_to_validate_on_that_is_unknown_is_logged(caplog)
     assert "50 values of column 'city'" in caplog.text
 
 
+def test_a_notebook_shows_the_bar_of_a_training_as_its_own(monkeypatch):
+    from tqdm import auto, std
+
+    shown = []
+
+    class Bar(std.tqdm):
+        def __init__(self, *args, **kwargs):
+            shown.append(kwargs["total"])
+            super().__init__(*args, **kwargs)
+
+    monkeypatch.setattr(auto, "tqdm", Bar)  # of `auto`, which chooses the bar for a notebook
+    train(people(), "y", progress=False, **FEW)
+    assert shown == []
+    train(people(), "y", progress=True, **FEW)
+    assert shown == [4]
+
+
 def test_progress_is_shown_on_the_standard_error_alone(capfd):
-    from tqdm.auto import tqdm
-
-    from fastbp.training import fit as training
-
-    assert training.tqdm is tqdm  # which a notebook shows as its own bar
     train(people(), "y", progress=True, **FEW)
     out, err = capfd.readouterr()
     assert out == ""
