@@ -9,7 +9,7 @@ from numba import prange
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .formulas.activations import ACTIVATIONS, SOFTMAX
-from .simd.dispatch import block_by_code
+from .simd.dispatch import block_loops
 from .simd.elementary import exp
 from .simd.intrinsics import (
     broadcast,
@@ -26,21 +26,9 @@ from .support import arrays
 from .support.scalars import a_number
 from .tuning import ACTIVATION_FLOPS
 
-_activate = block_by_code([record.function for record in ACTIVATIONS.values()])
-_differentiate = block_by_code([record.derivative for record in ACTIVATIONS.values()])
-
 
 @inner
-def activate_rows(code, alpha, rows, columns, z, a):
-    """Write ``A = sigma(Z)`` of a block; A may be Z itself."""
-    if code == SOFTMAX:
-        softmax_rows(rows, columns, z, a)
-    else:
-        _activate(code, alpha, rows, columns, z, a)
-
-
-@inner
-def softmax_rows(rows, columns, z, a):
+def softmax_rows(alpha, rows, columns, z, a):
     """``A[r] = exp(Z[r]) / sum exp(Z[r])``, shifted by the row's maximum; A may be Z."""
     parts, results = row_parts(z)
     for i in range(0, rows, width(z)):
@@ -62,24 +50,23 @@ def softmax_rows(rows, columns, z, a):
                 store_part(y + j, load_part(y + j, columns - j) * results[r], columns - j)
 
 
-@kernel
-def activate(code, alpha, rows, columns, z, z_row, out, tasks):
-    """Write ``sigma(Z)`` to `out`; Z by address and row stride, rows shared by the tasks."""
-    for task in prange(tasks):
-        lo, hi = task * rows // tasks, (task + 1) * rows // tasks
-        target = matrix(pointer(out) + lo * columns, columns)
-        source = matrix(pointer_at(pointer(out), z) + lo * z_row, z_row)
-        activate_rows(code, alpha, hi - lo, columns, source, target)
+# A = sigma(Z) of a block; A may be Z itself
+ACTIVATE = block_loops(
+    "activate", {r.name: r.function for r in ACTIVATIONS.values()}, softmax=softmax_rows
+)
+# sigma' of a block, from A or Z
+SLOPE = block_loops("slope", {r.name: r.derivative for r in ACTIVATIONS.values()})
+_run = ACTIVATE.run
 
 
 @kernel
-def slope(code, alpha, rows, columns, s, s_row, out, tasks):
-    """Write ``sigma'`` to `out`; S by address and row stride, rows shared by the tasks."""
+def over_rows(loop, alpha, rows, columns, s, s_row, out, tasks):
+    """Write what the loop makes of S; S by address and row stride, rows shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
         target = matrix(pointer(out) + lo * columns, columns)
         source = matrix(pointer_at(pointer(out), s) + lo * s_row, s_row)
-        _differentiate(code, alpha, hi - lo, columns, source, target)
+        _run(loop, alpha, hi - lo, columns, source, target)
 
 
 def activation(
@@ -118,7 +105,7 @@ def activation(
         If `name` is unknown, the activation has no `alpha`, a rank or shape is wrong, or `out`
         overlaps Z without being Z.
     """
-    return _elementwise(activate, "Z", Z, name, alpha, out, n_threads)
+    return _elementwise(ACTIVATE, "Z", Z, name, alpha, out, n_threads)
 
 
 def activation_derivative(
@@ -151,10 +138,10 @@ def activation_derivative(
     """
     if ACTIVATIONS.code(name) == SOFTMAX:
         raise ValueError("softmax has a Jacobian, not an elementwise derivative")
-    return _elementwise(slope, "S", S, name, alpha, out, n_threads)
+    return _elementwise(SLOPE, "S", S, name, alpha, out, n_threads)
 
 
-def _elementwise(run, what, values, name, alpha, out, n_threads):
+def _elementwise(loops, what, values, name, alpha, out, n_threads):
     record = ACTIVATIONS.find(name)
     if alpha is None:
         alpha = record.alpha or 0.0
@@ -168,8 +155,8 @@ def _elementwise(run, what, values, name, alpha, out, n_threads):
         arrays.apart_or_equal(out, **{what: values})
     if out.size:
         tasks = choose_threads(n_threads, ACTIVATION_FLOPS * out.size, 1)
-        code = ACTIVATIONS.code(name)
+        loop = loops.address(record.name, out.dtype)
         place = arrays.address(values)
         row = arrays.steps(values)[0]
-        twin(run, tasks)(code, alpha, *values.shape, place, row, out.reshape(-1), tasks)
+        twin(over_rows, tasks)(loop, alpha, *values.shape, place, row, out.reshape(-1), tasks)
     return out

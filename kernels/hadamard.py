@@ -1,6 +1,6 @@
 """The Hadamard product ``D . S``, and that with an activation's derivative.
 
-``delta(l) = (W(l+1)^T delta(l+1)) . sigma'(z(l))``: `derivative_rows` multiplies a
+``delta(l) = (W(l+1)^T delta(l+1)) . sigma'(z(l))``: `SCALE` multiplies a
 block of back-propagated errors by the derivative while both are in the cache. `gemm` applies
 that of ReLU before it stores the errors.
 """
@@ -9,27 +9,16 @@ from numba import prange
 
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
-from .formulas.activations import ACTIVATIONS, SOFTMAX
-from .simd.dispatch import block_by_code
+from .formulas.activations import ACTIVATIONS
+from .simd.dispatch import block_loops
 from .simd.intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
 from .simd.view import moved
 from .support import arrays
 from .tuning import HADAMARD_FLOPS
 
-_scale_by = block_by_code([record.derivative for record in ACTIVATIONS.values()], scale=True)
-
 
 @inner
-def derivative_rows(code, alpha, rows, columns, d, s):
-    """``D = D . sigma'`` of a block, from S, which the activation keeps: A or Z."""
-    if code == SOFTMAX:
-        _softmax_rows(rows, columns, d, s)
-    else:
-        _scale_by(code, alpha, rows, columns, s, d)
-
-
-@inner
-def _softmax_rows(rows, columns, d, a):
+def _softmax_rows(alpha, rows, columns, a, d):
     """``d_j = a_j (d_j - sum_k d_k a_k)`` of each row: softmax has a full Jacobian."""
     for r in range(rows):
         x = moved(d, r, 0).first
@@ -43,6 +32,12 @@ def _softmax_rows(rows, columns, d, a):
             left = columns - j
             slope = load_part(y + j, left)
             store_part(x + j, (load_part(x + j, left) - shift) * slope, left)
+
+
+# D = D . sigma' of a block, from S, which the activation keeps: A or Z
+SCALE = block_loops(
+    "scale", {r.name: r.derivative for r in ACTIVATIONS.values()}, scale=True, softmax=_softmax_rows
+)
 
 
 @kernel

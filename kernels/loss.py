@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .formulas.losses import LOSSES
-from .simd.dispatch import rows_by_code
+from .simd.dispatch import row_loops
 from .simd.elementary import log
 from .simd.intrinsics import (
     broadcast,
@@ -33,25 +33,36 @@ from .simd.view import matrix, moved
 from .support import arrays
 from .tuning import LOSS_FLOPS
 
+# how the value of a loss is computed: from the outputs, or, of a canonical pair, from the logits,
+# of the cross-entropy with log sum_j exp(z_j)
+FROM_OUTPUTS, FROM_LOGITS, FROM_LOG_SUM = 0, 1, 2
 
-def _none(z, y, shift):
-    return broadcast(z, 0)
-
-
-CROSS_ENTROPY = LOSSES.code("cross_entropy")
-# added to the code of a loss: its value from the logits
-FROM_LOGITS = len(LOSSES)
-# the loss whose derivative, a - y, is the delta of every canonical pair
-DIFFERENCE = LOSSES.code("squared_error")
 _RECORDS = LOSSES.values()
-
 # parts[r] = the loss of row r, one sum per lane, from A or Z, Y, and a number per row
-add_losses = rows_by_code(
-    [r.value for r in _RECORDS] + [r.from_logits or _none for r in _RECORDS], sums=True
+VALUES = row_loops("loss", {r.name: r.value for r in _RECORDS}, sums=True)
+LOGITS_VALUES = row_loops(
+    "loss_from_logits", {r.name: r.from_logits for r in _RECORDS if r.from_logits}, sums=True
 )
-
 # Y[r] = dL/dA times a factor per row, from A, Y and the parameter
-differentiate = rows_by_code([r.derivative for r in _RECORDS])
+SLOPES = row_loops("loss_slope", {r.name: r.derivative for r in _RECORDS})
+_value, _slope = VALUES.run, SLOPES.run
+
+
+def value_of(name, canonical, dtype):
+    """Return how the value of a loss is computed, and the address of its loop.
+
+    `canonical` says that the output activation is the loss's partner.
+    """
+    if not canonical:
+        return FROM_OUTPUTS, VALUES.address(name, dtype)
+    source = FROM_LOG_SUM if name == "cross_entropy" else FROM_LOGITS
+    return source, LOGITS_VALUES.address(name, dtype)
+
+
+def slope_of(name, canonical, dtype):
+    """Return the address of the loop of the derivative of a loss, or of a canonical delta."""
+    # a - y is the derivative of the squared error
+    return SLOPES.address("squared_error" if canonical else name, dtype)
 
 
 @inner
@@ -77,18 +88,20 @@ def _weights(order, first, rows, weights, scale, out, scaled):
 
 
 @inner
-def loss_rows(code, rule, canonical, data, first, rows, n, z, a, losses, d):
+def loss_rows(loops, rule, data, first, rows, n, z, a, losses, d):
     """Write the weighted losses of `rows` samples from place `first` of the order, and D.
 
-    `rule` is ``(parameter, scale)``; `data` holds the addresses ``(order, y, labels, weights)``.
+    `loops` is what `value_of` and `slope_of` return; without a slope D is not written. `rule` is
+    ``(parameter, scale)``; `data` holds the addresses ``(order, y, labels, weights)``.
 
-    D is ``scale w dL/da``, or ``scale w (a - y)`` of a canonical pair: `canonical` says that the
-    output activation is the loss's partner. For the cross-entropy, log sum_j exp(z_j) is
-    ``z_j - log a_j`` at the row's maximum, where a_j is at least 1 / n and the logarithm accurate
-    to one rounding. The parameter of a canonical cross-entropy, unless 0, is an upper limit of the
+    D is ``scale w dL/da``, or ``scale w (a - y)`` of a canonical pair. For the cross-entropy, log
+    sum_j exp(z_j) is ``z_j - log a_j`` at the row's maximum, where a_j is at least 1 / n and the
+    logarithm accurate to one rounding. The parameter of a canonical cross-entropy, unless 0, is an upper limit of the
     loss of an output, or of a row with several classes. `z`, `a` and `d` have one row stride.
     """
-    (parameter, scale), (order, y, labels, weights) = rule, data
+    source, value, slope = loops
+    parameter, scale = rule
+    order, y, labels, weights = data
     parts, numbers = row_parts(z)
     lanes = width(z)
     most = broadcast(z, parameter if parameter > 0 else np.inf)
@@ -98,25 +111,23 @@ def loss_rows(code, rule, canonical, data, first, rows, n, z, a, losses, d):
         out = losses + i
         logits, outputs, delta = moved(z, i, 0), moved(a, i, 0), moved(d, i, 0)
         _targets(order, first + i, count, n, y, labels, delta)
-        if canonical and code == CROSS_ENTROPY:
+        if source == FROM_LOG_SUM:
             top = row_maxima(count, n, logits, parts)
             keep_results(numbers, top - log(row_maxima(count, n, outputs, parts)))
-        if canonical:
-            add_losses(code + FROM_LOGITS, count, n, logits, delta, numbers, parts)
-        else:
-            add_losses(code, count, n, outputs, delta, numbers, parts)
+        arguments = outputs if source == FROM_OUTPUTS else logits
+        _value(value, count, n, arguments, delta, numbers, parts)
         sums = sum_parts(parts)
-        if canonical and code == CROSS_ENTROPY:
+        if source == FROM_LOG_SUM:
             sums = select(sums > most, most, sums)
         _weights(order, first + i, count, weights, scale, out, parts)
         store_part(out, load_part(out, count) * sums, count)
-        slope = DIFFERENCE if canonical else code
-        differentiate(slope, count, n, outputs, delta, numbers, parts)
+        if slope != 0:
+            _slope(slope, count, n, outputs, delta, numbers, parts)
 
 
 @kernel
 def batch_losses(
-    code, parameter, canonical, rows, columns, z, a, y, labels, weights, scale, d, losses, tasks
+    loops, parameter, rows, columns, z, a, y, labels, weights, scale, d, losses, tasks
 ):
     """Write the weighted losses of the rows, and ``scale w`` times their derivatives or deltas."""
     for task in prange(tasks):
@@ -128,7 +139,7 @@ def batch_losses(
         rule, data = (parameter, scale), (0, y, labels, weights)
         count = hi - lo
         out = like + lo
-        loss_rows(code, rule, canonical, data, lo, count, columns, logits, outputs, out, deltas)
+        loss_rows(loops, rule, data, lo, count, columns, logits, outputs, out, deltas)
 
 
 def loss(
@@ -176,7 +187,7 @@ def loss(
         If `name` is unknown, a rank or shape is wrong, a label, weight or parameter is out of
         range, or the loss has no partner activation or no parameter.
     """
-    record, code = LOSSES.find(name), LOSSES.code(name)
+    record = LOSSES.find(name)
     parameter = record.parameter_of("parameter", parameter)
     A = np.ascontiguousarray(arrays.floats("A", A, 2))
     Z_or_A = A if Z is None else np.ascontiguousarray(arrays.floats("Z", Z, 2, like=A))
@@ -195,8 +206,10 @@ def loss(
     losses = np.empty(len(A), A.dtype)
     tasks = choose_threads(n_threads, LOSS_FLOPS * A.size, 1)
     places = [arrays.address(array) for array in (Z_or_A, A, targets, labels, weight)]
+    pair = (record.name, Z is not None, A.dtype)
+    loops = (*value_of(*pair), slope_of(*pair))
     twin(batch_losses, tasks)(
-        code, parameter, Z is not None, *A.shape, *places, scale, arrays.address(D), losses, tasks
+        loops, parameter, *A.shape, *places, scale, arrays.address(D), losses, tasks
     )
     return float(losses.sum(dtype=np.float64) * scale), D
 

@@ -7,13 +7,15 @@ X is stored by rows (CSR): row r holds ``data[k]`` in column ``columns[k]`` for 
 multiply-adds in the order of `gemm`; zeros add nothing, so the bits are those of the dense product.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import prange
+from numba import from_dtype, prange, types
 
-from .compiler.jit import inner, kernel
+from .compiler.jit import Task, kernel
 from .compiler.threads import Threads, choose_threads, twin
+from .simd.dispatch import by_address
 from .simd.gemm import NO_GATE, RELU_GATE
 from .simd.intrinsics import (
     broadcast,
@@ -28,12 +30,13 @@ from .simd.intrinsics import (
     width,
 )
 from .simd.order import source_row
-from .simd.view import matrix, moved
+from .simd.vector import Pointer
+from .simd.view import View, matrix, moved
 from .support import arrays
 from .support.sparse_rows import sparse_addresses, sparse_rows, sparse_work
 
 
-@inner
+@Task
 def sparse_product(X, order, first, rows, N, start, w, z, gate):
     """Write ``Z = start + X W`` for `rows` rows of X from place `first` of the order; W (any, N).
 
@@ -74,8 +77,20 @@ def sparse_product(X, order, first, rows, N, start, w, z, gate):
             j += step
 
 
+run_product = by_address(sparse_product)
+
+
+@cache
+def product_address(dtype):
+    """Return the address of `sparse_product` for numbers of `dtype`, which `run_product` takes."""
+    kind, size = from_dtype(np.dtype(dtype)), types.intp
+    X = types.Tuple((Pointer(kind), Pointer(types.int32), Pointer(types.int64)))
+    sizes, rest = [size] * 4, (View(kind), Pointer(kind), View(kind), size)
+    return sparse_product.address(X, *sizes, *rest)
+
+
 @kernel
-def sparse_forward(rows, N, x, columns, starts, bias, w, z, tasks):
+def sparse_forward(product, rows, N, x, columns, starts, bias, w, z, tasks):
     """Write ``Z = X W + b``; X by three addresses, rows shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
@@ -83,7 +98,7 @@ def sparse_forward(rows, N, x, columns, starts, bias, w, z, tasks):
         X = (pointer_at(like, x), short_integers_at(columns), integers_at(starts))
         start = matrix(pointer_at(like, bias), 0 if bias != 0 else -1)
         target = matrix(pointer(z) + lo * N, N)
-        sparse_product(X, 0, lo, hi - lo, N, start, like, target, NO_GATE)
+        run_product(product, X, 0, lo, hi - lo, N, start, like, target, NO_GATE)
 
 
 def sparse_matmul(
@@ -122,5 +137,7 @@ def sparse_matmul(
     tasks = choose_threads(n_threads, sparse_work(X, W.shape[1]), 1)
     x = sparse_addresses(X)
     b = arrays.address(bias)
-    twin(sparse_forward, tasks)(*out.shape, *x, b, W.reshape(-1), out.reshape(-1), tasks)
+    product = product_address(W.dtype)
+    flat = (W.reshape(-1), out.reshape(-1))
+    twin(sparse_forward, tasks)(product, *out.shape, *x, b, *flat, tasks)
     return out

@@ -3,13 +3,15 @@
 dL/dW(1) = delta(1) x^T, summed over the batch in the order of `gemm`; see `sparse_matmul`.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import prange
+from numba import from_dtype, prange, types
 
-from .compiler.jit import inner, kernel
+from .compiler.jit import Task, inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
+from .simd.dispatch import by_address
 from .simd.intrinsics import (
     broadcast,
     fma,
@@ -22,7 +24,8 @@ from .simd.intrinsics import (
     width,
 )
 from .simd.order import source_row
-from .simd.view import matrix, moved
+from .simd.vector import Pointer
+from .simd.view import View, matrix, moved
 from .support import arrays
 from .support.sparse_rows import sparse_addresses, sparse_rows, sparse_work
 
@@ -39,15 +42,17 @@ def _first_from(columns, begin, end, column):
     return begin
 
 
-@inner
-def sparse_outer_rows(X, order, first, rows, lo, hi, begins, cursors, N, d, g):
-    """Write rows lo to hi of ``G = X^T D`` to `g`, for `rows` rows of X and of D (rows, N).
+@Task
+def sparse_outer_rows(X, batch, lo, hi, begins, cursors, N, d, g):
+    """Write rows lo to hi of ``G = X^T D`` to `g`, for a batch of X and its D (rows, N).
 
-    `X` is ``(data, columns, starts)``, three pointers. On entry `cursors` holds, for each row of
-    the batch, the place of its first number in column `lo` or later; on return that for `hi`.
-    With `begins` the places are searched for.
+    `X` is ``(data, columns, starts)``, three pointers; `batch` is ``(order, first, rows)``, the
+    rows of X from place `first` of the order. On entry `cursors` holds, for each row of the batch,
+    the place of its first number in column `lo` or later; on return that for `hi`. With `begins`
+    the places are searched for.
     """
     x, columns, starts = X
+    order, first, rows = batch
     n = width(d)
     for place in range(0, (hi - lo) * N, n):
         store_part(g + place, broadcast(d, 0.0), (hi - lo) * N - place)
@@ -68,8 +73,21 @@ def sparse_outer_rows(X, order, first, rows, lo, hi, begins, cursors, N, d, g):
         cursors[i] = k
 
 
+run_outer = by_address(sparse_outer_rows)
+
+
+@cache
+def outer_address(dtype):
+    """Return the address of `sparse_outer_rows` for numbers of `dtype`, which `run_outer` takes."""
+    kind, size = from_dtype(np.dtype(dtype)), types.intp
+    X = types.Tuple((Pointer(kind), Pointer(types.int32), Pointer(types.int64)))
+    batch, rest = types.UniTuple(size, 3), (size, View(kind), Pointer(kind))
+    cursors = Pointer(types.int64)
+    return sparse_outer_rows.address(X, batch, size, size, types.boolean, cursors, *rest)
+
+
 @kernel
-def sparse_gradient(rows, n_in, N, x, columns, starts, d, g, cursors, tasks):
+def sparse_gradient(outer, rows, n_in, N, x, columns, starts, d, g, cursors, tasks):
     """Write ``G = X^T D``; X by three addresses, rows of G shared by the tasks."""
     for task in prange(tasks):
         lo, hi = task * n_in // tasks, (task + 1) * n_in // tasks
@@ -77,7 +95,8 @@ def sparse_gradient(rows, n_in, N, x, columns, starts, d, g, cursors, tasks):
         places = pointer(cursors) + task * rows
         X = (pointer_at(like, x), short_integers_at(columns), integers_at(starts))
         delta = matrix(pointer_at(like, d), N)
-        sparse_outer_rows(X, 0, 0, rows, lo, hi, True, places, N, delta, like + lo * N)
+        batch = (0, 0, rows)
+        run_outer(outer, X, batch, lo, hi, rows >= 0, places, N, delta, like + lo * N)
 
 
 def sparse_outer(X: Any, D: arrays.Floats, *, n_threads: Threads = "auto") -> arrays.Floats:
@@ -110,5 +129,6 @@ def sparse_outer(X: Any, D: arrays.Floats, *, n_threads: Threads = "auto") -> ar
     x = sparse_addresses(X)
     d = arrays.address(D)
     cursors = np.empty(tasks * len(X), np.int64)
-    twin(sparse_gradient, tasks)(len(X), *out.shape, *x, d, out.reshape(-1), cursors, tasks)
+    outer = outer_address(D.dtype)
+    twin(sparse_gradient, tasks)(outer, len(X), *out.shape, *x, d, out.reshape(-1), cursors, tasks)
     return out

@@ -6,44 +6,53 @@ The optimizers' formulas are in `formulas.optimizers`.
 """
 
 import numpy as np
-from numba import prange
+from numba import prange, types
 
-from .compiler.jit import inner, kernel
+from .compiler.jit import Task, inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .formulas.optimizers import NOTHING, OPTIMIZERS, RATE_AND_EPSILON, checked
-from .simd.dispatch import by_code
+from .simd.dispatch import Loops
 from .simd.elementary import sign
 from .simd.intrinsics import lane_sum, load_part, pointer, store_part, width
+from .simd.vector import Pointer
 from .support import arrays
 from .support.scalars import a_number, a_whole_number
 from .tuning import UPDATE_FLOPS
 
-_update = by_code([record.update for record in OPTIMIZERS.values()])
 # floats per partial sum of squares: few, so that float32 sums stay accurate
 _CHUNK = 512
 
 
-@inner
-def update_range(code, count, w, g, m, v, numbers):
-    """Update `count` parameters in place from their gradients; all four are pointers.
+def _update_task(record):
+    formula = inner(record.update)
 
-    `numbers` are ``(rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip)``: `rate` is the
-    learning rate; `step_rate` and `epsilon` include the corrections of the moments' bias
-    (`corrected`).
-    """
-    rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip = numbers
-    shared = clip != 1 or l1 > 0 or l2 != 0 or decay > 0
-    for i in range(0, count, width(w)):
-        left = count - i
-        old, slope = load_part(w + i, left), load_part(g + i, left)
-        if shared:
-            slope = slope * clip + l2 * old + l1 * sign(old)
-            old = old * (1 - rate * decay)
-        first, second = load_part(m + i, left), load_part(v + i, left)
-        new = _update(code, old, slope, first, second, step_rate, beta1, beta2, epsilon)
-        store_part(w + i, new[0], left)
-        store_part(m + i, new[1], left)
-        store_part(v + i, new[2], left)
+    def update_range(count, w, g, m, v, numbers):
+        rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip = numbers
+        shared = clip != 1 or l1 > 0 or l2 != 0 or decay > 0
+        for i in range(0, count, width(w)):
+            left = count - i
+            old, slope = load_part(w + i, left), load_part(g + i, left)
+            if shared:
+                slope = slope * clip + l2 * old + l1 * sign(old)
+                old = old * (1 - rate * decay)
+            first, second = load_part(m + i, left), load_part(v + i, left)
+            new = formula(old, slope, first, second, step_rate, beta1, beta2, epsilon)
+            store_part(w + i, new[0], left)
+            store_part(m + i, new[1], left)
+            store_part(v + i, new[2], left)
+
+    update_range.__name__ = f"update_{record.name}"
+    return Task(update_range)
+
+
+# update `count` parameters in place from their gradients, all four pointers; the numbers are
+# (rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip): `rate` is the learning rate,
+# `step_rate` and `epsilon` include the corrections of the moments' bias (`corrected`)
+UPDATES = Loops(
+    {record.name: _update_task(record) for record in OPTIMIZERS.values()},
+    lambda kind: (types.intp, *[Pointer(kind)] * 4, types.UniTuple(types.float64, 9)),
+)
+_update_range = UPDATES.run
 
 
 @inner
@@ -87,7 +96,7 @@ def clip_factor(count, g, clip_norm):
 
 @kernel
 def update_flat(
-    code, w, g, moments, rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip_norm, tasks
+    loop, w, g, moments, rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip_norm, tasks
 ):
     """Update flat parameters in place, ranges shared by the tasks; `moments` is (2 n,)."""
     clip = clip_factor(g.size, pointer(g), clip_norm)
@@ -95,7 +104,7 @@ def update_flat(
         lo, hi = task * w.size // tasks, (task + 1) * w.size // tasks
         x, slope, m = pointer(w) + lo, pointer(g) + lo, pointer(moments) + lo
         numbers = (rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip)
-        update_range(code, hi - lo, x, slope, m, m + w.size, numbers)
+        _update_range(loop, hi - lo, x, slope, m, m + w.size, numbers)
 
 
 def update(
@@ -152,6 +161,6 @@ def update(
     step_rate, epsilon = corrected.py_func(record.corrects, rate, *betas, h["epsilon"], step)
     tasks = choose_threads(n_threads, UPDATE_FLOPS * w.size, 1)
     numbers = (rate, decay, step_rate, *betas, epsilon, h["l1"], h["l2"], clip_norm)
-    code = OPTIMIZERS.code(name)
+    loop = UPDATES.address(record.name, w.dtype)
     flat_moments = moments.reshape(-1)
-    twin(update_flat, tasks)(code, w, g, flat_moments, *numbers, tasks)
+    twin(update_flat, tasks)(loop, w, g, flat_moments, *numbers, tasks)

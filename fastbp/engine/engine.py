@@ -12,12 +12,20 @@ import numpy as np
 from ..kernels.compiler.threads import choose_threads, twin
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.formulas.losses import LOSSES
-from ..kernels.formulas.optimizers import OPTIMIZERS
+from ..kernels.loss import slope_of, value_of
 from ..kernels.net import loop
-from ..kernels.net import passes as backprop
-from ..kernels.net.passes import FORWARD, LOSS, TRANSPOSE
+from ..kernels.net.passes import (
+    FORWARD,
+    LOSS,
+    TRANSPOSE,
+    pass_over_weights,
+    rows_address,
+    weights_address,
+)
 from ..kernels.net.records import RUN
 from ..kernels.simd.gemm import MAIN_ROWS
+from ..kernels.sparse_matmul import product_address
+from ..kernels.sparse_outer import outer_address
 from ..kernels.support.arrays import address, aligned_zeros
 from ..kernels.tuning import (
     FAR_BYTES,
@@ -29,6 +37,7 @@ from ..kernels.tuning import (
     REGIONS_PER_STEP,
     UPDATE_FLOPS,
 )
+from ..kernels.update import UPDATES
 
 _NOTHING = np.zeros(1)
 
@@ -65,15 +74,13 @@ class Engine:
         self._run = np.zeros(1, RUN)
         record = LOSSES[loss]
         has_partner = ACTIVATIONS.find(plan.specs[-1].activation).name == record.partner
+        self._canonical = has_partner and record.from_logits is not None
         hyper_parameters = optimizer.hyper_parameters
         fields = {
             "input_drop": plan.input_drop,
-            "loss": LOSSES.code(loss),
             "loss_parameter": loss_parameter,
             "loss_limit": np.inf,
-            "canonical": has_partner and record.from_logits is not None,
             "seed": seed,
-            "optimizer": OPTIMIZERS.code(optimizer.name),
             "corrects": optimizer.record.corrects,
             **{name: hyper_parameters.get(name, 0.0) for name in ("beta1", "beta2", "epsilon")},
             "l1": hyper_parameters["l1"],
@@ -151,7 +158,7 @@ class Engine:
 
         On one thread: once per epoch, more threads would not pay.
         """
-        backprop.pass_over_weights.serial(*self._arrays(), TRANSPOSE)
+        pass_over_weights.serial(*self._arrays(), TRANSPOSE)
 
     def forward(self, data, n_threads="auto"):
         """Return the outputs (n, n_out) for the rows of `data`."""
@@ -206,12 +213,17 @@ class Engine:
                 if here.batch >= batch and here.tasks == threads and here.sparse <= sparse:
                     return here, run
         except IndexError:  # not asked for before: another thread may take the last one
-            here = self.plan.workspace(batch, threads, False, sparse)
+            here = self._workspace(batch, threads, False, sparse)
             run = self._run.copy()
+            run[0]["loss_slope"] = 0  # inference needs no deltas
             self._place(run, here)
-            self._run[0]["rows_task"] = run[0]["rows_task"]
             _fill(run[0], {"x_row": self.plan.specs[0].n_in, "order": 0, "columns": 0})
             return here, run
+
+    def _workspace(self, batch, threads, training, sparse):
+        here = self.plan.workspace(batch, threads, training, sparse)
+        here.link(self.plan.specs, self._canonical)
+        return here
 
     def _arrays(self):
         here = self._training
@@ -228,12 +240,13 @@ class Engine:
         sparse = data is not None and data.is_sparse
         self._placed = _nothing if data is None else ref(data)
         if here is None or (here.batch, here.tasks, here.sparse) != (batch, threads, sparse):
-            self._training = self.plan.workspace(batch, threads, True, sparse)
+            self._training = self._workspace(batch, threads, True, sparse)
         self._place(self._run, self._training, data)
         if data is not None and data.x.nbytes > FAR_DATA_BYTES and not sparse:
             self._run[0]["ahead"] = self._training.ahead
-        if not self._run[0]["weights_task"]:
-            self._run[0]["weights_task"] = backprop.weights_task.address(*self._arrays(), 0, 0)
+        self._run[0]["weights_task"] = weights_address(self.plan.dtype)
+        self._run[0]["loss_slope"] = slope_of(self.loss, self._canonical, self.plan.dtype)
+        self._run[0]["update"] = UPDATES.address(self.optimizer.name, self.plan.dtype)
 
     def _place(self, runs, here, data=None):
         """Tell a run where its workspace lies, and its data if any."""
@@ -242,16 +255,17 @@ class Engine:
         places = {name: getattr(here, name) for name in names}
         # sparse rows are not asked for ahead, and their cursors lie in that place
         _fill(run, {**places, "ahead": -1, "cursors": here.ahead})
-        if not run["rows_task"]:
-            address_of = backprop.rows_task.address
-            run["rows_task"] = address_of(here.layers, runs, self.params, here.work, 0, 0)
+        run["rows_task"] = rows_address(self.plan.dtype)
         if data is not None:
             self._place_data(run, data)
 
     def _place_data(self, run, data):
-        """Point a run at data: rows in their own order."""
-        x = data.x
+        """Point a run at data, rows in their own order, and at the code for it."""
+        x, dtype = data.x, self.plan.dtype
+        source, value = value_of(self.loss, self._canonical, dtype)
         fields = {
+            "loss_source": source,
+            "loss_value": value,
             "x": address(x.data if data.is_sparse else x),
             "x_row": x.shape[1],
             "columns": address(x.columns) if data.is_sparse else 0,
@@ -261,6 +275,11 @@ class Engine:
             "sample_weight": address(data.weight),
             "order": 0,
         }
+        if data.is_sparse:
+            fields |= {
+                "sparse_product": product_address(dtype),
+                "sparse_outer": outer_address(dtype),
+            }
         _fill(run, fields)
 
 

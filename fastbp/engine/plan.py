@@ -10,7 +10,9 @@ from functools import cached_property
 import numpy as np
 
 from ..annotations import Floats
+from ..kernels.activation import ACTIVATE
 from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.hadamard import SCALE
 from ..kernels.net.records import LAYER
 from ..kernels.simd.gemm import MAIN_ROWS, SCRATCH_FLOATS
 from ..kernels.simd.prefetch import ahead_integers
@@ -129,7 +131,7 @@ class Plan:
         for n, spec in enumerate(self.specs):
             records["n_in"][n] = spec.n_in
             records["n_out"][n] = spec.n_out
-            records["activation"][n] = ACTIVATIONS.code(spec.activation)
+            records["relu"][n] = spec.activation == "relu"
             records["alpha"][n] = spec.alpha
             records["drop"][n] = spec.dropout
         records["weights"] = self._weights
@@ -157,6 +159,7 @@ class Workspace:
         self.batch = batch
         self.tasks = tasks
         self.sparse = sparse
+        self._training = training
         self._dtype = plan.dtype
         self._item = plan.dtype.itemsize
         self._size = 0
@@ -174,18 +177,34 @@ class Workspace:
         self.scratch = self._take(tasks * self.scratch_row)
         self.bytes = self._size * self._item
 
+    def link(self, specs, canonical):
+        """Write the addresses of the activations' loops into the layers; compile new ones.
+
+        The products apply ReLU and its derivative, but for an output that is kept beside Z. The
+        derivative of the output is not needed if it is `canonical`, the loss's partner.
+        """
+        for n, (record, spec) in enumerate(zip(self.layers, specs, strict=True)):
+            name, last = spec.activation, n == len(specs) - 1
+            if record["a"] != record["z"] or name not in ("identity", "relu"):
+                record["activate"] = ACTIVATE.address(name, self._dtype)
+            needed = not canonical if last else name != "relu"
+            if self._training and needed and name != "identity":
+                record["scale"] = SCALE.address(name, self._dtype)
+
     @cached_property
     def work(self):
         """The buffer, which is made when it is first asked for."""
         return aligned_zeros(self._size, self._dtype)
 
     def _lay_out(self, record, spec, batch, training, n, last):
-        keeps_z = ACTIVATIONS[spec.activation].keeps == "z"
+        name = spec.activation
+        keeps_z = ACTIVATIONS[name].keeps == "z"
         record["row"] = self._row(spec.n_out)
         block = batch * int(record["row"])
         record["z"] = self._take(block)
         # the loss reads the logits of the last layer; A overwrites Z elsewhere if it may
-        record["a"] = self._take(block) if keeps_z or last else record["z"]
+        is_apart = keeps_z or (last and name != "identity")
+        record["a"] = self._take(block) if is_apart else record["z"]
         record["kept"] = record["z"] if keeps_z else record["a"]
         record["output"] = self._take(block) if spec.dropout > 0 else record["a"]
         # the loss needs the last one for the targets, in inference too

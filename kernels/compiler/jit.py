@@ -14,7 +14,7 @@ from functools import cached_property
 from threading import RLock
 from types import FunctionType
 
-from numba import config, njit, typeof
+from numba import config, njit
 from numba.core.dispatcher import Dispatcher
 from numba.core.types import unliteral
 
@@ -121,12 +121,13 @@ class Kernel:
 
 
 class Task:
-    """A large function that kernels call by its address: compiled once for all of them.
+    """A function that kernels call by its address: compiled when the address is first asked for.
 
     Parameters
     ----------
     function : callable
-        The source; it returns nothing. `dispatch.by_address` gives the function that calls it.
+        The source; it returns nothing, and no other task of its module has its name.
+        `dispatch.by_address` gives the function that calls it.
     """
 
     def __init__(self, function):
@@ -135,17 +136,16 @@ class Task:
 
     @_made_once
     def dispatcher(self):
-        """The dispatcher; the address is that of its C wrapper."""
-        options = {**_FLAGS, "no_cpython_wrapper": True}
-        dispatcher = njit(**options, pipeline_class=CodeCompiler)(self.function)
-        return _on_disk(dispatcher, self.function, options)
+        """The dispatcher, which has no wrapper to be called otherwise."""
+        options = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+        source = _named(self.function, self.__name__, self.function.__globals__)
+        return _on_disk(njit(**options, pipeline_class=CodeCompiler)(source), source, options)
 
-    def address(self, *arguments):
-        """Return the address of the function compiled for arguments of these types."""
-        types = tuple(unliteral(typeof(argument)) for argument in arguments)
+    def address(self, *types):
+        """Return the address of the function for arguments of these Numba types."""
         self.dispatcher.compile(types)
-        compiled = self.dispatcher.overloads[types]
-        return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
+        result = self.dispatcher.overloads[types]
+        return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
 
 
 def _on_disk(dispatcher, source, options):

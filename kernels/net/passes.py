@@ -7,14 +7,16 @@ the next step's ``D W^T``. One thread sums each element of a result, in a fixed
 order, so its bits do not depend on the number of threads.
 """
 
-from numba import prange
+from functools import cache
 
-from ..activation import activate_rows
+import numpy as np
+from numba import from_dtype, prange, types
+
+from ..activation import ACTIVATE
 from ..compiler.jit import inner, kernel, task
 from ..dropout import drop_row
-from ..formulas.activations import RELU
-from ..hadamard import derivative_rows
-from ..loss import loss_rows
+from ..hadamard import SCALE
+from ..loss import FROM_OUTPUTS, loss_rows
 from ..outer import column_sums, outer_rows
 from ..random import DROPOUT, key_of, stream
 from ..simd.dispatch import by_address
@@ -33,9 +35,14 @@ from ..simd.prefetch import set_row, start_ahead
 from ..simd.reduce import row_squares
 from ..simd.transpose import copy, transpose
 from ..simd.view import matrix, moved
-from ..sparse_matmul import sparse_product
-from ..sparse_outer import sparse_outer_rows
-from ..update import corrected, update_range
+from ..sparse_matmul import run_product
+from ..sparse_outer import run_outer
+from ..update import UPDATES, corrected
+from .records import LAYER, RUN
+
+# each calls a loop by its address in the run or the layer: machine code that all kernels share, and
+# that is compiled when it is first used
+_activate, _scale, _update = ACTIVATE.run, SCALE.run, UPDATES.run
 
 # the aims of a pass over the rows: the outputs, the losses too, all deltas too
 FORWARD, LOSS, TRAIN = 0, 1, 2
@@ -80,16 +87,16 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
         out = moved(matrix(work + layer.a, layer.row), lo, 0)
         start = matrix(params + max(layer.biases, 0), 0 if layer.biases >= 0 else -1)
         w = matrix(params + layer.weights, layer.n_out)
-        fused = layer.activation == RELU and layer.a == layer.z
-        gate = RELU_GATE if fused else NO_GATE
+        gate = RELU_GATE if layer.relu and layer.activate == 0 else NO_GATE
         if n == 0 and run.columns != 0:
             first = run.first + lo
             X = _sparse_inputs(run, work)
-            sparse_product(X, run.order, first, rows, layer.n_out, start, w.first, z, gate)
+            n_out, product = layer.n_out, run.sparse_product
+            run_product(product, X, run.order, first, rows, n_out, start, w.first, z, gate)
         else:
             gemm(rows, layer.n_out, layer.n_in, start, x, w, layer.n_out, z, gate, scratch, 0)
-        if not fused:
-            activate_rows(layer.activation, layer.alpha, rows, layer.n_out, z, out)
+        if layer.activate != 0:
+            _activate(layer.activate, layer.alpha, rows, layer.n_out, z, out)
         a = matrix(work + layer.output, layer.row)
         if layer.output != layer.a:
             copy(rows, layer.n_out, out, moved(a, lo, 0))
@@ -101,19 +108,20 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
 def _loss_rows(layers, run, work, lo, hi):
     """Write the loss of each row and the output delta."""
     last = layers[layers.size - 1]
-    canonical = run.canonical != 0
+    loops = (run.loss_source, run.loss_value, run.loss_slope)
+    from_outputs = run.loss_source == FROM_OUTPUTS
     rows = hi - lo
     z = moved(matrix(work + last.z, last.row), lo, 0)
     a = moved(matrix(work + last.a, last.row), lo, 0)
     d = moved(matrix(work + last.delta, last.row), lo, 0)
     data = (run.order, run.y, run.labels, run.sample_weight)
     first = run.first + lo
-    rule = (run.loss_limit if canonical else run.loss_parameter, run.scale)
+    rule = (run.loss_parameter if from_outputs else run.loss_limit, run.scale)
     losses = work + run.row_losses + lo
-    loss_rows(run.loss, rule, canonical, data, first, rows, last.n_out, z, a, losses, d)
-    if not canonical:
+    loss_rows(loops, rule, data, first, rows, last.n_out, z, a, losses, d)
+    if from_outputs and last.scale != 0:
         kept = moved(matrix(work + last.kept, last.row), lo, 0)
-        derivative_rows(last.activation, last.alpha, rows, last.n_out, d, kept)
+        _scale(last.scale, last.alpha, rows, last.n_out, kept, d)
 
 
 @inner
@@ -128,14 +136,13 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
         zeros = matrix(work, -1)
         next_d = moved(matrix(work + layer.delta, layer.row), lo, 0)
         turned = matrix(work + layer.transposed, row)
-        fused = previous.activation == RELU
-        gate = previous.kept - previous.delta if fused else NO_GATE
+        gate = previous.kept - previous.delta if previous.relu else NO_GATE
         gemm(rows, layer.n_in, layer.n_out, zeros, next_d, turned, row, d, gate, scratch, 0)
         if previous.drop > 0:
             _drop_rows(run, n, previous.drop, previous.n_out, lo, hi, deltas)
-        if not fused:
+        if previous.scale != 0:
             kept = moved(matrix(work + previous.kept, row), lo, 0)
-            derivative_rows(previous.activation, previous.alpha, rows, previous.n_out, d, kept)
+            _scale(previous.scale, previous.alpha, rows, previous.n_out, kept, d)
 
 
 @task
@@ -156,6 +163,19 @@ def rows_task(layers, runs, params, work, aim, number):
 
 # calls `rows_task`, which is above, by its address in the run: all kernels share its machine code
 run_rows_task = by_address(rows_task)
+
+
+@cache
+def rows_address(dtype):
+    """Return the address of `rows_task` for a net of `dtype`."""
+    layers, runs, floats = _types_of(dtype)
+    return rows_task.address(layers, runs, floats, floats, types.intp, types.intp)
+
+
+def _types_of(dtype):
+    """Return the Numba types of layers, runs, and of an array of a net's floats."""
+    kinds = (LAYER, RUN, dtype)
+    return [types.Array(from_dtype(np.dtype(kind)), 1, "C") for kind in kinds]
 
 
 @kernel
@@ -199,7 +219,8 @@ def _sparse_gradient_part(layer, run, work, lo, hi, begins, number, g, biases):
     cursors = integers_at(address_of(work + run.cursors + number * run.ahead_row))
     d = matrix(work + layer.delta, layer.row)
     X = _sparse_inputs(run, work)
-    sparse_outer_rows(X, run.order, run.first, run.rows, lo, hi, begins, cursors, layer.n_out, d, g)
+    batch, n_out = (run.order, run.first, run.rows), layer.n_out
+    run_outer(run.sparse_outer, X, batch, lo, hi, begins, cursors, n_out, d, g)
     _bias_part(layer, run, d, hi, biases)
 
 
@@ -216,11 +237,11 @@ def _update_part(layer, run, rate, epsilon, params, moments, second, lo, hi, g, 
     place, count = layer.weights + lo * layer.n_out, (hi - lo) * layer.n_out
     m, beta1, beta2 = moments + place, run.beta1, run.beta2
     numbers = (run.rate, run.decay, rate, beta1, beta2, epsilon, run.l1, run.l2, run.clip)
-    update_range(run.optimizer, count, params + place, g, m, m + second, numbers)
+    _update(run.update, count, params + place, g, m, m + second, numbers)
     if hi == layer.n_in and layer.biases >= 0:  # with the last rows of W, without penalties
         b, m = params + layer.biases, moments + layer.biases
         numbers = (run.rate, 0.0, rate, beta1, beta2, epsilon, 0.0, 0.0, run.clip)
-        update_range(run.optimizer, layer.n_out, b, biases, m, m + second, numbers)
+        _update(run.update, layer.n_out, b, biases, m, m + second, numbers)
 
 
 @task
@@ -267,6 +288,13 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
 
 # calls `weights_task`, which is above, by its address in the run
 run_weights_task = by_address(weights_task)
+
+
+@cache
+def weights_address(dtype):
+    """Return the address of `weights_task` for a net of `dtype`."""
+    layers, runs, floats = _types_of(dtype)
+    return weights_task.address(layers, runs, *[floats] * 4, types.intp, types.intp)
 
 
 @kernel

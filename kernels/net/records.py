@@ -8,12 +8,15 @@ import numpy as np
 
 _int, _float = np.int64, np.float64
 
-# a layer: sizes, codes, and offsets into the parameters or the workspace, in elements
+# a layer: sizes, addresses of machine code, and offsets in elements into the parameters or the
+# workspace
 LAYER = np.dtype(
     [
         ("n_in", _int),
         ("n_out", _int),
-        ("activation", _int),
+        ("relu", _int),  # whether the products apply the activation, ReLU, and its derivative
+        ("activate", _int),  # address of the loop of sigma; 0 if the product applies it or A is Z
+        ("scale", _int),  # address of the loop that multiplies by sigma'; 0 if nothing does
         ("alpha", _float),
         ("drop", _float),  # dropout rate after the activation
         ("block_rows", _int),  # rows of W whose gradient is computed, then applied
@@ -53,14 +56,15 @@ RUN = np.dtype(
         ("ahead_row", _int),  # elements from the list of one task to the next
         ("scratch", _int),  # workspace: packed panels and a gradient block per task
         ("scratch_row", _int),  # elements from the scratch of one task to the next
-        ("loss", _int),
+        ("loss_source", _int),  # what the loss is computed from: see `loss`
+        ("loss_value", _int),  # addresses of the loops of its value and of its derivative, or 0
+        ("loss_slope", _int),
         ("loss_parameter", _float),
         ("loss_limit", _float),  # the most that an output of a canonical cross-entropy adds
-        ("canonical", _int),  # whether the output activation is the loss's partner
         ("scale", _float),  # 1 / sum of the batch's sample weights
         ("seed", _int),
         ("step", _int),  # number of updates made
-        ("optimizer", _int),
+        ("update", _int),  # address of the loop of `update.UPDATES`
         ("corrects", _int),  # how the bias of the moments is corrected
         ("beta1", _float),
         ("beta2", _float),
@@ -76,5 +80,7 @@ RUN = np.dtype(
         ("tasks", _int),  # number of tasks in a parallel region
         ("rows_task", _int),  # address of the machine code of `passes.rows_task`
         ("weights_task", _int),  # address of the machine code of `passes.weights_task`
+        ("sparse_product", _int),  # address of that of `sparse_matmul.sparse_product`, or 0
+        ("sparse_outer", _int),  # address of that of `sparse_outer.sparse_outer_rows`, or 0
     ]
 )

@@ -1,36 +1,61 @@
-"""Calling a function by a code or by an address, from inside kernels.
+"""Formulas of vectors as loops over blocks and rows, and calls of functions by address.
 
-The function is chosen at run time, so that one compiled kernel serves every
-activation, loss and optimizer.
+A formula's loop is compiled when it is first used, and called by its address, so that one compiled
+kernel serves every activation, loss and optimizer, also those that it was compiled before.
 """
 
 from inspect import signature
 
+import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from ..compiler.jit import inner
-from .vector import Vector, first_lanes, llvm_vector, load_first, splat, store_first, store_values
-from .view import view_parts
+from ..compiler.jit import Task, inner
+from .vector import (
+    Pointer,
+    Vector,
+    first_lanes,
+    llvm_vector,
+    load_first,
+    splat,
+    store_first,
+    store_values,
+)
+from .view import View, view_parts
 
 
-def _cases(context, builder, code, count):
-    """Emit a switch; yield each case with the builder in its block, then continue after it.
+class Loops:
+    """The tasks of a table's formulas by name, called by address.
 
-    An unknown code takes the last case.
+    Parameters
+    ----------
+    tasks : dict of str to jit.Task
+        They take the same arguments.
+    types : callable
+        ``types(kind)`` returns the Numba types of their arguments, `kind` being that of a float.
+
+    Attributes
+    ----------
+    run : callable
+        ``run(address, *arguments)``, for use inside kernels.
     """
-    end = builder.append_basic_block()
-    blocks = [builder.append_basic_block() for _ in range(count)]
-    branch = builder.switch(code, blocks[-1])
-    for i, block in enumerate(blocks):
-        branch.add_case(ir.Constant(code.type, i), block)
-        builder.position_at_end(block)
-        yield i
-        builder.branch(end)
-    builder.position_at_end(end)
+
+    def __init__(self, tasks, types):
+        self._tasks = tasks
+        self._types = types
+        self._addresses = {}
+        self.run = by_address(next(iter(tasks.values())))
+
+    def address(self, name, dtype):
+        """Return the address of the loop called `name` for arrays of `dtype`; compile it if new."""
+        known = self._addresses.get((name, dtype))
+        if known is None:
+            known = self._tasks[name].address(*self._types(numba.from_dtype(dtype)))
+            self._addresses[name, dtype] = known
+        return known
 
 
 def _linked(context, dispatcher, signature):
@@ -39,68 +64,62 @@ def _linked(context, dispatcher, signature):
     return function
 
 
-def by_code(functions):
-    """Return the function ``(code, *args) -> functions[code](*args)``.
+def block_loops(family, functions, scale=False, **others):
+    """Return the `Loops` ``(alpha, rows, columns, s, t)`` over blocks S and T, two views.
 
-    All `functions` return the same type; an unknown code takes the last.
+    They write ``T = function(S, alpha)``, or with `scale` multiply T by that, vector by vector.
+    T may be S. Rows that only padding separates are treated as one long row, the padding included.
+
+    Parameters
+    ----------
+    family : str
+        What the loops do, part of their name in the cache.
+    functions : dict of str to callable
+        The formulas ``function(vector, alpha)``.
+    scale : bool
+        Whether to multiply.
+    **others : callable
+        Loops that are written out, with the same arguments.
     """
-    functions = [inner(function) for function in functions]
+    loops = {name: _block_loop(inner(function), scale) for name, function in functions.items()}
+    return Loops(
+        {n: _block_task(loop, f"{family}_{n}") for n, loop in {**loops, **others}.items()},
+        lambda kind: (types.float64, types.intp, types.intp, View(kind), View(kind)),
+    )
 
+
+def _block_task(loop, name):
+    def block(alpha, rows, columns, s, t):
+        loop(alpha, rows, columns, s, t)
+
+    block.__name__ = name
+    return Task(block)
+
+
+def _block_loop(function, scale):
     @intrinsic
-    def choose(typingctx, code, *args):
-        kinds = [types.Dispatcher(function) for function in functions]
-        signatures = [kind.get_call_type(typingctx, args, {}) for kind in kinds]
-        result = signatures[0].return_type
-
-        def codegen(context, builder, sig, values):
-            arguments = cgutils.unpack_tuple(builder, values[1])
-            outcomes = []
-            for i in _cases(context, builder, values[0], len(kinds)):
-                function = _linked(context, kinds[i], signatures[i])
-                outcomes.append((function(builder, arguments), builder.block))
-            value = builder.phi(context.get_value_type(result))
-            for outcome, block in outcomes:
-                value.add_incoming(outcome, block)
-            return value
-
-        return result(types.intp, types.StarArgTuple(args)), codegen
-
-    return choose
-
-
-def block_by_code(functions, scale=False):
-    """Return the loop ``(code, alpha, rows, columns, s, t)`` over blocks S and T, two views.
-
-    It writes ``T = functions[code](S, alpha)``, or with `scale` multiplies T by that, vector by
-    vector; it branches on the code once. T may be S. Rows that only padding separates are treated
-    as one long row, the padding included.
-    """
-    functions = [inner(function) for function in functions]
-
-    @intrinsic
-    def loop(typingctx, code, alpha, rows, columns, source, target):
+    def loop(typingctx, alpha, rows, columns, source, target):
         vector, size = Vector(source.dtype), types.intp
-        kinds = [types.Dispatcher(function) for function in functions]
-        signatures = [kind.get_call_type(typingctx, (vector, alpha), {}) for kind in kinds]
+        kind = types.Dispatcher(function)
+        signature = kind.get_call_type(typingctx, (vector, alpha), {})
 
         def codegen(context, builder, sig, values):
-            code, alpha, rows, columns, *views = values
+            alpha, rows, columns, *views = values
             source, s_row, _ = view_parts(builder, views[0])
             target, t_row, _ = view_parts(builder, views[1])
             rows, columns = _as_one_row(builder, rows, columns, s_row, t_row, 2 * vector.lanes)
-            for i in _cases(context, builder, code, len(kinds)):
-                function = _linked(context, kinds[i], signatures[i])
-                for place, target_place, left in _vectors(
-                    builder, rows, columns, s_row, t_row, vector.lanes
-                ):
-                    here, there = builder.gep(source, [place]), builder.gep(target, [target_place])
-                    value = function(builder, [load_first(builder, here, vector, left), alpha])
-                    if scale:
-                        value = builder.fmul(load_first(builder, there, vector, left), value)
-                    store_first(builder, value, there, vector, left)
+            formula = _linked(context, kind, signature)
+            for place, target_place, left in _vectors(
+                builder, rows, columns, s_row, t_row, vector.lanes
+            ):
+                here, there = builder.gep(source, [place]), builder.gep(target, [target_place])
+                value = formula(builder, [load_first(builder, here, vector, left), alpha])
+                if scale:
+                    value = builder.fmul(load_first(builder, there, vector, left), value)
+                store_first(builder, value, there, vector, left)
             return context.get_dummy_value()
 
-        return types.none(size, types.float64, size, size, source, target), codegen
+        return types.none(types.float64, size, size, source, target), codegen
 
     return loop
 
@@ -131,55 +150,67 @@ def _vectors(builder, rows, columns, s_row, t_row, lanes):
             yield *places, left
 
 
-def rows_by_code(functions, sums=False):
-    """Return the loop ``(code, rows, columns, s, y, numbers, out)`` over rows of two views.
+def row_loops(family, functions, sums=False):
+    """Return the `Loops` ``(rows, columns, s, y, numbers, out)`` over rows of two views.
 
-    It writes ``Y[r] = functions[code](S[r], Y[r], numbers[r]) out[r]``, vector by vector, or with
-    `sums` adds the vectors of a row to one, ``out[r]``. It branches on the code once. S and Y have
-    the same row stride.
+    They write ``Y[r] = function(S[r], Y[r], numbers[r]) out[r]``, vector by vector, or with `sums`
+    add the vectors of a row to one, ``out[r]``. S and Y have the same row stride. `family` is
+    as for `block_loops`.
     """
-    functions = [inner(function) for function in functions]
+    return Loops(
+        {
+            name: _row_task(_row_loop(inner(function), sums), f"{family}_{name}")
+            for name, function in functions.items()
+        },
+        lambda kind: (types.intp, types.intp, View(kind), View(kind), Pointer(kind), Pointer(kind)),
+    )
 
+
+def _row_task(loop, name):
+    def row(rows, columns, s, y, numbers, out):
+        loop(rows, columns, s, y, numbers, out)
+
+    row.__name__ = name
+    return Task(row)
+
+
+def _row_loop(function, sums):
     @intrinsic
-    def loop(typingctx, code, rows, columns, source, target, numbers, out):
+    def loop(typingctx, rows, columns, source, target, numbers, out):
         vector, size = Vector(source.dtype), types.intp
-        arguments = (vector, vector, source.dtype)
-        kinds = [types.Dispatcher(function) for function in functions]
-        signatures = [kind.get_call_type(typingctx, arguments, {}) for kind in kinds]
+        kind = types.Dispatcher(function)
+        signature = kind.get_call_type(typingctx, (vector, vector, source.dtype), {})
 
         def codegen(context, builder, sig, values):
-            code, rows, columns, source, target, numbers, out = values
+            rows, columns, source, target, numbers, out = values
             source, row, _ = view_parts(builder, source)
             target, _, _ = view_parts(builder, target)
-            kind = llvm_vector(vector)
-            lanes = rows.type(vector.lanes)
-            total = cgutils.alloca_once(builder, kind)
-            for i in _cases(context, builder, code, len(kinds)):
-                function = _linked(context, kinds[i], signatures[i])
-                with cgutils.for_range(builder, rows) as each:
-                    r = each.index
-                    start = builder.mul(each.index, row)
-                    number = builder.load(builder.gep(numbers, [r]))
-                    builder.store(ir.Constant(kind, None), total)
-                    for j, left in _vectors_of_row(builder, columns, lanes):
-                        place = builder.add(start, j)
-                        here, there = builder.gep(source, [place]), builder.gep(target, [place])
-                        pair = [load_first(builder, p, vector, left) for p in (here, there)]
-                        value = function(builder, [*pair, number])
-                        if sums:
-                            inside = first_lanes(builder, left, vector)
-                            value = builder.select(inside, value, ir.Constant(kind, None))
-                            builder.store(builder.fadd(builder.load(total), value), total)
-                        else:
-                            factor = splat(builder, builder.load(builder.gep(out, [r])), kind)
-                            value = builder.fmul(value, factor)
-                            store_first(builder, value, there, vector, left)
+            lanes, shape = rows.type(vector.lanes), llvm_vector(vector)
+            total = cgutils.alloca_once(builder, shape)
+            formula = _linked(context, kind, signature)
+            with cgutils.for_range(builder, rows) as each:
+                r = each.index
+                start = builder.mul(r, row)
+                number = builder.load(builder.gep(numbers, [r]))
+                builder.store(ir.Constant(shape, None), total)
+                for j, left in _vectors_of_row(builder, columns, lanes):
+                    place = builder.add(start, j)
+                    here, there = builder.gep(source, [place]), builder.gep(target, [place])
+                    pair = [load_first(builder, p, vector, left) for p in (here, there)]
+                    value = formula(builder, [*pair, number])
                     if sums:
-                        there = builder.gep(out, [builder.mul(r, lanes)])
-                        store_values(builder, builder.load(total), there, vector)
+                        inside = first_lanes(builder, left, vector)
+                        value = builder.select(inside, value, ir.Constant(shape, None))
+                        builder.store(builder.fadd(builder.load(total), value), total)
+                    else:
+                        factor = splat(builder, builder.load(builder.gep(out, [r])), shape)
+                        store_first(builder, builder.fmul(value, factor), there, vector, left)
+                if sums:
+                    there = builder.gep(out, [builder.mul(r, lanes)])
+                    store_values(builder, builder.load(total), there, vector)
             return context.get_dummy_value()
 
-        return types.none(size, size, size, source, target, numbers, out), codegen
+        return types.none(size, size, source, target, numbers, out), codegen
 
     return loop
 
@@ -190,8 +221,8 @@ def by_address(task):
     Parameters
     ----------
     task : jit.Task
-        The function that is called; it returns nothing. Its address is what ``task.address`` gave
-        for arguments of the same types.
+        The function that is called, or one with the same arguments. Its address is what
+        ``task.address`` gave for arguments of the same types.
     """
     expected = signature(task.function).parameters
 
@@ -201,11 +232,13 @@ def by_address(task):
             raise TypingError(f"{task.__name__} takes {', '.join(expected)}: got {args}")
 
         def codegen(context, builder, sig, values):
-            kinds = [context.get_value_type(kind) for kind in args]
-            nothing = context.get_value_type(types.none)
-            function = ir.PointerType(ir.FunctionType(nothing, kinds))
+            function = context.call_conv.get_function_type(types.none, args)
+            # where Numba's functions return a value and an exception: neither is looked at
+            returned = [cgutils.alloca_once(builder, kind.pointee) for kind in function.args[:2]]
             arguments = cgutils.unpack_tuple(builder, values[1])
-            builder.call(builder.inttoptr(values[0], function), arguments)
+            arguments = context.get_arg_packer(args).as_arguments(builder, arguments)
+            place = builder.inttoptr(values[0], ir.PointerType(function))
+            builder.call(place, [*returned, *arguments])
             return context.get_dummy_value()
 
         return types.none(types.intp, types.StarArgTuple(args)), codegen

@@ -11,7 +11,7 @@ Only this file, `view`, `intrinsics`, `dispatch` and `tile` write LLVM IR.
 """
 
 import operator
-from functools import partial
+from functools import cache, partial
 from inspect import Parameter, Signature
 from inspect import signature as python_signature
 
@@ -27,11 +27,12 @@ _REGISTER_BITS = (("+avx512f", 512), ("+avx", 256))
 _LEVELS = {"x86-64-v3": "+avx", "x86-64-v4": "+avx512f"}
 
 
+@cache
 def target_features():
     """Return the processor features Numba compiles for, as a set of ``+name`` strings."""
     triple, cpu, features = cpu_target.target_context.codegen().magic_tuple()
     neon = {"+neon"} if triple.startswith(("aarch64", "arm64")) else set()
-    return {*features.split(","), _LEVELS.get(cpu, "")} | neon
+    return frozenset({*features.split(","), _LEVELS.get(cpu, "")} | neon)
 
 
 def has_cheap_masks():
