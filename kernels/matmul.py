@@ -9,7 +9,7 @@ from numba import prange
 
 from .compiler.jit import kernel
 from .compiler.threads import Threads, choose_threads, twin
-from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm
+from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm_address, run_gemm
 from .simd.intrinsics import aligned, pointer, pointer_at
 from .simd.transpose import transpose as transpose_block
 from .simd.view import matrix, moved, strided
@@ -18,7 +18,7 @@ from .tuning import MULTIPLY_ADD_FLOPS
 
 
 @kernel
-def product(M, N, K, bias, a, a_row, a_col, b, b_row, out, tasks, scratch):
+def product(gemm, M, N, K, bias, a, a_row, a_col, b, b_row, out, tasks, scratch):
     """Write ``bias + A B`` to `out`; rows of A or columns of B shared by the tasks.
 
     The arguments are addresses and strides in elements; bias 0 means zeros.
@@ -32,11 +32,11 @@ def product(M, N, K, bias, a, a_row, a_col, b, b_row, out, tasks, scratch):
         if tasks <= M:
             lo, hi = task * M // tasks, (task + 1) * M // tasks
             x, z = moved(x, lo, 0), moved(z, lo, 0)
-            gemm(hi - lo, N, K, start, x, y, N, z, NO_GATE, part, 0)
+            run_gemm(gemm, hi - lo, N, K, start, x, y, N, z, NO_GATE, part, 0)
         else:
             lo, hi = task * N // tasks, (task + 1) * N // tasks
             start, y, z = moved(start, 0, lo), moved(y, 0, lo), moved(z, 0, lo)
-            gemm(M, hi - lo, K, start, x, y, hi - lo, z, NO_GATE, part, 0)
+            run_gemm(gemm, M, hi - lo, K, start, x, y, hi - lo, z, NO_GATE, part, 0)
 
 
 @kernel
@@ -111,5 +111,6 @@ def matmul(
             W = turned
         a, w = (arrays.address(A), *arrays.steps(A)), (arrays.address(W), arrays.steps(W)[0])
         scratch = arrays.scratch(tasks * SCRATCH_FLOATS, A.dtype)
-        twin(product, tasks)(M, N, K, arrays.address(bias), *a, *w, out, tasks, scratch)
+        sizes = (gemm_address(out.dtype), M, N, K)
+        twin(product, tasks)(*sizes, arrays.address(bias), *a, *w, out, tasks, scratch)
     return out

@@ -9,7 +9,7 @@ from numba import prange
 
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
-from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm
+from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm_address, run_gemm
 from .simd.intrinsics import aligned, broadcast, load_part, pointer, pointer_at, store_part, width
 from .simd.view import matrix, strided
 from .support import arrays
@@ -37,25 +37,27 @@ def column_sums(rows, columns, d, sums):
 
 
 @inner
-def outer_rows(lo, hi, rows, columns, a, d, d_width, g, scratch, ahead):
+def outer_rows(gemm, lo, hi, rows, columns, a, d, d_width, g, scratch, ahead):
     """Write rows lo to hi of ``G = A^T D`` to `g`; A (rows, n_in), D (rows, columns).
 
-    `a` and `d` are views, `g` a pointer; `d_width` and what follows are as for `gemm`.
+    `gemm` is its address, `a` and `d` are views, `g` a pointer; `d_width` and what follows are as for `gemm`.
     """
     turned = strided(a.first + lo * a.column, a.column, a.row)
     zeros, target = matrix(g, -1), matrix(g, columns)
-    gemm(hi - lo, columns, rows, zeros, turned, d, d_width, target, NO_GATE, scratch, ahead)
+    run_gemm(
+        gemm, hi - lo, columns, rows, zeros, turned, d, d_width, target, NO_GATE, scratch, ahead
+    )
 
 
 @kernel
-def outer_sum(rows, n_in, n_out, a, a_row, a_col, d, d_row, out, sums, tasks, scratch):
+def outer_sum(gemm, rows, n_in, n_out, a, a_row, a_col, d, d_row, out, sums, tasks, scratch):
     """Write ``A^T D`` to `out` and the column sums of D to `sums`; A and D by address."""
     for task in prange(tasks):
         g = pointer(out)
         part = aligned(pointer(scratch)) + task * SCRATCH_FLOATS
         lo, hi = task * n_in // tasks, (task + 1) * n_in // tasks
         x, y = strided(pointer_at(g, a), a_row, a_col), matrix(pointer_at(g, d), d_row)
-        outer_rows(lo, hi, rows, n_out, x, y, n_out, g + lo * n_out, part, 0)
+        outer_rows(gemm, lo, hi, rows, n_out, x, y, n_out, g + lo * n_out, part, 0)
         if task == tasks - 1:
             column_sums(rows, n_out, y, pointer(sums))
 
@@ -107,5 +109,6 @@ def outer(
     )
     a, d = (arrays.address(A), *arrays.steps(A)), (arrays.address(D), arrays.steps(D)[0])
     scratch = arrays.scratch(tasks * SCRATCH_FLOATS, A.dtype)
-    twin(outer_sum, tasks)(rows, n_in, n_out, *a, *d, out, sums, tasks, scratch)
+    sizes = (gemm_address(out.dtype), rows, n_in, n_out)
+    twin(outer_sum, tasks)(*sizes, *a, *d, out, sums, tasks, scratch)
     return out, sums

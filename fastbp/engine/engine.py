@@ -23,7 +23,7 @@ from ..kernels.net.passes import (
     weights_address,
 )
 from ..kernels.net.records import RUN
-from ..kernels.simd.gemm import MAIN_ROWS
+from ..kernels.simd.gemm import MAIN_ROWS, gemm_address
 from ..kernels.sparse_matmul import product_address
 from ..kernels.sparse_outer import outer_address
 from ..kernels.support.arrays import address, aligned_zeros
@@ -256,6 +256,7 @@ class Engine:
         # sparse rows are not asked for ahead, and their cursors lie in that place
         _fill(run, {**places, "ahead": -1, "cursors": here.ahead})
         run["rows_task"] = rows_address(self.plan.dtype)
+        run["gemm"] = gemm_address(self.plan.dtype)
         if data is not None:
             self._place_data(run, data)
 

@@ -20,7 +20,7 @@ from ..loss import FROM_OUTPUTS, loss_rows
 from ..outer import column_sums, outer_rows
 from ..random import DROPOUT, key_of, stream
 from ..simd.dispatch import by_address
-from ..simd.gemm import NO_GATE, RELU_GATE, SCRATCH_FLOATS, gemm, tiles_of
+from ..simd.gemm import NO_GATE, RELU_GATE, SCRATCH_FLOATS, run_gemm, tiles_of
 from ..simd.intrinsics import (
     address_of,
     integers_at,
@@ -94,7 +94,8 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
             n_out, product = layer.n_out, run.sparse_product
             run_product(product, X, run.order, first, rows, n_out, start, w.first, z, gate)
         else:
-            gemm(rows, layer.n_out, layer.n_in, start, x, w, layer.n_out, z, gate, scratch, 0)
+            n_in, n_out = layer.n_in, layer.n_out
+            run_gemm(run.gemm, rows, n_out, n_in, start, x, w, n_out, z, gate, scratch, 0)
         if layer.activate != 0:
             _activate(layer.activate, layer.alpha, rows, layer.n_out, z, out)
         a = matrix(work + layer.output, layer.row)
@@ -137,7 +138,8 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
         next_d = moved(matrix(work + layer.delta, layer.row), lo, 0)
         turned = matrix(work + layer.transposed, row)
         gate = previous.kept - previous.delta if previous.relu else NO_GATE
-        gemm(rows, layer.n_in, layer.n_out, zeros, next_d, turned, row, d, gate, scratch, 0)
+        n_in, n_out = layer.n_in, layer.n_out
+        run_gemm(run.gemm, rows, n_in, n_out, zeros, next_d, turned, row, d, gate, scratch, 0)
         if previous.drop > 0:
             _drop_rows(run, n, previous.drop, previous.n_out, lo, hi, deltas)
         if previous.scale != 0:
@@ -209,7 +211,7 @@ def _ask_ahead(layer, run, work, weight_rows, number):
 def _gradient_part(layer, run, work, a, lo, hi, g, biases, scratch, ahead):
     """G_W = A^T D for rows lo to hi of W to `g`, and G_b to `biases`."""
     d = matrix(work + layer.delta, layer.row)
-    outer_rows(lo, hi, run.rows, layer.n_out, a, d, layer.row, g, scratch, ahead)
+    outer_rows(run.gemm, lo, hi, run.rows, layer.n_out, a, d, layer.row, g, scratch, ahead)
     _bias_part(layer, run, d, hi, biases)
 
 

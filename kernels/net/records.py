@@ -80,6 +80,7 @@ RUN = np.dtype(
         ("tasks", _int),  # number of tasks in a parallel region
         ("rows_task", _int),  # address of the machine code of `passes.rows_task`
         ("weights_task", _int),  # address of the machine code of `passes.weights_task`
+        ("gemm", _int),  # address of that of `gemm.gemm`
         ("sparse_product", _int),  # address of that of `sparse_matmul.sparse_product`, or 0
         ("sparse_outer", _int),  # address of that of `sparse_outer.sparse_outer_rows`, or 0
     ]

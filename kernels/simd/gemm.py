@@ -9,8 +9,14 @@ Reference: Goto and van de Geijn, Anatomy of high-performance matrix
 multiplication, ACM TOMS 34(3), 2008.
 """
 
+from functools import cache
+
+import numpy as np
+from numba import from_dtype, types
+
 from .. import tuning
-from ..compiler.jit import inner
+from ..compiler.jit import inner, task
+from .dispatch import by_address
 from .intrinsics import address_of, broadcast, fma, item_bytes, load_part, store_part, width
 from .prefetch import fetch_ahead, fetch_block
 from .reduce import keep_part, keep_results, row_parts, sum_parts
@@ -25,8 +31,8 @@ from .tile import (
     tile_zeros,
 )
 from .transpose import copy
-from .vector import has_cheap_masks
-from .view import matrix, moved, shifted, strided
+from .vector import Pointer, has_cheap_masks
+from .view import View, matrix, moved, shifted, strided
 
 (MAIN_ROWS, _FEW_ROWS, _), VECS = tile_shapes()
 
@@ -205,7 +211,7 @@ def _one_column(M, K, start, a, b, c, gate):
             c.first[place] = value
 
 
-@inner
+@task
 def gemm(M, N, K, start, a, b, b_width, c, gate, scratch, ahead):
     """Write ``C = start + A B``.
 
@@ -273,3 +279,15 @@ def gemm(M, N, K, start, a, b, b_width, c, gate, scratch, ahead):
                     piece = shifted(y, p // panel * y_step)
                     _panel(m, min(panel, n - p), d, s, x, x_step, piece, z, last, ahead)
         start = c
+
+
+# calls `gemm` by its address: all kernels share its machine code
+run_gemm = by_address(gemm)
+
+
+@cache
+def gemm_address(dtype):
+    """Return the address of `gemm` for floats of `dtype`, which `run_gemm` takes."""
+    kind, size = from_dtype(np.dtype(dtype)), types.intp
+    view, floats = View(kind), Pointer(kind)
+    return gemm.address(size, size, size, view, view, view, size, view, size, floats, size)
