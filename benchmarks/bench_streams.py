@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from fastbp.data import ArraySource
+from fastbp import data
 
 from .bench_files import new_folder
 from .bench_training import make_network
-from .common import FIRST_FIT, best_in_turn, run_python, shortest_seconds
+from .common import FIRST_FIT, best_in_turn, needs, run_python, shortest_seconds
 from .streams import KINDS, make_source
 from .workloads import WORKLOADS, make_data
 
@@ -26,6 +26,7 @@ class Streams:
     timeout = 300
 
     def setup(self, name, kind):
+        needs(data, "ArraySource")
         workload = WORKLOADS[name]
         X, y = make_data(workload)
         folder = new_folder(self)
@@ -55,6 +56,7 @@ class StreamMemory:
     timeout = 300
 
     def setup(self, kind):
+        needs(data, "ArraySource")
         self.folder = new_folder(self)
         # in another process: this one's peak is measured
         run_python(FIRST_FIT + WRITE.format(folder=self.folder))
@@ -65,4 +67,4 @@ class StreamMemory:
         if kind == "memory":
             fit(*map(np.load, files), epochs=1)
         else:
-            fit(ArraySource(*files, window_rows=1 << 16), epochs=1)
+            fit(data.ArraySource(*files, window_rows=1 << 16), epochs=1)

@@ -35,8 +35,7 @@ def short(workload):
 class Epoch:
     """One call of `fit` for a short epoch: checks, gather, all passes, loss and Adam."""
 
-    version = 1
-    dtype = "float32"
+    dtype, budget = "float32", 3
     params = (tuple(WORKLOADS), (1, "auto"))
     param_names = ("workload", "threads")
     warmup_time, repeat, timeout = 0, (2, 10, 4.0), 300
@@ -55,7 +54,7 @@ class Epoch:
         self.run()
 
     def track_times_ideal(self, name, threads):
-        return times_ideal(self.flops, self.run, self.dtype, threads, budget=3)
+        return times_ideal(self.flops, self.run, self.dtype, threads, self.budget)
 
     track_times_ideal.unit = "times the ideal"
 
