@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
-from fastbp import Network
+from fastbp import Dense, Dropout, Network
 
 from .common import best_in_turn, shortest_seconds, times_ideal
 from .workloads import WORKLOADS, Workload, make_data
@@ -18,6 +18,9 @@ RAGGED = {
     "10-45-45-10": ((10, 45, 45, 10), (16, 48, 48, 16)),
     "200-33-1": ((200, 33, 1), (208, 32, 16)),
 }
+
+# sizes and batch of nets with dropout in every hidden layer
+DROPOUT = {"256x3": ((64, 256, 256, 256, 10), 256), "256x2": ((64, 256, 256, 10), 64)}
 
 
 def make_network(workload, dtype="float32"):
@@ -64,6 +67,33 @@ class EpochFloat64(Epoch):
 
     dtype = "float64"
     params = (("digits", "mnist"), (1, "auto"))
+
+
+class DropoutEpoch:
+    """The same for a net with dropout, and its time over that of the net without."""
+
+    params = (tuple(DROPOUT),)
+    param_names = ("net",)
+
+    def setup(self, name):
+        sizes, batch = DROPOUT[name]
+        data = make_data(Workload(name, sizes, batch, 8 * batch, "squared_error"))
+        self.runs = []
+        for dropout in ((Dropout(0.2),), ()):
+            hidden = [layer for n in sizes[1:-1] for layer in (Dense(n, "relu"), *dropout)]
+            network = Network(inputs=sizes[0], layers=[*hidden, Dense(sizes[-1])])
+            self.runs.append(partial(network.fit, *data, epochs=1, batch_size=batch, n_threads=1))
+            self.runs[-1]()
+
+    def time_epoch(self, name):
+        self.runs[0]()
+
+    def track_times_without(self, name):
+        rate = lambda: 1 / shortest_seconds(self.runs[1], 0.02)  # noqa: E731
+        seconds, without = best_in_turn(self.runs[0], rate, 1)
+        return seconds * without
+
+    track_times_without.unit = "times without"
 
 
 class Ragged:

@@ -24,24 +24,16 @@ from statistics import median
 # where this file is run and not imported, the package lies above it
 sys.path.extend([str(Path(__file__).resolve().parent.parent)] if __name__ == "__main__" else [])
 
-from benchmarks.process import ROOT, Process, ProcessError
+from benchmarks.guard_process import GuardError, NothingToCompareError, Pair
+from benchmarks.process import ROOT, ProcessError
 
 LOSS, MINUTES = 0.10, 4.0
 # a first loss of this share of the allowed one is measured again, AGAIN times
 SUSPECT, AGAIN = 0.5, 2
-# seconds of a turn, of a case at first, and of a case that is measured again
-TURN, FIRST, LATER = 0.02, 0.25, 1.0
-FEWEST_ROUNDS = 3
+# seconds of a case at first, and when it is measured again
+FIRST, LATER = 0.25, 1.0
 # shares of the time, after which no case is begun: the first pair, then one for each again
 ENDS = (0.6, 0.78, 0.95)
-
-
-class GuardError(Exception):
-    """Why there is no answer, in one line."""
-
-
-class NothingToCompareError(Exception):
-    """Why there is nothing to compare, in one line."""
 
 
 def git(*arguments):
@@ -68,56 +60,6 @@ def install(commit, folder):
     if subprocess.run(command, stdout=sys.stderr, check=False).returncode != 0:
         raise GuardError(f"{commit[:8]} cannot be installed")
     return {"PYTHONPATH": str(folder / "site"), "FASTBP_CACHE_DIR": str(folder / "cache")}
-
-
-class Pair:
-    """Both commits, each in a fresh process."""
-
-    def __init__(self, variables):
-        self.sides = [Process("benchmarks.guard_process", (), each) for each in variables]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        for side in self.sides:
-            side.close()
-
-    def names(self):
-        """Return the names of the cases of the new commit."""
-        try:
-            answers = [self.sides[0].ask("names")]
-        except ProcessError as error:
-            why = f"the old commit cannot run these benchmarks ({error})"
-            raise NothingToCompareError(why) from None
-        answers.append(self.sides[1].ask("names"))
-        for side, answer in zip(self.sides, answers, strict=True):
-            site = side.environment["PYTHONPATH"]
-            if not answer["fastbp"].startswith(site):
-                raise GuardError(f"{answer['fastbp']} would be measured, not that in {site}")
-        return answers[1]["names"]
-
-    def load(self, name):
-        """Prepare a case on both sides at once; return why each failed: None if it did not."""
-        for side in self.sides:
-            side.send("load", name=name)
-        return [_failure(side) for side in self.sides]
-
-    def rounds(self, seconds):
-        """Return the times of both sides: at least three rounds, the first side in turn."""
-        times, end = ([], []), time.monotonic() + seconds
-        while len(times[0]) < FEWEST_ROUNDS or time.monotonic() < end:
-            for n in (0, 1) if len(times[0]) % 2 == 0 else (1, 0):
-                times[n].append(self.sides[n].ask("turn", seconds=TURN)["seconds"])
-        return times
-
-
-def _failure(side):
-    try:
-        side.receive("load")
-    except ProcessError as error:
-        return str(error)
-    return None
 
 
 def ratio(old, new):

@@ -250,7 +250,7 @@ def test_each_process_of_a_pair_measures_its_own_copy(sites):
         assert pair.names() == list(guard_process.cases())
         assert pair.load("Schedule.time_factors('constant')") == [None, None]
         old, new = pair.rounds(0.1)
-        assert len(old) == len(new) >= guard.FEWEST_ROUNDS
+        assert len(old) == len(new) >= guard_process.FEWEST_ROUNDS
         assert min(new) > 0.002 > max(old)
         assert pair.load("Loss.time_no_such") == ["KeyError: 'Loss.time_no_such'"] * 2
 
@@ -274,7 +274,7 @@ def test_the_workloads_and_the_kernels_are_guarded():
     guarded = {name.split(".")[0] for name in guard_process.cases()}
     expected = {"Activation", "ActivationDerivative", "Hadamard", "Loss", "Optimizer", "Random"}
     expected |= {"Initializer", "Schedule", "Products", "SparseProducts"}
-    assert guarded == expected | {"Epoch", "EpochFloat64", "Predict", "PredictWide"}
+    assert guarded == expected | {"DropoutEpoch", "Epoch", "EpochFloat64", "Predict", "PredictWide"}
     assert guarded < {kind.__name__ for kind in CLASSES}
 
 
