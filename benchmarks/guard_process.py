@@ -11,6 +11,8 @@ from benchmarks.process import Process, ProcessError, serve
 # what a commit may not slow down; workloads first, in case time runs out
 MODULES = ("bench_training", "bench_kernels", "bench_formulas")
 TURN_SECONDS, FEWEST_ROUNDS = 0.02, 3
+# the longest time of a request; the first ones compile
+LIMIT_SECONDS = 120
 
 
 class GuardError(Exception):
@@ -77,7 +79,9 @@ class Pair:
     """Both commits, each in a fresh process."""
 
     def __init__(self, variables):
-        self.sides = [Process("benchmarks.guard_process", (), each) for each in variables]
+        self.sides = [
+            Process("benchmarks.guard_process", (), each, LIMIT_SECONDS) for each in variables
+        ]
 
     def __enter__(self):
         return self
