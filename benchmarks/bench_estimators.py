@@ -1,9 +1,10 @@
 """Small fits of the estimators, alone and beside those of scikit-learn."""
 
 from dataclasses import replace
-from importlib.util import find_spec
 
-from .common import DTYPES
+import fastbp
+
+from .common import DTYPES, needs
 from .fits import CASES, CLOCKS, SIDES, limited_blas, timed_fit
 
 TURNS = 3
@@ -33,8 +34,7 @@ class Fit:
     warmup_time, repeat, timeout = 0, (2, 10, 1.0), 300
 
     def setup(self, name, dtype):
-        if find_spec("sklearn") is None:
-            raise NotImplementedError("scikit-learn is not installed")
+        needs(fastbp, "MLPClassifier", "sklearn")
         self.case = FITS[name]
         self.data = self.case.data(dtype)
         for side in SIDES:
@@ -50,6 +50,41 @@ class Fit:
         with limited_blas("1"):
             turns = [{side: self._fit(side) for side in SIDES} for _ in range(TURNS)]
         theirs, own = (min(turn[side] for turn in turns) for side in SIDES)
-        return theirs / own
+        return own / theirs
 
-    track_times_sklearn.unit = "x"
+    track_times_sklearn.unit = "times scikit-learn"
+
+
+class ManyFits:
+    """A search or an ensemble: 200 fits of 150 rows, one after another."""
+
+    number, timeout = 1, 300
+
+    def setup(self):
+        needs(fastbp, "MLPClassifier", "sklearn")
+        self.data = _small("digits", rows=150).data("float32")
+        self._fit(0)
+
+    def _fit(self, seed):
+        net = fastbp.MLPClassifier((16,), max_iter=10, random_state=seed, n_threads=1)
+        timed_fit(net, self.data)
+
+    def time_200_fits(self):
+        for seed in range(200):
+            self._fit(seed)
+
+
+class InputGradient:
+    """The derivative of each probability by each of 64 inputs, for 200 rows."""
+
+    def setup(self):
+        needs(fastbp, "MLPClassifier", "sklearn")
+        self.X, y = CASES["digits"].data("float32")
+        self.net = fastbp.MLPClassifier(max_iter=2, random_state=0, n_threads=1)
+        timed_fit(self.net, (self.X, y))
+        self.X = self.X[:200]
+        needs(self.net, "input_gradient")
+        self.time_input_gradient()
+
+    def time_input_gradient(self):
+        self.net.input_gradient(self.X)

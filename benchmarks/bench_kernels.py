@@ -1,10 +1,10 @@
-"""The products alone, and the peak that their rates are compared with."""
+"""The products alone, and the fused multiply-add that their times are compared with."""
 
 import numpy as np
 
 from fastbp import kernels, measure_peak
 
-from .common import DTYPES, gflops, share_of_peak, shortest_seconds
+from .common import DTYPES, shortest_seconds, times_ideal
 
 # M x K x N of C (M, N) = A (M, K) B (K, N)
 SHAPES = {
@@ -51,13 +51,10 @@ class Products:
     # asv calls setup for each sample, which at 2048^3 takes most of a second
     time_product.repeat = (1, 5, 2.0)
 
-    def track_gflops(self, product, shape, dtype):
-        return gflops(self.flops, shortest_seconds(self.run))
+    def track_times_ideal(self, product, shape, dtype):
+        return times_ideal(self.flops, self.run, dtype, 1)
 
-    track_gflops.unit = "GFLOP/s"
-
-    def track_share_of_peak(self, product, shape, dtype):
-        return share_of_peak(self.flops, self.run, dtype, 1)
+    track_times_ideal.unit = "times the ideal"
 
 
 class SparseProducts:
@@ -81,7 +78,7 @@ class SparseProducts:
 
 
 class Threads:
-    """The speed of all threads as a multiple of one thread's."""
+    """The time of all threads over that of one; n threads that share the work take 1 / n."""
 
     params = (("matmul", "outer"), ("512^3", "1024^3"))
     param_names = ("kernel", "shape")
@@ -91,13 +88,15 @@ class Threads:
         self.run()
         self.run("auto")
 
-    def track_speedup(self, product, shape):
+    def track_times_one(self, product, shape):
         one = shortest_seconds(self.run, budget=0.5)
-        return one / shortest_seconds(lambda: self.run("auto"), budget=0.5)
+        return shortest_seconds(lambda: self.run("auto"), budget=0.5) / one
+
+    track_times_one.unit = "times one thread"
 
 
 class Peak:
-    """The peak of fused multiply-add that every share refers to."""
+    """The shortest time of a fused multiply-add, which every ideal time is a multiple of."""
 
     params = (DTYPES, (1, "auto"))
     param_names = ("dtype", "threads")
@@ -105,8 +104,8 @@ class Peak:
     def setup(self, dtype, threads):
         measure_peak(dtype, threads)
 
-    def track_peak(self, dtype, threads):
-        # on a busy machine a single measurement may be low
-        return max(measure_peak(dtype, threads) for _ in range(30)) / 1e9
+    def track_multiply_add(self, dtype, threads):
+        # on a busy machine a single measurement may be low; two operations each
+        return 2e12 / max(measure_peak(dtype, threads) for _ in range(30))
 
-    track_peak.unit = "GFLOP/s"
+    track_multiply_add.unit = "ps"

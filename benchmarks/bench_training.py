@@ -1,14 +1,16 @@
-"""One epoch of each workload, prediction, and accuracy beside time."""
+"""One epoch of each workload, and prediction."""
 
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
-from fastbp import Adam, Network
-from fastbp.kernels import permutation
+from fastbp import Dense, Dropout, Network
 
-from .common import best_in_turn, gflops, share_of_peak, shortest_seconds
+from .common import best_in_turn, shortest_seconds, times_ideal
 from .workloads import WORKLOADS, Workload, make_data
 
+# a turn of each of two commits takes a fraction of a second
+EPOCH_FLOPS = 1e10
 # widths that are no multiple of a register's, and the nearest that are
 RAGGED = {
     "54-256-128-7": ((54, 256, 128, 7), (48, 256, 128, 16)),
@@ -17,22 +19,32 @@ RAGGED = {
     "200-33-1": ((200, 33, 1), (208, 32, 16)),
 }
 
+# sizes and batch of nets with dropout in every hidden layer
+DROPOUT = {"256x3": ((64, 256, 256, 256, 10), 256), "256x2": ((64, 256, 256, 10), 64)}
+
 
 def make_network(workload, dtype="float32"):
     """Return a new network of a workload, with Adam."""
     return Network(list(workload.sizes), loss=workload.loss, optimizer="adam", dtype=dtype)
 
 
-class Epoch:
-    """One call of `fit` for one epoch: checks, gather, all passes, loss and Adam."""
+def short(workload):
+    """Return the workload with as many full batches as `EPOCH_FLOPS` allow, at least one."""
+    flops_per_batch = workload.flops_per_epoch / workload.rows * workload.batch
+    batches = min(workload.rows // workload.batch, EPOCH_FLOPS // flops_per_batch)
+    return replace(workload, rows=workload.batch * max(1, int(batches)))
 
-    dtype = "float32"
+
+class Epoch:
+    """One call of `fit` for a short epoch: checks, gather, all passes, loss and Adam."""
+
+    dtype, budget = "float32", 3
     params = (tuple(WORKLOADS), (1, "auto"))
     param_names = ("workload", "threads")
     warmup_time, repeat, timeout = 0, (2, 10, 4.0), 300
 
     def setup(self, name, threads):
-        workload = WORKLOADS[name]
+        workload = short(WORKLOADS[name])
         data = make_data(workload, dtype=self.dtype)
         network = make_network(workload, self.dtype)
         self.flops = workload.flops_per_epoch
@@ -44,13 +56,10 @@ class Epoch:
     def time_epoch(self, name, threads):
         self.run()
 
-    def track_gflops(self, name, threads):
-        return gflops(self.flops, shortest_seconds(self.run, budget=1))
+    def track_times_ideal(self, name, threads):
+        return times_ideal(self.flops, self.run, self.dtype, threads, self.budget)
 
-    track_gflops.unit = "GFLOP/s"
-
-    def track_share_of_peak(self, name, threads):
-        return share_of_peak(self.flops, self.run, self.dtype, threads, budget=3)
+    track_times_ideal.unit = "times the ideal"
 
 
 class EpochFloat64(Epoch):
@@ -60,8 +69,35 @@ class EpochFloat64(Epoch):
     params = (("digits", "mnist"), (1, "auto"))
 
 
+class DropoutEpoch:
+    """The same for a net with dropout, and its time over that of the net without."""
+
+    params = (tuple(DROPOUT),)
+    param_names = ("net",)
+
+    def setup(self, name):
+        sizes, batch = DROPOUT[name]
+        data = make_data(Workload(name, sizes, batch, 8 * batch, "squared_error"))
+        self.runs = []
+        for dropout in ((Dropout(0.2),), ()):
+            hidden = [layer for n in sizes[1:-1] for layer in (Dense(n, "relu"), *dropout)]
+            network = Network(inputs=sizes[0], layers=[*hidden, Dense(sizes[-1])])
+            self.runs.append(partial(network.fit, *data, epochs=1, batch_size=batch, n_threads=1))
+            self.runs[-1]()
+
+    def time_epoch(self, name):
+        self.runs[0]()
+
+    def track_times_without(self, name):
+        rate = lambda: 1 / shortest_seconds(self.runs[1], 0.02)  # noqa: E731
+        seconds, without = best_in_turn(self.runs[0], rate, 1)
+        return seconds * without
+
+    track_times_without.unit = "times without"
+
+
 class Ragged:
-    """The rate of a ragged net in small batches, over the rate of the nearest even net."""
+    """The time per operation of a ragged net in small batches, over that of the nearest even."""
 
     params = (tuple(RAGGED), (1, 8, 32))
     param_names = ("net", "batch")
@@ -75,10 +111,12 @@ class Ragged:
             run()
             self.runs.append((run, workload.flops_per_epoch))
 
-    def track_share_of_nearest(self, name, batch):
+    def track_times_nearest(self, name, batch):
         (run, flops), (nearest, its_flops) = self.runs
         seconds, rate = best_in_turn(run, lambda: its_flops / shortest_seconds(nearest, 0.05), 1)
-        return flops / seconds / rate
+        return seconds * rate / flops
+
+    track_times_nearest.unit = "times the nearest"
 
 
 class Predict:
@@ -106,27 +144,10 @@ class PredictWide:
         self.run, self.flops = partial(make_network(workload).forward, X, 1), 2 * products * len(X)
         self.run()
 
-    def track_share_of_peak(self):
-        return share_of_peak(self.flops, self.run, "float32", 1, budget=6)
+    def time_forward(self):
+        self.run()
 
+    def track_times_ideal(self):
+        return times_ideal(self.flops, self.run, "float32", 1, budget=6)
 
-class Digits:
-    """Real handwritten digits: accuracy on held-out rows, beside the time of the fit."""
-
-    def setup(self):
-        try:
-            from sklearn.datasets import load_digits
-        except ImportError:
-            raise NotImplementedError("scikit-learn is not installed") from None
-        X, y = load_digits(return_X_y=True)
-        order = permutation(len(X), seed=0)
-        X, y, held = X[order].astype("float32") / 16, y[order], len(X) // 4
-        self.train, self.test = (X[held:], y[held:]), (X[:held], y[:held])
-        self.time_fit()
-
-    def time_fit(self):
-        self.network = Network([64, 100, 10], loss="cross_entropy", optimizer=Adam(3e-3))
-        self.network.fit(*self.train, epochs=30, batch_size=64)
-
-    def track_test_accuracy(self):
-        return self.network.evaluate(*self.test)["accuracy"]
+    track_times_ideal.unit = "times the ideal"

@@ -1,9 +1,10 @@
-"""Shared by the benchmarks: shortest times, rates, and shares of the measured peak."""
+"""Shared by the benchmarks: shortest times, and times relative to an ideal one."""
 
 import os
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -40,11 +41,6 @@ def shortest_seconds(function, budget=0.2):
             return shortest
 
 
-def gflops(flops, seconds):
-    """Return a rate in GFLOP/s."""
-    return flops / seconds / 1e9
-
-
 def best_in_turn(function, rate, budget):
     """Return the shortest time of `function` and the highest `rate()` within `budget` seconds.
 
@@ -58,14 +54,14 @@ def best_in_turn(function, rate, budget):
     return shortest, highest
 
 
-def share_of_peak(flops, function, dtype, n_threads, budget=_BUDGET):
-    """Return the rate of `function` as a share of the peak of `n_threads` threads."""
+def times_ideal(flops, function, dtype, n_threads, budget=_BUDGET):
+    """Return the time of `function` over that of its operations at the peak of all threads."""
     seconds, peak = best_in_turn(function, lambda: measure_peak(dtype, n_threads), budget)
-    return flops / seconds / peak
+    return seconds * peak / flops
 
 
-def share_of_copy(array, function, *arguments):
-    """Return the speed of a pass over an array as a share of the speed of a plain copy.
+def times_copy(array, function, *arguments):
+    """Return the time of a pass over an array over the time of a plain copy of it.
 
     A copy slows down with the machine as a kernel does, and no commit of fastbp changes it.
     """
@@ -75,10 +71,27 @@ def share_of_copy(array, function, *arguments):
         return _COPIED / shortest_seconds(lambda: np.copyto(target, source), _ROUND_SECONDS / 2)
 
     seconds, copied = best_in_turn(lambda: function(*arguments), rate, _BUDGET)
-    return array.size / seconds / copied
+    return seconds * copied / array.size
+
+
+def needs(module, name, *packages):
+    """Tell asv that there is nothing to measure if a commit or the environment lacks something."""
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing or not hasattr(module, name):
+        raise NotImplementedError(f"missing: {', '.join(missing) or name}")
 
 
 def run_python(code):
     """Run `code` in a new interpreter, which also fills the disk cache of kernels."""
+    _run("-c", code)
+
+
+def run_command(*arguments):
+    """Run the command ``fastbp`` in a process of its own."""
+    _run("-m", "fastbp", *map(str, arguments), stdout=subprocess.DEVNULL)
+
+
+def _run(*arguments, **options):
     # not in the checkout: there `import fastbp` finds sources without their kernels
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=os.path.dirname(__file__))
+    folder = os.path.dirname(__file__)
+    subprocess.run([sys.executable, *arguments], check=True, cwd=folder, **options)

@@ -1,169 +1,204 @@
 """Does a commit lose speed? ``python benchmarks/guard.py OLD NEW`` ends with 1 if it does.
 
-asv builds both commits and measures each with the benchmarks of this checkout. Benchmarks that
-seem slower are measured twice more, the commits in turn, because another process on the machine
-may have caused a low figure. The exit status is 0 if nothing lost more than allowed, 1 if something
-did, and 2 if it could not be measured.
+Both commits are installed beside the packages of this environment, and run the benchmarks of this
+checkout, each in a process of its own. The processes take turns of 20 ms, so that whatever else
+the machine does slows both. What seems slower is measured again, in two fresh pairs of processes:
+where memory lies and how the processor guesses differ from process to process. A loss counts when
+it shows in all rounds together, in the median and in the best.
+
+The exit status is 0 if nothing lost more than allowed or there is nothing to compare, 1 if
+something did, and 2 if it could not be measured.
 """
 
 import argparse
-import itertools
-import json
-import math
+import io
 import re
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 from pathlib import Path
 from statistics import median
 
-FOLDER = Path(__file__).resolve().parent
-# the peak too: it runs the tile of the products, so that a slower tile keeps its share of it
-BENCHMARKS = r"track_share|track_peak.*, 1\)"
-LOSS = 0.10
+# where this file is run and not imported, the package lies above it
+sys.path.extend([str(Path(__file__).resolve().parent.parent)] if __name__ == "__main__" else [])
+
+from benchmarks.guard_process import GuardError, NothingToCompareError, Pair
+from benchmarks.process import ROOT, ProcessError
+
+LOSS, MINUTES = 0.10, 4.0
 # a first loss of this share of the allowed one is measured again, AGAIN times
-SUSPECT = 0.5
-AGAIN = 2
+SUSPECT, AGAIN = 0.5, 2
+# seconds of a case at first, and when it is measured again
+FIRST, LATER = 0.25, 1.0
+# shares of the time, after which no case is begun: the first pair, then one for each again
+ENDS = (0.6, 0.78, 0.95)
 
 
-class GuardError(Exception):
-    """Why there is no answer, in one line."""
+def git(*arguments):
+    """Return what git prints, as bytes."""
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, check=True).stdout
 
 
 def commit_of(name):
-    """Return the hash of a named commit."""
-    command = ["git", "-C", str(FOLDER), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise GuardError(f"{name} is no commit of {FOLDER.parent}")
-    return done.stdout.strip()
+    """Return the hash of a named commit; None if there is none."""
+    try:
+        found = git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    except subprocess.CalledProcessError:
+        return None
+    return found.decode().strip()
 
 
-def measure(commit, patterns):
-    """Have asv measure a commit; return a figure for each benchmark, None if it failed."""
-    begin = time.time()
-    command = [sys.executable, "-m", "asv", "run", "--show-stderr", f"{commit}^!"]
-    options = [f"--bench={pattern}" for pattern in patterns]
-    # the exit status does not help: an older commit may lack what some benchmark calls
-    subprocess.run([*command, *options], cwd=FOLDER, stdout=sys.stderr, check=False)
-    return kept_figures(commit, patterns, begin)
-
-
-def kept_figures(commit, patterns, begin):
-    """Return the figures of a commit that asv has kept since `begin`."""
-    try:  # here, because asv imports this file in environments without asv
-        from asv.results import iter_results
-    except ImportError:
-        raise GuardError("asv is not installed; the extra bench has it") from None
-
-    folder = FOLDER / json.loads((FOLDER / "asv.conf.json").read_text())["results_dir"]
-    figures = {}
-    for result in iter_results(str(folder)):
-        for name in result.get_all_result_keys() if result.commit_hash == commit else ():
-            if result.started_at[name] < begin * 1000:
-                continue
-            params = result.get_result_params(name)
-            values = result.get_result_value(name, params)
-            for arguments, figure in zip(itertools.product(*params), values, strict=True):
-                # asv matches patterns against this spelling
-                figures[f"{name}({', '.join(arguments)})" if arguments else name] = figure
-    # NaN marks a benchmark that was left out; older figures of others may stand beside it
-    return {
-        key: figure
-        for key, figure in figures.items()
-        if any(re.search(pattern, key) for pattern in patterns)
-        and (figure is None or not math.isnan(figure))
-    }
-
-
-def losers(old, new, allowed):
-    """Return the benchmarks of both commits that lost more than allowed."""
-    return [key for key in new if key in old and ratio(old[key], new[key]) < 1 - allowed]
+def install(commit, folder):
+    """Install a commit into a folder of its own; return the variables of its processes."""
+    with tarfile.open(fileobj=io.BytesIO(git("archive", commit))) as archive:
+        archive.extractall(folder / "source", filter="data")
+    target = [f"--target={folder / 'site'}", str(folder / "source")]
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *target]
+    if subprocess.run(command, stdout=sys.stderr, check=False).returncode != 0:
+        raise GuardError(f"{commit[:8]} cannot be installed")
+    return {"PYTHONPATH": str(folder / "site"), "FASTBP_CACHE_DIR": str(folder / "cache")}
 
 
 def ratio(old, new):
-    """Return the new figures as a multiple of the old: by medians or by bests, the greater.
+    """Return the new times as a multiple of the old: by medians or by bests, the smaller."""
+    return min(median(new) / median(old), min(new) / min(old))
 
-    A loss must show in both. Other processes lower most figures, but rarely the best ones. They may
-    also lower a measured peak, which raises a share, but rarely the median.
+
+class Comparison:
+    """The times of both commits.
+
+    Attributes
+    ----------
+    times : dict
+        For each case the lists of old and new times in seconds.
+    pairs : dict
+        How many pairs of processes have measured each case.
+    skipped : list
+        Cases that one side lacks, or for which there was no time.
     """
-    return max(median(new) / median(old), max(new) / max(old))
+
+    def __init__(self, allowed):
+        self.allowed = allowed
+        self.times, self.pairs, self.skipped = {}, {}, []
+
+    def measure(self, pair, names, seconds, end):
+        """Measure cases with one pair until `end`, by the clock of `time.monotonic`.
+
+        Raises
+        ------
+        GuardError
+            If a case fails with the new commit alone.
+        """
+        for name in names:
+            if time.monotonic() > end:
+                self.skipped += [name] if name not in self.times else []
+                continue
+            old, new = pair.load(name)
+            if new and old is None:
+                raise GuardError(f"{name} fails with the new commit: {new}")
+            if old is not None or new is not None:
+                self.skipped.append(name)
+                continue
+            for kept, found in zip(
+                self.times.setdefault(name, ([], [])), pair.rounds(seconds), strict=True
+            ):
+                kept += found
+            self.pairs[name] = self.pairs.get(name, 0) + 1
+
+    def slower(self, allowed, pairs=1):
+        """Return the cases slower than allowed in so many pairs, the slowest first."""
+        found = {name: ratio(*times) for name, times in self.times.items()}
+        names = sorted(found, key=found.get, reverse=True)
+        return [n for n in names if found[n] > 1 / (1 - allowed) and self.pairs[n] >= pairs]
+
+    def lost(self):
+        """Return the cases with a loss that every further pair has confirmed."""
+        return self.slower(self.allowed, 1 + AGAIN)
+
+    def lines(self):
+        """Return the lines of the printed table, the greatest loss first; times are the best."""
+        width = max(map(len, [*self.times, *self.skipped]))
+        lines = [f"{'benchmark':{width}}    old us     new us  new/old  pairs"]
+        for name in sorted(self.times, key=lambda name: -ratio(*self.times[name])):
+            old, new = (1e6 * min(times) for times in self.times[name])
+            cells = f"{old:10,.1f} {new:10,.1f}  {ratio(*self.times[name]):7.2f}"
+            lines.append(f"{name:{width}} {cells}  {self.pairs[name]:5}")
+        return lines + [f"{name:{width}}  not compared" for name in self.skipped]
 
 
-def compare(commits, patterns, allowed, measure=measure):
-    """Return the figures of both commits: dicts of lists, longer where a loss is suspected.
-
-    Raises
-    ------
-    GuardError
-        If a commit was not measured, or a benchmark failed with the new one.
-    """
-    old, new = (measure(commit, patterns) for commit in commits)
-    # the old commit may lack a benchmark
-    old = {key: [figure] for key, figure in old.items() if figure is not None}
-    new = {key: [figure] for key, figure in new.items()}
-    _require_figures(commits, old, new)
-    suspects = losers(old, new, allowed * SUSPECT)
-    exactly = [f"^{re.escape(key)}$" for key in suspects]
-    for _ in range(AGAIN if suspects else 0):
-        for commit, figures in zip(commits, (old, new), strict=True):
-            found = measure(commit, exactly)
-            for key in suspects:
-                figures[key].append(found.get(key))
-        _require_figures(commits, old, new)
-    return old, new
-
-
-def _require_figures(commits, *both):
-    for commit, figures in zip(commits, both, strict=True):
-        if not figures:
-            raise GuardError(f"asv measured nothing of {commit[:8]}; its output says why")
-        failed = [key for key, values in figures.items() if None in values]
-        if failed:
-            raise GuardError(f"of {commit[:8]} these failed: {', '.join(failed)}")
-
-
-def table(old, new):
-    """Return the lines of the printed table, the greatest loss first; figures are the best."""
-    both = sorted(new.keys() & old.keys(), key=lambda key: ratio(old[key], new[key]))
-    width = max(map(len, [*old, *new]))
-    lines = [f"{'benchmark':{width}}  {'old':>7}  {'new':>7}  ratio  times"]
-    for key in both:
-        cells = f"{max(old[key]):7.3f}  {max(new[key]):7.3f}  {ratio(old[key], new[key]):5.2f}"
-        lines.append(f"{key:{width}}  {cells}  {len(new[key]):5}")
-    lines += [f"{key:{width}}  only in the old commit" for key in old if key not in new]
-    lines += [f"{key:{width}}  only in the new commit" for key in new if key not in old]
-    return lines
+def compare(new_pair, select, allowed, seconds):
+    """Return the `Comparison` of all cases whose name matches a pattern, in so many seconds."""
+    begin, found = time.monotonic(), Comparison(allowed)
+    ends = [begin + share * seconds for share in ENDS]
+    with new_pair() as pair:
+        names = [name for name in pair.names() if re.search(select, name)]
+        if not names:
+            raise GuardError(f"--bench {select}: no benchmark has such a name")
+        found.measure(pair, names, FIRST, ends[0])
+    suspects = found.slower(allowed * SUSPECT)
+    for end in ends[1:] if suspects else ():
+        with new_pair() as pair:
+            found.measure(pair, suspects, LATER, end)
+    return found
 
 
 def parse(arguments):
     """Return the options of a command line."""
     parser = argparse.ArgumentParser(description="Fail if a commit loses speed.")
-    parser.add_argument("old", nargs="?", default="HEAD~1", help="default: HEAD~1")
+    parser.add_argument("old", nargs="?", help="default: the parent of the new one")
     parser.add_argument("new", nargs="?", default="HEAD", help="default: HEAD")
     parser.add_argument("--loss", type=float, default=LOSS, help=f"allowed; default: {LOSS:.2f}")
     parser.add_argument("--bench", default="", metavar="REGEX", help="select benchmarks by name")
+    parser.add_argument(
+        "--minutes", type=float, default=MINUTES, help=f"in all; default: {MINUTES:g}"
+    )
     options = parser.parse_args(arguments)
     if not 0 < options.loss < 1:
         parser.error(f"--loss {options.loss:g}: expected a share between 0 and 1")
     return options
 
 
-def main(arguments=None, measure=measure):
+def commits_of(options):
+    """Return the hashes of both commits."""
+    new = commit_of(options.new)
+    old = commit_of(options.old or f"{options.new}~1")
+    for name, commit in ((options.new, new), (options.old, old)):
+        if name and not commit:
+            raise GuardError(f"{name} is no commit of {ROOT}")
+    if not old:
+        raise NothingToCompareError(f"{options.new} has no parent in this clone")
+    if not git("diff", "--name-only", old, new, "--", "fastbp", "kernels"):
+        same = f"{old[:8]} and {new[:8]} have the same fastbp/ and kernels/"
+        raise NothingToCompareError(same)
+    return old, new
+
+
+def main(arguments=None):
     """Run the command line; return its exit status."""
-    options = parse(arguments)
+    options, begin = parse(arguments), time.monotonic()
     try:
-        commits = [commit_of(options.old), commit_of(options.new)]
-        # both must match: a greater time would pass for a gain
-        patterns = [f"^(?=.*(?:{options.bench})).*(?:{BENCHMARKS})"]
-        old, new = compare(commits, patterns, options.loss, measure)
-    except GuardError as error:
+        commits = commits_of(options)
+        for label, commit in zip(("old", "new"), commits, strict=True):
+            print(label, git("log", "-1", "--format=%h %s", commit).decode().strip(), flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            variables = [install(commit, Path(folder, commit)) for commit in commits]
+            left = 60 * options.minutes - (time.monotonic() - begin)
+            found = compare(lambda: Pair(variables), options.bench, options.loss, left)
+    except NothingToCompareError as why:
+        print(f"{why}: nothing to compare")
+        return 0
+    except (GuardError, ProcessError) as error:
         print(error, file=sys.stderr)
         return 2
-    lost = losers(old, new, options.loss)
-    print("\n".join(table(old, new)))
-    print(f"\nlost more than {options.loss:.0%} from {options.old} to {options.new}: {len(lost)}")
-    print("".join(f"    {key}\n" for key in lost), end="")
+    print("\n".join(found.lines()))
+    lost = found.lost()
+    seconds = time.monotonic() - begin
+    print(f"\nlost more than {options.loss:.0%} in {AGAIN + 1} pairs of processes: {len(lost)}")
+    print("".join(f"    {name}\n" for name in lost), end="")
+    print(f"{len(found.times)} compared, {len(found.skipped)} not, in {seconds:.0f} s")
     return 1 if lost else 0
 
 

@@ -7,7 +7,6 @@ JSON. So no framework sees the threads, environment or crash of another.
 """
 
 import importlib
-import json
 import math
 import os
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.process import serve
 from benchmarks.workloads import Workload, make_data
 
 LEARNING_RATE = 1e-3
@@ -382,18 +382,13 @@ class Server:
 
 
 def main(name, threads):
-    """Answer requests from standard input, one line of JSON each, until it ends."""
+    """Answer requests from standard input."""
     # `-m` put the checkout on the path, where fastbp/ lies without its kernels
     del sys.path[0]
-    # output of the frameworks goes to standard error
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
     if threads == 1 and hasattr(os, "sched_setaffinity"):
         # helper threads of XLA use a second processor in spite of its flags
         os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
-    server = Server(PEERS[name], threads)
-    for line in sys.stdin:
-        print(json.dumps(server.answer(**json.loads(line))), file=answers)
+    serve(Server(PEERS[name], threads).answer)
 
 
 if __name__ == "__main__":

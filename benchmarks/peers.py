@@ -23,7 +23,7 @@ sys.path.extend([str(Path(__file__).resolve().parent.parent)] if __name__ == "__
 
 from benchmarks.markdown import caption, markdown, write_between
 from benchmarks.peer_frameworks import PEERS, batches_of
-from benchmarks.peer_process import PeerError, Process
+from benchmarks.process import LIMIT_SECONDS, Process, ProcessError
 from benchmarks.workloads import WORKLOADS
 from fastbp.machine import processor_name
 
@@ -34,6 +34,7 @@ SUMMARY = FOLDER.parent / "README.md"
 DTYPES = ("float32", "float64")
 THREADS = ("1", "all")
 OWN = "fastbp"
+VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 ROUNDS, QUICK_ROUNDS = 5, 2
 # a round has at most this many steps, and at most this many operations
 ROUND_STEPS, ROUND_FLOPS = 1000, 2.5e10
@@ -72,15 +73,21 @@ class Result:
     missing: str = ""
 
     def add(self, answer, peak):
-        """Add a round; raise `PeerError` if the net did not learn or took other steps."""
+        """Add a round; raise `ProcessError` if the net did not learn or took other steps."""
         first, last = answer["losses"][0], answer["losses"][-1]
         if not last < first < math.inf:
-            raise PeerError(f"it does not learn: its loss went from {first:.4g} to {last:.4g}")
+            raise ProcessError(f"it does not learn: its loss went from {first:.4g} to {last:.4g}")
         if answer["steps"] != self.steps:
-            raise PeerError(f"it took {answer['steps']} steps, not {self.steps}")
+            raise ProcessError(f"it took {answer['steps']} steps, not {self.steps}")
         self.seconds.append(answer["seconds"])
         self.peaks.append(peak)
         self.losses.append([first, last])
+
+
+def process_of(peer, threads, limit=LIMIT_SECONDS):
+    """Return the process of a peer that may compute with a number of threads."""
+    variables = {**dict.fromkeys(VARIABLES, str(threads)), **PEERS[peer].environment(threads)}
+    return Process("benchmarks.peer_frameworks", (peer, str(threads)), variables, limit)
 
 
 def epochs_of(workload):
@@ -102,7 +109,7 @@ def measure(workload, dtype, threads, processes, rounds):
         try:
             loaded = process.ask("load", workload=asdict(workload), dtype=dtype)
             result.version = loaded["version"]
-        except PeerError as error:
+        except ProcessError as error:
             result.missing = str(error)
     for _ in range(rounds):
         for peer, result in results.items():
@@ -112,7 +119,7 @@ def measure(workload, dtype, threads, processes, rounds):
             peak = processes[OWN].ask("peak", dtype=dtype)["peak"]
             try:
                 result.add(processes[peer].ask("train", epochs=epochs), peak)
-            except PeerError as error:
+            except ProcessError as error:
                 result.missing = str(error)
     return results
 
@@ -256,7 +263,7 @@ def measure_all(options):
     for threads in options.threads:
         count = available_threads() if threads == "all" else int(threads)
         with contextlib.ExitStack() as stack:
-            processes = {peer: Process(peer, count) for peer in peers}
+            processes = {peer: process_of(peer, count) for peer in peers}
             for process in processes.values():
                 stack.callback(process.close)
             for name, dtype in itertools.product(options.workloads, options.dtypes):
@@ -275,7 +282,7 @@ def main(arguments=None):
     options, processor = parse(arguments), processor_name()
     try:
         groups = measure_all(options)
-    except PeerError as error:
+    except ProcessError as error:
         sys.exit(f"fastbp, which measures the peak, cannot: {error}")
     if options.json:
         entries = [

@@ -26,7 +26,7 @@ sys.path.extend([str(Path(__file__).resolve().parent.parent)] if __name__ == "__
 
 from benchmarks.bench_training import make_network
 from benchmarks.workloads import WORKLOADS, make_data
-from fastbp.data import ArraySource, ParquetSource, spooled
+from fastbp import data as sources
 
 # rows of each workload: several windows of the default size
 ROWS = {"tabular": 2_000_000, "mnist": 100_000}
@@ -53,14 +53,14 @@ def make_source(kind, folder, X, y, window_rows=None):
     if kind == "scratch":
         edges = np.linspace(0, len(X), 21).astype(int)
         blocks = ((X[a:b], y[a:b]) for a, b in pairwise(edges))
-        return spooled(blocks, folder=folder, **more)
+        return sources.spooled(blocks, folder=folder, **more)
     if kind == "map":
         for name, array in (("X", X), ("y", y)):
             np.save(folder / f"{name}.npy", array)
-        return ArraySource(folder / "X.npy", folder / "y.npy", **more)
+        return sources.ArraySource(folder / "X.npy", folder / "y.npy", **more)
     if not (folder / "rows.parquet").exists():
         write_parquet(folder / "rows.parquet", X, y)
-    return ParquetSource(folder / "rows.parquet", "y", **more, unpack=kind == "parquet")
+    return sources.ParquetSource(folder / "rows.parquet", "y", **more, unpack=kind == "parquet")
 
 
 @dataclass

@@ -60,7 +60,8 @@ def test_a_command_of_the_readme_has_options_that_exist(program, arguments):
 
 def test_the_readme_names_every_program():
     starts = [path.stem for path in FOLDER.glob("*.py") if "__main__" in path.read_text("utf-8")]
-    assert {program for program, _ in commands()} == set(starts) - {"peer_frameworks"}
+    servers = {"peer_frameworks", "guard_process"}
+    assert {program for program, _ in commands()} == set(starts) - servers
 
 
 def test_the_suite_imports_only_what_old_commits_have():
@@ -72,14 +73,12 @@ def test_the_suite_imports_only_what_old_commits_have():
             elif isinstance(node, ast.ImportFrom) and node.level == 0:
                 found.add(node.module)
             if isinstance(node, ast.ImportFrom):
-                own = node.module.removeprefix("benchmarks.")
+                # `from . import name` has no module
+                own = (node.module or node.names[0].name).removeprefix("benchmarks.")
                 left += [own] if (FOLDER / f"{own}.py").is_file() and own not in left else []
     assert "workloads" in left
-    assert {name for name in found if name.startswith("fastbp")} == {
-        "fastbp",
-        "fastbp.data",
-        "fastbp.kernels",
-    }
+    # fastbp.data is an attribute: the first commits have another module of that name
+    assert {name for name in found if name.startswith("fastbp")} == {"fastbp", "fastbp.kernels"}
 
 
 def test_every_module_has_benchmarks():

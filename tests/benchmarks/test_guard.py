@@ -1,171 +1,182 @@
 """The guard of speed: what it compares, what it looks at again, and how it ends."""
 
-import datetime
-import json
 import re
 import shutil
 import subprocess
 import sys
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
-from benchmark_modules import CLASSES, FOLDER, functions, load
+import fastbp
+from benchmark_modules import CLASSES, FOLDER, load
 
 load("benchmarks")
 guard = load("benchmarks.guard")
-PATTERNS = ["track_"]
-OLD, NEW = "a" * 40, "b" * 40
+guard_process = load("benchmarks.guard_process")
+needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 
 
 class Machine:
-    """Stands for asv: gives each commit's figures in turn and keeps what was asked of it."""
+    """Stands for the pairs of processes: each pair gives its times of a case, or a failure."""
 
-    def __init__(self, old, new):
-        self.left = {OLD: list(old), NEW: list(new)}
-        self.asked = []
+    def __init__(self, *pairs):
+        self.left, self.measured = list(pairs), []
 
-    def __call__(self, commit, patterns):
-        self.asked.append((commit, patterns))
-        figures = self.left[commit].pop(0)
-        return {
-            key: figure
-            for key, figure in figures.items()
-            if any(re.search(pattern, key) for pattern in patterns)
-        }
+    def __call__(self):
+        return self
+
+    def __enter__(self):
+        self.figures = self.left.pop(0)
+        self.measured.append([])
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def names(self):
+        return list(self.figures)
+
+    def load(self, name):
+        self.name, figures = name, self.figures[name]
+        return figures if isinstance(figures, list) else [None, None]
+
+    def rounds(self, seconds):
+        self.measured[-1].append(self.name)
+        return [list(times) for times in self.figures[self.name]]
 
 
-def compare(machine):
-    return guard.compare((OLD, NEW), PATTERNS, 0.1, machine)
+def compare(*pairs, select=""):
+    machine = Machine(*pairs)
+    return guard.compare(machine, select, 0.1, 60.0), machine
 
 
-def test_what_has_not_lost_is_measured_once():
-    machine = Machine([{"track_a(1)": 0.5, "track_b": 0.8}], [{"track_a(1)": 0.6, "track_b": 0.77}])
-    old, new = compare(machine)
-    assert machine.asked == [(OLD, PATTERNS), (NEW, PATTERNS)]
-    assert (old["track_a(1)"], new["track_a(1)"]) == ([0.5], [0.6])
-    assert guard.losers(old, new, 0.1) == []
+EVEN = ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0))
 
 
-def test_only_the_suspects_are_measured_again_and_the_commits_in_turn():
-    first = {"track_a('x^3', 1)": 0.5, "track_a('x^33', 1)": 0.5, "track_b": 0.8}
-    slow = {**first, "track_a('x^3', 1)": 0.3}
-    machine = Machine([first] * 3, [slow] * 3)
-    old, new = compare(machine)
-    assert [commit for commit, _ in machine.asked] == [OLD, NEW] * 3
-    assert len({tuple(patterns) for _, patterns in machine.asked[2:]}) == 1
-    assert {key: len(figures) for key, figures in old.items()} == {
-        "track_a('x^3', 1)": 3,
-        "track_a('x^33', 1)": 1,
-        "track_b": 1,
-    }
-    assert guard.losers(old, new, 0.1) == ["track_a('x^3', 1)"]
+def test_what_has_not_lost_is_measured_by_one_pair():
+    found, machine = compare({"a": EVEN, "b": ((2.0, 2.0), (2.05, 2.05)), "c": ((1.0,), (0.5,))})
+    assert machine.measured == [["a", "b", "c"]]
+    assert (found.times["b"], found.lost()) == (([2.0, 2.0], [2.05, 2.05]), [])
+
+
+def test_only_the_suspects_are_measured_again_the_slowest_first():
+    slow, slower = ((1.0,), (1.2,)), ((1.0,), (1.4,))
+    figures = {"a": EVEN, "b": slow, "c": slower}
+    found, machine = compare(figures, figures, figures)
+    assert machine.measured == [["a", "b", "c"], ["c", "b"], ["c", "b"]]
+    assert found.pairs == {"a": 1, "b": 3, "c": 3}
+    assert found.lost() == ["c", "b"]
 
 
 @pytest.mark.parametrize(
     "old, new, lost",
     [
-        ([1.0, 1.0, 1.0], [0.5, 1.0, 1.0], False),  # the new commit's first figure was unlucky
-        ([1.2, 1.0, 1.0], [1.0, 1.0, 1.0], False),  # the old one's was lucky
-        ([0.94, 1.0, 1.0], [0.88, 0.88, 0.88], True),  # a loss that showed by half at first
-        ([1.0, 1.0, 1.0], [0.93, 0.93, 0.93], False),  # one that is allowed
-        ([1.0, 1.0, 1.0], [0.96, 0.5, 0.5], False),  # not suspected, so not looked at again
-        ([1.0, 0.5, 1.0], [0.8, 0.8, 0.8], True),  # one low figure of the old excuses nothing
-        ([1.0, 1.0, 1.0], [0.5, 0.5, 1.0], False),  # the new one can be as quick
-        ([1.0, 0.5, 0.5], [0.5, 0.5, 0.5], False),  # the old one is as slow
+        ([1.0, 1.0, 1.0], [2.0, 1.0, 1.0], False),  # the new commit's first figure was unlucky
+        ([0.8, 1.0, 1.0], [1.0, 1.0, 1.0], False),  # the old one's was lucky
+        ([1.06, 1.0, 1.0], [1.15, 1.15, 1.15], True),  # a loss that showed by half at first
+        ([1.0, 1.0, 1.0], [1.07, 1.07, 1.07], False),  # one that is allowed
+        ([1.0, 1.0, 1.0], [1.04, 2.0, 2.0], False),  # not suspected, so not looked at again
+        ([1.0, 2.0, 1.0], [1.2, 1.2, 1.2], True),  # one slow figure of the old excuses nothing
+        ([1.0, 1.0, 1.0], [2.0, 2.0, 1.0], False),  # the new one can be as quick
+        ([1.0, 2.0, 2.0], [2.0, 2.0, 2.0], False),  # the old one is as slow
     ],
 )
 def test_a_loss_shows_in_medians_and_bests(old, new, lost):
-    old, new = compare(Machine([{"track_": f} for f in old], [{"track_": f} for f in new]))
-    assert guard.losers(old, new, 0.1) == (["track_"] if lost else [])
+    found, _ = compare(*({"a": ((o,), (n,))} for o, n in zip(old, new, strict=True)))
+    assert found.lost() == (["a"] if lost else [])
 
 
-def test_what_only_one_commit_has_is_listed_and_not_compared():
-    machine = Machine(
-        [{"track_a": 0.5, "track_gone": 0.5, "track_lacks": None}],
-        [{"track_a": 0.5, "track_lacks": 0.1, "track_added": 0.1}],
-    )
-    old, new = compare(machine)
-    assert guard.losers(old, new, 0.1) == []
-    lines = "\n".join(guard.table(old, new))
-    assert re.findall(r"(\w+) +only in the (\w+)", lines) == [
-        ("track_gone", "old"),
-        ("track_lacks", "new"),
-        ("track_added", "new"),
-    ]
+def test_a_gain_is_no_loss():
+    found, machine = compare({"a": ((2.0, 2.0), (1.0, 1.0))})
+    assert (found.lost(), len(machine.measured)) == ([], 1)
+
+
+def test_a_loss_without_time_to_confirm_it_does_not_count(monkeypatch):
+    monkeypatch.setattr(guard, "ENDS", (1.0, 1.0, -1.0))
+    found, machine = compare(*[{"a": ((1.0,), (2.0,))}] * 3)
+    assert machine.measured == [["a"], ["a"], []]
+    assert found.slower(0.1) == ["a"]
+    assert found.lost() == []
+
+
+def test_what_there_is_no_time_for_is_said(monkeypatch):
+    monkeypatch.setattr(guard, "ENDS", (-1.0, -1.0, -1.0))
+    found, _ = compare({"a": EVEN})
+    assert re.search(r"^a +not compared$", "\n".join(found.lines()), re.MULTILINE)
+
+
+def test_what_one_side_lacks_is_listed_and_not_compared():
+    found, machine = compare({"a": EVEN, "added": ["no", ""], "b": EVEN})
+    assert machine.measured == [["a", "b"]]
+    assert (list(found.times), found.skipped) == (["a", "b"], ["added"])
+
+
+def test_what_only_the_old_commit_lacks_is_not_compared():
+    found, _ = compare({"a": ["AttributeError: relu6", None]})
+    assert (found.times, found.skipped) == ({}, ["a"])
+
+
+def test_what_fails_with_the_new_commit_alone_is_no_answer():
+    with pytest.raises(guard.GuardError, match="b fails with the new commit: OSError: no"):
+        compare({"a": EVEN, "b": [None, "OSError: no"]})
 
 
 def test_the_table_begins_with_the_greatest_loss():
-    old = {"track_better": [0.5], "track_worse": [0.9, 0.8, 0.1]}
-    new = {"track_better": [0.6], "track_worse": [0.4, 0.3, 0.4]}
-    _, *rows = (line.split() for line in guard.table(old, new))
-    assert rows == [
-        ["track_worse", "0.900", "0.400", "0.50", "3"],
-        ["track_better", "0.500", "0.600", "1.20", "1"],
-    ]
+    found, _ = compare(
+        *[{"better": ((2.0e-6,), (1.0e-6,)), "worse": ((1e-6, 2e-6), (3e-6, 4e-6))}] * 3
+    )
+    _, *rows = (line.split() for line in found.lines())
+    assert rows == [["worse", "1.0", "3.0", "2.33", "3"], ["better", "2.0", "1.0", "0.50", "1"]]
 
 
 @pytest.fixture
-def names(monkeypatch):
-    monkeypatch.setattr(guard, "commit_of", {"OLD": OLD, "NEW": NEW}.__getitem__)
+def run(monkeypatch, capsys):
+    """Return ``run(machine, *arguments)`` without git: exit status and standard output."""
+    monkeypatch.setattr(guard, "commits_of", lambda options: ("a" * 40, "b" * 40))
+    monkeypatch.setattr(guard, "git", lambda *arguments: b"abc subject\n")
+    monkeypatch.setattr(guard, "install", lambda commit, folder: {})
+
+    def run(machine, *arguments):
+        monkeypatch.setattr(guard, "Pair", lambda variables: machine)
+        return guard.main(["OLD", "NEW", *arguments]), capsys.readouterr()
+
+    return run
 
 
 @pytest.mark.parametrize(
     "new, options, status",
-    [(0.95, [], 0), (0.85, [], 1), (0.85, ["--loss", "0.2"], 0), (0.95, ["--loss", "0.02"], 1)],
+    [(1.05, [], 0), (1.15, [], 1), (1.15, ["--loss", "0.2"], 0), (1.05, ["--loss", "0.02"], 1)],
 )
-def test_the_exit_status_says_whether_something_lost(names, capsys, new, options, status):
-    machine = Machine([{"track_share": 1.0}] * 3, [{"track_share": new}] * 3)
-    assert guard.main(["OLD", "NEW", *options], machine) == status
-    out, _ = capsys.readouterr()
-    assert re.search(r"from OLD to NEW: (\d)", out)[1] == str(status)
-    assert out.endswith("    track_share\n") == bool(status)
+def test_the_exit_status_says_whether_something_lost(run, new, options, status):
+    found, (out, _) = run(Machine(*[{"time_a": ((1.0,), (new,))}] * 3), *options)
+    assert found == status
+    assert out.startswith("old abc subject\nnew abc subject\n")
+    assert re.search(r"in 3 pairs of processes: (\d)", out)[1] == str(status)
+    assert ("\n    time_a\n" in out) == bool(status)
 
 
-@pytest.mark.parametrize(
-    "old, new, why",
-    [
-        ({}, {"track_share": 1.0}, "measured nothing of aaaaaaaa"),
-        ({"track_share": None}, {"track_share": 1.0}, "measured nothing of aaaaaaaa"),
-        ({"track_share": 1.0}, {}, "measured nothing of bbbbbbbb"),
-        ({"track_share": 1.0}, {"track_share": None}, "of bbbbbbbb these failed: track_share"),
-    ],
-)
-def test_what_was_not_measured_is_no_answer(names, capsys, old, new, why):
-    assert guard.main(["OLD", "NEW"], Machine([old], [new])) == 2
-    out, err = capsys.readouterr()
-    assert (out, why in err) == ("", True)
+def test_a_failure_ends_with_2_and_says_why(run):
+    status, (_, err) = run(Machine({"time_a": [None, "OSError: no"]}))
+    assert (status, err) == (2, "time_a fails with the new commit: OSError: no\n")
 
 
-@pytest.mark.parametrize("again", [{"track_share": None}, {}])
-def test_a_benchmark_that_fails_when_looked_at_again_is_no_answer(names, capsys, again):
-    machine = Machine([{"track_share": 1.0}] * 2, [{"track_share": 0.5}, again])
-    assert guard.main(["OLD", "NEW"], machine) == 2
-    assert "of bbbbbbbb these failed: track_share" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "options, expected",
-    [([], ["Epoch", "Peak", "Relu"]), (["--bench", "Epoch|Relu"], ["Epoch", "Relu"])],
-)
-def test_an_option_selects_of_what_is_guarded(names, capsys, options, expected):
-    keys = ["Epoch.time_epoch(1)", "Epoch.track_share('tiny')", "Relu.track_share(1)"]
-    figures = dict.fromkeys([*keys, "Peak.track_peak('f', 1)", "Peak.track_peak('f', 2)"], 1.0)
-    assert guard.main(["OLD", "NEW", *options], Machine([figures], [figures])) == 0
-    out, _ = capsys.readouterr()
-    assert sorted(re.findall(r"^(\w+)\.track", out, re.MULTILINE)) == expected
-    assert "time_" not in out
+def test_an_option_selects_by_name(run):
+    status, (out, _) = run(Machine({"Epoch.a": EVEN, "Relu.b": EVEN}), "--bench", "Epo|no")
+    assert (status, "Epoch.a" in out, "Relu.b" in out) == (0, True, False)
+    status, (_, err) = run(Machine({"Epoch.a": EVEN}), "--bench", "no-such")
+    assert (status, "no-such" in err) == (2, True)
 
 
 @pytest.mark.parametrize("arguments", [["--loss", "10"], ["--loss", "0"], ["--no-such-option"]])
 def test_a_wrong_option_is_refused(capsys, arguments):
     with pytest.raises(SystemExit) as ended:
-        guard.main(arguments, Machine([], []))
+        guard.main(arguments)
     assert ended.value.code == 2
     assert arguments[0] in capsys.readouterr().err
 
 
-@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+@needs_git
 def test_an_unknown_commit_is_refused():
     command = [sys.executable, str(FOLDER / "guard.py"), "no-such-commit"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -173,44 +184,102 @@ def test_an_unknown_commit_is_refused():
     assert done.stderr.startswith("no-such-commit is no commit of ")
 
 
-def test_the_figures_are_those_that_asv_kept_since(tmp_path, monkeypatch):
-    results = pytest.importorskip("asv.results", exc_type=ImportError)
-    params, utc = {"machine": "some"}, datetime.timezone.utc
-    (tmp_path / "some").mkdir()
-    (tmp_path / "some" / "machine.json").write_text(json.dumps({**params, "version": 1}))
-    (tmp_path / "asv.conf.json").write_text(json.dumps({"results_dir": "."}))
-    monkeypatch.setattr(guard, "FOLDER", tmp_path)
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """Return ``commit(file, text)`` for a repository of its own, which the guard looks at."""
+    monkeypatch.setattr(guard, "ROOT", tmp_path)
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
 
-    for commit, factor in ((OLD, 1.0), (NEW, 2.0)):
-        kept = results.Results(params, {}, commit, 0, "3", "env", {})
-        for name, since in (("track_a", 100), ("track_b", 0), ("time_c", 100)):
-            benchmark = {"name": name, "version": "1", "params": [["'x'", "'y'"], ["1", "2"]]}
-            values = [0.25 * factor, 0.5 * factor, float("nan"), None]
-            nothing = [None] * 4
-            result = SimpleNamespace(
-                result=values, samples=nothing, number=nothing, stderr="", errcode=0, profile=None
-            )
-            kept.add_result(benchmark, result, datetime.datetime.fromtimestamp(since, utc))
-        kept.save(str(tmp_path))
-    found = guard.kept_figures(NEW, [r"track_.*'x'", "track_.*'y', 2"], begin=50)
-    assert found == {"track_a('x', 1)": 0.5, "track_a('x', 2)": 1.0, "track_a('y', 2)": None}
+    def git(*more):
+        subprocess.run(["git", "-C", tmp_path, *who, *more], check=True)
+
+    git("init", "--quiet")
+
+    def commit(file, text):
+        path = tmp_path / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        git("add", ".")
+        git("commit", "--quiet", "--message", text)
+
+    return commit
 
 
-def test_without_asv_there_is_no_answer(monkeypatch):
-    monkeypatch.setitem(sys.modules, "asv.results", None)
-    with pytest.raises(guard.GuardError, match="asv is not installed"):
-        guard.kept_figures(NEW, PATTERNS, begin=0)
+@needs_git
+def test_without_a_parent_there_is_nothing_to_compare(clone, capsys):
+    clone("kernels/a.py", "1")
+    assert guard.main([]) == 0
+    assert capsys.readouterr().out == "HEAD has no parent in this clone: nothing to compare\n"
+
+
+@needs_git
+def test_only_changes_of_the_package_are_compared(clone, capsys):
+    clone("kernels/a.py", "1")
+    clone("README.md", "2")
+    assert guard.main([]) == 0
+    assert "have the same fastbp/ and kernels/: nothing to compare" in capsys.readouterr().out
+    clone("fastbp/b.py", "3")
+    assert guard.commits_of(guard.parse([])) == (guard.commit_of("HEAD~1"), guard.commit_of("HEAD"))
+
+
+SLOW = """
+import time
+def _slow(self, t, factors=Constant.factors):
+    time.sleep(0.002)
+    return factors(self, t)
+Constant.factors = _slow
+"""
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory):
+    """Return the variables of two installed copies of fastbp; the second has a slow schedule."""
+    folders = [tmp_path_factory.mktemp(side) for side in ("old", "new")]
+    for folder in folders:
+        for package, name in ((fastbp, "fastbp"), (fastbp.kernels, "fastbp/kernels")):
+            source = Path(package.__file__).parent
+            shutil.copytree(source, folder / name, dirs_exist_ok=True)
+    with (folders[1] / "fastbp/components/schedules.py").open("a") as file:
+        file.write(SLOW)
+    return [{"PYTHONPATH": str(folder)} for folder in folders]
+
+
+@pytest.mark.slow
+def test_each_process_of_a_pair_measures_its_own_copy(sites):
+    with guard.Pair(sites) as pair:
+        assert pair.names() == list(guard_process.cases())
+        assert pair.load("Schedule.time_factors('constant')") == [None, None]
+        old, new = pair.rounds(0.1)
+        assert len(old) == len(new) >= guard_process.FEWEST_ROUNDS
+        assert min(new) > 0.002 > max(old)
+        assert pair.load("Loss.time_no_such") == ["KeyError: 'Loss.time_no_such'"] * 2
+
+
+@pytest.mark.slow
+def test_a_process_that_measures_another_copy_is_refused(sites):
+    pair = guard.Pair([sites[0], {"PYTHONPATH": "/no/such/folder"}])
+    with pair, pytest.raises(guard.GuardError, match="not that in /no/such/folder"):
+        pair.names()
+
+
+@pytest.mark.slow
+def test_an_old_commit_that_cannot_run_the_benchmarks_is_not_compared(tmp_path):
+    (tmp_path / "fastbp.py").write_text("")
+    pair = guard.Pair([{"PYTHONPATH": str(tmp_path)}] * 2)
+    with pair, pytest.raises(guard.NothingToCompareError, match="cannot run these benchmarks"):
+        pair.names()
 
 
 def test_the_workloads_and_the_kernels_are_guarded():
-    guarded = set()
-    for kind in CLASSES:
-        first = ", ".join(repr(values[0]) for values in getattr(kind, "params", ()))
-        keys = [f"{kind.__name__}.{name}({first})" for name in functions(kind)]
-        guarded |= {kind.__name__ for key in keys if re.search(guard.BENCHMARKS, key)}
+    guarded = {name.split(".")[0] for name in guard_process.cases()}
     expected = {"Activation", "ActivationDerivative", "Hadamard", "Loss", "Optimizer", "Random"}
-    expected |= {"Products", "Peak", "Epoch", "EpochFloat64", "Ragged", "PredictWide"}
-    assert guarded == expected
+    expected |= {"Initializer", "Schedule", "Products", "SparseProducts"}
+    assert guarded == expected | {"DropoutEpoch", "Epoch", "EpochFloat64", "Predict", "PredictWide"}
+    assert guarded < {kind.__name__ for kind in CLASSES}
+
+
+def test_the_workloads_come_first():
+    assert next(iter(guard_process.cases())) == "Epoch.time_epoch('tiny', 1)"
 
 
 def test_the_readme_names_the_command():

@@ -174,7 +174,7 @@ def test_the_readmes_have_the_marks(file, mark):
 )
 def test_a_round_without_learning_or_steps_does_not_count(losses, steps, message):
     result = made_up("jax", [])
-    with pytest.raises(peers.PeerError, match=message):
+    with pytest.raises(peers.ProcessError, match=message):
         result.add({"losses": losses, "steps": steps, "seconds": 1.0}, 1e9)
     assert result.seconds == []
 
@@ -212,8 +212,8 @@ def fake_jax(tmp_path, monkeypatch):
 
 def refusal(limit=60.0):
     """Ask the peer jax to load; return the reason why it does not."""
-    process = peers.Process("jax", 1, limit)
-    with pytest.raises(peers.PeerError) as error:
+    process = peers.process_of("jax", 1, limit)
+    with pytest.raises(peers.ProcessError) as error:
         try:
             process.ask("load", workload=asdict(TINY), dtype="float32")
         finally:
@@ -254,13 +254,13 @@ def test_a_peer_that_hangs_is_ended(fake_jax):
 @pytest.mark.parametrize("peer", peers.PEERS)
 def test_every_peer_that_is_installed_learns_in_the_expected_steps(peer, name, dtype):
     workload = replace(WORKLOADS[name], rows=2 * WORKLOADS[name].batch + 50)
-    process = peers.Process(peer, 1)
+    process = peers.process_of(peer, 1)
     result = peers.Result(name, dtype, "1", peer, 5, 5 * 3)
     try:
         process.ask("load", workload=asdict(workload), dtype=dtype)
         for _ in range(2):  # each time with a fresh net
             result.add(process.ask("train", epochs=5), 1e9)
-    except peers.PeerError as error:
+    except peers.ProcessError as error:
         if str(error) != "not installed":
             raise
         pytest.skip(f"{peer} is not installed")
@@ -275,7 +275,7 @@ def test_a_class_without_a_sample_keeps_the_net_of_scikit_learn():
     # 1000 classes and few rows: fit would leave out those that do not occur
     workload = peers.WORKLOADS["wide"]
     workload = replace(workload, sizes=(8, 16, 1000), batch=64, rows=200)
-    process = peers.Process("sklearn", 1)
+    process = peers.process_of("sklearn", 1)
     result = peers.Result("wide", "float32", "1", "sklearn", 3, 3 * 4)
     try:
         process.ask("load", workload=asdict(workload), dtype="float32")

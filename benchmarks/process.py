@@ -1,4 +1,4 @@
-"""A peer in a process of its own, and what is said when it fails."""
+"""A process of its own that answers requests, and what is said when it fails."""
 
 import contextlib
 import json
@@ -10,46 +10,41 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.peer_frameworks import PEERS
-
 ROOT = Path(__file__).resolve().parent.parent
 # the longest time of one request, compiling a step included
 LIMIT_SECONDS = 300
-VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-class PeerError(Exception):
-    """Why a peer has no result, in one line."""
+class ProcessError(Exception):
+    """Why a process has no answer, in one line."""
 
 
 class Process:
-    """A peer in a process of its own, which starts with the first request.
+    """A module that runs `serve` in a process of its own, which starts with the first request.
 
     Parameters
     ----------
-    peer : str
-        A name in ``PEERS``.
-    threads : int
-        Threads that may compute.
+    module : str
+        Name of the module, with its package.
+    arguments : sequence of str
+        Arguments of its command line.
+    variables : dict
+        More variables of its environment.
     limit : float
         Seconds that an answer may take.
     """
 
-    def __init__(self, peer, threads, limit=LIMIT_SECONDS):
-        self.peer, self.threads, self.limit = peer, threads, limit
+    def __init__(self, module, arguments=(), variables=None, limit=LIMIT_SECONDS):
+        self.command = [sys.executable, "-m", module, *arguments]
+        self.environment, self.limit = {**os.environ, **(variables or {})}, limit
         self._process = None
 
     def _start(self):
-        environment = {
-            **os.environ,
-            **dict.fromkeys(VARIABLES, str(self.threads)),
-            **PEERS[self.peer].environment(self.threads),
-        }
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.peer_frameworks", self.peer, str(self.threads)],
+            self.command,
             cwd=ROOT,
-            env=environment,
+            env=self.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -58,29 +53,37 @@ class Process:
         )
 
     def ask(self, request, **arguments):
-        """Return the answer to a request, a dict; see `peer_frameworks.Server`.
+        """Return the answer to a request, a dict.
 
         Raises
         ------
-        PeerError
-            If the peer is not installed, fails, dies, or takes too long. The next request
+        ProcessError
+            If the answer is an error, or the process dies or takes too long. The next request
             starts a new process.
         """
+        self.send(request, **arguments)
+        return self.receive(request)
+
+    def send(self, request, **arguments):
+        """Send a request; `receive` waits for its answer."""
         if self._process is None:
             self._start()
-        process = self._process
         with contextlib.suppress(BrokenPipeError):  # it is dead: reading finds out
             line = json.dumps({"request": request, "arguments": arguments})
-            print(line, file=process.stdin, flush=True)
+            print(line, file=self._process.stdin, flush=True)
+
+    def receive(self, request):
+        """Return the answer to a request that was sent; see `ask`."""
+        process = self._process
         if not select.select([process.stdout], [], [], self.limit)[0]:
             self.close()
-            raise PeerError(f"{request} took more than {self.limit:g} s")
+            raise ProcessError(f"{request} took more than {self.limit:g} s")
         line = process.stdout.readline()
         if not line:
-            raise PeerError(self._last_words())
+            raise ProcessError(self._last_words())
         answer = json.loads(line)
         if "error" in answer:
-            raise PeerError(answer["error"])
+            raise ProcessError(answer["error"])
         return answer
 
     def _last_words(self):
@@ -104,3 +107,12 @@ class Process:
         self._log.close()
         self._process.wait()
         self._process = None
+
+
+def serve(answer):
+    """Answer requests from standard input, one line of JSON each, until it ends."""
+    # output of the libraries goes to standard error
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        print(json.dumps(answer(**json.loads(line))), file=answers)
