@@ -1,30 +1,57 @@
 """Inverted dropout ``A . M / (1 - rate)``; M is 0 where an element is dropped, else 1.
 
+The mask of a row is drawn 64 columns at a time and kept as bits for the backward pass. An element
+is dropped with the probability ``rate`` rounded to a multiple of 2^-16.
+
 Reference: Srivastava et al., Dropout, JMLR 15, 2014, section 10.
 """
 
-import numpy as np
 from numba import prange
 
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
-from .random import DROPOUT, a_key, key_of, random_bits, stream
-from .simd.intrinsics import pointer
+from .random import DROPOUT, a_key, key_of, stream
+from .simd.bits import DRAW_BITS, WORD, keep_where, kept_bits
+from .simd.intrinsics import integers_at, load_part, pointer, store_part, width
 from .support import arrays
 from .support.scalars import a_number
 from .tuning import DROPOUT_FLOPS
 
+_DRAWS = 2**DRAW_BITS
+
+
+def mask_words(columns):
+    """Return the 64-bit words that the mask of a row takes."""
+    return -(-columns // WORD)
+
 
 @inner
-def drop_row(key, rate, columns, a):
-    """Set each of `columns` floats to 0 with probability `rate`, divide the others by 1 - rate.
+def drop_row(key, rate, columns, source, target, mask):
+    """Write ``A . M / (1 - rate)`` of one row; the target may be the source.
 
-    One key drops the same columns at every call, so that the backward pass needs no mask.
+    The words of M are written to the address `mask` unless it is 0.
     """
-    threshold = np.uint64(rate * 2.0**53)
-    for j in range(columns):
-        kept = random_bits(key, j) >> np.uint64(11) >= threshold
-        a[j] = a[j] / (1 - rate) if kept else 0.0
+    threshold = min(int(rate * _DRAWS + 0.5), _DRAWS - 1)
+    for word in range((columns + WORD - 1) // WORD):
+        bits = kept_bits(key, word, threshold)
+        if mask != 0:
+            integers_at(mask)[word] = bits
+        _keep(bits, rate, word * WORD, columns, source, target)
+
+
+@inner
+def drop_row_again(mask, rate, columns, target):
+    """Apply to a row, in place, the dropout whose mask is at the address `mask`."""
+    for word in range((columns + WORD - 1) // WORD):
+        _keep(integers_at(mask)[word], rate, word * WORD, columns, target, target)
+
+
+@inner
+def _keep(bits, rate, first, columns, source, target):
+    scale = 1 / (1 - rate)
+    for j in range(first, min(first + WORD, columns), width(source)):
+        kept = keep_where(load_part(source + j, columns - j) * scale, bits, j - first)
+        store_part(target + j, kept, columns - j)
 
 
 @kernel
@@ -32,13 +59,16 @@ def drop_rows(seed, place, rate, a):
     """Apply dropout to the rows of `a` (batch, n), in place."""
     key = key_of(seed, DROPOUT, place)
     for r in prange(a.shape[0]):
-        drop_row(stream(key, r), rate, a.shape[1], pointer(a) + r * a.shape[1])
+        row = pointer(a) + r * a.shape[1]
+        drop_row(stream(key, r), rate, a.shape[1], row, row, 0)
 
 
 def dropout(
     A: arrays.Floats, rate: float, seed: int, place: int = 0, *, n_threads: Threads = "auto"
 ) -> arrays.Floats:
     """Return ``A . M / (1 - rate)``: each element is dropped with probability `rate`.
+
+    The probability is rounded to a multiple of 2^-16.
 
     Parameters
     ----------

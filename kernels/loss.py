@@ -96,8 +96,9 @@ def loss_rows(loops, rule, data, first, rows, n, z, a, losses, d):
 
     D is ``scale w dL/da``, or ``scale w (a - y)`` of a canonical pair. For the cross-entropy, log
     sum_j exp(z_j) is ``z_j - log a_j`` at the row's maximum, where a_j is at least 1 / n and the
-    logarithm accurate to one rounding. The parameter of a canonical cross-entropy, unless 0, is an upper limit of the
-    loss of an output, or of a row with several classes. `z`, `a` and `d` have one row stride.
+    logarithm accurate to one rounding. The parameter of a canonical cross-entropy, unless 0, is an
+    upper limit of the loss of an output, or of a row with several classes. `z`, `a` and `d` have
+    one row stride.
     """
     source, value, slope = loops
     parameter, scale = rule

@@ -40,7 +40,8 @@ def column_sums(rows, columns, d, sums):
 def outer_rows(gemm, lo, hi, rows, columns, a, d, d_width, g, scratch, ahead):
     """Write rows lo to hi of ``G = A^T D`` to `g`; A (rows, n_in), D (rows, columns).
 
-    `gemm` is its address, `a` and `d` are views, `g` a pointer; `d_width` and what follows are as for `gemm`.
+    `gemm` is the address of that function, `a` and `d` are views, `g` a pointer; `d_width` and
+    what follows are as for `gemm`.
     """
     turned = strided(a.first + lo * a.column, a.column, a.row)
     zeros, target = matrix(g, -1), matrix(g, columns)

@@ -29,7 +29,8 @@ TOP_LEVEL = {
 MOST_LINES = 400
 # the files that may write LLVM IR
 IR_FILES = {
-    f"fastbp.kernels.simd.{name}" for name in ("vector", "view", "intrinsics", "dispatch", "tile")
+    f"fastbp.kernels.simd.{name}"
+    for name in ("vector", "view", "intrinsics", "bits", "dispatch", "tile")
 }
 
 

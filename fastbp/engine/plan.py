@@ -11,6 +11,7 @@ import numpy as np
 
 from ..annotations import Floats
 from ..kernels.activation import ACTIVATE
+from ..kernels.dropout import mask_words
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.hadamard import SCALE
 from ..kernels.net.records import LAYER
@@ -206,7 +207,10 @@ class Workspace:
         is_apart = keeps_z or (last and name != "identity")
         record["a"] = self._take(block) if is_apart else record["z"]
         record["kept"] = record["z"] if keeps_z else record["a"]
-        record["output"] = self._take(block) if spec.dropout > 0 else record["a"]
+        drops = training and spec.dropout > 0
+        record["output"] = self._take(block) if drops else record["a"]
+        record["mask_row"] = self._row(mask_words(spec.n_out) * 8 // self._item) if drops else 0
+        record["mask"] = self._take(batch * int(record["mask_row"]))
         # the loss needs the last one for the targets, in inference too
         record["delta"] = self._take(block) if training or last else -1
         packed = block * self._item >= FAR_BYTES

@@ -14,7 +14,7 @@ from numba import from_dtype, prange, types
 
 from ..activation import ACTIVATE
 from ..compiler.jit import inner, kernel, task
-from ..dropout import drop_row
+from ..dropout import drop_row, drop_row_again
 from ..hadamard import SCALE
 from ..loss import FROM_OUTPUTS, loss_rows
 from ..outer import column_sums, outer_rows
@@ -66,11 +66,38 @@ def _gather(run, like, batch, columns, lo, hi):
 
 
 @inner
-def _drop_rows(run, layer, rate, columns, lo, hi, a):
-    """Apply the dropout after `layer` (0: of the input) to rows lo to hi of a matrix."""
-    key = stream(key_of(run.seed, DROPOUT, run.step), layer)
+def _drop_inputs(run, columns, lo, hi, a):
+    """Apply the dropout of the inputs to rows lo to hi of the batch."""
+    key = stream(key_of(run.seed, DROPOUT, run.step), 0)
     for i in range(lo, hi):
-        drop_row(stream(key, i), rate, columns, moved(a, i, 0).first)
+        row = moved(a, i, 0).first
+        drop_row(stream(key, i), run.input_drop, columns, row, row, 0)
+
+
+@inner
+def _mask_of(layer, work, i):
+    """Return the address of the mask of row i after a layer."""
+    return address_of(work + layer.mask + i * layer.mask_row)
+
+
+@inner
+def _drop_outputs(layers, run, work, n, lo, hi):
+    """Write rows lo to hi of the output of layer n, the dropped A, and keep their masks."""
+    layer = layers[n]
+    key = stream(key_of(run.seed, DROPOUT, run.step), n + 1)
+    a, output = matrix(work + layer.a, layer.row), matrix(work + layer.output, layer.row)
+    for i in range(lo, hi):
+        source, target = moved(a, i, 0).first, moved(output, i, 0).first
+        mask = _mask_of(layer, work, i)
+        drop_row(stream(key, i), layer.drop, layer.n_out, source, target, mask)
+
+
+@inner
+def _drop_deltas(layer, work, lo, hi, d):
+    """Multiply rows lo to hi of dL/d(output) by the masks that the forward pass kept."""
+    for i in range(lo, hi):
+        row = moved(d, i, 0).first
+        drop_row_again(_mask_of(layer, work, i), layer.drop, layer.n_out, row)
 
 
 @inner
@@ -79,7 +106,7 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
     rows = hi - lo
     a = matrix(work + run.input, run.input_row)
     if drop and run.input_drop > 0:
-        _drop_rows(run, 0, run.input_drop, layers[0].n_in, lo, hi, a)
+        _drop_inputs(run, layers[0].n_in, lo, hi, a)
     for n in range(layers.size):
         layer = layers[n]
         x = moved(a, lo, 0)
@@ -99,10 +126,8 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
         if layer.activate != 0:
             _activate(layer.activate, layer.alpha, rows, layer.n_out, z, out)
         a = matrix(work + layer.output, layer.row)
-        if layer.output != layer.a:
-            copy(rows, layer.n_out, out, moved(a, lo, 0))
         if drop and layer.drop > 0:
-            _drop_rows(run, n + 1, layer.drop, layer.n_out, lo, hi, a)
+            _drop_outputs(layers, run, work, n, lo, hi)
 
 
 @inner
@@ -141,7 +166,7 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
         n_in, n_out = layer.n_in, layer.n_out
         run_gemm(run.gemm, rows, n_in, n_out, zeros, next_d, turned, row, d, gate, scratch, 0)
         if previous.drop > 0:
-            _drop_rows(run, n, previous.drop, previous.n_out, lo, hi, deltas)
+            _drop_deltas(previous, work, lo, hi, deltas)
         if previous.scale != 0:
             kept = moved(matrix(work + previous.kept, row), lo, 0)
             _scale(previous.scale, previous.alpha, rows, previous.n_out, kept, d)

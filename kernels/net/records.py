@@ -28,7 +28,9 @@ LAYER = np.dtype(
         ("z", _int),  # workspace: Z (batch, n_out)
         ("a", _int),  # A = sigma(Z); may be z
         ("kept", _int),  # the argument of sigma': z or a
-        ("output", _int),  # A after dropout; may be a
+        ("output", _int),  # A after dropout in training, else a
+        ("mask", _int),  # workspace: the bits of the dropout after the layer
+        ("mask_row", _int),  # elements from the bits of one row to the next
         ("delta", _int),  # D = dL/dZ
     ]
 )

@@ -26,35 +26,49 @@ _NAME_OF_AN_ID = re.compile(
 
 
 class Standard:
-    """The mean and the population standard deviation of numbers, frame by frame, in float64."""
+    """The mean and the population standard deviation of numbers, frame by frame, in float64.
+
+    The sum of squares of a frame is corrected for the rounding of its mean, and added to that of
+    the frames before (Chan, Golub and LeVeque, The American Statistician 37(3), 1983, equations
+    1.5 and 1.7). scikit-learn's StandardScaler does the same, but takes 0.6 s to import.
+    """
 
     def __init__(self) -> None:
-        # its import takes a second, which predicting does not need
-        from sklearn.preprocessing import StandardScaler
-
-        self._scaler = StandardScaler()
-        self._has_values = False
+        self._count, self._mean, self._variance = 0, np.float64(0), np.float64(0)
 
     def add(self, values: Floats) -> None:
         """Add numbers; NaN does not count."""
-        # an empty array would make NaN of scikit-learn's mean for good
         known = values[~np.isnan(values)]
-        if known.size:
-            with np.errstate(over="ignore", invalid="ignore"):
-                self._scaler.partial_fit(known[:, None])
-            self._has_values = True
+        if not known.size:
+            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            count, total, total_before = known.size, known.sum(), self._mean * self._count
+            apart = known - total / count
+            squares = (apart**2).sum() - apart.sum() ** 2 / count
+            both = self._count + count
+            if self._count:
+                ratio = self._count / count
+                between = ratio / both * (total_before / ratio - total) ** 2
+                squares = self._variance * self._count + squares + between
+            self._count, self._mean = both, (total_before + total) / both
+            self._variance = squares / both
 
     def mean_and_scale(self, name: str, table_name: str) -> tuple[float, float]:
-        """Return both, (0, 1) without numbers; DataError if squares of the numbers overflow."""
-        if not self._has_values:
+        """Return both; (0, 1) without numbers, a scale of 1 where they differ by rounding alone.
+
+        DataError if squares of the numbers overflow.
+        """
+        if not self._count:
             return 0.0, 1.0
-        scaler = self._scaler
-        if not np.isfinite([scaler.mean_[0], scaler.var_[0]]).all():
+        if not np.isfinite([self._mean, self._variance]).all():
             raise DataError(
                 f"{table_name}: column {shown(name)} holds numbers too large to square: "
                 "give it in another unit, or drop it"
             )
-        return float(scaler.mean_[0]), float(scaler.scale_[0])
+        rounding = self._count * np.finfo(np.float64).eps
+        bound = rounding * self._variance + (rounding * self._mean) ** 2
+        scale = 1.0 if self._variance <= bound else np.sqrt(self._variance)
+        return float(self._mean), float(scale)
 
 
 class StandardFit(Fit):
