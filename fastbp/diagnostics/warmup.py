@@ -6,13 +6,20 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..components.optimizers import Adam
+from ..kernels.activation import ACTIVATE
 from ..kernels.compiler.cache import cache_folder
+from ..kernels.hadamard import SCALE
+from ..kernels.loss import LOGITS_VALUES, SLOPES, VALUES
 from ..kernels.peak import measure_peak
 from ..kernels.random import fill_normal, fill_permutation
+from ..kernels.sparse_matmul import product_address
+from ..kernels.sparse_outer import outer_address
+from ..kernels.update import UPDATES
 from ..network import Network
 from ..training.interrupt import unless_interrupted
 
@@ -55,6 +62,7 @@ def warm_up(dtypes: Iterable[str] = ("float32",)) -> WarmUpReport:
     for dtype in dtypes:
         for threads in (1, 2):
             _use_everything(dtype, threads)
+        _compile_formulas(np.dtype(dtype))
         measure_peak(dtype)
     after = _files(folder)
     names = sorted(name.rpartition("-")[0] for name in after - before)
@@ -63,6 +71,15 @@ def warm_up(dtypes: Iterable[str] = ("float32",)) -> WarmUpReport:
 
 def _files(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("*.bin")}
+
+
+def _compile_formulas(dtype: np.dtype[Any]) -> None:
+    """Compile what a network calls by its address, and no other network has."""
+    for loops in (ACTIVATE, SCALE, VALUES, LOGITS_VALUES, SLOPES, UPDATES):
+        for name in loops.names:
+            loops.address(name, dtype)
+    product_address(dtype)
+    outer_address(dtype)
 
 
 def _use_everything(dtype: str, threads: int) -> None:

@@ -9,6 +9,7 @@ from weakref import ref
 
 import numpy as np
 
+from ..kernels.compiler.background import parallel_twin
 from ..kernels.compiler.threads import choose_threads, twin
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.formulas.losses import LOSSES
@@ -152,6 +153,11 @@ class Engine:
         rows = len(data) if order is None else len(order)
         results = (losses, penalties)
         return twin(loop.train, threads)(*self._arrays(), rates, first, rows, batch, *results)
+
+    def parallel_training(self, data, order, rates, first, batch, losses, penalties):
+        """Start to compile the parallel twin of `train`; return a function: whether it is done."""
+        slices = (rates, first, len(data), batch, losses, penalties)
+        return parallel_twin(loop.train, (*self._arrays(), *slices))
 
     def refresh(self):
         """Transpose the weights anew, since a caller may have set the parameters.

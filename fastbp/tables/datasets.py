@@ -25,8 +25,9 @@ class Dataset:
 def _digits():
     """Return the digits from scikit-learn's file, without its import, which takes 0.6 s."""
     package = find_spec("sklearn")
-    path = Path(package.origin).with_name("datasets") / "data/digits.csv.gz" if package else None
-    if path is not None and path.is_file():
+    origin = package.origin if package and package.origin else ""
+    path = Path(origin).parent / "datasets/data/digits.csv.gz"
+    if path.is_file():
         table = pl.read_csv(path, has_header=False).to_numpy()
         X, y = table[:, :-1].astype(np.float64), table[:, -1].astype(np.int64)
     else:

@@ -39,11 +39,14 @@ class Loops:
 
     Attributes
     ----------
+    names : tuple of str
+        The names of the tasks.
     run : callable
         ``run(address, *arguments)``, for use inside kernels.
     """
 
     def __init__(self, tasks, types):
+        self.names = tuple(tasks)
         self._tasks = tasks
         self._types = types
         self._addresses = {}

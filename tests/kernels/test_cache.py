@@ -93,7 +93,8 @@ train("float32", 1)
 import fastbp.kernels.simd.gemm as gemm
 loops = {
     name: [str(signature) for signature in value.signatures]
-    for name, value in vars(gemm).items() if isinstance(value, Dispatcher)
+    for name, value in {**vars(gemm), "gemm": gemm.gemm.dispatcher}.items()
+    if isinstance(value, Dispatcher)
 }
 print(json.dumps({"compiled": Compilations.count, "loops": loops}))
 """
