@@ -8,7 +8,7 @@ from numba import prange
 
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
-from .formulas.activations import ACTIVATIONS, SOFTMAX
+from .formulas.activations import ACTIVATIONS
 from .simd.dispatch import block_loops
 from .simd.elementary import exp
 from .simd.intrinsics import (
@@ -136,7 +136,7 @@ def activation_derivative(
     TypeError, ValueError
         As `activation`, and for softmax, whose derivative is a full Jacobian.
     """
-    if ACTIVATIONS.code(name) == SOFTMAX:
+    if ACTIVATIONS.find(name).name == "softmax":
         raise ValueError("softmax has a Jacobian, not an elementwise derivative")
     return _elementwise(SLOPE, "S", S, name, alpha, out, n_threads)
 

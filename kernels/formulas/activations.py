@@ -278,5 +278,3 @@ ACTIVATIONS = Registry(
     ],
     aliases={"sigmoid": "logistic", "linear": "identity", "swish": "silu"},
 )
-# the two that have kernels of their own
-RELU, SOFTMAX = ACTIVATIONS.code("relu"), ACTIVATIONS.code("softmax")

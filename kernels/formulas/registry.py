@@ -17,7 +17,7 @@ Record = TypeVar("Record", bound=Named)
 
 
 class Registry(dict[str, Record]):
-    """Records by name, in order; a record's place is its code in compiled kernels.
+    """Records by name, in order.
 
     Parameters
     ----------
@@ -52,7 +52,3 @@ class Registry(dict[str, Record]):
         near = get_close_matches(name, known, 1) if isinstance(name, str) else []
         hint = f"; did you mean {near[0]!r}?" if near else "."
         raise ValueError(f"unknown {self.kind} {name!r}{hint} Known: {', '.join(sorted(known))}")
-
-    def code(self, name: object) -> int:
-        """Return the code of the record called `name`."""
-        return list(self).index(self.find(name).name)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import cache
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from numba import njit
 import oracle
 from fastbp import ACTIVATIONS, Dense, Network
 from fastbp.kernels.simd import elementary
-from fastbp.kernels.simd.dispatch import by_code
 from fastbp.kernels.simd.intrinsics import load_part, pointer, store_part, width
 
 WIDE = np.longdouble
@@ -21,23 +21,28 @@ NAMES = ["exp", "expm1", "log", "log1p", "tanh", "erf"]
 _STATED = re.findall(r"(?<=    )(\w+) ([0-9.]+)(?=    |\n)", elementary.__doc__)
 BOUNDS = {name: float(bound) for name, bound in _STATED}
 erf = np.vectorize(math.erf, otypes=[float])
-_function = by_code([getattr(elementary, name).py_func for name in NAMES])
 
 every_function = pytest.mark.parametrize("name", NAMES)
 every_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
-@njit(error_model="numpy")
-def _evaluate(code, x, out):
-    source, target = pointer(x), pointer(out)
-    for i in range(0, x.size, width(source)):
-        value = _function(code, load_part(source + i, x.size - i))
-        store_part(target + i, value, x.size - i)
+@cache
+def _loop_of(name):
+    function = getattr(elementary, name)
+
+    @njit(error_model="numpy")
+    def loop(x, out):
+        source, target = pointer(x), pointer(out)
+        for i in range(0, x.size, width(source)):
+            value = function(load_part(source + i, x.size - i))
+            store_part(target + i, value, x.size - i)
+
+    return loop
 
 
 def evaluate(name, x):
     out = np.empty_like(x)
-    _evaluate(NAMES.index(name), x, out)
+    _loop_of(name)(x, out)
     return out
 
 

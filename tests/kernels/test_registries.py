@@ -32,18 +32,11 @@ def test_a_name_finds_its_record(table, name):
     assert table.find(name).formula
 
 
-@every_table
-def test_codes_are_the_places_in_the_table(table):
-    table = getattr(fastbp, table)
-    assert [table.code(name) for name in table] == list(range(len(table)))
-
-
 @pytest.mark.parametrize("table, alias", ALIASES)
 def test_an_alias_finds_a_record_and_hides_none(table, alias):
     table = getattr(fastbp, table)
     assert alias not in table
     assert table.find(alias) is table[table.aliases[alias]]
-    assert table.code(alias) == table.code(table.aliases[alias])
 
 
 def test_the_common_names_of_other_libraries_are_known():
