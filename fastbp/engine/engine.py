@@ -25,6 +25,7 @@ from ..kernels.net.passes import (
 )
 from ..kernels.net.records import RUN
 from ..kernels.simd.gemm import MAIN_ROWS, gemm_address
+from ..kernels.simd.meeting import CELLS
 from ..kernels.sparse_matmul import product_address
 from ..kernels.sparse_outer import outer_address
 from ..kernels.support.arrays import address, aligned_zeros
@@ -68,6 +69,7 @@ class Engine:
         # float32 operations in the time of one of this dtype
         self._in_float32 = plan.dtype.itemsize / 4
         self._training: Any = None
+        self._cells = np.zeros(CELLS, np.int64)
         self._placed = _nothing  # a weak reference to the data that the run points at
         self.in_use = threading.RLock()
         # idle workspaces for inference with their runs: concurrent calls take one each
@@ -151,12 +153,17 @@ class Engine:
         self._run[0]["order"] = address(order)
         self._run[0]["tasks"] = threads
         rows = len(data) if order is None else len(order)
-        results = (losses, penalties)
-        return twin(loop.train, threads)(*self._arrays(), rates, first, rows, batch, *results)
+        arguments = (*self._arrays(), self._cells, rates, first, rows, batch, losses, penalties)
+        self._cells[:] = 0
+        done = twin(loop.train, threads)(*arguments)
+        if done < 0:  # Numba's threads do not run at the same time here
+            self._run[0]["tasks"] = 1
+            done = loop.train.serial(*arguments)
+        return done
 
     def parallel_training(self, data, order, rates, first, batch, losses, penalties):
         """Start to compile the parallel twin of `train`; return a function: whether it is done."""
-        slices = (rates, first, len(data), batch, losses, penalties)
+        slices = (self._cells, rates, first, len(data), batch, losses, penalties)
         return parallel_twin(loop.train, (*self._arrays(), *slices))
 
     def refresh(self):
@@ -251,6 +258,7 @@ class Engine:
         if data is not None and data.x.nbytes > FAR_DATA_BYTES and not sparse:
             self._run[0]["ahead"] = self._training.ahead
         self._run[0]["weights_task"] = weights_address(self.plan.dtype)
+        self._run[0]["train_task"] = loop.train_address(self.plan.dtype)
         self._run[0]["loss_slope"] = slope_of(self.loss, self._canonical, self.plan.dtype)
         self._run[0]["update"] = UPDATES.address(self.optimizer.name, self.plan.dtype)
 

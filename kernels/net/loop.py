@@ -3,15 +3,31 @@
 Each runs the two passes of `passes` over the batches of a run.
 """
 
-import numpy as np
+from functools import cache
 
-from ..compiler.jit import inner, kernel
+import numpy as np
+from numba import prange, types
+
+from ..compiler.jit import inner, kernel, task
+from ..simd.dispatch import by_address
 from ..simd.intrinsics import broadcast, fma, load_part, pointer, store_part, width
+from ..simd.meeting import all_present, leave, meet
 from ..simd.order import sample_weight, source_row
 from ..simd.transpose import copy
 from ..simd.view import matrix
 from ..update import clip_factor
-from .passes import GRADIENT, LOSS, TRAIN, TRANSPOSE, UPDATE, pass_over_rows, pass_over_weights
+from .passes import (
+    GRADIENT,
+    LOSS,
+    TRAIN,
+    TRANSPOSE,
+    UPDATE,
+    array_types,
+    pass_over_rows,
+    pass_over_weights,
+    run_rows_task,
+    run_weights_task,
+)
 
 
 @inner
@@ -91,40 +107,129 @@ def update(layers, runs, params, grads, moments, work):
     run.step += 1
 
 
+@inner
+def _start_next_step(runs, like, s, count, first, rows, batch, losses, penalties):
+    """Start step `s`, or the first after it whose batch has weights; `run.goes_on` says if any."""
+    run = runs[0]
+    run.goes_on = 0
+    while s < count and run.goes_on == 0:
+        start = first + s * batch
+        start_step(runs, like, start, min(batch, rows - start), rows)
+        losses[s] = penalties[s] = 0.0
+        if run.scale != 0:
+            run.goes_on = 1
+        else:
+            s += 1
+    run.done = s
+
+
+@inner
+def _take_losses(layers, runs, params, work, rates, losses, penalties):
+    """Write the losses of a step whose rows are done; stop the run if they are not finite."""
+    run = runs[0]
+    s = run.done
+    losses[s], penalties[s] = batch_loss(runs, work, 0.0), penalty_loss(layers, run, work)
+    run.rate, run.clip = rates[s], 1.0
+    if not np.isfinite(losses[s]):
+        run.goes_on = 0
+
+
+@task
+def train_task(
+    layers,
+    runs,
+    params,
+    grads,
+    moments,
+    work,
+    cells,
+    rates,
+    first,
+    rows,
+    batch,
+    losses,
+    penalties,
+    number,
+):
+    """Take one task's part of all steps; what is not shared is done by the last at a meeting."""
+    run, tasks, meeting = runs[0], runs[0].tasks, pointer(cells)
+    if not all_present(meeting, tasks):
+        return
+    like, count = pointer(work), rates.size
+    if meet(meeting, tasks):
+        _start_next_step(runs, like, 0, count, first, rows, batch, losses, penalties)
+        leave(meeting, tasks)
+    while run.goes_on != 0:
+        run_rows_task(run.rows_task, layers, runs, params, work, TRAIN, number)
+        if meet(meeting, tasks):
+            _take_losses(layers, runs, params, work, rates, losses, penalties)
+            leave(meeting, tasks)
+        if run.goes_on == 0:
+            break
+        aims = GRADIENT + UPDATE + TRANSPOSE
+        if run.clip_norm > 0:
+            run_weights_task(
+                run.weights_task, layers, runs, params, grads, moments, work, GRADIENT, number
+            )
+            if meet(meeting, tasks):
+                run.clip = clip_factor(grads.size, pointer(grads), run.clip_norm)
+                leave(meeting, tasks)
+            aims = UPDATE + TRANSPOSE
+        run_weights_task(run.weights_task, layers, runs, params, grads, moments, work, aims, number)
+        if meet(meeting, tasks):
+            run.step += 1
+            s = run.done + 1
+            _start_next_step(runs, like, s, count, first, rows, batch, losses, penalties)
+            leave(meeting, tasks)
+
+
+# calls `train_task`, which is above, by its address in the run
+run_train_task = by_address(train_task)
+
+
+@cache
+def train_address(dtype):
+    """Return the address of `train_task` for a net of `dtype`."""
+    layers, runs, floats = array_types(dtype)
+    numbers, cells = types.Array(types.float64, 1, "C"), types.Array(types.int64, 1, "C")
+    sizes = [types.intp] * 3
+    return train_task.address(
+        layers, runs, *[floats] * 4, cells, numbers, *sizes, numbers, numbers, types.intp
+    )
+
+
 @kernel
-def train(layers, runs, params, grads, moments, work, rates, first, rows, batch, losses, penalties):
+def train(
+    layers, runs, params, grads, moments, work, cells, rates, first, rows, batch, losses, penalties
+):
     """Run a mini-batch for each of `rates`; return the number of batches that were run.
 
     Batch s starts at position ``first + s batch`` of the order, which ends at `rows`. A loss that
     is not finite ends the loop before its update; a batch whose weights sum to 0 has no update.
     ``losses[s]`` is the weighted sum of the losses of batch s, ``penalties[s]`` the penalty of the
-    weights before its update (`penalty_loss`).
+    weights before its update (`penalty_loss`). `cells` (`CELLS`,) are zeros. The result is -1, and
+    nothing is done, if the tasks do not run at the same time.
     """
-    run = runs[0]
-    for s in range(rates.size):
-        start = first + s * batch
-        start_step(runs, pointer(work), start, min(batch, rows - start), rows)
-        losses[s] = penalties[s] = 0.0
-        if run.scale == 0:
-            continue
-        pass_over_rows(layers, runs, params, work, TRAIN)
-        loss = batch_loss(runs, work, 0.0)
-        losses[s], penalties[s] = loss, penalty_loss(layers, run, work)
-        if not np.isfinite(loss):
-            return s
-        run.rate = rates[s]
-        if run.clip_norm > 0:
-            pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
-            # as in `update`, which would be another kernel to compile
-            run.clip = clip_factor(grads.size, pointer(grads), run.clip_norm)
-            pass_over_weights(layers, runs, params, grads, moments, work, UPDATE + TRANSPOSE)
-        else:
-            run.clip = 1.0
-            pass_over_weights(
-                layers, runs, params, grads, moments, work, GRADIENT + UPDATE + TRANSPOSE
-            )
-        run.step += 1
-    return rates.size
+    runs[0].done = -1
+    for number in prange(runs[0].tasks):
+        run_train_task(
+            runs[0].train_task,
+            layers,
+            runs,
+            params,
+            grads,
+            moments,
+            work,
+            cells,
+            rates,
+            first,
+            rows,
+            batch,
+            losses,
+            penalties,
+            number,
+        )
+    return runs[0].done
 
 
 @kernel

@@ -195,11 +195,11 @@ run_rows_task = by_address(rows_task)
 @cache
 def rows_address(dtype):
     """Return the address of `rows_task` for a net of `dtype`."""
-    layers, runs, floats = _types_of(dtype)
+    layers, runs, floats = array_types(dtype)
     return rows_task.address(layers, runs, floats, floats, types.intp, types.intp)
 
 
-def _types_of(dtype):
+def array_types(dtype):
     """Return the Numba types of layers, runs, and of an array of a net's floats."""
     kinds = (LAYER, RUN, dtype)
     return [types.Array(from_dtype(np.dtype(kind)), 1, "C") for kind in kinds]
@@ -320,7 +320,7 @@ run_weights_task = by_address(weights_task)
 @cache
 def weights_address(dtype):
     """Return the address of `weights_task` for a net of `dtype`."""
-    layers, runs, floats = _types_of(dtype)
+    layers, runs, floats = array_types(dtype)
     return weights_task.address(layers, runs, *[floats] * 4, types.intp, types.intp)
 
 

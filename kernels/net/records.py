@@ -80,6 +80,9 @@ RUN = np.dtype(
         ("rate", _float),
         ("clip", _float),  # factor that clips the gradient
         ("tasks", _int),  # number of tasks in a parallel region
+        ("goes_on", _int),  # whether the tasks of a training have a step to run
+        ("done", _int),  # steps of the training that are done
+        ("train_task", _int),  # address of the machine code of `loop.train_task`
         ("rows_task", _int),  # address of the machine code of `passes.rows_task`
         ("weights_task", _int),  # address of the machine code of `passes.weights_task`
         ("gemm", _int),  # address of that of `gemm.gemm`
