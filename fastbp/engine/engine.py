@@ -4,6 +4,7 @@ It holds no arithmetic; every number comes from `fastbp.kernels`.
 """
 
 import threading
+import warnings
 from typing import Any
 from weakref import ref
 
@@ -42,6 +43,10 @@ from ..kernels.tuning import (
 from ..kernels.update import UPDATES
 
 _NOTHING = np.zeros(1)
+_APART = (
+    "fastbp trains on one thread: Numba ran the parts of a parallel loop one after the other, "
+    "perhaps since other code of this process occupied its threads."
+)
 
 
 class Engine:
@@ -70,6 +75,8 @@ class Engine:
         self._in_float32 = plan.dtype.itemsize / 4
         self._training: Any = None
         self._cells = np.zeros(CELLS, np.int64)
+        # whether Numba's threads were seen to run one after the other
+        self._runs_apart = False
         self._placed = _nothing  # a weak reference to the data that the run points at
         self.in_use = threading.RLock()
         # idle workspaces for inference with their runs: concurrent calls take one each
@@ -154,12 +161,15 @@ class Engine:
         self._run[0]["tasks"] = threads
         rows = len(data) if order is None else len(order)
         arguments = (*self._arrays(), self._cells, rates, first, rows, batch, losses, penalties)
-        self._cells[:] = 0
-        done = twin(loop.train, threads)(*arguments)
-        if done < 0:  # Numba's threads do not run at the same time here
-            self._run[0]["tasks"] = 1
-            done = loop.train.serial(*arguments)
-        return done
+        if threads > 1 and not self._runs_apart:
+            self._cells[:] = 0
+            done = twin(loop.train, threads)(*arguments)
+            if done >= 0:
+                return done
+            self._runs_apart = True
+            warnings.warn(_APART, RuntimeWarning, stacklevel=2)
+        self._run[0]["tasks"] = 1
+        return loop.train.serial(*arguments)
 
     def parallel_training(self, data, order, rates, first, batch, losses, penalties):
         """Start to compile the parallel twin of `train`; return a function: whether it is done."""
