@@ -37,7 +37,7 @@ from ..kernels.tuning import (
     INFERENCE_FLOPS_PACKED,
     INFERENCE_ROWS,
     INFERENCE_ROWS_PACKED,
-    REGIONS_PER_STEP,
+    REGIONS_PER_GRADIENT,
     UPDATE_FLOPS,
 )
 from ..kernels.update import UPDATES
@@ -118,13 +118,16 @@ class Engine:
         self._run[0]["penalty"] = penalty
         self._run[0]["loss_limit"] = loss_limit
 
-    def threads_of_step(self, n_threads, data, rows):
-        """Return the number of threads for a training step on `rows` rows of `data`."""
+    def threads_of_step(self, n_threads, data, rows, regions=REGIONS_PER_GRADIENT):
+        """Return the number of threads for a training step on `rows` rows of `data`.
+
+        `regions` is what it costs to share it, in parallel regions.
+        """
         flops = rows / len(data) * self.plan.flops_of(data.x)
         if data.is_sparse:  # products with few non-zeros take less time than the update
             flops += UPDATE_FLOPS * self.plan.size
         parts = rows // MAIN_ROWS
-        return choose_threads(n_threads, flops * self._in_float32, REGIONS_PER_STEP, parts)
+        return choose_threads(n_threads, flops * self._in_float32, regions, parts)
 
     def threads_of_rows(self, n_threads, rows):
         """Return how many threads inference on `rows` rows runs on."""

@@ -88,7 +88,8 @@ class Loop:
         self.state = state
         self.interrupt = interrupt
         self.epochs = epochs
-        self.threads = engine.threads_of_step(n_threads, feed.head, feed.batch)
+        limits = (n_threads, feed.head, feed.batch, tuning.REGIONS_PER_STEP)
+        self.threads = engine.threads_of_step(*limits)
         step = feed.batch / len(feed.head) * engine.plan.flops_of(feed.head.x)
         step += tuning.UPDATE_FLOPS_FROM_MEMORY * engine.plan.size
         first = max(1, min(int(tuning.FIRST_SLICE_FLOPS / step), tuning.FIRST_SLICE_STEPS))

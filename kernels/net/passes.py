@@ -1,10 +1,10 @@
 """Forward and backward pass of one batch, over a plan of `records`.
 
-A step has two parallel regions. In the first, each thread takes some rows of the
-batch through all layers: gather, forward, output delta, hidden deltas. In the second,
-each thread takes some rows of every weight matrix: gradient, update, transposition for
-the next step's ``D W^T``. One thread sums each element of a result, in a fixed
-order, so its bits do not depend on the number of threads.
+A step has two parts. In the first, each thread takes some rows of the batch through all
+layers: gather, forward, output delta, hidden deltas. In the second, each thread takes some
+rows of every weight matrix: gradient, update, transposition for the next step's ``D W^T``.
+One thread sums each element of a result, in a fixed order, so its bits do not depend on the
+number of threads.
 """
 
 from functools import cache
