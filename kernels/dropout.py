@@ -1,7 +1,7 @@
 """Inverted dropout ``A . M / (1 - rate)``; M is 0 where an element is dropped, else 1.
 
-The mask of a row is drawn 64 columns at a time and kept as bits for the backward pass. An element
-is dropped with the probability ``rate`` rounded to a multiple of 2^-16.
+The mask of a row is drawn 64 columns at a time and kept as bits for the backward pass. The rate is
+rounded to a multiple of 2^-16 below 1, in the mask and in the factor, so that the mean stays.
 
 Reference: Srivastava et al., Dropout, JMLR 15, 2014, section 10.
 """
@@ -31,24 +31,30 @@ def drop_row(key, rate, columns, source, target, mask):
 
     The words of M are written to the address `mask` unless it is 0.
     """
-    threshold = min(int(rate * _DRAWS + 0.5), _DRAWS - 1)
+    threshold = _threshold(rate)
     for word in range((columns + WORD - 1) // WORD):
         bits = kept_bits(key, word, threshold)
         if mask != 0:
             integers_at(mask)[word] = bits
-        _keep(bits, rate, word * WORD, columns, source, target)
+        _keep(bits, threshold, word * WORD, columns, source, target)
 
 
 @inner
 def drop_row_again(mask, rate, columns, target):
     """Apply to a row, in place, the dropout whose mask is at the address `mask`."""
     for word in range((columns + WORD - 1) // WORD):
-        _keep(integers_at(mask)[word], rate, word * WORD, columns, target, target)
+        _keep(integers_at(mask)[word], _threshold(rate), word * WORD, columns, target, target)
 
 
 @inner
-def _keep(bits, rate, first, columns, source, target):
-    scale = 1 / (1 - rate)
+def _threshold(rate):
+    """Return the draws, of 2^16, that drop an element."""
+    return min(int(rate * _DRAWS + 0.5), _DRAWS - 1)
+
+
+@inner
+def _keep(bits, threshold, first, columns, source, target):
+    scale = _DRAWS / (_DRAWS - threshold)
     for j in range(first, min(first + WORD, columns), width(source)):
         kept = keep_where(load_part(source + j, columns - j) * scale, bits, j - first)
         store_part(target + j, kept, columns - j)
@@ -68,7 +74,7 @@ def dropout(
 ) -> arrays.Floats:
     """Return ``A . M / (1 - rate)``: each element is dropped with probability `rate`.
 
-    The probability is rounded to a multiple of 2^-16.
+    The rate is rounded to a multiple of 2^-16 below 1.
 
     Parameters
     ----------

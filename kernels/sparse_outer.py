@@ -96,7 +96,8 @@ def sparse_gradient(outer, rows, n_in, N, x, columns, starts, d, g, cursors, tas
         X = (pointer_at(like, x), short_integers_at(columns), integers_at(starts))
         delta = matrix(pointer_at(like, d), N)
         batch = (0, 0, rows)
-        run_outer(outer, X, batch, lo, hi, rows >= 0, places, N, delta, like + lo * N)
+        begins = rows >= 0  # true, and no literal: literals have types of their own
+        run_outer(outer, X, batch, lo, hi, begins, places, N, delta, like + lo * N)
 
 
 def sparse_outer(X: Any, D: arrays.Floats, *, n_threads: Threads = "auto") -> arrays.Floats:

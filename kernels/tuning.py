@@ -30,11 +30,11 @@ FLOPS_PER_SECOND = 1e11
 # Threads must save this multiple of a region's cost: a margin, for other processes delay threads.
 REGION_WORTH = 4
 REGIONS_PER_GRADIENT = 2  # one over rows, one over weights: see `net.passes`
-# The two meetings of a step inside one region (`simd.meeting`), in regions [tiny: a step of 6.1 us
+# The meetings of a step inside one region (`simd.meeting`), in regions [tiny: a step of 6.1 us
 # takes 5.3 us on two threads, 2.2 us more than half of it; a margin is in REGION_WORTH].
 REGIONS_PER_STEP = 0.7
 # A thread that waits for another looks this often before it lets the system run one in its place
-# [2 us], and this often before it concludes that they do not run at the same time [1 s].
+# [2 us], and this often before it concludes that they do not run at the same time [0.5 s].
 SPINS = 50
 SPINS_TO_START = 20_000_000
 

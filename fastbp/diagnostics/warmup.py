@@ -74,7 +74,7 @@ def _files(folder: Path) -> set[str]:
 
 
 def _compile_formulas(dtype: np.dtype[Any]) -> None:
-    """Compile what a network calls by its address, and no other network has."""
+    """Compile the loops of all formulas and the sparse products; a network asks for its own."""
     for loops in (ACTIVATE, SCALE, VALUES, LOGITS_VALUES, SLOPES, UPDATES):
         for name in loops.names:
             loops.address(name, dtype)

@@ -4,14 +4,12 @@ It holds no arithmetic; every number comes from `fastbp.kernels`.
 """
 
 import threading
-import warnings
 from typing import Any
 from weakref import ref
 
 import numpy as np
 
-from ..kernels.compiler.background import parallel_twin
-from ..kernels.compiler.threads import choose_threads, twin
+from ..kernels.compiler.threads import choose_threads, note_apart, run_together, twin
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.loss import slope_of, value_of
@@ -43,10 +41,6 @@ from ..kernels.tuning import (
 from ..kernels.update import UPDATES
 
 _NOTHING = np.zeros(1)
-_APART = (
-    "fastbp trains on one thread: Numba ran the parts of a parallel loop one after the other, "
-    "perhaps since other code of this process occupied its threads."
-)
 
 
 class Engine:
@@ -75,8 +69,6 @@ class Engine:
         self._in_float32 = plan.dtype.itemsize / 4
         self._training: Any = None
         self._cells = np.zeros(CELLS, np.int64)
-        # whether Numba's threads were seen to run one after the other
-        self._runs_apart = False
         self._placed = _nothing  # a weak reference to the data that the run points at
         self.in_use = threading.RLock()
         # idle workspaces for inference with their runs: concurrent calls take one each
@@ -91,6 +83,7 @@ class Engine:
             "loss_parameter": loss_parameter,
             "loss_limit": np.inf,
             "seed": seed,
+            "cells": address(self._cells),
             "corrects": optimizer.record.corrects,
             **{name: hyper_parameters.get(name, 0.0) for name in ("beta1", "beta2", "epsilon")},
             "l1": hyper_parameters["l1"],
@@ -160,24 +153,19 @@ class Engine:
 
     def train(self, data, order, rates, first, batch, losses, penalties, threads):
         """Run one slice of mini-batches on at most the prepared threads; see `loop.train`."""
-        self._run[0]["order"] = address(order)
-        self._run[0]["tasks"] = threads
-        rows = len(data) if order is None else len(order)
-        arguments = (*self._arrays(), self._cells, rates, first, rows, batch, losses, penalties)
-        if threads > 1 and not self._runs_apart:
+        run = self._run[0]
+        fields = {"order": address(order), "rates": address(rates), "steps": len(rates)}
+        fields |= {"losses": address(losses), "penalties": address(penalties)}
+        fields |= {"start": first, "stop": len(data) if order is None else len(order)}
+        _fill(run, {**fields, "batch": batch, "tasks": threads})
+        if threads > 1 and run_together():
             self._cells[:] = 0
-            done = twin(loop.train, threads)(*arguments)
+            done = twin(loop.train, threads)(*self._arrays())
             if done >= 0:
                 return done
-            self._runs_apart = True
-            warnings.warn(_APART, RuntimeWarning, stacklevel=2)
-        self._run[0]["tasks"] = 1
-        return loop.train.serial(*arguments)
-
-    def parallel_training(self, data, order, rates, first, batch, losses, penalties):
-        """Start to compile the parallel twin of `train`; return a function: whether it is done."""
-        slices = (self._cells, rates, first, len(data), batch, losses, penalties)
-        return parallel_twin(loop.train, (*self._arrays(), *slices))
+            note_apart()
+        run["tasks"] = 1
+        return loop.train.serial(*self._arrays())
 
     def refresh(self):
         """Transpose the weights anew, since a caller may have set the parameters.

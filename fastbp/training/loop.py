@@ -7,10 +7,8 @@ signals and the time limit; after each epoch its policy records, scores and deci
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +18,6 @@ from ..data.windows import Feed
 from ..engine.engine import Engine
 from ..kernels import tuning
 from ..kernels.compiler.threads import available_threads
-from ..kernels.random import permutation
 from .interrupt import Interrupt
 from .pace import Pace
 from .state import State
@@ -95,32 +92,22 @@ class Loop:
         first = max(1, min(int(tuning.FIRST_SLICE_FLOPS / step), tuning.FIRST_SLICE_STEPS))
         adapts = n_threads == "auto" and step < tuning.LONG_STEP_FLOPS
         self._pace = Pace(first, self.threads, adapts)
-        self._may_wait = n_threads == "auto" and self.threads > 1
-        self._is_parallel: Callable[[], bool] = lambda: True
         self._all_busy = adapts and 1 < self.threads >= available_threads()
         self._max_time = np.inf if max_time is None else max_time
         self._reason: Stopped | None = None
 
     def compile(self):
-        """Compile or load what training runs, so that Ctrl-C need not wait for a compiler.
-
-        If the model chose several threads, not the caller, that is one thread at first: the
-        parallel twin is compiled while the serial one trains, to the same bits.
-        """
-        self.engine.start_training(self.feed.head, self.feed.batch, self.threads)
-        for threads in {1} if self._may_wait else self._pace.choices:
-            self.engine.train(*self._no_steps(), threads)
-        permutation(0, 0)  # the first shuffle would wait for the compiler of the parallel twin
-
-    def _no_steps(self) -> tuple[Any, Any, Any, int, int, Any, Any]:
+        """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
+        feed = self.feed
+        self.engine.start_training(feed.head, feed.batch, self.threads)
         nothing = np.zeros(0)
-        return (self.feed.head, self.feed.order, nothing, 0, self.feed.batch, nothing, nothing)
+        for threads in self._pace.choices:
+            batches = (feed.head, feed.order, nothing, 0, feed.batch)
+            self.engine.train(*batches, nothing, nothing, threads)
 
     def run(self, over: Stopped | None = None) -> Stopped:
         """Train until there is a reason to stop, or there is one already; return it."""
         self._deadline = time.perf_counter() + self._max_time
-        if self._may_wait and over is None:
-            self._is_parallel = self.engine.parallel_training(*self._no_steps())
         with self.interrupt.watching(), closing(self.feed):
             stopped = over or self._epochs()
             if stopped is not Stopped.DIVERGED:
@@ -193,8 +180,6 @@ class Loop:
         A thread that reads the next window keeps a processor: threads that wait for each
         other would wait for it too.
         """
-        if not self._is_parallel():
-            return self._pace.steps, 1
         steps, threads = self._pace.next_slice()
         if threads > 1 and self._all_busy and self.feed.is_reading():
             return min(steps, tuning.READING_STEPS), threads - 1

@@ -24,12 +24,11 @@ class Pace:
     """Chooses the length and the threads of the next slice from the times of the earlier ones.
 
     The first slice has `steps` steps. `threads` is the model's choice; if the pace `adapts`, one
-    thread may run instead. `choices` holds the numbers of threads that a slice may run on, `steps`
-    the length of a slice on one of them that has proved itself.
+    thread may run instead. `choices` holds the numbers of threads that a slice may run on.
     """
 
     def __init__(self, steps, threads, adapts):
-        self.steps = steps
+        self._steps = steps
         self._threads = threads
         self._adapts = adapts and threads > 1
         self.choices = {1, threads} if adapts else {threads}
@@ -41,10 +40,10 @@ class Pace:
     def next_slice(self):
         """Return the steps and the threads of the next slice."""
         if not self._adapts:
-            return self.steps, self._threads
+            return self._steps, self._threads
         if 1 not in self._seconds_per_step or self._debt > 0:
-            return self.steps, 1
-        return min(self.steps, self._proved), self._threads
+            return self._steps, 1
+        return min(self._steps, self._proved), self._threads
 
     def took(self, steps, threads, seconds):
         """Take the time of a slice into account: `steps` on `threads` took `seconds`."""
@@ -58,7 +57,7 @@ class Pace:
         if self._adapts:
             self._settle(steps, threads, seconds)
         wanted = int(SLICE_SECONDS / self._seconds_per_step[threads])
-        self.steps = max(1, min(wanted, SLICE_GROWTH * self.steps))
+        self._steps = max(1, min(wanted, SLICE_GROWTH * self._steps))
 
     def _settle(self, steps, threads, seconds):
         """Keep account of what several threads lost against one."""

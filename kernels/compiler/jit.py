@@ -6,7 +6,7 @@ twins, in which ``prange`` is a plain loop or a parallel one:
 
     kernel.serial(...)      kernel.parallel(...)
 
-A kernel calls the twins of its own kind. A function marked `task` is called by its address
+A kernel calls the twins of its own kind. A `Task` is called by its address
 (`dispatch.by_address`). Nothing is compiled before the first call.
 """
 
@@ -161,4 +161,3 @@ def _on_disk(dispatcher, source, options):
 
 
 kernel = Kernel
-task = Task

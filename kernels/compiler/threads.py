@@ -7,6 +7,7 @@ after its parent did under ``omp``. Both run the serial twin here.
 
 import contextlib
 import os
+import threading
 import warnings
 from functools import lru_cache, partial
 from numbers import Integral
@@ -18,6 +19,8 @@ import numba
 from ..tuning import FLOPS_PER_SECOND, REGION_SECONDS, REGION_WORTH
 
 Threads = int | Literal["auto"]
+# set where parts that wait for each other were seen to run one after the other, see `simd.meeting`
+_APART = threading.Event()
 
 
 def _started():
@@ -43,16 +46,18 @@ def available_threads():
     """Return the number of threads this process may use.
 
     It is the minimum of the CPU affinity, the quota of the control group
-    (``cpu.max``), ``NUMBA_NUM_THREADS`` and ``OMP_NUM_THREADS``.
+    (``cpu.max``), ``NUMBA_NUM_THREADS``, ``OMP_NUM_THREADS`` and ``OMP_THREAD_LIMIT``.
     """
     return max(1, min(limit for limit in thread_limits().values() if limit is not None))
 
 
 def thread_limits():
     """Return the limits of this process's threads by name; None where there is no limit."""
-    limits = {"affinity": _affinity(), "quota": _quota(), "OMP_NUM_THREADS": None}
-    with contextlib.suppress(KeyError, ValueError):
-        limits["OMP_NUM_THREADS"] = int(os.environ["OMP_NUM_THREADS"].split(",")[0])
+    limits: dict[str, int | None] = {"affinity": _affinity(), "quota": _quota()}
+    for name in ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"):
+        limits[name] = None
+        with contextlib.suppress(KeyError, ValueError):
+            limits[name] = int(os.environ[name].split(",")[0])
     return {**limits, "NUMBA_NUM_THREADS": numba.config.NUMBA_NUM_THREADS}
 
 
@@ -137,6 +142,22 @@ def _layer_is_safe():
         stacklevel=4,
     )
     return False
+
+
+def run_together():
+    """Return whether nothing is known against Numba's threads running at the same time."""
+    return not _APART.is_set()
+
+
+def note_apart():
+    """Note for this process that Numba ran the parts of a parallel loop one after the other."""
+    _APART.set()
+    warnings.warn(
+        "fastbp trains on one thread from now on: Numba ran the parts of a parallel loop one after "
+        "the other. OMP_THREAD_LIMIT, OMP_DYNAMIC or a busy machine may leave it too few threads.",
+        RuntimeWarning,
+        stacklevel=4,
+    )
 
 
 def twin(kernel, threads):

@@ -8,9 +8,18 @@ from functools import cache
 import numpy as np
 from numba import prange, types
 
-from ..compiler.jit import inner, kernel, task
+from ..compiler.jit import Task, inner, kernel
 from ..simd.dispatch import by_address
-from ..simd.intrinsics import broadcast, fma, load_part, pointer, store_part, width
+from ..simd.intrinsics import (
+    broadcast,
+    doubles_at,
+    fma,
+    integers_at,
+    load_part,
+    pointer,
+    store_part,
+    width,
+)
 from ..simd.meeting import all_present, leave, meet
 from ..simd.order import sample_weight, source_row
 from ..simd.transpose import copy
@@ -108,14 +117,14 @@ def update(layers, runs, params, grads, moments, work):
 
 
 @inner
-def _start_next_step(runs, like, s, count, first, rows, batch, losses, penalties):
+def _start_next_step(runs, like, s):
     """Start step `s`, or the first after it whose batch has weights; `run.goes_on` says if any."""
     run = runs[0]
     run.goes_on = 0
-    while s < count and run.goes_on == 0:
-        start = first + s * batch
-        start_step(runs, like, start, min(batch, rows - start), rows)
-        losses[s] = penalties[s] = 0.0
+    while s < run.steps and run.goes_on == 0:
+        start = run.start + s * run.batch
+        start_step(runs, like, start, min(run.batch, run.stop - start), run.stop)
+        doubles_at(run.losses)[s] = doubles_at(run.penalties)[s] = 0.0
         if run.scale != 0:
             run.goes_on = 1
         else:
@@ -124,63 +133,47 @@ def _start_next_step(runs, like, s, count, first, rows, batch, losses, penalties
 
 
 @inner
-def _take_losses(layers, runs, params, work, rates, losses, penalties):
+def _take_losses(layers, runs, work):
     """Write the losses of a step whose rows are done; stop the run if they are not finite."""
     run = runs[0]
     s = run.done
-    losses[s], penalties[s] = batch_loss(runs, work, 0.0), penalty_loss(layers, run, work)
-    run.rate, run.clip = rates[s], 1.0
-    if not np.isfinite(losses[s]):
+    loss = batch_loss(runs, work, 0.0)
+    doubles_at(run.losses)[s] = loss
+    doubles_at(run.penalties)[s] = penalty_loss(layers, run, work)
+    run.rate, run.clip = doubles_at(run.rates)[s], 1.0
+    if not np.isfinite(loss):
         run.goes_on = 0
 
 
-@task
-def train_task(
-    layers,
-    runs,
-    params,
-    grads,
-    moments,
-    work,
-    cells,
-    rates,
-    first,
-    rows,
-    batch,
-    losses,
-    penalties,
-    number,
-):
+@Task
+def train_task(layers, runs, params, grads, moments, work, number):
     """Take one task's part of all steps; what is not shared is done by the last at a meeting."""
-    run, tasks, meeting = runs[0], runs[0].tasks, pointer(cells)
-    if not all_present(meeting, tasks):
+    run, tasks, cells = runs[0], runs[0].tasks, integers_at(runs[0].cells)
+    if not all_present(cells, tasks):
         return
-    like, count = pointer(work), rates.size
-    if meet(meeting, tasks):
-        _start_next_step(runs, like, 0, count, first, rows, batch, losses, penalties)
-        leave(meeting, tasks)
+    if meet(cells, tasks):
+        _start_next_step(runs, pointer(work), 0)
+        leave(cells, tasks)
+    arrays = (layers, runs, params, grads, moments, work)
     while run.goes_on != 0:
         run_rows_task(run.rows_task, layers, runs, params, work, TRAIN, number)
-        if meet(meeting, tasks):
-            _take_losses(layers, runs, params, work, rates, losses, penalties)
-            leave(meeting, tasks)
+        if meet(cells, tasks):
+            _take_losses(layers, runs, work)
+            leave(cells, tasks)
         if run.goes_on == 0:
             break
         aims = GRADIENT + UPDATE + TRANSPOSE
         if run.clip_norm > 0:
-            run_weights_task(
-                run.weights_task, layers, runs, params, grads, moments, work, GRADIENT, number
-            )
-            if meet(meeting, tasks):
+            run_weights_task(run.weights_task, *arrays, GRADIENT, number)
+            if meet(cells, tasks):
                 run.clip = clip_factor(grads.size, pointer(grads), run.clip_norm)
-                leave(meeting, tasks)
+                leave(cells, tasks)
             aims = UPDATE + TRANSPOSE
-        run_weights_task(run.weights_task, layers, runs, params, grads, moments, work, aims, number)
-        if meet(meeting, tasks):
+        run_weights_task(run.weights_task, *arrays, aims, number)
+        if meet(cells, tasks):
             run.step += 1
-            s = run.done + 1
-            _start_next_step(runs, like, s, count, first, rows, batch, losses, penalties)
-            leave(meeting, tasks)
+            _start_next_step(runs, pointer(work), run.done + 1)
+            leave(cells, tasks)
 
 
 # calls `train_task`, which is above, by its address in the run
@@ -191,44 +184,21 @@ run_train_task = by_address(train_task)
 def train_address(dtype):
     """Return the address of `train_task` for a net of `dtype`."""
     layers, runs, floats = array_types(dtype)
-    numbers, cells = types.Array(types.float64, 1, "C"), types.Array(types.int64, 1, "C")
-    sizes = [types.intp] * 3
-    return train_task.address(
-        layers, runs, *[floats] * 4, cells, numbers, *sizes, numbers, numbers, types.intp
-    )
+    return train_task.address(layers, runs, *[floats] * 4, types.intp)
 
 
 @kernel
-def train(
-    layers, runs, params, grads, moments, work, cells, rates, first, rows, batch, losses, penalties
-):
-    """Run a mini-batch for each of `rates`; return the number of batches that were run.
+def train(layers, runs, params, grads, moments, work):
+    """Run the mini-batches of a run; return their number, -1 if the tasks do not run together.
 
-    Batch s starts at position ``first + s batch`` of the order, which ends at `rows`. A loss that
-    is not finite ends the loop before its update; a batch whose weights sum to 0 has no update.
-    ``losses[s]`` is the weighted sum of the losses of batch s, ``penalties[s]`` the penalty of the
-    weights before its update (`penalty_loss`). `cells` (`CELLS`,) are zeros. The result is -1, and
-    nothing is done, if the tasks do not run at the same time.
+    Batch s starts at position ``run.start + s run.batch`` of the order, which ends at ``run.stop``.
+    A loss that is not finite ends the loop before its update; a batch whose weights sum to 0 has no
+    update. ``run.losses[s]`` is the weighted sum of the losses of batch s, ``run.penalties[s]`` the
+    penalty of the weights before its update (`penalty_loss`).
     """
     runs[0].done = -1
     for number in prange(runs[0].tasks):
-        run_train_task(
-            runs[0].train_task,
-            layers,
-            runs,
-            params,
-            grads,
-            moments,
-            work,
-            cells,
-            rates,
-            first,
-            rows,
-            batch,
-            losses,
-            penalties,
-            number,
-        )
+        run_train_task(runs[0].train_task, layers, runs, params, grads, moments, work, number)
     return runs[0].done
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numba import from_dtype, prange, types
 
 from ..activation import ACTIVATE
-from ..compiler.jit import inner, kernel, task
+from ..compiler.jit import Task, inner, kernel
 from ..dropout import drop_row, drop_row_again
 from ..hadamard import SCALE
 from ..loss import FROM_OUTPUTS, loss_rows
@@ -172,7 +172,7 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
             _scale(previous.scale, previous.alpha, rows, previous.n_out, kept, d)
 
 
-@task
+@Task
 def rows_task(layers, runs, params, work, aim, number):
     """Take the rows of one task through all layers: to the output, the loss, or all deltas."""
     run = runs[0]
@@ -271,7 +271,7 @@ def _update_part(layer, run, rate, epsilon, params, moments, second, lo, hi, g, 
         _update(run.update, layer.n_out, b, biases, m, m + second, numbers)
 
 
-@task
+@Task
 def weights_task(layers, runs, params, grads, moments, work, aims, number):
     """Compute gradient, update and transposition, as in `aims`, of one task's rows of every W.
 

@@ -80,8 +80,16 @@ RUN = np.dtype(
         ("rate", _float),
         ("clip", _float),  # factor that clips the gradient
         ("tasks", _int),  # number of tasks in a parallel region
-        ("goes_on", _int),  # whether the tasks of a training have a step to run
-        ("done", _int),  # steps of the training that are done
+        ("rates", _int),  # of a training: address of the learning rates of its steps (steps,)
+        ("losses", _int),  # address of the sums of the losses of its steps
+        ("penalties", _int),  # address of the penalties of the weights before its steps
+        ("steps", _int),
+        ("start", _int),  # position in the order of its first row
+        ("stop", _int),  # position after the last row of the data
+        ("batch", _int),  # rows of a step
+        ("cells", _int),  # address of the cells where its tasks meet, zeros
+        ("goes_on", _int),  # whether it has a step to run
+        ("done", _int),  # steps that are done
         ("train_task", _int),  # address of the machine code of `loop.train_task`
         ("rows_task", _int),  # address of the machine code of `passes.rows_task`
         ("weights_task", _int),  # address of the machine code of `passes.weights_task`

@@ -15,7 +15,7 @@ import numpy as np
 from numba import from_dtype, types
 
 from .. import tuning
-from ..compiler.jit import inner, task
+from ..compiler.jit import Task, inner
 from .dispatch import by_address
 from .intrinsics import address_of, broadcast, fma, item_bytes, load_part, store_part, width
 from .prefetch import fetch_ahead, fetch_block
@@ -211,7 +211,7 @@ def _one_column(M, K, start, a, b, c, gate):
             c.first[place] = value
 
 
-@task
+@Task
 def gemm(M, N, K, start, a, b, b_width, c, gate, scratch, ahead):
     """Write ``C = start + A B``.
 

@@ -53,7 +53,7 @@ def checked_pointer(typingctx, array, like):
 
 
 def _pointer_to(dtype, doc):
-    """Return the intrinsic ``(address) -> Pointer`` to integers of a dtype."""
+    """Return the intrinsic ``(address) -> Pointer`` to numbers of a dtype."""
 
     def at(address):
         kind = ir.PointerType(llvm_scalar(dtype))
@@ -65,6 +65,9 @@ def _pointer_to(dtype, doc):
 
 integers_at = _pointer_to(
     types.int64, "Return the `Pointer` to the 64-bit integers at an integer `address`."
+)
+doubles_at = _pointer_to(
+    types.float64, "Return the `Pointer` to the float64 numbers at an integer `address`."
 )
 short_integers_at = _pointer_to(
     types.int32, "Return the `Pointer` to the 32-bit integers at an integer `address`."

@@ -252,7 +252,10 @@ def test_each_process_of_a_pair_measures_its_own_copy(sites):
         old, new = pair.rounds(0.1)
         assert len(old) == len(new) >= guard_process.FEWEST_ROUNDS
         assert min(new) > 0.002 > max(old)
-        assert pair.load("Loss.time_no_such") == ["KeyError: 'Loss.time_no_such'"] * 2
+        assert (
+            pair.load("Loss.time_no_such")
+            == ["its process ended: exit status 1: KeyError: 'Loss.time_no_such'"] * 2
+        )
 
 
 @pytest.mark.slow

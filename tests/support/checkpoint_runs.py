@@ -82,7 +82,6 @@ def short_slices(monkeypatch):
     def one_step(self, *arguments):
         init(self, *arguments)
         self._pace.next_slice = lambda: (1, self.threads)
-        self._may_wait = False  # for the parallel twin, in slices of other lengths
 
     monkeypatch.setattr(Loop, "__init__", one_step)
 

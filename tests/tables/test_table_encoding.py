@@ -354,6 +354,13 @@ def test_a_schema_that_was_saved_encodes_the_same():
     np.testing.assert_array_equal(Encoder(schema).encode(frame), Encoder(again).encode(frame))
 
 
+def test_a_huge_constant_has_a_scale_of_one_and_warns_of_nothing(recwarn):
+    ours = Standard()
+    ours.add(np.full(1000, 2.0**997))  # whose sums are exact
+    assert ours.mean_and_scale("x", "t.csv") == (2.0**997, 1.0)
+    assert list(recwarn) == []
+
+
 @pytest.mark.parametrize("frames", [1, 2, 7])
 @pytest.mark.parametrize(
     "values",

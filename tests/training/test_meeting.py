@@ -1,11 +1,14 @@
 """Tasks that meet inside a parallel region, and schedulers that do not run them together."""
 
+import threading
+
 import numba
 import numpy as np
 import pytest
 
 import fastbp.engine.engine
 from fastbp import DivergenceError, Network
+from fastbp.kernels.compiler import threads
 from fastbp.training.stopped import Stopped
 
 
@@ -30,9 +33,9 @@ def test_tasks_that_run_one_after_the_other_leave_the_training_to_one_thread(mon
     alone = fit(1)
     asked = []
 
-    def one_after_the_other(kernel, threads):
-        asked.append(threads)
-        if threads == 1:
+    def one_after_the_other(kernel, n_threads):
+        asked.append(n_threads)
+        if n_threads == 1:
             return kernel.serial
 
         def call(*arguments):
@@ -46,18 +49,44 @@ def test_tasks_that_run_one_after_the_other_leave_the_training_to_one_thread(mon
         return call
 
     monkeypatch.setattr(fastbp.engine.engine, "choose_threads", lambda *arguments: 2)
+    monkeypatch.setattr(threads, "_APART", threading.Event())
     monkeypatch.setattr(fastbp.engine.engine, "twin", one_after_the_other)
     with pytest.warns(RuntimeWarning, match="one thread"):
         apart = fit(2)
-    assert asked.count(2) == 1  # to compile: then it is known
-    for ours, theirs in zip(apart, alone, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    again = fit(2)
+    assert asked.count(2) == 1  # to compile: then it is known, to other nets too
+    for nets in zip(apart, again, alone, strict=True):
+        np.testing.assert_array_equal(nets[0], nets[2])
+        np.testing.assert_array_equal(nets[1], nets[2])
+
+
+def test_a_limit_of_openmp_is_no_reason_to_wait(run_python):
+    code = """
+    import warnings
+    import numpy as np
+    from fastbp import Network
+    from fastbp.kernels.compiler.threads import available_threads
+
+    assert available_threads() == 1
+    X = np.ones((640, 256), "float32")
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        for n_threads in ("auto", 2, 2):
+            Network([256, 256, 1]).fit(X, X[:, :1], epochs=1, n_threads=n_threads)
+    print([str(warning.message)[:29] for warning in seen])
+    """
+    said = run_python(code, OMP_THREAD_LIMIT=1, NUMBA_NUM_THREADS=2, NUMBA_THREADING_LAYER="omp")
+    assert said.strip() == "['fastbp trains on one thread f']"
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_all_tasks_stop_at_a_loss_that_is_not_finite(n_threads):
-    X = np.full((64, 4), 1e30, "float32")
+@pytest.mark.parametrize("batch", [0, 3])
+def test_all_tasks_stop_at_a_loss_that_is_not_finite(n_threads, batch):
+    X = np.ones((80, 4), "float32")
+    X[16 * batch :] = 1e30
+    weight = np.where(np.arange(80) // 16 == 1, 0.0, 1.0)  # none in the second batch
     net = Network([4, 5, 1], seed=0)
-    with pytest.raises(DivergenceError):
-        net.fit(X, X[:, :1], epochs=2, batch_size=16, n_threads=n_threads)
+    options = {"epochs": 2, "batch_size": 16, "shuffle": False, "n_threads": n_threads}
+    with pytest.raises(DivergenceError, match=f"epoch 1, batch {batch + 1} of 5"):
+        net.fit(X, X[:, :1], sample_weight=weight, **options)
     assert net.history.stopped is Stopped.DIVERGED

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from fastbp import Network
-from fastbp.engine.engine import Engine
 from fastbp.training import loop
 from fastbp.training.pace import Pace
 
@@ -121,60 +120,3 @@ def test_threads_that_the_caller_chose_need_no_measure_of_one():
     assert pace.next_slice() == (1, 2)
     pace.took(1, 2, 0.2)
     assert pace.next_slice() == (1, 2)
-
-
-def test_one_thread_trains_to_the_same_bits_while_the_parallel_twin_is_compiled(monkeypatch):
-    X = np.random.default_rng(0).normal(size=(640, 20)).astype("float32")
-    answers, used, train = iter([False, False, True]), [], Engine.train
-
-    def recorded(self, *arguments):
-        if len(arguments[2]):  # not what compiles it
-            used.append(arguments[-1])
-        return train(self, *arguments)
-
-    def fit(n_threads):
-        net = Network([20, 33, 1], seed=3)
-        net.fit(X, X[:, :1], epochs=8, batch_size=32, n_threads=n_threads)
-        return net.parameters
-
-    steady = fit(1)
-    monkeypatch.setattr("fastbp.engine.engine.choose_threads", lambda *args: 2)
-    monkeypatch.setattr(Engine, "train", recorded)
-    monkeypatch.setattr(
-        Engine, "parallel_training", lambda self, *arguments: lambda: next(answers, True)
-    )
-    monkeypatch.setattr(Pace, "next_slice", lambda self: (1, 2))
-    np.testing.assert_array_equal(fit("auto"), steady)
-    assert used[:4] == [1, 1, 2, 2]
-    used.clear()
-    fit(2)  # the caller's number of threads waits for their compiler
-    assert set(used) == {2}
-
-
-def test_a_twin_is_compiled_beside_what_runs(run_python, tmp_path):
-    code = """
-    import os, threading
-    import numpy as np
-    from fastbp.kernels.compiler.background import parallel_twin
-    from fastbp.kernels.random import fill_uniform
-
-    arguments = (1, 2, 3, np.empty(1000))
-    fill_uniform.serial(*arguments)
-    alone = arguments[-1].copy()
-    is_done = parallel_twin(fill_uniform, arguments)
-    pid = os.fork() if os.environ["FORKS"] == "yes" else None
-    if pid == 0:
-        os._exit(0 if is_done() else 1)  # a fork comes after the compiler
-    if pid:
-        assert os.waitpid(pid, 0)[1] == 0
-    for thread in threading.enumerate():
-        if thread.name == "fastbp": thread.join()
-    assert is_done()
-    fill_uniform.parallel(*arguments)
-    assert (arguments[-1] == alone).all()
-    count = threading.active_count()
-    assert parallel_twin(fill_uniform, arguments)() and threading.active_count() == count
-    """
-    for forks in ("yes", "no"):
-        env = {"FASTBP_CACHE_DIR": tmp_path / forks, "NUMBA_NUM_THREADS": 2, "FORKS": forks}
-        run_python(code, **env)

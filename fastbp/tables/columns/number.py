@@ -66,7 +66,8 @@ class Standard:
                 "give it in another unit, or drop it"
             )
         rounding = self._count * np.finfo(np.float64).eps
-        bound = rounding * self._variance + (rounding * self._mean) ** 2
+        with np.errstate(over="ignore"):
+            bound = rounding * self._variance + (rounding * self._mean) ** 2
         scale = 1.0 if self._variance <= bound else np.sqrt(self._variance)
         return float(self._mean), float(scale)
 
