@@ -9,7 +9,7 @@ from numba import prange
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .formulas.activations import ACTIVATIONS
-from .simd.dispatch import block_loops
+from .simd.dispatch import block_loops, by_address
 from .simd.elementary import exp
 from .simd.intrinsics import (
     broadcast,
@@ -56,7 +56,7 @@ ACTIVATE = block_loops(
 )
 # sigma' of a block, from A or Z
 SLOPE = block_loops("slope", {r.name: r.derivative for r in ACTIVATIONS.values()})
-_run = ACTIVATE.run
+_run = by_address(ACTIVATE["relu"])
 
 
 @kernel
@@ -155,7 +155,7 @@ def _elementwise(loops, what, values, name, alpha, out, n_threads):
         arrays.apart_or_equal(out, **{what: values})
     if out.size:
         tasks = choose_threads(n_threads, ACTIVATION_FLOPS * out.size, 1)
-        loop = loops.address(record.name, out.dtype)
+        loop = loops[record.name].address(out.dtype)
         place = arrays.address(values)
         row = arrays.steps(values)[0]
         twin(over_rows, tasks)(loop, alpha, *values.shape, place, row, out.reshape(-1), tasks)

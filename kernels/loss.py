@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .formulas.losses import LOSSES
-from .simd.dispatch import row_loops
+from .simd.dispatch import by_address, row_loops
 from .simd.elementary import log
 from .simd.intrinsics import (
     broadcast,
@@ -45,7 +45,7 @@ LOGITS_VALUES = row_loops(
 )
 # Y[r] = dL/dA times a factor per row, from A, Y and the parameter
 SLOPES = row_loops("loss_slope", {r.name: r.derivative for r in _RECORDS})
-_value, _slope = VALUES.run, SLOPES.run
+_value, _slope = (by_address(loops["squared_error"]) for loops in (VALUES, SLOPES))
 
 
 def value_of(name, canonical, dtype):
@@ -54,15 +54,15 @@ def value_of(name, canonical, dtype):
     `canonical` says that the output activation is the loss's partner.
     """
     if not canonical:
-        return FROM_OUTPUTS, VALUES.address(name, dtype)
+        return FROM_OUTPUTS, VALUES[name].address(dtype)
     source = FROM_LOG_SUM if name == "cross_entropy" else FROM_LOGITS
-    return source, LOGITS_VALUES.address(name, dtype)
+    return source, LOGITS_VALUES[name].address(dtype)
 
 
 def slope_of(name, canonical, dtype):
     """Return the address of the loop of the derivative of a loss, or of a canonical delta."""
     # a - y is the derivative of the squared error
-    return SLOPES.address("squared_error" if canonical else name, dtype)
+    return SLOPES["squared_error" if canonical else name].address(dtype)
 
 
 @inner

@@ -9,7 +9,7 @@ from numba import prange
 
 from .compiler.jit import kernel
 from .compiler.threads import Threads, choose_threads, twin
-from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm_address, run_gemm
+from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm, run_gemm
 from .simd.intrinsics import aligned, pointer, pointer_at
 from .simd.transpose import transpose as transpose_block
 from .simd.view import matrix, moved, strided
@@ -111,6 +111,6 @@ def matmul(
             W = turned
         a, w = (arrays.address(A), *arrays.steps(A)), (arrays.address(W), arrays.steps(W)[0])
         scratch = arrays.scratch(tasks * SCRATCH_FLOATS, A.dtype)
-        sizes = (gemm_address(out.dtype), M, N, K)
+        sizes = (gemm.address(out.dtype), M, N, K)
         twin(product, tasks)(*sizes, arrays.address(bias), *a, *w, out, tasks, scratch)
     return out

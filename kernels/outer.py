@@ -9,7 +9,7 @@ from numba import prange
 
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
-from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm_address, run_gemm
+from .simd.gemm import NO_GATE, SCRATCH_FLOATS, gemm, run_gemm
 from .simd.intrinsics import aligned, broadcast, load_part, pointer, pointer_at, store_part, width
 from .simd.view import matrix, strided
 from .support import arrays
@@ -110,6 +110,6 @@ def outer(
     )
     a, d = (arrays.address(A), *arrays.steps(A)), (arrays.address(D), arrays.steps(D)[0])
     scratch = arrays.scratch(tasks * SCRATCH_FLOATS, A.dtype)
-    sizes = (gemm_address(out.dtype), rows, n_in, n_out)
+    sizes = (gemm.address(out.dtype), rows, n_in, n_out)
     twin(outer_sum, tasks)(*sizes, *a, *d, out, sums, tasks, scratch)
     return out, sums

@@ -7,11 +7,10 @@ X is stored by rows (CSR): row r holds ``data[k]`` in column ``columns[k]`` for 
 multiply-adds in the order of `gemm`; zeros add nothing, so the bits are those of the dense product.
 """
 
-from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import from_dtype, prange, types
+from numba import prange, types
 
 from .compiler.jit import Task, kernel
 from .compiler.threads import Threads, choose_threads, twin
@@ -36,7 +35,13 @@ from .support import arrays
 from .support.sparse_rows import sparse_addresses, sparse_rows, sparse_work
 
 
-@Task
+def _types(kind):
+    X = types.Tuple((Pointer(kind), Pointer(types.int32), Pointer(types.int64)))
+    size = types.intp
+    return X, *[size] * 4, View(kind), Pointer(kind), View(kind), size
+
+
+@Task.taking(_types)
 def sparse_product(X, order, first, rows, N, start, w, z, gate):
     """Write ``Z = start + X W`` for `rows` rows of X from place `first` of the order; W (any, N).
 
@@ -78,15 +83,6 @@ def sparse_product(X, order, first, rows, N, start, w, z, gate):
 
 
 run_product = by_address(sparse_product)
-
-
-@cache
-def product_address(dtype):
-    """Return the address of `sparse_product` for numbers of `dtype`, which `run_product` takes."""
-    kind, size = from_dtype(np.dtype(dtype)), types.intp
-    X = types.Tuple((Pointer(kind), Pointer(types.int32), Pointer(types.int64)))
-    sizes, rest = [size] * 4, (View(kind), Pointer(kind), View(kind), size)
-    return sparse_product.address(X, *sizes, *rest)
 
 
 @kernel
@@ -137,7 +133,7 @@ def sparse_matmul(
     tasks = choose_threads(n_threads, sparse_work(X, W.shape[1]), 1)
     x = sparse_addresses(X)
     b = arrays.address(bias)
-    product = product_address(W.dtype)
+    product = sparse_product.address(W.dtype)
     flat = (W.reshape(-1), out.reshape(-1))
     twin(sparse_forward, tasks)(product, *out.shape, *x, b, *flat, tasks)
     return out

@@ -3,11 +3,10 @@
 dL/dW(1) = delta(1) x^T, summed over the batch in the order of `gemm`; see `sparse_matmul`.
 """
 
-from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import from_dtype, prange, types
+from numba import prange, types
 
 from .compiler.jit import Task, inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
@@ -42,7 +41,13 @@ def _first_from(columns, begin, end, column):
     return begin
 
 
-@Task
+def _types(kind):
+    X = types.Tuple((Pointer(kind), Pointer(types.int32), Pointer(types.int64)))
+    size, batch, cursors = types.intp, types.UniTuple(types.intp, 3), Pointer(types.int64)
+    return X, batch, size, size, types.boolean, cursors, size, View(kind), Pointer(kind)
+
+
+@Task.taking(_types)
 def sparse_outer_rows(X, batch, lo, hi, begins, cursors, N, d, g):
     """Write rows lo to hi of ``G = X^T D`` to `g`, for a batch of X and its D (rows, N).
 
@@ -74,16 +79,6 @@ def sparse_outer_rows(X, batch, lo, hi, begins, cursors, N, d, g):
 
 
 run_outer = by_address(sparse_outer_rows)
-
-
-@cache
-def outer_address(dtype):
-    """Return the address of `sparse_outer_rows` for numbers of `dtype`, which `run_outer` takes."""
-    kind, size = from_dtype(np.dtype(dtype)), types.intp
-    X = types.Tuple((Pointer(kind), Pointer(types.int32), Pointer(types.int64)))
-    batch, rest = types.UniTuple(size, 3), (size, View(kind), Pointer(kind))
-    cursors = Pointer(types.int64)
-    return sparse_outer_rows.address(X, batch, size, size, types.boolean, cursors, *rest)
 
 
 @kernel
@@ -130,6 +125,6 @@ def sparse_outer(X: Any, D: arrays.Floats, *, n_threads: Threads = "auto") -> ar
     x = sparse_addresses(X)
     d = arrays.address(D)
     cursors = np.empty(tasks * len(X), np.int64)
-    outer = outer_address(D.dtype)
+    outer = sparse_outer_rows.address(D.dtype)
     twin(sparse_gradient, tasks)(outer, len(X), *out.shape, *x, d, out.reshape(-1), cursors, tasks)
     return out

@@ -11,7 +11,7 @@ from numba import prange, types
 from .compiler.jit import Task, inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .formulas.optimizers import NOTHING, OPTIMIZERS, RATE_AND_EPSILON, checked
-from .simd.dispatch import Loops
+from .simd.dispatch import by_address
 from .simd.elementary import sign
 from .simd.intrinsics import lane_sum, load_part, pointer, store_part, width
 from .simd.vector import Pointer
@@ -42,17 +42,15 @@ def _update_task(record):
             store_part(v + i, new[2], left)
 
     update_range.__name__ = f"update_{record.name}"
-    return Task(update_range)
+    numbers = types.UniTuple(types.float64, 9)
+    return Task(update_range, lambda kind: (types.intp, *[Pointer(kind)] * 4, numbers))
 
 
 # update `count` parameters in place from their gradients, all four pointers; the numbers are
 # (rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip): `rate` is the learning rate,
 # `step_rate` and `epsilon` include the corrections of the moments' bias (`corrected`)
-UPDATES = Loops(
-    {record.name: _update_task(record) for record in OPTIMIZERS.values()},
-    lambda kind: (types.intp, *[Pointer(kind)] * 4, types.UniTuple(types.float64, 9)),
-)
-_update_range = UPDATES.run
+UPDATES = {record.name: _update_task(record) for record in OPTIMIZERS.values()}
+run_update = by_address(UPDATES["sgd"])
 
 
 @inner
@@ -104,7 +102,7 @@ def update_flat(
         lo, hi = task * w.size // tasks, (task + 1) * w.size // tasks
         x, slope, m = pointer(w) + lo, pointer(g) + lo, pointer(moments) + lo
         numbers = (rate, decay, step_rate, beta1, beta2, epsilon, l1, l2, clip)
-        _update_range(loop, hi - lo, x, slope, m, m + w.size, numbers)
+        run_update(loop, hi - lo, x, slope, m, m + w.size, numbers)
 
 
 def update(
@@ -161,6 +159,6 @@ def update(
     step_rate, epsilon = corrected.py_func(record.corrects, rate, *betas, h["epsilon"], step)
     tasks = choose_threads(n_threads, UPDATE_FLOPS * w.size, 1)
     numbers = (rate, decay, step_rate, *betas, epsilon, h["l1"], h["l2"], clip_norm)
-    loop = UPDATES.address(record.name, w.dtype)
+    loop = UPDATES[record.name].address(w.dtype)
     flat_moments = moments.reshape(-1)
     twin(update_flat, tasks)(loop, w, g, flat_moments, *numbers, tasks)

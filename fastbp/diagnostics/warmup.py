@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from ..kernels.hadamard import SCALE
 from ..kernels.loss import LOGITS_VALUES, SLOPES, VALUES
 from ..kernels.peak import measure_peak
 from ..kernels.random import fill_normal, fill_permutation
-from ..kernels.sparse_matmul import product_address
-from ..kernels.sparse_outer import outer_address
+from ..kernels.sparse_matmul import sparse_product
+from ..kernels.sparse_outer import sparse_outer_rows
 from ..kernels.update import UPDATES
 from ..network import Network
 from ..training.interrupt import unless_interrupted
@@ -75,11 +76,10 @@ def _files(folder: Path) -> set[str]:
 
 def _compile_formulas(dtype: np.dtype[Any]) -> None:
     """Compile the loops of all formulas and the sparse products; a network asks for its own."""
-    for loops in (ACTIVATE, SCALE, VALUES, LOGITS_VALUES, SLOPES, UPDATES):
-        for name in loops.names:
-            loops.address(name, dtype)
-    product_address(dtype)
-    outer_address(dtype)
+    loops = (ACTIVATE, SCALE, VALUES, LOGITS_VALUES, SLOPES, UPDATES)
+    tasks = itertools.chain(*(each.values() for each in loops), [sparse_product, sparse_outer_rows])
+    for task in tasks:
+        task.address(dtype)
 
 
 def _use_everything(dtype: str, threads: int) -> None:

@@ -19,14 +19,14 @@ from ..kernels.net.passes import (
     LOSS,
     TRANSPOSE,
     pass_over_weights,
-    rows_address,
-    weights_address,
+    rows_task,
+    weights_task,
 )
 from ..kernels.net.records import RUN
-from ..kernels.simd.gemm import MAIN_ROWS, gemm_address
+from ..kernels.simd.gemm import MAIN_ROWS, gemm
 from ..kernels.simd.meeting import CELLS
-from ..kernels.sparse_matmul import product_address
-from ..kernels.sparse_outer import outer_address
+from ..kernels.sparse_matmul import sparse_product
+from ..kernels.sparse_outer import sparse_outer_rows
 from ..kernels.support.arrays import address, aligned_zeros
 from ..kernels.tuning import (
     FAR_BYTES,
@@ -258,10 +258,10 @@ class Engine:
         self._place(self._run, self._training, data)
         if data is not None and data.x.nbytes > FAR_DATA_BYTES and not sparse:
             self._run[0]["ahead"] = self._training.ahead
-        self._run[0]["weights_task"] = weights_address(self.plan.dtype)
-        self._run[0]["train_task"] = loop.train_address(self.plan.dtype)
+        self._run[0]["weights_task"] = weights_task.address(self.plan.dtype)
+        self._run[0]["train_task"] = loop.train_task.address(self.plan.dtype)
         self._run[0]["loss_slope"] = slope_of(self.loss, self._canonical, self.plan.dtype)
-        self._run[0]["update"] = UPDATES.address(self.optimizer.name, self.plan.dtype)
+        self._run[0]["update"] = UPDATES[self.optimizer.name].address(self.plan.dtype)
 
     def _place(self, runs, here, data=None):
         """Tell a run where its workspace lies, and its data if any."""
@@ -270,8 +270,8 @@ class Engine:
         places = {name: getattr(here, name) for name in names}
         # sparse rows are not asked for ahead, and their cursors lie in that place
         _fill(run, {**places, "ahead": -1, "cursors": here.ahead})
-        run["rows_task"] = rows_address(self.plan.dtype)
-        run["gemm"] = gemm_address(self.plan.dtype)
+        run["rows_task"] = rows_task.address(self.plan.dtype)
+        run["gemm"] = gemm.address(self.plan.dtype)
         if data is not None:
             self._place_data(run, data)
 
@@ -293,8 +293,8 @@ class Engine:
         }
         if data.is_sparse:
             fields |= {
-                "sparse_product": product_address(dtype),
-                "sparse_outer": outer_address(dtype),
+                "sparse_product": sparse_product.address(dtype),
+                "sparse_outer": sparse_outer_rows.address(dtype),
             }
         _fill(run, fields)
 

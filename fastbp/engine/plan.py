@@ -187,10 +187,10 @@ class Workspace:
         for n, (record, spec) in enumerate(zip(self.layers, specs, strict=True)):
             name, last = spec.activation, n == len(specs) - 1
             if record["a"] != record["z"] or name not in ("identity", "relu"):
-                record["activate"] = ACTIVATE.address(name, self._dtype)
+                record["activate"] = ACTIVATE[name].address(self._dtype)
             needed = not canonical if last else name != "relu"
             if self._training and needed and name != "identity":
-                record["scale"] = SCALE.address(name, self._dtype)
+                record["scale"] = SCALE[name].address(self._dtype)
 
     @cached_property
     def work(self):

@@ -14,7 +14,7 @@ from functools import cached_property
 from threading import RLock
 from types import FunctionType
 
-from numba import config, njit
+from numba import config, from_dtype, njit
 from numba.core.dispatcher import Dispatcher
 from numba.core.types import unliteral
 
@@ -128,11 +128,20 @@ class Task:
     function : callable
         The source; it returns nothing, and no other task of its module has its name.
         `dispatch.by_address` gives the function that calls it.
+    types : callable
+        ``types(kind)`` returns the Numba types of its arguments, `kind` being that of a float.
     """
 
-    def __init__(self, function):
+    def __init__(self, function, types):
         self.function = function
         self.__name__, self.__doc__ = function.__name__, function.__doc__
+        self._types = types
+        self._addresses = {}
+
+    @classmethod
+    def taking(cls, types):
+        """Return the decorator that makes a task of a function."""
+        return lambda function: cls(function, types)
 
     @_made_once
     def dispatcher(self):
@@ -141,11 +150,16 @@ class Task:
         source = _named(self.function, self.__name__, self.function.__globals__)
         return _on_disk(njit(**options, pipeline_class=CodeCompiler)(source), source, options)
 
-    def address(self, *types):
-        """Return the address of the function for arguments of these Numba types."""
-        self.dispatcher.compile(types)
-        result = self.dispatcher.overloads[types]
-        return result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+    def address(self, dtype):
+        """Return the address of the function for floats of a NumPy `dtype`."""
+        known = self._addresses.get(dtype)
+        if known is None:
+            types = self._types(from_dtype(dtype))
+            self.dispatcher.compile(types)
+            result = self.dispatcher.overloads[types]
+            known = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+            self._addresses[dtype] = known
+        return known
 
 
 def _on_disk(dispatcher, source, options):

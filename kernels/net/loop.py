@@ -3,8 +3,6 @@
 Each runs the two passes of `passes` over the batches of a run.
 """
 
-from functools import cache
-
 import numpy as np
 from numba import prange, types
 
@@ -145,7 +143,7 @@ def _take_losses(layers, runs, work):
         run.goes_on = 0
 
 
-@Task
+@Task.taking(lambda kind: (*array_types(kind, 4), types.intp))
 def train_task(layers, runs, params, grads, moments, work, number):
     """Take one task's part of all steps; what is not shared is done by the last at a meeting."""
     run, tasks, cells = runs[0], runs[0].tasks, integers_at(runs[0].cells)
@@ -178,13 +176,6 @@ def train_task(layers, runs, params, grads, moments, work, number):
 
 # calls `train_task`, which is above, by its address in the run
 run_train_task = by_address(train_task)
-
-
-@cache
-def train_address(dtype):
-    """Return the address of `train_task` for a net of `dtype`."""
-    layers, runs, floats = array_types(dtype)
-    return train_task.address(layers, runs, *[floats] * 4, types.intp)
 
 
 @kernel

@@ -7,9 +7,6 @@ One thread sums each element of a result, in a fixed order, so its bits do not d
 number of threads.
 """
 
-from functools import cache
-
-import numpy as np
 from numba import from_dtype, prange, types
 
 from ..activation import ACTIVATE
@@ -37,12 +34,12 @@ from ..simd.transpose import copy, transpose
 from ..simd.view import matrix, moved
 from ..sparse_matmul import run_product
 from ..sparse_outer import run_outer
-from ..update import UPDATES, corrected
+from ..update import corrected, run_update
 from .records import LAYER, RUN
 
-# each calls a loop by its address in the run or the layer: machine code that all kernels share, and
-# that is compiled when it is first used
-_activate, _scale, _update = ACTIVATE.run, SCALE.run, UPDATES.run
+# each calls a loop by its address in the layer: machine code that all kernels share, and that is
+# compiled when it is first used
+_activate, _scale = by_address(ACTIVATE["relu"]), by_address(SCALE["relu"])
 
 # the aims of a pass over the rows: the outputs, the losses too, all deltas too
 FORWARD, LOSS, TRAIN = 0, 1, 2
@@ -172,7 +169,13 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
             _scale(previous.scale, previous.alpha, rows, previous.n_out, kept, d)
 
 
-@Task
+def array_types(kind, count):
+    """Return the Numba types of layers, runs, and of `count` arrays of a net's floats."""
+    kinds = (from_dtype(LAYER), from_dtype(RUN), *[kind] * count)
+    return tuple(types.Array(each, 1, "C") for each in kinds)
+
+
+@Task.taking(lambda kind: (*array_types(kind, 2), types.intp, types.intp))
 def rows_task(layers, runs, params, work, aim, number):
     """Take the rows of one task through all layers: to the output, the loss, or all deltas."""
     run = runs[0]
@@ -190,19 +193,6 @@ def rows_task(layers, runs, params, work, aim, number):
 
 # calls `rows_task`, which is above, by its address in the run: all kernels share its machine code
 run_rows_task = by_address(rows_task)
-
-
-@cache
-def rows_address(dtype):
-    """Return the address of `rows_task` for a net of `dtype`."""
-    layers, runs, floats = array_types(dtype)
-    return rows_task.address(layers, runs, floats, floats, types.intp, types.intp)
-
-
-def array_types(dtype):
-    """Return the Numba types of layers, runs, and of an array of a net's floats."""
-    kinds = (LAYER, RUN, dtype)
-    return [types.Array(from_dtype(np.dtype(kind)), 1, "C") for kind in kinds]
 
 
 @kernel
@@ -264,14 +254,14 @@ def _update_part(layer, run, rate, epsilon, params, moments, second, lo, hi, g, 
     place, count = layer.weights + lo * layer.n_out, (hi - lo) * layer.n_out
     m, beta1, beta2 = moments + place, run.beta1, run.beta2
     numbers = (run.rate, run.decay, rate, beta1, beta2, epsilon, run.l1, run.l2, run.clip)
-    _update(run.update, count, params + place, g, m, m + second, numbers)
+    run_update(run.update, count, params + place, g, m, m + second, numbers)
     if hi == layer.n_in and layer.biases >= 0:  # with the last rows of W, without penalties
         b, m = params + layer.biases, moments + layer.biases
         numbers = (run.rate, 0.0, rate, beta1, beta2, epsilon, 0.0, 0.0, run.clip)
-        _update(run.update, layer.n_out, b, biases, m, m + second, numbers)
+        run_update(run.update, layer.n_out, b, biases, m, m + second, numbers)
 
 
-@Task
+@Task.taking(lambda kind: (*array_types(kind, 4), types.intp, types.intp))
 def weights_task(layers, runs, params, grads, moments, work, aims, number):
     """Compute gradient, update and transposition, as in `aims`, of one task's rows of every W.
 
@@ -315,13 +305,6 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
 
 # calls `weights_task`, which is above, by its address in the run
 run_weights_task = by_address(weights_task)
-
-
-@cache
-def weights_address(dtype):
-    """Return the address of `weights_task` for a net of `dtype`."""
-    layers, runs, floats = array_types(dtype)
-    return weights_task.address(layers, runs, *[floats] * 4, types.intp, types.intp)
 
 
 @kernel

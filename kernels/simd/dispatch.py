@@ -6,7 +6,6 @@ kernel serves every activation, loss and optimizer, also those that it was compi
 
 from inspect import signature
 
-import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -27,40 +26,6 @@ from .vector import (
 from .view import View, view_parts
 
 
-class Loops:
-    """The tasks of a table's formulas by name, called by address.
-
-    Parameters
-    ----------
-    tasks : dict of str to jit.Task
-        They take the same arguments.
-    types : callable
-        ``types(kind)`` returns the Numba types of their arguments, `kind` being that of a float.
-
-    Attributes
-    ----------
-    names : tuple of str
-        The names of the tasks.
-    run : callable
-        ``run(address, *arguments)``, for use inside kernels.
-    """
-
-    def __init__(self, tasks, types):
-        self.names = tuple(tasks)
-        self._tasks = tasks
-        self._types = types
-        self._addresses = {}
-        self.run = by_address(next(iter(tasks.values())))
-
-    def address(self, name, dtype):
-        """Return the address of the loop called `name` for arrays of `dtype`; compile it if new."""
-        known = self._addresses.get((name, dtype))
-        if known is None:
-            known = self._tasks[name].address(*self._types(numba.from_dtype(dtype)))
-            self._addresses[name, dtype] = known
-        return known
-
-
 def _linked(context, dispatcher, signature):
     function = context.get_function(dispatcher, signature)
     context.add_linking_libs(getattr(function, "libs", ()))
@@ -68,7 +33,7 @@ def _linked(context, dispatcher, signature):
 
 
 def block_loops(family, functions, scale=False, **others):
-    """Return the `Loops` ``(alpha, rows, columns, s, t)`` over blocks S and T, two views.
+    """Return by name the tasks ``(alpha, rows, columns, s, t)`` over blocks S and T, two views.
 
     They write ``T = function(S, alpha)``, or with `scale` multiply T by that, vector by vector.
     T may be S. Rows that only padding separates are treated as one long row, the padding included.
@@ -85,10 +50,7 @@ def block_loops(family, functions, scale=False, **others):
         Loops that are written out, with the same arguments.
     """
     loops = {name: _block_loop(inner(function), scale) for name, function in functions.items()}
-    return Loops(
-        {n: _block_task(loop, f"{family}_{n}") for n, loop in {**loops, **others}.items()},
-        lambda kind: (types.float64, types.intp, types.intp, View(kind), View(kind)),
-    )
+    return {n: _block_task(loop, f"{family}_{n}") for n, loop in {**loops, **others}.items()}
 
 
 def _block_task(loop, name):
@@ -96,7 +58,8 @@ def _block_task(loop, name):
         loop(alpha, rows, columns, s, t)
 
     block.__name__ = name
-    return Task(block)
+    size = types.intp
+    return Task(block, lambda kind: (types.float64, size, size, View(kind), View(kind)))
 
 
 def _block_loop(function, scale):
@@ -154,19 +117,16 @@ def _vectors(builder, rows, columns, s_row, t_row, lanes):
 
 
 def row_loops(family, functions, sums=False):
-    """Return the `Loops` ``(rows, columns, s, y, numbers, out)`` over rows of two views.
+    """Return by name the tasks ``(rows, columns, s, y, numbers, out)`` over rows of two views.
 
     They write ``Y[r] = function(S[r], Y[r], numbers[r]) out[r]``, vector by vector, or with `sums`
     add the vectors of a row to one, ``out[r]``. S and Y have the same row stride. `family` is
     as for `block_loops`.
     """
-    return Loops(
-        {
-            name: _row_task(_row_loop(inner(function), sums), f"{family}_{name}")
-            for name, function in functions.items()
-        },
-        lambda kind: (types.intp, types.intp, View(kind), View(kind), Pointer(kind), Pointer(kind)),
-    )
+    return {
+        name: _row_task(_row_loop(inner(function), sums), f"{family}_{name}")
+        for name, function in functions.items()
+    }
 
 
 def _row_task(loop, name):
@@ -174,7 +134,7 @@ def _row_task(loop, name):
         loop(rows, columns, s, y, numbers, out)
 
     row.__name__ = name
-    return Task(row)
+    return Task(row, lambda kind: (*[types.intp] * 2, *[View(kind)] * 2, *[Pointer(kind)] * 2))
 
 
 def _row_loop(function, sums):
@@ -221,11 +181,7 @@ def _row_loop(function, sums):
 def by_address(task):
     """Return the function ``(address, *args) -> None`` that calls `task` by its address.
 
-    Parameters
-    ----------
-    task : jit.Task
-        The function that is called, or one with the same arguments. Its address is what
-        ``task.address`` gave for arguments of the same types.
+    It calls any task with the same arguments.
     """
     expected = signature(task.function).parameters
 

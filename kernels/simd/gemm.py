@@ -9,10 +9,7 @@ Reference: Goto and van de Geijn, Anatomy of high-performance matrix
 multiplication, ACM TOMS 34(3), 2008.
 """
 
-from functools import cache
-
-import numpy as np
-from numba import from_dtype, types
+from numba import types
 
 from .. import tuning
 from ..compiler.jit import Task, inner
@@ -211,7 +208,12 @@ def _one_column(M, K, start, a, b, c, gate):
             c.first[place] = value
 
 
-@Task
+def _types(kind):
+    view, size = View(kind), types.intp
+    return size, size, size, view, view, view, size, view, size, Pointer(kind), size
+
+
+@Task.taking(_types)
 def gemm(M, N, K, start, a, b, b_width, c, gate, scratch, ahead):
     """Write ``C = start + A B``.
 
@@ -283,11 +285,3 @@ def gemm(M, N, K, start, a, b, b_width, c, gate, scratch, ahead):
 
 # calls `gemm` by its address: all kernels share its machine code
 run_gemm = by_address(gemm)
-
-
-@cache
-def gemm_address(dtype):
-    """Return the address of `gemm` for floats of `dtype`, which `run_gemm` takes."""
-    kind, size = from_dtype(np.dtype(dtype)), types.intp
-    view, floats = View(kind), Pointer(kind)
-    return gemm.address(size, size, size, view, view, view, size, view, size, floats, size)
