@@ -65,7 +65,7 @@ class Dropout(NetworkLayer):
     ----------
     rate : float
         Dropout rate in [0, 1): the probability that an output is set to 0; the others are
-        divided by ``1 - rate``.
+        divided by ``1 - rate``. It is rounded to a multiple of 2^-16 below 1.
 
     Raises
     ------

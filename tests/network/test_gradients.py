@@ -242,7 +242,9 @@ def dropped_outputs(network, X, Y):
 
 @pytest.mark.parametrize("hidden", ["tanh", "relu", "gelu"])
 def test_dropout_has_one_mask_in_both_passes(hidden):
-    layers = [Dropout(0.3), Dense(17, hidden), Dropout(0.5), Dense(8, "tanh"), Dropout(0.2)]
+    rates = [0.3125, 0.5, 0.1875]  # multiples of 2^-16, to which rates are rounded
+    first, second, third = map(Dropout, rates)
+    layers = [first, Dense(17, hidden), second, Dense(8, "tanh"), third]
     network = Network(inputs=6, layers=[*layers, Dense(2)], dtype="float64", seed=5)
     rng = np.random.default_rng(5)
     for b in network.biases:
@@ -250,9 +252,7 @@ def test_dropout_has_one_mask_in_both_passes(hidden):
     X, Y = rng.normal(size=(9, 6)), rng.normal(size=(9, 2))
     twin = oracle.MLP.of(network, [hidden, "tanh", "identity"], "squared_error")
     masks = []
-    for n, (inputs, rate) in enumerate(
-        zip(dropped_outputs(network, X, Y), [0.3, 0.5, 0.2], strict=True)
-    ):
+    for n, (inputs, rate) in enumerate(zip(dropped_outputs(network, X, Y), rates, strict=True)):
         # where the layer's own output is 0 (relu), any mask will do
         known = [*masks, *[np.ones((9, w.shape[0])) for w in twin.weights[n:]]]
         full = np.array([twin.forward(x, [m[i] for m in known])[1][n] for i, x in enumerate(X)])
