@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass, field, replace
+from datetime import date
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -186,7 +187,8 @@ def readme_block(results, memory, processor):
     rows = [[cells[n] for n in keep] for cells in (HEAD, *map(cells_of, results))]
     rounds, threads = len(results[0].seconds["fastbp"]), results[0].threads
     versions = ", ".join(f"{name} {version(name)}" for name in ("scikit-learn", "fastbp"))
-    what = f"Seconds of `fit`, medians of {rounds} rounds, threads: {threads}, on {processor}"
+    what = f"Seconds of `fit`, medians of {rounds} rounds, threads: {threads}"
+    what = f"{what}, on {processor}, {date.today()}"
     sparse = [f"{memory_line(entry)}." for entry in memory]
     return "\n".join([markdown(rows), "", f"{what}; {versions}.", *sparse])
 

@@ -1,5 +1,7 @@
 """Tables in Markdown, and the places in the READMEs where programs write them."""
 
+from datetime import date
+
 from benchmarks.peer_frameworks import PEERS
 
 
@@ -22,7 +24,8 @@ def caption(groups, processor):
                 versions[PEERS[peer].title] = result.version
     peak = ", ".join(f"{n}: {max(peaks[n]) / 1e9:.0f}" for n in peaks if peaks[n])
     versions = ", ".join(f"{title} {version}" for title, version in versions.items())
-    what = f"Microseconds per step in float32, medians of {rounds} rounds, on {processor}"
+    what = f"Microseconds per step in float32, medians of {rounds} rounds"
+    what = f"{what}, on {processor}, {date.today()}"
     return f"{what}; peak in GFLOP/s by threads: {peak}. {versions}."
 
 

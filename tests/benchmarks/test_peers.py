@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,7 @@ def test_the_readme_table_names_every_peer(results):
     assert cells["PyTorch"] == "ValueError: a / b"
     assert cells["scikit-learn"] == "not installed"
     assert row[-1] == "2.00x"
-    assert "medians of 3 rounds, on some processor" in caption
+    assert f"medians of 3 rounds, on some processor, {date.today()};" in caption
     assert "JAX 1.2" in caption
 
 
@@ -118,7 +119,7 @@ def test_the_summary_has_fastbp_beside_the_best_peer(results):
     assert row[:3] == ["tiny", "4-32-16-4", "128"]
     assert row[3:6] == ["333.3", "JAX 500.0", "2.00x"]
     assert row[6:] == ["333.3", "PyTorch 1,000.0", "3.00x"]
-    assert "medians of 3 rounds, on some processor" in caption
+    assert f"medians of 3 rounds, on some processor, {date.today()};" in caption
 
 
 def test_the_summary_may_lack_peers_and_fastbp(results):
