@@ -106,7 +106,13 @@ def train(
     asked = TrainOptions(target=target, **options)
     callbacks = as_callables(callbacks)
     progress = a_flag("progress", progress)
-    return Job(data, asked, valid, checkpoints, a_flag("resume", resume)).run(callbacks, progress)
+    job = Job(data, asked, valid, checkpoints, a_flag("resume", resume))
+    for column in job.schema.dropped:
+        if column.reason != "asked":  # the command shows them in its plan
+            _log.warning(
+                "%s: column %r is left out: %s", job.table.name, column.name, column.reason
+            )
+    return job.run(callbacks, progress)
 
 
 class Job:

@@ -44,7 +44,7 @@ def infer(
     By default the task is classification of text, booleans, and whole numbers of at most 20
     values, and all rows train; `is_training` is (rows,) bool. `robust_loss` says that the loss
     bears outliers of the target. The other arguments are those of `TrainOptions`. What was
-    guessed, left out or lies far out is logged. DataError if a column is absent or unfit, or no
+    guessed or lies far out is logged. DataError if a column is absent or unfit, or no
     input is left.
     """
     ids = tuple(ids)
@@ -94,7 +94,7 @@ def infer(
             f"{table.name} has no column left to learn from: {why or 'only the target'}. "
             "categorical= and numeric= keep a column whatever it looks like"
         )
-    tell(table.name, columns, dropped, found, learned, target_fit)
+    tell(table.name, columns, found, learned, target_fit)
     more = [column.name for column in dropped if column.reason.startswith("an id")]
     return Schema(columns, fitted, tuple(dropped), (*ids, *more), table.missing_words)
 

@@ -9,8 +9,8 @@ from .number import OUTLYING, Number
 _log = logging.getLogger("fastbp")
 
 
-def tell(table_name, columns, dropped, found, learned, fit):
-    """Log what was guessed, left out, gathered or lies far out.
+def tell(table_name, columns, found, learned, fit):
+    """Log what was guessed, gathered, or lies far out.
 
     `found` has the `Found` of each input by name, `learned` is the survey of the target, `fit` its
     fit.
@@ -21,11 +21,6 @@ def tell(table_name, columns, dropped, found, learned, fit):
             _log.warning("%s: column %s: %s", table_name, shown(name), each.doubt)
     if learned.doubt:
         _log.warning("%s: the target %s: %s", table_name, shown(target.name), learned.doubt)
-    for column in dropped:
-        if column.reason != "asked":
-            _log.warning(
-                "%s: column %s is left out: %s", table_name, shown(column.name), column.reason
-            )
     for column in columns:
         if isinstance(column, Category) and column.other:
             _log.warning(
