@@ -91,7 +91,7 @@ def encode_table(
         among = is_training[rows] if isinstance(is_training, np.ndarray) else is_training
         no_target += len(kept) - int(kept.sum())
         trains = kept & among
-        X_train, y_train = X[trains], y[trains]
+        X_train, y_train = X[trains], _clipped(target, y[trains])
         digest.update(X_train.data)
         digest.update(y_train.data)
         train.append(X_train, y_train, None if weights is None else weights[y_train])
@@ -107,6 +107,15 @@ def encode_table(
     if train.rows:
         trained = (train.source(), None, None) if in_file else train.arrays()
     return Encoded(*trained, valid, train.rows, no_target, digest.hexdigest())
+
+
+def _clipped(target, y):
+    """Return scaled targets within the bounds of the target, if it has any."""
+    if target.low is None or target.high is None:
+        return y
+    return np.clip(
+        y, *((bound - target.mean) / target.scale for bound in (target.low, target.high))
+    )
 
 
 def _balanced(target: Target):

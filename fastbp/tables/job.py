@@ -32,7 +32,7 @@ from .columns.schema import Schema
 from .declared import takes
 from .encoded import Budget, Encoded, encode_table
 from .model import SECTION, TableModel, schema_of, tell_unknown
-from .options import TrainOptions
+from .options import ROBUST_LOSSES, TrainOptions
 from .read.table import Data, open_table
 from .result.scores import scores_of
 from .wording import bytes_shown, counted, unknown
@@ -106,7 +106,13 @@ def train(
     asked = TrainOptions(target=target, **options)
     callbacks = as_callables(callbacks)
     progress = a_flag("progress", progress)
-    return Job(data, asked, valid, checkpoints, a_flag("resume", resume)).run(callbacks, progress)
+    job = Job(data, asked, valid, checkpoints, a_flag("resume", resume))
+    for column in job.schema.dropped:
+        if column.reason != "asked":  # the command shows them in its plan
+            _log.warning(
+                "%s: column %r is left out: %s", job.table.name, column.name, column.reason
+            )
+    return job.run(callbacks, progress)
 
 
 class Job:
@@ -170,7 +176,19 @@ class Job:
             return schema_of(self._begun, "the checkpoint")
         roles = {"ids": o.ids, "drop": o.drop, "categorical": o.categorical, "numeric": o.numeric}
         task: Any = o.task
-        return infer(self.table, o.target, task=task, is_training=self.is_training, **roles)
+        decimal: Any = o.decimal
+        return infer(
+            self.table,
+            o.target,
+            task=task,
+            decimal=decimal,
+            date_format=o.date_format,
+            max_categories=o.max_categories,
+            clip_target=o.clip_target,
+            robust_loss=o.loss in ROBUST_LOSSES,
+            is_training=self.is_training,
+            **roles,
+        )
 
     @cached_property
     def network(self) -> Network:

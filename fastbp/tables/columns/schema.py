@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from ...json_data import Count, Finite, Positive, read_as
 from .kinds import AnyColumn
+from .number_text import NumberText
 
 # what model files of format 2 hold for a column of any kind, in this order
 _FORMAT_2: dict[str, Any] = {"name": None, "kind": None, "missing": None}
@@ -23,7 +24,8 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
 
     `kind` says how classes are written back, or is "number" for regression. `classes` are sorted
     text, integers by their value, booleans ("false", "true"); `counts` are their training rows.
-    A regression learns (y - mean) / scale.
+    A regression learns (y - mean) / scale of y within `low` and `high`, in training rows, if they
+    are given. `text` says how numbers are written.
     """
 
     name: str
@@ -33,6 +35,9 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
     counts: tuple[Count, ...] = ()
     mean: Finite = 0.0
     scale: Positive = 1.0
+    text: NumberText = NumberText()
+    low: Finite | None = None
+    high: Finite | None = None
 
     def __post_init__(self) -> None:
         classes = self.classes
