@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import compute_sample_weight
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
 from ..annotations import Array, ClassWeight, Floats, FloatType, Matrix, Stream, Threads, Weights
@@ -18,6 +18,7 @@ from ..components.optimizers import Optimizer
 from ..components.schedules import Schedule
 from ..kernels.formulas.losses import LOSSES
 from .base import BaseMLP
+from .class_weights import weigh_classes
 from .parameters import CONSTRAINTS, fitting, keep_arguments, stochastic_only
 
 
@@ -166,7 +167,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """
 
     _numeric_targets = False
-    _parameter_constraints: ClassVar = {**CONSTRAINTS, "class_weight": [dict, list, str, None]}
+    _parameter_constraints: ClassVar = {
+        **CONSTRAINTS,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
 
     def __init__(
         self,
@@ -217,6 +221,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y: ArrayLike | None = None,
         sample_weight: Weights = None,
         classes: ArrayLike | None = None,
+        *,
+        epoch: float | None = None,
     ) -> MLPClassifier:
         """Train one epoch on data, starting from the current weights.
 
@@ -225,20 +231,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         X, y, sample_weight
             As for `fit`. X may also be an iterable of ``(X, y)`` or ``(X, y, sample_weight)``,
             or a source of ``fastbp.data``, with y None: this equals one call per block of the
-            iterable, or per window of the source, in order. A thread reads one block ahead.
+            iterable, or per window of the source, in order, at most for `max_time`. A thread reads
+            one block ahead.
         classes : array-like of shape (n_classes,), optional
             All labels; required in the first call.
+        epoch : float, optional
+            Time of the schedule, in epochs: ``2.5`` is half-way through the third pass over all
+            data. A pass over a source is one epoch, and needs no `epoch`. How much of an epoch
+            other calls are is not known: without `epoch` they train at the full learning rate.
 
         Returns
         -------
         self : MLPClassifier
         """
-        for part, targets, weight in self._parts(X, y, sample_weight):
+        for (part, targets, weight), span in self._parts(X, y, sample_weight, epoch):
             if _check_partial_fit_first_call(self, classes):
                 self._label_binarizer = LabelBinarizer()
                 multilabel = type_of_target(targets).startswith("multilabel")
                 self._label_binarizer.fit(targets if multilabel else classes)
-            self._fit(part, targets, weight, incremental=True)
+            self._fit(part, targets, weight, span)
         return self
 
     def _meet(self, y, incremental):
@@ -270,8 +281,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "'balanced' weights, use compute_class_weight('balanced', classes=classes, "
                 "y=y) and pass the resulting weights as the class_weight parameter."
             )
-        by_class = compute_sample_weight(self.class_weight, y)
-        return by_class if weight is None else weight * by_class
+        return weigh_classes(self.class_weight, y, self.classes_, weight)
 
     def _encode(self, y):
         if self._kind() == "multiclass":

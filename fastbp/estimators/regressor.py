@@ -204,7 +204,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     @stochastic_only
     @fitting
     def partial_fit(
-        self, X: Matrix | Stream, y: ArrayLike | None = None, sample_weight: Weights = None
+        self,
+        X: Matrix | Stream,
+        y: ArrayLike | None = None,
+        sample_weight: Weights = None,
+        *,
+        epoch: float | None = None,
     ) -> MLPRegressor:
         """Train one epoch on data, starting from the current weights.
 
@@ -213,14 +218,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X, y, sample_weight
             As for `fit`. X may also be an iterable of ``(X, y)`` or ``(X, y, sample_weight)``,
             or a source of ``fastbp.data``, with y None: this equals one call per block of the
-            iterable, or per window of the source, in order. A thread reads one block ahead.
+            iterable, or per window of the source, in order, at most for `max_time`. A thread reads
+            one block ahead.
+        epoch : float, optional
+            Time of the schedule, in epochs: ``2.5`` is half-way through the third pass over all
+            data. A pass over a source is one epoch, and needs no `epoch`. How much of an epoch
+            other calls are is not known: without `epoch` they train at the full learning rate.
 
         Returns
         -------
         self : MLPRegressor
         """
-        for part, targets, weight in self._parts(X, y, sample_weight):
-            self._fit(part, targets, weight, incremental=True)
+        for (part, targets, weight), span in self._parts(X, y, sample_weight, epoch):
+            self._fit(part, targets, weight, span)
         return self
 
     def _encode(self, y):
