@@ -79,9 +79,10 @@ class Validation:
         self.is_lost = not np.isfinite(outputs).all()
         if self.is_lost:
             return np.nan
-        if self._scorer is None:
-            return self._score_outputs(outputs, self._data)
-        return float(self._scorer(self._estimator, *self._given, **self._weights))
+        with np.errstate(over="ignore", invalid="ignore"):  # of huge outputs, which soon diverge
+            if self._scorer is None:
+                return self._score_outputs(outputs, self._data)
+            return float(self._scorer(self._estimator, *self._given, **self._weights))
 
     def note_loss(self):
         """Append the mean loss of the caller's own data, without penalties."""
