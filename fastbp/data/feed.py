@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -18,6 +21,10 @@ from .windows import MustEnd, Streamed, Whole
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
+
+# seconds to read an iterator without a word
+_PATIENCE = 10.0
+_log = logging.getLogger("fastbp")
 
 
 def is_stream(X: Any, y: Any, sample_weight: Any) -> bool:
@@ -82,10 +89,15 @@ def feed_of(
 
 
 def _until(blocks: Iterable[Any], must_end: MustEnd) -> Iterator[Any]:
-    """Yield blocks; raise TooLate if it must end before they do."""
-    for block in blocks:
+    """Yield blocks; raise TooLate if it must end before they do, and say so where it takes long."""
+    remark = "X has not ended; give steps_per_epoch= to train on it as it arrives"
+    patience = time.perf_counter() + _PATIENCE
+    for number, block in enumerate(blocks):
         if must_end():
-            raise TooLate("X has not ended; give steps_per_epoch= to train on it as it arrives")
+            raise TooLate(remark)
+        if time.perf_counter() > patience:
+            patience = math.inf
+            _log.warning("after %d blocks: %s", number, remark)
         yield block
 
 

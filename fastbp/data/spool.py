@@ -18,7 +18,7 @@ from .arrays import ArraySource
 from .source import Source, as_block, read_block
 
 # how much of what is free in its folder the blocks of an iterable may take
-_SHARE_OF_DISK = 0.75
+_SHARE_OF_DISK = 0.5
 
 
 class Spool:

@@ -68,7 +68,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Whether the momentum is Nesterov's.
     early_stopping : bool, default False
         Whether to hold back part of the data and stop when its score no longer improves; the
-        network then gets its best weights back.
+        network then gets its best weights back, also where training diverges.
     validation_fraction : float, default 0.1
         Fraction of the samples that early stopping holds back.
     beta_1 : float, default 0.9
@@ -85,7 +85,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Precision of the computation; None: float32 for X in float32, float64 otherwise.
     loss : str, default "log_loss"
         The cross-entropy that suits the targets, or another name in ``fastbp.LOSSES``; summed
-        over the outputs, except the squared error, which is their mean.
+        over the outputs, except the squared error and those with "mean", which are their means.
     loss_parameter : float, optional
         Threshold of "huber" (default 1), or quantile of "quantile" (default 0.5).
     dropout : float or list of float, default 0
@@ -95,14 +95,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         `solver` and its learning rate, momentum and betas.
     schedule : str or schedule, optional
         A name in ``fastbp.SCHEDULES``, or a schedule such as ``fastbp.Cosine(50)``; multiplies
-        the learning rate.
+        the learning rate. `partial_fit` follows it by its argument `epoch`.
     clip_norm : float, optional
         Scale gradients down to this global norm when they exceed it.
     class_weight : dict, list of dict, "balanced" or None, default None
         Weights of the classes, as in scikit-learn's other classifiers; multiplied by
-        `sample_weight`.
+        `sample_weight`, which "balanced" counts as repeated rows.
     scoring : str, callable or None, default None
-        Score that early stopping monitors, as in scikit-learn; None: accuracy, or R2.
+        Score that early stopping monitors, as in scikit-learn; None: accuracy, or R2. It gets
+        the weights of the samples if it takes `sample_weight`.
     callbacks : callable or list, optional
         Called after every epoch with a dict of its number, loss and score; returning True stops
         training. Instances of scikit-learn's callback protocol are called by that protocol.
@@ -129,7 +130,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     best_validation_score_ : float or None
         Highest of these scores; None without `early_stopping`.
     validation_loss_curve_ : list of float
-        Loss of `eval_set` after every epoch, without penalty; only if there is an `eval_set`.
+        Loss of `X_val` or `eval_set` after every epoch, without penalty; only if fit has one.
     t_ : int
         Samples trained on, repetitions included.
     n_iter_ : int

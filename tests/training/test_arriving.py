@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import re
 import time
 from shutil import disk_usage
 
@@ -11,7 +12,7 @@ from scipy.sparse import csr_array
 
 from checkpoint_runs import Killed, StopsAfter, short_slices
 from fastbp import SGD, Adam, Checkpoints, Cosine, DivergenceError, Network
-from fastbp.data import ArraySource, spool
+from fastbp.data import ArraySource, feed, spool
 from source_blocks import wait_for_readers
 
 rng = np.random.default_rng(12)
@@ -268,11 +269,22 @@ def test_time_to_read_counts_and_blocks_that_end_in_time_are_trained_on():
     assert np.array_equal(one.parameters, other.parameters)
 
 
+def test_reading_for_long_is_told_once(monkeypatch, caplog):
+    monkeypatch.setattr(feed, "_PATIENCE", 0.05)
+    fit(network(), endless((100,)), steps=3)
+    network().fit(iter([(X, Y)]), epochs=1)
+    assert not caplog.records
+    network().fit(endless((100,)), epochs=1, max_time=0.3)
+    (first, last) = (record.getMessage() for record in caplog.records)
+    assert re.fullmatch(r"after \d+ blocks: X has not ended; give steps_per_epoch= .*", first)
+    assert "nothing was trained" in last
+
+
 def test_blocks_that_do_not_end_leave_room_on_the_disk(monkeypatch, tmp_path):
     free = 100_000
     monkeypatch.setattr(spool, "disk_usage", lambda place: disk_usage(place)._replace(free=free))
     taken = []
-    with pytest.raises(OSError, match=r"X has not ended, .* 75% of what was free: give steps_per"):
+    with pytest.raises(OSError, match=r"X has not ended, .* 50% of what was free: give steps_per"):
         network().fit(endless((1000,), taken=taken), epochs=1)
     size = X.nbytes + Y.nbytes + WEIGHT.nbytes
     assert sum(taken) / 1000 * size < free + size
