@@ -24,6 +24,8 @@ def as_array(name: str, value: Any) -> Array:
         raise ValueError(
             f"{name} has masked values: expected plain numbers; fill them, or drop such rows"
         )
+    if isinstance(value, np.ndarray):
+        return np.asarray(value)
     if hasattr(value, "tocsr"):
         raise TypeError(f"{name} is a sparse matrix: expected a dense array, as by toarray()")
     try:
@@ -33,9 +35,7 @@ def as_array(name: str, value: Any) -> Array:
             f"{name} is ragged: expected rows of one length; NumPy says: {error}"
         ) from error
     is_frame = hasattr(value, "dtypes") or hasattr(value, "dtype")
-    if array.dtype == object and is_frame and not isinstance(value, np.ndarray):
-        return _of_columns(name, value, array)
-    return array
+    return _of_columns(name, value, array) if is_frame and array.dtype == object else array
 
 
 def _of_columns(name, value, objects):

@@ -74,8 +74,10 @@ def joined_samples(first: Samples, second: Samples) -> Samples:
 
 def features(X: Any, plan: Plan, name: str = "X") -> Samples:
     """Check `X` against the inputs of a plan; return `Samples`."""
-    is_sparse = hasattr(X, "tocsr")
-    x = _sparse_rows(name, X, plan.dtype) if is_sparse else float_array(name, X, plan.dtype, rank=2)
+    if hasattr(X, "tocsr"):
+        x = _sparse_rows(name, X, plan.dtype)
+    else:
+        x = float_array(name, X, plan.dtype, rank=2)
     n_in = plan.specs[0].n_in
     if x.shape[1] != n_in:
         raise ValueError(f"{name} has {x.shape[1]} columns but the network has {n_in} inputs")
