@@ -7,10 +7,11 @@ from pathlib import Path
 
 from .. import model_file
 from ..annotations import FilePath
+from ..durations import duration
 from ..kernels.support.files import write_whole
 from ..network import Network
 from ..tables.model import TableModel
-from ..tables.wording import counted, duration
+from ..tables.wording import counted
 from . import words
 from .results import curves_of, headline, results
 from .sections import columns, facts, history_of, training

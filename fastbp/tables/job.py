@@ -38,6 +38,7 @@ from .result.scores import scores_of
 from .wording import bytes_shown, counted, unknown
 
 _log = logging.getLogger("fastbp")
+_steps = logging.getLogger("fastbp.steps")
 JOB = "job"
 
 
@@ -145,6 +146,7 @@ class Job:
     @cached_property
     def rows(self) -> int:
         """The number of rows of the table."""
+        _steps.info("counting the rows of %s", self.table.name)
         return self.table.count()
 
     @cached_property
@@ -170,6 +172,8 @@ class Job:
             return schema_of(self._begun, "the checkpoint")
         roles = {"ids": o.ids, "drop": o.drop, "categorical": o.categorical, "numeric": o.numeric}
         task: Any = o.task
+        rows = self.rows
+        _steps.info("looking at the columns of %s, %s", self.table.name, counted(rows, "row"))
         return infer(self.table, o.target, task=task, is_training=self.is_training, **roles)
 
     @cached_property
@@ -225,6 +229,8 @@ class Job:
             more = self._encoded(self.valid_table, False)
             valid = more.valid
             digest += more.digest
+        if not progress:
+            _steps.info("training, at most %s", counted(o.epochs, "epoch"))
         history = self.network.fit(
             rows.X,
             rows.y,
@@ -244,6 +250,7 @@ class Job:
         return TableModel(self.network, self.schema, _lists(history), record)
 
     def _encoded(self, table, is_training, class_weight=None) -> Encoded:
+        _steps.info("encoding the rows of %s", table.name)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         rows = encode_table(table, encoder, is_training, self.budget, class_weight)
         tell_unknown(encoder)
@@ -285,9 +292,10 @@ class Job:
         unscored = self.checkpoints is not None or not self.network.steps
         preempted = unscored and history.stopped.by_signal
         if valid is not None and not preempted:
+            _steps.info("scoring %s", counted(len(valid[0]), "validation row"))
             scores = scores_of(self.schema.target)
             scores.add(self.network.forward(valid[0], self._threads), valid[1])
-            metrics = {"valid": scores.metrics()}
+            metrics = {"valid": {name: to_json(v) for name, v in scores.metrics().items()}}
             details = scores.details()
         return {
             "fastbp": __version__,

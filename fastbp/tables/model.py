@@ -22,6 +22,7 @@ from .result.scores import ClassScores, NumberScores, scores_of
 from .wording import one_line
 
 _log = logging.getLogger("fastbp")
+_steps = logging.getLogger("fastbp.steps")
 # the sections of a model file
 SECTION = "table"
 _HISTORY = "history"
@@ -107,7 +108,7 @@ class TableModel:
         return digest.hexdigest()
 
     def predict(
-        self, data: Data, n_threads: Threads = "auto", keep: Sequence[str] = ()
+        self, data: Data, n_threads: Threads = "auto", keep: str | Sequence[str] = ()
     ) -> pl.DataFrame:
         """Return predictions as a polars frame, one row per row of the data.
 
@@ -121,7 +122,7 @@ class TableModel:
         n_threads : int or "auto"
             Any number gives the same result.
         keep : sequence of str, optional
-            Further columns of the data to keep beside the predictions.
+            Further columns of the data to keep beside the predictions; "all" keeps every one.
 
         Raises
         ------
@@ -131,13 +132,14 @@ class TableModel:
         return pl.concat(self.predictions(data, keep, n_threads))
 
     def predictions(
-        self, data: Data, keep: Sequence[str] = (), n_threads: Threads = "auto"
+        self, data: Data, keep: str | Sequence[str] = (), n_threads: Threads = "auto"
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `predict` in frames of some thousand rows, in bounded memory."""
         table = open_table(data, self.schema.missing_words)
         ids = ids_of(self.schema, table, keep)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
+        _steps.info("predicting the rows of %s", table.name)
         first = 0
         for frame in encoder.frames(table, ids):
             outputs = self.network.forward(encoder.encode(frame, first), n_threads)
@@ -149,7 +151,8 @@ class TableModel:
         """Return scores by name, from a table with its target.
 
         Classification: rows, accuracy, balanced_accuracy, macro_f1, log_loss, and roc_auc of
-        two classes; regression: rows, r2, rmse, mae. Rows without a target do not count.
+        two classes, NaN where the rows are of one; regression: rows, r2, rmse, mae. Rows
+        without a target do not count.
 
         Raises
         ------
@@ -164,6 +167,7 @@ class TableModel:
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
         target = self.schema.target
+        _steps.info("scoring the rows of %s", table.name)
         scores = scores_of(target)
         for X, targets, kept in encoder.encoded(table):
             if kept.any():

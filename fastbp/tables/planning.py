@@ -1,6 +1,7 @@
 """The plan of a training: its data, network, FLOPs, memory and expected time."""
 
 import copy
+import logging
 import time
 
 import numpy as np
@@ -9,6 +10,7 @@ from ..machine import free_memory
 from ..training.interrupt import unless_interrupted
 from .columns.encoding import Encoder
 
+_steps = logging.getLogger("fastbp.steps")
 # rows and operations of the trial that measures an epoch, at most
 _TRIAL_ROWS = 65_536
 _TRIAL_FLOPS = 10_000_000_000
@@ -68,6 +70,7 @@ def _seconds_per_epoch(job):
 
     It is NaN if memory is too small for a copy, or none of the first rows has a target.
     """
+    _steps.info("measuring an epoch")
     plan = job.network.engine.plan
     rows = min(_TRIAL_ROWS, max(job.batch, _TRIAL_FLOPS // plan.flops_per_row))
     encoder = Encoder(job.schema, job.table.name, job.network.dtype)

@@ -46,7 +46,8 @@ class ClassScores:
     def metrics(self) -> dict[str, float]:
         """Return them by name: accuracy, balanced_accuracy, macro_f1, log_loss, roc_auc of two.
 
-        The mean recall and the mean F1 are of the classes that occur, as in scikit-learn.
+        The mean recall and the mean F1 are of the classes that occur, and roc_auc is NaN where
+        rows are of one class, as in scikit-learn.
         """
         right = np.diag(self.confusion)
         rows = self.rows
@@ -119,7 +120,7 @@ class NumberScores:
 
 
 def _roc_auc(labels, parts):
-    """Return the area under the ROC curve by ranks, ties shared; NaN-free: 0.5 of one class.
+    """Return the area under the ROC curve by ranks, ties shared; NaN, undefined, of one class.
 
     Reference: Fawcett, An introduction to ROC analysis, 2006, section 7.
     """
@@ -127,7 +128,7 @@ def _roc_auc(labels, parts):
     positives = int(labels.sum())
     negatives = len(labels) - positives
     if not (positives and negatives):
-        return 0.5
+        return math.nan
     _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
     ranks = np.cumsum(counts) - (counts - 1) / 2
     total = ranks[place][labels].sum()
