@@ -1,5 +1,9 @@
 """``fastbp evaluate``: the scores of a model on rows whose target is known."""
 
+from typing import Annotated
+
+import typer
+
 from .config import ConfigOption
 from .describe import scores_text
 from .exits import guarded
@@ -11,6 +15,14 @@ from .values import LogOption, ModelArgument, QuietOption, ThreadsOption
 def evaluate(
     model: ModelArgument,
     data: DataArgument,
+    weight: Annotated[
+        str,
+        typer.Option(
+            "--weight",
+            help="Column of the weights of the rows. Default: that of the training.",
+            metavar="COL",
+        ),
+    ] = "",
     threads: ThreadsOption = "auto",
     config: ConfigOption = "",
     log: LogOption = "text",
@@ -24,5 +36,5 @@ def evaluate(
     with guarded(log, quiet) as out:
         loaded = load_table_model(model)
         table = open_rows(data, loaded.schema.missing_words)
-        metrics = loaded.evaluate(table, threads)
+        metrics = loaded.evaluate(table, threads, weight or None)
         out.result("scores", f"{table.name}: {scores_text(metrics)}", data=table.name, **metrics)

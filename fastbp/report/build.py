@@ -60,7 +60,7 @@ def _page():
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("clean", "number", "percent", "setting", "whole")
+    names = ("amount", "clean", "number", "percent", "setting", "whole")
     environment.filters |= {name: getattr(words, name) for name in names}
     environment.filters["duration"] = duration
     environment.globals["counted"] = counted

@@ -30,11 +30,12 @@ from .columns.encoding import Encoder
 from .columns.inference import infer
 from .columns.schema import Schema
 from .declared import takes
-from .encoded import Budget, Encoded, encode_table
+from .encoded import Budget, Encoded, class_weights, encode_table
 from .model import SECTION, TableModel, schema_of, tell_unknown
 from .options import TrainOptions
 from .read.table import Data, open_table
 from .result.scores import scores_of
+from .roles import check_roles, with_roles
 from .wording import bytes_shown, counted, unknown
 
 _log = logging.getLogger("fastbp")
@@ -170,11 +171,14 @@ class Job:
         o = self.options
         if self.resumes:
             return schema_of(self._begun, "the checkpoint")
-        roles = {"ids": o.ids, "drop": o.drop, "categorical": o.categorical, "numeric": o.numeric}
+        check_roles(self.table, o)
+        drop = o.drop if o.weight in (None, *o.drop) else (*o.drop, o.weight)
+        roles = {"ids": o.ids, "drop": drop, "categorical": o.categorical, "numeric": o.numeric}
         task: Any = o.task
         rows = self.rows
         _steps.info("looking at the columns of %s, %s", self.table.name, counted(rows, "row"))
-        return infer(self.table, o.target, task=task, is_training=self.is_training, **roles)
+        found = infer(self.table, o.target, task=task, is_training=self.is_training, **roles)
+        return with_roles(found, o)
 
     @cached_property
     def network(self) -> Network:
@@ -215,7 +219,7 @@ class Job:
         o = self.options
         started = time.perf_counter()
         among = True if self.is_training is None else self.is_training
-        rows = self._encoded(self.table, among, o.class_weight)
+        rows = self._encoded(self.table, among)
         if not rows.count:
             raise DataError(
                 f"{self.table.name} has no training row with a value of {o.target!r}: give some"
@@ -249,10 +253,13 @@ class Job:
         record = self._record(history, rows, valid, digest, time.perf_counter() - started)
         return TableModel(self.network, self.schema, _lists(history), record)
 
-    def _encoded(self, table, is_training, class_weight=None) -> Encoded:
+    def _encoded(self, table, is_training) -> Encoded:
         _steps.info("encoding the rows of %s", table.name)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
-        rows = encode_table(table, encoder, is_training, self.budget, class_weight)
+        weights = None
+        if self.options.class_weight and is_training is not False:
+            weights = class_weights(table, encoder, is_training)
+        rows = encode_table(table, encoder, is_training, self.budget, weights)
         tell_unknown(encoder)
         return rows
 
@@ -294,7 +301,7 @@ class Job:
         if valid is not None and not preempted:
             _steps.info("scoring %s", counted(len(valid[0]), "validation row"))
             scores = scores_of(self.schema.target)
-            scores.add(self.network.forward(valid[0], self._threads), valid[1])
+            scores.add(self.network.forward(valid[0], self._threads), *valid[1:])
             metrics = {"valid": {name: to_json(v) for name, v in scores.metrics().items()}}
             details = scores.details()
         return {

@@ -70,6 +70,8 @@ class TrainOptions(Declared):
         Columns to read as categories, also where they hold numbers.
     numeric : sequence of str
         Columns to read as numbers, also where they look like ids or years.
+    weight : str, optional
+        Column of the weights of the rows, in losses and scores; it is no input.
     missing : sequence of str
         Words that mean a missing value. Default: empty text, NA, null, ? and the like.
     valid_share : float, optional
@@ -129,6 +131,7 @@ class TrainOptions(Declared):
     drop: tuple = option(_COLUMNS, (), panel="Data")
     categorical: tuple = option(_COLUMNS, (), panel="Data")
     numeric: tuple = option(_COLUMNS, (), panel="Data")
+    weight: str | None = option(text("COL", "the name of a column"), None, panel="Data")
     missing: tuple = option(texts("WORD"), MISSING_WORDS, panel="Data", adds=True)
     valid_share: float | None = option(_SHARE, None, panel="Data")
     hidden: tuple = option(layers(), (100,), panel="Network")

@@ -74,8 +74,9 @@ def _seconds_per_epoch(job):
     plan = job.network.engine.plan
     rows = min(_TRIAL_ROWS, max(job.batch, _TRIAL_FLOPS // plan.flops_per_row))
     encoder = Encoder(job.schema, job.table.name, job.network.dtype)
-    X, y, kept = (part[:rows] for part in next(encoder.encoded(job.table)))
-    X, y = X[kept], y[kept]
+    first = next(encoder.encoded(job.table))
+    kept = first.kept[:rows]
+    X, y = first.X[:rows][kept], first.y[:rows][kept]
     free = free_memory()
     if not len(X) or (free is not None and job.options.network_bytes(job.schema) > free):
         return float("nan")

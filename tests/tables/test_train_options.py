@@ -31,6 +31,7 @@ WRONG = {
     "drop": [3, [None]],
     "categorical": [3, [b"a"]],
     "numeric": [3, [None]],
+    "weight": ["", 3, ["w"]],
     "missing": [3, [-999], None],
     "valid_share": [1, -0.1, NAN, "0.2", True],
     "hidden": [0, 5.5, [10, -1], "100", None, True, [True], [[5]]],

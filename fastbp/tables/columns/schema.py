@@ -14,6 +14,8 @@ from .kinds import AnyColumn
 # what model files of format 2 hold for a column of any kind, in this order
 _FORMAT_2: dict[str, Any] = {"name": None, "kind": None, "missing": None}
 _FORMAT_2 |= {"mean": 0.0, "scale": 1.0, "categories": [], "other": False, "clock": False}
+# what later versions have added, and files need not hold
+_LATER = {"weight"}
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -64,7 +66,7 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     """All that predicting needs to know of the table that was learned from.
 
     `columns` are the inputs, in the order of their features. `ids` are kept beside predictions,
-    and are no inputs.
+    and are no inputs. `weight` names the column of the weights of rows, if there was one.
     """
 
     columns: Annotated[tuple[AnyColumn, ...], Meta(min_length=1)]
@@ -72,6 +74,7 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     dropped: tuple[Dropped, ...] = ()
     ids: tuple[str, ...] = ()
     missing_words: tuple[str, ...] = ()
+    weight: str | None = None
 
     def __post_init__(self) -> None:
         inputs = [column.name for column in self.columns]
@@ -99,12 +102,15 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     def to_data(self) -> dict[str, Any]:
         """Return the schema as JSON of format 2: dicts, lists, text, numbers and flags."""
         data = json.loads(json.dumps(msgspec.to_builtins(self)))
+        for name in [name for name in _LATER if data[name] is None]:
+            del data[name]
         return data | {"columns": [_FORMAT_2 | column for column in data["columns"]]}
 
     @classmethod
     def from_data(cls, data: Any) -> "Schema":
         """Return the schema that `to_data` describes; ValueError names the path of a fault."""
-        absent = set(cls.__struct_fields__) - set(data) if isinstance(data, dict) else ()
+        fields = set(cls.__struct_fields__) - _LATER
+        absent = fields - set(data) if isinstance(data, dict) else ()
         if absent:
             raise ValueError(f"{', '.join(sorted(absent))}: missing - at `table`")
         if isinstance(data, dict) and isinstance(data["columns"], list):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from ...json_data import Count, Finite, read_as
+from ...json_data import Amount, Count, Finite, read_as
 
 Numbers = list[Finite | None]
 
@@ -50,7 +50,7 @@ class _Record(Struct):
     stopped: str | None = None
     best_epoch: Count | None = None
     metrics: dict[str, dict[str, Finite | None]] | None = None
-    confusion: list[list[Count]] | None = None
+    confusion: list[list[Amount]] | None = None
     residuals: _Residuals | None = None
 
     def __post_init__(self):
