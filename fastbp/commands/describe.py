@@ -18,7 +18,7 @@ def summary_lines(summary, job):
     lines = [
         f"{summary['rows']:,} rows: {summary['train']:,} for training, "
         f"{summary['valid']:,} for validation",
-        f"target {named(target)}: {task}{_classes(summary['classes'])}",
+        f"target {named(target)}: {task}{_classes(summary['classes'], job.options)}",
         f"inputs: {inputs}, as {counted(job.schema.n_features, 'feature')}",
     ]
     for reason, names in _by_reason(summary["dropped"]).items():
@@ -68,7 +68,7 @@ def _score_text(name, value):
     return f"{name} {value:.2%}" if name == "accuracy" else f"{name} {value:.4g}"
 
 
-def _classes(counts):
+def _classes(counts, options):
     if not counts:
         return ""
     total, ordered = sum(counts.values()), sorted(counts.items(), key=lambda item: -item[1])
@@ -77,7 +77,7 @@ def _classes(counts):
     if len(shares) > _MOST_CLASSES:
         shares[1:-1] = ["..."]
     text = f", {counted(len(counts), 'class', 'classes')}: {', '.join(shares)}"
-    if fewest and most >= 10 * fewest:
+    if fewest and most >= 10 * fewest and options.class_weight is None:
         text += "; unbalanced: --class-weight balanced makes them count the same"
     return text
 

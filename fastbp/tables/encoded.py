@@ -122,30 +122,6 @@ def _weights(weights, labels, class_weight):
     return of_class if weights is None else weights * of_class
 
 
-def class_weights(
-    table: Table, encoder: Encoder, is_training: npt.NDArray[np.bool_] | bool
-) -> npt.NDArray:
-    """Return a weight for each class with which all count the same; 0 where it has no rows.
-
-    It is the mean count of the classes over the count of the class; rows with weights count as
-    so many rows.
-    """
-    counts = np.array(encoder.schema.target.counts, float)
-    if weight := encoder.schema.weight:
-        counts[:] = 0
-        first = 0
-        for frame in table.frames([encoder.schema.target.name, weight]):
-            rows = slice(first, first + len(frame))
-            labels, kept = encoder.encode_target(frame, first)
-            trains = kept & (
-                is_training[rows] if isinstance(is_training, np.ndarray) else is_training
-            )
-            weights = encoder.weights(frame, weight, first)[trains]
-            counts += np.bincount(labels[trains], weights, len(counts))
-            first += len(frame)
-    return np.divide(counts.mean(), counts, where=counts > 0, out=np.zeros_like(counts))
-
-
 class _Memory:
     """Rows in arrays of their final size; those of a `Spool` are in a file."""
 

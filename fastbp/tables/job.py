@@ -26,11 +26,12 @@ from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints
 from ..training.state import SECTION as TRAINING
 from ..training.state import to_json
+from .class_weights import weights_of
 from .columns.encoding import Encoder
 from .columns.inference import infer
 from .columns.schema import Schema
 from .declared import takes
-from .encoded import Budget, Encoded, class_weights, encode_table
+from .encoded import Budget, Encoded, encode_table
 from .model import SECTION, TableModel, schema_of, tell_unknown
 from .options import TrainOptions
 from .read.table import Data, open_table
@@ -256,9 +257,8 @@ class Job:
     def _encoded(self, table, is_training) -> Encoded:
         _steps.info("encoding the rows of %s", table.name)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
-        weights = None
-        if self.options.class_weight and is_training is not False:
-            weights = class_weights(table, encoder, is_training)
+        wanted = None if is_training is False else self.options.class_weight
+        weights = weights_of(wanted, table, encoder, is_training)
         rows = encode_table(table, encoder, is_training, self.budget, weights)
         tell_unknown(encoder)
         return rows

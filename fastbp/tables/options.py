@@ -1,11 +1,24 @@
 """The options of a training on a table; ``fastbp train`` and ``fastbp.train`` share them."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from .declared import Declared, choice, duration, layers, number, option, size, text, texts, threads
-from .wording import MISSING_WORDS
+from .declared import (
+    Declared,
+    choice,
+    duration,
+    layers,
+    number,
+    option,
+    size,
+    text,
+    texts,
+    threads,
+    weights,
+)
+from .wording import MISSING_WORDS, unknown
 
 _LOSSES = {
     "classification": ("cross_entropy",),
@@ -99,8 +112,9 @@ class TrainOptions(Declared):
         Default: the optimizer's.
     clip_norm : float, optional
         Largest norm of the gradient; a larger gradient is scaled down to it.
-    class_weight : {"balanced"}, optional
-        Weigh samples so that every class counts the same.
+    class_weight : "balanced" or dict, optional
+        Weights of the classes, such as yes=10,no=1, and 1 for the others; or balanced: every
+        class counts the same.
     epochs : int, default 100
         Passes over the data, at most.
     patience : int, default 10
@@ -150,7 +164,9 @@ class TrainOptions(Declared):
     l2: float = option(_AT_LEAST_0, 0.0, panel="Training")
     weight_decay: float | None = option(_AT_LEAST_0, None, panel="Training")
     clip_norm: float | None = option(_ABOVE_0, None, panel="Training")
-    class_weight: str | None = option(choice("balanced"), None, panel="Training")
+    class_weight: str | Mapping[str, float] | None = option(
+        weights("balanced", "CLASS"), None, panel="Training"
+    )
     epochs: int = option(_COUNT, 100, panel="Training")
     patience: int = option(number(whole=True, least=0), 10, panel="Training")
     batch_size: int | None = option(_COUNT, None, panel="Training")
@@ -191,6 +207,10 @@ class TrainOptions(Declared):
             raise ValueError(
                 f"class_weight={self.class_weight!r}: a {target.task} has no classes; {other}"
             )
+        for name in self.class_weight if isinstance(self.class_weight, dict) else ():
+            if target.class_named(name) is None:
+                wrong = unknown("class", name, target.classes, "classes")
+                raise ValueError(f"class_weight={self.class_weight!r}: {wrong}")
 
     def network(self, schema):
         """Return the untrained network of a schema; ValueError as of `check_task`."""

@@ -63,8 +63,9 @@ def one_line(message):
     return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "..."
 
 
-def unknown(what, name, known):
+def unknown(what, name, known, many=None):
     """Return the message for an unknown column or option: the nearest name, and some others."""
     near = get_close_matches(str(name), known, 1)
     hint = f"; did you mean {shown(near[0])}?" if near else "."
-    return f"no {what} {shown(name)}{hint} {what.capitalize()}s: {listed(known)}"
+    many = many or f"{what}s"
+    return f"no {what} {shown(name)}{hint} {many.capitalize()}: {listed(known)}"

@@ -54,6 +54,14 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
         if self.kind == "boolean" and classes != ("false", "true"):
             raise ValueError(f"classes={classes!r}: booleans have ('false', 'true')")
 
+    def class_named(self, name: str) -> int | None:
+        """Return the place of the class that a person names, such as True or 1.0; or None."""
+        if self.kind == "boolean":
+            name = name.lower()
+        elif self.kind == "integer" and name.endswith(".0"):
+            name = name[:-2]
+        return self.classes.index(name) if name in self.classes else None
+
 
 class Dropped(Struct, frozen=True, forbid_unknown_fields=True):
     """A column that is no input, and why."""
