@@ -166,7 +166,7 @@ class Network(Described):
         batch_size: int = 128,
         *,
         sample_weight: Weights = None,
-        validation_data: tuple[Matrix, ArrayLike] | None = None,
+        validation_data: tuple[Matrix | ArrayLike, ...] | None = None,
         early_stopping: bool | int | EarlyStopping | None = None,
         shuffle: bool = True,
         n_threads: Threads = "auto",
@@ -192,7 +192,7 @@ class Network(Described):
             Passes over the data, and samples per step.
         sample_weight : array_like (n,), optional
             Weights of the samples in the loss.
-        validation_data : tuple (X, y), optional
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Scored after every epoch.
         early_stopping : bool, int or EarlyStopping, optional
             True, a patience in epochs, or an `EarlyStopping`.
@@ -263,11 +263,12 @@ class Network(Described):
     def _validation(self, validation_data):
         if validation_data is None:
             return None
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-            raise TypeError("validation_data: expected a tuple (X, y)")
-        names = ("validation_data[0]", "validation_data[1]")
-        X, y = validation_data
-        return samples(X, y, self._engine.plan, self.loss, names=names)
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            raise TypeError("validation_data: expected a tuple (X, y) or (X, y, sample_weight)")
+        names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+        X, y, *given = validation_data
+        weight = given[0] if given else None
+        return samples(X, y, self._engine.plan, self.loss, weight, names=names)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

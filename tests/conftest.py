@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "run_python" in item.fixturenames:
             item.add_marker("slow")
+
+
+@pytest.fixture(autouse=True)
+def no_steps(monkeypatch):
+    """Let commands in this process tell no step that takes long, as on a busy machine."""
+    if find_spec("typer"):
+        monkeypatch.setattr("fastbp.commands.log.SOON", 1e9)
 
 
 @pytest.fixture(scope="session")

@@ -111,6 +111,7 @@ ORDER = (
     "kernels",
     "annotations",
     "checks",
+    "durations",
     "errors",
     "machine",
     "json_data",

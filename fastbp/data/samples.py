@@ -16,7 +16,8 @@ from .source import joined
 if TYPE_CHECKING:
     from ..engine.plan import Plan
 
-Names: TypeAlias = tuple[str, str]
+Names: TypeAlias = tuple[str, str, str]
+_NAMES = ("X", "y", "sample_weight")
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def _sparse_rows(name, X, dtype):
 
 
 def samples(
-    X: Any, y: Any, plan: Plan, loss: str, sample_weight: Any = None, names: Names = ("X", "y")
+    X: Any, y: Any, plan: Plan, loss: str, sample_weight: Any = None, names: Names = _NAMES
 ) -> Samples:
     """Check data against a plan and a loss; return `Samples`, or raise ValueError or TypeError."""
     x = features(X, plan, names[0]).x
@@ -117,11 +118,11 @@ def samples(
             targets = targets / targets.sum(axis=1, keepdims=True)
     weight = None
     if sample_weight is not None:
-        weight = float_array("sample_weight", sample_weight, plan.dtype, rank=1)
-        same_rows("sample_weight", weight, len(x), names[0])
+        weight = float_array(names[2], sample_weight, plan.dtype, rank=1)
+        same_rows(names[2], weight, len(x), names[0])
         if weight.min() < 0 or weight.max() == 0:
             raise ValueError(
-                f"sample_weight lies in [{weight.min()}, {weight.max()}]: "
+                f"{names[2]} lies in [{weight.min()}, {weight.max()}]: "
                 "expected weights of at least 0, not all 0"
             )
     return Samples(x, targets, labels, weight)

@@ -26,6 +26,7 @@ from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints
 from ..training.state import SECTION as TRAINING
 from ..training.state import to_json
+from .class_weights import weights_of
 from .columns.encoding import Encoder
 from .columns.inference import infer
 from .columns.schema import Schema
@@ -35,9 +36,11 @@ from .model import SECTION, TableModel, schema_of, tell_unknown
 from .options import ROBUST_LOSSES, TrainOptions
 from .read.table import Data, open_table
 from .result.scores import scores_of
+from .roles import check_roles, with_roles
 from .wording import bytes_shown, counted, unknown
 
 _log = logging.getLogger("fastbp")
+_steps = logging.getLogger("fastbp.steps")
 JOB = "job"
 
 
@@ -151,6 +154,7 @@ class Job:
     @cached_property
     def rows(self) -> int:
         """The number of rows of the table."""
+        _steps.info("counting the rows of %s", self.table.name)
         return self.table.count()
 
     @cached_property
@@ -174,10 +178,14 @@ class Job:
         o = self.options
         if self.resumes:
             return schema_of(self._begun, "the checkpoint")
-        roles = {"ids": o.ids, "drop": o.drop, "categorical": o.categorical, "numeric": o.numeric}
+        check_roles(self.table, o)
+        drop = o.drop if o.weight in (None, *o.drop) else (*o.drop, o.weight)
+        roles = {"ids": o.ids, "drop": drop, "categorical": o.categorical, "numeric": o.numeric}
         task: Any = o.task
         decimal: Any = o.decimal
-        return infer(
+        rows = self.rows
+        _steps.info("looking at the columns of %s, %s", self.table.name, counted(rows, "row"))
+        found = infer(
             self.table,
             o.target,
             task=task,
@@ -189,6 +197,7 @@ class Job:
             is_training=self.is_training,
             **roles,
         )
+        return with_roles(found, o)
 
     @cached_property
     def network(self) -> Network:
@@ -229,7 +238,7 @@ class Job:
         o = self.options
         started = time.perf_counter()
         among = True if self.is_training is None else self.is_training
-        rows = self._encoded(self.table, among, o.class_weight)
+        rows = self._encoded(self.table, among)
         if not rows.count:
             raise DataError(
                 f"{self.table.name} has no training row with a value of {o.target!r}: give some"
@@ -243,6 +252,8 @@ class Job:
             more = self._encoded(self.valid_table, False)
             valid = more.valid
             digest += more.digest
+        if not progress:
+            _steps.info("training, at most %s", counted(o.epochs, "epoch"))
         history = self.network.fit(
             rows.X,
             rows.y,
@@ -261,9 +272,12 @@ class Job:
         record = self._record(history, rows, valid, digest, time.perf_counter() - started)
         return TableModel(self.network, self.schema, _lists(history), record)
 
-    def _encoded(self, table, is_training, class_weight=None) -> Encoded:
+    def _encoded(self, table, is_training) -> Encoded:
+        _steps.info("encoding the rows of %s", table.name)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
-        rows = encode_table(table, encoder, is_training, self.budget, class_weight)
+        wanted = None if is_training is False else self.options.class_weight
+        weights = weights_of(wanted, table, encoder, is_training)
+        rows = encode_table(table, encoder, is_training, self.budget, weights)
         tell_unknown(encoder)
         return rows
 
@@ -303,9 +317,10 @@ class Job:
         unscored = self.checkpoints is not None or not self.network.steps
         preempted = unscored and history.stopped.by_signal
         if valid is not None and not preempted:
+            _steps.info("scoring %s", counted(len(valid[0]), "validation row"))
             scores = scores_of(self.schema.target)
-            scores.add(self.network.forward(valid[0], self._threads), valid[1])
-            metrics = {"valid": scores.metrics()}
+            scores.add(self.network.forward(valid[0], self._threads), *valid[1:])
+            metrics = {"valid": {name: to_json(v) for name, v in scores.metrics().items()}}
             details = scores.details()
         return {
             "fastbp": __version__,

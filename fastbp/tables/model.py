@@ -15,13 +15,14 @@ from ..model_file import Model
 from ..network import Network
 from .columns.encoding import Encoder
 from .columns.schema import Schema
-from .read.table import Data, open_table
+from .read.table import Data, Table, open_table
 from .result.outputs import frame_of, ids_of
 from .result.record import check_history, check_record
 from .result.scores import ClassScores, NumberScores, scores_of
 from .wording import one_line
 
 _log = logging.getLogger("fastbp")
+_steps = logging.getLogger("fastbp.steps")
 # the sections of a model file
 SECTION = "table"
 _HISTORY = "history"
@@ -107,7 +108,7 @@ class TableModel:
         return digest.hexdigest()
 
     def predict(
-        self, data: Data, n_threads: Threads = "auto", keep: Sequence[str] = ()
+        self, data: Data, n_threads: Threads = "auto", keep: str | Sequence[str] = ()
     ) -> pl.DataFrame:
         """Return predictions as a polars frame, one row per row of the data.
 
@@ -121,7 +122,7 @@ class TableModel:
         n_threads : int or "auto"
             Any number gives the same result.
         keep : sequence of str, optional
-            Further columns of the data to keep beside the predictions.
+            Further columns of the data to keep beside the predictions; "all" keeps every one.
 
         Raises
         ------
@@ -131,13 +132,14 @@ class TableModel:
         return pl.concat(self.predictions(data, keep, n_threads))
 
     def predictions(
-        self, data: Data, keep: Sequence[str] = (), n_threads: Threads = "auto"
+        self, data: Data, keep: str | Sequence[str] = (), n_threads: Threads = "auto"
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `predict` in frames of some thousand rows, in bounded memory."""
         table = open_table(data, self.schema.missing_words)
         ids = ids_of(self.schema, table, keep)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
+        _steps.info("predicting the rows of %s", table.name)
         first = 0
         for frame in encoder.frames(table, ids):
             outputs = self.network.forward(encoder.encode(frame, first), n_threads)
@@ -145,33 +147,58 @@ class TableModel:
             first += len(frame)
         tell_unknown(encoder)
 
-    def evaluate(self, data: Data, n_threads: Threads = "auto") -> dict[str, float]:
+    def evaluate(
+        self, data: Data, n_threads: Threads = "auto", weight: str | None = None
+    ) -> dict[str, float]:
         """Return scores by name, from a table with its target.
 
         Classification: rows, accuracy, balanced_accuracy, macro_f1, log_loss, and roc_auc of
-        two classes; regression: rows, r2, rmse, mae. Rows without a target do not count.
+        two classes, NaN where the rows are of one; regression: rows, r2, rmse, mae. Rows
+        without a target do not count. `weight` names a column of weights of the rows; by default
+        it is that of the training, if the table has it.
 
         Raises
         ------
         DataError
             If a column is missing, a value is not of its kind, or no row has a target.
         """
-        return self.scores(data, n_threads).metrics()
+        return self.scores(data, n_threads, weight).metrics()
 
-    def scores(self, data: Data, n_threads: Threads = "auto") -> ClassScores | NumberScores:
+    def scores(
+        self, data: Data, n_threads: Threads = "auto", weight: str | None = None
+    ) -> ClassScores | NumberScores:
         """Return the scores that `evaluate` gathers, with the details of a report."""
         table = open_table(data, self.schema.missing_words)
+        weight = self.weight_in(table, weight)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
         target = self.schema.target
+        _steps.info("scoring the rows of %s", table.name)
         scores = scores_of(target)
-        for X, targets, kept in encoder.encoded(table):
+        for X, targets, kept, weights in encoder.encoded(table, weight):
             if kept.any():
-                scores.add(self.network.forward(X[kept], n_threads), targets[kept])
+                weights = None if weights is None else weights[kept]
+                scores.add(self.network.forward(X[kept], n_threads), targets[kept], weights)
         if not scores.rows:
             raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
+        if not scores.weight:
+            raise DataError(f"{table.name}: all weights in {weight!r} are 0: one must be above it")
         tell_unknown(encoder)
         return scores
+
+    def weight_in(self, table: Table, weight: str | None = None) -> str | None:
+        """Return the column of a table that weighs its rows: the one asked for, or the model's.
+
+        Where the table lacks that of the model, scores are not weighted, which is logged.
+        """
+        if weight is not None:
+            table.require([weight])
+        elif self.schema.weight in table.columns:
+            weight = self.schema.weight
+        elif self.schema.weight:
+            message = "%s has no column of weights, %r: all rows count the same"
+            _log.warning(message, table.name, self.schema.weight)
+        return weight
 
 
 def schema_of(model: Model, source: object) -> Schema:

@@ -1,11 +1,24 @@
 """The options of a training on a table; ``fastbp train`` and ``fastbp.train`` share them."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from .declared import Declared, choice, duration, layers, number, option, size, text, texts, threads
-from .wording import MISSING_WORDS
+from .declared import (
+    Declared,
+    choice,
+    duration,
+    layers,
+    number,
+    option,
+    size,
+    text,
+    texts,
+    threads,
+    weights,
+)
+from .wording import MISSING_WORDS, unknown
 
 _LOSSES = {
     "classification": ("cross_entropy",),
@@ -72,6 +85,8 @@ class TrainOptions(Declared):
         Columns to read as categories, also where they hold numbers.
     numeric : sequence of str
         Columns to read as numbers, also where they look like ids or years.
+    weight : str, optional
+        Column of the weights of the rows, in losses and scores; it is no input.
     missing : sequence of str
         Words that mean a missing value. Default: empty text, NA, null, ? and the like.
     decimal : {".", ","}, optional
@@ -109,8 +124,9 @@ class TrainOptions(Declared):
         Default: the optimizer's.
     clip_norm : float, optional
         Largest norm of the gradient; a larger gradient is scaled down to it.
-    class_weight : {"balanced"}, optional
-        Weigh samples so that every class counts the same.
+    class_weight : "balanced" or dict, optional
+        Weights of the classes, such as yes=10,no=1, and 1 for the others; or balanced: every
+        class counts the same.
     epochs : int, default 100
         Passes over the data, at most.
     patience : int, default 10
@@ -141,6 +157,7 @@ class TrainOptions(Declared):
     drop: tuple = option(_COLUMNS, (), panel="Data")
     categorical: tuple = option(_COLUMNS, (), panel="Data")
     numeric: tuple = option(_COLUMNS, (), panel="Data")
+    weight: str | None = option(text("COL", "the name of a column"), None, panel="Data")
     missing: tuple = option(texts("WORD"), MISSING_WORDS, panel="Data", adds=True)
     decimal: str | None = option(choice(".", ","), None, panel="Data")
     date_format: tuple = option(texts("FORMAT"), (), panel="Data")
@@ -163,7 +180,9 @@ class TrainOptions(Declared):
     l2: float = option(_AT_LEAST_0, 0.0, panel="Training")
     weight_decay: float | None = option(_AT_LEAST_0, None, panel="Training")
     clip_norm: float | None = option(_ABOVE_0, None, panel="Training")
-    class_weight: str | None = option(choice("balanced"), None, panel="Training")
+    class_weight: str | Mapping[str, float] | None = option(
+        weights("balanced", "CLASS"), None, panel="Training"
+    )
     epochs: int = option(_COUNT, 100, panel="Training")
     patience: int = option(number(whole=True, least=0), 10, panel="Training")
     batch_size: int | None = option(_COUNT, None, panel="Training")
@@ -204,6 +223,10 @@ class TrainOptions(Declared):
             raise ValueError(
                 f"class_weight={self.class_weight!r}: a {target.task} has no classes; {other}"
             )
+        for name in self.class_weight if isinstance(self.class_weight, dict) else ():
+            if target.class_named(name) is None:
+                wrong = unknown("class", name, target.classes, "classes")
+                raise ValueError(f"class_weight={self.class_weight!r}: {wrong}")
 
     def network(self, schema):
         """Return the untrained network of a schema; ValueError as of `check_task`."""

@@ -24,6 +24,7 @@ from .state import SECTION, from_model
 Sections: TypeAlias = Mapping[str, Any]
 _NAME = re.compile(r"checkpoint-(\d{8,})\.safetensors")
 _log = logging.getLogger("fastbp")
+_kept = logging.getLogger("fastbp.checkpoints")
 
 
 class Checkpoints:
@@ -175,7 +176,7 @@ class Keeper:
             return
         try:
             path = self._checkpoints.write(model)
-            _log.info("checkpoint %s: epoch %d, batch %d", path, state.epoch + 1, state.done)
+            _kept.info("checkpoint %s: epoch %d, batch %d", path, state.epoch + 1, state.done)
         except OSError as error:
             if ended and state.history.stopped.by_signal:
                 raise

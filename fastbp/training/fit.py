@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -137,7 +137,8 @@ class FitPolicy(Policy):
     def compile(self):
         """Compile or load what validation runs."""
         if self._validation is not None:
-            self.engine.evaluate(self._validation.head(1), self._validation_threads)
+            first = replace(self._validation.head(1), weight=None)  # which could be 0
+            self.engine.evaluate(first, self._validation_threads)
 
     def rates(self, epoch, batches):
         """Return the optimizer's learning rates (batches,) for the steps of an epoch."""

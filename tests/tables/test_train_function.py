@@ -286,7 +286,7 @@ def test_it_prints_nothing_and_logs_what_is_unknown(capfd, caplog, tmp_path):
     model.predict(strangers)
     model.evaluate(strangers)
     assert capfd.readouterr() == ("", "")
-    assert {record.name for record in caplog.records} == {"fastbp"}
+    assert {r.name for r in caplog.records} == {"fastbp", "fastbp.checkpoints", "fastbp.steps"}
     warned = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert (
         warned[0] == "the table: column 'code' is left out: an id: 160 distinct values in 160 rows"

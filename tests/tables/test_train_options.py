@@ -32,6 +32,7 @@ WRONG = {
     "drop": [3, [None]],
     "categorical": [3, [b"a"]],
     "numeric": [3, [None]],
+    "weight": ["", 3, ["w"]],
     "missing": [3, [-999], None],
     "decimal": [";", 3],
     "date_format": [3, None],
@@ -48,7 +49,16 @@ WRONG = {
     "l2": [-1, NAN, None, "a"],
     "weight_decay": [-1, NAN, "a"],
     "clip_norm": [0, -1, NAN, "a"],
-    "class_weight": ["even", {"a": 1}],
+    "class_weight": [
+        "even",
+        {},
+        {"a": -1},
+        {"a": NAN},
+        {"a": "x"},
+        {"a": 0},
+        {"": 1},
+        {1: 2, "1": 2},
+    ],
     "epochs": [0, -1, 1.5, None, "10", True],
     "patience": [-1, 1.5, None, True],
     "batch_size": [0, -1, 1.5, "32", True],
@@ -127,7 +137,12 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest(name):
 
 
 @pytest.mark.parametrize(
-    "options, target", [({"loss": "huber"}, "class"), ({"class_weight": "balanced"}, "number")]
+    "options, target",
+    [
+        ({"loss": "huber"}, "class"),
+        ({"class_weight": "balanced"}, "number"),
+        ({"class_weight": {"top": 2}}, "number"),
+    ],
 )
 def test_what_does_not_suit_the_task_is_named(options, target):
     (name,) = options
@@ -232,6 +247,36 @@ def test_balanced_classes_have_scikit_learns_weights():
     fit = {"sample_weight": weights[np.searchsorted(classes, data["y"])], "epochs": 4}
     net = by_hand(data, valid, layers=ONE, fit=fit)
     np.testing.assert_allclose(model.network.parameters, net.parameters, atol=1e-5)
+
+
+def test_classes_have_the_weights_that_are_named():
+    data, valid = numeric(), numeric(50, seed=4)
+    model = train(data, "y", valid=valid, class_weight={"v": 2.5, "w": 0}, **FEW)
+    weights = np.array([1, 2.5, 0])[np.searchsorted(["u", "v", "w"], data["y"])]
+    net = by_hand(data, valid, layers=ONE, fit={"sample_weight": weights, "epochs": 4})
+    np.testing.assert_allclose(model.network.parameters, net.parameters, atol=1e-5)
+    assert model.record["options"]["class_weight"] == {"v": 2.5, "w": 0}
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ([True, False], [True, "True", "true"]),
+        ([1, 2], [1, 1.0, "1", "1.0", np.int64(1)]),
+        (["1.0x", "b"], ["1.0x"]),
+    ],
+)
+def test_a_class_may_be_named_as_python_writes_it(values, names):
+    data = {"x": np.arange(40.0) ** 1.5, "y": np.resize(values, 40)}
+    models = [train(data, "y", class_weight={name: 3}, **FEW) for name in names]
+    assert len({model.fingerprint for model in models}) == 1
+    assert models[0].fingerprint != train(data, "y", **FEW).fingerprint
+
+
+def test_a_class_that_is_not_there_is_named_with_the_nearest():
+    words = r"class_weight=.*no class 'tops'; did you mean 'top'\? Classes: 'low', 'mid', 'top'"
+    with pytest.raises(ValueError, match=words):
+        train(people(40), "y", class_weight={"tops": 3})
 
 
 @pytest.mark.parametrize("memory", [None, 5000])
