@@ -1,20 +1,24 @@
 """``fastbp evaluate``: the scores of a model on rows whose target is known."""
 
+from ..tables.options import ReadOptions
 from .config import ConfigOption
 from .describe import scores_text
 from .exits import guarded
 from .log import LogOption
 from .models import load_table_model
+from .options import with_options
 from .rows import DataArgument, open_rows
 from .values import ModelArgument, ThreadsOption
 
 
+@with_options(ReadOptions)
 def evaluate(
     model: ModelArgument,
     data: DataArgument,
     threads: ThreadsOption = "auto",
     config: ConfigOption = "",
     log: LogOption = "text",
+    **reading,
 ):
     """Score a model on rows whose target is known.
 
@@ -23,6 +27,6 @@ def evaluate(
     """
     with guarded(log) as out:
         loaded = load_table_model(model)
-        table = open_rows(data, loaded.schema.missing_words)
+        table = open_rows(data, lambda rows: loaded.open(rows, **reading))
         metrics = loaded.evaluate(table, threads)
         out.event("scores", f"{table.name}: {scores_text(metrics)}", data=table.name, **metrics)

@@ -97,6 +97,13 @@ class Log:
         else:
             self._complain(f"warning: {_line(message)}")
 
+    def note(self, message: str) -> None:
+        """Say what is done, or how a file was read: on stderr, or as an event."""
+        if self.json:
+            self.event("note", message=_line(message))
+        else:
+            self._complain(f"note: {_line(message)}")
+
     def error(self, message: str, code: int) -> None:
         """Print on stderr why the command ends; in JSON mode as an event too."""
         self._complain(_line(message))
@@ -125,19 +132,20 @@ class Log:
 
 
 class _Handler(logging.Handler):
-    """Passes the warnings of the library's logger to a `Log`."""
+    """Passes the warnings of the library's logger, and the notes of what it reads, to a `Log`."""
 
     def __init__(self, log):
-        super().__init__(logging.WARNING)
+        super().__init__(logging.INFO)
         self._log = log
 
     def emit(self, record):
-        self._log.warning(record.getMessage())
+        is_warning = record.levelno >= logging.WARNING
+        (self._log.warning if is_warning else self._log.note)(record.getMessage())
 
 
 @contextlib.contextmanager
 def listening(mode: Mode) -> Iterator[Log]:
-    """Open a `Log` that also prints the warnings of the library and of Python, and close it."""
+    """Open a `Log` that also prints what the library and Python warn of and say, and close it."""
     for stream in (sys.stdout, sys.stderr):
         # names of files and columns may hold characters that a terminal cannot encode
         if hasattr(stream, "reconfigure"):
@@ -147,9 +155,13 @@ def listening(mode: Mode) -> Iterator[Log]:
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: log.warning(str(message))
         logger.addHandler(handler)
+        reading = logging.getLogger("fastbp.read")
+        level = reading.level
+        reading.setLevel(logging.INFO)
         try:
             yield log
         finally:
+            reading.setLevel(level)
             logger.removeHandler(handler)
 
 

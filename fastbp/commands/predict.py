@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..tables.declared import texts
+from ..tables.options import ReadOptions
 from .config import ConfigOption
 from .exits import Code, Ended, guarded
 from .log import LogOption
 from .models import load_table_model
-from .options import taking
+from .options import taking, with_options
 from .rows import DataArgument, open_rows
 from .values import ModelArgument, ThreadsOption, not_the_input, output_option
 
 
+@with_options(ReadOptions)
 def predict(
     model: ModelArgument,
     data: DataArgument,
@@ -27,6 +29,7 @@ def predict(
     threads: ThreadsOption = "auto",
     config: ConfigOption = "",
     log: LogOption = "text",
+    **reading,
 ):
     """Predict the target for each row of a table.
 
@@ -49,7 +52,7 @@ def predict(
         if not output and sys.stdout is None:
             raise Ended(Code.USAGE, "stdout is closed; give --output FILE")
         loaded = load_table_model(model)
-        table = open_rows(data, loaded.schema.missing_words)
+        table = open_rows(data, lambda rows: loaded.open(rows, **reading))
         not_the_input(output, model, *table.files)
         frames = loaded.predictions(table, keep, threads)
         with out.progress(unit="row") as bar:

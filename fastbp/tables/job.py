@@ -31,11 +31,13 @@ from .columns.inference import infer
 from .columns.schema import Schema
 from .declared import takes
 from .encoded import Budget, Encoded, encode_table
-from .model import SECTION, TableModel, schema_of, tell_unknown
+from .model import READING, SECTION, TableModel, schema_of, tell_unknown
 from .options import TrainOptions
+from .read.naming import Like
+from .read.notes import told
 from .read.table import Data, open_table
 from .result.scores import scores_of
-from .wording import bytes_shown, counted, unknown
+from .wording import bytes_shown, counted, listed, unknown
 
 _log = logging.getLogger("fastbp")
 JOB = "job"
@@ -129,8 +131,11 @@ class Job:
         self.checkpoints = as_checkpoints(checkpoints, resume)
         self._begun: Any = self.checkpoints.latest() if resume else None
         self._own = self._check_begun() if self.resumes else None
-        self.table = open_table(data, options.missing)
-        self.valid_table = None if valid is None else open_table(valid, options.missing)
+        self.table = open_table(data, options.missing, options)
+        like = Like(self.table.reading, frozenset(self.table.columns), options.target)
+        self.valid_table = (
+            None if valid is None else open_table(valid, options.missing, options, like)
+        )
 
     @property
     def resumes(self) -> bool:
@@ -145,7 +150,7 @@ class Job:
     @cached_property
     def rows(self) -> int:
         """The number of rows of the table."""
-        return self.table.count()
+        return self.table.require_rows()
 
     @cached_property
     def is_training(self) -> npt.NDArray[np.bool_] | None:
@@ -168,9 +173,20 @@ class Job:
         o = self.options
         if self.resumes:
             return schema_of(self._begun, "the checkpoint")
-        roles = {"ids": o.ids, "drop": o.drop, "categorical": o.categorical, "numeric": o.numeric}
+        given = {o.target, *o.ids, *o.drop, *o.categorical, *o.numeric}
+        numbers = [name for name in self.table.row_numbers if name not in given]
+        if numbers:
+            message = "%s: %s: ids that number its rows, for they have no name of their own"
+            _log.warning(message, self.table.name, listed(numbers))
+        roles = {
+            "ids": (*o.ids, *numbers),
+            "drop": o.drop,
+            "categorical": o.categorical,
+            "numeric": o.numeric,
+        }
         task: Any = o.task
-        return infer(self.table, o.target, task=task, is_training=self.is_training, **roles)
+        with told(self.table.name, "looking at its columns"):
+            return infer(self.table, o.target, task=task, is_training=self.is_training, **roles)
 
     @cached_property
     def network(self) -> Network:
@@ -193,7 +209,7 @@ class Job:
     def budget(self) -> Budget:
         """Where encoded rows are kept: in memory, or in a scratch file."""
         valid = self.valid_table
-        held = self.rows - self._trained if valid is None else valid.count()
+        held = self.rows - self._trained if valid is None else valid.require_rows()
         streamed = self._own.streamed if self._own else None
         dtype = self.network.dtype
         return Budget(self.schema, dtype, self._trained, held, self.options.memory, streamed)
@@ -241,11 +257,13 @@ class Job:
             resume=self.resumes,
         )
         record = self._record(history, rows, valid, digest, time.perf_counter() - started)
-        return TableModel(self.network, self.schema, _lists(history), record)
+        reading = self.table.reading
+        return TableModel(self.network, self.schema, _lists(history), record, reading)
 
     def _encoded(self, table, is_training, class_weight=None) -> Encoded:
         encoder = Encoder(self.schema, table.name, self.network.dtype)
-        rows = encode_table(table, encoder, is_training, self.budget, class_weight)
+        with told(table.name, "encoding its rows"):
+            rows = encode_table(table, encoder, is_training, self.budget, class_weight)
         tell_unknown(encoder)
         return rows
 
@@ -259,7 +277,11 @@ class Job:
                 "give it the same, or begin anew in an empty folder of checkpoints"
             )
         own = _Own(digest, self.options.to_data(), self.budget.streamed)
-        sections = {SECTION: self.schema.to_data(), JOB: to_builtins(own)}
+        sections = {
+            SECTION: self.schema.to_data(),
+            READING: to_builtins(self.table.reading),
+            JOB: to_builtins(own),
+        }
         kept = self.checkpoints
         return Checkpoints(kept.folder, kept.every, kept.keep, sections)
 
