@@ -32,12 +32,13 @@ from .columns.inference import infer
 from .columns.schema import Schema
 from .declared import takes
 from .encoded import Budget, Encoded, encode_table
-from .model import SECTION, TableModel, schema_of, tell_unknown
+from .model import READING, SECTION, TableModel, schema_of, tell_unknown
 from .options import ROBUST_LOSSES, TrainOptions
+from .read.naming import Like
 from .read.table import Data, open_table
 from .result.scores import scores_of
 from .roles import check_roles, with_roles
-from .wording import bytes_shown, counted, unknown
+from .wording import bytes_shown, counted, listed, unknown
 
 _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
@@ -138,8 +139,11 @@ class Job:
         self.checkpoints = as_checkpoints(checkpoints, resume)
         self._begun: Any = self.checkpoints.latest() if resume else None
         self._own = self._check_begun() if self.resumes else None
-        self.table = open_table(data, options.missing)
-        self.valid_table = None if valid is None else open_table(valid, options.missing)
+        self.table = open_table(data, options.missing, options)
+        like = Like(self.table.reading, frozenset(self.table.columns), options.target)
+        self.valid_table = (
+            None if valid is None else open_table(valid, options.missing, options, like)
+        )
 
     @property
     def resumes(self) -> bool:
@@ -155,7 +159,7 @@ class Job:
     def rows(self) -> int:
         """The number of rows of the table."""
         _steps.info("counting the rows of %s", self.table.name)
-        return self.table.count()
+        return self.table.require_rows()
 
     @cached_property
     def is_training(self) -> npt.NDArray[np.bool_] | None:
@@ -180,7 +184,6 @@ class Job:
             return schema_of(self._begun, "the checkpoint")
         check_roles(self.table, o)
         drop = o.drop if o.weight in (None, *o.drop) else (*o.drop, o.weight)
-        roles = {"ids": o.ids, "drop": drop, "categorical": o.categorical, "numeric": o.numeric}
         task: Any = o.task
         decimal: Any = o.decimal
         rows = self.rows
@@ -189,15 +192,28 @@ class Job:
             self.table,
             o.target,
             task=task,
+            ids=(*o.ids, *self._row_numbers()),
+            drop=drop,
+            categorical=o.categorical,
+            numeric=o.numeric,
             decimal=decimal,
             date_format=o.date_format,
             max_categories=o.max_categories,
             clip_target=o.clip_target,
             robust_loss=o.loss in ROBUST_LOSSES,
             is_training=self.is_training,
-            **roles,
         )
         return with_roles(found, o)
+
+    def _row_numbers(self):
+        """Return the columns without a name of their own that number the rows."""
+        o = self.options
+        given = {o.target, o.weight, *o.ids, *o.drop, *o.categorical, *o.numeric}
+        numbers = [name for name in self.table.row_numbers if name not in given]
+        if numbers:
+            message = "%s: %s: ids that number its rows, for they have no name of their own"
+            _log.warning(message, self.table.name, listed(numbers))
+        return numbers
 
     @cached_property
     def network(self) -> Network:
@@ -220,7 +236,7 @@ class Job:
     def budget(self) -> Budget:
         """Where encoded rows are kept: in memory, or in a scratch file."""
         valid = self.valid_table
-        held = self.rows - self._trained if valid is None else valid.count()
+        held = self.rows - self._trained if valid is None else valid.require_rows()
         streamed = self._own.streamed if self._own else None
         dtype = self.network.dtype
         return Budget(self.schema, dtype, self._trained, held, self.options.memory, streamed)
@@ -270,7 +286,8 @@ class Job:
             resume=self.resumes,
         )
         record = self._record(history, rows, valid, digest, time.perf_counter() - started)
-        return TableModel(self.network, self.schema, _lists(history), record)
+        reading = self.table.reading
+        return TableModel(self.network, self.schema, _lists(history), record, reading)
 
     def _encoded(self, table, is_training) -> Encoded:
         _steps.info("encoding the rows of %s", table.name)
@@ -291,7 +308,11 @@ class Job:
                 "give it the same, or begin anew in an empty folder of checkpoints"
             )
         own = _Own(digest, self.options.to_data(), self.budget.streamed)
-        sections = {SECTION: self.schema.to_data(), JOB: to_builtins(own)}
+        sections = {
+            SECTION: self.schema.to_data(),
+            READING: to_builtins(self.table.reading),
+            JOB: to_builtins(own),
+        }
         kept = self.checkpoints
         return Checkpoints(kept.folder, kept.every, kept.keep, sections)
 
