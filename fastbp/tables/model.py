@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from .. import model_file
@@ -165,9 +167,16 @@ class TableModel:
         return self.scores(data, n_threads, weight).metrics()
 
     def scores(
-        self, data: Data, n_threads: Threads = "auto", weight: str | None = None
+        self,
+        data: Data,
+        n_threads: Threads = "auto",
+        weight: str | None = None,
+        among: npt.NDArray[np.bool_] | None = None,
     ) -> ClassScores | NumberScores:
-        """Return the scores that `evaluate` gathers, with the details of a report."""
+        """Return the scores that `evaluate` gathers, with the details of a report.
+
+        `among` says which rows count, (rows,) bool; by default all.
+        """
         table = open_table(data, self.schema.missing_words)
         weight = self.weight_in(table, weight)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
@@ -175,7 +184,11 @@ class TableModel:
         target = self.schema.target
         _steps.info("scoring the rows of %s", table.name)
         scores = scores_of(target)
+        first = 0
         for X, targets, kept, weights in encoder.encoded(table, weight):
+            if among is not None:
+                kept = kept & among[first : first + len(kept)]
+            first += len(kept)
             if kept.any():
                 weights = None if weights is None else weights[kept]
                 scores.add(self.network.forward(X[kept], n_threads), targets[kept], weights)
