@@ -41,7 +41,7 @@ def _weighted_counts(table, encoder, weight, trains):
     target = encoder.schema.target
     counts = np.zeros(len(target.classes))
     first = 0
-    for frame in table.frames([target.name, weight]):
+    for frame in table.frames([target.name, weight.name]):
         labels, kept = encoder.encode_target(frame, first)
         among = kept & trains[first : first + len(frame)]
         weights = encoder.weights(frame, weight, first)[among]

@@ -90,7 +90,7 @@ def encode_table(
         rows = slice(first, first + len(kept))
         no_target += int((split.trains[rows] | split.validates[rows])[~kept].sum())
         trains = kept & split.trains[rows]
-        X_train, y_train = X[trains], y[trains]
+        X_train, y_train = X[trains], _clipped(target, y[trains])
         digest.update(X_train.data)
         digest.update(y_train.data)
         weights_train = _weights(
@@ -111,6 +111,15 @@ def encode_table(
     if train.rows:
         trained = (train.source(), None, None) if in_file else train.arrays()
     return Encoded(*trained, valid, train.rows, no_target, digest.hexdigest())
+
+
+def _clipped(target, y):
+    """Return scaled targets within the bounds of the target, if it has any."""
+    if target.low is None or target.high is None:
+        return y
+    return np.clip(
+        y, *((bound - target.mean) / target.scale for bound in (target.low, target.high))
+    )
 
 
 def _weights(weights, labels, class_weight):

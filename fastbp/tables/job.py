@@ -28,7 +28,7 @@ from .columns.schema import Schema
 from .encoded import Budget, Encoded, encode_table
 from .keys import read_keys
 from .model import SECTION, TableModel, schema_of, tell_unknown
-from .options import TrainOptions
+from .options import ROBUST_LOSSES, TrainOptions
 from .read.table import Data, open_table
 from .result.scores import scores_of
 from .roles import check_roles, roles_of, with_roles
@@ -117,11 +117,22 @@ class Job:
         check_roles(self.table, o)
         trains = self.split.trains
         task: Any = o.task
+        decimal: Any = o.decimal
         rows = self.rows
         _steps.info("looking at the columns of %s, %s", self.table.name, counted(rows, "row"))
-        is_training = None if trains.all() else trains
-        found = infer(self.table, o.target, task=task, is_training=is_training, **roles_of(o))
-        return with_roles(found, o)
+        found = infer(
+            self.table,
+            o.target,
+            task=task,
+            decimal=decimal,
+            date_format=o.date_format,
+            max_categories=o.max_categories,
+            clip_target=o.clip_target,
+            robust_loss=o.loss in ROBUST_LOSSES,
+            is_training=None if trains.all() else trains,
+            **roles_of(o),
+        )
+        return with_roles(found, self.table, o)
 
     @cached_property
     def network(self) -> Network:

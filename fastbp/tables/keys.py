@@ -5,8 +5,9 @@ import logging
 import numpy as np
 
 from ..errors import DataError
-from .columns.category import Category
-from .columns.survey import Survey
+from .columns.date import Date
+from .columns.inference import find_column
+from .columns.number import Number
 from .columns.values import text
 from .options import TrainOptions
 from .read.table import Table
@@ -22,7 +23,7 @@ def read_keys(table: Table, options: TrainOptions) -> Keys:
     if options.group is not None:
         return Keys(options.group, groups=_groups(table, options.group))
     if options.time is not None:
-        return Keys(options.time, times=_times(table, options.time))
+        return Keys(options.time, times=_times(table, options))
     return Keys()
 
 
@@ -44,22 +45,16 @@ def _groups(table, name):
     return number[place]
 
 
-def _times(table, name):
+def _times(table, options):
     """Return the time of each row, in seconds or as it is written; NaN where missing, logged."""
+    name = options.time
     table.require([name])
-    survey = Survey(name, table.dtypes[name], table.missing_words)
-    where = f"{table.name}: column {shown(name)}"
-    if not survey.is_readable:
-        raise DataError(f"{where} holds {survey.dtype}: expected dates, times or numbers")
-    first = 0
-    for frame in table.frames([name]):
-        survey.add(frame[name], first)
-        first += len(frame)
-    kind = survey.kind(table.name)
-    if kind is Category or not survey.present:
+    found = find_column(table, name, options.decimal, options.date_format)
+    if found.kind not in (Date, Number):
+        where = f"{table.name}: column {shown(name)}"
         raise DataError(f"{where} holds no dates, times or numbers: it cannot order the rows")
-    values = [kind.read(frame[name], table.missing_words)[0] for frame in table.frames([name])]
-    times = np.concatenate(values)
+    words, frames = table.missing_words, table.frames([name])
+    times = np.concatenate([found.kind.read(frame[name], words, found.text)[0] for frame in frames])
     missing = int(np.isnan(times).sum())
     if missing:
         _log.warning(_MISSING, table.name, counted(missing, "row"), name, "they train")

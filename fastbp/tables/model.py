@@ -16,11 +16,12 @@ from ..errors import DataError, ModelFileError
 from ..model_file import Model
 from ..network import Network
 from .columns.encoding import Encoder
-from .columns.schema import Schema
+from .columns.schema import Schema, Weight
 from .read.table import Data, Table, open_table
 from .result.outputs import frame_of, ids_of
 from .result.record import check_history, check_record
 from .result.scores import ClassScores, NumberScores, scores_of
+from .roles import weight_of
 from .wording import one_line
 
 _log = logging.getLogger("fastbp")
@@ -178,14 +179,14 @@ class TableModel:
         `among` says which rows count, (rows,) bool; by default all.
         """
         table = open_table(data, self.schema.missing_words)
-        weight = self.weight_in(table, weight)
+        weighing = self._weight_in(table, weight)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
         target = self.schema.target
         _steps.info("scoring the rows of %s", table.name)
         scores = scores_of(target)
         first = 0
-        for X, targets, kept, weights in encoder.encoded(table, weight):
+        for X, targets, kept, weights in encoder.encoded(table, weighing):
             if among is not None:
                 kept = kept & among[first : first + len(kept)]
             first += len(kept)
@@ -195,23 +196,25 @@ class TableModel:
         if not scores.rows:
             raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
         if not scores.weight:
-            raise DataError(f"{table.name}: all weights in {weight!r} are 0: one must be above it")
+            name = weighing.name if weighing else ""
+            raise DataError(f"{table.name}: all weights in {name!r} are 0: one must be above it")
         tell_unknown(encoder)
         return scores
 
-    def weight_in(self, table: Table, weight: str | None = None) -> str | None:
+    def _weight_in(self, table: Table, weight: str | None) -> Weight | None:
         """Return the column of a table that weighs its rows: the one asked for, or the model's.
 
         Where the table lacks that of the model, scores are not weighted, which is logged.
         """
-        if weight is not None:
+        own = self.schema.weight
+        if weight is not None and (own is None or own.name != weight):
             table.require([weight])
-        elif self.schema.weight in table.columns:
-            weight = self.schema.weight
-        elif self.schema.weight:
+            return weight_of(table, weight)
+        if own is not None and weight is None and own.name not in table.columns:
             message = "%s has no column of weights, %r: all rows count the same"
-            _log.warning(message, table.name, self.schema.weight)
-        return weight
+            _log.warning(message, table.name, own.name)
+            return None
+        return own
 
 
 def schema_of(model: Model, source: object) -> Schema:

@@ -24,6 +24,8 @@ _LOSSES = {
     "classification": ("cross_entropy",),
     "regression": ("squared_error", "absolute_error", "huber", "quantile"),
 }
+# those whose gradient an outlying target cannot make large
+ROBUST_LOSSES = ("absolute_error", "huber", "quantile")
 # rows held back for validation by default: this share, and no more than tell enough
 _VALID_SHARE = 0.2
 _MOST_VALID_ROWS = 100_000
@@ -96,6 +98,16 @@ class TrainOptions(Declared):
         whole groups, or each of the rows after those that it trains on, by time.
     missing : sequence of str
         Words that mean a missing value. Default: empty text, NA, null, ? and the like.
+    decimal : {".", ","}, optional
+        Mark before the decimals of numbers in text. Default: by the values of each column.
+    date_format : sequence of str
+        Format of dates, such as %d/%m/%Y, or of one column's, such as born=%d/%m/%Y. Default: by
+        the values of each column.
+    max_categories : int, optional
+        Most categories of a column that become inputs; the rarer ones share one. Default: 64, or
+        more where there are four rows for each, at most 512.
+    clip_target : float, optional
+        Clip the targets of training rows to this many quartile ranges from their median.
     valid_share : float, optional
         Share of the rows held back for validation; 0 holds none back. Default: 0.2, at most
         100,000 rows.
@@ -159,6 +171,10 @@ class TrainOptions(Declared):
     time: str | None = option(text("COL", "the name of a column"), None, panel="Data")
     folds: int | None = option(number(whole=True, least=2), None, panel="Data")
     missing: tuple = option(texts("WORD"), MISSING_WORDS, panel="Data", adds=True)
+    decimal: str | None = option(choice(".", ","), None, panel="Data")
+    date_format: tuple = option(texts("FORMAT"), (), panel="Data")
+    max_categories: int | None = option(_COUNT, None, panel="Data")
+    clip_target: float | None = option(_ABOVE_0, None, panel="Data")
     valid_share: float | None = option(_SHARE, None, panel="Data")
     hidden: tuple = option(layers(), (100,), panel="Network")
     activation: str = option(

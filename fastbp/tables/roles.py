@@ -5,13 +5,17 @@ from typing import Any
 from msgspec.structs import replace
 
 from ..errors import DataError
-from .columns.schema import Dropped, Schema
+from .columns.inference import find_column
+from .columns.number import Number
+from .columns.schema import Dropped, Schema, Weight
 from .options import TrainOptions
 from .read.table import Table
 from .wording import shown
 
 _WEIGHT = "the weights of the rows"
 _GROUP = "the groups of the rows"
+# the reasons to leave a column out that the user has given
+ASKED = ("asked", _WEIGHT, _GROUP)
 
 
 def check_roles(table: Table, options: TrainOptions) -> None:
@@ -49,11 +53,21 @@ def roles_of(options: TrainOptions) -> dict[str, Any]:
     return roles
 
 
-def with_roles(schema: Schema, options: TrainOptions) -> Schema:
+def with_roles(schema: Schema, table: Table, options: TrainOptions) -> Schema:
     """Return an inferred schema that names the column of weights, and why columns are no inputs."""
     dropped = [Dropped(c.name, _WEIGHT) if c.name == options.weight else c for c in schema.dropped]
     inputs = [column.name for column in schema.columns]
     group = options.group
     if group is not None and group not in [*inputs, *(c.name for c in dropped)]:
         dropped.append(Dropped(group, _GROUP))
-    return replace(schema, dropped=tuple(dropped), weight=options.weight)
+    weight = None if options.weight is None else weight_of(table, options.weight, options.decimal)
+    return replace(schema, dropped=tuple(dropped), weight=weight)
+
+
+def weight_of(table: Table, name: str, decimal: Any = None) -> Weight:
+    """Return the column of weights of a name, with the way in which its numbers are written."""
+    try:
+        found = find_column(table, name, decimal)
+    except DataError:  # of a value that is none, which reading the weights refuses by its row
+        return Weight(name)
+    return Weight(name, found.text) if found.kind is Number and found.text else Weight(name)

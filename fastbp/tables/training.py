@@ -1,5 +1,6 @@
 """``fastbp.train``: a table in, a `TableModel` out."""
 
+import logging
 from collections.abc import Iterable
 from dataclasses import fields
 from typing import Any
@@ -14,7 +15,10 @@ from .job import Job
 from .model import TableModel
 from .options import TrainOptions
 from .read.table import Data
+from .roles import ASKED
 from .wording import unknown
+
+_log = logging.getLogger("fastbp")
 
 
 @takes(TrainOptions)
@@ -75,4 +79,9 @@ def train(
     callbacks = as_callables(callbacks)
     progress = a_flag("progress", progress)
     job = Job(data, asked, valid, checkpoints, a_flag("resume", resume))
+    for column in job.schema.dropped:
+        if column.reason not in ASKED:  # the command shows them in its plan
+            _log.warning(
+                "%s: column %r is left out: %s", job.table.name, column.name, column.reason
+            )
     return train_job(job, callbacks, progress)

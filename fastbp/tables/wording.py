@@ -8,6 +8,14 @@ MISSING_WORDS = (
     *("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"),
     *("?", "-"),
 )
+# text that counts as missing, in any case, where the other values of a column are numbers or dates
+ALSO_MISSING = (
+    *(".", "..", "...", "*", "**", "***", "--", "---", "-.-", "_", "\\n", "\u2013", "\u2014"),
+    *("na", "n/a", "n.a.", "n.a", "nd", "n/d", "n.d.", "nil", "none", "null", "nan", "void"),
+    *("(none)", "(null)", "(missing)", "(blank)", "<null>", "missing", "unknown", "undefined"),
+    *("not available", "not applicable", "no data", "#n/a", "#div/0!", "#value!", "#ref!"),
+    *("#name?", "#num!", "#null!", "1.#qnan", "-1.#ind", "1.#ind"),
+)
 _LONGEST_VALUE = 60
 _LONGEST_MESSAGE = 200
 # where an object is in memory, which differs from run to run

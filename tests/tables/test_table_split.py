@@ -265,7 +265,7 @@ def test_what_was_said_of_the_table_is_said_once(caplog):
     train(frame, "y", folds=3, **FEW)
     warned = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
     assert len(warned) == len(set(warned))
-    assert [w for w in warned if "without a value of 'y'" in w] == warned[:1]
+    assert len([w for w in warned if "without a value of 'y'" in w]) == 1
 
 
 def test_a_limit_of_time_ends_the_folds(caplog):

@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
 
 import fastbp
+from bent_scaler import BentScaler
 from fastbp import DataError, Dense, Dropout, Network, TableModel, train
 from fastbp.tables.options import TrainOptions
 from table_makers import numeric, people
@@ -36,6 +37,10 @@ WRONG = {
     "time": ["", 3, ["t"]],
     "folds": [1, 0, 2.5, "5", True],
     "missing": [3, [-999], None],
+    "decimal": [";", 3],
+    "date_format": [3, None],
+    "max_categories": [0, 1.5, "a"],
+    "clip_target": [0, -1, NAN, "a"],
     "valid_share": [1, -0.1, NAN, "0.2", True],
     "hidden": [0, 5.5, [10, -1], "100", None, True, [True], [[5]]],
     "activation": ["rleu", None, 3, "softmax"],
@@ -153,7 +158,7 @@ def test_what_does_not_suit_the_task_is_named(options, target):
 
 def by_hand(data, valid, *, layers, loss="cross_entropy", fit=None, **network):
     """Encode with scikit-learn, and train a `Network`; return it."""
-    scaler = StandardScaler().fit(np.stack([data[name] for name in "abc"], axis=1))
+    scaler = BentScaler().fit(np.stack([data[name] for name in "abc"], axis=1))
     net = Network(inputs=3, layers=layers, loss=loss, **network)
     fit = {"epochs": 5, "batch_size": 32, "early_stopping": 10, **(fit or {})}
     net.fit(*encoded(data, scaler), validation_data=encoded(valid, scaler), **fit)
@@ -225,8 +230,11 @@ def test_a_regression_learns_the_standardised_target(loss):
     data = numeric()
     data["y"] = 300 + 20 * data["a"] + np.random.default_rng(0).normal(0, 5, 120)
     model = train(data, "y", valid_share=0, loss=loss, hidden=8, epochs=5)
-    scale = StandardScaler()
-    X = scale.fit_transform(np.stack([data[name] for name in "abc"], axis=1)).astype(np.float32)
+    X = (
+        BentScaler()
+        .fit_transform(np.stack([data[name] for name in "abc"], axis=1))
+        .astype(np.float32)
+    )
     y = StandardScaler().fit_transform(data["y"][:, None])[:, 0]
     net = Network(inputs=3, layers=[hidden(), Dense(1)], loss=loss)
     net.fit(X, y, epochs=5, batch_size=32, early_stopping=10)

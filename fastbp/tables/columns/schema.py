@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from ...json_data import Count, Finite, Positive, read_as
 from .kinds import AnyColumn
+from .number_text import NumberText
 
 # what model files of format 2 hold for a column of any kind, in this order
 _FORMAT_2: dict[str, Any] = {"name": None, "kind": None, "missing": None}
@@ -25,7 +26,8 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
 
     `kind` says how classes are written back, or is "number" for regression. `classes` are sorted
     text, integers by their value, booleans ("false", "true"); `counts` are their training rows.
-    A regression learns (y - mean) / scale.
+    A regression learns (y - mean) / scale of y within `low` and `high`, in training rows, if they
+    are given. `text` says how numbers are written.
     """
 
     name: str
@@ -35,6 +37,9 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
     counts: tuple[Count, ...] = ()
     mean: Finite = 0.0
     scale: Positive = 1.0
+    text: NumberText = NumberText()
+    low: Finite | None = None
+    high: Finite | None = None
 
     def __post_init__(self) -> None:
         classes = self.classes
@@ -63,6 +68,13 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
         return self.classes.index(name) if name in self.classes else None
 
 
+class Weight(Struct, frozen=True, forbid_unknown_fields=True):
+    """The column of the weights of the rows, and how its numbers are written."""
+
+    name: str
+    text: NumberText = NumberText()
+
+
 class Dropped(Struct, frozen=True, forbid_unknown_fields=True):
     """A column that is no input, and why."""
 
@@ -74,7 +86,7 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     """All that predicting needs to know of the table that was learned from.
 
     `columns` are the inputs, in the order of their features. `ids` are kept beside predictions,
-    and are no inputs. `weight` names the column of the weights of rows, if there was one.
+    and are no inputs. `weight` is the column of the weights of rows, if there was one.
     """
 
     columns: Annotated[tuple[AnyColumn, ...], Meta(min_length=1)]
@@ -82,7 +94,7 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     dropped: tuple[Dropped, ...] = ()
     ids: tuple[str, ...] = ()
     missing_words: tuple[str, ...] = ()
-    weight: str | None = None
+    weight: Weight | None = None
 
     def __post_init__(self) -> None:
         inputs = [column.name for column in self.columns]
