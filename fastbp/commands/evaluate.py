@@ -4,14 +4,17 @@ from typing import Annotated
 
 import typer
 
+from ..tables.options import ReadOptions
 from .config import ConfigOption
 from .describe import scores_text
 from .exits import guarded
 from .models import load_table_model
+from .options import with_options
 from .rows import DataArgument, open_rows
 from .values import LogOption, ModelArgument, QuietOption, ThreadsOption
 
 
+@with_options(ReadOptions)
 def evaluate(
     model: ModelArgument,
     data: DataArgument,
@@ -27,6 +30,7 @@ def evaluate(
     config: ConfigOption = "",
     log: LogOption = "text",
     quiet: QuietOption = False,
+    **reading,
 ):
     """Score a model on rows whose target is known.
 
@@ -35,6 +39,6 @@ def evaluate(
     """
     with guarded(log, quiet) as out:
         loaded = load_table_model(model)
-        table = open_rows(data, loaded.schema.missing_words)
+        table = open_rows(data, lambda rows: loaded.open(rows, **reading))
         metrics = loaded.evaluate(table, threads, weight or None)
         out.result("scores", f"{table.name}: {scores_text(metrics)}", data=table.name, **metrics)

@@ -70,7 +70,13 @@ def with_options(*classes):
         know(each)
 
     def decorate(command):
-        declared = [_parameter(cls, each) for cls in classes for each in fields(cls)]
+        # what a class shares with others comes last
+        own_first = (sorted(fields(cls), key=lambda each: bool(each.kw_only)) for cls in classes)
+        declared = [
+            _parameter(cls, each)
+            for cls, own in zip(classes, own_first, strict=True)
+            for each in own
+        ]
         signature = inspect.signature(command)
         own = [p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD]
         order = sorted([*declared, *own], key=lambda p: p.kind)
@@ -96,7 +102,7 @@ def _parameter(cls, each):
     return inspect.Parameter(
         each.name,
         inspect.Parameter.KEYWORD_ONLY,
-        default=None if kind.metavar else False,
+        default=None if kind.metavar else each.default,
         annotation=Annotated[value, taken],
     )
 

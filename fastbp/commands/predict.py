@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from ..tables.declared import texts
+from ..tables.options import ReadOptions
 from .config import ConfigOption
 from .exits import Code, Ended, guarded
 from .models import load_table_model
-from .options import taking
+from .options import taking, with_options
 from .rows import DataArgument, open_rows
 from .values import (
     LogOption,
@@ -20,6 +21,7 @@ from .values import (
 )
 
 
+@with_options(ReadOptions)
 def predict(
     model: ModelArgument,
     data: DataArgument,
@@ -39,6 +41,7 @@ def predict(
     config: ConfigOption = "",
     log: LogOption = "text",
     quiet: QuietOption = False,
+    **reading,
 ):
     """Predict the target for each row of a table.
 
@@ -61,7 +64,7 @@ def predict(
         if not output and sys.stdout is None:
             raise Ended(Code.USAGE, "stdout is closed; give --output FILE")
         loaded = load_table_model(model)
-        table = open_rows(data, loaded.schema.missing_words)
+        table = open_rows(data, lambda rows: loaded.open(rows, **reading))
         not_the_input(output, model, *table.files)
         frames = loaded.predictions(table, keep, threads)
         with out.progress(unit="row") as bar:

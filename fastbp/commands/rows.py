@@ -9,8 +9,9 @@ DataArgument = Annotated[
     list[str],
     typer.Argument(
         help=(
-            "CSV, TSV, Parquet, Arrow IPC, NDJSON or .npz: files, folders or globs; or a data "
-            "set: digits, breast-cancer or diabetes."
+            "CSV and other text, Parquet, Arrow IPC, JSON, Excel or .npz, also packed: files, "
+            "folders or globs; - for standard input; or a data set: digits, breast-cancer or "
+            "diabetes."
         ),
         metavar="DATA...",
     ),
@@ -25,11 +26,9 @@ def dataset_of(data: list[str]):
     return DATASETS.find(name) if name in DATASETS and not os.path.exists(name) else None
 
 
-def open_rows(data: list[str], missing_words):
-    """Return the `Table` of files, or of a data set by its name."""
-    from ..tables.read.table import open_table
-
+def open_rows(data: list[str], open_table):
+    """Return the `Table` that a function opens of files, or of a data set by its name."""
     dataset = dataset_of(data)
-    table = open_table(dataset.load() if dataset else data, missing_words)
+    table = open_table(dataset.load() if dataset else data)
     table.name = dataset.name if dataset else table.name
     return table

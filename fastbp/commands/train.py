@@ -80,7 +80,8 @@ def _train(out, data, values):
     from ..tables.folds import train_job
     from ..tables.job import Job
     from ..tables.planning import plan_of, summary_of
-    from ..tables.read.readers import suffix_of
+    from ..tables.read.formats import suffix_of
+    from ..tables.read.table import open_table
     from ..training.checkpoints import Checkpoints
     from ..training.stopped import Stopped
 
@@ -95,7 +96,7 @@ def _train(out, data, values):
                 "model.safetensors"
             )
         kept = Checkpoints(folder, job_options.every) if folder else None
-        table = open_rows(data, asked.missing)
+        table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
         job = Job(table, asked, job_options.valid or None, kept, job_options.resume)
     not_the_input(output, *job.files)
     schema = job.schema

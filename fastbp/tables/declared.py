@@ -21,6 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+_SEPARATORS = {"tab": "\t", r"\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "bar": "|"}
 _FEW = 4  # names that a message lists without a suggestion
 _QUANTITY = r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zA-Z]*)\s*"
 
@@ -224,7 +225,42 @@ def _class_name(value):
 
 def flag():
     """Return the kind of a switch, which has no value on the command line."""
-    return Kind("", bool, lambda name, value: value)
+
+    def check(name, value):
+        if not isinstance(value, bool):
+            raise TypeError(f"{name}={value!r}: expected True or False")
+        return value
+
+    return Kind("", bool, check)
+
+
+def separator():
+    """Return the kind of a character between fields; words and escapes name some."""
+
+    def check(name, value):
+        found = _SEPARATORS.get(value, value) if isinstance(value, str) else value
+        if not isinstance(found, str) or len(found) != 1 or found.isalnum() or found in '"\r\n':
+            raise ValueError(
+                f"{name}={value!r}: expected one character, such as , ; | or tab or space"
+            )
+        return found
+
+    return Kind("CHAR", str, check)
+
+
+def encoding():
+    """Return the kind of the name of an encoding of text that Python knows."""
+
+    def check(name, value):
+        try:
+            "a".encode(value)  # which refuses codecs of Python that are for no text
+        except (LookupError, TypeError, ValueError):
+            raise ValueError(
+                f"{name}={value!r}: expected an encoding such as utf-8, cp1252 or utf-16"
+            ) from None
+        return value
+
+    return Kind("NAME", str, check)
 
 
 def _quantity(text, units, wanted):
@@ -296,7 +332,7 @@ def takes(cls: type) -> Callable[[Function], Function]:
             inspect.Parameter(
                 f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type
             )
-            for f in fields(cls)
+            for f in sorted(fields(cls), key=lambda each: bool(each.kw_only))
             if f.name not in own
         ]
         function.__signature__ = signature.replace(parameters=[*own.values(), *more])

@@ -27,13 +27,14 @@ from .columns.inference import infer
 from .columns.schema import Schema
 from .encoded import Budget, Encoded, encode_table
 from .keys import read_keys
-from .model import SECTION, TableModel, schema_of, tell_unknown
+from .model import READING, SECTION, TableModel, schema_of, tell_unknown
 from .options import ROBUST_LOSSES, TrainOptions
+from .read.naming import Like
 from .read.table import Data, open_table
 from .result.scores import scores_of
 from .roles import check_roles, roles_of, with_roles
 from .split import Keys, Split, hold_out
-from .wording import bytes_shown, counted
+from .wording import bytes_shown, counted, listed
 
 _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
@@ -75,8 +76,11 @@ class Job:
         self.checkpoints = as_checkpoints(checkpoints, resume)
         self._begun: Any = self.checkpoints.latest() if resume else None
         self._own = self._check_begun() if self.resumes else None
-        self.table = open_table(data, options.missing)
-        self.valid_table = None if valid is None else open_table(valid, options.missing)
+        self.table = open_table(data, options.missing, options)
+        like = Like(self.table.reading, frozenset(self.table.columns), options.target)
+        self.valid_table = (
+            None if valid is None else open_table(valid, options.missing, options, like)
+        )
 
     @property
     def resumes(self) -> bool:
@@ -92,7 +96,7 @@ class Job:
     def rows(self) -> int:
         """The number of rows of the table."""
         _steps.info("counting the rows of %s", self.table.name)
-        return self.table.count()
+        return self.table.require_rows()
 
     @cached_property
     def keys(self) -> Keys:
@@ -130,9 +134,19 @@ class Job:
             clip_target=o.clip_target,
             robust_loss=o.loss in ROBUST_LOSSES,
             is_training=None if trains.all() else trains,
-            **roles_of(o),
+            **roles_of(o, self._row_numbers()),
         )
         return with_roles(found, self.table, o)
+
+    def _row_numbers(self):
+        """Return the columns without a name of their own that number the rows."""
+        o = self.options
+        given = {o.target, o.weight, o.group, o.time, *o.ids, *o.drop, *o.categorical, *o.numeric}
+        numbers = [name for name in self.table.row_numbers if name not in given]
+        if numbers:
+            message = "%s: %s: ids that number its rows, for they have no name of their own"
+            _log.warning(message, self.table.name, listed(numbers))
+        return numbers
 
     @cached_property
     def network(self) -> Network:
@@ -155,7 +169,7 @@ class Job:
     def budget(self) -> Budget:
         """Where encoded rows are kept: in memory, or in a scratch file."""
         valid = self.valid_table
-        held = int(self.split.validates.sum()) if valid is None else valid.count()
+        held = int(self.split.validates.sum()) if valid is None else valid.require_rows()
         streamed = self._own.streamed if self._own else None
         dtype = self.network.dtype
         return Budget(self.schema, dtype, self._trained, held, self.options.memory, streamed)
@@ -183,7 +197,7 @@ class Job:
             _log.warning(message, self.table.name, count, o.target)
         valid, digest = rows.valid, rows.digest
         if self.valid_table is not None:
-            all_rows = np.ones(self.valid_table.count(), bool)
+            all_rows = np.ones(self.valid_table.require_rows(), bool)
             more = self._encoded(self.valid_table, Split(~all_rows, all_rows))
             valid = more.valid
             digest += more.digest
@@ -205,7 +219,8 @@ class Job:
             resume=self.resumes,
         )
         record = self._record(history, rows, valid, digest, time.perf_counter() - started)
-        return TableModel(self.network, self.schema, _lists(history), record)
+        reading = self.table.reading
+        return TableModel(self.network, self.schema, _lists(history), record, reading)
 
     def _encoded(self, table, split) -> Encoded:
         _steps.info("encoding the rows of %s", table.name)
@@ -225,7 +240,11 @@ class Job:
                 "give it the same, or begin anew in an empty folder of checkpoints"
             )
         own = _Own(digest, self.options.to_data(), self.budget.streamed)
-        sections = {SECTION: self.schema.to_data(), JOB: to_builtins(own)}
+        sections = {
+            SECTION: self.schema.to_data(),
+            READING: to_builtins(self.table.reading),
+            JOB: to_builtins(own),
+        }
         kept = self.checkpoints
         return Checkpoints(kept.folder, kept.every, kept.keep, sections)
 

@@ -9,14 +9,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from msgspec import to_builtins
 
 from .. import model_file
 from ..annotations import FilePath, Threads
 from ..errors import DataError, ModelFileError
+from ..json_data import read_as
 from ..model_file import Model
 from ..network import Network
 from .columns.encoding import Encoder
 from .columns.schema import Schema, Weight
+from .declared import takes
+from .options import ReadOptions
+from .read.naming import Like, Reading
 from .read.table import Data, Table, open_table
 from .result.outputs import frame_of, ids_of
 from .result.record import check_history, check_record
@@ -28,6 +33,7 @@ _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
 # the sections of a model file
 SECTION = "table"
+READING = "reading"
 _HISTORY = "history"
 _RECORD = "record"
 
@@ -45,6 +51,8 @@ class TableModel:
         A list of numbers for each name, one per epoch: loss, val_loss, seconds, ...
     record : dict, optional
         The data, options, versions, times and scores of the training, as JSON.
+    reading : Reading, optional
+        How the table was read: whether its file had a header, and its columns in order.
     """
 
     def __init__(
@@ -53,9 +61,11 @@ class TableModel:
         schema: Schema,
         history: dict[str, list[float | None]] | None = None,
         record: dict[str, Any] | None = None,
+        reading: Reading | None = None,
     ) -> None:
         self.network = network
         self.schema = schema
+        self.reading = reading or Reading()
         self.history = dict(history or {})
         self.record = dict(record or {})
 
@@ -68,7 +78,12 @@ class TableModel:
 
     def save(self, path: FilePath) -> None:
         """Write the model to one safetensors file, atomically."""
-        sections = {SECTION: self.schema.to_data(), _HISTORY: self.history, _RECORD: self.record}
+        sections = {
+            SECTION: self.schema.to_data(),
+            READING: to_builtins(self.reading),
+            _HISTORY: self.history,
+            _RECORD: self.record,
+        }
         model_file.save(path, replace(self.network.to_model(), sections=sections))
 
     @classmethod
@@ -100,7 +115,7 @@ class TableModel:
             raise ModelFileError(
                 f"{path} does not describe how its model was trained: {one_line(error)}"
             ) from error
-        return cls(Network.from_model(model), schema, history, record)
+        return cls(Network.from_model(model), schema, history, record, _reading_of(model, path))
 
     @property
     def fingerprint(self) -> str:
@@ -110,8 +125,20 @@ class TableModel:
         digest.update(self.network.parameters.tobytes())
         return digest.hexdigest()
 
+    def open(self, data: Data, **reading: Any) -> Table:
+        """Open a table as that of the model was read; for the arguments see `predict`."""
+        schema = self.schema
+        names = [*(column.name for column in (*schema.columns, *schema.dropped)), *schema.ids]
+        like = Like(self.reading, frozenset([*names, schema.target.name]), schema.target.name)
+        return open_table(data, schema.missing_words, ReadOptions(**reading), like)
+
+    @takes(ReadOptions)
     def predict(
-        self, data: Data, n_threads: Threads = "auto", keep: str | Sequence[str] = ()
+        self,
+        data: Data,
+        n_threads: Threads = "auto",
+        keep: str | Sequence[str] = (),
+        **options: Any,
     ) -> pl.DataFrame:
         """Return predictions as a polars frame, one row per row of the data.
 
@@ -126,32 +153,38 @@ class TableModel:
             Any number gives the same result.
         keep : sequence of str, optional
             Further columns of the data to keep beside the predictions; "all" keeps every one.
+        **options
+            The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
 
         Raises
         ------
         DataError
             If a column is missing or a value is not of its kind.
         """
-        return pl.concat(self.predictions(data, keep, n_threads))
+        return pl.concat(self.predictions(self.open(data, **options), keep, n_threads))
 
     def predictions(
         self, data: Data, keep: str | Sequence[str] = (), n_threads: Threads = "auto"
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `predict` in frames of some thousand rows, in bounded memory."""
-        table = open_table(data, self.schema.missing_words)
+        table = self.open(data)
         ids = ids_of(self.schema, table, keep)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
         _steps.info("predicting the rows of %s", table.name)
         first = 0
+        width = len(self.schema.target.classes) or 1
         for frame in encoder.frames(table, ids):
-            outputs = self.network.forward(encoder.encode(frame, first), n_threads)
+            outputs: Any = np.empty((0, width))
+            if len(frame):
+                outputs = self.network.forward(encoder.encode(frame, first), n_threads)
             yield frame_of(self.schema.target, frame.select(ids), first, outputs)
             first += len(frame)
         tell_unknown(encoder)
 
+    @takes(ReadOptions)
     def evaluate(
-        self, data: Data, n_threads: Threads = "auto", weight: str | None = None
+        self, data: Data, n_threads: Threads = "auto", weight: str | None = None, **options: Any
     ) -> dict[str, float]:
         """Return scores by name, from a table with its target.
 
@@ -160,12 +193,23 @@ class TableModel:
         without a target do not count. `weight` names a column of weights of the rows; by default
         it is that of the training, if the table has it.
 
+        Parameters
+        ----------
+        data : path, frame or dict of arrays
+            A table with the columns of the schema and the target.
+        n_threads : int or "auto"
+            Any number gives the same result.
+        weight : str, optional
+            Column of weights of the rows. Default: that of the training, if the table has it.
+        **options
+            The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
+
         Raises
         ------
         DataError
             If a column is missing, a value is not of its kind, or no row has a target.
         """
-        return self.scores(data, n_threads, weight).metrics()
+        return self.scores(self.open(data, **options), n_threads, weight).metrics()
 
     def scores(
         self,
@@ -178,7 +222,7 @@ class TableModel:
 
         `among` says which rows count, (rows,) bool; by default all.
         """
-        table = open_table(data, self.schema.missing_words)
+        table = self.open(data)
         weighing = self._weight_in(table, weight)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
@@ -215,6 +259,18 @@ class TableModel:
             _log.warning(message, table.name, own.name)
             return None
         return own
+
+
+def _reading_of(model, path):
+    """Return how the table of a model was read, or None if its file is older than that."""
+    if READING not in model.sections:
+        return None
+    try:
+        return read_as(Reading, model.sections[READING], READING)
+    except ValueError as error:
+        raise ModelFileError(
+            f"{path} does not describe how its table was read: {one_line(error)}"
+        ) from error
 
 
 def schema_of(model: Model, source: object) -> Schema:

@@ -9,9 +9,12 @@ from .declared import (
     Declared,
     choice,
     duration,
+    encoding,
+    flag,
     layers,
     number,
     option,
+    separator,
     size,
     text,
     texts,
@@ -42,6 +45,7 @@ _INITIALIZERS = {"selu": "lecun_normal"}
 _AT_LEAST_0 = number(least=0)
 _ABOVE_0 = number(above=0)
 _COUNT = number(whole=True, least=1)
+_WHOLE = number(whole=True, least=0)
 _SHARE = number(least=0, below=1)
 _COLUMNS = texts("COL")
 
@@ -58,8 +62,30 @@ def _optimizers():
     return [*OPTIMIZERS, *OPTIMIZERS.aliases]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReadOptions(Declared):
+    """How files of text are read, where it is not told from the file.
+
+    Parameters
+    ----------
+    separator : str, optional
+        Character between fields: , ; | space, tab or another. Default: told from the file.
+    encoding : str, optional
+        Encoding, such as utf-8, cp1252 or utf-16. Default: told from the file.
+    skip_rows : int, optional
+        Lines before the header, or before the rows. Default: told from the file.
+    header : bool, optional
+        Whether the first row names the columns. Default: told from the file.
+    """
+
+    separator: str | None = option(separator(), None, panel="Reading")
+    encoding: str | None = option(encoding(), None, panel="Reading")
+    skip_rows: int | None = option(_WHOLE, None, panel="Reading")
+    header: bool | None = option(flag(), None, panel="Reading", names=("--header/--no-header",))
+
+
 @dataclass(frozen=True)
-class TrainOptions(Declared):
+class TrainOptions(ReadOptions):
     """How to train on a table.
 
     An option is declared here and nowhere else: the field has its kind, default and panel, the

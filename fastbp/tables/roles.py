@@ -1,5 +1,6 @@
 """Columns with a role of their own: the weights, the groups or the times of the rows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -40,8 +41,8 @@ def check_roles(table: Table, options: TrainOptions) -> None:
                 )
 
 
-def roles_of(options: TrainOptions) -> dict[str, Any]:
-    """Return the roles of columns for `infer`: weights are left out, and groups are ids.
+def roles_of(options: TrainOptions, row_numbers: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the roles of columns for `infer`: weights are left out, groups and numbers are ids.
 
     A group is an input if the user says of which kind; a time is one unless it is left out.
     """
@@ -50,7 +51,7 @@ def roles_of(options: TrainOptions) -> dict[str, Any]:
     for role, name in (("drop", options.weight), ("ids", options.group)):
         if name is not None and name not in taken:
             roles[role] = (*roles[role], name)
-    return roles
+    return roles | {"ids": (*roles["ids"], *row_numbers)}
 
 
 def with_roles(schema: Schema, table: Table, options: TrainOptions) -> Schema:

@@ -143,13 +143,14 @@ def test_every_field_is_described_in_order_and_is_in_help(cls):
     words, text = descriptions(cls), " ".join(fastbp("train", "--help").out.split())
     assert list(words) == [each.name for each in fields(cls)]
     for each in fields(cls):
-        shown = f"{max(names_of(each), key=len)} {each.metadata['kind'].metavar}".strip()
+        name = max(names_of(each), key=len).replace("/", " / ")
+        shown = f"{name} {each.metadata['kind'].metavar}".strip()
         assert f" {shown} {words[each.name].replace('``', '')}" in text
 
 
 def test_the_panels_of_help():
     headings = re.findall(r"^(\w+):$", fastbp("train", "--help").out, re.MULTILINE)
-    assert headings == ["Arguments", "Data", "Network", "Training", "Job", "Options"]
+    assert headings == ["Arguments", "Data", "Network", "Training", "Job", "Reading", "Options"]
 
 
 def test_the_layers_in_a_file_may_be_an_array(run):

@@ -175,7 +175,6 @@ def spoiled(name):
             age=pl.when(wrong).then(pl.lit("inf")).otherwise("age")
         ),
         "no date": lambda: frame.with_columns(joined=pl.lit("soon")),
-        "no row": lambda: frame.head(0),
     }[name]
     change().write_csv("new.csv")
 
@@ -185,7 +184,6 @@ BAD = [
     ("a word", ["new.csv", "'age'", "'old'", "row 100"]),
     ("an infinity", ["new.csv", "'age'", "inf", "row 100"]),
     ("no date", ["new.csv", "'joined'", "'soon'", "row 1"]),
-    ("no row", ["new.csv", "no rows"]),
 ]
 
 
@@ -308,7 +306,8 @@ def test_a_signal_leaves_no_file(models, folder, long_table, suffix, number):
         errors = STEP.sub("", process.communicate(timeout=60)[1])
     assert time.monotonic() - begin < 5
     assert process.returncode == (130 if number == signal.SIGINT else -number)
-    assert errors == ("fastbp: interrupted\n" if number == signal.SIGINT else "")
+    last = [line for line in errors.splitlines() if not line.startswith("fastbp: note: ")]
+    assert last == (["fastbp: interrupted"] if number == signal.SIGINT else [])
     assert sorted(os.listdir(folder)) == ["long", "new.csv", "scratch"]
     assert not list(scratch.iterdir())
 

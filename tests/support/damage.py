@@ -128,7 +128,7 @@ class Outcome:
 
 
 def _is_warning(line):
-    return line.startswith("fastbp: warning: ")
+    return line.startswith(("fastbp: warning: ", "fastbp: note: "))
 
 
 class Bench:
@@ -204,11 +204,11 @@ class Bench:
     def _judge_json(self, arguments, expected, before):
         outcome = self.run(*arguments, "--log", "json")
         assert outcome.code == expected.code
-        assert _steady(outcome.stderr.strip()) == _steady(expected.complaint)
+        assert _steady(outcome.complaint.strip()) == _steady(expected.complaint)
         *_, last = [json.loads(line) for line in outcome.stdout.splitlines()]
         assert last["event"] == "error"
         assert last["code"] == expected.code
-        assert f"fastbp: {last['message']}" == outcome.stderr.strip()
+        assert f"fastbp: {last['message']}" == outcome.complaint.strip()
         assert contents(self.folder) == before
 
 

@@ -301,7 +301,7 @@ def test_hostile_names_are_names(tmp_path, name):
     path = tmp_path / "a.csv"
     frame_of(**{name: cycle("a", 'b "\n,', "ä" * 500)}).write_csv(path)
     schema = infer(open_table(path), "y")
-    assert schema.columns[1].name == name
+    assert schema.columns[1].name == name.strip()
     assert schema.columns[1].categories == ("a", 'b "\n,', "ä" * 500)
     frame_of(**{name: [*cycle("1")[1:], "inf"]}).write_csv(path)
     with pytest.raises(DataError) as caught:

@@ -26,6 +26,10 @@ def encoded(data, scaler):
 
 NAN = math.nan
 WRONG = {
+    "separator": ["", "ab", 3, '"', "\n", "a"],
+    "encoding": ["utf-9", "", 3, "rot13"],
+    "skip_rows": [-1, 1.5, "2", True],
+    "header": ["no", 0],
     "target": ["", 3, None, ["y"]],
     "task": ["clustering", 3],
     "ids": [3, [3], None],

@@ -1,4 +1,4 @@
-"""CSV files: a header of distinct names, and rows with one field for each.
+"""Rows of text in UTF-8: a header of distinct names, and rows with one field for each.
 
 polars fills short rows with nulls, cuts long ones where not all columns are asked for,
 and renames duplicates, all silently. So files are scanned once before they are read.
@@ -6,95 +6,110 @@ and renames duplicates, all silently. So files are scanned once before they are 
 
 import codecs
 import csv
-import gzip
 import io
-import re
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError
 
-SEPARATORS = ",;\t|"
 _BLOCK = 1 << 17
-_NEWLINE, _RETURN, _QUOTE = b'\n\r"'
+_NEWLINE, _RETURN, _QUOTE, _SPACE = b'\n\r" '
 # longer headers are not read: the file is something else
 _LONGEST_HEADER = 1 << 24
 
 
+class Unfit(DataError):
+    """A file is not as its first rows are: it may be in another encoding, or loosely written.
+
+    `place` is where, in bytes; `loose` says whether it is the writing.
+    """
+
+    def __init__(self, message: str, place: int, loose: bool) -> None:
+        super().__init__(message)
+        self.place = place
+        self.loose = loose
+
+
 class Shape(NamedTuple):
-    """The number of rows, and the places of blank lines, (n,), from 0 after the header."""
+    """The number of rows, and the places of blank lines, (n,), from 0 for the first line."""
 
     rows: int
     blank: npt.NDArray[np.int64]
 
 
-def open_bytes(path: Path) -> gzip.GzipFile | BinaryIO:
-    """Open a file for reading bytes, unpacked if its name ends in ``.gz``."""
-    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else open(path, "rb")
+class Place(NamedTuple):
+    """A place in a file: how many bytes, and how many lines, are before it."""
+
+    offset: int
+    lines: int
 
 
-def header(path: Path, separator: str) -> list[str]:
-    """Return the names of the columns, from the first row; DataError if it is no header."""
+class Row(NamedTuple):
+    """The fields of the first row, and the places `before` and `after` it."""
+
+    fields: list[str]
+    before: Place
+    after: Place
+
+
+def first_row(name: str, path: Path, separator: str, skip: int) -> Row:
+    """Return the first row that is not blank behind `skip` lines; DataError if it cannot be one."""
+    with open(path, "rb") as file:
+        for _ in islice(file, skip):
+            pass
+        before = file.tell()
+        row = _row(name, file)
+        after = file.tell()
     try:
-        text = _first_row(path).decode("utf-8-sig")
+        text = row.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise _not_utf8(path, "its header") from error
+        raise not_utf8(name, "its header", before + error.start) from error
     if "\0" in text:
-        raise DataError(f"{path} holds NUL bytes in its header: it is not a text file in UTF-8")
+        raise DataError(f"{name} holds NUL bytes in its header: it is not a text file in UTF-8")
     try:
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
     except csv.Error as error:
         raise DataError(
-            f"{path}: its header cannot be read, a quote in it is not closed, or a name has more "
+            f"{name}: its header cannot be read, a quote in it is not closed, or a name has more "
             f"than {csv.field_size_limit():,} characters: {error}"
         ) from error
-    if len(lines) > 1:
-        raise DataError(f"{path} has lines that end in CR alone: convert them to LF or CR LF")
-    names = lines[0] if lines else []
-    if not any(name.strip() for name in names):
-        raise DataError(f"{path} has no header: expected the names of its columns in its first row")
-    for place, name in enumerate(names, 1):
-        if not name.strip():
-            where = f"column {place} of {len(names)}"
-            raise DataError(f"{path}: {where} has no name in the header: give it one")
-    return names
+    fields = rows[0] if rows else []
+    if not any(field.strip() for field in fields):
+        raise DataError(f"{name} has no header: expected the names of its columns in its first row")
+    lines = skip + row.count(b"\n")
+    return Row(fields, Place(before, skip), Place(after, lines))
 
 
-def separator_of(path: Path) -> str:
-    """Return the separator of a header: a comma, else a semicolon, a tab or a bar."""
-    outside = re.sub(rb'"[^"]*"', b"", _first_row(path))
-    return next((s for s in SEPARATORS if s.encode() in outside), SEPARATORS[0])
-
-
-def _first_row(path):
-    """Return the first row as bytes, over several lines if a quoted field has line ends."""
+def _row(name, file):
+    """Return the next row as bytes, over several lines if a quoted field has line ends."""
     row = bytearray()
     quotes = 0
-    with open_bytes(path) as file:
-        while True:
-            line = file.readline(_LONGEST_HEADER)
-            row += line
-            quotes += line.count(b'"')
-            if not line or (quotes % 2 == 0 and line.endswith(b"\n")):
-                break
-            if len(row) >= _LONGEST_HEADER:
-                raise DataError(f"{path} has a header of more than {_LONGEST_HEADER:,} bytes")
+    while True:
+        line = file.readline(_LONGEST_HEADER)
+        row += line
+        quotes += line.count(b'"')
+        if not line or (quotes % 2 == 0 and line.endswith(b"\n")):
+            break
+        if len(row) >= _LONGEST_HEADER:
+            raise DataError(f"{name} has a header of more than {_LONGEST_HEADER:,} bytes")
     if not row:
-        raise DataError(f"{path} is empty: expected a header and rows")
-    return bytes(row).removesuffix(b"\n").removesuffix(b"\r")
+        raise DataError(f"{name} is empty: expected a header and rows")
+    return bytes(row)
 
 
-def look_through(path: Path, separator: str, columns: int) -> Shape:
-    """Return the `Shape` of a file whose header names `columns` columns.
+def look_through(name: str, path: Path, separator: str, columns: int, offset: int) -> Shape:
+    """Return the `Shape` of the rows of `columns` fields that begin at byte `offset`.
 
     DataError, with the row, if a row has another number of fields, a quote is not closed, or
-    the file is not UTF-8 or has NUL bytes.
+    there are NUL bytes; `Unfit` if it is not UTF-8, or lines end in CR.
     """
-    scan = _Scan(path, separator, columns)
-    with open_bytes(path) as file:
+    scan = _Scan(name, separator, columns, offset)
+    with open(path, "rb") as file:
+        file.seek(offset)
         while block := file.read(_BLOCK):
             scan.take(block)
     return scan.finish()
@@ -107,12 +122,13 @@ class _Scan:
     fields has n, the last of which is its line end.
     """
 
-    def __init__(self, path, separator, columns):
-        self.path = path
+    def __init__(self, name, separator, columns, offset):
+        self.name = name
+        self.offset = offset
         self.columns = columns
         self.separator = ord(separator)
         self.decoder = codecs.getincrementaldecoder("utf-8")()
-        self.ended = 0  # rows and blank lines that ended, the header too
+        self.ended = 0  # rows and blank lines that ended
         self.blank = []
         self.fields = 0  # the marks of the row that goes on, and its bytes
         self.length = 0
@@ -129,6 +145,7 @@ class _Scan:
         quotes = marks == _QUOTE
         if self.in_quotes or quotes.any():
             inside = (np.cumsum(quotes) + self.in_quotes) % 2 == 1
+            self._check_quotes(data, places[quotes & inside])
             self.in_quotes = bool(inside[-1]) if inside.size else self.in_quotes
             outside = ~(inside | quotes)
             places, marks = places[outside], marks[outside]
@@ -151,46 +168,57 @@ class _Scan:
             length = int(places[row]) - start
             before = data[places[row] - 1] if places[row] else self.last
             if length > 1 or (length == 1 and before != _RETURN):
-                raise DataError(
-                    f"{self.path}: row {self._row(self.ended + int(row)):,} has {fields[row]:,} "
-                    f"fields but the header names {self.columns:,}: mend the row, or put quotes "
-                    "around fields with separators"
+                line = self.ended + int(row)
+                message = (
+                    f"{self.name}: row {self._row(line):,} has {fields[row]:,} fields but the "
+                    f"header names {self.columns:,}: mend the row, or put quotes around fields "
+                    "with separators"
                 )
-            self.blank.append(self.ended + int(row) - 1)
+                if _RETURN in data[max(0, start) : places[row] - 1]:
+                    raise Unfit(message, self.offset, loose=True)
+                raise DataError(message)
+            self.blank.append(self.ended + int(row))
+
+    def _check_quotes(self, data, opening):
+        """Raise `Unfit` if a blank stands before the quote that opens a field."""
+        opening = opening[opening > 1]
+        before = data[opening - 2]
+        is_apart = (data[opening - 1] == _SPACE) & (
+            (before == self.separator) | (before == _NEWLINE)
+        )
+        if self.separator != _SPACE and is_apart.any():
+            raise Unfit(f"{self.name} has blanks before quotes", self.offset, loose=True)
 
     def _row(self, line):
-        return line - len(self.blank)
+        """Return the number of the row, from 1, in a line from 0."""
+        return line + 1 - len(self.blank)
 
     def _check_text(self, block):
         if 0 in block:
-            near = self._row(self.ended) + block[: block.index(0)].count(b"\n")
+            near = self._row(self.ended + block[: block.index(0)].count(b"\n"))
             raise DataError(
-                f"{self.path} holds NUL bytes near row {near:,}: it is damaged, or no text in UTF-8"
+                f"{self.name} holds NUL bytes near row {near:,}: it is damaged, or no text in UTF-8"
             )
         try:
             self.decoder.decode(block)
         except UnicodeDecodeError as error:
-            near = self._row(self.ended) + block[: error.start].count(b"\n")
-            raise _not_utf8(self.path, f"row {near:,}") from error
+            near = self._row(self.ended + block[: error.start].count(b"\n"))
+            raise not_utf8(self.name, f"row {near:,}", self.offset + error.start) from error
+        self.offset += len(block)
 
     def finish(self):
         if self.in_quotes:
             raise DataError(
-                f"{self.path}: a quote is opened in row {self._row(self.ended):,} "
+                f"{self.name}: a quote is opened in row {self._row(self.ended):,} "
                 "and never closed: close it, or double it if it is a part of the field"
             )
         if self.length:
             self.take(b"\n")  # the last line has no line end
-        try:
-            self.decoder.decode(b"", final=True)
-        except UnicodeDecodeError as error:
-            raise _not_utf8(self.path, f"row {self._row(self.ended):,}, the last") from error
-        rows = self.ended - 1 - len(self.blank)
+        rows = self.ended - len(self.blank)
         return Shape(rows, np.array(self.blank, np.int64))
 
 
-def _not_utf8(path, place):
-    return DataError(
-        f"{path} is not UTF-8 near {place}: convert it, as with iconv -f LATIN1 -t UTF-8, "
-        "or, if it is no text, give it the suffix of its format"
-    )
+def not_utf8(name: str, where: str, place: int) -> Unfit:
+    """Return the error of text that is not UTF-8, near byte `place`."""
+    message = f"{name} is not UTF-8 near {where}: it is damaged, or --encoding says what it is"
+    return Unfit(message, place, loose=False)

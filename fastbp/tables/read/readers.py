@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
-from glob import escape
 from pathlib import Path
 from tokenize import TokenError
-from typing import TypeAlias
+from typing import Any, Protocol
 
 import numpy as np
 import polars as pl
 
 from ...errors import DataError
 from ..wording import one_line, shown
-from .delimited import Shape, header, look_through, separator_of
+from .naming import distinct
 
 # pyo3's panics are no Exception; damaged files can cause them
 _FAILURES = (
@@ -27,6 +25,7 @@ _FAILURES = (
     OSError,
     EOFError,
     zlib.error,
+    lzma.LZMAError,
     zipfile.BadZipFile,
 )
 # objects, headers and packings that NumPy refuses, and shapes larger than memory
@@ -95,115 +94,34 @@ class ScanReader:
             )
 
 
-class CsvReader:
-    """Reads a CSV file: all columns are text, blank lines are no rows."""
+class Reader(Protocol):
+    """Reads a part: `name` is for messages, `schema` has the polars type of each column."""
 
-    def __init__(self, path: Path, separator: str) -> None:
-        self.path = path
-        self.name = str(path)
-        self.separator = separator
-        with reported(path):
-            names = header(path, separator)
-        _distinct(path, names)
-        self.schema = dict.fromkeys(names, pl.String)
-
-    @cached_property
-    def shape(self) -> Shape:
-        """The `Shape` of the file, by reading it once."""
-        with reported(self.name):
-            return look_through(self.path, self.separator, len(self.schema))
+    name: str
+    schema: dict[str, Any]
 
     def count(self) -> int:
         """Return the number of rows."""
-        return self.shape.rows
 
     def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
         """Yield frames of some columns in order, of about `rows` rows each."""
-        if self.count() == 0:
-            return
-        blank = self.shape.blank
-        leading = int(np.count_nonzero(blank == np.arange(len(blank))))
-        blank = blank[leading:] - leading
-        scan = pl.scan_csv(
-            self.path,
-            has_header=False,  # it was read above: polars renames duplicates
-            skip_rows=1 + leading,  # polars takes the number of fields from the next row
-            schema=self.schema,
-            separator=self.separator,
-            glob=False,
-        )
-        start = 0
-        for frame in ScanReader(self.name, scan).frames(columns, rows):
-            end = start + frame.height
-            first, last = np.searchsorted(blank, (start, end))
-            keep = np.ones(frame.height, bool)
-            keep[blank[first:last] - start] = False
-            yield frame if last == first else frame.filter(keep)
-            start = end
-        if start - len(blank) != self.count():
-            raise DataError(
-                f"{self.name}: {start - len(blank):,} of {self.count():,} rows can be read: "
-                "the file changed meanwhile, or has quotes inside fields that are not doubled"
-            )
 
 
-# each has a `name` for messages, and the `schema`, the polars types of its columns by name
-Reader: TypeAlias = FrameReader | ScanReader | CsvReader
-
-
-def _csv(path):
-    with reported(path):
-        return CsvReader(path, separator_of(path))
-
-
-def _parquet(path):
-    return ScanReader(str(path), pl.scan_parquet(path, glob=False, hive_partitioning=False), True)
-
-
-def _arrow(path):
-    return ScanReader(str(path), pl.scan_ipc(path, glob=False, hive_partitioning=False), True)
-
-
-def _ndjson(path):
-    # all rows say what the types are: a key may first be seen, or be no integer, in the last
-    with reported(path):
-        return ScanReader(str(path), pl.scan_ndjson(escape(str(path)), infer_schema_length=None))
-
-
-def _npz(path):
-    with reported(path), open(path, "rb") as file:
+def arrays_of(name: str, path: Path) -> FrameReader:
+    """Return the arrays of an ``.npz`` archive; DataError if it holds something else."""
+    with open(path, "rb") as file:
         if not zipfile.is_zipfile(file):
-            raise DataError(f"{path} is no .npz archive, or its end is missing")
+            raise DataError(f"{name} is no .npz archive, or its end is missing")
         file.seek(0)
         try:
             with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
+                arrays = {key: archive[key] for key in archive.files}
         except _BAD_ARRAYS as error:
-            raise DataError(f"{path} cannot be read as arrays: {one_line(error)}") from error
-    for name, array in arrays.items():
+            raise DataError(f"{name} cannot be read as arrays: {one_line(error)}") from error
+    for key, array in arrays.items():
         if not isinstance(array, np.ndarray):
-            raise DataError(f"{path}: {shown(name)} in the archive is no array")
-    return from_arrays(str(path), arrays)
-
-
-FORMATS = {
-    ".csv": _csv,
-    ".csv.gz": _csv,
-    ".tsv": lambda path: CsvReader(path, "\t"),
-    ".parquet": _parquet,
-    ".arrow": _arrow,
-    ".feather": _arrow,
-    ".ipc": _arrow,
-    ".ndjson": _ndjson,
-    ".jsonl": _ndjson,
-    ".npz": _npz,
-}
-
-
-def suffix_of(path):
-    """Return the key of `FORMATS` that a file's name ends in, or None."""
-    name = Path(path).name.lower()
-    return next((suffix for suffix in FORMATS if name.endswith(suffix)), None)
+            raise DataError(f"{name}: {shown(key)} in the archive is no array")
+    return from_arrays(name, arrays)
 
 
 def from_arrays(name, arrays):
@@ -227,7 +145,7 @@ def from_arrays(name, arrays):
             array = array[:, 0]
         parts = {key: array} if array.ndim == 1 else {f"{key}{i}": a for i, a in enumerate(array.T)}
         columns += [pl.Series(column, _native(part)) for column, part in parts.items()]
-    _distinct(name, [column.name for column in columns])
+    distinct(name, [column.name for column in columns])
     lengths = {len(column): column.name for column in columns}
     if len(lengths) > 1:
         (one, key), (other, another) = list(lengths.items())[:2]
@@ -255,12 +173,3 @@ def _native(array):
     elif array.dtype == np.float16 or array.dtype == np.longdouble:
         array = array.astype(np.float64)
     return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-
-
-def _distinct(name, columns):
-    if len(set(columns)) < len(columns):
-        twice, _ = Counter(columns).most_common(1)[0]
-        raise DataError(
-            f"{name} has two columns named {shown(twice)}: rename one, for a model knows "
-            "columns by name"
-        )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from glob import glob
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, Union, cast
 
@@ -13,8 +14,14 @@ import polars as pl
 
 from ...annotations import FilePath
 from ...errors import DataError
+from ..options import ReadOptions
 from ..wording import MISSING_WORDS, one_line, shown, unknown
-from .readers import FORMATS, FrameReader, Reader, ScanReader, from_arrays, reported, suffix_of
+from .formats import Opened, open_part
+from .naming import Like, Reading, may_number_rows, numbers_rows
+from .readers import FrameReader, ScanReader, from_arrays, reported
+from .scratch import Scratch
+from .sources import STANDARD_INPUT, parts_of, standard_input
+from .text import TextReader
 
 # the rows per frame: the more columns, or features, the fewer
 _MOST_ROWS = 65_536
@@ -37,21 +44,23 @@ class Table:
     """Columns and rows of one or several files or frames; one frame at a time is in memory.
 
     `name` is the path, or "the table" for a frame; `dtypes` has the polars type of each column,
-    text for CSV files.
+    text for files of rows of text.
     """
 
     def __init__(
         self,
         name: str,
-        readers: Sequence[Reader],
+        parts: Sequence[Opened],
         files: Sequence[Path],
         missing_words: Sequence[str],
+        kept: Scratch | None = None,
     ) -> None:
         self.name = name
         self.files = tuple(files)
         self.missing_words = tuple(missing_words)
-        self._readers = readers
-        self.dtypes = _common_types(readers)
+        self._parts = parts
+        self._kept = kept  # what standard input held
+        self.dtypes = _common_types(parts)
         self.columns = list(self.dtypes)
         self._count: int | None = None
         if not self.columns:
@@ -66,14 +75,34 @@ class Table:
             if name not in self.dtypes:
                 raise DataError(f"{self.name} has {unknown('column', name, self.columns)}")
 
+    @property
+    def reading(self) -> Reading:
+        """How the table was read, for the tables that a model of it predicts."""
+        text = [part.reader for part in self._parts if isinstance(part.reader, TextReader)]
+        return Reading(all(reader.dialect.header for reader in text), tuple(self.columns))
+
+    @cached_property
+    def row_numbers(self) -> tuple[str, ...]:
+        """The columns that have no name and only number or name the rows."""
+        reader = self._parts[0].reader
+        unnamed = reader.unnamed if isinstance(reader, TextReader) else ()
+        names = may_number_rows(self.columns, unnamed)
+        first = next(self.frames(names, _MOST_ROWS), None) if names else None
+        if first is None:
+            return ()
+        return tuple(name for name in names if numbers_rows(first[name]))
+
     def count(self) -> int:
-        """Return the number of rows, above 0; CSV files are read once, in bounded memory."""
+        """Return the number of rows; files of rows of text are read once, in bounded memory."""
         if self._count is None:
-            count = sum(reader.count() for reader in self._readers)
-            if count == 0:
-                raise DataError(f"{self.name} has no rows")
-            self._count = count
+            self._count = sum(part.reader.count() for part in self._parts)
         return self._count
+
+    def require_rows(self) -> int:
+        """Return the number of rows; DataError if there are none."""
+        if not self.count():
+            raise DataError(f"{self.name} has no rows")
+        return self.count()
 
     def frames(
         self, columns: Sequence[str] | None = None, rows: int | None = None, width: int = 0
@@ -81,7 +110,7 @@ class Table:
         """Yield frames of `rows` rows, the last of fewer, in the order of the files.
 
         By default they have all columns and 65,536 rows, or fewer where columns, or `width`, the
-        features or classes per row, are many.
+        features or classes per row, are many. A table without rows has one frame, without rows.
         """
         columns = self.columns if columns is None else list(columns)
         self.require(columns)
@@ -94,68 +123,63 @@ class Table:
             found = True
             yield frame
         if not found:
-            raise DataError(f"{self.name} has no rows")
+            yield pl.DataFrame(schema=types)
 
     def _raw_frames(self, types, rows):
-        for reader in self._readers:
-            for frame in reader.frames(list(types), rows):
+        for part in self._parts:
+            schema = part.reader.schema
+            own = [name for name in types if name in schema]
+            keys = [
+                pl.lit(part.keys[name], pl.String).alias(name) for name in types if name not in own
+            ]
+            for frame in part.reader.frames(own or list(schema)[:1], rows):
+                frame = frame.with_columns(keys).select(list(types)) if keys else frame
                 yield frame if dict(frame.schema) == types else frame.cast(types)
 
 
-def open_table(data: Data, missing_words: Sequence[str] = MISSING_WORDS) -> Table:
+def open_table(
+    data: Data,
+    missing_words: Sequence[str] = MISSING_WORDS,
+    how: ReadOptions | None = None,
+    like: Like | None = None,
+) -> Table:
     """Return the `Table` of one or several files, folders or globs, of a frame, or of arrays.
 
-    DataError if it cannot be opened; TypeError if `data` is none of these.
+    `how` says how text is read; what it leaves open is told from each file. A table for a model
+    is read `like` that of the model. DataError if it cannot be opened;
+    TypeError if `data` is none of these.
     """
     if isinstance(data, Table):
         return data
     paths = data if isinstance(data, (list, tuple)) else [data]
     if not paths or not all(isinstance(path, (str, os.PathLike)) for path in paths):
-        return Table("the table", [_frame_reader(data)], (), missing_words)
-    files = [file for path in paths for file in _files(path)]
+        part = Opened("a frame", _frame_reader(data), {}, ())
+        return Table("the table", [part], (), missing_words)
+    how = how or ReadOptions()
+    if [*paths] == [STANDARD_INPUT]:
+        given, scratch = standard_input()
+        only = open_part(given, how, like)
+        return Table(given.name, [only], (), missing_words, kept=scratch)
     name = str(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
-    _check_one_format(name, files)
-    readers = [FORMATS[suffix_of(file)](file) for file in files]
-    return Table(name, readers, files, missing_words)
+    parts = [part for path in paths for part in parts_of(cast(FilePath, path))]
+    return Table(name, _opened(name, parts, how, like), [p.path for p in parts], missing_words)
 
 
-def _files(path):
-    """Return the files that a path, a folder or a glob names."""
-    if not str(path):  # as a path it would be the folder that this runs in
-        raise DataError(f"{path!r}: expected the name of a file, a folder or a glob")
-    path = Path(path)
-    if not str(path).isprintable():
-        raise DataError(f"{str(path)!r}: expected a path of printable characters")
-    with reported(path):
-        if path.is_dir():
-            entries = sorted(path.iterdir(), key=lambda entry: entry.name)
-            files = [entry for entry in entries if suffix_of(entry) and entry.is_file()]
-        elif path.exists() or not any(sign in str(path) for sign in "*?["):
-            files = [path]
-        else:
-            files = sorted(Path(entry) for entry in glob(str(path)) if Path(entry).is_file())
-    # such as .part.csv and _SUCCESS.csv, which writers leave beside the data
-    files = [file for file in files if file == path or file.name[0] not in "._"]
-    if not files:
-        raise DataError(f"{path} holds no table: expected files named {', '.join(FORMATS)}")
-    for file in files:
-        if not file.exists():
-            raise DataError(f"{file} does not exist: expected a file, a folder or a glob")
-        if not file.is_file():  # a pipe would be waited for, and a device has no end
-            raise DataError(f"{file} is no regular file: copy its rows to one")
-        if suffix_of(file) is None:
-            expected = ", ".join(FORMATS)
-            raise DataError(f"{file} has no suffix of a known format: expected {expected}")
-    return files
-
-
-def _check_one_format(name, files):
-    for file in files:
-        if suffix_of(file) != suffix_of(files[0]):
+def _opened(name, parts, how, like):
+    """Open the files of a table; DataError if their formats differ."""
+    first, *others = parts
+    opened = [open_part(first, how, like)]
+    if isinstance(opened[0].reader, TextReader) and like is None:
+        # all files of a table have a header, or none has
+        how = replace(how, header=opened[0].reader.dialect.header)
+    for part in others:
+        opened.append(open_part(part, how, like))
+        if opened[-1].format != opened[0].format:
             raise DataError(
-                f"{name} mixes formats, {files[0].name} and {file.name}: expected one; "
-                f"a glob such as *{suffix_of(file)} chooses"
+                f"{name} mixes formats: {first.name} holds {opened[0].format}, {part.name} "
+                f"{opened[-1].format}: expected one; a glob such as *{part.path.suffix} chooses"
             )
+    return opened
 
 
 def _frame_reader(data):
@@ -200,23 +224,29 @@ def _array_of(column):
     return column.astype(object).where(column.notna(), None).to_numpy()
 
 
-def _common_types(readers):
+def _common_types(parts):
     """Return the type of each column that holds the values of all files."""
-    first, *others = readers
-    types = dict(first.schema)
-    for reader in others:
-        only = set(types) ^ set(reader.schema)
+    first = parts[0].reader
+    types = _types(parts[0])
+    for part in parts[1:]:
+        reader, own = part.reader, _types(part)
+        only = types.keys() ^ own.keys()
         if only:
-            name = next(name for name in [*types, *reader.schema] if name in only)
+            name = next(name for name in [*types, *own] if name in only)
             lacking, other = (reader, first) if name in types else (first, reader)
             raise DataError(
                 f"{lacking.name} has no column {shown(name)}, which {other.name} has: "
                 "expected the same columns in all files"
             )
-        for name, dtype in reader.schema.items():
+        for name, dtype in own.items():
             if dtype != types[name]:
                 types[name] = _common_type(name, types[name], dtype, first, reader)
     return types
+
+
+def _types(part):
+    """Return the types of the columns of a file, those that its folders name too."""
+    return {**dict.fromkeys(part.keys, pl.String), **part.reader.schema}
 
 
 def _common_type(name, one, other, first, reader):

@@ -1,0 +1,237 @@
+"""How a text file of rows is written: its separator, the lines before its table, its header.
+
+All of it is told from the first rows, by how well they fit together (van den Burg, Nazabal and
+Sutton, 2019, "Wrangling messy CSV files by detecting row and type patterns"): with the right
+separator, rows have the same number of fields, and fields look like numbers and dates.
+"""
+
+import csv
+import io
+import re
+from collections import Counter
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+from .cells import naming, typed_share
+
+SEPARATORS = ",;\t|"
+# what else may separate fields, where none of the first does: no letter, digit, sign or quote
+_OTHERS = " :~^!%&*/=@#$\\\x01\x02\x1c\x1d\x1e\x1f\u00a6\u00a7"
+OF_SUFFIX = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|"}
+_EXCEL = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+COMMENTS = ("#", "%", "//")
+_QUOTED = re.compile(r'"[^"]*"')
+_ROWS = 1000  # that are looked at
+_HEAD = 4096  # characters in which an unusual separator must occur
+# the share of the rows that must have the same number of fields
+_LEAST_REGULAR = 0.5
+
+
+class Dialect(Struct, frozen=True):
+    """How a text file of rows is written.
+
+    `skip` is the number of lines before the header, or before the rows if there is no `header`.
+    Where rows have a field more than the header has names, `beyond` says which has no name: the
+    "first", or the "last", as after a separator that ends each row. If it is "name", the header
+    ends in a separator, and the rows do not; if "sign", it begins with that of a comment.
+    `loose` says that the file must be written anew for polars: lines end in CR, or fields are
+    apart by several blanks, or have blanks around quotes.
+    """
+
+    separator: str = ","
+    skip: int = 0
+    header: bool = True
+    beyond: Literal["", "first", "last", "name", "sign"] = ""
+    loose: bool = False
+
+
+class Known(NamedTuple):
+    """What is known before a file is looked at: by its user, or by the model that reads it.
+
+    `names` are the columns of the model, if there is one.
+    """
+
+    separator: str | None = None
+    skip: int | None = None
+    header: bool | None = None
+    names: frozenset[str] = frozenset()
+
+
+class _Fit(NamedTuple):
+    """How well a separator fits: the rows with it, from row `start` on, of `width` fields."""
+
+    separator: str
+    rows: list[list[str]]
+    start: int  # the line
+    width: int
+    regular: float  # the share of rows of that width, and of fields that look like numbers ...
+    typed: float
+    names: int  # how many names of the model's are in the first row
+
+
+def sniff(text: str, whole: bool, known: Known, suffix: str = "") -> Dialect:
+    """Return the `Dialect` of a file that begins with `text`; `whole` if that is all of it."""
+    unquoted = _QUOTED.sub("", text)
+    has_returns = bool(re.search(r"\r(?!\n|$)", unquoted))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    skip, separator = known.skip or 0, known.separator
+    if known.skip is None and (named := _EXCEL.fullmatch(lines[0].strip("\ufeff "))):
+        skip, separator = 1, separator or named[1]
+    comments = [] if known.skip is not None else _comments(lines[skip:])
+    body = "\n".join(lines[skip + len(comments) :])
+    fit = _best_fit(body, whole, separator, known, suffix)
+    evidence = naming(fit.rows) if fit.rows else 0
+    loose = has_returns or _is_loose(body, fit)
+    above = _commented_header(comments, fit, evidence, known)
+    if above is not None:
+        return Dialect(fit.separator, skip + above, True, "sign", loose)
+    header = known.header if known.header is not None else _has_header(fit, evidence, known)
+    return Dialect(
+        separator=fit.separator,
+        skip=skip + len(comments) + fit.start,
+        header=header,
+        beyond=_beyond(fit, known) if header else "",
+        loose=loose,
+    )
+
+
+def _comments(lines):
+    """Return the lines before a table that are comments or blank; none if there is no table."""
+    for place, line in enumerate(lines):
+        if line.strip() and not line.startswith(COMMENTS):
+            return lines[:place]
+    return []
+
+
+def _commented_header(comments, fit, evidence, known):
+    """Return the place of the comment that is the header of the rows below it, or None."""
+    place = max((n for n, line in enumerate(comments) if line.strip()), default=None)
+    if place is None or fit.start or known.header is False:
+        return None
+    line = comments[place]
+    names = next(csv.reader([line], delimiter=fit.separator, skipinitialspace=True))
+    if fit.separator == " " and names[0] in COMMENTS:
+        names = names[1:]
+    is_apart = line[1:2].isspace()
+    if len(names) != fit.width or (evidence >= 0 and is_apart) or fit.width < 2:
+        return None
+    return place
+
+
+def _best_fit(text, whole, separator, known, suffix):
+    """Return the `_Fit` of the separator that fits best, or of the one that is known."""
+    if separator:
+        return _fit(text, whole, separator, known)
+    first = OF_SUFFIX.get(suffix, "")
+    usual = [_fit(text, whole, s, known) for s in [*first, *SEPARATORS.replace(first, "", 1)]]
+    fitting = [fit for fit in usual if fit.width > 1 and fit.regular >= _LEAST_REGULAR]
+    if fitting:
+        return max(fitting, key=_rank)
+    in_header = [fit for fit in usual if fit.rows and len(fit.rows[0]) > 1]
+    if in_header:
+        return in_header[0]
+    head = text[:_HEAD]
+    others = [_fit(text, whole, s, known) for s in _OTHERS if s in head]
+    fitting = [fit for fit in others if fit.width > 1 and fit.regular == 1 and len(fit.rows) > 1]
+    return max([*fitting, usual[0]], key=lambda fit: (fit.names, fit.width > 1, fit.typed))
+
+
+def _rank(fit):
+    """Return what is compared between separators; the first of equal ones is chosen."""
+    # two rows prove nothing: names and text may hold any separator
+    typed = round(fit.typed, 1) if len(fit.rows) > 2 else 0.0
+    return fit.names > 0, round(fit.regular, 1), fit.start == 0, typed
+
+
+def _fit(text, whole, separator, known):
+    rows, starts = _parsed(text, whole, separator)
+    widths = Counter(map(len, rows))
+    width = widths.most_common(1)[0][0] if rows else 0
+    first = _first_row(rows, width, known)
+    kept = rows[first:]
+    regular = sum(len(row) == width for row in kept)
+    regular += bool(kept) and len(kept[0]) == width - 1  # a header without a name for row names
+    names = sum(name.strip() in known.names for name in kept[0]) if kept else 0
+    body = kept[1:] if len(kept) > 1 else kept
+    return _Fit(
+        separator,
+        kept,
+        starts[first] if rows else 0,
+        width,
+        min(1.0, regular / max(1, len(rows))),
+        typed_share(body),
+        names,
+    )
+
+
+def _parsed(text, whole, separator):
+    """Return the rows that are not blank, at most `_ROWS`, and the line where each begins."""
+    if separator == " ":
+        text = re.sub(r"[ \t]+$", "", text.replace("\t", " "), flags=re.MULTILINE)
+    rows: list[list[str]] = []
+    starts = []
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+    before = 0
+    try:
+        for row in reader:
+            if any(field.strip() for field in row):
+                rows.append(row)
+                starts.append(before)
+            before = reader.line_num
+            if len(rows) == _ROWS:
+                return rows, starts
+    except csv.Error:  # a field is too long, which the reading of the header reports
+        whole = False
+    if not whole and len(rows) > 1:  # the last may be cut
+        rows.pop()
+    return rows, starts
+
+
+def _first_row(rows, width, known):
+    """Return the place of the first row of the table, the header if there is one.
+
+    Rows before it have fewer fields: one each, or any number where the header is beyond doubt.
+    """
+    if known.skip is not None:
+        return 0
+    first = next((n for n, row in enumerate(rows) if len(row) == width), 0)
+    before = rows[:first]
+    if not before or width < 2 or any(len(row) > width for row in before):
+        return 0
+    evidence = naming(rows[first:])
+    names_the_rest = len(before) == 1 and len(before[0]) == width - 1  # as R writes row names
+    single = all(len(row) == 1 for row in before)
+    if evidence > 0 or (single and not (names_the_rest and evidence < 0)):
+        return first
+    return 0
+
+
+def _has_header(fit, evidence, known):
+    return fit.names > 0 if known.names else evidence >= 0
+
+
+def _beyond(fit, known):
+    """Return which field of the rows has no name in the header, as `Dialect.beyond` says it."""
+    if not fit.rows:
+        return ""
+    header, *rows = fit.rows
+    more = fit.width - len(header)
+    if more == -1 and not header[-1].strip():
+        return "name"
+    is_proven = len(rows) > 1 or (rows and known.names)
+    if more != 1 or not is_proven or any(len(row) != fit.width for row in rows):
+        return ""
+    return "first" if any(row[-1].strip() for row in rows) else "last"
+
+
+def _is_loose(text, fit):
+    """Return whether fields are apart by several blanks, or have blanks around quotes."""
+    if ord(fit.separator) > 127:  # polars has separators of one byte
+        return True
+    if fit.separator == " ":
+        return bool(re.search(r"^ |  |\t| $", text, re.MULTILINE))
+    blank = "" if fit.separator == "\t" else "\t"
+    pattern = rf'[ {blank}]"[^"]*"|"[^"]*"[ {blank}]+(?={re.escape(fit.separator)}|$)|"[^"]*"'
+    found = (match[0] for match in re.finditer(pattern, text, re.MULTILINE))
+    return any(quoted[0] != '"' or quoted[-1] != '"' for quoted in found)

@@ -1,0 +1,189 @@
+"""The format of a file, by its content: a suffix may be wrong, or none."""
+
+import re
+import zipfile
+from collections.abc import Callable
+from glob import escape
+from pathlib import Path
+from typing import NamedTuple
+
+import polars as pl
+
+from ...errors import DataError
+from ..options import ReadOptions
+from .encodings import decoded, encoding_of
+from .naming import Like
+from .notes import told, warn
+from .objects import as_lines, holds_words
+from .plain import in_utf8
+from .readers import FrameReader, Reader, ScanReader, arrays_of, reported
+from .scratch import Scratch, packing_of, unpacked
+from .sheets import sheet_of
+from .text import TextReader
+
+_HEAD = 1 << 12
+PARQUET, _ARROW, _ARRAYS, _SHEETS, _JSON, ROWS = (
+    *("Parquet", "Arrow IPC", "arrays of NumPy", "a workbook", "JSON", "rows of text"),
+)
+# the suffixes of each format; files of others in a folder are no tables
+SUFFIXES = {
+    **dict.fromkeys((".csv", ".tsv", ".tab", ".psv"), ROWS),
+    **dict.fromkeys((".parquet", ".pq"), PARQUET),
+    **dict.fromkeys((".arrow", ".feather", ".ipc"), _ARROW),
+    **dict.fromkeys((".ndjson", ".jsonl", ".json"), _JSON),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods"), _SHEETS),
+    ".npz": _ARRAYS,
+}
+_PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")
+_STARTS = {b"PAR1": PARQUET, b"ARROW1": _ARROW, b"\xd0\xcf\x11\xe0": _SHEETS}
+# what is handed over as a table and is none
+_FOREIGN = {
+    b"%PDF": "a PDF",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"SQLite format 3": "a database of SQLite",
+    b"\x89HDF": "HDF5",
+    b"version https://git-lfs": "a pointer of Git LFS without the data",
+    b"<!doctype html": "a page of HTML",
+    b"<html": "a page of HTML",
+    b"\x93NUMPY": "a single array: numpy.savez gives it a name",
+}
+_OBJECTS = re.compile(r'\s*(?:\[\s*(?:\{|\]\s*$)|\{\s*(?:"|\}))')
+_SEPARATED = re.compile(r"[^\n]*[,;\t|]")
+
+
+class Part(NamedTuple):
+    """A file of a table: its name for messages, where it lies, and what its folders say of it."""
+
+    name: str
+    path: Path
+    keys: dict[str, str | None]
+
+
+class Opened(NamedTuple):
+    """A file that is read: by `reader`, as long as the scratch files in `kept` are there."""
+
+    format: str
+    reader: Reader
+    keys: dict[str, str | None]
+    kept: tuple[Scratch, ...]
+
+
+def suffixes_of(path: object) -> tuple[str, str]:
+    """Return the end of a file's name that may say its format, and that of its packing."""
+    name = Path(str(path)).name.lower()
+    packing = next((suffix for suffix in _PACKED if name.endswith(suffix)), "")
+    return Path(name.removesuffix(packing)).suffix, packing
+
+
+def suffix_of(path: object) -> str | None:
+    """Return the end of a file's name if it is that of a table, or None."""
+    suffix, packing = suffixes_of(path)
+    return suffix + packing if suffix in SUFFIXES else None
+
+
+def open_part(part: Part, how: ReadOptions, like: Like | None) -> Opened:
+    """Open a file, whatever it is packed in; DataError if it holds no table."""
+    name, path, _ = part
+    suffix, _ = suffixes_of(name)
+    expected = SUFFIXES.get(suffix)
+    kept: list[Scratch] = []
+    with reported(name):
+        while packing := _packing(name, path, expected):
+            kept.append(unpacked(name, path, packing))
+            path = kept[-1].path
+        found = _format(name, path, expected)
+        if found == ROWS:
+            reader: Reader = TextReader(name, path, how, like, suffix)
+        else:
+            reader = _READERS[found](name, path, kept)
+    if expected and found != expected:
+        warn(name, f"it holds {found}, and is read so, whatever its name says")
+    return Opened(found, reader, part.keys, tuple(kept))
+
+
+def _head(path):
+    with open(path, "rb") as file:
+        return file.read(_HEAD)
+
+
+def _packing(name, path, expected):
+    """Return how a file is packed, or None; archives of arrays and workbooks are no packing."""
+    packing = packing_of(_head(path))
+    if packing != "zip":
+        return packing
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{name} is a zip archive whose end is missing")
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    is_format = expected in (_ARRAYS, _SHEETS) or _format_of_archive(names)
+    return None if is_format else packing
+
+
+def _format_of_archive(names):
+    if names and all(name.endswith(".npy") for name in names):
+        return _ARRAYS
+    return _SHEETS if {"[Content_Types].xml", "content.xml"} & {*names} else None
+
+
+def _format(name, path, expected):
+    """Return the format of a file by its content; DataError if it is of none."""
+    head = _head(path)
+    if not head:
+        raise DataError(f"{name} is empty: expected a header and rows")
+    for start, what in _FOREIGN.items():
+        if head.lower().startswith(start.lower()):
+            raise DataError(f"{name} is {what}: expected a table")
+    if head.startswith(b"PK"):
+        with zipfile.ZipFile(path) as archive:
+            return _format_of_archive(archive.namelist()) or expected
+    found = next((found for start, found in _STARTS.items() if head.startswith(start)), None)
+    if found:
+        return found
+    encoding = encoding_of(head)
+    text = (decoded(head, encoding, len(head) < _HEAD) or "").removeprefix("\ufeff")
+    if not text or "\0" in text:  # no text: the format that it claims says what is wrong
+        return expected or ROWS
+    if _OBJECTS.match(text) or (expected == _JSON and not _SEPARATED.match(text)):
+        return _JSON
+    return _JSON if expected == _JSON and text.lstrip()[:1] in ("[", "{") else ROWS
+
+
+def _parquet(name, path, kept):
+    return ScanReader(name, pl.scan_parquet(path, glob=False, hive_partitioning=False), True)
+
+
+def _arrow(name, path, kept):
+    return ScanReader(name, pl.scan_ipc(path, glob=False, hive_partitioning=False), True)
+
+
+def _json(name, path, kept):
+    """Return the reader of JSON; what polars does not read goes through a scratch file."""
+    head = _head(path)
+    encoding = encoding_of(head)
+    if encoding != "utf-8":
+        kept.append(in_utf8(name, path, encoding))
+        path = kept[-1].path
+    if not _head(path).lstrip().startswith(b"["):
+        try:
+            return _json_lines(name, path)
+        except DataError:
+            if not holds_words(path):
+                raise
+    kept.append(as_lines(name, path))
+    return _json_lines(name, kept[-1].path)
+
+
+def _json_lines(name, path):
+    # all rows say what the types are: a key may first be seen, or be no integer, in the last
+    with told(name, "looking for the types of its values"):
+        return ScanReader(name, pl.scan_ndjson(escape(str(path)), infer_schema_length=None))
+
+
+_READERS: dict[str, Callable[[str, Path, list[Scratch]], Reader]] = {
+    PARQUET: _parquet,
+    _ARROW: _arrow,
+    _JSON: _json,
+    _ARRAYS: lambda name, path, kept: arrays_of(name, path),
+    _SHEETS: lambda name, path, kept: FrameReader(name, sheet_of(name, path)),
+}

@@ -1,0 +1,72 @@
+"""Text in any encoding and with any line ends, written anew as polars reads it."""
+
+import codecs
+import csv
+import io
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from ...errors import DataError
+from ..wording import bytes_shown
+from .delimited import not_utf8
+from .dialect import Dialect
+from .notes import told
+from .scratch import Scratch
+
+_BLOCK = 1 << 20
+
+
+def in_utf8(name: str, path: Path, encoding: str) -> Scratch:
+    """Return a text file in UTF-8; DataError, with the line, if it is not in its encoding."""
+    scratch = Scratch()
+    decoder = codecs.getincrementaldecoder(encoding)()
+    line = 1
+    with open(path, "rb") as file, told(name, f"decoding {_size(path)}"):
+        while True:
+            block = file.read(_BLOCK)
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                near = line + block[: error.start].count(b"\n")
+                raise DataError(
+                    f"{name} is not {encoding} near line {near:,}: it is damaged, or --encoding "
+                    "says what it is"
+                ) from error
+            scratch.file.write(text.encode())
+            line += text.count("\n")
+            if not block:
+                break
+    scratch.file.flush()
+    return scratch
+
+
+def tidied(name: str, path: Path, dialect: Dialect) -> Scratch:
+    """Return a loosely written file in UTF-8 with commas, LF, and no lines before its rows.
+
+    DataError, with the row, if it cannot be read.
+    """
+    scratch = Scratch()
+    blanks = dialect.separator == " "
+    with (
+        open(path, "rb") as raw,
+        io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file,
+        open(scratch.path, "w", encoding="utf-8", newline="") as out,
+        told(name, f"rewriting {_size(path)}"),
+    ):
+        lines: Iterator[str] = islice(file, dialect.skip, None)
+        if blanks:
+            lines = (line.replace("\t", " ").strip(" \r\n") + "\n" for line in lines)
+        rows = csv.reader(lines, delimiter=dialect.separator, skipinitialspace=True, strict=True)
+        try:
+            csv.writer(out, lineterminator="\n").writerows(rows)
+        except csv.Error as error:
+            raise DataError(f"{name}: line {dialect.skip + rows.line_num:,}: {error}") from error
+        except UnicodeDecodeError as error:
+            line = f"line {dialect.skip + rows.line_num:,}"
+            raise not_utf8(name, line, raw.tell()) from error
+    return scratch
+
+
+def _size(path):
+    return bytes_shown(path.stat().st_size)

@@ -1,0 +1,191 @@
+"""A text file of rows: its encoding and dialect are told from its first rows, then it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from msgspec import structs
+
+from ...errors import DataError
+from ..options import ReadOptions
+from ..wording import bytes_shown, counted, listed, shown
+from .delimited import Shape, Unfit, first_row, look_through
+from .dialect import OF_SUFFIX, Known, sniff
+from .encodings import UTF8, decoded, encoding_of
+from .naming import Like, distinct, names_of
+from .notes import say, told, warn
+from .plain import in_utf8, tidied
+from .readers import ScanReader, reported
+
+SAMPLE = 1 << 18
+# a longer first line is the header of no table
+_LONGEST_LINE = 1 << 24
+_CALLED = {"\t": "tabs", " ": "blanks"}
+
+
+class TextReader:
+    """Reads rows of text: all columns are text, blank lines are no rows.
+
+    `unnamed` are the columns that the file has no name for.
+
+    Parameters
+    ----------
+    name, path : str, Path
+        The name for messages, and where the file lies.
+    how : ReadOptions
+        What the user settled.
+    like : Like, optional
+        The table of the model that this one is for.
+    suffix : str
+        The end of the file's name, a hint on its separator.
+    """
+
+    def __init__(
+        self, name: str, path: Path, how: ReadOptions, like: Like | None = None, suffix: str = ""
+    ) -> None:
+        self.name = name
+        self._original = path
+        self._how, self._like = how, like
+        self._usual = OF_SUFFIX.get(suffix, ",")
+        sample, whole = _sample_of(path)
+        self.encoding = how.encoding or encoding_of(sample)
+        if self.encoding not in UTF8 and not how.encoding:
+            self._tell_encoding()
+        # of what cannot be decoded, the reading of the rows says where it is
+        text = decoded(sample, self.encoding, whole) or sample.decode(self.encoding, "replace")
+        header = how.header
+        if header is None and like is not None and like.reading.header:
+            header = True
+        names = like.names if like else frozenset()
+        known = Known(how.separator, how.skip_rows, header, names)
+        self.dialect = sniff(text.removeprefix("\ufeff"), whole, known, suffix)
+        try:
+            self._settle()
+        except Unfit as error:
+            self._adapt(error)
+            self._settle()
+        self._tell()
+
+    def _settle(self):
+        """Find out where the rows lie, as UTF-8, and the names of the columns."""
+        path, dialect = self._original, self.dialect
+        self._kept = None
+        if self.encoding not in UTF8:
+            self._kept = in_utf8(self.name, path, self.encoding)
+            path = self._kept.path
+        if dialect.loose:
+            self._kept = tidied(self.name, path, dialect)
+            path = self._kept.path
+            dialect = structs.replace(dialect, separator=",", skip=0)
+        self._path, self._separator = path, dialect.separator
+        row = first_row(self.name, path, dialect.separator, dialect.skip)
+        names = names_of(self.name, row.fields, dialect, self._like)
+        distinct(self.name, names.all)
+        self._start = row.after if dialect.header else row.before
+        self.unnamed = names.unnamed
+        self.schema = dict.fromkeys(names.all, pl.String)
+
+    def _tell(self):
+        """Say what is not as in plain CSV; warn of what may be told wrongly."""
+        how, dialect = self._how, self.dialect
+        if dialect.separator != self._usual and not how.separator:
+            between = _CALLED.get(dialect.separator, shown(dialect.separator))
+            say(self.name, f"its fields are separated by {between}")
+        if dialect.loose:
+            say(
+                self.name, "its lines end in CR, or blanks stand around its fields: it is rewritten"
+            )
+        if dialect.skip and how.skip_rows is None:
+            lines = counted(dialect.skip, "line")
+            warn(self.name, f"{lines} before the table left out: --skip-rows if not")
+        if not dialect.header and how.header is None and self._like is None:
+            names = listed(self.schema, 2)
+            warn(self.name, f"it has no header: columns are {names}; --header if it has one")
+        if self.unnamed:
+            tell = warn if self._like is None else say
+            tell(self.name, f"columns without a name are called {listed(self.unnamed)}")
+
+    def _tell_encoding(self):
+        if self.encoding.startswith("utf"):
+            say(self.name, f"it is {self.encoding.upper()}")
+        else:
+            warn(self.name, f"it is no UTF-8, but as it seems {self.encoding}: --encoding if not")
+
+    @cached_property
+    def _shape(self) -> Shape:
+        """The `Shape` of the rows, by reading them once."""
+        size = bytes_shown(self._path.stat().st_size)
+        with reported(self.name), told(self.name, f"reading {size}"):
+            try:
+                return self._look_through()
+            except Unfit as error:
+                self._adapt(error)
+            self._settle()
+            return self._look_through()
+
+    def _look_through(self):
+        width = len(self.schema)
+        return look_through(self.name, self._path, self._separator, width, self._start.offset)
+
+    def _adapt(self, unfit):
+        """Read the file in another way from now on; raise where there is none."""
+        if unfit.loose and not self.dialect.loose:
+            self.dialect = structs.replace(self.dialect, loose=True)
+            return
+        if unfit.loose or self.encoding not in UTF8 or self._how.encoding:
+            raise unfit
+        with open(self._original, "rb") as file:
+            file.seek(max(0, unfit.place - SAMPLE // 2))
+            encoding = encoding_of(file.read(SAMPLE))
+        if encoding in UTF8:
+            raise unfit
+        self.encoding = encoding
+        self._tell_encoding()
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        return self._shape.rows
+
+    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+        """Yield frames of some columns in order, of about `rows` rows each."""
+        if self.count() == 0:
+            return
+        blank = self._shape.blank
+        leading = int(np.count_nonzero(blank == np.arange(len(blank))))
+        blank = blank[leading:] - leading
+        scan = pl.scan_csv(
+            self._path,
+            has_header=False,  # it was read above: polars renames duplicates
+            # polars takes the number of fields from the next row
+            skip_lines=self._start.lines + leading,
+            schema=self.schema,
+            separator=self._separator,
+            glob=False,
+        )
+        start = 0
+        for frame in ScanReader(self.name, scan).frames(columns, rows):
+            end = start + frame.height
+            first, last = np.searchsorted(blank, (start, end))
+            keep = np.ones(frame.height, bool)
+            keep[blank[first:last] - start] = False
+            yield frame if last == first else frame.filter(keep)
+            start = end
+        if start - len(blank) != self.count():
+            raise DataError(
+                f"{self.name}: {start - len(blank):,} of {self.count():,} rows can be read: "
+                "the file changed meanwhile, or has quotes inside fields that are not doubled"
+            )
+
+
+def _sample_of(path):
+    """Return the first bytes of a file, at least its first line, and whether that is all."""
+    with open(path, "rb") as file:
+        sample = file.read(SAMPLE)
+        if len(sample) == SAMPLE and b"\n" not in sample and b"\r" not in sample:
+            sample += file.readline(_LONGEST_LINE)
+            sample += file.read(SAMPLE)
+        return sample, not file.read(1)
