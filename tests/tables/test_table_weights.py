@@ -114,11 +114,25 @@ def test_the_column_is_no_input_and_needed_for_nothing_but_weights(caplog, tmp_p
     ]
     model.save(tmp_path / "model")
     loaded = TableModel.load(tmp_path / "model")
-    assert loaded.schema == model.schema and loaded.schema.weight == "w"
+    assert loaded.schema == model.schema and loaded.schema.weight.name == "w"
     assert loaded.predict(table.drop("w")).equals(model.predict(table))
+    assert "'w'" in caplog.text  # left out as an input, which is logged
     caplog.clear()
     loaded.evaluate(table.drop("w"))
     assert "has no column of weights, 'w': all rows count the same" in caplog.text
+
+
+def test_weights_may_have_decimal_commas(tmp_path):
+    table, _ = weighted(people())
+    written_so = table["w"].cast(str) + ",5"
+    commas = written(tmp_path, table.with_columns(w=written_so))
+    points = table.with_columns(pl.col("w") + 0.5)
+    model = train(commas, "y", weight="w", **FEW)
+    same = train(written(tmp_path, points, name="points"), "y", weight="w", **FEW)
+    assert (model.network.parameters == same.network.parameters).all()
+    assert model.evaluate(commas) == same.evaluate(points) != model.evaluate(table)
+    plain = train(table, "y", drop="w", **FEW)
+    assert plain.evaluate(commas, weight="w") == plain.evaluate(points, weight="w")
 
 
 def test_a_model_without_weights_is_saved_as_before(tmp_path):
