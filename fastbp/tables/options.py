@@ -18,6 +18,7 @@ from .declared import (
     text,
     texts,
     threads,
+    words,
 )
 from .wording import MISSING_WORDS
 
@@ -166,7 +167,7 @@ class TrainOptions(ReadOptions):
     drop: tuple = option(_COLUMNS, (), panel="Data")
     categorical: tuple = option(_COLUMNS, (), panel="Data")
     numeric: tuple = option(_COLUMNS, (), panel="Data")
-    missing: tuple = option(texts("WORD"), MISSING_WORDS, panel="Data", adds=True)
+    missing: tuple = option(words("WORD"), MISSING_WORDS, panel="Data", adds=True)
     valid_share: float | None = option(_SHARE, None, panel="Data")
     hidden: tuple = option(layers(), (100,), panel="Network")
     activation: str = option(

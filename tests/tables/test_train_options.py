@@ -35,7 +35,7 @@ WRONG = {
     "drop": [3, [None]],
     "categorical": [3, [b"a"]],
     "numeric": [3, [None]],
-    "missing": [3, [-999], None],
+    "missing": [3, [-999], None, ".,n.a."],
     "valid_share": [1, -0.1, NAN, "0.2", True],
     "hidden": [0, 5.5, [10, -1], "100", None, True, [True], [[5]]],
     "activation": ["rleu", None, 3, "softmax"],
