@@ -20,6 +20,7 @@ from .declared import (
     texts,
     threads,
     weights,
+    words,
 )
 from .wording import MISSING_WORDS, unknown
 
@@ -196,7 +197,7 @@ class TrainOptions(ReadOptions):
     group: str | None = option(text("COL", "the name of a column"), None, panel="Data")
     time: str | None = option(text("COL", "the name of a column"), None, panel="Data")
     folds: int | None = option(number(whole=True, least=2), None, panel="Data")
-    missing: tuple = option(texts("WORD"), MISSING_WORDS, panel="Data", adds=True)
+    missing: tuple = option(words("WORD"), MISSING_WORDS, panel="Data", adds=True)
     decimal: str | None = option(choice(".", ","), None, panel="Data")
     date_format: tuple = option(texts("FORMAT"), (), panel="Data")
     max_categories: int | None = option(_COUNT, None, panel="Data")
