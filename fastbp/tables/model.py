@@ -189,9 +189,9 @@ class TableModel:
         """Return scores by name, from a table with its target.
 
         Classification: rows, accuracy, balanced_accuracy, macro_f1, log_loss, and roc_auc of
-        two classes, NaN where the rows are of one; regression: rows, r2, rmse, mae. Rows
-        without a target do not count. `weight` names a column of weights of the rows; by default
-        it is that of the training, if the table has it.
+        two classes, NaN where the rows are of one; regression: rows, r2, rmse, mae, of a quantile
+        pinball_loss and coverage, the share of rows that are no larger than predicted, and of
+        rates poisson_deviance. Rows without a target do not count.
 
         Parameters
         ----------
@@ -228,7 +228,7 @@ class TableModel:
         encoder.require(table)
         target = self.schema.target
         _steps.info("scoring the rows of %s", table.name)
-        scores = scores_of(target)
+        scores = scores_of(target, quantile_of(self.network))
         first = 0
         for X, targets, kept, weights in encoder.encoded(table, weighing):
             if among is not None:
@@ -259,6 +259,11 @@ class TableModel:
             _log.warning(message, table.name, own.name)
             return None
         return own
+
+
+def quantile_of(network: Network) -> float | None:
+    """Return the level of the quantile that a network predicts, or None."""
+    return network.loss_parameter if network.loss == "quantile" else None
 
 
 def _reading_of(model, path):
