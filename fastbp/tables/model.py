@@ -23,6 +23,7 @@ from .declared import takes
 from .options import ReadOptions
 from .read.naming import Like, Reading
 from .read.table import Data, Table, open_table
+from .result.asked import AskedScores, scorers_of
 from .result.outputs import frame_of, ids_of
 from .result.record import check_history, check_record
 from .result.scores import ClassScores, NumberScores, scores_of
@@ -184,7 +185,12 @@ class TableModel:
 
     @takes(ReadOptions)
     def evaluate(
-        self, data: Data, n_threads: Threads = "auto", weight: str | None = None, **options: Any
+        self,
+        data: Data,
+        n_threads: Threads = "auto",
+        weight: str | None = None,
+        metrics: str | Sequence[str] = (),
+        **options: Any,
     ) -> dict[str, float]:
         """Return scores by name, from a table with its target.
 
@@ -201,15 +207,24 @@ class TableModel:
             Any number gives the same result.
         weight : str, optional
             Column of weights of the rows. Default: that of the training, if the table has it.
+        metrics : str or sequence of str, optional
+            Further metrics by scikit-learn's names, such as f1, neg_log_loss or
+            cohen_kappa_score. Of two classes the second is the positive one. The outputs of all
+            rows are then in memory.
         **options
             The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
 
         Raises
         ------
         DataError
-            If a column is missing, a value is not of its kind, or no row has a target.
+            If a column is missing, a value is not of its kind, no row has a target, or a metric
+            does not suit the target.
+        ValueError
+            If a metric is unknown.
         """
-        return self.scores(self.open(data, **options), n_threads, weight).metrics()
+        asked = AskedScores(self.schema.target, scorers_of(metrics))
+        table = self.open(data, **options)
+        return self.scores(table, n_threads, weight, more=[asked]).metrics() | asked.metrics()
 
     def scores(
         self,
@@ -217,10 +232,12 @@ class TableModel:
         n_threads: Threads = "auto",
         weight: str | None = None,
         among: npt.NDArray[np.bool_] | None = None,
+        more: Sequence[AskedScores] = (),
     ) -> ClassScores | NumberScores:
         """Return the scores that `evaluate` gathers, with the details of a report.
 
-        `among` says which rows count, (rows,) bool; by default all.
+        `among` says which rows count, (rows,) bool; by default all. They are added to the scores
+        `more` as well.
         """
         table = self.open(data)
         weighing = self._weight_in(table, weight)
@@ -236,7 +253,9 @@ class TableModel:
             first += len(kept)
             if kept.any():
                 weights = None if weights is None else weights[kept]
-                scores.add(self.network.forward(X[kept], n_threads), targets[kept], weights)
+                outputs = self.network.forward(X[kept], n_threads)
+                for each in (scores, *more):
+                    each.add(outputs, targets[kept], weights)
         if not scores.rows:
             raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
         if not scores.weight:

@@ -7,6 +7,7 @@ from typing import Any
 
 from .declared import (
     Declared,
+    Kind,
     choice,
     duration,
     encoding,
@@ -54,7 +55,7 @@ def _a_quantile():
             raise ValueError("expected one level: a model predicts one quantile, so train several")
         return level.read(text)
 
-    return level._replace(read=read)
+    return Kind(level.metavar, read, level.check, limits=level.limits)
 
 
 def _hidden_activations():
