@@ -23,6 +23,7 @@ _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _SEPARATORS = {"tab": "\t", r"\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "bar": "|"}
 _FEW = 4  # names that a message lists without a suggestion
+_DECIMAL = re.compile(r"[-+]?\d+,\d+")
 _QUANTITY = r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zA-Z]*)\s*"
 
 
@@ -73,6 +74,19 @@ def texts(metavar):
             if not isinstance(each, str):
                 raise TypeError(f"{name}={each!r}: expected text")
         return values
+
+    return Kind(metavar, str, check, several=True)
+
+
+def words(metavar):
+    """Return the kind of a sequence of words; a text of several is taken for a mistake."""
+    several = texts(metavar)
+
+    def check(name, value):
+        # a comma within a number is one of decimals
+        if isinstance(value, str) and "," in value and not _DECIMAL.fullmatch(value):
+            raise ValueError(f"{name}={value!r}: expected one word; give several one by one")
+        return several.check(name, value)
 
     return Kind(metavar, str, check, several=True)
 

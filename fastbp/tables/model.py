@@ -21,6 +21,7 @@ from .columns.encoding import Encoder
 from .columns.schema import Schema, Weight
 from .declared import takes
 from .options import ReadOptions
+from .read.frames import is_pandas, with_index
 from .read.naming import Like, Reading
 from .read.table import Data, Table, open_table
 from .result.asked import AskedScores, scorers_of
@@ -140,8 +141,10 @@ class TableModel:
         n_threads: Threads = "auto",
         keep: str | Sequence[str] = (),
         **options: Any,
-    ) -> pl.DataFrame:
-        """Return predictions as a polars frame, one row per row of the data.
+    ) -> Any:
+        """Return predictions as a frame, one row per row of the data.
+
+        It is one of pandas, with the same index, if the data are; else one of polars.
 
         Columns: those that identify a row (or ``row``, from 1), then ``prediction``, then
         ``probability of <class>`` for each class.
@@ -162,7 +165,8 @@ class TableModel:
         DataError
             If a column is missing or a value is not of its kind.
         """
-        return pl.concat(self.predictions(self.open(data, **options), keep, n_threads))
+        found = pl.concat(self.predictions(self.open(data, **options), keep, n_threads))
+        return with_index(found, data) if is_pandas(data) else found
 
     def predictions(
         self, data: Data, keep: str | Sequence[str] = (), n_threads: Threads = "auto"

@@ -21,6 +21,7 @@ from .declared import (
     texts,
     threads,
     weights,
+    words,
 )
 from .losses import LOSSES
 from .wording import MISSING_WORDS, unknown
@@ -209,7 +210,7 @@ class TrainOptions(ReadOptions):
     group: str | None = option(text("COL", "the name of a column"), None, panel="Data")
     time: str | None = option(text("COL", "the name of a column"), None, panel="Data")
     folds: int | None = option(number(whole=True, least=2), None, panel="Data")
-    missing: tuple = option(texts("WORD"), MISSING_WORDS, panel="Data", adds=True)
+    missing: tuple = option(words("WORD"), MISSING_WORDS, panel="Data", adds=True)
     decimal: str | None = option(choice(".", ","), None, panel="Data")
     date_format: tuple = option(texts("FORMAT"), (), panel="Data")
     max_categories: int | None = option(_COUNT, None, panel="Data")

@@ -40,7 +40,7 @@ WRONG = {
     "group": ["", 3, ["g"]],
     "time": ["", 3, ["t"]],
     "folds": [1, 0, 2.5, "5", True],
-    "missing": [3, [-999], None],
+    "missing": [3, [-999], None, ".,n.a."],
     "decimal": [";", 3],
     "date_format": [3, None],
     "max_categories": [0, 1.5, "a"],

@@ -21,6 +21,7 @@ _TYPED = re.compile(
     rf"{_NUMBER}|(?:{_DAY})(?:[ T]+(?:{_CLOCK}|\d{{4,6}}))?|\d{{8}}T\d{{4,6}}|{_CLOCK}",
     re.IGNORECASE,
 )
+_WORDS = re.compile(r"[\w .'()/-]+")
 _WHOLE = re.compile(r"\d+")
 _LEAST_YEAR, _MOST_YEAR = 1800, 2199
 # if this share of a column looks like numbers or dates, it is one
@@ -37,10 +38,14 @@ def is_missing(field: str) -> bool:
     return field.strip() in MISSING_WORDS
 
 
-def typed_share(rows: Sequence[Sequence[str]]) -> float:
-    """Return the share of fields that look like numbers, dates, times or missing values."""
+def clean_share(rows: Sequence[Sequence[str]]) -> float:
+    """Return the share of fields that look like numbers, dates or times, are missing, or words.
+
+    Those of a wrong separator hold others.
+    """
     fields = [field for row in rows for field in row]
-    return sum(is_typed(field) or is_missing(field) for field in fields) / max(1, len(fields))
+    clean = sum(bool(_WORDS.fullmatch(f)) or is_typed(f) or is_missing(f) for f in fields)
+    return clean / max(1, len(fields))
 
 
 def naming(rows: Sequence[Sequence[str]]) -> int:

@@ -13,13 +13,15 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from .cells import naming, typed_share
+from .cells import clean_share, naming
 
 SEPARATORS = ",;\t|"
 # what else may separate fields, where none of the first does: no letter, digit, sign or quote
-_OTHERS = " :~^!%&*/=@#$\\\x01\x02\x1c\x1d\x1e\x1f\u00a6\u00a7"
+RUNS = "  "  # two blanks stand for one or more
+_OTHERS = (*" :~^!&*=@#\x01\x02\x1c\x1d\x1e\x1f\u00a6\u00a7", RUNS)
+_RARE = 0.8  # what their fit is worth beside that of a usual one
 OF_SUFFIX = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|"}
-_EXCEL = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+_EXCEL = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 COMMENTS = ("#", "%", "//")
 _QUOTED = re.compile(r'"[^"]*"')
 _ROWS = 1000  # that are looked at
@@ -31,7 +33,8 @@ _LEAST_REGULAR = 0.5
 class Dialect(Struct, frozen=True):
     """How a text file of rows is written.
 
-    `skip` is the number of lines before the header, or before the rows if there is no `header`.
+    `separator` is one character, or two blanks for one or more. `skip` is the number of lines
+    before the header, or before the rows if there is no `header`.
     Where rows have a field more than the header has names, `beyond` says which has no name: the
     "first", or the "last", as after a separator that ends each row. If it is "name", the header
     ends in a separator, and the rows do not; if "sign", it begins with that of a comment.
@@ -65,8 +68,9 @@ class _Fit(NamedTuple):
     rows: list[list[str]]
     start: int  # the line
     width: int
-    regular: float  # the share of rows of that width, and of fields that look like numbers ...
-    typed: float
+    whole: bool  # whether all of these rows have that width
+    regular: float  # the share of all rows that have it, and of fields that are as expected
+    clean: float
     names: int  # how many names of the model's are in the first row
 
 
@@ -76,7 +80,7 @@ def sniff(text: str, whole: bool, known: Known, suffix: str = "") -> Dialect:
     has_returns = bool(re.search(r"\r(?!\n|$)", unquoted))
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     skip, separator = known.skip or 0, known.separator
-    if known.skip is None and (named := _EXCEL.fullmatch(lines[0].strip("\ufeff "))):
+    if known.skip is None and (named := _EXCEL.fullmatch(lines[0])):
         skip, separator = 1, separator or named[1]
     comments = [] if known.skip is not None else _comments(lines[skip:])
     body = "\n".join(lines[skip + len(comments) :])
@@ -110,45 +114,48 @@ def _commented_header(comments, fit, evidence, known):
     if place is None or fit.start or known.header is False:
         return None
     line = comments[place]
-    names = next(csv.reader([line], delimiter=fit.separator, skipinitialspace=True))
-    if fit.separator == " " and names[0] in COMMENTS:
+    names = next(csv.reader([line], delimiter=fit.separator[0], skipinitialspace=True))
+    if fit.separator.isspace() and names[0] in COMMENTS:
         names = names[1:]
     is_apart = line[1:2].isspace()
-    if len(names) != fit.width or (evidence >= 0 and is_apart) or fit.width < 2:
+    if is_apart and (evidence >= 0 or not _are_words(names)):
         return None
-    return place
+    return place if len(names) == fit.width > 1 else None
+
+
+def _are_words(fields):
+    """Return whether no field has blanks within, which names seldom have and sentences do."""
+    return not any(" " in field.strip() for field in fields)
 
 
 def _best_fit(text, whole, separator, known, suffix):
     """Return the `_Fit` of the separator that fits best, or of the one that is known."""
     if separator:
-        return _fit(text, whole, separator, known)
+        asked = [separator, RUNS] if separator == " " else [separator]
+        return max((_fit(text, whole, each, known) for each in asked), key=_rank)
     first = OF_SUFFIX.get(suffix, "")
     usual = [_fit(text, whole, s, known) for s in [*first, *SEPARATORS.replace(first, "", 1)]]
+    others = [_fit(text, whole, s, known) for s in _OTHERS if s[0] in text[:_HEAD]]
     fitting = [fit for fit in usual if fit.width > 1 and fit.regular >= _LEAST_REGULAR]
-    if fitting:
-        return max(fitting, key=_rank)
+    # what is rarely a separator needs a proof
+    fitting += [fit for fit in others if fit.width > 1 and fit.whole and len(fit.rows) > 2]
     in_header = [fit for fit in usual if fit.rows and len(fit.rows[0]) > 1]
-    if in_header:
-        return in_header[0]
-    head = text[:_HEAD]
-    others = [_fit(text, whole, s, known) for s in _OTHERS if s in head]
-    fitting = [fit for fit in others if fit.width > 1 and fit.regular == 1 and len(fit.rows) > 1]
-    return max([*fitting, usual[0]], key=lambda fit: (fit.names, fit.width > 1, fit.typed))
+    return max(fitting, key=_rank) if fitting else [*in_header, *usual][0]
 
 
 def _rank(fit):
     """Return what is compared between separators; the first of equal ones is chosen."""
     # two rows prove nothing: names and text may hold any separator
-    typed = round(fit.typed, 1) if len(fit.rows) > 2 else 0.0
-    return fit.names > 0, round(fit.regular, 1), fit.start == 0, typed
+    clean = fit.clean if len(fit.rows) > 2 else 1.0
+    worth = 1.0 if fit.separator in SEPARATORS else _RARE
+    return fit.names > 0, worth * fit.regular * clean * (1 - 1 / fit.width)
 
 
 def _fit(text, whole, separator, known):
     rows, starts = _parsed(text, whole, separator)
     widths = Counter(map(len, rows))
     width = widths.most_common(1)[0][0] if rows else 0
-    first = _first_row(rows, width, known)
+    first = _first_row(rows, starts, width, known, separator)
     kept = rows[first:]
     regular = sum(len(row) == width for row in kept)
     regular += bool(kept) and len(kept[0]) == width - 1  # a header without a name for row names
@@ -159,19 +166,22 @@ def _fit(text, whole, separator, known):
         kept,
         starts[first] if rows else 0,
         width,
-        min(1.0, regular / max(1, len(rows))),
-        typed_share(body),
+        regular == len(kept),
+        regular / max(1, len(rows)),
+        clean_share(body),
         names,
     )
 
 
 def _parsed(text, whole, separator):
     """Return the rows that are not blank, at most `_ROWS`, and the line where each begins."""
-    if separator == " ":
+    if separator == RUNS:
         text = re.sub(r"[ \t]+$", "", text.replace("\t", " "), flags=re.MULTILINE)
     rows: list[list[str]] = []
     starts = []
-    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+    reader = csv.reader(
+        io.StringIO(text), delimiter=separator[0], skipinitialspace=separator != " "
+    )
     before = 0
     try:
         for row in reader:
@@ -188,10 +198,11 @@ def _parsed(text, whole, separator):
     return rows, starts
 
 
-def _first_row(rows, width, known):
+def _first_row(rows, starts, width, known, separator):
     """Return the place of the first row of the table, the header if there is one.
 
-    Rows before it have fewer fields: one each, or any number where the header is beyond doubt.
+    Rows before it have fewer fields: one each, or any number where the header is beyond doubt,
+    or where fields are apart by blanks and a blank line follows.
     """
     if known.skip is not None:
         return 0
@@ -200,8 +211,10 @@ def _first_row(rows, width, known):
     if not before or width < 2 or any(len(row) > width for row in before):
         return 0
     evidence = naming(rows[first:])
-    names_the_rest = len(before) == 1 and len(before[0]) == width - 1  # as R writes row names
-    single = all(len(row) == 1 for row in before)
+    # as R writes row names
+    names_the_rest = len(before) == 1 and len(before[0]) == width - 1 and _are_words(before[0])
+    is_apart = separator.isspace() and starts[first] > starts[first - 1] + 1
+    single = is_apart or all(len(row) == 1 for row in before)
     if evidence > 0 or (single and not (names_the_rest and evidence < 0)):
         return first
     return 0
@@ -227,10 +240,10 @@ def _beyond(fit, known):
 
 def _is_loose(text, fit):
     """Return whether fields are apart by several blanks, or have blanks around quotes."""
-    if ord(fit.separator) > 127:  # polars has separators of one byte
+    if fit.separator == RUNS or ord(fit.separator) > 127:  # polars has separators of one byte
         return True
     if fit.separator == " ":
-        return bool(re.search(r"^ |  |\t| $", text, re.MULTILINE))
+        return False
     blank = "" if fit.separator == "\t" else "\t"
     pattern = rf'[ {blank}]"[^"]*"|"[^"]*"[ {blank}]+(?={re.escape(fit.separator)}|$)|"[^"]*"'
     found = (match[0] for match in re.finditer(pattern, text, re.MULTILINE))

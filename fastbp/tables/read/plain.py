@@ -10,7 +10,7 @@ from pathlib import Path
 from ...errors import DataError
 from ..wording import bytes_shown
 from .delimited import not_utf8
-from .dialect import Dialect
+from .dialect import RUNS, Dialect
 from .notes import told
 from .scratch import Scratch
 
@@ -47,7 +47,6 @@ def tidied(name: str, path: Path, dialect: Dialect) -> Scratch:
     DataError, with the row, if it cannot be read.
     """
     scratch = Scratch()
-    blanks = dialect.separator == " "
     with (
         open(path, "rb") as raw,
         io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file,
@@ -55,9 +54,14 @@ def tidied(name: str, path: Path, dialect: Dialect) -> Scratch:
         told(name, f"rewriting {_size(path)}"),
     ):
         lines: Iterator[str] = islice(file, dialect.skip, None)
-        if blanks:
+        if dialect.separator == RUNS:
             lines = (line.replace("\t", " ").strip(" \r\n") + "\n" for line in lines)
-        rows = csv.reader(lines, delimiter=dialect.separator, skipinitialspace=True, strict=True)
+        rows = csv.reader(
+            lines,
+            delimiter=dialect.separator[0],
+            skipinitialspace=dialect.separator != " ",
+            strict=True,
+        )
         try:
             csv.writer(out, lineterminator="\n").writerows(rows)
         except csv.Error as error:

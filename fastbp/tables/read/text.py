@@ -14,7 +14,7 @@ from ...errors import DataError
 from ..options import ReadOptions
 from ..wording import bytes_shown, counted, listed, shown
 from .delimited import Shape, Unfit, first_row, look_through
-from .dialect import OF_SUFFIX, Known, sniff
+from .dialect import OF_SUFFIX, RUNS, Known, sniff
 from .encodings import UTF8, decoded, encoding_of
 from .naming import Like, distinct, names_of
 from .notes import say, told, warn
@@ -24,7 +24,7 @@ from .readers import ScanReader, reported
 SAMPLE = 1 << 18
 # a longer first line is the header of no table
 _LONGEST_LINE = 1 << 24
-_CALLED = {"\t": "tabs", " ": "blanks"}
+_CALLED = {"\t": "tabs", " ": "blanks", RUNS: "blanks"}
 
 
 class TextReader:

@@ -1,0 +1,64 @@
+"""A table is read the same in whatever way it is written, and trained to the same bits."""
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from fastbp import train
+from fastbp.tables.read.table import open_table
+from twins import TARGET, Style, a_table, saved, styles
+
+FOLDER = [HealthCheck.function_scoped_fixture]
+
+
+def check(folder, style, seed):
+    """Check that a table in a style has its fields, beside blanks, and its names."""
+    frame = a_table(seed)
+    table = open_table(saved(folder, frame, style))
+    found = pl.concat(table.frames())
+    assert table.count() == len(found) == len(frame)
+    names = frame.columns if style.header else [f"column_{n}" for n in range(1, 7)]
+    assert found.columns == [*names, *["column_7"] * style.ends_in_separator]
+    text = found.select(pl.col(names).str.strip_chars().fill_null("")).rows()
+    assert text == [tuple(map(style.text, row)) for row in frame.rows()]
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=FOLDER)
+@given(styles(), st.integers(0, 9))
+def test_a_table_is_read_in_whatever_way_it_is_written(tmp_path, style, seed):
+    check(tmp_path, style, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None, suppress_health_check=FOLDER)
+@given(styles(), st.integers(0, 10_000))
+def test_two_thousand_ways_of_writing_are_read(tmp_path, style, seed):
+    check(tmp_path, style, seed)
+
+
+EXAMPLES = {
+    "semicolons": Style(";", quoting="all", line_end="\r\n"),
+    "a tab and CR": Style("\t", line_end="\r", suffix=".tsv"),
+    "Latin-1, packed": Style(";", encoding="latin-1", packing=".gz", preamble="a comment"),
+    "UTF-16": Style("\t", encoding="utf-16", suffix=".txt", preamble="a title"),
+    "blanks": Style("|", blanks_around_names=True, blank_before_fields=True, packing=".zip"),
+    "no header": Style(";", header=False, encoding="utf-16-le", quoting="text"),
+    "separators at the end": Style(ends_in_separator=True, packing=".zst", suffix=""),
+}
+
+
+@pytest.mark.parametrize("style", EXAMPLES.values(), ids=EXAMPLES)
+def test_a_table_trains_to_the_bits_of_its_parquet_twin(tmp_path, style):
+    frame = a_table(0, rows=150)
+    frame.write_parquet(tmp_path / "twin.parquet")
+    path = saved(tmp_path, frame, style)
+    options = {"epochs": 2, "hidden": 8}
+    model = train(path, TARGET if style.header else "column_1", **options)
+    twin = train(tmp_path / "twin.parquet", TARGET, **options)
+    assert model.network.parameters.tobytes() == twin.network.parameters.tobytes()
+    fitted = [[replace(c, name="") for c in m.schema.columns] for m in (model, twin)]
+    assert fitted[0] == fitted[1]
+    predicted = model.predict(path)["prediction"]
+    assert predicted.equals(twin.predict(frame)["prediction"])
