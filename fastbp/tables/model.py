@@ -24,6 +24,7 @@ from .options import ReadOptions
 from .read.frames import is_pandas, with_index
 from .read.naming import Like, Reading
 from .read.table import Data, Table, open_table
+from .result.asked import AskedScores, scorers_of
 from .result.outputs import frame_of, ids_of
 from .result.record import check_history, check_record
 from .result.scores import ClassScores, NumberScores, scores_of
@@ -188,14 +189,19 @@ class TableModel:
 
     @takes(ReadOptions)
     def evaluate(
-        self, data: Data, n_threads: Threads = "auto", weight: str | None = None, **options: Any
+        self,
+        data: Data,
+        n_threads: Threads = "auto",
+        weight: str | None = None,
+        metrics: str | Sequence[str] = (),
+        **options: Any,
     ) -> dict[str, float]:
         """Return scores by name, from a table with its target.
 
         Classification: rows, accuracy, balanced_accuracy, macro_f1, log_loss, and roc_auc of
-        two classes, NaN where the rows are of one; regression: rows, r2, rmse, mae. Rows
-        without a target do not count. `weight` names a column of weights of the rows; by default
-        it is that of the training, if the table has it.
+        two classes, NaN where the rows are of one; regression: rows, r2, rmse, mae, of a quantile
+        pinball_loss and coverage, the share of rows that are no larger than predicted, and of
+        rates poisson_deviance. Rows without a target do not count.
 
         Parameters
         ----------
@@ -205,15 +211,24 @@ class TableModel:
             Any number gives the same result.
         weight : str, optional
             Column of weights of the rows. Default: that of the training, if the table has it.
+        metrics : str or sequence of str, optional
+            Further metrics by scikit-learn's names, such as f1, neg_log_loss or
+            cohen_kappa_score. Of two classes the second is the positive one. The outputs of all
+            rows are then in memory.
         **options
             The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
 
         Raises
         ------
         DataError
-            If a column is missing, a value is not of its kind, or no row has a target.
+            If a column is missing, a value is not of its kind, no row has a target, or a metric
+            does not suit the target.
+        ValueError
+            If a metric is unknown.
         """
-        return self.scores(self.open(data, **options), n_threads, weight).metrics()
+        asked = AskedScores(self.schema.target, scorers_of(metrics))
+        table = self.open(data, **options)
+        return self.scores(table, n_threads, weight, more=[asked]).metrics() | asked.metrics()
 
     def scores(
         self,
@@ -221,10 +236,12 @@ class TableModel:
         n_threads: Threads = "auto",
         weight: str | None = None,
         among: npt.NDArray[np.bool_] | None = None,
+        more: Sequence[AskedScores] = (),
     ) -> ClassScores | NumberScores:
         """Return the scores that `evaluate` gathers, with the details of a report.
 
-        `among` says which rows count, (rows,) bool; by default all.
+        `among` says which rows count, (rows,) bool; by default all. They are added to the scores
+        `more` as well.
         """
         table = self.open(data)
         weighing = self._weight_in(table, weight)
@@ -232,7 +249,7 @@ class TableModel:
         encoder.require(table)
         target = self.schema.target
         _steps.info("scoring the rows of %s", table.name)
-        scores = scores_of(target)
+        scores = scores_of(target, quantile_of(self.network))
         first = 0
         for X, targets, kept, weights in encoder.encoded(table, weighing):
             if among is not None:
@@ -240,7 +257,9 @@ class TableModel:
             first += len(kept)
             if kept.any():
                 weights = None if weights is None else weights[kept]
-                scores.add(self.network.forward(X[kept], n_threads), targets[kept], weights)
+                outputs = self.network.forward(X[kept], n_threads)
+                for each in (scores, *more):
+                    each.add(outputs, targets[kept], weights)
         if not scores.rows:
             raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
         if not scores.weight:
@@ -263,6 +282,11 @@ class TableModel:
             _log.warning(message, table.name, own.name)
             return None
         return own
+
+
+def quantile_of(network: Network) -> float | None:
+    """Return the level of the quantile that a network predicts, or None."""
+    return network.loss_parameter if network.loss == "quantile" else None
 
 
 def _reading_of(model, path):
