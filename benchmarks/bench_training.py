@@ -25,7 +25,7 @@ DROPOUT = {"256x3": ((64, 256, 256, 256, 10), 256), "256x2": ((64, 256, 256, 10)
 
 def make_network(workload, dtype="float32"):
     """Return a new network of a workload, with Adam."""
-    return Network(list(workload.sizes), loss=workload.loss, optimizer="adam", dtype=dtype)
+    return Network(list(workload.sizes), loss=workload.loss, optimizer="adam", dtype=dtype, seed=0)
 
 
 def short(workload):
@@ -81,7 +81,7 @@ class DropoutEpoch:
         self.runs = []
         for dropout in ((Dropout(0.2),), ()):
             hidden = [layer for n in sizes[1:-1] for layer in (Dense(n, "relu"), *dropout)]
-            network = Network(inputs=sizes[0], layers=[*hidden, Dense(sizes[-1])])
+            network = Network(inputs=sizes[0], layers=[*hidden, Dense(sizes[-1])], seed=0)
             self.runs.append(partial(network.fit, *data, epochs=1, batch_size=batch, n_threads=1))
             self.runs[-1]()
 

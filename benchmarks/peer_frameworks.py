@@ -82,7 +82,8 @@ class FastBP(Peer):
 
         sizes, dtype = list(self.workload.sizes), self.X.dtype.name
         adam = Adam(LEARNING_RATE)
-        self.network = Network(sizes, loss=self.workload.loss, optimizer=adam, dtype=dtype)
+        loss = self.workload.loss
+        self.network = Network(sizes, loss=loss, optimizer=adam, dtype=dtype, seed=0)
 
     def train(self, epochs):
         batch = self.workload.batch

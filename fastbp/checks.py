@@ -15,17 +15,56 @@ _NUMBERS_AT_ONCE = 65536
 
 
 def as_array(name: str, value: Any) -> Array:
-    """Return `value` as an array; raise ValueError if rows are ragged or values masked."""
+    """Return `value` as an array; raise ValueError if rows are ragged or values masked.
+
+    Missing values of nullable and Arrow columns become NaN. It raises TypeError if `value` is a
+    sparse matrix, or a frame with a column that holds no real numbers.
+    """
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(
             f"{name} has masked values: expected plain numbers; fill them, or drop such rows"
         )
-    try:
+    if isinstance(value, np.ndarray):
         return np.asarray(value)
+    if hasattr(value, "tocsr"):
+        raise TypeError(f"{name} is a sparse matrix: expected a dense array, as by toarray()")
+    try:
+        array = np.asarray(value)
     except ValueError as error:
         raise ValueError(
             f"{name} is ragged: expected rows of one length; NumPy says: {error}"
         ) from error
+    is_frame = hasattr(value, "dtypes") or hasattr(value, "dtype")
+    return _of_columns(name, value, array) if is_frame and array.dtype == object else array
+
+
+def _of_columns(name, value, objects):
+    """Return a frame or a series as an array where NumPy sees objects.
+
+    It does of pandas' nullable and Arrow columns, and of numbers beside truth values.
+    """
+    if objects.ndim == 1:
+        return _of_column(value)
+    if not hasattr(value, "items"):
+        return objects
+    columns = []
+    for label, column in value.items():
+        columns.append(_of_column(column))
+        if columns[-1].dtype.kind not in "fiub":
+            raise TypeError(
+                f"{name}: column {label!r} has dtype {column.dtype}: expected real numbers"
+            )
+    return np.column_stack(columns)
+
+
+def _of_column(column):
+    """Return a series as an array: NaN for missing numbers, objects where it holds others."""
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype) or getattr(dtype, "kind", "O") not in "fiub":
+        return np.asarray(column)
+    if column.isna().any():
+        return column.to_numpy(np.float64, na_value=np.nan)
+    return column.to_numpy(dtype.numpy_dtype)
 
 
 def settle(instance: Any, **values: Any) -> None:
@@ -57,12 +96,17 @@ def float_array(name: str, value: Any, dtype: DTypeLike, rank: int) -> Floats:
         if np.count_nonzero(finite) < finite.size:  # five times as fast as all() for one row
             place = np.argwhere(~finite)[0]
             place[0] += start
-            where = ", ".join(map(str, place))
-            raise ValueError(
-                f"{name}[{where}] is {array[tuple(place)]} in {array.dtype}: "
-                "expected finite numbers; impute or drop such rows"
-            )
+            raise not_finite(name, place, array[tuple(place)])
     return array
+
+
+def not_finite(name: str, place: Iterable[int], number: Any) -> ValueError:
+    """Return the error for a number of an array that is NaN or infinite."""
+    where = ", ".join(map(str, place))
+    return ValueError(
+        f"{name}[{where}] is {number} in {number.dtype}: expected finite numbers; impute or drop "
+        "such rows"
+    )
 
 
 def all_finite(flat: Floats) -> bool:

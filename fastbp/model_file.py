@@ -87,7 +87,7 @@ def description(model):
         "loss_parameter": model.loss_parameter,
         "optimizer": {
             "name": optimizer.name,
-            "hyper_parameters": optimizer.hyper_parameters,
+            "hyper_parameters": dict(optimizer.hyper_parameters),
             "clip_norm": optimizer.clip_norm,
             "schedule": _schedule_to_data(optimizer.schedule),
         },

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from secrets import randbits
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from . import model_file
-from .annotations import Array, Callback, FilePath, Floats, Threads, Weights
-from .checks import all_finite, as_callables
+from .annotations import Array, Callback, FilePath, Floats, Matrix, Threads, Weights
+from .checks import all_finite
 from .components.initializers import INITIALIZERS
 from .components.layers import NetworkLayer
 from .components.optimizers import Optimizer, as_optimizer
+from .data.ahead import TooLate
 from .data.feed import feed_of
 from .data.samples import features, samples
 from .data.source import Source
@@ -25,10 +30,10 @@ from .engine.plan import Gradients, Plan
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.scalars import a_flag, a_number, a_whole_number
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, resumed
-from .training.fit import Options, Training
+from .training.fit import Training, history_of_no_epoch, options_of
 from .training.history import History
 from .training.metrics import metric_of
-from .training.stopping import EarlyStopping, as_stopping
+from .training.stopping import EarlyStopping
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -57,8 +62,9 @@ class Network(Described):
         For all layers of the short form; default: chosen by the activation.
     dtype : {"float32", "float64"}, default "float32"
         Type of parameters and computation.
-    seed : int, default 0
-        Seed for initial weights, shuffles and dropout.
+    seed : int, optional
+        Seed for initial weights, shuffles and dropout; default: drawn anew for each network.
+        ``network.seed`` tells it, so that another network can have the same.
 
     Raises
     ------
@@ -82,7 +88,7 @@ class Network(Described):
         loss_parameter: float | None = None,
         initializer: str | None = None,
         dtype: DTypeLike = "float32",
-        seed: int = 0,
+        seed: int | None = None,
     ) -> None:
         record = LOSSES.find(loss)
         specs, input_drop = resolve(
@@ -90,7 +96,8 @@ class Network(Described):
         )
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f'dtype={dtype!r}: expected "float32" or "float64"')
-        seed = a_whole_number("seed", seed, least=0, below=2**63)
+        self._seed_is_drawn = seed is None
+        seed = randbits(32) if seed is None else a_whole_number("seed", seed, least=0, below=2**63)
         plan = Plan(specs, input_drop, np.dtype(dtype))
         parameter = record.parameter_of("loss_parameter", loss_parameter)
         super().__init__(Engine(plan, record.name, parameter, as_optimizer(optimizer), seed))
@@ -106,12 +113,12 @@ class Network(Described):
             weights[:] = drawn
             drawn[:] = 0
 
-    def forward(self, X: ArrayLike, n_threads: Threads = "auto") -> Floats:
+    def forward(self, X: Matrix, n_threads: Threads = "auto") -> Floats:
         """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive."""
         return self._engine.forward(features(X, self._engine.plan), n_threads)
 
     def backward(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
+        self, X: Matrix, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
     ) -> tuple[float, Gradients]:
         """Run both passes on one batch: return its mean loss and the `Gradients`.
 
@@ -130,35 +137,36 @@ class Network(Described):
     ) -> None:
         """Apply one step of the optimizer from `grads`.
 
-        The schedule gives the learning rate at `epoch`, which may be a fraction; default: the
-        number of completed epochs.
+        The schedule gives the learning rate at the time `epoch`, which may be a fraction. Without
+        it the learning rate is the optimizer's own: how many steps make an epoch is not known.
 
         Raises
         ------
         TypeError, ValueError
             If `grads` are of another network, or not finite.
         """
-        epoch = self.epochs if epoch is None else a_number("epoch", epoch, low=0)
+        if epoch is not None:
+            epoch = a_number("epoch", epoch, low=0)
         if not isinstance(grads, Gradients) or _shapes(grads) != _shapes(self):
             raise TypeError("grads: expected what backward of a network of this shape returned")
         if not all_finite(grads.flat):
             raise ValueError(
                 "grads: they hold NaN or infinity, expected finite numbers; nothing was updated"
             )
-        rate = self.optimizer.rates(np.array([float(epoch)]))[0]
+        rate = self.optimizer.rate_of_step(epoch)
         with self._alone():
             self._engine.grads[:] = grads.flat
-            self._engine.update(float(rate), n_threads)
+            self._engine.update(rate, n_threads)
 
     def fit(
         self,
-        X: ArrayLike | Source | Iterable[tuple[Any, ...]],
+        X: Matrix | Source | Iterable[tuple[Any, ...]],
         y: ArrayLike | None = None,
         epochs: int = 10,
         batch_size: int = 128,
         *,
         sample_weight: Weights = None,
-        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        validation_data: tuple[Matrix | ArrayLike, ...] | None = None,
         early_stopping: bool | int | EarlyStopping | None = None,
         shuffle: bool = True,
         n_threads: Threads = "auto",
@@ -167,23 +175,24 @@ class Network(Described):
         max_time: float | None = None,
         checkpoints: FilePath | Checkpoints | None = None,
         resume: bool = False,
+        steps_per_epoch: int | None = None,
     ) -> History:
         """Train on mini-batches; return the `History`.
 
         Parameters
         ----------
-        X : array_like (n, n_in), Source or iterable of (X, y)
+        X : array_like or sparse matrix (n, n_in), Source or iterable of (X, y)
             Samples, converted to the network's dtype. A source of ``fastbp.data`` is read
             block by block and yields its targets as well; so does an iterator and, without
-            `y`, a list of blocks or a loader: it is read once, and its blocks are kept in a
-            scratch file.
+            `y`, a list of blocks or a loader: it is read once, to its end, and its blocks are
+            kept in a scratch file, unless `steps_per_epoch` is given.
         y : array_like (n, n_out) or (n,)
             Targets; class labels 0 to n_out - 1 for cross_entropy.
         epochs, batch_size : int
             Passes over the data, and samples per step.
         sample_weight : array_like (n,), optional
             Weights of the samples in the loss.
-        validation_data : tuple (X, y), optional
+        validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Scored after every epoch.
         early_stopping : bool, int or EarlyStopping, optional
             True, a patience in epochs, or an `EarlyStopping`.
@@ -196,13 +205,18 @@ class Network(Described):
         callbacks : callable or sequence of callables
             Called with each epoch's entry of the history; True stops.
         max_time : float, optional
-            Seconds after which training stops, within a slice of about 50 ms.
+            Seconds after which training stops, within a slice of about 50 ms, or while the
+            blocks of an iterator are read.
         checkpoints : path or Checkpoints, optional
             Folder of the checkpoints. SIGTERM then ends training within a slice, as Ctrl-C
             does, and both write a checkpoint.
         resume : bool, default False
             Continue from the last checkpoint, if there is one; the result has the bits of an
             uninterrupted training. Data and arguments must be the same.
+        steps_per_epoch : int, optional
+            Train on the blocks of an iterator as they arrive, each row once; it may be endless.
+            So many batches of `batch_size` rows are an epoch. A loader begins anew at its end;
+            training ends with an iterator. Rows are shuffled within a block.
 
         Returns
         -------
@@ -217,38 +231,44 @@ class Network(Described):
         ValueError, TypeError
             If an argument is invalid; the network is unchanged then.
         """
-        options = Options(
-            a_whole_number("epochs", epochs, least=1),
-            as_stopping(early_stopping),
-            n_threads,
-            a_flag("progress", progress),
-            as_callables(callbacks),
-            None if max_time is None else a_number("max_time", max_time, above=0),
-        )
+        options = options_of(epochs, early_stopping, n_threads, progress, callbacks, max_time)
         batch_size = a_whole_number("batch_size", batch_size, least=1)
+        if steps_per_epoch is not None:
+            steps_per_epoch = a_whole_number("steps_per_epoch", steps_per_epoch, least=1)
         kept = as_checkpoints(checkpoints, a_flag("resume", resume))
-        shuffle = a_flag("shuffle", shuffle)
-        feed = feed_of(self._engine, X, y, sample_weight, batch_size, shuffle, options.epochs)
+        latest = kept.latest() if resume else None
+        seed = latest.seed if latest is not None and self._seed_is_drawn else self.seed
+        order = (batch_size, a_flag("shuffle", shuffle), seed)
         validation = self._validation(validation_data)
+        deadline = time.perf_counter() + (options.max_time or math.inf)
+        try:
+            data = (X, y, sample_weight, order, options.epochs, steps_per_epoch)
+            feed = feed_of(self._engine, *data, lambda: time.perf_counter() > deadline)
+        except TooLate as reason:
+            self.history = history_of_no_epoch(self.dtype.name, options.max_time, reason)
+            return self.history
+        if options.max_time is not None:  # reading an iterator took some of it
+            options = replace(options, max_time=max(deadline - time.perf_counter(), 1e-9))
         with self._alone():
             keeper = None if kept is None else Keeper(kept, self.to_model, feed.key)
             state = None
-            if resume:
-                model, state = resumed(kept, feed.key, self.to_model())
+            if latest is not None:
+                state = resumed(latest, feed.key, replace(self.to_model(), seed=seed))
             training = Training(self._engine, feed, validation, options, keeper, state)
-            if resume:
-                self._take(model)
+            if latest is not None:
+                self._take(latest)
             self.history = training.history
             return training.run()
 
     def _validation(self, validation_data):
         if validation_data is None:
             return None
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) != 2:
-            raise TypeError("validation_data: expected a tuple (X, y)")
-        names = ("validation_data[0]", "validation_data[1]")
-        X, y = validation_data
-        return samples(X, y, self._engine.plan, self.loss, names=names)
+        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+            raise TypeError("validation_data: expected a tuple (X, y) or (X, y, sample_weight)")
+        names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+        X, y, *given = validation_data
+        weight = given[0] if given else None
+        return samples(X, y, self._engine.plan, self.loss, weight, names=names)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -271,7 +291,7 @@ class Network(Described):
         """
         return self._engine.row_state()
 
-    def predict(self, X: ArrayLike, n_threads: Threads = "auto") -> Array:
+    def predict(self, X: Matrix, n_threads: Threads = "auto") -> Array:
         """Return predictions for `X`: classes (n,) or outputs.
 
         Classes for cross_entropy, 0 or 1 for binary_cross_entropy, numbers for
@@ -286,7 +306,7 @@ class Network(Described):
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
     def evaluate(
-        self, X: ArrayLike, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
+        self, X: Matrix, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
     ) -> dict[str, float]:
         """Return a dict of the mean loss and the metric of the loss: accuracy or R2."""
         data = samples(X, y, self._engine.plan, self.loss, sample_weight)
@@ -347,6 +367,7 @@ class Network(Described):
         """Return the network of a model file's content; arrays are copied."""
         network = cls.__new__(cls)
         network.history = None
+        network._seed_is_drawn = False
         plan = Plan(model.specs, model.input_drop, model.dtype)
         engine = Engine(plan, model.loss, model.loss_parameter, model.optimizer, model.seed)
         Described.__init__(network, engine)
@@ -356,6 +377,7 @@ class Network(Described):
     def _take(self, model):
         """Take the parameters of a model, and its place in training."""
         engine = self._engine
+        engine.seed = model.seed
         engine.params[:] = model.params
         engine.moments[:] = model.moments
         engine.steps = model.steps

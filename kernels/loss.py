@@ -191,6 +191,7 @@ def loss(
     record = LOSSES.find(name)
     parameter = record.parameter_of("parameter", parameter)
     A = np.ascontiguousarray(arrays.floats("A", A, 2))
+    parameter = record.number_of(parameter, max(1, A.shape[1]))
     Z_or_A = A if Z is None else np.ascontiguousarray(arrays.floats("Z", Z, 2, like=A))
     arrays.expect("Z", Z_or_A, A.shape)
     if Z is not None and record.from_logits is None:

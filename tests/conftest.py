@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,11 @@ import pytest
 # (they are installed from kernels/): test what is installed, as a user would import it
 _CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != _CHECKOUT]
+
+import fastbp.network  # noqa: E402
+
+# a test is the same in every run: networks that draw their seed draw this one
+fastbp.network.randbits = lambda bits: 0
 
 # a shell's background job ignores Ctrl-C, and so would all that tests start
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -24,6 +30,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "run_python" in item.fixturenames:
             item.add_marker("slow")
+
+
+@pytest.fixture(autouse=True)
+def no_steps(monkeypatch):
+    """Let commands in this process tell no step that takes long, as on a busy machine."""
+    if find_spec("typer"):
+        monkeypatch.setattr("fastbp.commands.log.SOON", 1e9)
 
 
 @pytest.fixture(scope="session")

@@ -111,6 +111,7 @@ ORDER = (
     "kernels",
     "annotations",
     "checks",
+    "durations",
     "errors",
     "machine",
     "json_data",
@@ -237,11 +238,12 @@ def test_kernels_leave_no_product_to_blas(name):
     assert members & PRODUCTS == set()
 
 
-# what Numba, enum and PyTorch offer under no other name; what scikit-learn's estimators call the
-# state that their solver updates
+# what Numba, enum, PyTorch and scikit-learn offer under no other name; what scikit-learn's
+# estimators call the state that their solver updates
 FOREIGN = {
     "fastbp.commands.codes": {"_value_"},
     "fastbp.estimators.stochastic": {"_best_parameters", "_no_improvement_count"},
+    "fastbp.estimators.validation": {"_accept_sample_weight"},
     "fastbp.exports.sklearn": {"_label_binarizer"},
     "fastbp.kernels.compiler.cache": {"_rebuild", "_reduce"},
     "fastbp.kernels.compiler.jit": {"_cache"},

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from ..tables.wording import counted, duration
+from ..durations import duration
+from ..tables.wording import counted
 from .exits import guarded
-from .log import LogOption
 from .options import taking
-from .values import DTYPE, ThreadsOption
+from .values import DTYPE, LogOption, ThreadsOption
 
 _SECONDS, _QUICK_SECONDS = 12.0, 2.5
 # lowest share of the highest peak on a quiet machine
@@ -29,6 +29,7 @@ def bench(
         from ..diagnostics.bench import run
 
         seconds = _QUICK_SECONDS if quick else _SECONDS
+        out.step(f"measuring for about {duration(seconds)}")
         with out.progress(total=100, unit="%", title="measuring") as bar:
             results = run(
                 dtype, threads, seconds, on_turn=lambda share: bar.update(int(100 * share) - bar.n)
@@ -57,7 +58,7 @@ def bench(
                 f"the peak went from {low:.1f} to {high:.1f} GFLOP/s: other processes were busy, "
                 "and shares are rough"
             )
-        out.event("bench", f"measured in {results.seconds:.1f} s", seconds=results.seconds)
+        out.event("bench", f"measured in {duration(results.seconds)}", seconds=results.seconds)
 
 
 def _table(measures):

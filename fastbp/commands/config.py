@@ -6,6 +6,7 @@ after a command, as ``[train]``, is for that command alone, and wins. The comman
 over both. A path in the file is relative to where the command runs, as on the command line.
 """
 
+import json
 import sys
 from difflib import get_close_matches
 from importlib import import_module
@@ -127,6 +128,8 @@ class _File:
         return given
 
     def _as_given(self, option, key, value):
+        if isinstance(value, dict) and "=" in (option.metavar or ""):  # as of CLASS=X,...
+            return json.dumps({name: self._number(key, each) for name, each in value.items()})
         if isinstance(value, list) and "," in (option.metavar or ""):  # as of N,N,...
             return ",".join(self._text(key, each) for each in value)
         several = getattr(option, "multiple", False) or option.nargs != 1
@@ -138,6 +141,11 @@ class _File:
                 raise self._wrong(f"{key} = {value!r}: expected true or false")
             return value
         return self._text(key, value)
+
+    def _number(self, key, value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self._wrong(f"{key}: {value!r}: expected a number")
+        return value
 
     def _text(self, key, value):
         """Return a text or a number as text."""

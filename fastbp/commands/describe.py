@@ -1,8 +1,11 @@
 """Tables, plans and scores in words."""
 
+import math
 from collections import Counter
 
-from ..tables.wording import bytes_shown, counted, duration, named
+from ..durations import duration
+from ..report.words import percent
+from ..tables.wording import bytes_shown, counted, named
 
 _MOST_CLASSES = 4
 
@@ -15,7 +18,7 @@ def summary_lines(summary, job):
     lines = [
         f"{summary['rows']:,} rows: {summary['train']:,} for training, "
         f"{summary['valid']:,} for validation",
-        f"target {named(target)}: {task}{_classes(summary['classes'])}",
+        f"target {named(target)}: {task}{_classes(summary['classes'], job.options)}",
         f"inputs: {inputs}, as {counted(job.schema.n_features, 'feature')}",
     ]
     for reason, names in _by_reason(summary["dropped"]).items():
@@ -55,24 +58,26 @@ def metrics_line(model):
 
 def scores_text(metrics):
     """Return scores by name as text."""
-    shown = (
-        f"{name} {value:.2%}" if name == "accuracy" else f"{name} {value:.4g}"
-        for name, value in metrics.items()
-        if name != "rows"
-    )
+    shown = (_score_text(name, value) for name, value in metrics.items() if name != "rows")
     return f"{', '.join(shown)} ({counted(metrics['rows'], 'row')})"
 
 
-def _classes(counts):
+def _score_text(name, value):
+    if value is None or math.isnan(value):
+        return f"{name} is not defined: all rows are of one class"
+    return f"{name} {value:.2%}" if name == "accuracy" else f"{name} {value:.4g}"
+
+
+def _classes(counts, options):
     if not counts:
         return ""
     total, ordered = sum(counts.values()), sorted(counts.items(), key=lambda item: -item[1])
     (_, most), (_, fewest) = ordered[0], ordered[-1]
-    shares = [f"{named(name)} {count / total:.1%}" for name, count in ordered]
+    shares = [f"{named(name)} {count:,} ({percent(count / total)})" for name, count in ordered]
     if len(shares) > _MOST_CLASSES:
         shares[1:-1] = ["..."]
     text = f", {counted(len(counts), 'class', 'classes')}: {', '.join(shares)}"
-    if fewest and most >= 10 * fewest:
+    if fewest and most >= 10 * fewest and options.class_weight is None:
         text += "; unbalanced: --class-weight balanced makes them count the same"
     return text
 

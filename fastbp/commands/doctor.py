@@ -3,7 +3,7 @@
 import typer
 
 from .exits import Code, guarded
-from .log import LogOption
+from .values import LogOption
 
 
 def doctor(log: LogOption = "text"):
@@ -11,6 +11,7 @@ def doctor(log: LogOption = "text"):
     with guarded(log) as out:
         from ..diagnostics.doctor import examine
 
+        out.step("examining this machine")
         report = examine()
         out.event("doctor", broken=report.broken, facts=report.facts, findings=report.findings)
         out.text(*_lines(report.facts), "", *_mending(report.findings))

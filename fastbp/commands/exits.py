@@ -98,7 +98,7 @@ def _explain_system(error):
 
 
 @contextlib.contextmanager
-def guarded(mode: Mode) -> Iterator[Log]:
+def guarded(mode: Mode, quiet: bool = False) -> Iterator[Log]:
     """Run the body of a command with its `Log`; end it with one line on an expected error.
 
     A bug keeps its traceback.
@@ -108,7 +108,7 @@ def guarded(mode: Mode) -> Iterator[Log]:
     typer.Exit
         With the code of `explain`, after its message was printed.
     """
-    with listening(mode) as log, told_once():
+    with listening(mode, quiet) as log, told_once():
         try:
             with unwrapped():
                 yield log

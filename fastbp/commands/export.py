@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 from ..tables.wording import counted
 from .exits import Code, Ended, guarded
-from .log import LogOption
 from .models import load_model
-from .values import ModelArgument, not_the_input, output_option
+from .values import LogOption, ModelArgument, QuietOption, not_the_input, output_option
 
 _FORMS = {".onnx": "to_onnx", ".c": "to_c", ".py": "to_numpy"}
 
@@ -16,13 +15,14 @@ def export(
     model: ModelArgument,
     output: Annotated[Any, output_option("File to write: .onnx, .c or .py.  [required]")],
     log: LogOption = "text",
+    quiet: QuietOption = False,
 ):
     """Write a model as ONNX, C or NumPy code.
 
     ONNX takes the columns of the table, with their preprocessing; C99 and NumPy code are the
     network alone, and describe its inputs in comments.
     """
-    with guarded(log) as out:
+    with guarded(log, quiet) as out:
         import fastbp
 
         from ..tables.result.notes import notes_of
@@ -41,5 +41,6 @@ def export(
                 f"the network alone, of {counted(schema.n_features, 'number')} that comments in "
                 "the file describe; .onnx takes the columns of the table"
             )
+        out.step(f"writing {output}")
         getattr(fastbp, _FORMS[suffix])(loaded, output, **options)
         out.event("saved", f"saved to {output}", path=output)

@@ -1,13 +1,13 @@
 """``fastbp info``: the contents of a model file."""
 
 from .. import __version__
-from ..tables.wording import counted, duration, named
+from ..durations import duration
+from ..tables.wording import counted, named
 from ..training.stopped import Stopped
 from .describe import scores_text
 from .exits import guarded
-from .log import LogOption
 from .models import load_model
-from .values import ModelArgument
+from .values import LogOption, ModelArgument
 
 _MOST_COLUMNS = 100
 

@@ -2,20 +2,27 @@
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import logging
 import math
 import sys
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timezone
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from ..tables.declared import choice
 from ..tables.wording import printable
-from .options import taking
+from .spelling import spelled
+
+# a step that ends sooner is not told; a person waits half a second without a doubt
+SOON = 0.4
+# the logger of what begins and may take long, and one that is for programs; others tell facts
+STEPS = "fastbp.steps"
+_UNTOLD = "fastbp.checkpoints"
 
 
 class Mode(str, Enum):
@@ -25,15 +32,10 @@ class Mode(str, Enum):
     json = "json"
 
 
-LogOption = Annotated[
-    Any,
-    taking(
-        choice(*(mode.value for mode in Mode)),
-        "Print lines of text, or a JSON object for each event.",
-        "--log",
-        default=Mode.text.value,
-    ),
-]
+def asks_for_json(arguments: Sequence[str]) -> bool:
+    """Return whether the arguments of a command ask for JSON."""
+    pairs = itertools.pairwise(arguments)
+    return "--log=json" in arguments or ("--log", "json") in pairs
 
 
 class Log:
@@ -44,6 +46,8 @@ class Log:
     mode : Mode
         Text, or JSON with one object per line: ``event`` is its kind, ``time`` is ISO 8601 in
         UTC, and numbers that are not finite are null.
+    quiet : bool
+        Whether to print results, warnings and errors alone.
 
     Attributes
     ----------
@@ -53,14 +57,19 @@ class Log:
         Whether progress bars are wanted: in text mode, where stderr is a terminal.
     """
 
-    def __init__(self, mode: Mode = Mode.text):
+    def __init__(self, mode: Mode = Mode.text, quiet: bool = False):
         self.json = mode == Mode.json
-        self.shows_progress = not self.json and sys.stderr is not None and sys.stderr.isatty()
+        self._quiet = quiet
+        is_terminal = sys.stderr is not None and sys.stderr.isatty()
+        self.shows_progress = is_terminal and not (self.json or quiet)
+        self._step: threading.Timer | None = None
+        self._begun = ""
+        self._printing = threading.RLock()  # a step is told from a thread of its own
 
     def text(self, *lines: object) -> None:
         """Print lines, in text mode only."""
-        if not self.json:
-            print(*lines, sep="\n", flush=True)
+        if not (self.json or self._quiet):
+            self._print("\n".join(map(str, lines)))
 
     def event(self, name: str, text: str | None = None, /, **fields: Any) -> None:
         """Print an event.
@@ -74,12 +83,17 @@ class Log:
         **fields
             Further members of the object; see `plain`.
         """
+        if not self._quiet:
+            self.result(name, text, **fields)
+
+    def result(self, name: str, text: str | None = None, /, **fields: Any) -> None:
+        """Print an event that the command was asked for: also if the output is quiet."""
         if self.json:
             now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
             record = plain({"event": name, "time": now, **fields})
-            print(json.dumps(record, allow_nan=False), flush=True)
+            self._print(json.dumps(record, allow_nan=False))
         elif text is not None:
-            self.text(text)
+            self._print(text)
 
     def epoch(self, entry: dict) -> None:
         """Print an epoch; `entry` is one of `History.epochs`, counted from 0."""
@@ -87,33 +101,53 @@ class Log:
 
         fields = {**entry, "epoch": entry["epoch"] + 1}
         known = ((*COLUMNS[key], entry[key]) for key in COLUMNS if key in entry)
-        shown = (f"{name} {form.format(value)}" for name, form, value in known)
+        shown = (f"{name} {show(value)}" for name, show, value in known)
         self.event("epoch", f"epoch {fields['epoch']}: {', '.join(shown)}", **fields)
+
+    def step(self, message: str) -> None:
+        """Tell people what begins, unless something else is printed or begins very soon."""
+        if message == self._begun:
+            return
+        self.settle()
+        if not (self.json or self._quiet):
+            self._begun = message
+            self._step = threading.Timer(SOON, self._complain, [_line(message)])
+            self._step.daemon = True
+            self._step.start()
+
+    def settle(self) -> None:
+        """Tell nothing of the step that began last, if it was not told yet."""
+        if self._step is not None:
+            self._step.cancel()
+            self._step = None
+
+    def note(self, message: str) -> None:
+        """Say how the command goes on: on stderr, or as an event."""
+        if not self._quiet:
+            self._tell("note", message, "note: ")
 
     def warning(self, message: str) -> None:
         """Warn: on stderr, or as an event."""
-        if self.json:
-            self.event("warning", message=_line(message))
-        else:
-            self._complain(f"warning: {_line(message)}")
-
-    def note(self, message: str) -> None:
-        """Say what is done, or how a file was read: on stderr, or as an event."""
-        if self.json:
-            self.event("note", message=_line(message))
-        else:
-            self._complain(f"note: {_line(message)}")
+        self._tell("warning", message, "warning: ")
 
     def error(self, message: str, code: int) -> None:
         """Print on stderr why the command ends; in JSON mode as an event too."""
         self._complain(_line(message))
         if self.json:
-            self.event("error", message=_line(message), code=int(code))
+            self.result("error", message=_line(message), code=int(code))
+
+    def _tell(self, event, message, prefix=""):
+        if self.json:
+            self.result(event, message=_line(message))
+        else:
+            self._complain(f"{prefix}{_line(message)}")
 
     def progress(self, total: int | None = None, unit: str = "it", title: str | None = None) -> Any:
         """Return a progress bar on stderr, gone when done; it is silent where none is wanted."""
         from tqdm import tqdm  # which takes 40 ms to import
 
+        if self.shows_progress:
+            self.settle()
         return tqdm(
             total=total,
             unit=unit,
@@ -128,46 +162,58 @@ class Log:
         if sys.stderr is not None:  # closed by the parent process
             # over the remains of a progress bar, or the echo of ^C
             start = "\r\x1b[K" if self.shows_progress else ""
-            print(f"{start}fastbp: {message}", file=sys.stderr, flush=True)
+            self._print(f"{start}fastbp: {message}", sys.stderr)
+
+    def _print(self, text, stream=None):
+        if not isinstance(threading.current_thread(), threading.Timer):
+            self.settle()
+        with self._printing:
+            print(text, file=stream, flush=True)
 
 
 class _Handler(logging.Handler):
-    """Passes the warnings of the library's logger, and the notes of what it reads, to a `Log`."""
+    """Passes what the library says to a `Log`: its warnings, its notes, and the steps it takes."""
 
     def __init__(self, log):
         super().__init__(logging.INFO)
         self._log = log
 
     def emit(self, record):
-        is_warning = record.levelno >= logging.WARNING
-        (self._log.warning if is_warning else self._log.note)(record.getMessage())
+        message = record.getMessage()
+        if record.levelno >= logging.WARNING:
+            self._log.warning(message)
+        elif record.name == STEPS:
+            self._log.step(message)
+        elif record.name != _UNTOLD:
+            self._log.note(message)
 
 
 @contextlib.contextmanager
-def listening(mode: Mode) -> Iterator[Log]:
-    """Open a `Log` that also prints what the library and Python warn of and say, and close it."""
+def listening(mode: Mode, quiet: bool = False) -> Iterator[Log]:
+    """Open a `Log` that also prints what the library and Python say, and close it."""
     for stream in (sys.stdout, sys.stderr):
         # names of files and columns may hold characters that a terminal cannot encode
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    log = Log(mode)
+    log = Log(mode, quiet)
     handler, logger = _Handler(log), logging.getLogger("fastbp")
+    level = logger.level
     with warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: log.warning(str(message))
         logger.addHandler(handler)
-        reading = logging.getLogger("fastbp.read")
-        level = reading.level
-        reading.setLevel(logging.INFO)
+        logger.setLevel(logging.INFO)
         try:
+            log.step("starting")
             yield log
         finally:
-            reading.setLevel(level)
+            log.settle()
+            logger.setLevel(level)
             logger.removeHandler(handler)
 
 
 def _line(message: object) -> str:
-    """Return a message on one line, with unprintable characters escaped."""
-    return printable(" ".join(str(message).split()))
+    """Return a message on one line, in the command's spelling, unprintable characters escaped."""
+    return printable(spelled(" ".join(str(message).split())))
 
 
 def plain(value: Any) -> Any:

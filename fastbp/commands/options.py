@@ -1,7 +1,6 @@
 """Typer's options from declared ones, ``--help`` in panels, and wrong usage in one line."""
 
 import inspect
-import re
 import sys
 from dataclasses import MISSING, fields
 from typing import Annotated, Any
@@ -10,8 +9,10 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ..tables.declared import descriptions, names_of
-from ..tables.wording import named, printable
+from ..tables.wording import named
 from .codes import Code
+from .log import Log, Mode, asks_for_json
+from .spelling import know
 
 # the error that typer.BadParameter is one of; Typer does not name it
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -65,6 +66,8 @@ def with_options(*classes):
 
     Their values are None where they are not given; `made` makes a dataclass of them.
     """
+    for each in classes:
+        know(each)
 
     def decorate(command):
         # what a class shares with others comes last
@@ -115,17 +118,6 @@ def made(cls, values):
     return cls(**found)
 
 
-def as_written(message, *classes):
-    """Return a message about an option with its name as on the command line."""
-    names = {each.name: names_of(each)[0] for cls in classes for each in fields(cls)}
-    match = re.match(r"(resume: )?(\w+)(=|:| was )", message)
-    if not match or match[2] not in names:
-        return message
-    start = "--resume: " if match[1] else ""
-    middle = " " if match[3] == "=" else match[3]
-    return f"{start}{names[match[2]]}{middle}{message[match.end() :]}"
-
-
 class Command(TyperCommand):
     """A command whose ``--help`` shows its options in panels."""
 
@@ -164,17 +156,24 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """The commands; wrong usage of any of them is one line, as every other error is."""
 
-    def main(self, *args, **extra):
+    def main(self, args=None, *others, **extra):
         """Run a command, and exit with its code."""
+        args = sys.argv[1:] if args is None else list(args)
         extra["standalone_mode"] = False
         try:
-            code = super().main(*args, **extra)
+            code = super().main(args, *others, **extra)
         except typer.Abort:
             code = Code.INTERRUPTED
         except _UsageError as error:
-            print(f"fastbp: {printable(_usage(error))}", file=sys.stderr)
             code = Code.USAGE
+            Log(_mode(error, args)).error(_usage(error), code)
         sys.exit(code or Code.DONE)
+
+
+def _mode(error, args):
+    """Return the mode of the output that was asked for, though the usage is wrong."""
+    asked = getattr(error.ctx, "default_map", None) or {}
+    return Mode.json if asks_for_json(args) or asked.get("log") == "json" else Mode.text
 
 
 def _usage(error):

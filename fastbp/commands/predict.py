@@ -8,11 +8,17 @@ from ..tables.declared import texts
 from ..tables.options import ReadOptions
 from .config import ConfigOption
 from .exits import Code, Ended, guarded
-from .log import LogOption
 from .models import load_table_model
 from .options import taking, with_options
 from .rows import DataArgument, open_rows
-from .values import ModelArgument, ThreadsOption, not_the_input, output_option
+from .values import (
+    LogOption,
+    ModelArgument,
+    QuietOption,
+    ThreadsOption,
+    not_the_input,
+    output_option,
+)
 
 
 @with_options(ReadOptions)
@@ -24,11 +30,17 @@ def predict(
     ] = "",
     keep: Annotated[
         list[str],
-        taking(texts("COL"), "Columns of DATA to keep beside predictions.", "--keep", several=True),
+        taking(
+            texts("COL"),
+            "Columns of DATA to keep beside predictions; all keeps every column.",
+            "--keep",
+            several=True,
+        ),
     ] = [],  # noqa: B006 - Typer copies it
     threads: ThreadsOption = "auto",
     config: ConfigOption = "",
     log: LogOption = "text",
+    quiet: QuietOption = False,
     **reading,
 ):
     """Predict the target for each row of a table.
@@ -37,7 +49,7 @@ def predict(
     are numbered. Memory is bounded, whatever the size of the table, and files are written
     atomically.
     """
-    with guarded(log) as out:
+    with guarded(log, quiet) as out:
         from ..tables.result.writing import SUFFIXES, write_csv, write_frames
 
         if output and Path(output).suffix not in SUFFIXES:

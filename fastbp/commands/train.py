@@ -11,11 +11,10 @@ from ..tables.options import TrainOptions
 from .config import ConfigOption
 from .describe import metrics_line, plan_lines, summary_lines
 from .exits import Code, Ended, guarded
-from .log import LogOption
-from .options import as_written, made, with_options
+from .options import made, with_options
 from .rows import DataArgument, dataset_of, open_rows
 from .signals import Terminated, terminable
-from .values import file_to_write, folder_to_write, not_the_input
+from .values import LogOption, QuietOption, file_to_write, folder_to_write, not_the_input
 
 _EPOCH_LINES_SECONDS = 10.0  # between two lines in a log that is no terminal
 
@@ -49,12 +48,19 @@ class JobOptions(Declared):
 
 
 @with_options(TrainOptions, JobOptions)
-def train(data: DataArgument, *, config: ConfigOption = "", log: LogOption = "text", **values):
+def train(
+    data: DataArgument,
+    *,
+    config: ConfigOption = "",
+    log: LogOption = "text",
+    quiet: QuietOption = False,
+    **values,
+):
     """Train a network on a table, and save it as a model file.
 
     The target decides the task: classes or numbers. Columns are encoded by what they hold.
     """
-    with guarded(log) as out:
+    with guarded(log, quiet) as out:
         kept = values["checkpoints"]
         if values["resume"] and not kept:
             raise Ended(Code.USAGE, "--resume: give the folder of checkpoints, --checkpoint DIR")
@@ -143,14 +149,13 @@ def _end(out, model, output):
 
 @contextlib.contextmanager
 def _usage():
-    """Turn the error of an option into wrong usage, with its name as on the command line."""
+    """Turn the error of an option into wrong usage."""
     try:
         yield
     except (DataError, ModelFileError):  # which are ValueErrors
         raise
     except (ValueError, TypeError) as error:
-        message = as_written(str(error), TrainOptions, JobOptions)
-        raise Ended(Code.USAGE, message) from None
+        raise Ended(Code.USAGE, str(error)) from None
 
 
 def _target_of(dataset, data):

@@ -9,6 +9,7 @@ import typer
 from ..tables.declared import Kind, choice, threads
 from .codes import Code
 from .exits import Ended
+from .log import Mode
 from .options import taking
 
 _LONGEST_NAME = 255  # bytes, of file systems in use
@@ -78,6 +79,18 @@ def output_option(words, default=None):
     return taking(file_to_write(), words, "--output", "-o", default=default)
 
 
+LogOption = Annotated[
+    Any,
+    taking(
+        choice(*(mode.value for mode in Mode)),
+        "Print lines of text, or a JSON object for each event.",
+        "--log",
+        default=Mode.text.value,
+    ),
+]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print results, warnings and errors alone.")
+]
 DTYPE = choice("float32", "float64")
 ThreadsOption = Annotated[
     Any, taking(threads(), "Threads to compute on.", "--threads", default="auto")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
 from ..annotations import Floats
+from ..checks import settle
 from ..kernels.formulas.optimizers import OPTIMIZERS, checked
 from ..kernels.support.scalars import a_flag, a_number
 from .schedules import Constant, Schedule, as_schedule
@@ -42,6 +46,8 @@ class _SharedAndDecay(_Shared, total=False):
 class Optimizer:
     """An optimizer of ``fastbp.OPTIMIZERS`` with its hyper-parameters.
 
+    It does not change once it is made: the networks that have it would not see that.
+
     Parameters
     ----------
     name : str
@@ -60,8 +66,8 @@ class Optimizer:
     ----------
     record : kernels.formulas.optimizers.Optimizer
         The record in ``fastbp.OPTIMIZERS``.
-    hyper_parameters : dict of str to float
-        All hyper-parameters, defaults included.
+    hyper_parameters : mapping of str to float
+        All hyper-parameters, defaults included; read-only.
     clip_norm, schedule
         As above.
 
@@ -71,6 +77,11 @@ class Optimizer:
         If a name is unknown or a number out of its range.
     """
 
+    record: Any
+    clip_norm: float | None
+    schedule: Schedule
+    _numbers: dict[str, float]
+
     def __init__(
         self,
         name: str,
@@ -79,17 +90,33 @@ class Optimizer:
         clip_norm: float | None = None,
         **hyper_parameters: float,
     ) -> None:
-        self.record = OPTIMIZERS.find(name)
-        self.hyper_parameters: dict[str, float] = checked(self.record, hyper_parameters)
+        record = OPTIMIZERS.find(name)
+        numbers = checked(record, hyper_parameters)
         if clip_norm is not None:
             clip_norm = a_number("clip_norm", clip_norm, above=0)
-        self.clip_norm: float | None = clip_norm
-        self.schedule = as_schedule("schedule", schedule)
+        schedule = as_schedule("schedule", schedule)
+        settle(self, record=record, _numbers=numbers, clip_norm=clip_norm, schedule=schedule)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(
+            f"{name}={value!r}: an optimizer does not change once it is made; make a network with "
+            "another one, or let a schedule change the learning rate"
+        )
+
+    @property
+    def hyper_parameters(self) -> Mapping[str, float]:
+        """All hyper-parameters, defaults included; read-only."""
+        return MappingProxyType(self._numbers)
 
     @property
     def name(self) -> str:
         """Name in ``fastbp.OPTIMIZERS``."""
         return str(self.record.name)
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether a schedule changes the learning rate over the epochs."""
+        return self.schedule != Constant()
 
     def factors(self, t: Floats) -> Floats:
         """Return the schedule's factors (n,) at times `t` (n,), in epochs."""
@@ -105,6 +132,18 @@ class Optimizer:
         """Return the learning rates (n,) at times `t` (n,), in epochs."""
         return self.hyper_parameters["learning_rate"] * self.factors(t)
 
+    def rate_of_step(self, epoch: float | None) -> float:
+        """Return the learning rate at a time in epochs; the full one, and a warning, without it."""
+        if epoch is not None:
+            return float(self.rates(np.array([epoch]))[0])
+        if self.is_scheduled:
+            warnings.warn(
+                f"schedule={self.schedule!r}: how many steps make an epoch is not known, and the "
+                "learning rate is the full one; give epoch=, such as step / steps_per_epoch",
+                stacklevel=3,
+            )
+        return self.hyper_parameters["learning_rate"]
+
     def _shown(self) -> dict[str, Any]:
         """Return the learning rate, and what differs from the defaults."""
         defaults = checked(self.record, {})
@@ -115,7 +154,7 @@ class Optimizer:
         }
         if self.clip_norm is not None:
             shown["clip_norm"] = self.clip_norm
-        if self.schedule != Constant():
+        if self.is_scheduled:
             shown["schedule"] = self.schedule
         return shown
 

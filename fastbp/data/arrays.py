@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..annotations import Array, Arrays, FilePath
+from ..checks import as_array
 from .source import Source, blocks_of, rows_of_window
 
 
@@ -46,7 +47,8 @@ class ArraySource(Source):
         block_rows: int | Sequence[int] | None = None,
         window_rows: int | None = None,
     ) -> None:
-        rows, targets, weights = (_opened(array) for array in (X, y, sample_weight))
+        given = {"X": X, "y": y, "sample_weight": sample_weight}
+        rows, targets, weights = (_opened(name, array) for name, array in given.items())
         if rows is None or rows.ndim != 2 or not rows.shape[1]:
             shape = getattr(rows, "shape", None)
             raise ValueError(f"X has shape {shape}: expected (n_samples, n_features)")
@@ -77,7 +79,7 @@ def _forget(array: Array | None) -> None:
         pages.madvise(mmap.MADV_DONTNEED)
 
 
-def _opened(array: ArrayLike | FilePath | None) -> Array | None:
+def _opened(name: str, array: ArrayLike | FilePath | None) -> Array | None:
     if isinstance(array, (str, PathLike)):
         return np.load(array, mmap_mode="r", allow_pickle=False)
-    return None if array is None else np.asanyarray(array)
+    return array if array is None or isinstance(array, np.memmap) else as_array(name, array)

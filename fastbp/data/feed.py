@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .ahead import END, LATE, Ahead, TooLate
+from .arriving import Arriving
 from .samples import Samples, samples
 from .source import Source, as_block, joined, read_block, windows_of
 from .spool import spooled
-from .windows import Streamed, Whole
+from .windows import MustEnd, Streamed, Whole
 
 if TYPE_CHECKING:
     from ..engine.engine import Engine
 
-_END: Any = object()
+# seconds to read an iterator without a word
+_PATIENCE = 10.0
+_log = logging.getLogger("fastbp")
 
 
 def is_stream(X: Any, y: Any, sample_weight: Any) -> bool:
@@ -40,22 +47,31 @@ def is_stream(X: Any, y: Any, sample_weight: Any) -> bool:
 
 
 def feed_of(
-    engine: Engine, X: Any, y: Any, sample_weight: Any, batch_size: int, shuffle: bool, epochs: int
-) -> Whole | Streamed:
-    """Return the feed of a training: `Whole` for arrays, `Streamed` for everything else.
+    engine: Engine,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    order: tuple[int, bool, int],
+    epochs: int,
+    steps: int | None,
+    must_end: MustEnd,
+) -> Whole | Streamed | Arriving:
+    """Return the feed of a training: `Whole` for arrays, `Streamed` or `Arriving` for the others.
 
-    It raises TypeError or ValueError if the data are invalid, or do not match the network.
+    `order` is the batch size, whether to shuffle, and the seed; `steps` those of an epoch of an
+    iterator. It raises TypeError or ValueError if the data are invalid, or do not match the
+    network, and TooLate if ``must_end()`` while an iterator is read.
     """
     plan = engine.plan
     loss = engine.loss
-    order = (batch_size, shuffle, engine.seed)
-    if not is_stream(X, y, sample_weight):
+    streams = is_stream(X, y, sample_weight)
+    if steps is not None and (isinstance(X, Source) or not streams):
+        raise ValueError(
+            f"steps_per_epoch={steps!r}: expected None, for an epoch is a pass over all rows of X; "
+            "it is for iterators and loaders of blocks (X, y)"
+        )
+    if not streams:
         return Whole(samples(X, y, plan, loss, sample_weight), *order)
-    source = X if isinstance(X, Source) else spooled(X)
-    n_in = plan.specs[0].n_in
-    if source.columns != n_in:
-        raise ValueError(f"X has {source.columns} columns but the network has {n_in} inputs")
-    source = source.for_epochs(epochs)
 
     def check(X: Any, y: Any, weight: Any) -> Samples:
         if weight is None or np.any(weight):
@@ -63,32 +79,48 @@ def feed_of(
         # the weights of one window may all be 0 if those of another are not
         return replace(samples(X, y, plan, loss), weight=np.zeros(len(X), plan.dtype))
 
-    return Streamed(source, check, plan.dtype, *order)
+    if steps is not None:
+        return Arriving(X, check, *order, steps, must_end)
+    source = X if isinstance(X, Source) else spooled(_until(X, must_end))
+    n_in = plan.specs[0].n_in
+    if source.columns != n_in:
+        raise ValueError(f"X has {source.columns} columns but the network has {n_in} inputs")
+    return Streamed(source.for_epochs(epochs), check, plan.dtype, *order)
 
 
-def parts_of(X: Any, y: Any = None, sample_weight: Any = None) -> Iterator[tuple[Any, Any, Any]]:
+def _until(blocks: Iterable[Any], must_end: MustEnd) -> Iterator[Any]:
+    """Yield blocks; raise TooLate if it must end before they do, and say so where it takes long."""
+    remark = "X has not ended; give steps_per_epoch= to train on it as it arrives"
+    patience = time.perf_counter() + _PATIENCE
+    for number, block in enumerate(blocks):
+        if must_end():
+            raise TooLate(remark)
+        if time.perf_counter() > patience:
+            patience = math.inf
+            _log.warning("after %d blocks: %s", number, remark)
+        yield block
+
+
+def parts_of(
+    X: Any, y: Any = None, sample_weight: Any = None, must_end: MustEnd | None = None
+) -> Iterator[tuple[Any, Any, Any] | None]:
     """Yield the parts of a stream in order, as ``(X, y, sample_weight)``; arrays are one part.
 
     The parts of a source are its windows, which join consecutive blocks; the parts of an
-    iterator are its blocks. A thread reads one part ahead. It raises TypeError or ValueError if a
-    block is invalid, or there is none.
+    iterator are its blocks. A thread reads one part ahead; None stands for all parts that come
+    after ``must_end()``. It raises TypeError or ValueError if a block is invalid, or there is none.
     """
     if not is_stream(X, y, sample_weight):
         yield X, y, sample_weight
         return
     parts: Iterator[Any] = _windows(X) if isinstance(X, Source) else map(as_block, X)
-    reader = ThreadPoolExecutor(1, "fastbp-reader")
-    try:
-        part = reader.submit(next, parts, _END).result()
-        if part is _END:
+    with closing(Ahead(parts)) as ahead:
+        part = ahead.take(must_end)
+        if part is END:
             raise ValueError("X has no blocks: expected at least one")
-        while part is not _END:
-            coming = reader.submit(next, parts, _END)
-            yield part
-            part = coming.result()
-    finally:
-        # a caller that stops early does not wait for the read in progress
-        reader.shutdown(wait=False, cancel_futures=True)
+        while part is not END:
+            yield None if part is LATE else part
+            part = END if part is LATE else ahead.take(must_end)
 
 
 def _windows(source):

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from ..annotations import Array, Floats
-from ..checks import as_array, float_array, same_rows
+from ..checks import as_array, float_array, not_finite, same_rows
 from ..kernels.formulas.losses import LOSSES, Loss
-from ..kernels.support.sparse_rows import SparseRows
+from ..kernels.support.sparse_rows import SparseRows, joined_rows, sparse_rows
+from .source import joined
 
 if TYPE_CHECKING:
     from ..engine.plan import Plan
 
-Names: TypeAlias = tuple[str, str]
+Names: TypeAlias = tuple[str, str, str]
+_NAMES = ("X", "y", "sample_weight")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,12 @@ class Samples:
         x = self.x.take(rows) if isinstance(self.x, SparseRows) else self.x[rows]
         return Samples(x, *self._targets_of(rows))
 
+    def parted(self, count: int) -> tuple[Samples, Samples | None]:
+        """Return the first `count` samples, and the others, None if there are none."""
+        rest = slice(count, len(self))
+        behind = Samples(self.x[rest], *self._targets_of(rest)) if count < len(self) else None
+        return self.head(count), behind
+
     def _targets_of(self, rows: Any) -> list[Array | None]:
         return [a if a is None else a[rows] for a in (self.y, self.labels, self.weight)]
 
@@ -54,17 +62,44 @@ class Samples:
         return float(len(self) if self.weight is None else self.weight.sum(dtype=np.float64))
 
 
+def joined_samples(first: Samples, second: Samples) -> Samples:
+    """Return samples one after the other; raise ValueError if they are of different kinds."""
+    both = first, second
+    if first.is_sparse is not second.is_sparse:
+        raise ValueError("X is sparse in some blocks, and dense in others: expected one of them")
+    x = joined_rows([s.x for s in both]) if first.is_sparse else np.concatenate([s.x for s in both])
+    columns = {"y": (first.y, second.y), "sample_weight": (first.weight, second.weight)}
+    y, weight = (joined(column, name) for name, column in columns.items())
+    return Samples(x, y, joined((first.labels, second.labels), "y as labels"), weight)
+
+
 def features(X: Any, plan: Plan, name: str = "X") -> Samples:
     """Check `X` against the inputs of a plan; return `Samples`."""
-    x = float_array(name, X, plan.dtype, rank=2)
+    if hasattr(X, "tocsr"):
+        x = _sparse_rows(name, X, plan.dtype)
+    else:
+        x = float_array(name, X, plan.dtype, rank=2)
     n_in = plan.specs[0].n_in
     if x.shape[1] != n_in:
         raise ValueError(f"{name} has {x.shape[1]} columns but the network has {n_in} inputs")
     return Samples(x)
 
 
+def _sparse_rows(name, X, dtype):
+    if 0 in X.shape:
+        raise ValueError(f"{name} has shape {X.shape}: expected at least one sample and column")
+    with np.errstate(over="ignore"):
+        x = sparse_rows(name, X, dtype)
+    finite = np.isfinite(x.data[: x.starts[-1]])
+    if not finite.all():
+        place = int(np.argmin(finite))
+        row = int(np.searchsorted(x.starts, place, side="right")) - 1
+        raise not_finite(name, (row, x.columns[place]), x.data[place])
+    return x
+
+
 def samples(
-    X: Any, y: Any, plan: Plan, loss: str, sample_weight: Any = None, names: Names = ("X", "y")
+    X: Any, y: Any, plan: Plan, loss: str, sample_weight: Any = None, names: Names = _NAMES
 ) -> Samples:
     """Check data against a plan and a loss; return `Samples`, or raise ValueError or TypeError."""
     x = features(X, plan, names[0]).x
@@ -83,11 +118,11 @@ def samples(
             targets = targets / targets.sum(axis=1, keepdims=True)
     weight = None
     if sample_weight is not None:
-        weight = float_array("sample_weight", sample_weight, plan.dtype, rank=1)
-        same_rows("sample_weight", weight, len(x), names[0])
+        weight = float_array(names[2], sample_weight, plan.dtype, rank=1)
+        same_rows(names[2], weight, len(x), names[0])
         if weight.min() < 0 or weight.max() == 0:
             raise ValueError(
-                f"sample_weight lies in [{weight.min()}, {weight.max()}]: "
+                f"{names[2]} lies in [{weight.min()}, {weight.max()}]: "
                 "expected weights of at least 0, not all 0"
             )
     return Samples(x, targets, labels, weight)

@@ -146,9 +146,9 @@ def read_block(source: Source, block: int) -> Arrays:
     return X, y, weight
 
 
-def joined(arrays: Sequence[Array | None]) -> Array | None:
+def joined(arrays: Sequence[Array | None], name: str = "sample_weight") -> Array | None:
     """Concatenate the arrays of several blocks; None if all are, ValueError if only some are."""
     present = [array for array in arrays if array is not None]
     if present and len(present) < len(arrays):
-        raise ValueError("sample_weight: expected in every block, or in none")
+        raise ValueError(f"{name}: expected in every block, or in none")
     return np.concatenate(present) if present else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Sequence
 from functools import partial
+from shutil import disk_usage
 from typing import Any
 from weakref import finalize
 
@@ -15,6 +16,9 @@ from ..annotations import Array, Block, FilePath
 from ..checks import as_array
 from .arrays import ArraySource
 from .source import Source, as_block, read_block
+
+# how much of what is free in its folder the blocks of an iterable may take
+_SHARE_OF_DISK = 0.5
 
 
 class Spool:
@@ -29,13 +33,13 @@ class Spool:
 
     Attributes
     ----------
-    rows : int
-        Rows appended so far.
+    rows, bytes : int
+        Rows appended so far, and their size in the file.
     """
 
     def __init__(self, folder: FilePath | None = None) -> None:
         self._folder = folder
-        self.rows = 0
+        self.rows = self.bytes = 0
         self._parts: Any = None
 
     def append(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
@@ -63,6 +67,7 @@ class Spool:
             raise ValueError(f"a block has {shapes}: expected the same number of rows in each")
         for name, part in self._parts.items():
             part.append(arrays[name])
+            self.bytes += arrays[name].nbytes
         self.rows += len(arrays["X"])
 
     def source(
@@ -129,9 +134,11 @@ def spooled(
     TypeError, ValueError
         If a block is invalid, or differs from the first in shape or dtype.
     OSError
-        If the disk is full.
+        If the disk is full, or blocks of an iterable take most of what was free.
     """
     block_rows = None
+    place = folder or tempfile.gettempdir()
+    most = _SHARE_OF_DISK * disk_usage(place).free
     if isinstance(blocks, Source):
         window_rows = window_rows or blocks.window_rows
         block_rows = blocks.blocks
@@ -139,4 +146,10 @@ def spooled(
     spool = Spool(folder)
     for block in blocks:
         spool.append(*as_block(block))
+        if block_rows is None and spool.bytes > most:
+            raise OSError(
+                f"X has not ended, and its blocks take {spool.bytes / 1e9:.3g} GB of {place}, "
+                f"{_SHARE_OF_DISK:.0%} of what was free: give steps_per_epoch= to train on them as "
+                "they arrive, or let TMPDIR name a larger disk"
+            )
     return spool.source(window_rows, block_rows)

@@ -60,6 +60,10 @@ class Feed(ABC):
         Waiting for a window ends early when ``must_end()`` returns True.
         """
 
+    def skip(self, epochs: int) -> None:
+        """Read past the samples of so many epochs, where an epoch cannot be read by its number."""
+        return
+
     def is_reading(self) -> bool:
         """Return whether a thread is reading."""
         return False

@@ -150,7 +150,8 @@ def _training(name: str, workload: Workload, dtype: str, n_threads: Threads) -> 
             y = rng.integers(0, workload.sizes[-1], workload.rows)
         else:
             y = rng.standard_normal((workload.rows, workload.sizes[-1])).astype(dtype)
-        net = Network(list(workload.sizes), loss=workload.loss, optimizer="adam", dtype=dtype)
+        sizes, loss = list(workload.sizes), workload.loss
+        net = Network(sizes, loss=loss, optimizer="adam", dtype=dtype, seed=0)
 
         def epoch():
             unless_interrupted(

@@ -64,7 +64,23 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
         else:
             raise TypeError(f"layers holds {layer!r}: expected Dense and Dropout layers")
     check(specs, input_drop, loss)
+    if specs[-1].n_out == 1 and ACTIVATIONS.find(specs[-1].activation).outputs == "simplex":
+        raise ValueError(_one_share(specs[-1], loss))
     return specs, input_drop
+
+
+def _one_share(layer, loss):
+    """Return what to do about a softmax of one output: old model files may hold one."""
+    if loss.needs == "simplex":
+        return (
+            f"loss={loss.name!r}: a {layer.activation} of 1 output is always 1, and nothing is "
+            "learned: expected 2 outputs for the classes 0 and 1; with 1 output use "
+            'loss="binary_cross_entropy"'
+        )
+    return (
+        f"output_activation={layer.activation!r}: of 1 output it is always 1: expected at least 2 "
+        'outputs; of 1 output use "logistic"'
+    )
 
 
 def _output_name(output_activation, own, loss):

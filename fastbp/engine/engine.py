@@ -56,7 +56,6 @@ class Engine:
         self.loss = loss
         self.loss_parameter = loss_parameter
         self.optimizer = optimizer
-        self.seed = seed
         self.params = aligned_zeros(plan.size, plan.dtype)
         self.grads = aligned_zeros(plan.size, plan.dtype)
         self.moments = aligned_zeros(2 * plan.size, plan.dtype)
@@ -80,7 +79,7 @@ class Engine:
         hyper_parameters = optimizer.hyper_parameters
         fields = {
             "input_drop": plan.input_drop,
-            "loss_parameter": loss_parameter,
+            "loss_parameter": record.number_of(loss_parameter, plan.specs[-1].n_out),
             "loss_limit": np.inf,
             "seed": seed,
             "cells": address(self._cells),
@@ -93,6 +92,15 @@ class Engine:
             "clip_norm": optimizer.clip_norm or 0.0,
         }
         _fill(self._run[0], fields)
+
+    @property
+    def seed(self):
+        """The seed of initial weights, shuffles and dropout."""
+        return int(self._run[0]["seed"])
+
+    @seed.setter
+    def seed(self, seed):
+        self._run[0]["seed"] = seed
 
     @property
     def steps(self):

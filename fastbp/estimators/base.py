@@ -15,9 +15,10 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from ..annotations import EvalSet, Matrix, Weights
 from ..checks import all_finite
-from ..data.feed import parts_of
+from ..data.source import Source
 from ..training.stopped import Stopped
 from .build import (
+    an_optimizer,
     build_network,
     check_combination,
     draw_weights,
@@ -29,8 +30,9 @@ from .callbacks import Callbacks, check_callbacks
 from .fitted import FittedMLP
 from .lbfgs import STOPPED, minimize_loss
 from .parameters import CONSTRAINTS, fitting, is_stochastic
-from .stochastic import Rates, Run, Stochastic, warn_of_the_end
-from .validation import Validation, split_rows
+from .stochastic import Rates, Run, Stochastic, note_divergence, warn_of_divergence, warn_of_the_end
+from .stream import begin_of, parts_in_time, warn_of_no_time
+from .validation import Validation, held_out, split_rows
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -74,8 +76,10 @@ class BaseMLP(FittedMLP, ABC):
     def _score_outputs(self, outputs, data):
         """Return scikit-learn's score of outputs against the targets of `data`."""
 
-    def _fit(self, X, y, sample_weight=None, incremental=False, eval_set=None):
+    def _fit(self, X, y, sample_weight=None, span=None, validation_data=()):
+        """Fit to data; `span` is that of a partial_fit; for `validation_data` see `held_out`."""
         given = (X, y)
+        incremental = span is not None
         sizes = hidden_sizes(self)
         check_combination(self, incremental)
         goes_on = hasattr(self, "coefs_") and (incremental or bool(self.warm_start))
@@ -85,12 +89,13 @@ class BaseMLP(FittedMLP, ABC):
         weight = self._weights(y, weight, incremental)
         targets = self._encode(y)
         self.n_outputs_ = self._count(targets)
-        held = None if eval_set is None else self._check_eval_set(eval_set)
+        own: Any = held_out(*validation_data) if validation_data else None
+        checked: Any = None if own is None else self._check_held_out(*own)
         plain, protocol = check_callbacks(self.callbacks)
         self._random_state = check_random_state(self.random_state)
         run = self._run_of(X, [X.shape[1], *sizes, self.n_outputs_], goes_on, incremental)
         data = self._samples(X, targets, weight)
-        held = None if held is None else (self._samples(*held), eval_set)
+        held = None if own is None else (self._samples(*checked), own[:2])
         if held is None:
             self.__dict__.pop("validation_loss_curve_", None)
         elif not (self.warm_start and hasattr(self, "validation_loss_curve_")):
@@ -107,8 +112,7 @@ class BaseMLP(FittedMLP, ABC):
             if not is_stochastic(self):
                 finite = self._fit_lbfgs(run, data, validation, callbacks)
             else:
-                most = 1 if incremental else self.max_iter
-                finite = self._fit_stochastic(run, data, validation, callbacks, most, incremental)
+                finite = self._fit_stochastic(run, data, validation, callbacks, span)
             callbacks.fit_ended()
         if not (finite and all_finite(engine.params)):
             raise ValueError(_NOT_FINITE)
@@ -116,7 +120,15 @@ class BaseMLP(FittedMLP, ABC):
 
     @fitting
     def fit(
-        self, X: Matrix, y: ArrayLike, sample_weight: Weights = None, eval_set: EvalSet = None
+        self,
+        X: Matrix,
+        y: ArrayLike,
+        sample_weight: Weights = None,
+        eval_set: EvalSet = None,
+        *,
+        X_val: Matrix | None = None,
+        y_val: ArrayLike | None = None,
+        sample_weight_val: Weights = None,
     ) -> Self:
         """Fit the network to data.
 
@@ -130,8 +142,13 @@ class BaseMLP(FittedMLP, ABC):
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the samples.
         eval_set : tuple (X, y), optional
+            Short for `X_val` and `y_val`. A Pipeline does not transform it.
+        X_val, y_val : of shape (n_val, n_features), and as y, optional
             Data whose loss is recorded in `validation_loss_curve_` after every epoch. With
-            `early_stopping` it is scored in place of held-back samples.
+            `early_stopping` they are scored in place of held-back samples. A Pipeline transforms
+            them like X with ``transform_input=["X_val"]``.
+        sample_weight_val : array-like of shape (n_val,), optional
+            Weights of these samples in the loss and in the score.
 
         Returns
         -------
@@ -140,16 +157,28 @@ class BaseMLP(FittedMLP, ABC):
         Raises
         ------
         ValueError, TypeError
-            If an argument is invalid, or the weights became infinite.
+            If an argument is invalid, or the weights became infinite; with `early_stopping` the
+            best weights come back instead, with a warning.
         """
-        return self._fit(X, y, sample_weight, eval_set=eval_set)
+        validation_data = (eval_set, X_val, y_val, sample_weight_val)
+        return self._fit(X, y, sample_weight, validation_data=validation_data)
 
-    def _parts(self, X, y, sample_weight):
-        """Yield the parts of a stream to fit in turn, until Ctrl-C ends the fit of one."""
-        for part in parts_of(X, y, sample_weight):
-            yield part
-            if self._run.stopped is Stopped.INTERRUPTED:
+    def _parts(self, X, y, sample_weight, epoch):
+        """Yield the parts of a stream, and their spans, until a signal or the time limit."""
+        is_first = not hasattr(self, "_run")
+        begin = begin_of(X, epoch, 0 if is_first else self._run.network.epochs)
+        optimizer = an_optimizer(self)
+        if is_first and begin is None and optimizer.is_scheduled:
+            warn_of_no_time(optimizer.schedule)
+        for part, span in parts_in_time(X, y, sample_weight, begin, self.max_time):
+            if part is None:
+                warn_of_the_end(Stopped.TIME, self)
                 return
+            yield part, span
+            if self._run.stopped in (Stopped.INTERRUPTED, Stopped.TIME):
+                return
+        if begin is not None:
+            self._run.network.engine.epochs = int(begin) + isinstance(X, Source)
 
     def _run_of(self, X, sizes, goes_on, incremental):
         """Return what the solver carries on, or begin anew; the fitted attributes show its net."""
@@ -195,6 +224,7 @@ class BaseMLP(FittedMLP, ABC):
         if incremental:  # another activation or loss: the optimizer's state is kept nevertheless
             run.network.engine.moments[:] = kept.network.engine.moments
             run.network.engine.steps = kept.network.engine.steps
+            run.network.engine.epochs = kept.network.engine.epochs
             run.rates = kept.rates
         same = kept.key == run.key and repr(kept.network.optimizer) == repr(run.network.optimizer)
         if incremental or self.warm_start != "exact" or not same:
@@ -222,9 +252,9 @@ class BaseMLP(FittedMLP, ABC):
         self.best_validation_score_ = -np.inf if self.early_stopping else None
         self.best_loss_ = None if self.early_stopping else np.inf
 
-    def _validation(self, run, data, given, eval_set):
+    def _validation(self, run, data, given, held):
         """Return the data scored after every epoch, splitting off rows where necessary."""
-        splits = self.early_stopping and is_stochastic(self) and eval_set is None
+        splits = self.early_stopping and is_stochastic(self) and held is None
         if not splits or (run.split and sum(map(len, run.split)) != len(data)):
             run.split = None
         if splits and run.split is None:
@@ -234,9 +264,9 @@ class BaseMLP(FittedMLP, ABC):
                 classes = np.where(data.y[:, 0] > 0.5, "True", "False")
             rows = len(data)
             run.split = split_rows(rows, classes, self.validation_fraction, self._random_state)
-        return Validation(self, run.network, data, run.split, given, eval_set, self._score_outputs)
+        return Validation(self, run.network, data, run.split, given, held, self._score_outputs)
 
-    def _fit_stochastic(self, run, data, validation, callbacks, most, incremental):
+    def _fit_stochastic(self, run, data, validation, callbacks, span):
         """Train by mini-batches; return whether the net stayed finite."""
         if not hasattr(self, "loss_curve_"):  # the net comes from L-BFGS
             self.loss_curve_ = []
@@ -246,14 +276,28 @@ class BaseMLP(FittedMLP, ABC):
 
         score = validation.score if self.early_stopping else None
         around = callbacks.epoch_begins, lambda: self._epoch_ended(validation, callbacks)
-        solver = Stochastic(self, run, data, score, loss_share(run.network), around)
-        reason = run.stopped = solver.fit(most)
+        solver = Stochastic(self, run, data, score, loss_share(run.network), around, span)
+        reason = run.stopped = solver.fit(self.max_iter if span is None else 1)
+        lost = solver.diverged
         if self.early_stopping:
-            run.last = run.network.parameters.copy() if self.warm_start == "exact" else None
-            run.network.parameters[:] = self._best_parameters
-        if not (incremental and reason is Stopped.EPOCHS):
+            if lost:
+                note_divergence(self, validation)
+            elif validation.is_lost:
+                lost = f"the outputs became infinite in epoch {self.n_iter_}"
+            self._back_to_the_best(run, lost)
+        if not ((span and reason is Stopped.EPOCHS) or lost):
             warn_of_the_end(reason, self)
-        return reason is not Stopped.DIVERGED
+        return self.early_stopping or not lost
+
+    def _back_to_the_best(self, run, lost):
+        """Give the network the weights of the best score, and warn if the last ones are lost."""
+        network = run.network
+        run.last = network.parameters.copy() if self.warm_start == "exact" and not lost else None
+        network.parameters[:] = self._best_parameters
+        if lost:
+            network.engine.moments[:] = 0
+            network.engine.steps = 0  # moments and their bias corrections start anew together
+            warn_of_divergence(lost, self)
 
     def _fit_lbfgs(self, run, data, validation, callbacks):
         """Train by L-BFGS-B; return whether the net stayed finite."""
@@ -321,17 +365,15 @@ class BaseMLP(FittedMLP, ABC):
             y = column_or_1d(y, warn=True)
         return X, y
 
-    def _check_eval_set(self, eval_set):
-        if not isinstance(eval_set, (tuple, list)) or len(eval_set) != 2:
-            raise ValueError(f"eval_set={type(eval_set)!r}: expected a tuple (X, y)")
-        X, y = self._check_data(eval_set[0], eval_set[1], reset=False)
+    def _check_held_out(self, X, y, weight, name):
+        X, y = self._check_data(X, y, reset=False)
         self._check_known(y)
         targets = self._encode(y)
         if self._count(targets) != self.n_outputs_:
             raise ValueError(
-                f"eval_set: y has {self._count(targets)} outputs, expected {self.n_outputs_}"
+                f"{name}: y has {self._count(targets)} outputs, expected {self.n_outputs_}"
             )
-        return X, targets
+        return X, targets, None if weight is None else _check_sample_weight(weight, X)
 
     def _count(self, targets):
         """Return how many outputs encoded targets ask for."""

@@ -49,7 +49,7 @@ def _per_layer(name, value, layers):
     return [value] * layers
 
 
-def _optimizer(e):
+def an_optimizer(e):
     """Return the optimizer of the estimator `e`, or the one that its solver stands for."""
     if e.optimizer is not None:
         return as_optimizer(e.optimizer)
@@ -79,7 +79,7 @@ def build_network(estimator, sizes, output_activation, loss, dtype, random_state
         layers=layers,
         loss=loss,
         loss_parameter=estimator.loss_parameter,
-        optimizer=_optimizer(estimator),
+        optimizer=an_optimizer(estimator),
         dtype=np.dtype(dtype).name,
         seed=random_state.randint(2**31 - 1) if any(rates) else 0,
     )

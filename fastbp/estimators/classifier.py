@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import compute_sample_weight
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
 from ..annotations import Array, ClassWeight, Floats, FloatType, Matrix, Stream, Threads, Weights
@@ -18,6 +18,7 @@ from ..components.optimizers import Optimizer
 from ..components.schedules import Schedule
 from ..kernels.formulas.losses import LOSSES
 from .base import BaseMLP
+from .class_weights import weigh_classes
 from .parameters import CONSTRAINTS, fitting, keep_arguments, stochastic_only
 
 
@@ -67,7 +68,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Whether the momentum is Nesterov's.
     early_stopping : bool, default False
         Whether to hold back part of the data and stop when its score no longer improves; the
-        network then gets its best weights back.
+        network then gets its best weights back, also where training diverges.
     validation_fraction : float, default 0.1
         Fraction of the samples that early stopping holds back.
     beta_1 : float, default 0.9
@@ -84,7 +85,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Precision of the computation; None: float32 for X in float32, float64 otherwise.
     loss : str, default "log_loss"
         The cross-entropy that suits the targets, or another name in ``fastbp.LOSSES``; summed
-        over the outputs, except the squared error, which is their mean.
+        over the outputs, except the squared error and those with "mean", which are their means.
     loss_parameter : float, optional
         Threshold of "huber" (default 1), or quantile of "quantile" (default 0.5).
     dropout : float or list of float, default 0
@@ -94,14 +95,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         `solver` and its learning rate, momentum and betas.
     schedule : str or schedule, optional
         A name in ``fastbp.SCHEDULES``, or a schedule such as ``fastbp.Cosine(50)``; multiplies
-        the learning rate.
+        the learning rate. `partial_fit` follows it by its argument `epoch`.
     clip_norm : float, optional
         Scale gradients down to this global norm when they exceed it.
     class_weight : dict, list of dict, "balanced" or None, default None
         Weights of the classes, as in scikit-learn's other classifiers; multiplied by
-        `sample_weight`.
+        `sample_weight`, which "balanced" counts as repeated rows.
     scoring : str, callable or None, default None
-        Score that early stopping monitors, as in scikit-learn; None: accuracy, or R2.
+        Score that early stopping monitors, as in scikit-learn; None: accuracy, or R2. It gets
+        the weights of the samples if it takes `sample_weight`.
     callbacks : callable or list, optional
         Called after every epoch with a dict of its number, loss and score; returning True stops
         training. Instances of scikit-learn's callback protocol are called by that protocol.
@@ -128,7 +130,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     best_validation_score_ : float or None
         Highest of these scores; None without `early_stopping`.
     validation_loss_curve_ : list of float
-        Loss of `eval_set` after every epoch, without penalty; only if there is an `eval_set`.
+        Loss of `X_val` or `eval_set` after every epoch, without penalty; only if fit has one.
     t_ : int
         Samples trained on, repetitions included.
     n_iter_ : int
@@ -166,7 +168,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """
 
     _numeric_targets = False
-    _parameter_constraints: ClassVar = {**CONSTRAINTS, "class_weight": [dict, list, str, None]}
+    _parameter_constraints: ClassVar = {
+        **CONSTRAINTS,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
 
     def __init__(
         self,
@@ -217,6 +222,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y: ArrayLike | None = None,
         sample_weight: Weights = None,
         classes: ArrayLike | None = None,
+        *,
+        epoch: float | None = None,
     ) -> MLPClassifier:
         """Train one epoch on data, starting from the current weights.
 
@@ -225,20 +232,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         X, y, sample_weight
             As for `fit`. X may also be an iterable of ``(X, y)`` or ``(X, y, sample_weight)``,
             or a source of ``fastbp.data``, with y None: this equals one call per block of the
-            iterable, or per window of the source, in order. A thread reads one block ahead.
+            iterable, or per window of the source, in order, at most for `max_time`. A thread reads
+            one block ahead.
         classes : array-like of shape (n_classes,), optional
             All labels; required in the first call.
+        epoch : float, optional
+            Time of the schedule, in epochs: ``2.5`` is half-way through the third pass over all
+            data. A pass over a source is one epoch, and needs no `epoch`. How much of an epoch
+            other calls are is not known: without `epoch` they train at the full learning rate.
 
         Returns
         -------
         self : MLPClassifier
         """
-        for part, targets, weight in self._parts(X, y, sample_weight):
+        for (part, targets, weight), span in self._parts(X, y, sample_weight, epoch):
             if _check_partial_fit_first_call(self, classes):
                 self._label_binarizer = LabelBinarizer()
                 multilabel = type_of_target(targets).startswith("multilabel")
                 self._label_binarizer.fit(targets if multilabel else classes)
-            self._fit(part, targets, weight, incremental=True)
+            self._fit(part, targets, weight, span)
         return self
 
     def _meet(self, y, incremental):
@@ -270,8 +282,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "'balanced' weights, use compute_class_weight('balanced', classes=classes, "
                 "y=y) and pass the resulting weights as the class_weight parameter."
             )
-        by_class = compute_sample_weight(self.class_weight, y)
-        return by_class if weight is None else weight * by_class
+        return weigh_classes(self.class_weight, y, self.classes_, weight)
 
     def _encode(self, y):
         if self._kind() == "multiclass":

@@ -29,8 +29,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ----------
     loss : str, default "squared_error"
         A name in ``fastbp.LOSSES``. It determines the output activation: exp for "poisson", the
-        identity for "squared_error", "absolute_error", "huber" and "quantile". Summed over the
-        outputs, except the squared error, which is their mean.
+        identity for "squared_error", "absolute_error", "huber", "quantile" and the means. Summed
+        over the outputs, except the squared error and those with "mean", which are their means.
     hidden_layer_sizes : int or array-like of int, default (100,)
         Units of the hidden layers.
     activation : str or list of str, default "relu"
@@ -69,7 +69,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Whether the momentum is Nesterov's.
     early_stopping : bool, default False
         Whether to hold back part of the data and stop when its score no longer improves; the
-        network then gets its best weights back.
+        network then gets its best weights back, also where training diverges.
     validation_fraction : float, default 0.1
         Fraction of the samples that early stopping holds back.
     beta_1 : float, default 0.9
@@ -93,11 +93,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         `solver` and its learning rate, momentum and betas.
     schedule : str or schedule, optional
         A name in ``fastbp.SCHEDULES``, or a schedule such as ``fastbp.Cosine(50)``; multiplies
-        the learning rate.
+        the learning rate. `partial_fit` follows it by its argument `epoch`.
     clip_norm : float, optional
         Scale gradients down to this global norm when they exceed it.
     scoring : str, callable or None, default None
-        Score that early stopping monitors, as in scikit-learn; None: accuracy, or R2.
+        Score that early stopping monitors, as in scikit-learn; None: accuracy, or R2. It gets
+        the weights of the samples if it takes `sample_weight`.
     callbacks : callable or list, optional
         Called after every epoch with a dict of its number, loss and score; returning True stops
         training. Instances of scikit-learn's callback protocol are called by that protocol.
@@ -122,7 +123,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     best_validation_score_ : float or None
         Highest of these scores; None without `early_stopping`.
     validation_loss_curve_ : list of float
-        Loss of `eval_set` after every epoch, without penalty; only if there is an `eval_set`.
+        Loss of `X_val` or `eval_set` after every epoch, without penalty; only if fit has one.
     t_ : int
         Samples trained on, repetitions included.
     n_iter_ : int
@@ -204,7 +205,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     @stochastic_only
     @fitting
     def partial_fit(
-        self, X: Matrix | Stream, y: ArrayLike | None = None, sample_weight: Weights = None
+        self,
+        X: Matrix | Stream,
+        y: ArrayLike | None = None,
+        sample_weight: Weights = None,
+        *,
+        epoch: float | None = None,
     ) -> MLPRegressor:
         """Train one epoch on data, starting from the current weights.
 
@@ -213,14 +219,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X, y, sample_weight
             As for `fit`. X may also be an iterable of ``(X, y)`` or ``(X, y, sample_weight)``,
             or a source of ``fastbp.data``, with y None: this equals one call per block of the
-            iterable, or per window of the source, in order. A thread reads one block ahead.
+            iterable, or per window of the source, in order, at most for `max_time`. A thread reads
+            one block ahead.
+        epoch : float, optional
+            Time of the schedule, in epochs: ``2.5`` is half-way through the third pass over all
+            data. A pass over a source is one epoch, and needs no `epoch`. How much of an epoch
+            other calls are is not known: without `epoch` they train at the full learning rate.
 
         Returns
         -------
         self : MLPRegressor
         """
-        for part, targets, weight in self._parts(X, y, sample_weight):
-            self._fit(part, targets, weight, incremental=True)
+        for (part, targets, weight), span in self._parts(X, y, sample_weight, epoch):
+            self._fit(part, targets, weight, span)
         return self
 
     def _encode(self, y):

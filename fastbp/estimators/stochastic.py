@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from ..components.schedules import Constant
 from ..data.windows import Feed, Window
 from ..training.history import History
 from ..training.interrupt import Interrupt
 from ..training.loop import Loop, Policy
 from ..training.state import State
 from ..training.stopped import Stopped
+from .stream import Span
 
 _AUTO_BATCH = 200
 # scikit-learn divides the rate of "adaptive" until it is as small
@@ -39,11 +39,12 @@ class Rates:
         self._power_t = power_t
         self.value = optimizer.hyper_parameters["learning_rate"]
 
-    def of_epoch(self, epoch, batches):
-        """Return the rates (batches,) of the steps of an epoch, counted from 0."""
-        if isinstance(self._optimizer.schedule, Constant):
+    def of_span(self, span, batches):
+        """Return the rates (batches,) of the steps of a `Span`."""
+        if span.begin is None or not self._optimizer.is_scheduled:
             return np.full(batches, self.value)
-        return self.value * self._optimizer.factors(epoch + np.arange(batches) / batches)
+        times = span.begin + span.length * np.arange(batches) / batches
+        return self.value * self._optimizer.factors(times)
 
     def epoch_ended(self, seen):
         """Set the next epoch's rate: `seen` samples have been trained on in all."""
@@ -143,16 +144,19 @@ class Stochastic(Policy):
 
     `score` returns a score of the rows held back, for early stopping. `share` is a factor of the
     samples' losses where they are shown; the penalty has none. `callbacks` are called before and
-    after each epoch; True of the latter stops.
+    after each epoch; True of the latter stops. `span` is that of a partial_fit. `diverged` says
+    where a loss was not finite.
     """
 
-    def __init__(self, estimator, run, data, score, share, callbacks):
+    def __init__(self, estimator, run, data, score, share, callbacks, span=None):
         self._estimator = estimator
         self._run = run
         self._data = data
         self._score = score
         self._share = share
         self._before_epoch, self._after_epoch = callbacks
+        self._span = span
+        self.diverged = None
         self._order = Order(run, data, estimator.batch_size, estimator.shuffle)
 
     def fit(self, most):
@@ -161,14 +165,23 @@ class Stochastic(Policy):
         engine = self._run.network.engine
         estimator.n_iter_ = 0
         state = State(History(engine.plan.dtype.name), engine.params)
-        limits = (most, estimator.n_threads, estimator.max_time)
+        max_time = estimator.max_time if self._span is None else self._span.seconds
+        limits = (most, estimator.n_threads, max_time)
         loop = Loop(engine, self._order, self, state, Interrupt(), *limits)
         loop.compile()
-        return loop.run()
+        epochs = engine.epochs
+        reason = loop.run()
+        if self._span is not None:  # a call of partial_fit need not be an epoch
+            engine.epochs = epochs
+        if reason is Stopped.DIVERGED:
+            place = f"epoch {estimator.n_iter_ + 1}, batch {state.done + 1} of {len(state.losses)}"
+            self.diverged = f"the loss became {state.losses[state.done]} in {place}"
+            estimator.t_ += state.done * self._order.batch
+        return reason
 
     def rates(self, epoch, batches):
         """Return the learning rates (batches,) for the steps of an epoch."""
-        return self._run.rates.of_epoch(epoch, batches)
+        return self._run.rates.of_span(self._span or Span(epoch, 1.0), batches)
 
     def epoch_begins(self):
         """Tell the callbacks."""
@@ -263,3 +276,24 @@ def warn_of_the_end(reason, estimator):
         )
     elif reason is Stopped.INTERRUPTED:
         warnings.warn("Training interrupted by user.", stacklevel=2)
+
+
+def note_divergence(estimator, validation):
+    """Record the epoch in which the loss became infinite, for an estimator that stops early."""
+    estimator.n_iter_ += 1
+    estimator.loss_ = np.nan
+    estimator.loss_curve_.append(np.nan)
+    estimator.validation_scores_.append(np.nan)
+    validation.note_loss()
+
+
+def warn_of_divergence(where, estimator):
+    """Warn the caller that training ended because numbers were no longer finite."""
+    best = estimator.best_validation_score_
+    kept = f"of the best validation score, {best:g}" if np.isfinite(best) else "it began with"
+    warnings.warn(
+        f"Stochastic Optimizer: {where}; the network has the weights {kept}. Scale X, or reduce "
+        f"the learning rate (learning_rate_init={estimator.learning_rate_init:g}).",
+        ConvergenceWarning,
+        stacklevel=2,
+    )

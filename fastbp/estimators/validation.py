@@ -1,5 +1,6 @@
-"""The data scored after every epoch: rows held back for early stopping, or an `eval_set`."""
+"""The data scored after every epoch: rows held back for early stopping, or the caller's own."""
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,25 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
 from .build import loss_share
+
+
+def held_out(eval_set, X_val, y_val, sample_weight_val):
+    """Return the caller's own validation data as ``(X, y, sample_weight, name)``, or None.
+
+    It raises ValueError if they are incomplete, or given twice.
+    """
+    named = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+    given = [name for name, value in named.items() if value is not None]
+    if eval_set is not None:
+        if given:
+            raise ValueError(f"eval_set and {given[0]} were both provided: expected one of them")
+        if not isinstance(eval_set, (tuple, list)) or len(eval_set) != 2:
+            raise ValueError(f"eval_set={type(eval_set)!r}: expected a tuple (X, y)")
+        return (*eval_set, None, "eval_set")
+    for missing in ("X_val", "y_val"):
+        if given and named[missing] is None:
+            raise ValueError(f"{given[0]} is provided, but {missing} was not provided.")
+    return (X_val, y_val, sample_weight_val, "y_val") if given else None
 
 
 def split_rows(rows, y, fraction, random_state):
@@ -26,39 +46,54 @@ def split_rows(rows, y, fraction, random_state):
 class Validation:
     """The data that an estimator is scored on while it is fitted to `data`.
 
-    These are the rows ``split[1]``, or the `eval_set`: its samples, and the caller's set itself.
-    `given` holds the caller's X and y, for the caller's scorer; `score_outputs` is scikit-learn's
-    score.
+    These are the rows ``split[1]``, or those held out by the caller: `held` is their samples, and
+    the caller's X and y. `given` holds the caller's X and y to fit, for the caller's scorer;
+    `score_outputs` is scikit-learn's score.
     """
 
-    def __init__(self, estimator, network, data, split, given, eval_set, score_outputs):
+    def __init__(self, estimator, network, data, split, given, held, score_outputs):
         self._estimator = estimator
         self._engine = network.engine
         self._score_outputs = score_outputs
         self._share = loss_share(network)
-        self.notes_losses = eval_set is not None
+        self.notes_losses = held is not None
+        self.is_lost = False
         self._data: Any = None
         self._given: Any = None
-        if eval_set is not None:
-            self._data, self._given = eval_set
+        if held is not None:
+            self._data, self._given = held
         elif split is not None:
             self._data = data.take(split[1])
             if estimator.scoring is not None:
                 self._given = [_safe_indexing(values, split[1]) for values in given]
         self._scorer = None
+        self._weights = {}
         if estimator.scoring is not None:
             self._scorer = check_scoring(estimator, scoring=estimator.scoring)
+            if getattr(self._data, "weight", None) is not None and _takes_weights(self._scorer):
+                self._weights = {"sample_weight": self._data.weight}
 
     def score(self):
-        """Return the current score; NaN if an output is not finite."""
-        if self._scorer is not None:
-            return float(self._scorer(self._estimator, *self._given))
+        """Return the current score; NaN if an output is not finite, which `is_lost` then tells."""
         outputs = self._engine.forward(self._data, self._estimator.n_threads)
-        return self._score_outputs(outputs, self._data) if np.isfinite(outputs).all() else np.nan
+        self.is_lost = not np.isfinite(outputs).all()
+        if self.is_lost:
+            return np.nan
+        with np.errstate(over="ignore", invalid="ignore"):  # of huge outputs, which soon diverge
+            if self._scorer is None:
+                return self._score_outputs(outputs, self._data)
+            return float(self._scorer(self._estimator, *self._given, **self._weights))
 
     def note_loss(self):
-        """Append the mean loss of the `eval_set`, without penalties."""
+        """Append the mean loss of the caller's own data, without penalties."""
         if self.notes_losses:
             estimator = self._estimator
             _, loss = self._engine.evaluate(self._data, estimator.n_threads)
             estimator.validation_loss_curve_.append(loss * self._share)
+
+
+def _takes_weights(scorer):
+    """Return whether a scorer takes the weights of samples, as scikit-learn's searches tell it."""
+    if hasattr(scorer, "_accept_sample_weight"):
+        return scorer._accept_sample_weight()
+    return "sample_weight" in signature(scorer).parameters

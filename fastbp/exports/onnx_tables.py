@@ -8,7 +8,8 @@ import numpy as np
 from ..tables.columns.boolean import Boolean
 from ..tables.columns.category import Category
 from ..tables.columns.date import PERIODS, Date
-from ..tables.columns.number import LARGEST, Number
+from ..tables.columns.number import Number
+from ..tables.columns.scaling import LARGEST
 
 
 def add_features(graph, schema):
@@ -51,8 +52,12 @@ def _numeric(column, values):
     if isinstance(column, Boolean):
         features = [known(values, 0.5)]
     else:
-        scaled = (values - column.mean) / column.scale
-        features = [known(scaled.node("Max", -LARGEST).node("Min", LARGEST), 0)]
+        scaled = (values - column.center) / column.scale
+        clipped = scaled.node("Max", -LARGEST).node("Min", LARGEST)
+        if column.bound:
+            bent = clipped / column.bound
+            clipped = clipped / (bent * bent + 1).node("Sqrt")
+        features = [known(clipped, 0)]
     if isinstance(column, Date):
         for period in column.periods:
             phase = values * (2 * pi) / PERIODS[period]

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from .. import model_file
 from ..annotations import FilePath
+from ..durations import duration
 from ..kernels.support.files import write_whole
 from ..network import Network
 from ..tables.model import TableModel
-from ..tables.wording import counted, duration
+from ..tables.wording import counted
 from . import words
 from .results import curves_of, headline, results
 from .sections import columns, facts, history_of, training
@@ -59,7 +60,7 @@ def _page():
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("clean", "number", "percent", "setting", "whole")
+    names = ("amount", "clean", "number", "percent", "setting", "whole")
     environment.filters |= {name: getattr(words, name) for name in names}
     environment.filters["duration"] = duration
     environment.globals["counted"] = counted

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Curves: TypeAlias = Mapping[str, Sequence[float]]
 _METRICS = {"val_accuracy": "accuracy", "val_r2": "R²"}
+# marks of best epochs: below all curves, so in the lower of two axes
+_MARK = "best epoch"
 
 
 class LossCurveDisplay:
@@ -229,8 +231,8 @@ class LossCurveDisplay:
             self._plot_metric(before, metric_kw)
         if self.best_epoch is not None:
             label = f"{before}best epoch, {self.best_epoch + 1}"
-            self.best_line_ = ax.axvline(
-                self.best_epoch + 1, color="0.5", linestyle=":", zorder=1, label=label
+            self.best_line_ = (_second(ax) or ax).axvline(
+                self.best_epoch + 1, color="0.5", linestyle=":", zorder=0, label=label, gid=_MARK
             )
         if log_scale:
             ax.set_yscale("log", nonpositive="mask")
@@ -248,7 +250,7 @@ class LossCurveDisplay:
             raise ValueError("log_scale=True: no loss is positive")
 
     def _plot_metric(self, before, metric_kw):
-        self.metric_ax_ = _second(self.ax_) or self.ax_.twinx()
+        self.metric_ax_ = _second(self.ax_) or _below(self.ax_)
         score = self.metric_name or "metric"
         label = f"{before}validation {score}"
         self.metric_line_ = _draw(self.metric_ax_, self.metric, label, metric_kw, linestyle="--")
@@ -292,6 +294,15 @@ def _second(ax: Any) -> Any:
         if other is not ax and shared.joined(ax, other) and other.bbox.bounds == ax.bbox.bounds:
             return other
     return None
+
+
+def _below(ax: Any) -> Any:
+    """Return new axes for a metric, which `_legend` puts below `ax`, with the marks of `ax`."""
+    second = ax.twinx()
+    for mark in [line for line in ax.get_lines() if line.get_gid() == _MARK]:
+        mark.remove()
+        second.add_line(mark)
+    return second
 
 
 def _free_color(ax: Any) -> str | None:

@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..tables.wording import counted, duration
+from ..durations import duration
+from ..tables.wording import counted
 from .charts import curves, histogram, scatter
 from .scores import class_scores, confusions, matrix_of, most_frequent
 from .sections import share_of_peak
@@ -128,8 +129,10 @@ def _in_words(scores):
     """Return scores by name as pairs of words."""
     pairs = []
     for name, value in scores.items():
-        if isinstance(value, (int, float)):
-            words, show = _METRICS.get(name, (clean(name).replace("_", " "), number))
+        words, show = _METRICS.get(name, (clean(name).replace("_", " "), number))
+        if value is None:
+            pairs.append((words, "not defined: all rows are of one class"))
+        elif isinstance(value, (int, float)):
             pairs.append((words, show(value)))
     return pairs
 

@@ -18,7 +18,7 @@ def matrix_of(confusion, classes):
             f"the model's confusion matrix has {len(confusion)} rows of {sorted(lengths)} numbers "
             f"for {len(classes)} classes; train it again"
         )
-    return np.array(confusion, dtype=np.int64)
+    return np.array(confusion, dtype=np.float64)
 
 
 def most_frequent(counts):
@@ -45,13 +45,11 @@ def class_scores(matrix, classes):
     both = predicted + support
     table = np.stack([_ratio(hits, predicted), _ratio(hits, support), _ratio(2 * hits, both)], 1)
     kept, rest = most_frequent(support)
-    scores = [
-        (clean(classes[n]), *(None if np.isnan(x) else float(x) for x in table[n]), int(support[n]))
-        for n in kept
-    ]
-    total = int(support.sum())
+    known = [[None if np.isnan(x) else float(x) for x in row] for row in table]
+    scores = [(clean(classes[n]), *known[n], float(support[n])) for n in kept]
+    total = float(support.sum())
     zeroed = np.nan_to_num(table[both > 0])
-    weighted = support[both > 0] @ zeroed / max(total, 1)
+    weighted = support[both > 0] @ zeroed / (total or 1)
     averages = [
         ("mean of classes", *zeroed.mean(axis=0).tolist(), total),
         ("weighted by rows", *weighted.tolist(), total),
@@ -60,7 +58,7 @@ def class_scores(matrix, classes):
 
 
 def _ratio(part, of):
-    return np.where(of > 0, part / np.maximum(of, 1), np.nan)
+    return np.where(of > 0, part / np.where(of > 0, of, 1), np.nan)
 
 
 def confusions(matrix, classes):
@@ -75,9 +73,9 @@ def confusions(matrix, classes):
     shown = np.array([[matrix[np.ix_(i, j)].sum() for j in groups] for i in groups])
     rows = []
     for i, row in enumerate(shown):
-        total = int(row.sum())
+        total = float(row.sum())
         cells = [
-            {"count": int(n), "share": float(n / max(total, 1)), "kind": _kind(i, j, len(kept))}
+            {"count": float(n), "share": float(n / (total or 1)), "kind": _kind(i, j, len(kept))}
             for j, n in enumerate(row)
         ]
         rows.append((names[i], cells, total))
@@ -85,7 +83,7 @@ def confusions(matrix, classes):
         "names": names,
         "rows": rows,
         "others": len(rest),
-        "others_right": int(matrix.diagonal()[rest].sum()),
+        "others_right": float(matrix.diagonal()[rest].sum()),
         "worst": _worst(matrix, classes),
     }
 
@@ -101,5 +99,5 @@ def _worst(matrix, classes):
     order = np.argsort(-wrong, axis=None, kind="stable")[:_MOST_CONFUSIONS]
     places = [divmod(int(place), len(classes)) for place in order]
     return [
-        (clean(classes[i]), clean(classes[j]), int(wrong[i, j])) for i, j in places if wrong[i, j]
+        (clean(classes[i]), clean(classes[j]), float(wrong[i, j])) for i, j in places if wrong[i, j]
     ]

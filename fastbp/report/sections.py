@@ -4,7 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 from .. import __version__
-from ..tables.wording import counted, duration
+from ..durations import duration
+from ..tables.wording import counted
 from ..training.stopped import Stopped
 from .words import clean, number, percent, setting, three_digits, whole
 

@@ -16,6 +16,11 @@ def whole(value):
     return f"{int(value):,}".replace("-", _MINUS)
 
 
+def amount(value):
+    """Return a number of rows, or of their weights, which need not be whole."""
+    return whole(value) if float(value).is_integer() else number(value)
+
+
 def number(value, digits=4):
     """Return a number to `digits` significant digits: 0.1235, 12,350, 1.235 times 10 to a power."""
     if value is None or math.isnan(value):

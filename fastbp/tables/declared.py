@@ -5,9 +5,10 @@ the checks are made from such a dataclass. Nothing here imports NumPy: ``--help`
 """
 
 import inspect
+import json
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, field, fields
 from difflib import get_close_matches
 from functools import cache
@@ -181,6 +182,59 @@ def layers():
         return tuple(units.check(name, n) for n in values)
 
     return Kind("N,N,...", read, check)
+
+
+def weights(word, of):
+    """Return the kind of a word, or of a weight for each name: a dict, or text such as a=10,b=1.
+
+    Names are those of classes: True is "true", and 1.0 is "1". Text may be a JSON object, where
+    names hold commas.
+    """
+    weight = number(least=0)
+    wanted = f"{word}, or weights such as yes=10,no=1"
+
+    def read(text):
+        if text.lstrip().startswith("{"):
+            try:
+                return json.loads(text)
+            except ValueError:
+                raise ValueError(f"expected {wanted}, or a JSON object of them") from None
+        if "=" not in text:
+            return text
+        pairs = [part.rpartition("=") for part in text.split(",")]
+        return {name.strip(): weight.read(value.strip()) for name, _, value in pairs}
+
+    def check(name, value):
+        if value == word:
+            return value
+        if not isinstance(value, Mapping) or not value:
+            kind = ValueError if isinstance(value, str | Mapping) else TypeError
+            raise kind(f"{name}={value!r}: expected {wanted}")
+        found = {}
+        for each, given in value.items():
+            named = _class_name(each)
+            if named in found or not named:
+                fault = f"{each!r} is there twice" if named else "a class has no name"
+                raise ValueError(f"{name}={value!r}: {fault}")
+            try:
+                found[named] = weight.check(f"{name}[{each!r}]", given)
+            except TypeError as error:
+                raise TypeError(f"{name}={value!r}: {error}") from None
+            except ValueError as error:
+                raise ValueError(f"{name}={value!r}: {error}") from None
+        if not any(found.values()):
+            raise ValueError(f"{name}={value!r}: all weights are 0")
+        return found
+
+    return Kind(f"{word}|{of}=X,...", read, check)
+
+
+def _class_name(value):
+    """Return the name of a class as tables have it, of text, a number or a boolean."""
+    if isinstance(value, Real) and not isinstance(value, Integral) and float(value).is_integer():
+        value = int(float(value))
+    is_flag = isinstance(value, bool) or type(value).__name__.startswith("bool")
+    return str(value).lower() if is_flag else str(value)
 
 
 def flag():

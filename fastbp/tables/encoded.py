@@ -11,7 +11,7 @@ from ..data import Source, Spool
 from ..errors import DataError
 from ..machine import free_memory
 from .columns.encoding import Encoder
-from .columns.schema import Schema, Target
+from .columns.schema import Schema
 from .read.table import Table
 from .wording import bytes_shown
 
@@ -33,7 +33,7 @@ class Budget:
         memory: int | None = None,
         streamed: bool | None = None,
     ):
-        bytes_per_row = schema.n_features * np.dtype(dtype).itemsize + 8
+        bytes_per_row = schema.n_features * np.dtype(dtype).itemsize + 8 * (1 + bool(schema.weight))
         self.rows = rows
         self.held = held
         self.bytes = rows * bytes_per_row
@@ -54,13 +54,14 @@ class Budget:
 class Encoded:
     """Encoded rows: `count` to train on, `valid` to validate on, and a hash of both, `digest`.
 
-    A source in a scratch file, `X`, has targets and weights too. `no_target` rows are left out.
+    A source in a scratch file, `X`, has targets and weights too. `valid` is (X, y), or (X, y,
+    weights). `no_target` rows are left out.
     """
 
     X: npt.NDArray | Source
     y: npt.NDArray | None
     weight: npt.NDArray | None
-    valid: tuple[npt.NDArray, npt.NDArray] | None
+    valid: tuple[npt.NDArray, ...] | None
     count: int
     no_target: int
     digest: str
@@ -71,36 +72,40 @@ def encode_table(
     encoder: Encoder,
     is_training: npt.NDArray[np.bool_] | bool,
     budget: Budget,
-    class_weight: str | None = None,
+    class_weight: npt.NDArray | None = None,
 ) -> Encoded:
     """Encode the rows of a table that have a target; DataError if there are none.
 
     `is_training` is (rows,) bool, True for training and False for validation rows, or one bool
-    for all. With `class_weight` a training row has the weight: mean count of the classes over
-    the count of its class.
+    for all. The weight of a row is that in the schema's column of weights, for training times
+    the weight (n_classes,) of its class.
     """
-    target = encoder.schema.target
+    target, weight = encoder.schema.target, encoder.schema.weight
     in_file = budget.streamed and is_training is not False
     train: Any = Spool() if in_file else _Memory(budget.rows)
     held = _Memory(budget.held)
     digest = hashlib.blake2b(digest_size=16)
-    weights = _balanced(target) if class_weight else None
     no_target = first = 0
-    for X, y, kept in encoder.encoded(table):
+    for X, y, kept, weights in encoder.encoded(table, weight):
         rows = slice(first, first + len(kept))
         among = is_training[rows] if isinstance(is_training, np.ndarray) else is_training
         no_target += len(kept) - int(kept.sum())
         trains = kept & among
-        X_train, y_train = X[trains], y[trains]
+        X_train, y_train = X[trains], _clipped(target, y[trains])
         digest.update(X_train.data)
         digest.update(y_train.data)
-        train.append(X_train, y_train, None if weights is None else weights[y_train])
+        weights_train = _weights(
+            None if weights is None else weights[trains], y_train, class_weight
+        )
+        if weights_train is not None:
+            digest.update(weights_train.data)
+        train.append(X_train, y_train, weights_train)
         validates = kept & ~trains
-        held.append(X[validates], y[validates])
+        held.append(X[validates], y[validates], None if weights is None else weights[validates])
         first += len(kept)
     if not train.rows and not held.rows:
         raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
-    valid = held.arrays()[:2] if held.rows else None
+    valid = tuple(a for a in held.arrays() if a is not None) if held.rows else None
     for array in valid or ():
         digest.update(array.data)
     trained: tuple[Any, Any, Any] = (np.empty(0), None, None)
@@ -109,10 +114,21 @@ def encode_table(
     return Encoded(*trained, valid, train.rows, no_target, digest.hexdigest())
 
 
-def _balanced(target: Target):
-    """Return a weight for each class: the mean count over its count, 0 where there is none."""
-    counts = np.array(target.counts, float)
-    return np.divide(counts.mean(), counts, where=counts > 0, out=np.zeros_like(counts))
+def _clipped(target, y):
+    """Return scaled targets within the bounds of the target, if it has any."""
+    if target.low is None or target.high is None:
+        return y
+    return np.clip(
+        y, *((bound - target.mean) / target.scale for bound in (target.low, target.high))
+    )
+
+
+def _weights(weights, labels, class_weight):
+    """Return the weights of training rows: their own times those of their classes."""
+    if class_weight is None:
+        return weights
+    of_class = class_weight[labels]
+    return of_class if weights is None else weights * of_class
 
 
 class _Memory:

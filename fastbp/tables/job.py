@@ -26,20 +26,22 @@ from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints
 from ..training.state import SECTION as TRAINING
 from ..training.state import to_json
+from .class_weights import weights_of
 from .columns.encoding import Encoder
 from .columns.inference import infer
 from .columns.schema import Schema
 from .declared import takes
 from .encoded import Budget, Encoded, encode_table
 from .model import READING, SECTION, TableModel, schema_of, tell_unknown
-from .options import TrainOptions
+from .options import ROBUST_LOSSES, TrainOptions
 from .read.naming import Like
-from .read.notes import told
 from .read.table import Data, open_table
 from .result.scores import scores_of
+from .roles import check_roles, with_roles
 from .wording import bytes_shown, counted, listed, unknown
 
 _log = logging.getLogger("fastbp")
+_steps = logging.getLogger("fastbp.steps")
 JOB = "job"
 
 
@@ -108,7 +110,13 @@ def train(
     asked = TrainOptions(target=target, **options)
     callbacks = as_callables(callbacks)
     progress = a_flag("progress", progress)
-    return Job(data, asked, valid, checkpoints, a_flag("resume", resume)).run(callbacks, progress)
+    job = Job(data, asked, valid, checkpoints, a_flag("resume", resume))
+    for column in job.schema.dropped:
+        if column.reason != "asked":  # the command shows them in its plan
+            _log.warning(
+                "%s: column %r is left out: %s", job.table.name, column.name, column.reason
+            )
+    return job.run(callbacks, progress)
 
 
 class Job:
@@ -150,6 +158,7 @@ class Job:
     @cached_property
     def rows(self) -> int:
         """The number of rows of the table."""
+        _steps.info("counting the rows of %s", self.table.name)
         return self.table.require_rows()
 
     @cached_property
@@ -173,20 +182,38 @@ class Job:
         o = self.options
         if self.resumes:
             return schema_of(self._begun, "the checkpoint")
-        given = {o.target, *o.ids, *o.drop, *o.categorical, *o.numeric}
+        check_roles(self.table, o)
+        drop = o.drop if o.weight in (None, *o.drop) else (*o.drop, o.weight)
+        task: Any = o.task
+        decimal: Any = o.decimal
+        rows = self.rows
+        _steps.info("looking at the columns of %s, %s", self.table.name, counted(rows, "row"))
+        found = infer(
+            self.table,
+            o.target,
+            task=task,
+            ids=(*o.ids, *self._row_numbers()),
+            drop=drop,
+            categorical=o.categorical,
+            numeric=o.numeric,
+            decimal=decimal,
+            date_format=o.date_format,
+            max_categories=o.max_categories,
+            clip_target=o.clip_target,
+            robust_loss=o.loss in ROBUST_LOSSES,
+            is_training=self.is_training,
+        )
+        return with_roles(found, o)
+
+    def _row_numbers(self):
+        """Return the columns without a name of their own that number the rows."""
+        o = self.options
+        given = {o.target, o.weight, *o.ids, *o.drop, *o.categorical, *o.numeric}
         numbers = [name for name in self.table.row_numbers if name not in given]
         if numbers:
             message = "%s: %s: ids that number its rows, for they have no name of their own"
             _log.warning(message, self.table.name, listed(numbers))
-        roles = {
-            "ids": (*o.ids, *numbers),
-            "drop": o.drop,
-            "categorical": o.categorical,
-            "numeric": o.numeric,
-        }
-        task: Any = o.task
-        with told(self.table.name, "looking at its columns"):
-            return infer(self.table, o.target, task=task, is_training=self.is_training, **roles)
+        return numbers
 
     @cached_property
     def network(self) -> Network:
@@ -227,7 +254,7 @@ class Job:
         o = self.options
         started = time.perf_counter()
         among = True if self.is_training is None else self.is_training
-        rows = self._encoded(self.table, among, o.class_weight)
+        rows = self._encoded(self.table, among)
         if not rows.count:
             raise DataError(
                 f"{self.table.name} has no training row with a value of {o.target!r}: give some"
@@ -241,6 +268,8 @@ class Job:
             more = self._encoded(self.valid_table, False)
             valid = more.valid
             digest += more.digest
+        if not progress:
+            _steps.info("training, at most %s", counted(o.epochs, "epoch"))
         history = self.network.fit(
             rows.X,
             rows.y,
@@ -260,10 +289,12 @@ class Job:
         reading = self.table.reading
         return TableModel(self.network, self.schema, _lists(history), record, reading)
 
-    def _encoded(self, table, is_training, class_weight=None) -> Encoded:
+    def _encoded(self, table, is_training) -> Encoded:
+        _steps.info("encoding the rows of %s", table.name)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
-        with told(table.name, "encoding its rows"):
-            rows = encode_table(table, encoder, is_training, self.budget, class_weight)
+        wanted = None if is_training is False else self.options.class_weight
+        weights = weights_of(wanted, table, encoder, is_training)
+        rows = encode_table(table, encoder, is_training, self.budget, weights)
         tell_unknown(encoder)
         return rows
 
@@ -307,9 +338,10 @@ class Job:
         unscored = self.checkpoints is not None or not self.network.steps
         preempted = unscored and history.stopped.by_signal
         if valid is not None and not preempted:
+            _steps.info("scoring %s", counted(len(valid[0]), "validation row"))
             scores = scores_of(self.schema.target)
-            scores.add(self.network.forward(valid[0], self._threads), valid[1])
-            metrics = {"valid": scores.metrics()}
+            scores.add(self.network.forward(valid[0], self._threads), *valid[1:])
+            metrics = {"valid": {name: to_json(v) for name, v in scores.metrics().items()}}
             details = scores.details()
         return {
             "fastbp": __version__,

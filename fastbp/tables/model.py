@@ -21,7 +21,6 @@ from .columns.schema import Schema
 from .declared import takes
 from .options import ReadOptions
 from .read.naming import Like, Reading
-from .read.notes import told
 from .read.table import Data, Table, open_table
 from .result.outputs import frame_of, ids_of
 from .result.record import check_history, check_record
@@ -29,6 +28,7 @@ from .result.scores import ClassScores, NumberScores, scores_of
 from .wording import one_line
 
 _log = logging.getLogger("fastbp")
+_steps = logging.getLogger("fastbp.steps")
 # the sections of a model file
 SECTION = "table"
 READING = "reading"
@@ -132,7 +132,11 @@ class TableModel:
 
     @takes(ReadOptions)
     def predict(
-        self, data: Data, n_threads: Threads = "auto", keep: Sequence[str] = (), **options: Any
+        self,
+        data: Data,
+        n_threads: Threads = "auto",
+        keep: str | Sequence[str] = (),
+        **options: Any,
     ) -> pl.DataFrame:
         """Return predictions as a polars frame, one row per row of the data.
 
@@ -146,7 +150,7 @@ class TableModel:
         n_threads : int or "auto"
             Any number gives the same result.
         keep : sequence of str, optional
-            Further columns of the data to keep beside the predictions.
+            Further columns of the data to keep beside the predictions; "all" keeps every one.
         **options
             The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
 
@@ -158,33 +162,34 @@ class TableModel:
         return pl.concat(self.predictions(self.open(data, **options), keep, n_threads))
 
     def predictions(
-        self, data: Data, keep: Sequence[str] = (), n_threads: Threads = "auto"
+        self, data: Data, keep: str | Sequence[str] = (), n_threads: Threads = "auto"
     ) -> Iterator[pl.DataFrame]:
         """Yield the rows of `predict` in frames of some thousand rows, in bounded memory."""
         table = self.open(data)
         ids = ids_of(self.schema, table, keep)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
+        _steps.info("predicting the rows of %s", table.name)
         first = 0
         width = len(self.schema.target.classes) or 1
-        with told(table.name, "predicting its rows"):
-            for frame in encoder.frames(table, ids):
-                features = encoder.encode(frame, first)
-                outputs = (
-                    self.network.forward(features, n_threads)
-                    if len(frame)
-                    else np.empty((0, width))
-                )
-                yield frame_of(self.schema.target, frame.select(ids), first, outputs)
-                first += len(frame)
+        for frame in encoder.frames(table, ids):
+            outputs: Any = np.empty((0, width))
+            if len(frame):
+                outputs = self.network.forward(encoder.encode(frame, first), n_threads)
+            yield frame_of(self.schema.target, frame.select(ids), first, outputs)
+            first += len(frame)
         tell_unknown(encoder)
 
     @takes(ReadOptions)
-    def evaluate(self, data: Data, n_threads: Threads = "auto", **options: Any) -> dict[str, float]:
+    def evaluate(
+        self, data: Data, n_threads: Threads = "auto", weight: str | None = None, **options: Any
+    ) -> dict[str, float]:
         """Return scores by name, from a table with its target.
 
         Classification: rows, accuracy, balanced_accuracy, macro_f1, log_loss, and roc_auc of
-        two classes; regression: rows, r2, rmse, mae. Rows without a target do not count.
+        two classes, NaN where the rows are of one; regression: rows, r2, rmse, mae. Rows
+        without a target do not count. `weight` names a column of weights of the rows; by default
+        it is that of the training, if the table has it.
 
         Parameters
         ----------
@@ -192,6 +197,8 @@ class TableModel:
             A table with the columns of the schema and the target.
         n_threads : int or "auto"
             Any number gives the same result.
+        weight : str, optional
+            Column of weights of the rows. Default: that of the training, if the table has it.
         **options
             The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
 
@@ -200,23 +207,43 @@ class TableModel:
         DataError
             If a column is missing, a value is not of its kind, or no row has a target.
         """
-        return self.scores(self.open(data, **options), n_threads).metrics()
+        return self.scores(self.open(data, **options), n_threads, weight).metrics()
 
-    def scores(self, data: Data, n_threads: Threads = "auto") -> ClassScores | NumberScores:
+    def scores(
+        self, data: Data, n_threads: Threads = "auto", weight: str | None = None
+    ) -> ClassScores | NumberScores:
         """Return the scores that `evaluate` gathers, with the details of a report."""
         table = self.open(data)
+        weight = self.weight_in(table, weight)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
         target = self.schema.target
+        _steps.info("scoring the rows of %s", table.name)
         scores = scores_of(target)
-        with told(table.name, "scoring its rows"):
-            for X, targets, kept in encoder.encoded(table):
-                if kept.any():
-                    scores.add(self.network.forward(X[kept], n_threads), targets[kept])
+        for X, targets, kept, weights in encoder.encoded(table, weight):
+            if kept.any():
+                weights = None if weights is None else weights[kept]
+                scores.add(self.network.forward(X[kept], n_threads), targets[kept], weights)
         if not scores.rows:
             raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
+        if not scores.weight:
+            raise DataError(f"{table.name}: all weights in {weight!r} are 0: one must be above it")
         tell_unknown(encoder)
         return scores
+
+    def weight_in(self, table: Table, weight: str | None = None) -> str | None:
+        """Return the column of a table that weighs its rows: the one asked for, or the model's.
+
+        Where the table lacks that of the model, scores are not weighted, which is logged.
+        """
+        if weight is not None:
+            table.require([weight])
+        elif self.schema.weight in table.columns:
+            weight = self.schema.weight
+        elif self.schema.weight:
+            message = "%s has no column of weights, %r: all rows count the same"
+            _log.warning(message, table.name, self.schema.weight)
+        return weight
 
 
 def _reading_of(model, path):

@@ -1,6 +1,7 @@
 """The options of a training on a table; ``fastbp train`` and ``fastbp.train`` share them."""
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -18,14 +19,17 @@ from .declared import (
     text,
     texts,
     threads,
+    weights,
     words,
 )
-from .wording import MISSING_WORDS
+from .wording import MISSING_WORDS, unknown
 
 _LOSSES = {
     "classification": ("cross_entropy",),
     "regression": ("squared_error", "absolute_error", "huber", "quantile"),
 }
+# those whose gradient an outlying target cannot make large
+ROBUST_LOSSES = ("absolute_error", "huber", "quantile")
 # rows held back for validation by default: this share, and no more than tell enough
 _VALID_SHARE = 0.2
 _MOST_VALID_ROWS = 100_000
@@ -108,8 +112,20 @@ class TrainOptions(ReadOptions):
         Columns to read as categories, also where they hold numbers.
     numeric : sequence of str
         Columns to read as numbers, also where they look like ids or years.
+    weight : str, optional
+        Column of the weights of the rows, in losses and scores; it is no input.
     missing : sequence of str
         Words that mean a missing value. Default: empty text, NA, null, ? and the like.
+    decimal : {".", ","}, optional
+        Mark before the decimals of numbers in text. Default: by the values of each column.
+    date_format : sequence of str
+        Format of dates, such as %d/%m/%Y, or of one column's, such as born=%d/%m/%Y. Default: by
+        the values of each column.
+    max_categories : int, optional
+        Most categories of a column that become inputs; the rarer ones share one. Default: 64, or
+        more where there are four rows for each, at most 512.
+    clip_target : float, optional
+        Clip the targets of training rows to this many quartile ranges from their median.
     valid_share : float, optional
         Share of the rows held back for validation; 0 holds none back. Default: 0.2, at most
         100,000 rows.
@@ -135,8 +151,9 @@ class TrainOptions(ReadOptions):
         Default: the optimizer's.
     clip_norm : float, optional
         Largest norm of the gradient; a larger gradient is scaled down to it.
-    class_weight : {"balanced"}, optional
-        Weigh samples so that every class counts the same.
+    class_weight : "balanced" or dict, optional
+        Weights of the classes, such as yes=10,no=1, and 1 for the others; or balanced: every
+        class counts the same.
     epochs : int, default 100
         Passes over the data, at most.
     patience : int, default 10
@@ -167,7 +184,12 @@ class TrainOptions(ReadOptions):
     drop: tuple = option(_COLUMNS, (), panel="Data")
     categorical: tuple = option(_COLUMNS, (), panel="Data")
     numeric: tuple = option(_COLUMNS, (), panel="Data")
+    weight: str | None = option(text("COL", "the name of a column"), None, panel="Data")
     missing: tuple = option(words("WORD"), MISSING_WORDS, panel="Data", adds=True)
+    decimal: str | None = option(choice(".", ","), None, panel="Data")
+    date_format: tuple = option(texts("FORMAT"), (), panel="Data")
+    max_categories: int | None = option(_COUNT, None, panel="Data")
+    clip_target: float | None = option(_ABOVE_0, None, panel="Data")
     valid_share: float | None = option(_SHARE, None, panel="Data")
     hidden: tuple = option(layers(), (100,), panel="Network")
     activation: str = option(
@@ -185,7 +207,9 @@ class TrainOptions(ReadOptions):
     l2: float = option(_AT_LEAST_0, 0.0, panel="Training")
     weight_decay: float | None = option(_AT_LEAST_0, None, panel="Training")
     clip_norm: float | None = option(_ABOVE_0, None, panel="Training")
-    class_weight: str | None = option(choice("balanced"), None, panel="Training")
+    class_weight: str | Mapping[str, float] | None = option(
+        weights("balanced", "CLASS"), None, panel="Training"
+    )
     epochs: int = option(_COUNT, 100, panel="Training")
     patience: int = option(number(whole=True, least=0), 10, panel="Training")
     batch_size: int | None = option(_COUNT, None, panel="Training")
@@ -226,6 +250,10 @@ class TrainOptions(ReadOptions):
             raise ValueError(
                 f"class_weight={self.class_weight!r}: a {target.task} has no classes; {other}"
             )
+        for name in self.class_weight if isinstance(self.class_weight, dict) else ():
+            if target.class_named(name) is None:
+                wrong = unknown("class", name, target.classes, "classes")
+                raise ValueError(f"class_weight={self.class_weight!r}: {wrong}")
 
     def network(self, schema):
         """Return the untrained network of a schema; ValueError as of `check_task`."""

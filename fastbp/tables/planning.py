@@ -1,6 +1,7 @@
 """The plan of a training: its data, network, FLOPs, memory and expected time."""
 
 import copy
+import logging
 import time
 
 import numpy as np
@@ -9,6 +10,7 @@ from ..machine import free_memory
 from ..training.interrupt import unless_interrupted
 from .columns.encoding import Encoder
 
+_steps = logging.getLogger("fastbp.steps")
 # rows and operations of the trial that measures an epoch, at most
 _TRIAL_ROWS = 65_536
 _TRIAL_FLOPS = 10_000_000_000
@@ -68,11 +70,13 @@ def _seconds_per_epoch(job):
 
     It is NaN if memory is too small for a copy, or none of the first rows has a target.
     """
+    _steps.info("measuring an epoch")
     plan = job.network.engine.plan
     rows = min(_TRIAL_ROWS, max(job.batch, _TRIAL_FLOPS // plan.flops_per_row))
     encoder = Encoder(job.schema, job.table.name, job.network.dtype)
-    X, y, kept = (part[:rows] for part in next(encoder.encoded(job.table)))
-    X, y = X[kept], y[kept]
+    first = next(encoder.encoded(job.table))
+    kept = first.kept[:rows]
+    X, y = first.X[:rows][kept], first.y[:rows][kept]
     free = free_memory()
     if not len(X) or (free is not None and job.options.network_bytes(job.schema) > free):
         return float("nan")

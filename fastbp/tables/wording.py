@@ -1,6 +1,5 @@
 """Names, values and messages of other libraries in one line; words for missing values."""
 
-import math
 import re
 from difflib import get_close_matches
 
@@ -8,6 +7,14 @@ from difflib import get_close_matches
 MISSING_WORDS = (
     *("", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"),
     *("?", "-"),
+)
+# text that counts as missing, in any case, where the other values of a column are numbers or dates
+ALSO_MISSING = (
+    *(".", "..", "...", "*", "**", "***", "--", "---", "-.-", "_", "\\n", "\u2013", "\u2014"),
+    *("na", "n/a", "n.a.", "n.a", "nd", "n/d", "n.d.", "nil", "none", "null", "nan", "void"),
+    *("(none)", "(null)", "(missing)", "(blank)", "<null>", "missing", "unknown", "undefined"),
+    *("not available", "not applicable", "no data", "#n/a", "#div/0!", "#value!", "#ref!"),
+    *("#name?", "#num!", "#null!", "1.#qnan", "-1.#ind", "1.#ind"),
 )
 _LONGEST_VALUE = 60
 _LONGEST_MESSAGE = 200
@@ -49,19 +56,6 @@ def bytes_shown(count):
     return counted(count, "byte")
 
 
-def duration(seconds):
-    """Return a time as 85 us, 3.4 ms, 12.3 s, 4 min 5 s or 2 h 10 min."""
-    if not math.isfinite(seconds):
-        return "unknown"
-    if seconds < 0.9995:
-        unit, scale = ("ms", 1e3) if seconds >= 0.9995e-3 else ("us", 1e6)
-        return f"{seconds * scale:.3g} {unit}"
-    if seconds < 59.95:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60:,} h {minutes % 60} min"
-
-
 def printable(text):
     """Return text with unprintable characters escaped, line ends too."""
     if text.isprintable():
@@ -77,8 +71,9 @@ def one_line(message):
     return text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "..."
 
 
-def unknown(what, name, known):
+def unknown(what, name, known, many=None):
     """Return the message for an unknown column or option: the nearest name, and some others."""
     near = get_close_matches(str(name), known, 1)
     hint = f"; did you mean {shown(near[0])}?" if near else "."
-    return f"no {what} {shown(name)}{hint} {what.capitalize()}s: {listed(known)}"
+    many = many or f"{what}s"
+    return f"no {what} {shown(name)}{hint} {many.capitalize()}: {listed(known)}"

@@ -24,6 +24,7 @@ from .state import SECTION, from_model
 Sections: TypeAlias = Mapping[str, Any]
 _NAME = re.compile(r"checkpoint-(\d{8,})\.safetensors")
 _log = logging.getLogger("fastbp")
+_kept = logging.getLogger("fastbp.checkpoints")
 
 
 class Checkpoints:
@@ -129,14 +130,11 @@ def as_checkpoints(checkpoints, resume):
     return kept
 
 
-def resumed(checkpoints, key, model):
-    """Return the `Model` and the `State` to continue from; without a checkpoint `model` and None.
+def resumed(latest, key, model):
+    """Return the `State` to continue from, of the model of a checkpoint, `latest`.
 
-    It raises ValueError if the last checkpoint is of another net, or has another `key`.
+    It raises ValueError if that is of another net than `model`, or has another `key`.
     """
-    latest = checkpoints.latest()
-    if latest is None:
-        return model, None
     state = from_model(latest, key, History(latest.dtype))
     mine = model_file.description(model)
     theirs = model_file.description(latest)
@@ -146,7 +144,7 @@ def resumed(checkpoints, key, model):
                 f"resume: {name} of the checkpoint is {theirs[name]!r}, but the network has "
                 f"{mine[name]!r}; expected the network that was trained"
             )
-    return latest, state
+    return state
 
 
 class Keeper:
@@ -178,7 +176,7 @@ class Keeper:
             return
         try:
             path = self._checkpoints.write(model)
-            _log.info("checkpoint %s: epoch %d, batch %d", path, state.epoch + 1, state.done)
+            _kept.info("checkpoint %s: epoch %d, batch %d", path, state.epoch + 1, state.done)
         except OSError as error:
             if ended and state.history.stopped.by_signal:
                 raise

@@ -1,20 +1,24 @@
 """The training of a `Network`: the loop with its history, validation and checkpoints."""
 
 import contextlib
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..checks import all_finite
+from ..checks import all_finite, as_callables
 from ..errors import DivergenceError
+from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from .history import History
 from .interrupt import Interrupt
 from .loop import Loop, Policy
 from .metrics import metric_of
 from .state import State
 from .stopped import Stopped
-from .stopping import EarlyStopping
+from .stopping import EarlyStopping, as_stopping
+
+_log = logging.getLogger("fastbp")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,26 @@ class Options:
     max_time: float | None
 
 
+def options_of(epochs, early_stopping, n_threads, progress, callbacks, max_time):
+    """Return the arguments of `Network.fit`, checked, as `Options`."""
+    return Options(
+        a_whole_number("epochs", epochs, least=1),
+        as_stopping(early_stopping),
+        n_threads,
+        a_flag("progress", progress),
+        as_callables(callbacks),
+        None if max_time is None else a_number("max_time", max_time, above=0),
+    )
+
+
+def history_of_no_epoch(dtype, max_time, reason):
+    """Return the history of a training that ended while its data were read, and tell why."""
+    history = History(dtype)
+    history.stopped = Stopped.TIME
+    _log.warning("nothing was trained within max_time=%g: %s", max_time, reason)
+    return history
+
+
 class Training:
     """One call of `Network.fit`: trains the network of `engine` in place.
 
@@ -41,10 +65,9 @@ class Training:
         self.options = options
         self.state = state or State(History(engine.plan.dtype.name), engine.params.copy())
         self.history = self.state.history
+        feed.skip(self.state.epoch)
         interrupt = Interrupt(terminable=keeper is not None)
-        self._policy = FitPolicy(
-            engine, self.state, options, feed.rows, validation, keeper, interrupt
-        )
+        self._policy = FitPolicy(engine, self.state, options, feed, validation, keeper, interrupt)
         limits = (options.epochs, options.n_threads, options.max_time)
         self._loop = Loop(engine, feed, self._policy, self.state, interrupt, *limits)
         self.history.n_threads = self._loop.threads
@@ -70,6 +93,9 @@ class Training:
                 epoch = self._loop.epoch
                 batch = self.state.done
                 self._policy.diverged(epoch, f"loss ({epoch.losses[batch]})", batch)
+        if self.history.stopped is Stopped.DATA:
+            epochs = f"{len(self.history)} of {self.options.epochs} epochs"
+            _log.warning("X ended before the training, in %s", epochs)
         stopping = self.options.stopping
         if stopping and stopping.restore_best and self.history.best_epoch is not None:
             self.engine.params[:] = self.state.best
@@ -86,12 +112,12 @@ class Training:
 class FitPolicy(Policy):
     """Rates of the optimizer, scores of the validation data, early stopping and callbacks."""
 
-    def __init__(self, engine, state, options, rows, validation, keeper, interrupt):
+    def __init__(self, engine, state, options, feed, validation, keeper, interrupt):
         self.engine = engine
         self.state = state
         self.options = options
         self._bar: Any = None
-        self._rows = rows
+        self._feed = feed
         self._validation = validation
         self._keeper = keeper
         self._interrupt = interrupt
@@ -111,7 +137,8 @@ class FitPolicy(Policy):
     def compile(self):
         """Compile or load what validation runs."""
         if self._validation is not None:
-            self.engine.evaluate(self._validation.head(1), self._validation_threads)
+            first = replace(self._validation.head(1), weight=None)  # which could be 0
+            self.engine.evaluate(first, self._validation_threads)
 
     def rates(self, epoch, batches):
         """Return the optimizer's learning rates (batches,) for the steps of an epoch."""
@@ -138,8 +165,8 @@ class FitPolicy(Policy):
             "loss": float(epoch.losses.sum() / state.weight),
             "learning_rate": float(epoch.rates[-1]),
             "seconds": epoch.seconds,
-            "samples_per_second": self._rows / epoch.seconds,
-            "gflops": self._rows * self.engine.plan.flops_per_row / epoch.seconds / 1e9,
+            "samples_per_second": self._feed.rows / epoch.seconds,
+            "gflops": self._feed.rows * self.engine.plan.flops_per_row / epoch.seconds / 1e9,
         }
         if self._validation is not None:
             metric = f"val_{self._metric.name}"
@@ -216,8 +243,9 @@ class FitPolicy(Policy):
 
 
 def _likely_cause(data, rate):
-    for name, array in (("X", data.x), ("y", data.y)):
-        largest = 0.0 if array is None else float(max(array.max(), -array.min()))
+    for name, array in (("X", data.x.data if data.is_sparse else data.x), ("y", data.y)):
+        empty = array is None or not array.size  # a sparse X may hold zeros alone
+        largest = 0.0 if empty else float(max(array.max(), -array.min()))
         if largest > 1e3:
             return f"{name} reaches {largest:.3g}; scale it to about [-1, 1]"
     return f"the learning rate is too high; try {rate / 10:g}, or clip_norm=1.0"

@@ -1,22 +1,24 @@
 """The history of a training: a record per epoch, printed as a table."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
+from ..durations import duration
 from ..kernels.peak import measure_peak
 from .stopped import Stopped
 
-# columns of the printed table: title and format
-COLUMNS = {
-    "loss": ("loss", "{:.5f}"),
-    "val_loss": ("val loss", "{:.5f}"),
-    "val_accuracy": ("val accuracy", "{:.4f}"),
-    "val_r2": ("val R2", "{:.4f}"),
-    "learning_rate": ("rate", "{:.2e}"),
-    "seconds": ("seconds", "{:.3f}"),
-    "samples_per_second": ("samples/s", "{:,.0f}"),
-    "gflops": ("GFLOP/s", "{:.1f}"),
-    "share_of_peak": ("of peak", "{:.0%}"),
+# columns of the printed table: title, and what shows a value
+COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "loss": ("loss", "{:.5f}".format),
+    "val_loss": ("val loss", "{:.5f}".format),
+    "val_accuracy": ("val accuracy", "{:.4f}".format),
+    "val_r2": ("val R2", "{:.4f}".format),
+    "learning_rate": ("rate", "{:.2e}".format),
+    "seconds": ("time", duration),
+    "samples_per_second": ("samples/s", "{:,.0f}".format),
+    "gflops": ("GFLOP/s", "{:.1f}".format),
+    "share_of_peak": ("of peak", "{:.0%}".format),
 }
 _MOST_ROWS = 20
 _PEAK_TRIALS = 3
@@ -93,7 +95,7 @@ class History:
         for place in sorted({0, *range(step - 1, len(self), step), len(self) - 1}):
             entry = self.epochs[place]
             entry = {**entry, "share_of_peak": entry["gflops"] * 1e9 / self.peak}
-            values = (COLUMNS[name][1].format(entry[name]) for name in names)
+            values = (COLUMNS[name][1](entry[name]) for name in names)
             rows.append([str(entry["epoch"] + 1), *values])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(v.rjust(w) for v, w in zip(r, widths, strict=True)) for r in rows]
@@ -107,6 +109,6 @@ class History:
         threads = f"{self.n_threads} thread" + "s" * (self.n_threads > 1)
         epochs = f"{len(self)} epoch" + "s" * (len(self) > 1)
         return (
-            f"{epochs} in {self.seconds:.2f} s, {self.dtype}, {threads}, "
+            f"{epochs} in {duration(self.seconds)}, {self.dtype}, {threads}, "
             f"peak {self.peak / 1e9:.0f} GFLOP/s, {self._end()}{best}"
         )

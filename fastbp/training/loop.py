@@ -119,7 +119,7 @@ class Loop:
         while state.epoch < self.epochs:
             self.policy.epoch_begins()
             self._train_epoch()
-            if state.done < len(state.losses):
+            if state.done < len(state.losses) or not len(state.losses):
                 return self._reason or Stopped.DIVERGED
             self.epoch.seconds = time.perf_counter() - self._started
             if not self.policy.score(self.epoch):
@@ -147,6 +147,16 @@ class Loop:
             self.epoch.data = window.data
             if not self._train_window(window) or self._reason:
                 break
+        else:
+            if state.done < batches and self._reason is None:
+                self._cut(state.done)
+
+    def _cut(self, batches):
+        """End the epoch, and the training, after fewer batches: the data have ended."""
+        epoch = self.epoch
+        epoch.rates, epoch.penalties = epoch.rates[:batches], epoch.penalties[:batches]
+        epoch.losses = self.state.losses = epoch.losses[:batches]
+        self._reason = Stopped.DATA
 
     def _train_window(self, window):
         """Train on one window, slice by slice; return whether all of it is done."""

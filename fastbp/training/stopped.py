@@ -15,6 +15,7 @@ class Stopped(str, Enum):
     CONVERGED = "converged"
     CALLBACK = "callback"
     TIME = "time"
+    DATA = "end of the data"  # of an iterator, before the last epoch was complete
     INTERRUPTED = "interrupted"  # SIGINT, as by Ctrl-C
     TERMINATED = "terminated"  # SIGTERM
     DIVERGED = "diverged"
@@ -46,4 +47,5 @@ _PHRASES = {
     Stopped.EARLY: "stopped early",
     Stopped.CALLBACK: "stopped by a callback",
     Stopped.TIME: "stopped at the time limit",
+    Stopped.DATA: "stopped at the end of the data",
 }

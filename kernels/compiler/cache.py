@@ -9,9 +9,11 @@ checksum. If anything is wrong with the cache, the kernel is compiled again, wit
 
 import contextlib
 import hashlib
+import logging
 import os
 import pickle
 import sys
+import time
 from pathlib import Path
 
 import llvmlite
@@ -23,6 +25,9 @@ from numba.core.serialize import dumps
 from ..support.files import write_whole
 
 _CHECKSUM_BYTES = 32
+# told of what begins and may take long, at the level of information
+_steps = logging.getLogger("fastbp.steps")
+_RARELY = 0.1  # seconds between two times of telling
 
 
 def cache_folder():
@@ -78,6 +83,24 @@ _UNREADABLE = (
 )
 
 
+class _Telling:
+    """Tells that kernels are compiled, now and then: none is in the cache, or some are not."""
+
+    def __init__(self):
+        self._how_long = ""
+        self._last = -_RARELY
+
+    def __call__(self, folder):
+        now = time.monotonic()
+        self._how_long = self._how_long or ("some seconds" if folder.is_dir() else "about 8 s")
+        if now - self._last >= _RARELY:
+            self._last = now
+            _steps.info("compiling kernels, once: %s", self._how_long)
+
+
+_tell_of_compiling = _Telling()
+
+
 class DiskCache:
     """The compiled signatures of one dispatcher, with the methods that Numba calls.
 
@@ -102,22 +125,18 @@ class DiskCache:
         """
         rtsys.initialize(target_context)
         path = self._path(signature, target_context.codegen())
-        try:
-            content = path.read_bytes()
-        except OSError:
-            return None
-        checksum, payload = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
-        if hashlib.sha256(payload).digest() != checksum:
-            return None
-        try:
-            return CompileResult._rebuild(target_context, *pickle.loads(payload))
-        except _UNREADABLE:
-            return None
+        found = _read(path, target_context)
+        if found is None:
+            _tell_of_compiling(path.parent)
+        return found
 
     def save_overload(self, signature, result):
         """Write a compiled signature, if the folder can be written."""
         path = self._path(signature, result.codegen)
-        payload = dumps(result._reduce())
+        try:
+            payload = dumps(result._reduce())
+        except RuntimeError:  # a signal met LLVM's callback, where Python drops it: nothing to keep
+            return
         with contextlib.suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, hashlib.sha256(payload).digest() + payload)
@@ -126,3 +145,18 @@ class DiskCache:
         key = repr((self._name, self._options, str(signature), codegen.magic_tuple()))
         digest = hashlib.sha256(key.encode()).hexdigest()[:20]
         return Path(self.cache_path) / f"{self._name.rsplit('.', 1)[-1]}-{digest}.bin"
+
+
+def _read(path, target_context):
+    """Return the compiled code in a file, or None if it is not there or damaged."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    checksum, payload = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
+    if hashlib.sha256(payload).digest() != checksum:
+        return None
+    try:
+        return CompileResult._rebuild(target_context, *pickle.loads(payload))
+    except _UNREADABLE:
+        return None

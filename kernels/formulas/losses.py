@@ -1,7 +1,8 @@
 """Losses ``L(a, y)`` of one sample and their derivatives ``dL/da``: the formulas.
 
 The loss of a batch is ``sum_i w_i L_i / sum_i w_i``, L_i summed over the outputs
-of sample i (the textbook's C = |a - y|^2 / 2 for the squared error).
+of sample i (the textbook's C = |a - y|^2 / 2 for the squared error); the two
+losses with "mean" in their names are means over the outputs.
 
 A loss whose partner activation is its canonical link has ``delta(L) = a - y``
 and a value that is stable from the logits z; every other pair goes by the
@@ -48,6 +49,8 @@ class Loss:
         The default of its parameter, which is positive, or None if it has none.
     parameter_below : float
         What the parameter must be less than.
+    is_mean : bool
+        Whether it is a mean over the outputs: its formulas read ``1 / outputs`` as parameter.
     """
 
     name: str
@@ -60,6 +63,11 @@ class Loss:
     targets: str = "real"
     parameter: float | None = None
     parameter_below: float = inf
+    is_mean: bool = False
+
+    def number_of(self, parameter, outputs):
+        """Return the number that the formulas read as parameter, in a net of `outputs` outputs."""
+        return 1 / outputs if self.is_mean else parameter
 
     def parameter_of(self, name, value):
         """Return the parameter for the argument `name` of a caller; 0 if the loss has none.
@@ -103,6 +111,22 @@ def _absolute(a, y, parameter):
 
 def _absolute_derivative(a, y, parameter):
     return sign(a - y)
+
+
+def _mean_squared(a, y, share):
+    return share * (a - y) * (a - y)
+
+
+def _mean_squared_derivative(a, y, share):
+    return 2 * share * (a - y)
+
+
+def _mean_absolute(a, y, share):
+    return share * absolute(a - y)
+
+
+def _mean_absolute_derivative(a, y, share):
+    return share * sign(a - y)
 
 
 def _huber(a, y, parameter):
@@ -223,6 +247,24 @@ LOSSES = Registry(
             needs="simplex",
             targets="classes",
         ),
+        Loss(
+            "mean_squared_error",
+            "mean_j (a_j - y_j)^2",
+            _mean_squared,
+            _mean_squared_derivative,
+            is_mean=True,
+        ),
+        Loss(
+            "mean_absolute_error",
+            "mean_j |a_j - y_j|",
+            _mean_absolute,
+            _mean_absolute_derivative,
+            is_mean=True,
+        ),
     ],
-    aliases={"mse": "squared_error", "mae": "absolute_error", "log_loss": "cross_entropy"},
+    aliases={
+        "mse": "mean_squared_error",
+        "mae": "mean_absolute_error",
+        "log_loss": "cross_entropy",
+    },
 )

@@ -57,6 +57,16 @@ class SparseRows:
         return self.data.nbytes + self.columns.nbytes + self.starts.nbytes
 
 
+def joined_rows(parts):
+    """Return the rows of several `SparseRows` one after another."""
+    sizes = np.cumsum([0, *(part.starts[-1] for part in parts)])
+    starts = [part.starts[1:] + size for part, size in zip(parts, sizes[:-1], strict=True)]
+    data = np.concatenate([part.data[: part.starts[-1]] for part in parts])
+    columns = np.concatenate([part.columns[: part.starts[-1]] for part in parts])
+    shape = (sum(map(len, parts)), parts[0].shape[1])
+    return SparseRows(data, columns, np.concatenate([[0], *starts]), shape)
+
+
 def sparse_rows(name, X, dtype=None):
     """Return a SciPy sparse matrix or array as `SparseRows`, without a copy if its form allows.
 

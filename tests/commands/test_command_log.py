@@ -102,7 +102,7 @@ def test_epochs_are_counted_from_1_and_keep_all_their_numbers(capsys):
 
 def test_an_epoch_in_text_is_one_line_with_what_it_has(capsys):
     Log().epoch(ENTRY)
-    line = "epoch 1: loss 0.25000, val loss nan, val accuracy 0.5000, seconds 1.500\n"
+    line = "epoch 1: loss 0.25000, val loss nan, val accuracy 0.5000, time 1.5 s\n"
     assert capsys.readouterr().out == line
 
 
@@ -111,14 +111,18 @@ def test_warnings_of_the_library_and_of_python_are_heard(capsys, mode):
     with listening(mode):
         warnings.simplefilter("always")
         logging.getLogger("fastbp.tables").warning("two\nlines of %s", "it")
-        logging.getLogger("fastbp").info("not heard")
+        logging.getLogger("fastbp.tables").info("so it is")
+        logging.getLogger("fastbp.checkpoints").info("not heard")
+        logging.getLogger("fastbp").debug("not heard")
         warnings.warn("of Python", RuntimeWarning, stacklevel=1)
     out, err = capsys.readouterr()
     if mode == Mode.text:
-        assert (out, err) == ("", "fastbp: warning: two lines of it\nfastbp: warning: of Python\n")
+        lines = ["warning: two lines of it", "note: so it is", "warning: of Python"]
+        assert (out, err) == ("", "".join(f"fastbp: {line}\n" for line in lines))
     else:
         heard = [(event["event"], event["message"]) for event in _events(out)]
-        assert heard == [("warning", "two lines of it"), ("warning", "of Python")]
+        notes = [("note", "so it is")]
+        assert heard == [("warning", "two lines of it"), *notes, ("warning", "of Python")]
         assert err == ""
 
 

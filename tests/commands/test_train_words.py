@@ -14,7 +14,17 @@ from command_line import command, events, fastbp, in_a_process, people
 from fastbp import TableModel
 from fastbp.commands import train as train_command
 from fastbp.kernels.random import permutation
-from people_trained import BASE, FEATURES, HELD, PEOPLE, ROWS, enter, numbers_of, trained
+from people_trained import (
+    BASE,
+    FEATURES,
+    HELD,
+    PEOPLE,
+    ROWS,
+    enter,
+    numbers_of,
+    trained,
+    without_target,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +158,9 @@ def test_classes_that_are_unbalanced_are_named():
     rare = pl.Series(np.where(np.arange(ROWS) % 20 == 0, "rare", "common"))
     PEOPLE.with_columns(rare.alias("rich")).write_csv("people.csv")
     out = fastbp(*BASE).out
-    said = r"2 classes: common 9\d\.\d%, rare \d\.\d%; unbalanced: --class-weight balanced"
+    said = (
+        r"2 classes: common 305 \(95\.3%\), rare 15 \(4\.7%\); unbalanced: --class-weight balanced"
+    )
     assert re.search(said, out)
 
 
@@ -156,8 +168,8 @@ def test_of_many_classes_the_extremes_are_told():
     common = np.where(np.arange(ROWS) % 2 == 0, "most", "a, b")
     names = pl.Series(np.where(np.arange(ROWS) % 4 == 1, "1\n2", common))
     for more, said in (
-        (["c", "d"], r"5 classes: most \d+\.\d%, \.\.\., [cd] "),
-        ([], r"3 classes: most \d+\.\d%, ('a, b'|'1\\n2') "),
+        (["c", "d"], r"5 classes: most \d+ \(\d+\.\d%\), \.\.\., [cd] "),
+        ([], r"3 classes: most \d+ \(\d+\.\d%\), ('a, b'|'1\\n2') "),
     ):
         few = [more[n // 40] if n // 40 < len(more) else name for n, name in enumerate(names)]
         PEOPLE.with_columns(pl.Series("rich", few)).write_csv("people.csv")
@@ -234,7 +246,12 @@ WRONG = [
     ("--l2 -1", ["--l2"]),
     ("--weight-decay -1", ["--weight-decay"]),
     ("--clip-norm 0", ["--clip-norm", "0"]),
-    ("--class-weight equal", ["--class-weight equal:", "balanced"]),
+    ("--class-weight equal", ["--class-weight equal:", "balanced", "yes=10,no=1"]),
+    ("--class-weight rich=", ["--class-weight", "'rich'", "number of at least 0"]),
+    ("--class-weight rich=-1", ["--class-weight", "number of at least 0"]),
+    ("--class-weight =2", ["--class-weight", "no name"]),
+    ("--class-weight {rich}", ["--class-weight", "JSON"]),
+    ("--class-weight ritch=2", ["--class-weight", "no class 'ritch'", "'rich'"]),
     ("--epochs 0", ["--epochs"]),
     ("--patience -1", ["--patience"]),
     ("--batch-size 0", ["--batch-size"]),
@@ -283,11 +300,21 @@ MISNAMED = [
 
 @pytest.mark.parametrize(("options", "words"), MISNAMED, ids=[options for options, _ in MISNAMED])
 def test_what_the_data_do_not_hold_is_bad_data(options, words):
-    done = fastbp(*BASE, "-o", "model", *options.split())
+    base = without_target() if "--target" in options else BASE
+    done = fastbp(*base, "-o", "model", *options.split())
     assert done.code == 3
     for word in words:
         assert word in done.complaint
     assert not Path("model").exists()
+
+
+def test_one_target_and_single_words_are_asked_for():
+    done = fastbp(*BASE, "--target", "zip")
+    assert done.code == 2 and "--target given more than once" in done.complaint
+    done = fastbp(*BASE, "--missing", ".,n.a.")
+    assert done.code == 2 and "--missing '.,n.a.': expected one word" in done.complaint
+    # a mark of decimals, or words one by one, are no list
+    assert fastbp(*BASE, "--missing", "-999,0", "--missing", ".", "--dry-run").code == 0
 
 
 def test_a_training_that_diverges_ends_with_4_and_leaves_no_model():

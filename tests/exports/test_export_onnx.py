@@ -16,6 +16,7 @@ import onnx
 import onnxruntime as ort
 import polars as pl
 
+from bent_scaler import bend
 from export_nets import (
     N_IN,
     both_dtypes,
@@ -147,8 +148,9 @@ def test_without_the_package_the_error_says_how_to_install_it(monkeypatch):
 
 ROWS = 30
 COLUMNS = {
-    "number": Number("size", missing=False, mean=3.5, scale=2.25),
-    "number or none": Number("size", missing=True, mean=-3.5, scale=0.125),
+    "number": Number("size", missing=False, center=3.5, scale=2.25),
+    "bent number": Number("size", missing=False, center=3.5, scale=2.25, bound=3.5),
+    "number or none": Number("size", missing=True, center=-3.5, scale=0.125),
     "boolean": Boolean("is it", missing=False),
     "boolean or none": Boolean("is it", missing=True),
     "category": Category("kind", missing=False, categories=("", "A", "naïve", "z")),
@@ -156,9 +158,10 @@ COLUMNS = {
     "category or other": Category("kind", False, categories=("A", "b"), other=True),
     "all of a category": Category("kind", True, categories=("A", "b"), other=True),
     "only others": Category("kind", missing=True, other=True),
-    "date": Date("day", missing=False, mean=1.6e9, scale=3e7),
-    "date or none": Date("day", missing=True, mean=1.6e9, scale=3e7),
-    "date with a clock": Date("day", True, mean=1.6e9, scale=3e7, clock=True),
+    "date": Date("day", missing=False, center=1.6e9, scale=3e7),
+    "bent date": Date("day", missing=False, center=1.6e9, scale=3e7, bound=3.0),
+    "date or none": Date("day", missing=True, center=1.6e9, scale=3e7),
+    "date with a clock": Date("day", True, center=1.6e9, scale=3e7, clock=True),
 }
 VALUES = {
     "number": [0.0, 3.5, -1e3, 1e300, -1e300, math.inf, -math.inf, math.nan, 0.1],
@@ -198,7 +201,7 @@ def encoded(column, value):
 
 
 def clipped(column, value):
-    return min(max((value - column.mean) / column.scale, -1e6), 1e6)
+    return float(bend((value - column.center) / column.scale, column.bound))
 
 
 def table_model(columns, target, loss="cross_entropy", n_out=None, dtype="float32"):
@@ -347,7 +350,7 @@ def test_it_predicts_what_the_model_of_the_table_predicts(target):
     loss = "squared_error" if target is REGRESSION else "cross_entropy"
     model = table_model(columns, target, loss)
     inputs = inputs_of(model)
-    for key in ("number", "number or none"):
+    for key in ("number", "bent number", "number or none"):
         inputs[key][~np.isfinite(inputs[key])] = np.nan  # a table with infinity is refused
     found = list(run(to_onnx(model), inputs).values())
     frame = TableModel(model.network, model.schema).predict(table_of(model, inputs))

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
-from export_nets import N_IN, both_dtypes, check, filled, net_of
+from export_nets import N_IN, both_dtypes, check, filled, net_of, of_one_share
 from fastbp import Dense, Dropout, MLPClassifier, MLPRegressor, Network
 from fastbp.exports.sklearn import from_sklearn, to_sklearn
 
@@ -142,7 +142,7 @@ def test_all_that_is_lacking_is_named_at_once():
     with pytest.raises(ValueError, match=r"gelu.*; no different .*; no layers without biases"):
         to_sklearn(Network(inputs=N_IN, layers=layers))
     with pytest.raises(ValueError, match="softmax of one output"):
-        to_sklearn(Network([N_IN, 1], loss="cross_entropy"))
+        to_sklearn(of_one_share())
 
 
 def test_what_is_neither_network_nor_estimator_is_refused():

@@ -220,7 +220,7 @@ def test_nan_is_never_hidden(name, dtype):
 
 
 @every_dtype
-@pytest.mark.parametrize("columns", [1, 2, 7, 16, 33])
+@pytest.mark.parametrize("columns", [2, 3, 7, 16, 33])
 def test_softmax_of_any_width_and_size_of_logits(columns, dtype):
     logits = np.random.default_rng(columns).normal(size=columns).astype(dtype)
     for scale, shift in ((1, 0), (1, 1e4), (1e4, 0)):

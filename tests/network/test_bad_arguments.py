@@ -91,7 +91,7 @@ BAD_NETWORKS = [
     ({"sizes": [4, 3], "optimizer": Adam}, ["optimizer", "Adam"]),
     ({"sizes": [4, 3], "optimizer": 0.1}, ["optimizer", "0.1"]),
     *[({"sizes": [4, 3], "dtype": bad}, ["dtype", repr(bad)]) for bad in ("float16", int, None)],
-    *[({"sizes": [4, 3], "seed": bad}, ["seed", repr(bad)]) for bad in (-1, 0.5, 2**63, None)],
+    *[({"sizes": [4, 3], "seed": bad}, ["seed", repr(bad)]) for bad in (-1, 0.5, 2**63, "0")],
 ]
 
 

@@ -140,7 +140,9 @@ def test_bad_weights_are_refused_by_every_method(trained, tmp_path, name):
 
 
 BAD_VALIDATION = {
-    "not a pair": ((X, LABELS, LABELS), ["tuple"]),
+    "four parts": ((X, LABELS, np.ones(20), LABELS), ["tuple"]),
+    "weights that do not match": ((X, LABELS, np.ones(5)), ["5 rows", "20"]),
+    "a weight below 0": ((X, LABELS, -np.ones(20)), ["weights of at least 0"]),
     "an array": (X, ["tuple"]),
     "rows that do not match": ((X, LABELS[:5]), ["5 rows", "20"]),
     "NaN": ((having(X, (2, 1), np.nan), LABELS), ["[2, 1]", "nan"]),

@@ -260,3 +260,14 @@ def test_estimators_without_a_curve_are_refused(model):
 def test_the_documented_example_runs():
     results = doctest.testmod(fastbp.report.display)
     assert results.attempted > 0 and not results.failed
+
+
+def test_the_mark_of_the_best_epoch_lies_below_all_curves(ax):
+    first = LossCurveDisplay.from_history(HISTORY, ax=ax, name="Adam")
+    second = LossCurveDisplay.from_history(HISTORY, ax=ax, metric=True, name="SGD")
+    curves = [first.loss_line_, first.validation_line_, second.loss_line_, second.metric_line_]
+    for mark in (first.best_line_, second.best_line_):
+        assert points(mark)[0][0] == first.best_epoch + 1
+        for curve in curves:
+            under = (mark.axes.get_zorder(), mark.get_zorder())
+            assert under < (curve.axes.get_zorder(), curve.get_zorder())

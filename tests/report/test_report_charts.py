@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbp import Network
+from fastbp.durations import duration
 from fastbp.report.axes import linear, logarithmic
 from fastbp.report.build import build_report
 from fastbp.report.charts import curves, histogram, scatter
 from fastbp.report.words import clean, number, percent, setting, whole
 from fastbp.tables.model import TableModel
-from fastbp.tables.wording import counted, duration
+from fastbp.tables.wording import counted
 from report_models import Page, classifier, regressor, text_of
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
@@ -82,6 +83,11 @@ def test_curves_are_the_history(log):
         np.testing.assert_allclose(read_y(drawn[:, 1]), expected, **tolerance)
     mark = svg.find("line[@class='mark']")
     assert read_x(float(mark.get("x1"))) == pytest.approx(model.record["best_epoch"] + 1, abs=0.01)
+    # it is drawn before the curves, and its words are above them
+    shapes = list(svg)
+    assert shapes.index(mark) < min(shapes.index(path) for path in svg.findall("path"))
+    (words,) = [text for text in svg.findall("text") if text.text.startswith("best: ")]
+    assert float(words.get("y")) < float(mark.get("y1"))
     accuracy = chart(Page(model), "Validation accuracy")
     (drawn,) = points(accuracy.find("path").get("d"))
     shares = axes_of(accuracy)[1](drawn[:, 1])

@@ -1,5 +1,6 @@
 """Networks with all features, for the tests of exports, and their expected outputs."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,10 @@ def written(path):
     (found,) = Path(path).parent.iterdir()
     assert found == path
     return found
+
+
+def of_one_share():
+    """Return a net with a softmax of one output, as an old model file may hold it."""
+    model = Network([N_IN, 1]).to_model()
+    specs = (replace(model.specs[0], activation="softmax"),)
+    return Network.from_model(replace(model, specs=specs, loss="cross_entropy"))

@@ -131,6 +131,14 @@ LOSSES = {
         lambda a, y, p: (1 - y) / (1 - a) - y / a,
     ),
     "cross_entropy": (lambda a, y, p: -(y * np.log(a)).sum(), lambda a, y, p: -y / a),
+    "mean_squared_error": (
+        lambda a, y, p: ((a - y) ** 2).mean(),
+        lambda a, y, p: 2 * (a - y) / a.size,
+    ),
+    "mean_absolute_error": (
+        lambda a, y, p: np.abs(a - y).mean(),
+        lambda a, y, p: np.sign(a - y) / a.size,
+    ),
 }
 
 

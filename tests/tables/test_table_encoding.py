@@ -11,11 +11,12 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from bent_scaler import BentScaler
 from fastbp.errors import DataError
 from fastbp.tables.columns.encoding import Encoder
 from fastbp.tables.columns.inference import infer
 from fastbp.tables.columns.kinds import Boolean, Category, Date, Number
-from fastbp.tables.columns.number import Standard
+from fastbp.tables.columns.scaling import Standard
 from fastbp.tables.columns.schema import Schema, Target
 from fastbp.tables.read.table import open_table
 
@@ -53,7 +54,7 @@ def table_of(rows, seed):
 
 def expected_features(train, other):
     """Return what a pipeline of scikit-learn, fitted to `train`, makes of `other`."""
-    numbers = make_pipeline(StandardScaler(), SimpleImputer(strategy="constant", fill_value=0.0))
+    numbers = make_pipeline(BentScaler(), SimpleImputer(strategy="constant", fill_value=0.0))
     flags = SimpleImputer(strategy="constant", fill_value=0.5)
 
     def indicated(values):
@@ -121,14 +122,25 @@ def test_the_order_of_columns_and_other_columns_do_not_matter():
 
 
 def test_numbers_are_clipped_and_missing_is_the_mean():
-    column = Number("a", True, mean=1.0, scale=1e-3)
+    column = Number("a", True, center=1.0, scale=1e-3)
     values = ["1", "1e300", "-1e300", "NA", None, " 1.001 "]
     expected = [[0, 0], [1e6, 0], [-1e6, 0], [0, 1], [0, 1], [1, 0]]
     np.testing.assert_allclose(encode(column, values), expected, rtol=1e-9)
 
 
+def test_no_number_leaves_the_bounds_of_a_robust_column():
+    column = Number("a", True, center=1.0, scale=2.0, bound=3.0)
+    values = [1.0, 3.0, -3.0, 1e6, 1e308, -1e308, None]
+    x = np.array([0.0, 1.0, -2.0, 499999.5, 1e6, -1e6])
+    expected = [*(x / np.sqrt(1 + (x / 3) ** 2)), 0.0]
+    features = encode(column, values)
+    np.testing.assert_allclose(features[:, 0], expected, rtol=1e-12)
+    assert np.abs(features[:, 0]).max() < 3
+    np.testing.assert_array_equal(features[:, 1], [0] * 6 + [1])
+
+
 def test_a_scale_next_to_nothing_gives_finite_features():
-    column = Number("a", False, mean=-1e308, scale=5e-324)
+    column = Number("a", False, center=-1e308, scale=5e-324)
     np.testing.assert_array_equal(encode(column, [1e308, -1e308, None]), [[1e6], [0], [0]])
 
 
@@ -143,7 +155,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("values", NUMBERS.values(), ids=NUMBERS)
 def test_a_number_may_be_of_any_type(values):
-    column = Number("a", True, mean=1.0, scale=2.0)
+    column = Number("a", True, center=1.0, scale=2.0)
     np.testing.assert_array_equal(encode(column, values), [[1, 0], [0, 1]])
 
 
@@ -217,7 +229,7 @@ PERIODS = {"year": 365.2425 * 86400, "week": 7 * 86400, "day": 86400}
 
 def expected_date(column, seconds):
     """Return the features of times in seconds, from the definition."""
-    features = [(seconds - column.mean) / column.scale]
+    features = [(seconds - column.center) / column.scale]
     for period in PERIODS if column.clock else ("year", "week"):
         angle = 2 * np.pi * seconds / PERIODS[period]
         features += [np.sin(angle), np.cos(angle)]
@@ -226,7 +238,7 @@ def expected_date(column, seconds):
 
 @pytest.mark.parametrize("clock", [False, True])
 def test_dates_are_seconds_and_phases(clock):
-    column = Date("a", False, mean=1.5e9, scale=1e8, clock=clock)
+    column = Date("a", False, center=1.5e9, scale=1e8, clock=clock)
     seconds = [dt.datetime.fromisoformat(iso).timestamp() for _, iso in STAMPS]
     expected = expected_date(column, np.array(seconds))
     found = encode(column, [text for text, _ in STAMPS])
@@ -247,7 +259,7 @@ def test_dates_are_seconds_and_phases(clock):
     ids=lambda values: str(values.dtype),
 )
 def test_a_date_may_be_of_any_type(values):
-    column = Date("a", True, mean=1e9, scale=1e8, clock=True)
+    column = Date("a", True, center=1e9, scale=1e8, clock=True)
     seconds = dt.datetime(2020, 6, 1, tzinfo=dt.timezone.utc).timestamp()
     features = encode(column, values)
     np.testing.assert_allclose(features[0, :-1], expected_date(column, np.array([seconds]))[0])

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from sklearn.preprocessing import StandardScaler
 
+from bent_scaler import BentScaler
 from fastbp.errors import DataError
 from fastbp.tables.columns import category
 from fastbp.tables.columns.inference import infer
@@ -40,7 +41,7 @@ KINDS = {
     "words": (cycle("red", "green", "blue"), "category"),
     "no such days": (cycle("2020-02-30", "2021-13-01"), "category"),
     "short days": (cycle("20-1-2", "1-2-3"), "category"),
-    "numbers with a comma": (cycle("1,5", "2,5"), "category"),
+    "numbers with a comma": (cycle("1,5", "2,5"), "number"),
     "mixed": (cycle("1", "a", "2020-01-01", "true"), "category"),
     "integers": (cycle(1, 2, 5), "number"),
     "unsigned": (pl.Series(cycle(1, 2, 5), dtype=pl.UInt64), "number"),
@@ -153,7 +154,8 @@ def test_frequent_categories_are_kept_and_ties_go_by_name():
     frame = pl.DataFrame({"c": values, "y": np.arange(len(values)) % 2})
     (column,) = schema_of(frame).columns
     expected = [f"c{n:02}" for n in range(62)] + ["c68", "c69"]
-    assert column == Category("c", False, categories=tuple(expected), other=True)
+    rest = 12 / 142  # six categories of two rows
+    assert column == Category("c", False, tuple(expected), True, distinct=70, rest=rest)
 
 
 def test_categories_are_the_text_of_values_where_asked():
@@ -178,12 +180,12 @@ def test_statistics_are_those_of_scikit_learn_on_training_rows(tmp_path, seed):
     schema = infer(open_table(path), "y", is_training=is_training)
     used = table[is_training & table["y"].notna()]
     epoch = pd.Timestamp("1970-01-01")
-    expected = StandardScaler().fit(
-        np.column_stack([used["number"], (used["day"] - epoch).dt.total_seconds(), used["y"]])
-    )
-    fitted = [*schema.columns[:2], schema.target]
-    np.testing.assert_allclose([part.mean for part in fitted], expected.mean_, rtol=1e-12)
-    np.testing.assert_allclose([part.scale for part in fitted], expected.scale_, rtol=1e-9)
+    inputs = np.column_stack([used["number"], (used["day"] - epoch).dt.total_seconds()])
+    fitted = [[part.center, part.scale, part.bound] for part in schema.columns[:2]]
+    np.testing.assert_allclose(fitted, BentScaler().fit(inputs).parts_, rtol=1e-9)
+    standard = StandardScaler().fit(used[["y"]].to_numpy())
+    np.testing.assert_allclose(schema.target.mean, standard.mean_[0], rtol=1e-12)
+    np.testing.assert_allclose(schema.target.scale, standard.scale_[0], rtol=1e-9)
     assert [column.missing for column in schema.columns] == [True, False, False]
     assert schema.columns[1].clock
     assert schema.columns[2].categories == ("a", "b", "c")
@@ -193,7 +195,7 @@ def test_statistics_do_not_depend_on_the_batch_where_values_begin():
     late = [None] * 70_000 + [1.0, 3.0] * 10
     frame = pl.DataFrame({"late": late, "y": np.arange(len(late)) % 2})
     (column,) = schema_of(frame).columns
-    assert (column.mean, column.scale, column.missing) == (2.0, 1.0, True)
+    assert (column.center, column.scale, column.missing) == (2.0, 1.0, True)
 
 
 def test_what_only_other_rows_hold_is_not_learned():
@@ -205,7 +207,7 @@ def test_what_only_other_rows_hold_is_not_learned():
     assert category.categories == ("a", "b")
     assert not number.missing
     assert schema.dropped == (Dropped("k", "constant"),)
-    np.testing.assert_allclose(x.mean, NUMBERS[:30].mean())
+    np.testing.assert_allclose(x.center, NUMBERS[:30].mean())
     assert sum(schema.target.counts) == 30
 
 
@@ -260,7 +262,7 @@ def test_values_that_are_missing_words_are_missing_in_numbers_too():
     words = (*MISSING_WORDS, "-999", "1900-01-01")
     for values in (cycle("-999", "1", "2"), cycle(-999, 1, 2), cycle("-999.0", "1", "2")):
         column = column_of(values, words=words)
-        assert (column.missing, column.mean) == (True, 1.5)
+        assert (column.missing, column.center) == (True, 1.5)
     assert column_of(cycle("1900-01-01", "2020-01-01"), words=words).missing
     assert column_of(cycle(-999, 1), words=words, categorical=["c"]).categories == ("1",)
 
@@ -274,8 +276,9 @@ def test_infinity_is_said_with_its_row(values):
 
 
 def test_numbers_whose_squares_overflow_are_said():
-    with pytest.raises(DataError, match="'c' holds numbers too large to square"):
-        column_of(cycle(1e200, -1e200))
+    for most in (1e200, 1e308):
+        with pytest.raises(DataError, match="'c' holds numbers too large to square"):
+            column_of(cycle(most, -most))
 
 
 def test_nul_is_no_part_of_a_category():

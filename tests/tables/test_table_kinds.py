@@ -34,7 +34,7 @@ class Percent(Column, frozen=True):
     in_text = True
 
     @classmethod
-    def read(cls, series, words):
+    def read(cls, series, words, text=None):
         """Read shares."""
         if series.dtype != pl.String:
             raise unreadable(series, cls.plural)
@@ -89,7 +89,7 @@ def test_a_kind_is_added_by_a_file_and_its_entry(tmp_path, run_python):
     (columns / "percent.py").write_text(PERCENT)
     kinds = (columns / "kinds.py").read_text()
     kinds = kinds.replace("from .number", "from .percent import Percent\nfrom .number")
-    (columns / "kinds.py").write_text(kinds.replace("| Category", "| Percent | Category"))
+    (columns / "kinds.py").write_text(kinds.replace("Number |", "Percent | Number |"))
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{USED}"
     assert run_python(code).strip() == str(copy / "__init__.py")
 

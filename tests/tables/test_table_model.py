@@ -8,8 +8,9 @@ import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder
 
+from bent_scaler import BentScaler
 from fastbp import DataError, Network, train
 from table_makers import TARGETS, classes_and_probabilities, people, written
 
@@ -36,7 +37,7 @@ def _phases(seconds):
 def encoder():
     """Return scikit-learn's transformer of the columns that `people` gives."""
     number = make_pipeline(
-        StandardScaler(), SimpleImputer(strategy="constant", fill_value=0, add_indicator=True)
+        BentScaler(), SimpleImputer(strategy="constant", fill_value=0, add_indicator=True)
     )
     boolean = SimpleImputer(strategy="constant", fill_value=0.5, add_indicator=True)
     return ColumnTransformer(
@@ -45,7 +46,7 @@ def encoder():
             ("city", OneHotEncoder(handle_unknown="ignore", sparse_output=False), ["city"]),
             ("no city", MissingIndicator(missing_values=""), ["city"]),
             ("paid", boolean, ["paid"]),
-            ("since", StandardScaler(), ["since"]),
+            ("since", BentScaler(), ["since"]),
             ("phases", FunctionTransformer(_phases), ["since"]),
             ("visits", number, ["visits"]),
         ]

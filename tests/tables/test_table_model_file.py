@@ -70,7 +70,7 @@ def test_the_fingerprint_is_of_what_is_computed(models):
     assert other.fingerprint == model.fingerprint
     other.network.parameters[3] += 1e-6
     assert other.fingerprint != model.fingerprint
-    columns = (structs.replace(model.schema.columns[0], mean=40.0), *model.schema.columns[1:])
+    columns = (structs.replace(model.schema.columns[0], center=40.0), *model.schema.columns[1:])
     shifted = TableModel(model.network, structs.replace(model.schema, columns=columns))
     assert shifted.fingerprint != model.fingerprint
 
@@ -157,11 +157,12 @@ def feature(column, value, missing_words):
         features = [0.5 if missing else float(value.lower() == "true")]
     elif kind == "number":
         scaled = 0 if missing else (float(value) - column["mean"]) / column["scale"]
-        features = [min(max(scaled, -1e6), 1e6)]
+        features = [scaled / np.sqrt(1 + (scaled / column["bound"]) ** 2)]
     else:
         periods = [31556952, 604800] + [86400] * column["clock"]
         t = 0 if missing else datetime.fromisoformat(value).replace(tzinfo=timezone.utc).timestamp()
-        features = [(t - column["mean"]) / column["scale"]]
+        scaled = (t - column["mean"]) / column["scale"]
+        features = [scaled / np.sqrt(1 + (scaled / column["bound"]) ** 2)]
         features += [f(2 * np.pi * t / period) for period in periods for f in (np.sin, np.cos)]
         features = [0] * len(features) if missing else features
     return [*features, float(missing)] if column["missing"] else features
@@ -221,7 +222,7 @@ def test_other_categories_and_times_of_day_are_read_by_hand_too(tmp_path):
             "y": rng.choice(["a", "b", "c"], rows),
         }
     )
-    model = train(frame, "y", epochs=5, hidden=(12, 7))
+    model = train(frame, "y", epochs=5, hidden=(12, 7), max_categories=64)
     town, at = model.schema.columns
     assert town.other
     assert at.clock

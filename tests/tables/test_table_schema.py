@@ -7,9 +7,9 @@ import pytest
 from fastbp.tables.columns.kinds import Boolean, Category, Date, Number
 from fastbp.tables.columns.schema import Dropped, Schema, Target
 
-AGE = Number("age", missing=True, mean=38.5, scale=13.25)
+AGE = Number("age", missing=True, center=38.5, scale=13.25)
 CITY = Category("city", missing=True, categories=("Köln", "Ulm"), other=True)
-WHEN = Date("when", missing=False, mean=1.6e9, scale=8e6, clock=True)
+WHEN = Date("when", missing=False, center=1.6e9, scale=8e6, clock=True)
 PAID = Boolean("paid", missing=False)
 TARGET = Target("y", "classification", "integer", ("-1", "2", "10"), (5, 0, 7))
 SCHEMA = Schema(

@@ -286,10 +286,13 @@ def test_it_prints_nothing_and_logs_what_is_unknown(capfd, caplog, tmp_path):
     model.predict(strangers)
     model.evaluate(strangers)
     assert capfd.readouterr() == ("", "")
-    assert {record.name for record in caplog.records} == {"fastbp"}
+    assert {r.name for r in caplog.records} == {"fastbp", "fastbp.checkpoints", "fastbp.steps"}
     warned = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert len(warned) == 2
-    assert all("200 values of column 'city'" in message for message in warned)
+    assert (
+        warned[0] == "the table: column 'code' is left out: an id: 160 distinct values in 160 rows"
+    )
+    assert len(warned) == 3
+    assert all("200 values of column 'city'" in message for message in warned[1:])
 
 
 def test_a_category_of_the_rows_to_validate_on_that_is_unknown_is_logged(caplog):

@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
 
 import fastbp
+from bent_scaler import BentScaler
 from fastbp import DataError, Dense, Dropout, Network, TableModel, train
 from fastbp.tables.options import TrainOptions
 from table_makers import numeric, people
@@ -35,7 +36,12 @@ WRONG = {
     "drop": [3, [None]],
     "categorical": [3, [b"a"]],
     "numeric": [3, [None]],
+    "weight": ["", 3, ["w"]],
     "missing": [3, [-999], None, ".,n.a."],
+    "decimal": [";", 3],
+    "date_format": [3, None],
+    "max_categories": [0, 1.5, "a"],
+    "clip_target": [0, -1, NAN, "a"],
     "valid_share": [1, -0.1, NAN, "0.2", True],
     "hidden": [0, 5.5, [10, -1], "100", None, True, [True], [[5]]],
     "activation": ["rleu", None, 3, "softmax"],
@@ -47,7 +53,16 @@ WRONG = {
     "l2": [-1, NAN, None, "a"],
     "weight_decay": [-1, NAN, "a"],
     "clip_norm": [0, -1, NAN, "a"],
-    "class_weight": ["even", {"a": 1}],
+    "class_weight": [
+        "even",
+        {},
+        {"a": -1},
+        {"a": NAN},
+        {"a": "x"},
+        {"a": 0},
+        {"": 1},
+        {1: 2, "1": 2},
+    ],
     "epochs": [0, -1, 1.5, None, "10", True],
     "patience": [-1, 1.5, None, True],
     "batch_size": [0, -1, 1.5, "32", True],
@@ -126,7 +141,12 @@ def test_a_column_that_is_not_there_is_named_with_the_nearest(name):
 
 
 @pytest.mark.parametrize(
-    "options, target", [({"loss": "huber"}, "class"), ({"class_weight": "balanced"}, "number")]
+    "options, target",
+    [
+        ({"loss": "huber"}, "class"),
+        ({"class_weight": "balanced"}, "number"),
+        ({"class_weight": {"top": 2}}, "number"),
+    ],
 )
 def test_what_does_not_suit_the_task_is_named(options, target):
     (name,) = options
@@ -139,7 +159,7 @@ def test_what_does_not_suit_the_task_is_named(options, target):
 
 def by_hand(data, valid, *, layers, loss="cross_entropy", fit=None, **network):
     """Encode with scikit-learn, and train a `Network`; return it."""
-    scaler = StandardScaler().fit(np.stack([data[name] for name in "abc"], axis=1))
+    scaler = BentScaler().fit(np.stack([data[name] for name in "abc"], axis=1))
     net = Network(inputs=3, layers=layers, loss=loss, **network)
     fit = {"epochs": 5, "batch_size": 32, "early_stopping": 10, **(fit or {})}
     net.fit(*encoded(data, scaler), validation_data=encoded(valid, scaler), **fit)
@@ -211,8 +231,11 @@ def test_a_regression_learns_the_standardised_target(loss):
     data = numeric()
     data["y"] = 300 + 20 * data["a"] + np.random.default_rng(0).normal(0, 5, 120)
     model = train(data, "y", valid_share=0, loss=loss, hidden=8, epochs=5)
-    scale = StandardScaler()
-    X = scale.fit_transform(np.stack([data[name] for name in "abc"], axis=1)).astype(np.float32)
+    X = (
+        BentScaler()
+        .fit_transform(np.stack([data[name] for name in "abc"], axis=1))
+        .astype(np.float32)
+    )
     y = StandardScaler().fit_transform(data["y"][:, None])[:, 0]
     net = Network(inputs=3, layers=[hidden(), Dense(1)], loss=loss)
     net.fit(X, y, epochs=5, batch_size=32, early_stopping=10)
@@ -228,6 +251,36 @@ def test_balanced_classes_have_scikit_learns_weights():
     fit = {"sample_weight": weights[np.searchsorted(classes, data["y"])], "epochs": 4}
     net = by_hand(data, valid, layers=ONE, fit=fit)
     np.testing.assert_allclose(model.network.parameters, net.parameters, atol=1e-5)
+
+
+def test_classes_have_the_weights_that_are_named():
+    data, valid = numeric(), numeric(50, seed=4)
+    model = train(data, "y", valid=valid, class_weight={"v": 2.5, "w": 0}, **FEW)
+    weights = np.array([1, 2.5, 0])[np.searchsorted(["u", "v", "w"], data["y"])]
+    net = by_hand(data, valid, layers=ONE, fit={"sample_weight": weights, "epochs": 4})
+    np.testing.assert_allclose(model.network.parameters, net.parameters, atol=1e-5)
+    assert model.record["options"]["class_weight"] == {"v": 2.5, "w": 0}
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ([True, False], [True, "True", "true"]),
+        ([1, 2], [1, 1.0, "1", "1.0", np.int64(1)]),
+        (["1.0x", "b"], ["1.0x"]),
+    ],
+)
+def test_a_class_may_be_named_as_python_writes_it(values, names):
+    data = {"x": np.arange(40.0) ** 1.5, "y": np.resize(values, 40)}
+    models = [train(data, "y", class_weight={name: 3}, **FEW) for name in names]
+    assert len({model.fingerprint for model in models}) == 1
+    assert models[0].fingerprint != train(data, "y", **FEW).fingerprint
+
+
+def test_a_class_that_is_not_there_is_named_with_the_nearest():
+    words = r"class_weight=.*no class 'tops'; did you mean 'top'\? Classes: 'low', 'mid', 'top'"
+    with pytest.raises(ValueError, match=words):
+        train(people(40), "y", class_weight={"tops": 3})
 
 
 @pytest.mark.parametrize("memory", [None, 5000])

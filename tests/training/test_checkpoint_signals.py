@@ -25,7 +25,7 @@ epochs, every = int(sys.argv[3]), float(sys.argv[4])
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(20_000, 16)).astype("float32"), rng.integers(0, 4, 20_000)
 valid = X[:3000], y[:3000]
-net = Network([16, 32, 4], loss="cross_entropy", optimizer=Adam(schedule=Cosine(40)))
+net = Network([16, 32, 4], loss="cross_entropy", optimizer=Adam(schedule=Cosine(40)), seed=0)
 data = (ArraySource(X, y, window_rows=6000),) if streamed else (X, y)
 net.fit(X[:64], y[:64], epochs=1, batch_size=32)  # loads the kernels
 signal.signal(signal.SIGTERM, lambda number, frame: None)  # before and after the fit

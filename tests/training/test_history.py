@@ -57,7 +57,7 @@ def test_history_prints_a_row_for_every_epoch():
     assert [float(row[head.index("val loss")]) for row in rows] == pytest.approx(
         history["val_loss"], abs=1e-5
     )
-    assert {"val accuracy", "rate", "seconds", "samples/s", "GFLOP/s", "of peak"} <= set(head)
+    assert {"val accuracy", "rate", "time", "samples/s", "GFLOP/s", "of peak"} <= set(head)
     assert summary.startswith("4 epochs in") and "float32" in summary and "1 thread" in summary
 
 
@@ -108,3 +108,15 @@ def test_progress_shows_epochs_and_loss(capsys):
     assert "2/2" in shown and "loss" in shown
     classifier().fit(X, LABELS, epochs=2)
     assert capsys.readouterr().err == ""
+
+
+def test_a_short_epoch_has_a_time_that_is_not_0():
+    history = History("float32")
+    seconds = (8.2e-5, 0.0031, 75.0)
+    entry = {"loss": 1.0, "learning_rate": 1e-3, "samples_per_second": 1.0, "gflops": 1.0}
+    history.epochs = [{"epoch": n, "seconds": s, **entry} for n, s in enumerate(seconds)]
+    text = repr(history)
+    for time in (" 82 us ", " 3.1 ms ", " 1 min 15 s "):
+        assert text.count(time) == 1
+    history.epochs = history.epochs[:1]
+    assert "1 epoch in 82 us, " in repr(history)

@@ -1,6 +1,7 @@
 """Columns of booleans: 1 or 0, and 0.5 where missing."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -29,7 +30,9 @@ class Boolean(Column, frozen=True):
         return dtype == pl.Boolean
 
     @classmethod
-    def read(cls, series: pl.Series, words: Sequence[str]) -> tuple[Floats, Places]:
+    def read(
+        cls, series: pl.Series, words: Sequence[str], text: Any = None
+    ) -> tuple[Floats, Places]:
         """Read booleans as 1 and 0; see `Column.read`."""
         dtype = series.dtype
         if is_text(dtype):

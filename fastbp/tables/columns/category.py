@@ -13,7 +13,10 @@ from .column import Column, Fit
 from .number import FEWEST_ROWS_OF_AN_ID
 from .values import count, places_of
 
+# categories that become features: these, or more where there are this many rows for each, up to
 MOST_CATEGORIES = 64
+_ROWS_PER_CATEGORY = 4
+_MOST_OF_ALL = 512
 # longer text is no name of a category, and would make model files of any size
 LONGEST_CATEGORY = 2_000
 # more distinct values than these are not counted
@@ -30,6 +33,7 @@ class _CategoryFit(Fit):
         self._counts: Counter[str] = Counter()
         self._present = 0
         self._is_full = False
+        self.most: int | None = None
 
     def add(self, series):
         if self._is_full:
@@ -60,11 +64,16 @@ class _CategoryFit(Fit):
         short = [name for name in self._counts if len(name) <= LONGEST_CATEGORY]
         if not short:
             return f"free text: over {LONGEST_CATEGORY:,} characters each"
-        kept = sorted(short, key=lambda name: (-self._counts[name], name))[:MOST_CATEGORIES]
+        most = self.most or min(
+            max(MOST_CATEGORIES, self._present // _ROWS_PER_CATEGORY), _MOST_OF_ALL
+        )
+        kept = sorted(short, key=lambda name: (-self._counts[name], name))[:most]
         for name in kept:
             if "\0" in name:
                 raise DataError(f"{where} holds NUL in {shown(name)}")
-        return Category(self.name, self.missing, tuple(sorted(kept)), distinct > len(kept))
+        rest = self._present - sum(self._counts[name] for name in kept)
+        others = (distinct, rest / self._present) if rest else (0, 0.0)
+        return Category(self.name, self.missing, tuple(sorted(kept)), rest > 0, *others)
 
     def _identifies_rows(self):
         """Return whether most values differ: ids, or free text."""
@@ -78,11 +87,14 @@ class Category(Column, frozen=True):
     """A column of categories: one feature for each, 1 or 0, and one for all others if `other`.
 
     `categories` are the most frequent ones in training rows, sorted; `other` is True if there
-    were more. A column of no other kind is one of categories, unless it is free text.
+    were more: `distinct` in all, and `rest` is the share of the rows of those that were left. A
+    column of no other kind is one of categories, unless it is free text.
     """
 
     categories: tuple[str, ...] = ()
     other: bool = False
+    distinct: int = 0
+    rest: float = 0.0
 
     plural = "categories"
     expected = "text"

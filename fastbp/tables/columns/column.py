@@ -11,31 +11,101 @@ from msgspec import Struct
 
 from ..wording import shown
 from .values import Floats, Places, wrong_value
+from .values import distinct as distinct_values
+
+
+class Offered:
+    """Values of a column that a candidate looks at: all of a frame, or the distinct ones.
+
+    `series` holds them, `counts` in how many rows each is.
+    """
+
+    def __init__(self, frame: pl.Series, first: int, distinct: bool = False) -> None:
+        self.frame = frame
+        self.first = first
+        self.is_distinct = distinct
+        self.series, self.counts = frame, np.ones(len(frame), np.int64)
+        if distinct:
+            self.series, self.counts = distinct_values(frame)
+
+    def row(self, place: int) -> int:
+        """Return the row of a value, from 1: of the first that holds it."""
+        if self.is_distinct:
+            place = int((self.frame == self.series[place]).arg_max() or 0)
+        return self.first + place + 1
+
+    def first_of(self, places: Places) -> tuple[str, int]:
+        """Return the first of some values, in the order of rows, as text, and its row."""
+        place = int(places[0])
+        if self.is_distinct:
+            place = int(self.frame.is_in(self.series.gather(places).implode()).arg_max() or 0)
+        return str(self.frame[place]), self.first + place + 1
 
 
 @dataclass
 class Candidate:
-    """Counts the values of a column that are not of a kind; keeps the first, and its row from 1.
+    """A kind that a column may be of, and a way of writing it: what speaks for it and against it.
 
-    `infinite` is the first infinite number and its row; only `Number` sets it and `is_whole`.
+    `good` counts the rows of values of the kind, `count` those of others; `value` is the first of
+    the others and `row` its row, from 1. `infinite` is the first infinite number and its row.
     """
 
+    kind: "type[Column]"
+    text: Any
     name: str
     dtype: pl.DataType
+    words: Sequence[str]
+    good: int = 0
     count: int = 0
     value: str = ""
     row: int = 0
     infinite: str | None = None
-    is_whole: bool = False
 
-    def add(self, series: pl.Series, values: Floats, first: int) -> None:
-        """Add a frame and its values as the kind reads them; it begins at row `first`, from 0."""
+    def add(self, offered: Offered) -> None:
+        """Add values; those that are missing do not count."""
+        values, bad = self.kind.read(offered.series, self.words, self.text)
+        self.good += int(offered.counts[~np.isnan(values)].sum())
+        self.refuse(offered, bad)
+
+    def add_numbers(self, values: Floats, offered: Offered) -> None:
+        """Add text that is plain numbers, `values` with NaN where missing."""
+        self.refuse(offered, np.flatnonzero(~np.isnan(values)))
+
+    def refuse(self, offered: Offered, places: Places) -> None:
+        """Count the values at some places as not of the kind."""
+        if len(places) and not self.count:
+            self.value, self.row = offered.first_of(places)
+        self.count += int(offered.counts[places].sum())
+
+    @property
+    def fits(self) -> bool:
+        """Whether all values are of the kind, and there are some."""
+        return self.good > 0 and self.count == 0
+
+    @property
+    def tells(self) -> bool:
+        """Whether the values depend on the way of writing."""
+        return False
+
+    @property
+    def is_code(self) -> bool:
+        """Whether the values are names though they look like values of the kind."""
+        return False
+
+    def doubt(self) -> str:
+        """Return what was guessed of the way of writing, and how to settle it."""
+        return ""
 
     def check(self, where: str) -> None:
         """Raise DataError if values of the kind cannot be used; `where` names the column."""
 
     def why_an_id(self, rows: int) -> str | None:
         """Return why the values, none of them missing, only identify rows; else None."""
+        return None
+
+    def fitted_text(self) -> Any:
+        """Return the way of writing, with what the values say of it."""
+        return self.text
 
 
 class Range:
@@ -67,14 +137,16 @@ class Fit:
     name: str
     words: Sequence[str]
     is_asked: bool
+    text: Any = None
 
     def __post_init__(self) -> None:
         self.missing = False
+        self.most: int | None = None  # categories that become features, of columns that have some
         self._range = Range()
 
     def add(self, series: pl.Series) -> None:
         """Add the values of training rows."""
-        values, _ = self.kind.read(series, self.words)
+        values, _ = self.kind.read(series, self.words, self.text)
         self.missing = self.missing or bool(np.isnan(values).any())
         self._range.add(values)
         self.add_values(values)
@@ -114,6 +186,8 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
     # whether text may be recognized as this kind, and whether a few other values are mistakes then
     in_text: ClassVar[bool] = False
     reports_mistakes: ClassVar[bool] = False
+    # the ways in which text of the kind may be written; a column of the kind has one in `text`
+    texts: ClassVar[tuple[Any, ...]] = (None,)
     candidate: ClassVar[type[Candidate]] = Candidate
     fit: ClassVar[type[Fit]] = Fit
 
@@ -123,11 +197,13 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
         return False
 
     @classmethod
-    def read(cls, series: pl.Series, words: Sequence[str]) -> tuple[Floats, Places]:
+    def read(
+        cls, series: pl.Series, words: Sequence[str], text: Any = None
+    ) -> tuple[Floats, Places]:
         """Return ``(values, bad)``: float64 (n,), NaN where missing or bad, and the bad places.
 
-        Text is read without the spaces around it; `words` count as missing. ColumnError if no
-        value of the series' type is of this kind.
+        Text, written as `text` says, is read without the spaces around it; `words` count as
+        missing. ColumnError if no value of the series' type is of this kind.
         """
         raise _lacking(cls, "read")
 
@@ -146,6 +222,11 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
     def kind(self) -> str:
         """The name of the kind."""
         return type(self).__name__.lower()
+
+    @property
+    def written(self) -> Any:
+        """How text of the column is written, None for kinds that are written in one way."""
+        return getattr(self, "text", None)
 
     @property
     def names(self) -> list[str]:
@@ -170,7 +251,7 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
         `first_row` is the number of rows before the frame, for the ColumnError if a value, or
         the type of all, is not of this kind.
         """
-        values, bad = self.read(series, words)
+        values, bad = self.read(series, words, self.written)
         bad = bad if len(bad) else np.flatnonzero(np.isinf(values))
         if len(bad):
             raise wrong_value(f"column {shown(self.name)}", series, bad, first_row, self.expected)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,19 @@ from ..wording import listed
 from .schema import Schema
 from .target import read_target
 from .values import ColumnError
+from .weights import read_weights
+
+
+class EncodedFrame(NamedTuple):
+    """Rows: features (n, n_features), targets (n,), which of them are there, and weights or None.
+
+    Of targets that are not there, neither features nor weights count.
+    """
+
+    X: npt.NDArray
+    y: npt.NDArray
+    kept: npt.NDArray[np.bool_]
+    weight: npt.NDArray | None
 
 
 class Encoder:
@@ -87,12 +101,19 @@ class Encoder:
         width = max(self.schema.n_features, len(self.schema.target.classes))
         return table.frames(names, width=width)
 
-    def encoded(self, table) -> Iterator[tuple[npt.NDArray, npt.NDArray, npt.NDArray[np.bool_]]]:
-        """Yield ``(X, y, kept)`` of a table with its target, frame by frame."""
+    def weights(self, frame: pl.DataFrame, name: str, first_row: int = 0) -> npt.NDArray:
+        """Return the weights (n,) float64 in a column; DataError if one is missing or below 0."""
+        self.require(frame, [name])
+        with self._naming_the_table():
+            return read_weights(frame[name], self.schema.missing_words, first_row)
+
+    def encoded(self, table, weight: str | None = None) -> "Iterator[EncodedFrame]":
+        """Yield the rows of a table with their targets, frame by frame; `weight` is a column."""
         first = 0
-        for frame in self.frames(table, [self.schema.target.name]):
+        for frame in self.frames(table, [self.schema.target.name, *([weight] if weight else [])]):
             y, kept = self.encode_target(frame, first)
-            yield self.encode(frame, first), y, kept
+            weights = self.weights(frame, weight, first) if weight else None
+            yield EncodedFrame(self.encode(frame, first), y, kept, weights)
             first += len(frame)
 
     @contextmanager

@@ -1,6 +1,7 @@
 """From a table to its schema: the kind of each column, fitted to training rows."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +13,11 @@ from .category import Category
 from .column import Column
 from .kinds import AnyColumn
 from .number import Number
+from .number_text import NumberText
 from .schema import Dropped, Schema, Task
-from .survey import Survey
+from .survey import Habits, Survey
 from .target import TargetFit, TargetSurvey
+from .telling import tell
 
 
 def infer(
@@ -26,6 +29,11 @@ def infer(
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
     numeric: Sequence[str] = (),
+    decimal: Literal[".", ","] | None = None,
+    date_format: Sequence[str] = (),
+    max_categories: int | None = None,
+    clip_target: float | None = None,
+    robust_loss: bool = False,
     is_training: npt.NDArray[np.bool_] | None = None,
 ) -> Schema:
     """Return the `Schema` of a table, in two passes that hold one frame at a time.
@@ -34,8 +42,10 @@ def infer(
     categories and missing values, from training rows that have a target.
 
     By default the task is classification of text, booleans, and whole numbers of at most 20
-    values, and all rows train; `is_training` is (rows,) bool. The other arguments are those of
-    `TrainOptions`. DataError if a column is absent or unfit, or no input is left.
+    values, and all rows train; `is_training` is (rows,) bool. `robust_loss` says that the loss
+    bears outliers of the target. The other arguments are those of `TrainOptions`. What was
+    guessed or lies far out is logged. DataError if a column is absent or unfit, or no
+    input is left.
     """
     ids = tuple(ids)
     drop = tuple(drop)
@@ -45,18 +55,35 @@ def infer(
         **dict.fromkeys(numeric, Number),
     }
     inputs = [name for name in table.columns if name not in {target, *ids, *drop}]
+    habits = Habits([NumberText(decimal)] if decimal else [], _patterns(table, date_format))
     surveys = {
-        name: Survey(name, table.dtypes[name], table.missing_words, asked.get(name))
+        name: Survey(
+            name, table.dtypes[name], table.missing_words, asked.get(name), habits.pattern(name)
+        )
         for name in inputs
     }
-    unfitted = _look_at_all_rows(table, surveys, target, task)
+    learned = TargetSurvey(target, table.dtypes[target], table.missing_words, task)
+    _look_at_all_rows(table, surveys, learned)
+    proved = [learned.proved(), *(survey.proved() for survey in surveys.values())]
+    habits.texts += [text for text in proved if text]
+    unfitted = learned.target(table.name, habits)
     reasons = {name: survey.reason_to_drop() for name, survey in surveys.items()}
-    fits = {}
-    for name, survey in surveys.items():
-        if reasons[name] is None:
-            kind = survey.kind(table.name)
-            fits[name] = kind.fit(kind, name, table.missing_words, survey.asked is kind)
-    fitted = _look_at_training_rows(table, fits, unfitted, is_training)
+    found = {
+        name: survey.find(table.name, habits)
+        for name, survey in surveys.items()
+        if reasons[name] is None
+    }
+    fits = {
+        name: each.kind.fit(
+            each.kind, name, table.missing_words, asked.get(name) is each.kind, each.text
+        )
+        for name, each in found.items()
+    }
+    for fit in fits.values():
+        fit.most = max_categories
+    target_fit = TargetFit(unfitted, table.missing_words, clip_target, robust_loss)
+    _look_at_training_rows(table, fits, target_fit, is_training)
+    fitted = target_fit.fitted(table.name)
     results = {name: reasons[name] or fits[name].column(table.name) for name in inputs}
     columns = tuple(result for result in results.values() if isinstance(result, AnyColumn))
     dropped = [Dropped(name, "asked") for name in drop]
@@ -67,8 +94,16 @@ def infer(
             f"{table.name} has no column left to learn from: {why or 'only the target'}. "
             "categorical= and numeric= keep a column whatever it looks like"
         )
-    found = [column.name for column in dropped if column.reason.startswith("an id")]
-    return Schema(columns, fitted, tuple(dropped), (*ids, *found), table.missing_words)
+    tell(table.name, columns, found, learned, target_fit)
+    more = [column.name for column in dropped if column.reason.startswith("an id")]
+    return Schema(columns, fitted, tuple(dropped), (*ids, *more), table.missing_words)
+
+
+def _patterns(table, formats):
+    """Return the formats of dates by column, of texts such as ``born=%d/%m/%Y``; "" is for all."""
+    pairs = [("", each) if "=" not in each else each.rsplit("=", 1) for each in formats]
+    table.require(name for name, _ in pairs if name)
+    return dict(pairs)
 
 
 def _check_roles(table, target, ids, drop, categorical, numeric):
@@ -85,23 +120,21 @@ def _check_roles(table, target, ids, drop, categorical, numeric):
             given[name] = role
 
 
-def _look_at_all_rows(table, surveys, target, task):
-    """Fill the surveys; return the `Target` without its statistics."""
-    words = table.missing_words
+def _look_at_all_rows(table, surveys, learned):
+    """Fill the surveys of the inputs, and `learned`, that of the target."""
+    target = learned.name
     readable = [name for name, survey in surveys.items() if survey.is_readable]
-    learned = TargetSurvey(target, table.dtypes[target], words, task)
     first = 0
     for frame in table.frames([*readable, target]):
         for name in readable:
             surveys[name].add(frame[name], first)
         learned.add(frame[target], first)
         first += len(frame)
-    return learned.target(table.name)
 
 
-def _look_at_training_rows(table, fits, target, is_training):
-    """Fill the fits; return the fitted `Target`."""
-    fit = TargetFit(target, table.missing_words)
+def _look_at_training_rows(table, fits, fit, is_training):
+    """Fill the fits of the inputs, and `fit`, that of the target."""
+    target = fit.target
     first = 0
     for frame in table.frames([*fits, target.name]):
         rows = slice(first, first + len(frame))
@@ -116,4 +149,3 @@ def _look_at_training_rows(table, fits, target, is_training):
         first += len(trains)
     if is_training is not None and len(is_training) != first:
         raise ValueError(f"is_training has {len(is_training):,} rows but {table.name} {first:,}")
-    return fit.fitted(table.name)

@@ -1,153 +1,231 @@
-"""Columns of numbers: standardized, and 0 where missing."""
+"""Columns of numbers: standardized by what is not far out, bent to bounds, and 0 where missing."""
 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import msgspec
 import numpy as np
 import polars as pl
 
 from ...errors import DataError
-from ...json_data import Finite, Positive
-from ..wording import shown
-from .column import Candidate, Column, Fit
+from ...json_data import Finite, NotNegative, Positive
+from ..wording import ALSO_MISSING, shown
+from .column import Candidate, Column, Fit, Offered
+from .number_text import CLOCK, NumberText, is_known_unit
+from .scaling import LARGEST, Quartiles, bent
 from .values import NONE, Floats, Places, floats, is_text, parsed_text, seconds, unreadable, without
 
-# standardized numbers and dates are clipped to this, so that float32 and a network stay finite
-LARGEST = 1e6
 FEWEST_ROWS_OF_AN_ID = 20
 # integers looked at to say whether all are distinct; more rows than these cannot be held
 _MOST_KEYS = 1_000_000
+# larger whole numbers are names: no signed integer of 64 bits holds them
+_LARGEST_INTEGER = 2.0**63
 _NAME_OF_AN_ID = re.compile(
     r"(?:^|[^A-Za-z])(?i:ids?|idx|index|key|uuid|guid)$|^(?i:id|uuid|guid)[^A-Za-z]"
     r"|[a-z](?:Id|ID|Idx|Index|Key|Uuid|UUID|Guid|GUID)$"
 )
+# values of a frame that are looked at first
+_FIRST_ROWS = 100
+# units that change the number where they are absent
+_NEVER_BARE = ("%", "\u2030", CLOCK)
+# a number this many scales from the center is said to be an outlier
+OUTLYING = 1_000
 
 
-class Standard:
-    """The mean and the population standard deviation of numbers, frame by frame, in float64.
-
-    The sum of squares of a frame is corrected for the rounding of its mean, and added to that of
-    the frames before (Chan, Golub and LeVeque, The American Statistician 37(3), 1983, equations
-    1.5 and 1.7). scikit-learn's StandardScaler does the same, but takes 0.6 s to import.
-    """
-
-    def __init__(self) -> None:
-        self._count, self._mean, self._variance = 0, np.float64(0), np.float64(0)
-
-    def add(self, values: Floats) -> None:
-        """Add numbers; NaN does not count."""
-        known = values[~np.isnan(values)]
-        if not known.size:
-            return
-        with np.errstate(over="ignore", invalid="ignore"):
-            count, total, total_before = known.size, known.sum(), self._mean * self._count
-            apart = known - total / count
-            squares = (apart**2).sum() - apart.sum() ** 2 / count
-            both = self._count + count
-            if self._count:
-                ratio = self._count / count
-                between = ratio / both * (total_before / ratio - total) ** 2
-                squares = self._variance * self._count + squares + between
-            self._count, self._mean = both, (total_before + total) / both
-            self._variance = squares / both
-
-    def mean_and_scale(self, name: str, table_name: str) -> tuple[float, float]:
-        """Return both; (0, 1) without numbers, a scale of 1 where they differ by rounding alone.
-
-        DataError if squares of the numbers overflow.
-        """
-        if not self._count:
-            return 0.0, 1.0
-        if not np.isfinite([self._mean, self._variance]).all():
-            raise DataError(
-                f"{table_name}: column {shown(name)} holds numbers too large to square: "
-                "give it in another unit, or drop it"
-            )
-        rounding = self._count * np.finfo(np.float64).eps
-        with np.errstate(over="ignore"):
-            bound = rounding * self._variance + (rounding * self._mean) ** 2
-        scale = 1.0 if self._variance <= bound else np.sqrt(self._variance)
-        return float(self._mean), float(scale)
-
-
-class StandardFit(Fit):
-    """Fits mean and scale."""
+class NumberFit(Fit):
+    """Fits center and scale."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._standard = Standard()
+        self._quartiles = Quartiles()
 
     def add_values(self, values: Floats) -> None:
         """Add numbers, NaN where missing."""
-        self._standard.add(values)
+        self._quartiles.add(values)
 
     def fields(self, table_name: str) -> dict[str, Any]:
-        """Return mean and scale."""
-        mean, scale = self._standard.mean_and_scale(self.name, table_name)
-        return {"mean": mean, "scale": scale}
+        """Return the `Spread` and the text; DataError if squares of the numbers overflow."""
+        spread = self._quartiles.spread(self._range.low, self._range.high)
+        if not np.isfinite(spread).all():
+            raise DataError(
+                f"{table_name}: column {shown(self.name)} holds numbers too large to square: "
+                "give it in another unit, or drop it"
+            )
+        return {**spread._asdict(), "text": self.text}
 
 
 class Standardized(Column, frozen=True):
-    """The base of columns whose first feature is (x - mean) / scale, within 1e6; 0 where missing.
+    """The base of columns whose first feature is x = (value - center) / scale, bent; 0 if missing.
 
-    `mean` and `scale` are the mean and the standard deviation of training rows.
+    The feature is x / sqrt(1 + (x / bound)^2), so that no value rules the column; see `Spread`.
+    Where `bound` is 0, in models of earlier versions, `center` and `scale` are mean and standard
+    deviation, and the feature is x clipped to 1e6.
+
+    Reference: Holzmueller et al., Better by Default, NeurIPS 2024 (smooth clipping, bound 3).
     """
 
-    mean: Finite = 0.0
+    center: Finite = msgspec.field(default=0.0, name="mean")
     scale: Positive = 1.0
+    bound: NotNegative = 0.0
 
     in_text = True
     reports_mistakes = True
-    fit = StandardFit
+    fit = NumberFit
+    # what the formula names the number that is scaled
+    quantity: ClassVar[str] = "value"
+    formula = "{0.scaled}"
     # types that are read though no column of them is of this kind
     also_read: ClassVar[tuple[Any, ...]] = (pl.Null,)
 
-    @staticmethod
-    def parsed(series: pl.Series) -> pl.Series:
-        """Return the numbers that text stands for, null where it stands for none."""
-        return series.cast(pl.Float64, strict=False)
-
     @classmethod
-    def read(cls, series: pl.Series, words: Sequence[str]) -> tuple[Floats, Places]:
+    def read(
+        cls, series: pl.Series, words: Sequence[str], text: Any = None
+    ) -> tuple[Floats, Places]:
         """Read numbers, or times in seconds; see `Column.read`."""
+        parse = (text or cls.texts[0]).parsed
         dtype = series.dtype
         bad = NONE
         if is_text(dtype):
-            values, bad = parsed_text(series.cast(pl.String), words, cls.parsed)
+            values, bad = parsed_text(series.cast(pl.String), words, parse, ALSO_MISSING)
         elif cls.holds(dtype) or dtype in cls.also_read:
             values = seconds(series) if dtype.is_temporal() else floats(series)
         else:
             raise unreadable(series, cls.plural)
-        return without(values, words, cls.parsed), bad
+        return without(values, words, parse), bad
 
     def write(self, values, missing, features) -> None:
-        """Write the standardized values."""
+        """Write the scaled values."""
         with np.errstate(over="ignore"):
-            standardized = np.clip((values - self.mean) / self.scale, -LARGEST, LARGEST)
-        features[:, 0] = np.where(missing, 0, standardized)
+            x = (values - self.center) / self.scale
+        scaled = bent(x, self.bound) if self.bound else np.clip(x, -LARGEST, LARGEST)
+        features[:, 0] = np.where(missing, 0, scaled)
+
+    @property
+    def scaled(self) -> str:
+        """How the first feature is computed, for people who use the network alone."""
+        x = f"({self.quantity} - {self.center!r}) / {self.scale!r}"
+        return f"x / sqrt(1 + (x / {self.bound!r})**2), x = {x}" if self.bound else x
 
 
 @dataclass
 class _NumberCandidate(Candidate):
-    """Also checks whether the numbers are finite, whole, or ids."""
+    """Also gathers the units, the extremes, and whether the numbers are whole, ids or codes.
+
+    `is_plain` is True while no number has marks between thousands or a unit; `low` and `high` are
+    the least and the largest number, and their rows.
+    """
 
     is_whole: bool = True
+    is_plain: bool = True
 
     def __post_init__(self):
+        self.low, self.high = (np.inf, 0), (-np.inf, 0)
+        self.units: dict[str, tuple[str, int]] = {}
         self._steps = _Steps(self.name, self.dtype)
+        self._is_marked = False
+        self._is_code = False
 
-    def add(self, series, values, first):
+    def add(self, offered):
+        if not is_text(self.dtype):
+            self.add_numbers(self.kind.read(offered.series, self.words)[0], offered)
+            return
+        text = offered.series.str.strip_chars()
+        plain, bad = parsed_text(text, self.words, self.text.plain, ALSO_MISSING)
+        self._note_bare(offered, plain)
+        values, units = self.text.parts(text.gather(bad))
+        plain[bad] = floats(values)
+        self._add_units(offered, bad[~np.isnan(plain[bad])], units.filter(values.is_not_null()))
+        self.is_plain = self.is_plain and not len(bad)
+        self.refuse(offered, bad[np.isnan(plain[bad])])
+        read = text.filter(~np.isnan(plain))
+        self._is_marked = self._is_marked or bool(read.str.contains("[.,]").any())
+        self._add_values(plain, offered)
+
+    def add_numbers(self, values, offered):
+        if self.text is not None and self.text.decimal == "," and is_text(self.dtype):
+            self._add_if_grouped(values, offered)
+        else:
+            self._note_bare(offered, values)
+            self._add_values(values, offered)
+
+    def _add_if_grouped(self, values, offered):
+        """Add plain numbers, which must be integers, or be written like 1.234, to be read so."""
+        known = values[~np.isnan(values)]
+        if self.count:
+            return
+        if (known == np.floor(known)).all():
+            self._add_values(values, offered)
+            return
+        first = Offered(offered.frame[:_FIRST_ROWS], offered.first, distinct=True)
+        _, bad = self.kind.read(first.series, self.words, self.text)
+        if len(bad):
+            self.refuse(first, bad)
+        else:
+            self.add(Offered(offered.frame, offered.first, distinct=True))
+
+    def _add_values(self, values, offered):
+        """Add numbers, text or not."""
+        known = ~np.isnan(values)
+        self.good += int(offered.counts[known].sum())
+        if not known.any():
+            return
         infinite = np.isinf(values)
         if self.infinite is None and infinite.any():
             place = int(np.argmax(infinite))
-            self.infinite = f"{values[place]} in row {first + place + 1:,}"
+            self.infinite = f"{values[place]} in row {offered.row(place):,}"
+        low, high = int(np.nanargmin(values)), int(np.nanargmax(values))
+        if values[low] < self.low[0]:
+            self.low = (float(values[low]), offered.row(low))
+        if values[high] > self.high[0]:
+            self.high = (float(values[high]), offered.row(high))
         if self.is_whole:
-            known = values[~np.isnan(values)]
-            self.is_whole = bool((np.isfinite(known) & (known == np.floor(known))).all())
+            there = values[known]
+            self.is_whole = bool((np.isfinite(there) & (there == np.floor(there))).all())
         if self.is_whole:
-            self._steps.add(series, values)
+            self._is_code = self._is_code or _are_codes(offered.series, values)
+            self._steps.add(offered.series, values, offered.is_distinct)
+
+    def _note_bare(self, offered, values):
+        """Keep the first number without a unit."""
+        known = np.flatnonzero(~np.isnan(values))
+        if len(known) and "" not in self.units and is_text(self.dtype):
+            self.units[""] = offered.first_of(known)
+
+    def _add_units(self, offered, places, units):
+        for unit in set(units) - set(self.units):
+            self.units[unit] = offered.first_of(places[(units == unit).to_numpy()])
+
+    @property
+    def unit(self):
+        """The unit of the numbers, empty if they have none."""
+        return next((unit for unit in self.units if unit), "")
+
+    @property
+    def fits(self):
+        """Whether all values are numbers, and of one unit."""
+        named = [unit for unit in self.units if unit]
+        if len(named) > 1 and not all(map(is_known_unit, named)):
+            return False
+        is_known = not named or is_known_unit(named[0])
+        return super().fits and (is_known or "" not in self.units)
+
+    @property
+    def tells(self):
+        return self._is_marked
+
+    @property
+    def is_code(self):
+        return self._is_code
+
+    def doubt(self):
+        value, row = self.units[""]
+        return (
+            f"{shown(value)} in row {row:,} and the like: the mark may stand before decimals or "
+            f"between thousands; it was read with {shown(self.text.decimal)} before decimals; "
+            f"--decimal {'|'.join('.,')} settles it"
+        )
 
     def check(self, where):
         if self.infinite is not None:
@@ -155,9 +233,31 @@ class _NumberCandidate(Candidate):
                 f"{where} holds {self.infinite}: expected finite numbers; mend it, or name it "
                 "with --missing"
             )
+        named = [unit for unit in self.units if unit]
+        if len(named) > 1 or (named and named[0] in _NEVER_BARE and "" in self.units):
+            (one, row), (other, another) = list(self.units.values())[:2]
+            raise DataError(
+                f"{where} mixes units: {shown(one)} in row {row:,} and {shown(other)} in row "
+                f"{another:,}; convert them to one, or say --categorical {shown(self.name)}"
+            )
 
     def why_an_id(self, rows):
         return self._steps.why_an_id(rows) if self.is_whole else None
+
+    def fitted_text(self):
+        return NumberText(self.text.decimal, self.unit) if self.text else NumberText()
+
+
+def _are_codes(series, values):
+    """Return whether whole numbers are codes: text with leading zeros, or above 64 bits."""
+    if np.nanmax(np.abs(values)) >= _LARGEST_INTEGER:
+        if not is_text(series.dtype):
+            return series.dtype.is_integer()
+        return bool(series.str.contains(r"^\s*\d{19,}\s*$").any())
+    if not is_text(series.dtype):
+        return False
+    zeros = series.filter(series.str.starts_with("0"))
+    return bool(len(zeros) and zeros.str.contains(r"^0\d+$").any())
 
 
 class _Steps:
@@ -172,7 +272,10 @@ class _Steps:
         self.keys = []
         self.held = 0
 
-    def add(self, series, values):
+    def add(self, series, values, is_distinct):
+        """Add a frame of values; distinct ones are in no order, and are none."""
+        if is_distinct:
+            self.is_consecutive = self.is_key = False
         if (self.is_consecutive or self.is_key) and _has_points(series):
             self.is_consecutive = self.is_key = False
         if self.is_consecutive:
@@ -201,9 +304,11 @@ def _has_points(series):
 class Number(Standardized, frozen=True):
     """A column of numbers: one feature; durations and times of day are read as seconds."""
 
+    text: NumberText = NumberText()
+
     plural = "numbers"
     expected = "a finite number"
-    formula = "(value - {0.mean!r}) / {0.scale!r}"
+    texts = (NumberText("."), NumberText(","))
     candidate = _NumberCandidate
     also_read = (pl.Boolean,)
 
@@ -213,5 +318,6 @@ class Number(Standardized, frozen=True):
         return dtype.is_numeric() or dtype in (pl.Duration, pl.Time, pl.Null)
 
     def describe(self, number: Callable[[float], str]) -> list[tuple[str, bool]]:
-        """Return mean and scale."""
-        return [(f"mean {number(self.mean)}, deviation {number(self.scale)}", False)]
+        """Return center and scale, and the unit."""
+        unit = [(f"in {self.text.unit}", True)] if self.text.unit else []
+        return [(f"mean {number(self.center)}, deviation {number(self.scale)}", False), *unit]

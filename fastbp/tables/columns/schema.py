@@ -10,10 +10,13 @@ from msgspec import Meta, Struct
 
 from ...json_data import Count, Finite, Positive, read_as
 from .kinds import AnyColumn
+from .number_text import NumberText
 
 # what model files of format 2 hold for a column of any kind, in this order
 _FORMAT_2: dict[str, Any] = {"name": None, "kind": None, "missing": None}
 _FORMAT_2 |= {"mean": 0.0, "scale": 1.0, "categories": [], "other": False, "clock": False}
+# what later versions have added, and files need not hold
+_LATER = {"weight"}
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -23,7 +26,8 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
 
     `kind` says how classes are written back, or is "number" for regression. `classes` are sorted
     text, integers by their value, booleans ("false", "true"); `counts` are their training rows.
-    A regression learns (y - mean) / scale.
+    A regression learns (y - mean) / scale of y within `low` and `high`, in training rows, if they
+    are given. `text` says how numbers are written.
     """
 
     name: str
@@ -33,6 +37,9 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
     counts: tuple[Count, ...] = ()
     mean: Finite = 0.0
     scale: Positive = 1.0
+    text: NumberText = NumberText()
+    low: Finite | None = None
+    high: Finite | None = None
 
     def __post_init__(self) -> None:
         classes = self.classes
@@ -52,6 +59,14 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
         if self.kind == "boolean" and classes != ("false", "true"):
             raise ValueError(f"classes={classes!r}: booleans have ('false', 'true')")
 
+    def class_named(self, name: str) -> int | None:
+        """Return the place of the class that a person names, such as True or 1.0; or None."""
+        if self.kind == "boolean":
+            name = name.lower()
+        elif self.kind == "integer" and name.endswith(".0"):
+            name = name[:-2]
+        return self.classes.index(name) if name in self.classes else None
+
 
 class Dropped(Struct, frozen=True, forbid_unknown_fields=True):
     """A column that is no input, and why."""
@@ -64,7 +79,7 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     """All that predicting needs to know of the table that was learned from.
 
     `columns` are the inputs, in the order of their features. `ids` are kept beside predictions,
-    and are no inputs.
+    and are no inputs. `weight` names the column of the weights of rows, if there was one.
     """
 
     columns: Annotated[tuple[AnyColumn, ...], Meta(min_length=1)]
@@ -72,6 +87,7 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     dropped: tuple[Dropped, ...] = ()
     ids: tuple[str, ...] = ()
     missing_words: tuple[str, ...] = ()
+    weight: str | None = None
 
     def __post_init__(self) -> None:
         inputs = [column.name for column in self.columns]
@@ -99,12 +115,15 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     def to_data(self) -> dict[str, Any]:
         """Return the schema as JSON of format 2: dicts, lists, text, numbers and flags."""
         data = json.loads(json.dumps(msgspec.to_builtins(self)))
+        for name in [name for name in _LATER if data[name] is None]:
+            del data[name]
         return data | {"columns": [_FORMAT_2 | column for column in data["columns"]]}
 
     @classmethod
     def from_data(cls, data: Any) -> "Schema":
         """Return the schema that `to_data` describes; ValueError names the path of a fault."""
-        absent = set(cls.__struct_fields__) - set(data) if isinstance(data, dict) else ()
+        fields = set(cls.__struct_fields__) - _LATER
+        absent = fields - set(data) if isinstance(data, dict) else ()
         if absent:
             raise ValueError(f"{', '.join(sorted(absent))}: missing - at `table`")
         if isinstance(data, dict) and isinstance(data["columns"], list):

@@ -1,6 +1,8 @@
-"""The kind of a column, from all of its values, training rows or not."""
+"""The kind of a column, and how its text is written, from all of its values."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -8,24 +10,63 @@ import polars as pl
 from ...errors import DataError
 from ..wording import shown
 from .category import Category
-from .column import Candidate, Column
+from .column import Candidate, Column, Offered
+from .date import Date
+from .date_text import DateText
 from .kinds import KINDS
-from .number import FEWEST_ROWS_OF_AN_ID
-from .values import NONE, ColumnError, distinct, is_text
+from .number import FEWEST_ROWS_OF_AN_ID, Number
+from .number_text import NumberText
+from .values import ColumnError, is_text
 
 # if this share of the values of text are of a kind that reports mistakes, the others are mistakes
 _NEARLY_ALL = 0.95
 
 
+@dataclass
+class Habits:
+    """How text is written where the values of a column leave it open.
+
+    `texts` has the ways that other columns have, or the user has chosen: the first that fits
+    decides. `patterns` are the formats of dates by column, "" for all columns.
+    """
+
+    texts: list[Any] = field(default_factory=list)
+    patterns: dict[str, str] = field(default_factory=dict)
+
+    def pattern(self, name: str) -> str:
+        """Return the format of the dates of a column, empty if none was chosen."""
+        return self.patterns.get(name, self.patterns.get("", ""))
+
+
+@dataclass(frozen=True)
+class Found:
+    """The kind of a column, and the candidate of it; `doubt` says what was guessed."""
+
+    kind: type[Column]
+    candidate: Any = None
+    doubt: str = ""
+
+    @property
+    def text(self) -> Any:
+        """How the text is written, None for kinds that are written in one way."""
+        return self.candidate.fitted_text() if self.candidate else None
+
+
 class Survey:
     """Finds the kind of a column from all of its values.
 
-    It counts the `rows`, and the `present`: those whose value is not missing. `candidates` has
-    each kind that the column may be of; `asked` is the kind that the user chose.
+    It counts the `rows`, and the `present`: those whose value is not missing. `candidates` are
+    the kinds, and the ways of writing them, that the column may be of; `asked` is the kind that
+    the user chose.
     """
 
     def __init__(
-        self, name: str, dtype: pl.DataType, words: Sequence[str], asked: type[Column] | None = None
+        self,
+        name: str,
+        dtype: pl.DataType,
+        words: Sequence[str],
+        asked: type[Column] | None = None,
+        pattern: str = "",
     ):
         self.name = name
         self.dtype = dtype
@@ -33,9 +74,13 @@ class Survey:
         self.asked = asked
         self.rows = self.present = 0
         kinds = [kind for kind in KINDS if (kind.in_text if is_text(dtype) else kind.holds(dtype))]
-        self.candidates: dict[type[Column], Candidate] = {
-            kind: kind.candidate(name, dtype) for kind in kinds
-        }
+        pairs = [(k, text) for k in kinds for text in (k.texts if is_text(dtype) else k.texts[:1])]
+        self.candidates = [kind.candidate(kind, text, name, dtype, words) for kind, text in pairs]
+        self._by_pattern: Candidate | None = None
+        if pattern and is_text(dtype):
+            text = DateText(pattern=pattern)
+            self._by_pattern = Date.candidate(Date, text, name, dtype, words)
+            self.candidates.insert(0, self._by_pattern)
 
     @property
     def is_readable(self) -> bool:
@@ -47,65 +92,63 @@ class Survey:
         self.rows += len(series)
         if self.asked is Category:
             return
+        offered = Offered(series.cast(pl.String) if is_text(self.dtype) else series, first)
         if is_text(self.dtype):
-            self._add_text(series, first)
+            self._add_text(offered)
         else:
-            ((kind, candidate),) = self.candidates.items()
-            values, _ = kind.read(series, self.words)
-            self.present += int(np.count_nonzero(~np.isnan(values)))
-            candidate.add(series, values, first)
+            (candidate,) = self.candidates
+            candidate.add(offered)
+            self.present = candidate.good + candidate.count
 
-    def _add_text(self, series, first):
-        """Offer the values to each kind in turn, without those that an earlier kind has read."""
-        is_whole_series = next(iter(self.candidates.values())).count == 0
-        if is_whole_series:
-            values = series
-            rows = np.ones(len(series), np.int64)
-        else:  # values of several kinds are looked at once each
-            values, rows = distinct(series)
-        taken = NONE
-        left = np.arange(len(values))
-        for place, (kind, candidate) in enumerate(self.candidates.items()):
-            known = bad = NONE
-            if len(left):  # to gather none takes long
-                offered = values if len(left) == len(values) else values.gather(left)
-                read, bad = kind.read(offered, self.words)
-                known = left[~np.isnan(read)]
-                bad = left[bad]
-                if is_whole_series and offered is series:
-                    candidate.add(series, read, first)
-            if place == 0:
-                self.present += int(rows[known].sum() + rows[bad].sum())
-            self._count(candidate, series, first, values, rows, np.concatenate([taken, bad]))
-            taken = np.concatenate([taken, known])
-            left = bad
+    def _add_text(self, offered):
+        """Offer plain numbers to all candidates at once; else the distinct values to each."""
+        if self._by_pattern is None and self.candidates[0].count == 0:
+            values, bad = Number.read(offered.frame, self.words, _PLAIN)
+            if not len(bad):
+                self.present += int(np.count_nonzero(~np.isnan(values)))
+                for candidate in self.candidates:
+                    candidate.add_numbers(values, offered)
+                return
+        distinct = Offered(offered.frame, offered.first, distinct=True)
+        for candidate in self.candidates:
+            candidate.add(distinct)
+        text = distinct.series.str.strip_chars() if is_text(self.dtype) else distinct.series
+        there = text.is_not_null() & ~text.cast(pl.String).is_in(["", *self.words])
+        self.present += int(distinct.counts[there.to_numpy()].sum())
 
-    def _count(self, candidate, series, first, values, rows, places):
-        """Count the values at `places`, each there in `rows` rows, as not of a kind."""
-        if not candidate.count and len(places):
-            candidate.value = values[int(places.min())]
-            candidate.row = first + int((series == candidate.value).arg_max()) + 1
-        candidate.count += int(rows[places].sum())
+    def find(self, table_name: str, habits: Habits) -> Found:
+        """Return the kind and how it is written.
 
-    def kind(self, table_name: str) -> type[Column]:
-        """Return the kind.
-
-        DataError if nearly all values are numbers, or dates, or a number is not finite.
+        DataError if nearly all values are numbers, or dates, or a number is not finite, or the
+        units are several.
         """
         where = f"{table_name}: column {shown(self.name)}"
         if self.asked is Category or not self.present:
-            return Category
+            return Found(Category)
         if self.asked and not is_text(self.dtype) and not _reads(self.asked, self.dtype):
             raise DataError(f"{where} holds {self.dtype}: it cannot be read as {self.asked.plural}")
-        for kind, candidate in self.candidates.items():
-            if candidate.count == 0:
-                candidate.check(where)
-                return kind
-        for kind, candidate in self.candidates.items():
-            is_nearly = candidate.count <= (1 - _NEARLY_ALL) * self.present
-            if kind is self.asked or (kind.reports_mistakes and is_nearly):
-                raise self._mistakes(kind, candidate, where)
-        return Category
+        fitting = [each for each in self.candidates if each.fits]
+        if fitting and fitting[0] is self._by_pattern:
+            return Found(Date, fitting[0])
+        for kind in dict.fromkeys(each.kind for each in fitting):
+            found = self._of_kind([each for each in fitting if each.kind is kind], habits)
+            if found.candidate.is_code and self.asked is not kind:
+                return Found(Category)
+            found.candidate.check(where)
+            return found
+        for kind in dict.fromkeys(each.kind for each in self.candidates):
+            nearest = min((c for c in self.candidates if c.kind is kind), key=lambda c: c.count)
+            is_nearly = nearest.good > 0 and nearest.count <= (1 - _NEARLY_ALL) * self.present
+            if kind is self.asked or (kind.reports_mistakes and is_nearly and nearest.count):
+                raise self._mistakes(kind, nearest, where)
+        return Found(Category)
+
+    def _of_kind(self, fitting, habits):
+        """Return the kind of the candidates `fitting`, in the usual way of writing, or first."""
+        usual = [each for text in habits.texts for each in fitting if text == each.text]
+        chosen = (usual or fitting)[0]
+        is_open = len(fitting) > 1 and not usual and chosen.tells
+        return Found(chosen.kind, chosen, chosen.doubt() if is_open else "")
 
     def _mistakes(self, kind, candidate, where):
         value = candidate.value.strip()
@@ -119,6 +162,13 @@ class Survey:
             f"{', '.join(ways[:-1])}, or {ways[-1]}"
         )
 
+    def proved(self) -> Any:
+        """Return the only way in which the text can be written, None if it is open or plain."""
+        fitting = [each for each in self.candidates if each.fits]
+        if len(fitting) != 1 or not fitting[0].tells:
+            return None
+        return fitting[0].text
+
     def reason_to_drop(self) -> str | None:
         """Return why it is no input whatever its values in training rows are, or None."""
         if not self.is_readable:
@@ -129,9 +179,17 @@ class Survey:
             return "all missing"
         if self.present < self.rows or self.rows < FEWEST_ROWS_OF_AN_ID:
             return None
-        fitting = (candidate for candidate in self.candidates.values() if candidate.count == 0)
-        found = next(fitting, None)
+        found = next((each for each in self.candidates if each.fits), None)
         return found.why_an_id(self.rows) if found else None
+
+
+class _Plain:
+    """Numbers as Python writes them: what most text of numbers is."""
+
+    parsed = staticmethod(NumberText().plain)
+
+
+_PLAIN = _Plain()
 
 
 def _reads(kind, dtype):

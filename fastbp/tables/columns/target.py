@@ -1,5 +1,6 @@
 """The target: its task, its classes, and its values as a network learns them."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,11 +13,12 @@ from ...errors import DataError
 from ..wording import listed, shown
 from .boolean import Boolean
 from .category import LONGEST_CATEGORY, MOSTLY_DISTINCT, Category
-from .column import Column
+from .column import Range
 from .date import Date
-from .number import FEWEST_ROWS_OF_AN_ID, Number, Standard
+from .number import FEWEST_ROWS_OF_AN_ID, OUTLYING, Number
+from .scaling import Quartiles, Standard
 from .schema import Target, Task
-from .survey import Survey
+from .survey import Found, Habits, Survey
 from .values import count, places_of, wrong_value
 
 # whole numbers with at most this number of distinct values are classes
@@ -26,11 +28,16 @@ MOST_CLASSES = 1_000
 _EXACT = 2**53
 
 
+_log = logging.getLogger("fastbp")
+
+
 class TargetSurvey:
     """Gathers the classes, or numbers, of a target over all rows; `task` is the user's choice."""
 
     def __init__(self, name: str, dtype: pl.DataType, words: Sequence[str], task: Task | None):
+        self.name = name
         self.task = task
+        self.doubt = ""
         self._survey = Survey(name, dtype, words)
         self._counts: Counter = Counter()
 
@@ -42,7 +49,7 @@ class TargetSurvey:
         if len(self._counts) <= MOST_CLASSES:
             count(series, self._survey.words, self._counts)
 
-    def target(self, table_name: str) -> Target:
+    def target(self, table_name: str, habits: Habits) -> Target:
         """Return the `Target` without statistics; DataError if it does not suit the task."""
         survey = self._survey
         name = f"{table_name}: the target {shown(survey.name)}"
@@ -50,31 +57,42 @@ class TargetSurvey:
             raise DataError(f"{name} holds {survey.dtype}: expected numbers, text or booleans")
         if not survey.present:
             raise DataError(f"{name} is missing in all rows: give its values, or another target")
-        kind = self._kind(table_name)
+        self.found = found = self._find(table_name, habits)
+        kind, candidate = found.kind, found.candidate
+        self.doubt = found.doubt
         if kind is Date:
             raise DataError(f"{name} holds dates: expected numbers or classes")
-        is_whole = kind is Number and survey.candidates[kind].is_whole
-        is_few = is_whole and len(self._counts) <= _MOST_INTEGER_CLASSES
+        is_whole = kind is Number and candidate.is_whole
+        is_few = is_whole and candidate.is_plain and len(self._counts) <= _MOST_INTEGER_CLASSES
         is_regression = kind is Number and not is_few
         if self.task:
             is_regression = self.task == "regression"
         if not is_regression:
-            return self._classes(kind, is_whole, name)
+            return self._classes(kind, is_whole and candidate.is_plain, name)
         if kind is not Number:
             raise DataError(
                 f"{name} holds {shown(min(self._counts))}, and regression needs numbers: "
                 "leave --task out, or name another target"
             )
-        return Target(survey.name, "regression", "number")
+        if candidate.low[0] == candidate.high[0]:
+            raise DataError(
+                f"{name} is {candidate.low[0]:.6g} in all rows: there is nothing to learn; name "
+                "another target"
+            )
+        return Target(survey.name, "regression", "number", text=found.text)
 
-    def _kind(self, table_name) -> type[Column]:
+    def proved(self):
+        """Return the only way in which the text can be written, None if it is open or plain."""
+        return self._survey.proved()
+
+    def _find(self, table_name, habits) -> Found:
         if self.task != "classification":
-            return self._survey.kind(table_name)
+            return self._survey.find(table_name, habits)
         # dates, infinity and a few that are no numbers among numbers may be names of classes
-        for kind, found in self._survey.candidates.items():
-            if kind is not Date and found.count == 0 and found.infinite is None:
-                return kind
-        return Category
+        for each in self._survey.candidates:
+            if each.kind is not Date and each.fits and each.infinite is None and not each.is_code:
+                return Found(each.kind, each)
+        return Found(Category)
 
     def _classes(self, kind, is_whole, name):
         values = list(self._counts)
@@ -116,11 +134,21 @@ def _written(are_whole, values):
 class TargetFit:
     """Counts the training rows of each class, or standardizes numbers."""
 
-    def __init__(self, target: Target, words: Sequence[str]):
+    def __init__(
+        self,
+        target: Target,
+        words: Sequence[str],
+        clip: float | None = None,
+        robust_loss: bool = False,
+    ):
         self.target = target
         self.words = words
+        self.clip = clip
+        self.robust_loss = robust_loss
         self._counts = np.zeros(len(target.classes), np.int64)
         self._standard = Standard()
+        self._quartiles = Quartiles()
+        self._range = Range()
 
     def add(self, series: pl.Series, is_training: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Add a frame; return which rows, (n,) bool, train: with a target, among `is_training`."""
@@ -130,20 +158,46 @@ class TargetFit:
             self._counts += np.bincount(values[trains], minlength=len(self._counts))
         else:
             self._standard.add(values[trains])
+            self._quartiles.add(values[trains])
+            self._range.add(values[trains])
         return trains
 
     def fitted(self, table_name: str) -> Target:
         """Return the target with its statistics; DataError if there are fewer than two classes."""
         target = self.target
         if target.task == "regression":
-            mean, scale = self._standard.mean_and_scale(target.name, table_name)
-            return replace(target, mean=mean, scale=scale)
+            return self._fitted_numbers(table_name)
         if np.count_nonzero(self._counts) < 2:
             raise DataError(
                 f"{table_name}: the target {shown(target.name)} has fewer than two classes in the "
                 "training rows: give more rows, or hold fewer back"
             )
-        return replace(target, counts=tuple(self._counts.tolist()))
+        counts = self._counts.tolist()
+        for name, rows in zip(target.classes, counts, strict=True):
+            if not rows:
+                _log.warning(
+                    "%s: no training row has the class %s of %s: the model cannot predict it",
+                    *(table_name, shown(name), shown(target.name)),
+                )
+        return replace(target, counts=tuple(counts))
+
+    def _fitted_numbers(self, table_name):
+        """Return the target with mean and scale, or median and quartiles if numbers lie far out."""
+        target = self.target
+        center, scale, _ = self.spread
+        if self.clip:
+            bounds = (center - self.clip * scale, center + self.clip * scale)
+            return replace(target, mean=center, scale=scale, low=bounds[0], high=bounds[1])
+        far = max(self._range.high - center, center - self._range.low)
+        if self.robust_loss and far > OUTLYING * scale:
+            return replace(target, mean=center, scale=scale)
+        mean, scale = self._standard.mean_and_scale(target.name, table_name)
+        return replace(target, mean=mean, scale=scale)
+
+    @property
+    def spread(self):
+        """The `Spread` of the numbers."""
+        return self._quartiles.spread(self._range.low, self._range.high)
 
 
 def read_target(
@@ -161,7 +215,8 @@ def read_target(
         unknown = np.flatnonzero(kept & (values < 0))
     else:
         kind = Boolean if target.kind == "boolean" else Number
-        read, unknown = kind.read(series, words)
+        text = target.text if kind is Number else None
+        read, unknown = kind.read(series, words, text)
         kept = ~np.isnan(read)
         if target.kind == "number":
             values = read

@@ -24,6 +24,7 @@ NONE: Places = np.empty(0, np.int64)
 # the units of a second in polars' physical integers; times of day have nanoseconds
 _SECOND = {"ms": 1e3, "us": 1e6, "ns": 1e9}
 _DAY = 86_400
+_NANS = ("nan", "+nan", "-nan")
 # floats below this are whole without doubt
 _INTEGERS = 2.0**53
 
@@ -103,7 +104,35 @@ def places_of(
     places[left] = _places(rest, kind)
     missing = np.zeros(len(series), bool)
     missing[left] = rest.is_null().to_numpy()
+    unknown = places[left] < 0
+    if (unknown & ~missing[left]).any():
+        places[left[unknown]] = _places_of_equal(tuple(known), rest.filter(unknown))
     return places, missing
+
+
+def _places_of_equal(known, text):
+    """Return the places of what means a known value though it is written otherwise; -1 for others.
+
+    A number may be written 1, 1.0 or 1e0, and a boolean in any case. What several known values
+    mean is none of them.
+    """
+    meanings = _meaning(pl.Series(known, dtype=pl.String))
+    table = pl.DataFrame({"meaning": meanings, "place": np.arange(len(known))})
+    table = table.filter(pl.col("meaning").is_not_null() & pl.col("meaning").is_unique())
+    found = _meaning(text).replace_strict(
+        table["meaning"], table["place"], default=-1, return_dtype=pl.Int64
+    )
+    return found.fill_null(-1).to_numpy()
+
+
+def _meaning(text):
+    """Return numbers and booleans in one form, null for other text and codes such as 007."""
+    numbers = text.cast(pl.Float64, strict=False)
+    is_code = text.str.contains(r"^\s*[+-]?0\d")
+    numbers = numbers.set(is_code | ~numbers.is_finite() | (numbers.abs() >= _INTEGERS), None)
+    low = text.str.to_lowercase()
+    booleans = low.set(~low.is_in(["true", "false"]), None)
+    return (numbers + 0.0).cast(pl.String).fill_null(booleans)
 
 
 def _places(series, kind):
@@ -129,10 +158,13 @@ def count(series: pl.Series, words: Sequence[str], counts: Counter) -> int:
     return missing
 
 
-def parsed_text(series: pl.Series, words: Sequence[str], parse: Parse) -> tuple[Floats, Places]:
+def parsed_text(
+    series: pl.Series, words: Sequence[str], parse: Parse, also: Sequence[str] = ()
+) -> tuple[Floats, Places]:
     """Parse text; return values, NaN where missing or bad, and the places of bad ones.
 
-    Text that cannot be parsed is parsed once more without spaces around it.
+    Text that cannot be parsed is parsed once more without spaces around it. The words of `also`,
+    in lower case, count as missing too, in any case.
     """
     values = floats(parse(series))
     left = np.flatnonzero(np.isnan(values))
@@ -142,7 +174,7 @@ def parsed_text(series: pl.Series, words: Sequence[str], parse: Parse) -> tuple[
     values[left] = floats(parse(rest))
     # NaN may be how a number was written
     is_bad = np.isnan(values[left]) & rest.is_not_null().to_numpy()
-    is_bad[is_bad] = rest.filter(is_bad).str.to_lowercase().is_in(["nan", "+nan", "-nan"]).not_()
+    is_bad[is_bad] = rest.filter(is_bad).str.to_lowercase().is_in([*_NANS, *also]).not_()
     return values, left[is_bad]
 
 

@@ -9,9 +9,17 @@ import polars as pl
 from ..columns.schema import Schema, Target
 from ..read.table import Table
 
+EVERY = "all"
 
-def ids_of(schema: Schema, table: Table, keep: Sequence[str] = ()) -> list[str]:
-    """Return the columns of a table to keep beside predictions: its ids, and those of `keep`."""
+
+def ids_of(schema: Schema, table: Table, keep: str | Sequence[str] = ()) -> list[str]:
+    """Return the columns of a table to keep beside predictions: its ids, and those of `keep`.
+
+    "all" among `keep`, or in its place, keeps every column, one of that name too.
+    """
+    keep = [keep] if isinstance(keep, str) else keep
+    if EVERY in keep:
+        return list(table.columns)
     table.require(keep)
     ids = [name for name in schema.ids if name in table.columns]
     return [*dict.fromkeys([*ids, *keep])]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from ...json_data import Count, Finite, read_as
+from ...json_data import Amount, Count, Finite, read_as
 
 Numbers = list[Finite | None]
 
@@ -49,8 +49,8 @@ class _Record(Struct):
     peak: Finite | None = None
     stopped: str | None = None
     best_epoch: Count | None = None
-    metrics: dict[str, dict[str, Finite]] | None = None
-    confusion: list[list[Count]] | None = None
+    metrics: dict[str, dict[str, Finite | None]] | None = None
+    confusion: list[list[Amount]] | None = None
     residuals: _Residuals | None = None
 
     def __post_init__(self):
@@ -58,7 +58,7 @@ class _Record(Struct):
             raise ValueError("data need seconds and stopped beside them")
         for scores in (self.metrics or {}).values():
             rows = scores.get("rows", -1)
-            if scores and not (rows >= 0 and rows.is_integer()):
+            if scores and not (rows is not None and rows >= 0 and rows.is_integer()):
                 raise ValueError("scores need the number of their rows")
 
 

@@ -22,49 +22,59 @@ class ClassScores:
 
     def __init__(self, target: Target) -> None:
         count = len(target.classes)
+        self.rows = 0
         self.confusion = np.zeros((count, count), np.int64)
         self._log_loss = 0.0
         self._positive: list[npt.NDArray] = []
-        self._labels: list[npt.NDArray] = []
+        self._negative_weight: list[npt.NDArray] = []
+        self._positive_weight: list[npt.NDArray] = []
 
     @property
-    def rows(self) -> int:
-        """The number of rows."""
-        return int(self.confusion.sum())
+    def weight(self) -> float:
+        """The sum of the weights of the rows."""
+        return float(self.confusion.sum())
 
-    def add(self, outputs: npt.NDArray, labels: npt.NDArray) -> None:
-        """Add probabilities (n, classes) and the true classes (n,) int64."""
+    def add(
+        self, outputs: npt.NDArray, labels: npt.NDArray, weight: npt.NDArray | None = None
+    ) -> None:
+        """Add probabilities (n, classes), the true classes (n,) int64, and weights (n,), or 1."""
         count = len(self.confusion)
         pairs = labels * count + outputs.argmax(axis=1)
-        self.confusion += np.bincount(pairs, minlength=count * count).reshape(count, count)
+        added = np.bincount(pairs, weight, minlength=count * count).reshape(count, count)
+        self.rows += len(labels)
+        self.confusion = self.confusion + added
         right = outputs[np.arange(len(labels)), labels].astype(np.float64)
-        self._log_loss -= np.log(np.maximum(right, np.finfo(outputs.dtype).tiny)).sum()
+        losses = -np.log(np.maximum(right, np.finfo(outputs.dtype).tiny))
+        self._log_loss += float(losses.sum() if weight is None else losses @ weight)
         if count == 2:
+            weights = np.ones(len(labels)) if weight is None else weight
             self._positive.append(outputs[:, 1].copy())
-            self._labels.append(labels.astype(bool))
+            self._negative_weight.append(np.where(labels == 0, weights, 0))
+            self._positive_weight.append(np.where(labels == 1, weights, 0))
 
     def metrics(self) -> dict[str, float]:
         """Return them by name: accuracy, balanced_accuracy, macro_f1, log_loss, roc_auc of two.
 
-        The mean recall and the mean F1 are of the classes that occur, as in scikit-learn.
+        The mean recall and the mean F1 are of the classes that occur, and roc_auc is NaN where
+        rows are of one class, as in scikit-learn.
         """
         right = np.diag(self.confusion)
-        rows = self.rows
         there = self.confusion.sum(axis=1)
         named = there + self.confusion.sum(axis=0)
         found = {
-            "rows": rows,
-            "accuracy": float(right.sum() / rows),
+            "rows": self.rows,
+            "accuracy": float(right.sum() / self.weight),
             "balanced_accuracy": float((right[there > 0] / there[there > 0]).mean()),
             "macro_f1": float((2 * right[named > 0] / named[named > 0]).mean()),
-            "log_loss": float(self._log_loss / rows),
+            "log_loss": float(self._log_loss / self.weight),
         }
-        if self._labels:
-            found["roc_auc"] = _roc_auc(np.concatenate(self._labels), self._positive)
+        if self._positive:
+            parts = (self._positive, self._negative_weight, self._positive_weight)
+            found["roc_auc"] = _roc_auc(*map(np.concatenate, parts))
         return found
 
     def details(self) -> dict[str, Any]:
-        """Return the confusion matrix, for the report."""
+        """Return the confusion matrix, of rows or of their weights, for the report."""
         return {"confusion": self.confusion.tolist(), "residuals": None}
 
 
@@ -75,12 +85,15 @@ class NumberScores:
         self._mean = target.mean
         self._scale = target.scale
         self.rows = 0
+        self.weight = 0.0
         self._sums = np.zeros(5)
         self._shown = np.empty((2, 0))
         self._first: float | None = None
 
-    def add(self, outputs: npt.NDArray, standardized: npt.NDArray) -> None:
-        """Add outputs (n, 1) and targets (n,), both standardized."""
+    def add(
+        self, outputs: npt.NDArray, standardized: npt.NDArray, weight: npt.NDArray | None = None
+    ) -> None:
+        """Add outputs (n, 1) and targets (n,), both standardized, and weights (n,), or 1."""
         y = standardized.astype(np.float64)
         error = outputs[:, 0].astype(np.float64) - y
         # moments about the first target: targets that do not vary have a variance of exactly 0
@@ -88,12 +101,17 @@ class NumberScores:
         about = y - self._first
         self.rows += len(y)
         moments = (about, about * about, error, error * error, np.abs(error))
-        self._sums += [values.sum() for values in moments]
+        if weight is None:
+            self.weight += len(y)
+            self._sums += [values.sum() for values in moments]
+        else:
+            self.weight += float(weight.sum())
+            self._sums += [values @ weight for values in moments]
         self._shown = np.hstack([self._shown, np.stack([y, error])[:, :_SHOWN]])[:, :_SHOWN]
 
     def metrics(self) -> dict[str, float]:
         """Return them by name: r2, rmse, mae; R2 is 0 for a target that does not vary."""
-        y, squares, _, errors, absolute = self._sums / self.rows
+        y, squares, _, errors, absolute = self._sums / self.weight
         variance = squares - y * y
         return {
             "rows": self.rows,
@@ -106,29 +124,28 @@ class NumberScores:
         """Return residuals and the first predictions, for the report."""
         y, error = self._shown
         counts, edges = np.histogram(error * self._scale, _BINS)
-        mean = self._sums[2] / self.rows
+        mean = self._sums[2] / self.weight
         actual = y * self._scale + self._mean
         residuals = {
             "actual": actual.tolist(),
             "predicted": (actual + error * self._scale).tolist(),
             "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
             "mean": float(mean * self._scale),
-            "std": float(math.sqrt(max(self._sums[3] / self.rows - mean**2, 0)) * self._scale),
+            "std": float(math.sqrt(max(self._sums[3] / self.weight - mean**2, 0)) * self._scale),
         }
         return {"confusion": None, "residuals": residuals}
 
 
-def _roc_auc(labels, parts):
-    """Return the area under the ROC curve by ranks, ties shared; NaN-free: 0.5 of one class.
+def _roc_auc(scores, negative, positive):
+    """Return the area under the ROC curve; NaN, which is undefined, of one class.
 
-    Reference: Fawcett, An introduction to ROC analysis, 2006, section 7.
+    It is the share of pairs of a positive and a negative row in which the positive one has the
+    higher score; equal scores count half (Fawcett, An introduction to ROC analysis, 2006, section
+    7). `negative` and `positive` are the weights (n,) of the rows as such, 0 for the others.
     """
-    scores = np.concatenate(parts)
-    positives = int(labels.sum())
-    negatives = len(labels) - positives
-    if not (positives and negatives):
-        return 0.5
-    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = np.cumsum(counts) - (counts - 1) / 2
-    total = ranks[place][labels].sum()
-    return float((total - positives * (positives + 1) / 2) / (positives * negatives))
+    if not (positive.any() and negative.any()):
+        return math.nan
+    _, place = np.unique(scores, return_inverse=True)
+    positive, negative = np.bincount(place, positive), np.bincount(place, negative)
+    below = np.cumsum(negative) - negative / 2
+    return float(positive @ below / (positive.sum() * negative.sum()))

@@ -1,0 +1,129 @@
+"""Numbers as people write them: decimal marks, marks between thousands, units, brackets, clocks."""
+
+import re
+from typing import Literal
+
+import polars as pl
+from msgspec import Struct
+
+_SPACES = r"[\u00a0\u2007\u2009\u202f]"
+_MINUS = r"[\u2212\u2012\u2013\ufe63\uff0d]"
+_CODES = (
+    "USD EUR GBP JPY CHF CAD AUD NZD CNY RMB INR SEK NOK DKK PLN CZK HUF RUB TRY BRL MXN ZAR KRW "
+    "SGD HKD THB ILS TWD IDR MYR PHP"
+)
+# units that are units even beside numbers without one; others must be with every number
+_UNITS = frozenset(
+    (
+        "% \u2030 \u00b0 \u00b0c \u00b0f kg g mg ug lb oz ton tonne km m cm mm nm ft2 mi "
+        "mile ft yd inch km/h kmh mph m/s kn ml cl dl gal h hr hour min minute s sec second ms day "
+        "week month year yr kw kwh mwh hz khz mhz ghz kb mb gb tb kib mib gib pa kpa hpa mpa bar "
+        "mbar psi kj cal kcal cc px dpi ppm ppb db mol mmol m2 m\u00b2 m3 m\u00b3 ft2 ft\u00b2 km2 "
+        f"km\u00b2 ha {_CODES.lower()}"
+    ).split()
+)
+_PREFIX = rf"(?:[A-Z]{{1,3}})?\p{{Sc}}|(?i:{'|'.join(_CODES.split())})|Rs\.?|kr\.?"
+_SUFFIX = r"[\p{L}%\u2030\u00b0\p{Sc}][\p{L}%\u00b0/\u00b7.\p{Sc}\u00b2\u00b3]{0,11}[23]?"
+_GROUPED = r"[1-9]\d{0,2}(?:MARK\d{2,3})*MARK\d{3}"
+_CLOCK = (
+    r"^(?P<hour>\d{1,4}):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d(?:\.\d+)?))?"
+    r"\s*(?:(?P<half>[AaPp])\.?[Mm]\.?)?$"
+)
+CLOCK = "h:min"
+_NOON = 12
+
+
+def _digits(decimal):
+    """Return the pattern of a number without sign: its thousands have marks of one sort."""
+    others = [mark for mark in (",", r"\.", " ", "['\u2019]") if mark.strip("\\") != decimal]
+    grouped = "|".join(_GROUPED.replace("MARK", mark) for mark in others)
+    point = re.escape(decimal)
+    return rf"(?:(?:{grouped}|\d+)(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
+
+
+def _pattern(decimal):
+    return (
+        rf"^(?P<open>\()?(?P<sign>[+-])?\s*(?P<before>{_PREFIX})?\s*(?P<inner>[+-])?"
+        rf"(?P<digits>{_digits(decimal)})\s*(?P<after>{_SUFFIX})?\s*(?P<trail>-)?(?P<close>\))?$"
+    )
+
+
+_PATTERNS = {decimal: _pattern(decimal) for decimal in (".", ",")}
+
+
+class NumberText(Struct, frozen=True, forbid_unknown_fields=True):
+    """How the numbers of a column are written.
+
+    `decimal` is the mark before the decimals; spaces, apostrophes and the other of both marks may
+    stand between thousands. `unit` is the unit beside the numbers, such as ``%`` or ``kg``, or
+    ``h:min`` for times of day and durations, which are read in seconds.
+    """
+
+    decimal: Literal[".", ","] = "."
+    unit: str = ""
+
+    def parsed(self, series: pl.Series) -> pl.Series:
+        """Return the numbers that text stands for, null where there is none, or of another unit."""
+        values = self.plain(series)
+        rest = values.is_null() & series.is_not_null()
+        if not rest.any():
+            return values
+        found, units = self.parts(series.filter(rest))
+        found = found.set((units != "") & (units != self.unit), None)
+        return values.scatter(rest.arg_true(), found)
+
+    def plain(self, series: pl.Series) -> pl.Series:
+        """Return the numbers of text without marks between thousands and units; else null."""
+        if self.decimal == ",":
+            series = series.set(series.str.contains(".", literal=True), None)
+            series = series.str.replace(",", ".", literal=True)
+        return series.cast(pl.Float64, strict=False)
+
+    def parts(self, series: pl.Series) -> tuple[pl.Series, pl.Series]:
+        """Return the numbers and their units, (n,) each: null and empty where there are none."""
+        text = series.str.replace_all(_SPACES, " ").str.replace_all(_MINUS, "-").str.strip_chars()
+        found = text.str.extract_groups(_PATTERNS[self.decimal]).struct.unnest()
+        digits = found["digits"].str.replace_all(r"[ '\u2019]", "")
+        if self.decimal == ",":
+            digits = digits.str.replace_all(".", "", literal=True)
+            digits = digits.str.replace(",", ".", literal=True)
+        else:
+            digits = digits.str.replace_all(",", "", literal=True)
+        values = digits.cast(pl.Float64, strict=False)
+        has = {name: found[name].is_not_null() for name in ("open", "close")}
+        signs = [found[name] == "-" for name in ("sign", "inner", "trail")]
+        minuses = sum(
+            (sign.fill_null(False).cast(pl.Int8) for sign in signs), has["open"].cast(pl.Int8)
+        )
+        values = values.set((has["open"] != has["close"]) | (minuses > 1), None)
+        values = (-values).zip_with((minuses == 1).fill_null(False), values)
+        units = found["before"].fill_null("") + found["after"].fill_null("")
+        clocks = text.str.extract_groups(_CLOCK).struct.unnest()
+        seconds = _seconds(clocks)
+        return seconds.zip_with(seconds.is_not_null(), values), _canonical(units).set(
+            seconds.is_not_null(), CLOCK
+        ).set(values.is_null() & seconds.is_null(), "")
+
+
+def is_known_unit(unit: str) -> bool:
+    """Return whether a unit is one of money, measures or times, whatever it stands beside."""
+    is_money = re.search(r"[$\u00a2-\u00a5\u20a0-\u20c0]", unit) is not None
+    return unit == CLOCK or unit in _UNITS or is_money
+
+
+def _canonical(units):
+    """Return units in lower case without plural s and full stop; single letters as they are."""
+    low = units.str.to_lowercase().str.strip_chars_end(".")
+    low = low.str.replace(r"^(\p{L}{2,}[^s])s$", "$1")
+    return low.zip_with(units.str.len_chars() > 1, units)
+
+
+def _seconds(clocks):
+    """Return the seconds of clock times, null where there is none."""
+    hours, minutes, seconds = (clocks[n].cast(pl.Float64) for n in ("hour", "minute", "second"))
+    half = clocks["half"].str.to_lowercase()
+    has_half = half.is_not_null()
+    hours = hours.set(has_half & ((hours < 1) | (hours > _NOON)), None)
+    twelve = (hours % _NOON) + _NOON * (half == "p").cast(pl.Float64)
+    hours = twelve.zip_with(has_half, hours)
+    return hours * 3600 + minutes * 60 + seconds.fill_null(0.0)

@@ -1,0 +1,145 @@
+"""Where numbers lie and how far apart they are: quartiles for inputs, deviations for targets."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import DataError
+from ..wording import shown
+from .values import Floats
+
+# the distance of the quartiles of a normal distribution, in deviations
+_NORMAL_QUARTILES = 1.349
+# the bound of scaled numbers, at least, and in multiples of the 95th percentile of their sizes
+_LEAST_BOUND, _BOUND_OF_TAIL, _TAIL = 3.0, 4.0, 0.95
+# scaled numbers are clipped to this before they are bent, so that squares stay finite
+LARGEST = 1e6
+# numbers from which quartiles are taken, at least
+_SAMPLE = 2**16
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, odd
+_ALL = np.uint64(2**64 - 1)
+
+
+class Quartiles:
+    """Quartiles of numbers, frame by frame: of all, or of a sample where there are many.
+
+    Whether the n-th number is in the sample depends on n alone: on the fraction of n times the
+    golden ratio, which is spread evenly whatever the period of the data.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._held = 0
+        self._limit = _ALL
+        self._parts: list[tuple[Floats, npt.NDArray[np.uint64]]] = []
+
+    def add(self, values: Floats) -> None:
+        """Add numbers; NaN does not count."""
+        known = values[~np.isnan(values)]
+        numbers = np.arange(self._count, self._count + known.size, dtype=np.uint64)
+        self._count += known.size
+        self._keep(known, numbers * _GOLDEN)
+        while self._held > 2 * _SAMPLE:
+            self._limit >>= np.uint64(1)
+            parts, self._parts, self._held = self._parts, [], 0
+            for part in parts:
+                self._keep(*part)
+
+    def _keep(self, values, places):
+        if self._limit < _ALL:
+            within = places <= self._limit
+            values, places = values[within], places[within]
+        self._parts.append((values, places))
+        self._held += values.size
+
+    def spread(self, low: float, high: float) -> "Spread":
+        """Return the `Spread` of the numbers, which lie from `low` to `high`."""
+        values = np.concatenate([np.empty(0), *(part for part, _ in self._parts)])
+        if not values.size:
+            return Spread(0.0, 1.0, _LEAST_BOUND)
+        with np.errstate(over="ignore", invalid="ignore"):
+            lower, center, upper = np.quantile(values, (0.25, 0.5, 0.75))
+            scale = (upper - lower) / _NORMAL_QUARTILES
+            if scale == 0:
+                apart = np.abs(values[values != center] - center)
+                scale = (np.median(apart) if apart.size else high - low) / 2
+            if scale <= 4 * np.finfo(np.float64).eps * abs(center):
+                scale = 1.0
+            x = (values - center) / scale
+            tail = np.quantile(np.abs(x), _TAIL, method="lower")
+            bound = max(_LEAST_BOUND, _BOUND_OF_TAIL * float(tail))
+            near = np.clip(values, center - bound * scale, center + bound * scale)
+            deviation = float(near.std()) or 1.0
+        return Spread(float(near.mean()), deviation, bound * float(scale) / deviation)
+
+
+def bent(x: Floats, bound: float) -> Floats:
+    """Return ``x / sqrt(1 + (x / bound)^2)``, for x up to 1e6."""
+    x = np.clip(x, -LARGEST, LARGEST)
+    return x / np.sqrt(1 + (x / bound) ** 2)
+
+
+class Spread(NamedTuple):
+    """Where numbers lie and how far apart, whatever a few of them are.
+
+    With the median m and q, the distance of the quartiles over 1.349 (the deviation of a normal
+    distribution), numbers are clipped to m +- b q, where b is 3, or for heavier tails four times
+    the 95th percentile of ``|number - m| / q``. `center` and `scale` are mean and deviation of
+    what is left, and `bound` is ``b q / scale``.
+
+    Where both quartiles are one number, q is half of the median distance of the others from it, or
+    half of the range if a sample has no others. Numbers that differ by rounding alone have a scale
+    of 1.
+    """
+
+    center: float
+    scale: float
+    bound: float
+
+
+class Standard:
+    """The mean and the population standard deviation of numbers, frame by frame, in float64.
+
+    The sum of squares of a frame is corrected for the rounding of its mean, and added to that of
+    the frames before (Chan, Golub and LeVeque, The American Statistician 37(3), 1983, equations
+    1.5 and 1.7). scikit-learn's StandardScaler does the same, but takes 0.6 s to import.
+    """
+
+    def __init__(self) -> None:
+        self._count, self._mean, self._variance = 0, np.float64(0), np.float64(0)
+
+    def add(self, values: Floats) -> None:
+        """Add numbers; NaN does not count."""
+        known = values[~np.isnan(values)]
+        if not known.size:
+            return
+        with np.errstate(over="ignore", invalid="ignore"):
+            count, total, total_before = known.size, known.sum(), self._mean * self._count
+            apart = known - total / count
+            squares = (apart**2).sum() - apart.sum() ** 2 / count
+            both = self._count + count
+            if self._count:
+                ratio = self._count / count
+                between = ratio / both * (total_before / ratio - total) ** 2
+                squares = self._variance * self._count + squares + between
+            self._count, self._mean = both, (total_before + total) / both
+            self._variance = squares / both
+
+    def mean_and_scale(self, name: str, table_name: str) -> tuple[float, float]:
+        """Return both; (0, 1) without numbers, a scale of 1 where they differ by rounding alone.
+
+        DataError if squares of the numbers overflow.
+        """
+        if not self._count:
+            return 0.0, 1.0
+        if not np.isfinite([self._mean, self._variance]).all():
+            raise DataError(
+                f"{table_name}: column {shown(name)} holds numbers too large to square: "
+                "give it in another unit, or drop it"
+            )
+        rounding = self._count * np.finfo(np.float64).eps
+        with np.errstate(over="ignore"):
+            bound = rounding * self._variance + (rounding * self._mean) ** 2
+        scale = 1.0 if self._variance <= bound else np.sqrt(self._variance)
+        return float(self._mean), float(scale)
