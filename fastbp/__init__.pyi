@@ -40,8 +40,8 @@ from .kernels.formulas.optimizers import OPTIMIZERS as OPTIMIZERS
 from .kernels.peak import measure_peak as measure_peak
 from .network import Network as Network
 from .report.display import LossCurveDisplay as LossCurveDisplay
-from .tables.job import train as train
 from .tables.model import TableModel as TableModel
+from .tables.training import train as train
 from .training.checkpoints import Checkpoints as Checkpoints
 from .training.history import History as History
 from .training.stopping import EarlyStopping as EarlyStopping

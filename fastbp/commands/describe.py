@@ -5,6 +5,7 @@ from collections import Counter
 
 from ..durations import duration
 from ..report.words import percent
+from ..tables.result.folds import spread_of
 from ..tables.wording import bytes_shown, counted, named
 
 _MOST_CLASSES = 4
@@ -17,7 +18,7 @@ def summary_lines(summary, job):
     inputs = ", ".join(counted(n, kind, plural) for (kind, plural), n in kinds.items())
     lines = [
         f"{summary['rows']:,} rows: {summary['train']:,} for training, "
-        f"{summary['valid']:,} for validation",
+        f"{summary['valid']:,} for validation{_split(summary['split_by'])}",
         f"target {named(target)}: {task}{_classes(summary['classes'], job.options)}",
         f"inputs: {inputs}, as {counted(job.schema.n_features, 'feature')}",
     ]
@@ -56,6 +57,18 @@ def metrics_line(model):
     return f"validation: {scores_text(metrics)}"
 
 
+def folds_lines(model):
+    """Return lines about the scores of a model by cross-validation: of each fold, and all."""
+    folds = model.record.get("folds")
+    if not folds or not folds["scores"]:
+        return []
+    scores = folds["scores"]
+    lines = [f"fold {n}: {scores_text(each)}" for n, each in enumerate(scores, 1)]
+    spreads = (f"{name} {text}" for name, text in spread_of(scores).items())
+    lines.append(f"{counted(len(scores), 'fold')} by {folds['by']}: {', '.join(spreads)}")
+    return lines
+
+
 def scores_text(metrics):
     """Return scores by name as text."""
     shown = (_score_text(name, value) for name, value in metrics.items() if name != "rows")
@@ -66,6 +79,12 @@ def _score_text(name, value):
     if value is None or math.isnan(value):
         return f"{name} is not defined: all rows are of one class"
     return f"{name} {value:.2%}" if name == "accuracy" else f"{name} {value:.4g}"
+
+
+def _split(by):
+    if "group" in by:
+        return f", no group of {named(by['group'])} in both"
+    return f", the last by {named(by['time'])}" if "time" in by else ""
 
 
 def _classes(counts, options):

@@ -4,7 +4,7 @@ from .. import __version__
 from ..durations import duration
 from ..tables.wording import counted, named
 from ..training.stopped import Stopped
-from .describe import scores_text
+from .describe import folds_lines, scores_text
 from .exits import guarded
 from .models import load_model
 from .values import LogOption, ModelArgument
@@ -77,6 +77,7 @@ def _table_lines(model):
         lines.append(f"  and {len(columns) - _MOST_COLUMNS:,} more columns: --log json has them")
     if record.get("metrics", {}).get("valid"):
         lines += ["", f"validation: {scores_text(record['metrics']['valid'])}"]
+    lines += folds_lines(model)[-1:]
     return lines
 
 

@@ -9,7 +9,7 @@ from ..errors import DataError, ModelFileError
 from ..tables.declared import Declared, duration, flag, option, text
 from ..tables.options import TrainOptions
 from .config import ConfigOption
-from .describe import metrics_line, plan_lines, summary_lines
+from .describe import folds_lines, metrics_line, plan_lines, summary_lines
 from .exits import Code, Ended, guarded
 from .options import made, with_options
 from .rows import DataArgument, dataset_of, open_rows
@@ -77,6 +77,7 @@ def train(
 
 
 def _train(out, data, values):
+    from ..tables.folds import train_job
     from ..tables.job import Job
     from ..tables.planning import plan_of, summary_of
     from ..tables.read.formats import suffix_of
@@ -111,7 +112,7 @@ def _train(out, data, values):
     if is_plan:
         out.text(*plan_lines(summary))
         return
-    model = job.run([_Epochs(out)], progress=out.shows_progress)
+    model = train_job(job, [_Epochs(out)], progress=out.shows_progress)
     if Stopped(model.record["stopped"]).by_signal and (kept or not model.record["steps"]):
         _preempted(model, kept)
     _end(out, model, output)
@@ -132,9 +133,10 @@ def _end(out, model, output):
     out.text(model.network.history)
     out.event(
         "done",
-        f"\n{metrics_line(model)}",
+        "\n".join(["", metrics_line(model), *folds_lines(model)]),
         stopped=stopped,
         metrics=model.record["metrics"],
+        folds=model.record.get("folds"),
         fingerprint=model.fingerprint,
         output=output or None,
     )
@@ -143,7 +145,8 @@ def _end(out, model, output):
         out.event("saved", f"saved to {output}", path=output)
     else:
         out.text("not saved: give --output FILE")
-    if stopped == "interrupted":
+    folds = model.record.get("folds") or {}
+    if "interrupted" in (stopped, folds.get("stopped")):
         raise Ended(Code.INTERRUPTED, "interrupted")
 
 

@@ -14,7 +14,7 @@ def weights_of(
     class_weight: str | Mapping[str, float] | None,
     table: Table,
     encoder: Encoder,
-    is_training: npt.NDArray[np.bool_] | bool,
+    trains: npt.NDArray[np.bool_],
 ) -> npt.NDArray | None:
     """Return the weights (n_classes,) of an option: None, given by name, or "balanced"."""
     if class_weight is None:
@@ -24,7 +24,7 @@ def weights_of(
         return _named(class_weight, target)
     counts = np.array(target.counts, float)
     if encoder.schema.weight:
-        counts = _weighted_counts(table, encoder, encoder.schema.weight, is_training)
+        counts = _weighted_counts(table, encoder, encoder.schema.weight, trains)
     return np.divide(counts.mean(), counts, where=counts > 0, out=np.zeros_like(counts))
 
 
@@ -36,16 +36,15 @@ def _named(weights, target: Target):
     return found
 
 
-def _weighted_counts(table, encoder, weight, is_training):
+def _weighted_counts(table, encoder, weight, trains):
     """Return the sum of the weights of the training rows of each class."""
     target = encoder.schema.target
     counts = np.zeros(len(target.classes))
     first = 0
-    for frame in table.frames([target.name, weight]):
-        labels, trains = encoder.encode_target(frame, first)
-        if isinstance(is_training, np.ndarray):
-            trains = trains & is_training[first : first + len(frame)]
-        weights = encoder.weights(frame, weight, first)[trains]
-        counts += np.bincount(labels[trains], weights, len(counts))
+    for frame in table.frames([target.name, weight.name]):
+        labels, kept = encoder.encode_target(frame, first)
+        among = kept & trains[first : first + len(frame)]
+        weights = encoder.weights(frame, weight, first)[among]
+        counts += np.bincount(labels[among], weights, len(counts))
         first += len(frame)
     return counts

@@ -13,6 +13,7 @@ from ..machine import free_memory
 from .columns.encoding import Encoder
 from .columns.schema import Schema
 from .read.table import Table
+from .split import Split
 from .wording import bytes_shown
 
 
@@ -70,27 +71,25 @@ class Encoded:
 def encode_table(
     table: Table,
     encoder: Encoder,
-    is_training: npt.NDArray[np.bool_] | bool,
+    split: Split,
     budget: Budget,
     class_weight: npt.NDArray | None = None,
 ) -> Encoded:
     """Encode the rows of a table that have a target; DataError if there are none.
 
-    `is_training` is (rows,) bool, True for training and False for validation rows, or one bool
-    for all. The weight of a row is that in the schema's column of weights, for training times
+    The weight of a row is that in the schema's column of weights, for training times
     the weight (n_classes,) of its class.
     """
     target, weight = encoder.schema.target, encoder.schema.weight
-    in_file = budget.streamed and is_training is not False
+    in_file = budget.streamed and bool(split.trains.any())
     train: Any = Spool() if in_file else _Memory(budget.rows)
     held = _Memory(budget.held)
     digest = hashlib.blake2b(digest_size=16)
     no_target = first = 0
     for X, y, kept, weights in encoder.encoded(table, weight):
         rows = slice(first, first + len(kept))
-        among = is_training[rows] if isinstance(is_training, np.ndarray) else is_training
-        no_target += len(kept) - int(kept.sum())
-        trains = kept & among
+        no_target += int((split.trains[rows] | split.validates[rows])[~kept].sum())
+        trains = kept & split.trains[rows]
         X_train, y_train = X[trains], _clipped(target, y[trains])
         digest.update(X_train.data)
         digest.update(y_train.data)
@@ -100,7 +99,7 @@ def encode_table(
         if weights_train is not None:
             digest.update(weights_train.data)
         train.append(X_train, y_train, weights_train)
-        validates = kept & ~trains
+        validates = kept & split.validates[rows]
         held.append(X[validates], y[validates], None if weights is None else weights[validates])
         first += len(kept)
     if not train.rows and not held.rows:

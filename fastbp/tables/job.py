@@ -4,23 +4,18 @@ import logging
 import platform
 import time
 from collections.abc import Iterable
-from dataclasses import fields
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from msgspec import Struct, to_builtins
 
 from .. import __version__
 from ..annotations import Callback, FilePath
-from ..checks import as_callables
 from ..errors import DataError, ModelFileError
 from ..json_data import read_as
-from ..kernels.random import permutation
-from ..kernels.support.scalars import a_flag
 from ..machine import free_memory
 from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints
@@ -30,15 +25,16 @@ from .class_weights import weights_of
 from .columns.encoding import Encoder
 from .columns.inference import infer
 from .columns.schema import Schema
-from .declared import takes
 from .encoded import Budget, Encoded, encode_table
+from .keys import read_keys
 from .model import READING, SECTION, TableModel, schema_of, tell_unknown
 from .options import ROBUST_LOSSES, TrainOptions
 from .read.naming import Like
 from .read.table import Data, open_table
 from .result.scores import scores_of
-from .roles import check_roles, with_roles
-from .wording import bytes_shown, counted, listed, unknown
+from .roles import check_roles, roles_of, with_roles
+from .split import Keys, Split, hold_out
+from .wording import bytes_shown, counted, listed
 
 _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
@@ -53,74 +49,11 @@ class _Own(Struct):
     streamed: bool
 
 
-@takes(TrainOptions)
-def train(
-    data: Data,
-    target: str,
-    *,
-    valid: Data | None = None,
-    checkpoints: FilePath | Checkpoints | None = None,
-    resume: bool = False,
-    callbacks: Callback | Iterable[Callback] = (),
-    progress: bool = False,
-    **options: Any,
-) -> TableModel:
-    """Train a network on a table, as ``fastbp train`` does; return the `TableModel`.
-
-    Columns are encoded by their kinds: numbers, booleans, categories and dates, each with
-    missing values. The target decides between classification and regression.
-
-    Parameters
-    ----------
-    data : path, glob, folder, frame or dict of arrays
-        CSV, Parquet, Arrow IPC, NDJSON or ``.npz``; a frame of polars, pandas or pyarrow.
-    target : str
-        Column to learn.
-    valid : path, frame, ..., optional
-        Rows for validation. Default: a share of `data`.
-    checkpoints : path or Checkpoints, optional
-        Folder for checkpoints; see ``Network.fit``.
-    resume : bool, default False
-        Resume from the newest checkpoint, if there is one.
-    callbacks, progress
-        As for ``Network.fit``.
-    **options
-        The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
-
-    Returns
-    -------
-    TableModel
-        ``model.record["stopped"]`` says why it ended: "epochs", "early stopping", "time",
-        "callback", "interrupted" (Ctrl-C) or "terminated" (SIGTERM, with checkpoints). A
-        model of the last two has no scores with checkpoints, or before its first step.
-
-    Raises
-    ------
-    DataError
-        If the table cannot be used as it is.
-    DivergenceError
-        If a loss is not finite.
-    ValueError, TypeError
-        If an argument is invalid; nothing is read then.
-    """
-    names = [field.name for field in fields(TrainOptions)]
-    for name in options:
-        if name not in names:
-            raise TypeError(f"train has {unknown('option', name, names)}")
-    asked = TrainOptions(target=target, **options)
-    callbacks = as_callables(callbacks)
-    progress = a_flag("progress", progress)
-    job = Job(data, asked, valid, checkpoints, a_flag("resume", resume))
-    for column in job.schema.dropped:
-        if column.reason != "asked":  # the command shows them in its plan
-            _log.warning(
-                "%s: column %r is left out: %s", job.table.name, column.name, column.reason
-            )
-    return job.run(callbacks, progress)
-
-
 class Job:
-    """A planned training on a table; for the arguments see `train`."""
+    """A planned training on a table; for the arguments see `train`.
+
+    With a `split`, its rows train and validate; by default the options split the table.
+    """
 
     def __init__(
         self,
@@ -129,12 +62,16 @@ class Job:
         valid: Data | None = None,
         checkpoints: FilePath | Checkpoints | None = None,
         resume: bool = False,
+        split: Split | None = None,
     ):
         if valid is not None and options.valid_share:
             raise ValueError(
                 f"valid_share={options.valid_share}: no rows are held back where `valid` gives "
                 "them; expected one of the two"
             )
+        if valid is not None and options.folds is None and split is None:
+            options.refuse_key("no rows are held back where `valid` gives them")
+        self._split = split
         self.options = options
         self.checkpoints = as_checkpoints(checkpoints, resume)
         self._begun: Any = self.checkpoints.latest() if resume else None
@@ -162,19 +99,18 @@ class Job:
         return self.table.require_rows()
 
     @cached_property
-    def is_training(self) -> npt.NDArray[np.bool_] | None:
-        """Which rows are training rows, (rows,) bool; None for all."""
+    def keys(self) -> Keys:
+        """The groups or the times of the rows, if they are split by these."""
+        return read_keys(self.table, self.options)
+
+    @cached_property
+    def split(self) -> Split:
+        """Which rows train and which validate."""
+        if self._split is not None:
+            return self._split
         held = 0 if self.valid_table is not None else self.options.valid_rows(self.rows)
-        if not held:
-            return None
-        if held >= self.rows:
-            raise DataError(
-                f"{self.table.name} has {self.rows} rows, and {held} are held back to validate "
-                "on: give more rows, or valid_share=0"
-            )
-        mask = np.ones(self.rows, bool)
-        mask[permutation(self.rows, self.options.seed)[:held]] = False
-        return mask
+        among = np.ones(self.rows, bool)
+        return hold_out(among, held, self.options.seed, self.keys, self.table.name)
 
     @cached_property
     def schema(self) -> Schema:
@@ -183,7 +119,7 @@ class Job:
         if self.resumes:
             return schema_of(self._begun, "the checkpoint")
         check_roles(self.table, o)
-        drop = o.drop if o.weight in (None, *o.drop) else (*o.drop, o.weight)
+        trains = self.split.trains
         task: Any = o.task
         decimal: Any = o.decimal
         rows = self.rows
@@ -192,23 +128,20 @@ class Job:
             self.table,
             o.target,
             task=task,
-            ids=(*o.ids, *self._row_numbers()),
-            drop=drop,
-            categorical=o.categorical,
-            numeric=o.numeric,
             decimal=decimal,
             date_format=o.date_format,
             max_categories=o.max_categories,
             clip_target=o.clip_target,
             robust_loss=o.loss in ROBUST_LOSSES,
-            is_training=self.is_training,
+            is_training=None if trains.all() else trains,
+            **roles_of(o, self._row_numbers()),
         )
-        return with_roles(found, o)
+        return with_roles(found, self.table, o)
 
     def _row_numbers(self):
         """Return the columns without a name of their own that number the rows."""
         o = self.options
-        given = {o.target, o.weight, *o.ids, *o.drop, *o.categorical, *o.numeric}
+        given = {o.target, o.weight, o.group, o.time, *o.ids, *o.drop, *o.categorical, *o.numeric}
         numbers = [name for name in self.table.row_numbers if name not in given]
         if numbers:
             message = "%s: %s: ids that number its rows, for they have no name of their own"
@@ -236,14 +169,14 @@ class Job:
     def budget(self) -> Budget:
         """Where encoded rows are kept: in memory, or in a scratch file."""
         valid = self.valid_table
-        held = self.rows - self._trained if valid is None else valid.require_rows()
+        held = int(self.split.validates.sum()) if valid is None else valid.require_rows()
         streamed = self._own.streamed if self._own else None
         dtype = self.network.dtype
         return Budget(self.schema, dtype, self._trained, held, self.options.memory, streamed)
 
     @property
     def _trained(self):
-        return self.rows if self.is_training is None else int(self.is_training.sum())
+        return int(self.split.trains.sum())
 
     @property
     def _threads(self) -> Any:
@@ -253,8 +186,7 @@ class Job:
         """Encode the rows, train, and score; return the `TableModel`."""
         o = self.options
         started = time.perf_counter()
-        among = True if self.is_training is None else self.is_training
-        rows = self._encoded(self.table, among)
+        rows = self._encoded(self.table, self.split)
         if not rows.count:
             raise DataError(
                 f"{self.table.name} has no training row with a value of {o.target!r}: give some"
@@ -265,7 +197,8 @@ class Job:
             _log.warning(message, self.table.name, count, o.target)
         valid, digest = rows.valid, rows.digest
         if self.valid_table is not None:
-            more = self._encoded(self.valid_table, False)
+            all_rows = np.ones(self.valid_table.require_rows(), bool)
+            more = self._encoded(self.valid_table, Split(~all_rows, all_rows))
             valid = more.valid
             digest += more.digest
         if not progress:
@@ -289,12 +222,11 @@ class Job:
         reading = self.table.reading
         return TableModel(self.network, self.schema, _lists(history), record, reading)
 
-    def _encoded(self, table, is_training) -> Encoded:
+    def _encoded(self, table, split) -> Encoded:
         _steps.info("encoding the rows of %s", table.name)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
-        wanted = None if is_training is False else self.options.class_weight
-        weights = weights_of(wanted, table, encoder, is_training)
-        rows = encode_table(table, encoder, is_training, self.budget, weights)
+        weights = weights_of(self.options.class_weight, table, encoder, split.trains)
+        rows = encode_table(table, encoder, split, self.budget, weights)
         tell_unknown(encoder)
         return rows
 

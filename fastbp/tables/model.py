@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from msgspec import to_builtins
 
@@ -17,14 +18,16 @@ from ..json_data import read_as
 from ..model_file import Model
 from ..network import Network
 from .columns.encoding import Encoder
-from .columns.schema import Schema
+from .columns.schema import Schema, Weight
 from .declared import takes
 from .options import ReadOptions
+from .read.frames import is_pandas, with_index
 from .read.naming import Like, Reading
 from .read.table import Data, Table, open_table
 from .result.outputs import frame_of, ids_of
 from .result.record import check_history, check_record
 from .result.scores import ClassScores, NumberScores, scores_of
+from .roles import weight_of
 from .wording import one_line
 
 _log = logging.getLogger("fastbp")
@@ -137,8 +140,10 @@ class TableModel:
         n_threads: Threads = "auto",
         keep: str | Sequence[str] = (),
         **options: Any,
-    ) -> pl.DataFrame:
-        """Return predictions as a polars frame, one row per row of the data.
+    ) -> Any:
+        """Return predictions as a frame, one row per row of the data.
+
+        It is one of pandas, with the same index, if the data are; else one of polars.
 
         Columns: those that identify a row (or ``row``, from 1), then ``prediction``, then
         ``probability of <class>`` for each class.
@@ -159,7 +164,8 @@ class TableModel:
         DataError
             If a column is missing or a value is not of its kind.
         """
-        return pl.concat(self.predictions(self.open(data, **options), keep, n_threads))
+        found = pl.concat(self.predictions(self.open(data, **options), keep, n_threads))
+        return with_index(found, data) if is_pandas(data) else found
 
     def predictions(
         self, data: Data, keep: str | Sequence[str] = (), n_threads: Threads = "auto"
@@ -210,40 +216,53 @@ class TableModel:
         return self.scores(self.open(data, **options), n_threads, weight).metrics()
 
     def scores(
-        self, data: Data, n_threads: Threads = "auto", weight: str | None = None
+        self,
+        data: Data,
+        n_threads: Threads = "auto",
+        weight: str | None = None,
+        among: npt.NDArray[np.bool_] | None = None,
     ) -> ClassScores | NumberScores:
-        """Return the scores that `evaluate` gathers, with the details of a report."""
+        """Return the scores that `evaluate` gathers, with the details of a report.
+
+        `among` says which rows count, (rows,) bool; by default all.
+        """
         table = self.open(data)
-        weight = self.weight_in(table, weight)
+        weighing = self._weight_in(table, weight)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
         target = self.schema.target
         _steps.info("scoring the rows of %s", table.name)
         scores = scores_of(target)
-        for X, targets, kept, weights in encoder.encoded(table, weight):
+        first = 0
+        for X, targets, kept, weights in encoder.encoded(table, weighing):
+            if among is not None:
+                kept = kept & among[first : first + len(kept)]
+            first += len(kept)
             if kept.any():
                 weights = None if weights is None else weights[kept]
                 scores.add(self.network.forward(X[kept], n_threads), targets[kept], weights)
         if not scores.rows:
             raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
         if not scores.weight:
-            raise DataError(f"{table.name}: all weights in {weight!r} are 0: one must be above it")
+            name = weighing.name if weighing else ""
+            raise DataError(f"{table.name}: all weights in {name!r} are 0: one must be above it")
         tell_unknown(encoder)
         return scores
 
-    def weight_in(self, table: Table, weight: str | None = None) -> str | None:
+    def _weight_in(self, table: Table, weight: str | None) -> Weight | None:
         """Return the column of a table that weighs its rows: the one asked for, or the model's.
 
         Where the table lacks that of the model, scores are not weighted, which is logged.
         """
-        if weight is not None:
+        own = self.schema.weight
+        if weight is not None and (own is None or own.name != weight):
             table.require([weight])
-        elif self.schema.weight in table.columns:
-            weight = self.schema.weight
-        elif self.schema.weight:
+            return weight_of(table, weight)
+        if own is not None and weight is None and own.name not in table.columns:
             message = "%s has no column of weights, %r: all rows count the same"
-            _log.warning(message, table.name, self.schema.weight)
-        return weight
+            _log.warning(message, table.name, own.name)
+            return None
+        return own
 
 
 def _reading_of(model, path):

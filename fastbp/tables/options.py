@@ -114,6 +114,15 @@ class TrainOptions(ReadOptions):
         Columns to read as numbers, also where they look like ids or years.
     weight : str, optional
         Column of the weights of the rows, in losses and scores; it is no input.
+    group : str, optional
+        Column of groups, such as patients: none has rows both in training and in validation. It
+        is no input, unless `categorical` or `numeric` names it.
+    time : str, optional
+        Column of dates, times or numbers: the last part of the rows validates. It is an input,
+        unless `drop` names it.
+    folds : int, optional
+        Score by cross-validation too, with so many folds: of equal shares of the classes, of
+        whole groups, or each of the rows after those that it trains on, by time.
     missing : sequence of str
         Words that mean a missing value. Default: empty text, NA, null, ? and the like.
     decimal : {".", ","}, optional
@@ -185,6 +194,9 @@ class TrainOptions(ReadOptions):
     categorical: tuple = option(_COLUMNS, (), panel="Data")
     numeric: tuple = option(_COLUMNS, (), panel="Data")
     weight: str | None = option(text("COL", "the name of a column"), None, panel="Data")
+    group: str | None = option(text("COL", "the name of a column"), None, panel="Data")
+    time: str | None = option(text("COL", "the name of a column"), None, panel="Data")
+    folds: int | None = option(number(whole=True, least=2), None, panel="Data")
     missing: tuple = option(words("WORD"), MISSING_WORDS, panel="Data", adds=True)
     decimal: str | None = option(choice(".", ","), None, panel="Data")
     date_format: tuple = option(texts("FORMAT"), (), panel="Data")
@@ -223,6 +235,19 @@ class TrainOptions(ReadOptions):
         super().__post_init__()
         object.__setattr__(self, "missing", tuple(dict.fromkeys(self.missing)))
         self.an_optimizer()
+        if self.group is not None and self.time is not None:
+            raise ValueError(
+                f"group={self.group!r}: rows are split by group or by time={self.time!r}; "
+                "choose one"
+            )
+        if self.valid_share == 0 and self.folds is None:
+            self.refuse_key("no rows are held back with valid_share=0")
+
+    def refuse_key(self, why):
+        """Raise ValueError if rows are to be split by a column, which cannot be."""
+        for name in ("group", "time"):
+            if (column := getattr(self, name)) is not None:
+                raise ValueError(f"{name}={column!r}: {why}; leave it out, or give folds=5")
 
     def an_optimizer(self):
         """Return the optimizer with its schedule."""

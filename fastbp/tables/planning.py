@@ -58,11 +58,16 @@ def summary_of(job):
         "columns": {column.name: column.kind for column in schema.columns},
         "dropped": {column.name: column.reason for column in schema.dropped},
         "ids": list(schema.ids),
+        "split_by": {name: column for name, column in _keys(job.options) if column is not None},
         "batch_size": job.batch,
         "epochs": job.options.epochs,
         "streamed": job.budget.streamed,
         "resumes": job.resumes,
     }
+
+
+def _keys(options):
+    return ("group", options.group), ("time", options.time)
 
 
 def _seconds_per_epoch(job):

@@ -1,30 +1,74 @@
-"""Columns with a role of their own, which are no inputs: the weights of the rows."""
+"""Columns with a role of their own: the weights, the groups or the times of the rows."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
 from ..errors import DataError
-from .columns.schema import Dropped, Schema
+from .columns.inference import find_column
+from .columns.number import Number
+from .columns.schema import Dropped, Schema, Weight
 from .options import TrainOptions
 from .read.table import Table
 from .wording import shown
 
+_WEIGHT = "the weights of the rows"
+_GROUP = "the groups of the rows"
+# the reasons to leave a column out that the user has given
+ASKED = ("asked", _WEIGHT, _GROUP)
+
 
 def check_roles(table: Table, options: TrainOptions) -> None:
-    """Raise DataError if a column of weights is not there, or has another role too."""
-    if options.weight is None:
-        return
-    table.require([options.weight])
-    others = {"the target": (options.target,), "an id": options.ids}
-    others |= {"categorical": options.categorical, "numeric": options.numeric}
-    for role, names in others.items():
-        if options.weight in names:
-            raise DataError(
-                f"column {shown(options.weight)} is named as {role} and as the weight: choose one"
-            )
+    """Raise DataError if a column with a role of its own is not there, or has another role."""
+    kinds = {"categorical": options.categorical, "numeric": options.numeric}
+    others: dict[str, tuple] = {"the target": (options.target,), "an id": options.ids, **kinds}
+    for role, name in (
+        ("weight", options.weight),
+        ("group", options.group),
+        ("time", options.time),
+    ):
+        if name is None:
+            continue
+        table.require([name])
+        # an id may be a group, and a group or a time an input; a weight is a weight alone
+        checked = others if role == "weight" else {"the target": (options.target,)}
+        checked |= {"the weight": (options.weight,)} if role != "weight" else {}
+        for other, names in checked.items():
+            if name in names:
+                raise DataError(
+                    f"column {shown(name)} is named as {other} and as the {role}: choose one"
+                )
 
 
-def with_roles(schema: Schema, options: TrainOptions) -> Schema:
-    """Return a schema that names the column of weights, which was inferred as left out."""
-    reasons = {options.weight: "the weights of the rows"}
-    dropped = [Dropped(c.name, reasons.get(c.name, c.reason)) for c in schema.dropped]
-    return replace(schema, dropped=tuple(dropped), weight=options.weight)
+def roles_of(options: TrainOptions, row_numbers: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the roles of columns for `infer`: weights are left out, groups and numbers are ids.
+
+    A group is an input if the user says of which kind; a time is one unless it is left out.
+    """
+    roles = {name: getattr(options, name) for name in ("ids", "drop", "categorical", "numeric")}
+    taken = {name for names in roles.values() for name in names}
+    for role, name in (("drop", options.weight), ("ids", options.group)):
+        if name is not None and name not in taken:
+            roles[role] = (*roles[role], name)
+    return roles | {"ids": (*roles["ids"], *row_numbers)}
+
+
+def with_roles(schema: Schema, table: Table, options: TrainOptions) -> Schema:
+    """Return an inferred schema that names the column of weights, and why columns are no inputs."""
+    dropped = [Dropped(c.name, _WEIGHT) if c.name == options.weight else c for c in schema.dropped]
+    inputs = [column.name for column in schema.columns]
+    group = options.group
+    if group is not None and group not in [*inputs, *(c.name for c in dropped)]:
+        dropped.append(Dropped(group, _GROUP))
+    weight = None if options.weight is None else weight_of(table, options.weight, options.decimal)
+    return replace(schema, dropped=tuple(dropped), weight=weight)
+
+
+def weight_of(table: Table, name: str, decimal: Any = None) -> Weight:
+    """Return the column of weights of a name, with the way in which its numbers are written."""
+    try:
+        found = find_column(table, name, decimal)
+    except DataError:  # of a value that is none, which reading the weights refuses by its row
+        return Weight(name)
+    return Weight(name, found.text) if found.kind is Number and found.text else Weight(name)

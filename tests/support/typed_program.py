@@ -101,13 +101,17 @@ def read_streams(folder: Path, network: fastbp.Network) -> None:
     assert_type(sources[0].blocks, tuple[int, ...])
     for source in sources:
         network.fit(source, epochs=2)
+    network.fit(iter([(X, y), (csr_array(X), y)]), steps_per_epoch=2, max_time=1.5)
 
 
 def fit_estimators(folder: Path) -> None:
     """Fit scikit-learn's estimators on fastbp's kernels."""
     classifier = fastbp.MLPClassifier((20, 10), optimizer=fastbp.Adam(1e-3), schedule=None)
     assert_type(classifier.fit(X, y, eval_set=(X, y)), fastbp.MLPClassifier)
-    assert_type(classifier.partial_fit(X, y, classes=[0, 1]), fastbp.MLPClassifier)
+    weights = np.ones(8)
+    fitted = classifier.fit(X, y, X_val=X, y_val=y, sample_weight_val=weights)
+    assert_type(fitted, fastbp.MLPClassifier)
+    assert_type(classifier.partial_fit(X, y, classes=[0, 1], epoch=0.5), fastbp.MLPClassifier)
     assert_type(classifier.partial_fit(data.ArraySource(X, y)), fastbp.MLPClassifier)
     assert_type(classifier.predict(X), NDArray[Any])
     assert_type(classifier.predict_proba(X), NDArray[np.floating[Any]])

@@ -9,14 +9,13 @@ import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder
 
 from bent_scaler import BentScaler
 from fastbp.errors import DataError
 from fastbp.tables.columns.encoding import Encoder
 from fastbp.tables.columns.inference import infer
 from fastbp.tables.columns.kinds import Boolean, Category, Date, Number
-from fastbp.tables.columns.scaling import Standard
 from fastbp.tables.columns.schema import Schema, Target
 from fastbp.tables.read.table import open_table
 
@@ -364,42 +363,3 @@ def test_a_schema_that_was_saved_encodes_the_same():
     schema = infer(open_table(frame), "y")
     again = Schema.from_data(schema.to_data())
     np.testing.assert_array_equal(Encoder(schema).encode(frame), Encoder(again).encode(frame))
-
-
-def test_a_huge_constant_has_a_scale_of_one_and_warns_of_nothing(recwarn):
-    ours = Standard()
-    ours.add(np.full(1000, 2.0**997))  # whose sums are exact
-    assert ours.mean_and_scale("x", "t.csv") == (2.0**997, 1.0)
-    assert list(recwarn) == []
-
-
-@pytest.mark.parametrize("frames", [1, 2, 7])
-@pytest.mark.parametrize(
-    "values",
-    [
-        np.random.default_rng(0).normal(size=1000),
-        1e9 + np.random.default_rng(1).normal(size=1000),
-        np.random.default_rng(2).lognormal(sigma=9, size=1000),
-        np.where(np.arange(1000) % 3, np.nan, np.arange(1000.0)),
-        np.full(1000, 0.1),
-        np.full(1000, np.nan),
-        np.where(np.arange(1000) < 500, np.nan, 5.0),
-        np.repeat([1e200, 3e-200], 500),
-    ],
-    ids=["normal", "far", "wide", "gaps", "constant", "none", "one", "tiny"],
-)
-def test_mean_and_scale_are_those_of_scikit_learn_s_scaler(values, frames):
-    ours, scaler = Standard(), StandardScaler()
-    with np.errstate(all="ignore"):
-        for part in np.array_split(values, frames):
-            ours.add(part)
-            if not np.isnan(part).all():
-                scaler.partial_fit(part[:, None])
-    if np.isnan(values).all():
-        assert ours.mean_and_scale("x", "t.csv") == (0.0, 1.0)
-    elif not np.isfinite(scaler.var_[0]):
-        with pytest.raises(DataError, match="too large to square"):
-            ours.mean_and_scale("x", "t.csv")
-    else:
-        expected = (scaler.mean_[0], scaler.scale_[0])
-        np.testing.assert_allclose(ours.mean_and_scale("x", "t.csv"), expected, rtol=1e-12)

@@ -4,9 +4,9 @@ import numpy as np
 import polars as pl
 import pytest
 from sklearn import metrics
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
 
+from bent_scaler import BentScaler
 from command_line import fastbp
 from fastbp import DataError, Dense, Network, TableModel, train
 from table_makers import classes_and_probabilities, numeric, people, written
@@ -74,7 +74,7 @@ def test_the_net_is_the_one_trained_by_hand(balanced, memory):
     data, valid = ({**d, "w": rng.gamma(2, 1, len(d["y"]))} for d in (numeric(), numeric(50, 4)))
     options = {"class_weight": "balanced"} if balanced else {}
     shown = train(data, "y", valid=valid, weight="w", memory=memory, **options, **FEW)
-    scaler = StandardScaler().fit(np.stack([data[name] for name in "abc"], axis=1))
+    scaler = BentScaler().fit(np.stack([data[name] for name in "abc"], axis=1))
     classes = np.array(["u", "v", "w"])
 
     def encoded(part):
@@ -114,11 +114,25 @@ def test_the_column_is_no_input_and_needed_for_nothing_but_weights(caplog, tmp_p
     ]
     model.save(tmp_path / "model")
     loaded = TableModel.load(tmp_path / "model")
-    assert loaded.schema == model.schema and loaded.schema.weight == "w"
+    assert loaded.schema == model.schema and loaded.schema.weight.name == "w"
     assert loaded.predict(table.drop("w")).equals(model.predict(table))
-    assert "w" not in caplog.text
+    assert "'w'" in caplog.text  # left out as an input, which is logged
+    caplog.clear()
     loaded.evaluate(table.drop("w"))
     assert "has no column of weights, 'w': all rows count the same" in caplog.text
+
+
+def test_weights_may_have_decimal_commas(tmp_path):
+    table, _ = weighted(people())
+    written_so = table["w"].cast(str) + ",5"
+    commas = written(tmp_path, table.with_columns(w=written_so))
+    points = table.with_columns(pl.col("w") + 0.5)
+    model = train(commas, "y", weight="w", **FEW)
+    same = train(written(tmp_path, points, name="points"), "y", weight="w", **FEW)
+    assert (model.network.parameters == same.network.parameters).all()
+    assert model.evaluate(commas) == same.evaluate(points) != model.evaluate(table)
+    plain = train(table, "y", drop="w", **FEW)
+    assert plain.evaluate(commas, weight="w") == plain.evaluate(points, weight="w")
 
 
 def test_a_model_without_weights_is_saved_as_before(tmp_path):

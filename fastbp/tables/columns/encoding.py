@@ -10,7 +10,7 @@ import polars as pl
 
 from ...errors import DataError
 from ..wording import listed
-from .schema import Schema
+from .schema import Schema, Weight
 from .target import read_target
 from .values import ColumnError
 from .weights import read_weights
@@ -101,16 +101,17 @@ class Encoder:
         width = max(self.schema.n_features, len(self.schema.target.classes))
         return table.frames(names, width=width)
 
-    def weights(self, frame: pl.DataFrame, name: str, first_row: int = 0) -> npt.NDArray:
+    def weights(self, frame: pl.DataFrame, weight: Weight, first_row: int = 0) -> npt.NDArray:
         """Return the weights (n,) float64 in a column; DataError if one is missing or below 0."""
-        self.require(frame, [name])
+        self.require(frame, [weight.name])
         with self._naming_the_table():
-            return read_weights(frame[name], self.schema.missing_words, first_row)
+            return read_weights(weight, frame[weight.name], self.schema.missing_words, first_row)
 
-    def encoded(self, table, weight: str | None = None) -> "Iterator[EncodedFrame]":
-        """Yield the rows of a table with their targets, frame by frame; `weight` is a column."""
+    def encoded(self, table, weight: Weight | None = None) -> "Iterator[EncodedFrame]":
+        """Yield the rows of a table with their targets, frame by frame, and their weights."""
         first = 0
-        for frame in self.frames(table, [self.schema.target.name, *([weight] if weight else [])]):
+        names = [self.schema.target.name, *([weight.name] if weight else [])]
+        for frame in self.frames(table, names):
             y, kept = self.encode_target(frame, first)
             weights = self.weights(frame, weight, first) if weight else None
             yield EncodedFrame(self.encode(frame, first), y, kept, weights)

@@ -1,5 +1,6 @@
 """From a table to its schema: the kind of each column, fitted to training rows."""
 
+import logging
 from collections.abc import Sequence
 from typing import Literal
 
@@ -15,9 +16,11 @@ from .kinds import AnyColumn
 from .number import Number
 from .number_text import NumberText
 from .schema import Dropped, Schema, Task
-from .survey import Habits, Survey
+from .survey import Found, Habits, Survey
 from .target import TargetFit, TargetSurvey
 from .telling import tell
+
+_log = logging.getLogger("fastbp")
 
 
 def infer(
@@ -55,7 +58,7 @@ def infer(
         **dict.fromkeys(numeric, Number),
     }
     inputs = [name for name in table.columns if name not in {target, *ids, *drop}]
-    habits = Habits([NumberText(decimal)] if decimal else [], _patterns(table, date_format))
+    habits = _habits(table, decimal, date_format)
     surveys = {
         name: Survey(
             name, table.dtypes[name], table.missing_words, asked.get(name), habits.pattern(name)
@@ -97,6 +100,35 @@ def infer(
     tell(table.name, columns, found, learned, target_fit)
     more = [column.name for column in dropped if column.reason.startswith("an id")]
     return Schema(columns, fitted, tuple(dropped), (*ids, *more), table.missing_words)
+
+
+def find_column(
+    table: Table,
+    name: str,
+    decimal: Literal[".", ","] | None = None,
+    date_format: Sequence[str] = (),
+) -> Found:
+    """Return the kind of one column, and how it is written, from all of its values.
+
+    DataError as of `infer`. What was guessed is logged.
+    """
+    habits = _habits(table, decimal, date_format)
+    words = table.missing_words
+    survey = Survey(name, table.dtypes[name], words, pattern=habits.pattern(name))
+    if not survey.is_readable:
+        return Found(Category)
+    first = 0
+    for frame in table.frames([name]):
+        survey.add(frame[name], first)
+        first += len(frame)
+    found = survey.find(table.name, habits)
+    if found.doubt:
+        _log.warning("%s: column %s: %s", table.name, shown(name), found.doubt)
+    return found
+
+
+def _habits(table, decimal, date_format):
+    return Habits([NumberText(decimal)] if decimal else [], _patterns(table, date_format))
 
 
 def _patterns(table, formats):

@@ -53,7 +53,8 @@ class NumberFit(Fit):
                 f"{table_name}: column {shown(self.name)} holds numbers too large to square: "
                 "give it in another unit, or drop it"
             )
-        return {**spread._asdict(), "text": self.text}
+        center, scale, bound = spread
+        return {"center": center, "scale": scale, "bound": bound, "text": self.text}
 
 
 class Standardized(Column, frozen=True):

@@ -64,13 +64,13 @@ class Quartiles:
             if scale == 0:
                 apart = np.abs(values[values != center] - center)
                 scale = (np.median(apart) if apart.size else high - low) / 2
-            if scale <= 4 * np.finfo(np.float64).eps * abs(center):
-                scale = 1.0
+            rounding = 4 * np.finfo(np.float64).eps * abs(center)
+            scale = 1.0 if scale <= rounding else scale
             x = (values - center) / scale
             tail = np.quantile(np.abs(x), _TAIL, method="lower")
             bound = max(_LEAST_BOUND, _BOUND_OF_TAIL * float(tail))
             near = np.clip(values, center - bound * scale, center + bound * scale)
-            deviation = float(near.std()) or 1.0
+            deviation = 1.0 if near.std() <= rounding else float(near.std())
         return Spread(float(near.mean()), deviation, bound * float(scale) / deviation)
 
 

@@ -68,6 +68,13 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
         return self.classes.index(name) if name in self.classes else None
 
 
+class Weight(Struct, frozen=True, forbid_unknown_fields=True):
+    """The column of the weights of the rows, and how its numbers are written."""
+
+    name: str
+    text: NumberText = NumberText()
+
+
 class Dropped(Struct, frozen=True, forbid_unknown_fields=True):
     """A column that is no input, and why."""
 
@@ -79,7 +86,7 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     """All that predicting needs to know of the table that was learned from.
 
     `columns` are the inputs, in the order of their features. `ids` are kept beside predictions,
-    and are no inputs. `weight` names the column of the weights of rows, if there was one.
+    and are no inputs. `weight` is the column of the weights of rows, if there was one.
     """
 
     columns: Annotated[tuple[AnyColumn, ...], Meta(min_length=1)]
@@ -87,7 +94,7 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     dropped: tuple[Dropped, ...] = ()
     ids: tuple[str, ...] = ()
     missing_words: tuple[str, ...] = ()
-    weight: str | None = None
+    weight: Weight | None = None
 
     def __post_init__(self) -> None:
         inputs = [column.name for column in self.columns]

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, Union, cast
 
-import numpy as np
 import polars as pl
 
 from ...annotations import FilePath
@@ -17,6 +16,7 @@ from ...errors import DataError
 from ..options import ReadOptions
 from ..wording import MISSING_WORDS, one_line, shown, unknown
 from .formats import Opened, open_part
+from .frames import of_pandas
 from .naming import Like, Reading, may_number_rows, numbers_rows
 from .readers import FrameReader, ScanReader, from_arrays, reported
 from .remote import is_address, without_secrets
@@ -212,20 +212,7 @@ def _of_arrow(table):
 
 
 def _of_pandas(frame):
-    frame = frame.rename(columns=str)
-    try:
-        return FrameReader("the table", pl.from_pandas(frame))
-    except ImportError:  # polars has pyarrow read what is no plain array
-        if not frame.columns.is_unique:
-            raise ValueError("two columns have the same name") from None
-    return from_arrays("the table", {name: _array_of(column) for name, column in frame.items()})
-
-
-def _array_of(column):
-    """Return a column of pandas as numbers, or as objects with None where one is missing."""
-    if isinstance(column.dtype, np.dtype) and column.dtype != object:
-        return column.to_numpy()
-    return column.astype(object).where(column.notna(), None).to_numpy()
+    return FrameReader("the table", of_pandas(frame))
 
 
 def _common_types(parts):

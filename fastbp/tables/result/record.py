@@ -36,6 +36,17 @@ class _Residuals(Struct):
             raise ValueError("a histogram has one edge more than it has counts")
 
 
+class _Folds(Struct):
+    by: str
+    asked: Count
+    scores: list[dict[str, Finite | None]]
+    stopped: str | None = None
+
+    def __post_init__(self):
+        for each in self.scores:
+            _check_rows(each)
+
+
 class _Record(Struct):
     """The entries that commands and reports read; all are optional, and others may be there."""
 
@@ -50,6 +61,7 @@ class _Record(Struct):
     stopped: str | None = None
     best_epoch: Count | None = None
     metrics: dict[str, dict[str, Finite | None]] | None = None
+    folds: _Folds | None = None
     confusion: list[list[Amount]] | None = None
     residuals: _Residuals | None = None
 
@@ -57,9 +69,13 @@ class _Record(Struct):
         if self.data and (self.seconds is None or self.stopped is None):
             raise ValueError("data need seconds and stopped beside them")
         for scores in (self.metrics or {}).values():
-            rows = scores.get("rows", -1)
-            if scores and not (rows is not None and rows >= 0 and rows.is_integer()):
-                raise ValueError("scores need the number of their rows")
+            _check_rows(scores)
+
+
+def _check_rows(scores):
+    rows = scores.get("rows", -1)
+    if scores and not (rows is not None and rows >= 0 and rows.is_integer()):
+        raise ValueError("scores need the number of their rows")
 
 
 def check_history(history: object) -> None:

@@ -1,0 +1,174 @@
+"""Cross-validation: a model for each fold, scored on the rows that it has not seen."""
+
+import logging
+import time
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..annotations import Callback
+from ..errors import DataError
+from ..training.state import to_json
+from ..training.stopped import Stopped
+from .columns.encoding import Encoder
+from .job import Job
+from .model import TableModel
+from .split import Keys, Mask, hold_out
+from .wording import counted, shown
+
+_log = logging.getLogger("fastbp")
+_steps = logging.getLogger("fastbp.steps")
+_SEEDS = 2**32  # of scikit-learn
+
+
+def train_job(job: Job, callbacks: Iterable[Callback] = (), progress: bool = False) -> TableModel:
+    """Train the model of a job, and score it by cross-validation if its options ask for folds.
+
+    The model is trained as without folds; its record has the scores of each fold.
+    """
+    started = time.perf_counter()
+    model = job.run(callbacks, progress)
+    if job.options.folds is not None and not Stopped(model.record["stopped"]).by_signal:
+        limit = job.options.max_time
+        model.record["folds"] = _scored(job, None if limit is None else started + limit)
+    return model
+
+
+def _scored(job, deadline):
+    """Return the scores of the folds, and how they were made, as JSON."""
+    options = job.options
+    how, folds = folds_of(job)
+    found: dict[str, Any] = {"by": how, "asked": options.folds, "scores": [], "stopped": None}
+    for number, (trains, tested) in enumerate(folds, 1):
+        left = None if deadline is None else deadline - time.perf_counter()
+        if left is not None and left <= 0:
+            found["stopped"] = Stopped.TIME.value
+            break
+        _steps.info("fold %d of %d", number, options.folds)
+        held = 0 if job.valid_table is not None else options.valid_rows(int(trains.sum()))
+        split = hold_out(trains, held, options.seed, job.keys, job.table.name)
+        part = Job(job.table, replace(options, max_time=left), job.valid_table, split=split)
+        with _not_told_again():
+            model = part.run()
+            if Stopped(model.record["stopped"]).by_signal:
+                found["stopped"] = model.record["stopped"]
+                break
+            scores = model.scores(job.table, options.n_threads, among=tested)
+        found["scores"].append({name: to_json(v) for name, v in scores.metrics().items()})
+    if found["stopped"]:
+        done = len(found["scores"])
+        _log.warning("%d of %d folds are scored: %s", done, options.folds, found["stopped"])
+    return found
+
+
+def folds_of(job):
+    """Return how the rows with a target are split, and of each fold which train and are tested."""
+    name, count = job.table.name, job.options.folds
+    labels, known = _labels(job)
+    rows, keys = np.flatnonzero(known), job.keys
+    if keys.times is not None:
+        known &= ~np.isnan(keys.times)
+        rows = np.flatnonzero(known)
+        return "time", _by_time(rows, keys, count, name)
+    if keys.groups is not None:
+        _check_enough(len(np.unique(keys.groups[rows])), count, f"groups in {keys.name!r}", name)
+    _check_enough(len(rows), count, "rows with a target", name)
+    by, splitter = _splitter(job, labels)
+    if labels is not None:
+        _check_classes(job, labels[rows])
+    groups = None if keys.groups is None else keys.groups[rows]
+    classes = None if labels is None else labels[rows]
+    with warnings.catch_warnings():
+        # of rare classes, which `_check_classes` has told by their names
+        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+        parts = list(splitter.split(np.zeros(len(rows)), classes, groups))
+    return by, [_masks(known.shape, rows[train], rows[test]) for train, test in parts]
+
+
+def _splitter(job, labels):
+    """Return how rows are split, and scikit-learn's splitter for it."""
+    from sklearn import model_selection
+
+    given = {
+        "n_splits": job.options.folds,
+        "shuffle": True,
+        "random_state": job.options.seed % _SEEDS,
+    }
+    if job.keys.groups is not None:
+        if labels is None:
+            return "group", model_selection.GroupKFold(job.options.folds)
+        return "group", model_selection.StratifiedGroupKFold(**given)
+    if labels is None:
+        return "row", model_selection.KFold(**given)
+    return "class", model_selection.StratifiedKFold(**given)
+
+
+def _by_time(rows, keys: Keys, count, table_name):
+    """Yield the folds of scikit-learn's TimeSeriesSplit, rows at the time of a test left out.
+
+    Rows at the time at which the tested rows begin do not train: those that train are earlier.
+    """
+    from sklearn.model_selection import TimeSeriesSplit
+
+    assert keys.times is not None
+    times = keys.times
+    _check_enough(len(np.unique(times[rows])), count + 1, f"times in {keys.name!r}", table_name)
+    ordered = rows[np.argsort(times[rows], kind="stable")]
+    for train, test in TimeSeriesSplit(count).split(ordered):
+        earlier = ordered[train][times[ordered[train]] < times[ordered[test]].min()]
+        yield _masks(times.shape, earlier, ordered[test])
+
+
+def _masks(shape, *parts) -> tuple[Mask, ...]:
+    masks = tuple(np.zeros(shape, bool) for _ in parts)
+    for mask, part in zip(masks, parts, strict=True):
+        mask[part] = True
+    return masks
+
+
+def _labels(job) -> tuple[npt.NDArray | None, Mask]:
+    """Return the class of each row, None for a regression, and which rows have a target."""
+    encoder = Encoder(job.schema, job.table.name)
+    labels, known, first = [], [], 0
+    for frame in job.table.frames([job.schema.target.name]):
+        values, kept = encoder.encode_target(frame, first)
+        labels.append(values)
+        known.append(kept)
+        first += len(frame)
+    classifies = job.schema.target.task == "classification"
+    return np.concatenate(labels) if classifies else None, np.concatenate(known)
+
+
+def _check_enough(there, count, what, table_name):
+    if there < count:
+        raise DataError(f"{table_name} has {there:,} {what}, fewer than folds={count} need")
+
+
+def _check_classes(job, labels):
+    """Warn of classes that some folds cannot test, and refuse a table where no class suffices."""
+    classes, count = job.schema.target.classes, job.options.folds
+    rows = np.bincount(labels, minlength=len(classes))
+    _check_enough(int(rows.max()), count, "rows of its most frequent class", job.table.name)
+    few = [(name, n) for name, n in zip(classes, rows.tolist(), strict=True) if 0 < n < count]
+    for name, n in few:
+        message = "%s: the class %s has %s, fewer than the %d folds: not every fold tests it"
+        _log.warning(message, job.table.name, shown(name), counted(n, "row"), count)
+
+
+@contextmanager
+def _not_told_again() -> Iterator[None]:
+    """Keep what was said of the table in the training of the model from being said of each fold."""
+
+    def is_new(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    _log.addFilter(is_new)
+    try:
+        yield
+    finally:
+        _log.removeFilter(is_new)

@@ -1,0 +1,85 @@
+"""Which rows of a table train and which validate: at random, by group, or by time."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DataError
+from ..kernels.random import permutation
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The rows that train and those that validate, (rows,) bool each; others are left out."""
+
+    trains: Mask
+    validates: Mask
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What keeps rows on one side: of each row its group, (n,) int64, or its time, (n,) float64.
+
+    Both are None where rows are split at random. `name` is the column. A time is NaN where it is
+    missing.
+    """
+
+    name: str = ""
+    groups: npt.NDArray | None = None
+    times: npt.NDArray | None = None
+
+
+def hold_out(among: Mask, count: int, seed: int, keys: Keys, table_name: str) -> Split:
+    """Split the rows `among` all: about `count` validate, and the others train.
+
+    At random they are exactly `count`. Groups are drawn at random, and none is in both parts.
+    By time, all that validate are later than all that train; rows without a time train.
+
+    Raises
+    ------
+    DataError
+        If no row, group or time is left to train on.
+    """
+    if not count:
+        return Split(among, np.zeros_like(among))
+    rows = np.flatnonzero(among)
+    where = f"{table_name} has {len(rows):,} rows, and {count:,} are held back to validate on"
+    if count >= len(rows):
+        raise DataError(f"{where}: give more rows, or valid_share=0")
+    if keys.groups is not None:
+        held = _groups_of(keys.groups[rows], count, seed)
+        lacking = "group"
+    elif keys.times is not None:
+        held = _last_of(keys.times[rows], count)
+        lacking = "time"
+    else:
+        held = np.zeros(len(rows), bool)
+        held[permutation(len(rows), seed)[:count]] = True
+    if not held.any():
+        raise DataError(f"{where}, but column {keys.name!r} has only one {lacking}")
+    validates = np.zeros_like(among)
+    validates[rows[held]] = True
+    return Split(among & ~validates, validates)
+
+
+def _groups_of(groups, count, seed):
+    """Return which rows are of the groups that validate, drawn until they have `count` rows."""
+    _, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = permutation(len(sizes), seed)
+    return np.isin(place, order[: _nearest(np.cumsum(sizes[order])[:-1], count)])
+
+
+def _last_of(times, count):
+    """Return which rows are later than the others, about `count` of them, none at the same time."""
+    known = np.sort(times[~np.isnan(times)])[::-1]
+    changes = np.flatnonzero(known[1:] < known[:-1]) + 1
+    number = _nearest(changes, count)
+    return times > known[changes[number - 1]] if number else np.zeros(len(times), bool)
+
+
+def _nearest(sizes, count):
+    """Return how many of ascending `sizes` to take, at least one, so that the last is near."""
+    return int(np.argmin(np.abs(sizes - count))) + 1 if len(sizes) else 0

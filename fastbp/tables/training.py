@@ -1,0 +1,87 @@
+"""``fastbp.train``: a table in, a `TableModel` out."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+from ..annotations import Callback, FilePath
+from ..checks import as_callables
+from ..kernels.support.scalars import a_flag
+from ..training.checkpoints import Checkpoints
+from .declared import takes
+from .folds import train_job
+from .job import Job
+from .model import TableModel
+from .options import TrainOptions
+from .read.table import Data
+from .roles import ASKED
+from .wording import unknown
+
+_log = logging.getLogger("fastbp")
+
+
+@takes(TrainOptions)
+def train(
+    data: Data,
+    target: str,
+    *,
+    valid: Data | None = None,
+    checkpoints: FilePath | Checkpoints | None = None,
+    resume: bool = False,
+    callbacks: Callback | Iterable[Callback] = (),
+    progress: bool = False,
+    **options: Any,
+) -> TableModel:
+    """Train a network on a table, as ``fastbp train`` does; return the `TableModel`.
+
+    Columns are encoded by their kinds: numbers, booleans, categories and dates, each with
+    missing values. The target decides between classification and regression.
+
+    Parameters
+    ----------
+    data : path, glob, folder, frame or dict of arrays
+        CSV, Parquet, Arrow IPC, NDJSON or ``.npz``; a frame of polars, pandas or pyarrow.
+    target : str
+        Column to learn.
+    valid : path, frame, ..., optional
+        Rows for validation. Default: a share of `data`.
+    checkpoints : path or Checkpoints, optional
+        Folder for checkpoints; see ``Network.fit``.
+    resume : bool, default False
+        Resume from the newest checkpoint, if there is one.
+    callbacks, progress
+        As for ``Network.fit``.
+    **options
+        The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
+
+    Returns
+    -------
+    TableModel
+        ``model.record["stopped"]`` says why it ended: "epochs", "early stopping", "time",
+        "callback", "interrupted" (Ctrl-C) or "terminated" (SIGTERM, with checkpoints). A
+        model of the last two has no scores with checkpoints, or before its first step.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be used as it is.
+    DivergenceError
+        If a loss is not finite.
+    ValueError, TypeError
+        If an argument is invalid; nothing is read then.
+    """
+    names = [field.name for field in fields(TrainOptions)]
+    for name in options:
+        if name not in names:
+            raise TypeError(f"train has {unknown('option', name, names)}")
+    asked = TrainOptions(target=target, **options)
+    callbacks = as_callables(callbacks)
+    progress = a_flag("progress", progress)
+    job = Job(data, asked, valid, checkpoints, a_flag("resume", resume))
+    for column in job.schema.dropped:
+        if column.reason not in ASKED:  # the command shows them in its plan
+            _log.warning(
+                "%s: column %r is left out: %s", job.table.name, column.name, column.reason
+            )
+    return train_job(job, callbacks, progress)

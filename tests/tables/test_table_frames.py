@@ -1,0 +1,118 @@
+"""Frames of pandas: whatever a column holds is used, or named with the reason."""
+
+import datetime as dt
+import decimal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from fastbp import DataError, train
+from fastbp.tables.read.frames import of_pandas
+from fastbp.tables.read.table import open_table
+
+ROWS = 300
+X = np.random.default_rng(0).normal(50, 20, ROWS)
+FEW = {"epochs": 2, "hidden": 4}
+
+
+def frame_of(**columns):
+    return pd.DataFrame({"x": X, **columns, "y": 3 * X})
+
+
+def kind_of(values):
+    """Return the kind of a column of pandas, None if it is left out."""
+    model = train(frame_of(o=values), "y", **FEW)
+    return next((column.kind for column in model.schema.columns if column.name == "o"), None)
+
+
+def cycle(*values):
+    return [values[place % len(values)] for place in range(ROWS)]
+
+
+USED = {
+    "intervals": (pd.cut(X, 5), "category"),
+    "quantiles": (pd.qcut(X, 4), "category"),
+    "intervals that are no categories": (pd.arrays.IntervalArray(list(pd.cut(X, 5))), "category"),
+    "categories of text": (pd.Categorical(cycle("a", "b", None)), "category"),
+    "categories of numbers": (pd.Categorical(cycle(3, 1, 2)), "number"),
+    "categories of numbers, some missing": (pd.Categorical(cycle(3.5, None, 2.0)), "number"),
+    "categories of dates": (
+        pd.Categorical(pd.to_datetime(cycle("2020-01-05", "2021-03-01"))),
+        "date",
+    ),
+    "sparse": (pd.arrays.SparseArray((X > 50) * 1.0), "number"),
+    "sparse booleans": (pd.arrays.SparseArray(X > 50), "boolean"),
+    "several types": (cycle("a", 3), "category"),
+    "several types and none": (cycle("a", 3, None, 2.0), "category"),
+    "integers and floats": (pd.Series(cycle(1, 2.5, None), dtype=object), "number"),
+    "decimals": (cycle(decimal.Decimal("1.5"), decimal.Decimal("2.25")), "number"),
+    "dates": (cycle(dt.date(2020, 1, 5), dt.date(2021, 1, 5)), "date"),
+    "periods": (pd.PeriodIndex(cycle("2020-01", "2020-02", "2021-07"), freq="M"), "date"),
+    "text of dates": (cycle("31/12/2020", "1/2/2020"), "date"),
+    "nullable integers": (pd.array(cycle(1, None, 5), dtype="Int64"), "number"),
+    "nullable booleans": (pd.array(cycle(True, None, False), dtype="boolean"), "boolean"),
+    "nullable text": (pd.array(cycle("a", None, "b"), dtype="string"), "category"),
+    "durations": (pd.to_timedelta(cycle("1h", "3h", None)), "number"),
+    "zoned": (pd.to_datetime(cycle("2020-01-05", "2021-01-05")).tz_localize("Asia/Tokyo"), "date"),
+}
+
+
+@pytest.mark.parametrize("values, kind", USED.values(), ids=USED)
+def test_a_column_is_used_whatever_its_type(values, kind, caplog):
+    assert kind_of(values) == kind
+    assert "left out" not in caplog.text
+
+
+def test_complex_numbers_are_left_out_and_named(caplog):
+    assert kind_of(X + 1j) is None
+    assert "column 'o' is left out: it holds complex numbers" in caplog.text
+
+
+def test_what_no_column_holds_is_left_out_and_named(caplog):
+    assert kind_of([[1, 2]] * ROWS) is None
+    assert "column 'o' is left out: holds List(Int64)" in caplog.text
+
+
+def test_the_values_are_those_of_pandas():
+    values = pd.Series(cycle("a", 3, None, 2.0, 2.5), dtype=object)
+    assert of_pandas(pd.DataFrame({"o": values}))["o"][:5].to_list() == ["a", "3", None, "2", "2.5"]
+    band = pd.cut(X, [0, 50, 100])
+    found = of_pandas(pd.DataFrame({"o": band}))["o"].to_list()
+    expected = ["(0, 50]" if x <= 50 else "(50, 100]" for x in X]
+    assert found == [e if 0 < x <= 100 else None for e, x in zip(expected, X, strict=True)]
+
+
+@pytest.mark.parametrize(
+    "index, what",
+    [
+        (pd.Index(range(ROWS), name="day"), "'day'"),
+        (pd.Index([f"r{n}" for n in range(ROWS)]), "without a name"),
+        (pd.MultiIndex.from_arrays([range(ROWS), range(ROWS)], names=["a", "b"]), "'a', 'b'"),
+    ],
+    ids=["named", "text", "levels"],
+)
+def test_an_index_that_tells_something_is_named(index, what, caplog):
+    train(frame_of().set_axis(index), "y", **FEW)
+    assert f"its index, {what}, is left out: reset_index()" in caplog.text
+
+
+@pytest.mark.parametrize("index", [None, pd.Index([f"r{n}" for n in range(ROWS)], name="id")])
+def test_predictions_of_a_frame_of_pandas_are_one_with_its_index(index):
+    frame = frame_of()
+    model = train(frame, "y", **FEW)
+    frame = frame if index is None else frame.set_axis(index)
+    found = model.predict(frame)
+    assert isinstance(found, pd.DataFrame)
+    pd.testing.assert_index_equal(found.index, frame.index)
+    expected = model.predict(pl.from_pandas(frame_of()))
+    assert isinstance(expected, pl.DataFrame)
+    np.testing.assert_array_equal(found["prediction"], expected["prediction"].to_numpy())
+    assert "row" not in found
+
+
+def test_a_name_that_is_there_twice_is_said():
+    frame = pd.DataFrame(np.ones((3, 2)), columns=["a", "a"])
+    with pytest.raises(DataError, match="two columns have the same name, 'a': rename one"):
+        open_table(frame)
