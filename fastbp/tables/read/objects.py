@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...errors import DataError
 from ..wording import shown
-from .notes import told
+from .notes import step
 from .scratch import Scratch
 
 _BLOCK = 1 << 20
@@ -29,7 +29,8 @@ def as_lines(name: str, path: Path) -> Scratch:
     DataError if it holds something else, or infinity, with the row.
     """
     scratch = Scratch()
-    with open(path, encoding="utf-8-sig") as file, told(name, "rewriting its JSON"):
+    step("rewriting", name)
+    with open(path, encoding="utf-8-sig") as file:
         start = file.read(1)
         while start.isspace():
             start = file.read(1)

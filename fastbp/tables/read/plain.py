@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,7 +12,7 @@ from ...errors import DataError
 from ..wording import bytes_shown
 from .delimited import not_utf8
 from .dialect import RUNS, Dialect
-from .notes import told
+from .notes import step
 from .scratch import Scratch
 
 _BLOCK = 1 << 20
@@ -22,7 +23,8 @@ def in_utf8(name: str, path: Path, encoding: str) -> Scratch:
     scratch = Scratch()
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
-    with open(path, "rb") as file, told(name, f"decoding {_size(path)}"):
+    step("decoding", name, _size(path))
+    with open(path, "rb") as file:
         while True:
             block = file.read(_BLOCK)
             try:
@@ -47,14 +49,17 @@ def tidied(name: str, path: Path, dialect: Dialect) -> Scratch:
     DataError, with the row, if it cannot be read.
     """
     scratch = Scratch()
+    step("rewriting", name, _size(path))
     with (
         open(path, "rb") as raw,
         io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file,
         open(scratch.path, "w", encoding="utf-8", newline="") as out,
-        told(name, f"rewriting {_size(path)}"),
     ):
         lines: Iterator[str] = islice(file, dialect.skip, None)
-        if dialect.separator == RUNS:
+        if dialect.separator != RUNS:
+            behind = re.compile(rf'(?<!")"[ \t]+(?={re.escape(dialect.separator)}|$)')
+            lines = (behind.sub('"', line) for line in lines)
+        else:
             lines = (line.replace("\t", " ").strip(" \r\n") + "\n" for line in lines)
         rows = csv.reader(
             lines,
