@@ -2,8 +2,6 @@
 
 from typing import Annotated
 
-import typer
-
 from ..tables.declared import texts
 from ..tables.options import ReadOptions
 from .config import ConfigOption
@@ -12,21 +10,14 @@ from .exits import guarded, usage
 from .models import load_table_model
 from .options import taking, with_options
 from .rows import DataArgument, open_rows
-from .values import LogOption, ModelArgument, QuietOption, ThreadsOption
+from .values import LogOption, ModelArgument, QuietOption, ThreadsOption, WeightOption
 
 
 @with_options(ReadOptions)
 def evaluate(
     model: ModelArgument,
     data: DataArgument,
-    weight: Annotated[
-        str,
-        typer.Option(
-            "--weight",
-            help="Column of the weights of the rows. Default: that of the training.",
-            metavar="COL",
-        ),
-    ] = "",
+    weight: WeightOption = "",
     metric: Annotated[
         list[str],
         taking(

@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +15,13 @@ from .. import model_file
 from ..annotations import FilePath, Threads
 from ..errors import DataError, ModelFileError
 from ..json_data import read_as
+from ..kernels.support.scalars import a_whole_number
 from ..model_file import Model
 from ..network import Network
 from .columns.encoding import Encoder
 from .columns.schema import Schema, Weight
 from .declared import takes
+from .explaining import Explained
 from .options import ReadOptions
 from .read.frames import is_pandas, with_index
 from .read.naming import Like, Reading
@@ -267,6 +269,67 @@ class TableModel:
             raise DataError(f"{table.name}: all weights in {name!r} are 0: one must be above it")
         tell_unknown(encoder)
         return scores
+
+    @takes(ReadOptions)
+    def explain(
+        self,
+        data: Data,
+        metric: str | None = None,
+        repeats: int = 5,
+        rows: int = 10_000,
+        seed: int = 0,
+        n_threads: Threads = "auto",
+        weight: str | None = None,
+        on_score: Callable[[], Any] = lambda: None,
+        **options: Any,
+    ) -> pl.DataFrame:
+        """Return what predictions depend on: a row for each column, the most important first.
+
+        ``importance`` is how much the metric falls if the values of the column are permuted among
+        the rows, the mean of the repeats, and ``deviation`` their standard deviation, as of
+        scikit-learn's ``permutation_importance``. ``gradient`` is the mean over the rows of the
+        absolute gradients of the prediction, in the target's units, or of the probability of the
+        predicted class, with respect to the features of the column, which are scaled.
+
+        Parameters
+        ----------
+        data : path, frame or dict of arrays
+            A table with the columns of the schema and the target, best one not trained on.
+        metric : str, optional
+            Name of a metric of scikit-learn. Default: accuracy or r2.
+        repeats : int
+            Permutations of each column.
+        rows : int
+            Rows to draw at random at most; fewer where they have very many features.
+        seed : int
+            Seed of the rows and the permutations.
+        n_threads : int or "auto"
+            Any number gives the same result.
+        weight : str, optional
+            Column of weights of the rows. Default: that of the training, if the table has it.
+        on_score : callable, optional
+            Called after each of 1 + columns · repeats scores.
+        **options
+            The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, a value is not of its kind, no row has a target, or the
+            metric does not suit the target.
+        ValueError, TypeError
+            If the metric is unknown, or a number is out of range.
+        """
+        counts = {"repeats": (repeats, 1), "rows": (rows, 2), "seed": (seed, 0)}
+        given = {n: a_whole_number(n, v, least=least) for n, (v, least) in counts.items()}
+        if metric is None:
+            metric = "r2" if self.schema.target.task == "regression" else "accuracy"
+        scorers_of([metric])
+        table = self.open(data, **options)
+        weighing = self._weight_in(table, weight)
+        drawn = (weighing, given["rows"], given["seed"], n_threads)
+        explained = Explained(self.network, self.schema, table, *drawn)
+        return explained.frame(metric, given["repeats"], given["seed"], on_score)
 
     def _weight_in(self, table: Table, weight: str | None) -> Weight | None:
         """Return the column of a table that weighs its rows: the one asked for, or the model's.

@@ -96,22 +96,27 @@ class AskedScores:
         return {name: score(name, scorer) for name, scorer in self._scorers.items()}
 
 
-def model_of(target: Target) -> Any:
-    """Return a model, as scikit-learn has them, whose samples X are the outputs of a network.
+def model_of(target: Target, outputs_of: Callable[[npt.NDArray], npt.NDArray] = lambda X: X) -> Any:
+    """Return a model, as scikit-learn has them, of samples X with the outputs ``outputs_of(X)``.
 
-    Classes of two are 0 and 1, so that the second is the positive one; whole numbers are
-    themselves, and others are text.
+    They are those of a network; by default they are the samples themselves. Classes of two are 0
+    and 1, so that the second is the positive one; whole numbers are themselves, and others are
+    text.
     """
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-    class Numbers(RegressorMixin, BaseEstimator):
+    class Fitted(BaseEstimator):
+        def fit(self, X, y):
+            return self
+
+    class Numbers(RegressorMixin, Fitted):
         def named(self, truth):
             return truth * target.scale + target.mean
 
         def predict(self, X):
-            return self.named(X[:, 0].astype(np.float64))
+            return self.named(outputs_of(X)[:, 0].astype(np.float64))
 
-    class Classes(ClassifierMixin, BaseEstimator):
+    class Classes(ClassifierMixin, Fitted):
         def __init__(self):
             names = class_values(target).to_numpy()
             self.classes_ = np.arange(2) if len(names) == 2 else names.astype(_plain(names))
@@ -120,10 +125,10 @@ def model_of(target: Target) -> Any:
             return self.classes_[truth]
 
         def predict(self, X):
-            return self.named(X.argmax(axis=1))
+            return self.named(outputs_of(X).argmax(axis=1))
 
         def predict_proba(self, X):
-            return X.astype(np.float64)
+            return outputs_of(X).astype(np.float64)
 
     return Classes() if target.task == "classification" else Numbers()
 
