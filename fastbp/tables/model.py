@@ -182,7 +182,7 @@ class TableModel:
         first = 0
         width = len(self.schema.target.classes) or 1
         for frame in encoder.frames(table, ids):
-            outputs: Any = np.empty((0, width))
+            outputs: Any = np.empty((0, width), self.network.dtype)
             if len(frame):
                 outputs = self.network.forward(encoder.encode(frame, first), n_threads)
             yield frame_of(self.schema.target, frame.select(ids), first, outputs)
