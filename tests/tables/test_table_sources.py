@@ -308,3 +308,22 @@ def test_standard_input_is_a_table(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(DataError, match="standard input is closed"):
         open_table("-")
+
+
+def test_many_packed_files_do_not_run_out_of_descriptors(tmp_path, run_python):
+    for n in range(300):
+        (tmp_path / f"{n:03d}.csv.gz").write_bytes(gzip.compress(f"x;y\n{n};1\n".encode()))
+    script = f"""
+    import os, resource, tempfile
+    from fastbp.tables.read.table import open_table
+    resource.setrlimit(resource.RLIMIT_NOFILE, (280, 280))
+    os.mkdir("scratch")
+    tempfile.tempdir = os.path.abspath("scratch")
+    table = open_table({str(tmp_path)!r})
+    assert table.count() == 300
+    assert [int(n) for frame in table.frames() for n in frame["x"]] == list(range(300))
+    assert os.listdir("scratch")
+    del table
+    assert not os.listdir("scratch")
+    """
+    run_python(script)

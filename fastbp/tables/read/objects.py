@@ -40,8 +40,7 @@ def as_lines(name: str, path: Path) -> Scratch:
                 row = _TOKEN.sub(lambda match: _plain(match[0], name, place), row)  # noqa: B023
             scratch.file.write(row.encode())
             scratch.file.write(b"\n")
-    scratch.file.flush()
-    return scratch
+    return scratch.written()
 
 
 def _plain(token, name, row):
