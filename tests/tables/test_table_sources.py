@@ -18,6 +18,7 @@ import pytest
 from fastbp.errors import DataError
 from fastbp.tables.read.scratch import zstd
 from fastbp.tables.read.table import open_table
+from object_store import served
 from table_files import FRAME, content_of, fails, rows_of
 
 TEXT = FRAME.cast(pl.String).rows()
@@ -276,6 +277,28 @@ def test_tables_on_the_web_are_read(tmp_path, server, name):
     assert "secret" not in str(caught.value)
 
 
+def test_tables_in_object_stores_are_read(monkeypatch):
+    text = "# made by hand\na;b\n1;x\n2;\n"
+    objects = {
+        "/bucket/rows.parquet": content_of(FRAME, ".parquet"),
+        "/bucket/rows.arrow": content_of(FRAME, ".arrow"),
+        "/bucket/rows.ndjson": content_of(FRAME, ".ndjson"),
+        "/bucket/rows.csv": text.encode(),
+        "/bucket/rows.csv.gz": gzip.compress(text.encode()),
+        "/bucket/cut.parquet": content_of(FRAME, ".parquet")[:-9],
+    }
+    with served(objects, monkeypatch):
+        for name in ("rows.parquet", "rows.arrow", "rows.ndjson"):
+            assert rows_of(open_table(f"s3://bucket/{name}")) == FRAME.rows()
+        for name in ("rows.csv", "rows.csv.gz"):
+            table = open_table(f"s3://bucket/{name}")
+            assert table.columns == ["a", "b"] and rows_of(table) == [("1", "x"), ("2", None)]
+        for name in ("no.parquet", "no.csv", "cut.parquet"):
+            with pytest.raises(DataError, match=rf"s3://bucket/{name} cannot be read") as caught:
+                open_table(f"s3://bucket/{name}")
+            assert str(caught.value).isprintable()
+
+
 def test_a_file_address_is_a_path(tmp_path):
     (tmp_path / "my rows.csv").write_text("a,b\n1,2\n")
     assert rows_of(open_table(f"file://{tmp_path}/my%20rows.csv")) == [("1", "2")]
@@ -308,3 +331,22 @@ def test_standard_input_is_a_table(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(DataError, match="standard input is closed"):
         open_table("-")
+
+
+def test_many_packed_files_do_not_run_out_of_descriptors(tmp_path, run_python):
+    for n in range(300):
+        (tmp_path / f"{n:03d}.csv.gz").write_bytes(gzip.compress(f"x;y\n{n};1\n".encode()))
+    script = f"""
+    import os, resource, tempfile
+    from fastbp.tables.read.table import open_table
+    resource.setrlimit(resource.RLIMIT_NOFILE, (280, 280))
+    os.mkdir("scratch")
+    tempfile.tempdir = os.path.abspath("scratch")
+    table = open_table({str(tmp_path)!r})
+    assert table.count() == 300
+    assert [int(n) for frame in table.frames() for n in frame["x"]] == list(range(300))
+    assert os.listdir("scratch")
+    del table
+    assert not os.listdir("scratch")
+    """
+    run_python(script)

@@ -35,8 +35,7 @@ def as_lines(name: str, path: Path) -> Scratch:
             _write_lines(name, file, scratch.file)
     except UnicodeDecodeError as error:
         raise DataError(f"{name} is not UTF-8, as JSON is: {error.reason}") from error
-    scratch.file.flush()
-    return scratch
+    return scratch.written()
 
 
 def _write_lines(name, file, target):

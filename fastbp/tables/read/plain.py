@@ -38,8 +38,7 @@ def in_utf8(name: str, path: Path, encoding: str) -> Scratch:
             line += text.count("\n")
             if not block:
                 break
-    scratch.file.flush()
-    return scratch
+    return scratch.written()
 
 
 def tidied(name: str, path: Path, dialect: Dialect) -> Scratch:
@@ -73,7 +72,7 @@ def tidied(name: str, path: Path, dialect: Dialect) -> Scratch:
         except UnicodeDecodeError as error:
             line = f"line {dialect.skip + rows.line_num:,}"
             raise not_utf8(name, line, raw.tell()) from error
-    return scratch
+    return scratch.written()
 
 
 def _size(path):

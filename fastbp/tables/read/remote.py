@@ -89,8 +89,7 @@ def fetched(address: str) -> Scratch:
         for frame in lines.collect_batches():
             text = frame["line"].fill_null("").str.join("\n").item()
             scratch.file.write(f"{text}\n".encode())
-    scratch.file.flush()
-    return scratch
+    return scratch.written()
 
 
 def _lines(address, **options):
