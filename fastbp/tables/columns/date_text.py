@@ -1,5 +1,6 @@
 """Dates as people write them: the order of day, month and year, names of months, and times."""
 
+import re
 from typing import Any, Literal
 
 import polars as pl
@@ -12,7 +13,7 @@ _OFFSET = r"(?:Z|[+-]\d{2}:?\d{2})"
 _ISO = rf"{_DATE}(?:{_TIME}(?: ?{_OFFSET})?)?$"
 _WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,? +)?"
 _CLOCK = (
-    r"(?:[T, ] *(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d{1,9})?))?"
+    r"(?:[T,: ] *(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d{1,9})?))?"
     r" *(?:(?P<half>[AaPp])\.?[Mm]\.?)?)?"
 )
 _ZONE = r" *(?:Z|UTC|GMT)?(?P<zone>[+-]\d{2}(?::?\d{2})?)?"
@@ -28,10 +29,13 @@ _CERTAIN = (
     rf"^{_WEEKDAY}(?P<day>\d{{1,2}}){_NTH}[-/. ]*{_MONTH}[-/., ]*(?P<year>\d{{4}}|\d{{2}}){_END}",
     rf"^{_WEEKDAY}{_MONTH}[-/ ]*(?P<day>\d{{1,2}}){_NTH}(?:, *|[-/ ]+)(?P<year>\d{{4}}){_END}",
     rf"^(?P<year>\d{{4}})[-/. ]{_MONTH}[-/. ](?P<day>\d{{1,2}}){_END}",
-    r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})T(?P<hour>\d{2}):?(?P<minute>\d{2})"
+    r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})[T ](?P<hour>\d{2}):?(?P<minute>\d{2})"
     rf"(?::?(?P<second>\d{{2}}(?:\.\d{{1,9}})?))?(?P<half>[ap])?{_ZONE}$",
     rf"^{_MONTH}[-/ ]+(?P<year>\d{{4}})$",
     r"^(?P<year>\d{4})[-/](?P<month>\d{1,2})$",
+    r"^(?P<month>\d{1,2})[-/](?P<year>\d{4})$",
+    # as ctime and date write them
+    rf"^{_WEEKDAY}{_MONTH} +(?P<day>\d{{1,2}}){_CLOCK}{_ZONE} +(?P<year>\d{{4}})$",
 )
 _ORDERED = rf"^{_WEEKDAY}(?P<a>\d{{1,2}})[-/. ](?P<b>\d{{1,2}})[-/. ](?P<c>\d{{4}}|\d{{2}}){_END}"
 _PLACES = {"day": ("c", "b", "a"), "month": ("c", "a", "b"), "year": ("a", "b", "c")}
@@ -53,6 +57,11 @@ class DateText(Struct, frozen=True, forbid_unknown_fields=True):
 
     first: Order = "day"
     pattern: str = ""
+
+    @property
+    def form(self) -> str:
+        """The phrase for messages that says which form dates have, if only one is read."""
+        return f" of the form {self.pattern}" if self.pattern else ""
 
     def parsed(self, series: pl.Series) -> pl.Series:
         """Return seconds since 1970-01-01 UTC, null where there is no date."""
@@ -90,6 +99,13 @@ class DateText(Struct, frozen=True, forbid_unknown_fields=True):
         iso = full + "-" + month.str.zfill(2) + "-" + day.str.zfill(2)
         days = iso.str.to_date("%Y-%m-%d", strict=False).to_physical().cast(pl.Float64)
         return days * _DAY + _time_of_day(found)
+
+
+def order_of(pattern: str) -> DateText:
+    """Return the order of a format of strftime, for dates that have other marks or times."""
+    orders: dict[str, Order] = {"d": "day", "m": "month", "b": "month", "y": "year", "Y": "year"}
+    found = re.search(r"%[-_]?([dmbyY])", pattern)
+    return DateText(orders[found[1]] if found else "day")
 
 
 def _number_of(names):

@@ -26,11 +26,12 @@ _NEARLY_ALL = 0.95
 class Habits:
     """How text is written where the values of a column leave it open.
 
-    `texts` has the ways that other columns have, or the user has chosen: the first that fits
-    decides. `patterns` are the formats of dates by column, "" for all columns.
+    `chosen` has the ways that the user has chosen, `proved` those that other columns have: the
+    first that fits decides. `patterns` are the formats of dates by column, "" for all columns.
     """
 
-    texts: list[Any] = field(default_factory=list)
+    chosen: list[Any] = field(default_factory=list)
+    proved: list[Any] = field(default_factory=list)
     patterns: dict[str, str] = field(default_factory=dict)
 
     def pattern(self, name: str) -> str:
@@ -57,7 +58,7 @@ class Survey:
 
     It counts the `rows`, and the `present`: those whose value is not missing. `candidates` are
     the kinds, and the ways of writing them, that the column may be of; `asked` is the kind that
-    the user chose.
+    the user chose, and `instead` the option that makes names of the values.
     """
 
     def __init__(
@@ -67,11 +68,13 @@ class Survey:
         words: Sequence[str],
         asked: type[Column] | None = None,
         pattern: str = "",
+        instead: str = "",
     ):
         self.name = name
         self.dtype = dtype
         self.words = words
         self.asked = asked
+        self.instead = instead or f"--categorical {shown(name)}"
         self.rows = self.present = 0
         kinds = [kind for kind in KINDS if (kind.in_text if is_text(dtype) else kind.holds(dtype))]
         pairs = [(k, text) for k in kinds for text in (k.texts if is_text(dtype) else k.texts[:1])]
@@ -127,17 +130,19 @@ class Survey:
             return Found(Category)
         if self.asked and not is_text(self.dtype) and not _reads(self.asked, self.dtype):
             raise DataError(f"{where} holds {self.dtype}: it cannot be read as {self.asked.plural}")
-        fitting = [each for each in self.candidates if each.fits]
-        if fitting and fitting[0] is self._by_pattern:
-            return Found(Date, fitting[0])
-        for kind in dict.fromkeys(each.kind for each in fitting):
-            found = self._of_kind([each for each in fitting if each.kind is kind], habits)
-            if found.candidate.is_code and self.asked is not kind:
+        if self.asked is Date and self._by_pattern and not self._by_pattern.fits:
+            raise self._mistakes(Date, self._by_pattern, where)
+        if fitting := self._likely():
+            found = self._of_kind(fitting, habits)
+            if found.candidate.is_code and self.asked is not found.kind:
                 return Found(Category)
-            found.candidate.check(where)
+            found.candidate.check(where, self.instead)
             return found
         for kind in dict.fromkeys(each.kind for each in self.candidates):
             nearest = min((c for c in self.candidates if c.kind is kind), key=lambda c: c.count)
+            if kind is self.asked and not nearest.count:
+                nearest.check(where, self.instead)
+                return Found(kind, nearest)
             is_nearly = nearest.good > 0 and nearest.count <= (1 - _NEARLY_ALL) * self.present
             if kind is self.asked or (kind.reports_mistakes and is_nearly and nearest.count):
                 raise self._mistakes(kind, nearest, where)
@@ -145,29 +150,42 @@ class Survey:
 
     def _of_kind(self, fitting, habits):
         """Return the kind of the candidates `fitting`, in the usual way of writing, or first."""
-        usual = [each for text in habits.texts for each in fitting if text == each.text]
-        chosen = (usual or fitting)[0]
-        is_open = len(fitting) > 1 and not usual and chosen.tells
-        return Found(chosen.kind, chosen, chosen.doubt() if is_open else "")
+        asked, usual = (
+            [each for text in texts for each in fitting if text == each.text]
+            for texts in (habits.chosen, habits.proved)
+        )
+        best = [*asked, *usual, *fitting][0]
+        telling = [each for each in fitting if each.tells]
+        if asked or not telling or len(fitting) == 1:
+            return Found(best.kind, best)
+        why = ", as in other columns" if usual else ""
+        return Found(best.kind, best, telling[0].doubt(best.text, why))
+
+    def _likely(self):
+        """Return the candidates that fit, of the first kind that does, and are likely."""
+        fitting = [each for each in self.candidates if each.fits]
+        if not fitting or fitting[0] is self._by_pattern:
+            return fitting[:1]
+        kind = fitting[0].kind
+        return kind.likely([each for each in fitting if each.kind is kind])
 
     def _mistakes(self, kind, candidate, where):
         value = candidate.value.strip()
         word = value if value.isalnum() and len(value) < 40 else shown(value)
         ways = ["fix them", f"name them with --missing {word}"]
         if not self.asked:
-            ways.append(f"say --categorical {shown(self.name)}")
+            ways.append(f"say {self.instead}")
+        form = candidate.text.form if candidate.text else ""
         return DataError(
-            f"{where}: {candidate.count:,} of {self.present:,} values are not {kind.plural}, "
-            f"such as {shown(value)} in row {candidate.row:,}: "
-            f"{', '.join(ways[:-1])}, or {ways[-1]}"
+            f"{where}: {candidate.count:,} of {self.present:,} values are not {kind.plural}{form}, "
+            f"such as {shown(value)} in row {candidate.row:,}: {', '.join(ways[:-1])}, or "
+            f"{ways[-1]}"
         )
 
     def proved(self) -> Any:
         """Return the only way in which the text can be written, None if it is open or plain."""
-        fitting = [each for each in self.candidates if each.fits]
-        if len(fitting) != 1 or not fitting[0].tells:
-            return None
-        return fitting[0].text
+        likely = self._likely() if is_text(self.dtype) else []
+        return likely[0].text if len(likely) == 1 else None
 
     def reason_to_drop(self) -> str | None:
         """Return why it is no input whatever its values in training rows are, or None."""

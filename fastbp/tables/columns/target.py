@@ -38,7 +38,7 @@ class TargetSurvey:
         self.name = name
         self.task = task
         self.doubt = ""
-        self._survey = Survey(name, dtype, words)
+        self._survey = Survey(name, dtype, words, instead="--task classification")
         self._counts: Counter = Counter()
 
     def add(self, series: pl.Series, first: int) -> None:
