@@ -10,6 +10,7 @@ from .bench import bench
 from .codes import Code
 from .doctor import doctor
 from .evaluate import evaluate
+from .explain import explain
 from .export import export
 from .info import info
 from .options import Command, Group
@@ -55,6 +56,7 @@ for _command, _codes, _example in (
     (train, tuple(Code), "fastbp train people.csv --target income -o income.safetensors"),
     (predict, _READS, "fastbp predict income.safetensors new.parquet -o scored.csv"),
     (evaluate, _READS, "fastbp evaluate income.safetensors tested.csv"),
+    (explain, _READS, "fastbp explain income.safetensors tested.csv -o explained.html"),
     (info, _READS, "fastbp info income.safetensors"),
     (report, _READS, "fastbp report income.safetensors -o income.html"),
     (export, _READS, "fastbp export income.safetensors -o income.onnx"),

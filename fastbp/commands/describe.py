@@ -77,7 +77,7 @@ def scores_text(metrics):
 
 def _score_text(name, value):
     if value is None or math.isnan(value):
-        return f"{name} is not defined: all rows are of one class"
+        return f"{name} is not defined" + ": all rows are of one class" * (name == "roc_auc")
     return f"{name} {value:.2%}" if name == "accuracy" else f"{name} {value:.4g}"
 
 

@@ -2,30 +2,31 @@
 
 from typing import Annotated
 
-import typer
-
+from ..tables.declared import texts
 from ..tables.options import ReadOptions
 from .config import ConfigOption
 from .describe import scores_text
-from .exits import guarded
+from .exits import guarded, usage
 from .models import load_table_model
-from .options import with_options
+from .options import taking, with_options
 from .rows import DataArgument, open_rows
-from .values import LogOption, ModelArgument, QuietOption, ThreadsOption
+from .values import LogOption, ModelArgument, QuietOption, ThreadsOption, WeightOption
 
 
 @with_options(ReadOptions)
 def evaluate(
     model: ModelArgument,
     data: DataArgument,
-    weight: Annotated[
-        str,
-        typer.Option(
-            "--weight",
-            help="Column of the weights of the rows. Default: that of the training.",
-            metavar="COL",
+    weight: WeightOption = "",
+    metric: Annotated[
+        list[str],
+        taking(
+            texts("NAME"),
+            "A metric by its name in scikit-learn, such as f1 or neg_log_loss.",
+            "--metric",
+            several=True,
         ),
-    ] = "",
+    ] = [],  # noqa: B006 - Typer copies it
     threads: ThreadsOption = "auto",
     config: ConfigOption = "",
     log: LogOption = "text",
@@ -35,10 +36,15 @@ def evaluate(
     """Score a model on rows whose target is known.
 
     A classification: accuracy, balanced accuracy, macro F1, log loss, and ROC AUC for two
-    classes. A regression: R2, and RMSE and MAE in the units of the target.
+    classes. A regression: R2, and RMSE and MAE in the units of the target. --metric adds any of
+    scikit-learn.
     """
     with guarded(log, quiet) as out:
+        from ..tables.result.asked import scorers_of
+
+        with usage():
+            scorers_of(metric)
         loaded = load_table_model(model)
         table = open_rows(data, lambda rows: loaded.open(rows, **reading))
-        metrics = loaded.evaluate(table, threads, weight or None)
+        metrics = loaded.evaluate(table, threads, weight or None, metric)
         out.result("scores", f"{table.name}: {scores_text(metrics)}", data=table.name, **metrics)

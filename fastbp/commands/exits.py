@@ -125,6 +125,17 @@ def guarded(mode: Mode, quiet: bool = False) -> Iterator[Log]:
             raise typer.Exit(reason[0]) from None
 
 
+@contextlib.contextmanager
+def usage() -> Iterator[None]:
+    """Turn the error of an option into wrong usage."""
+    try:
+        yield
+    except (DataError, ModelFileError):  # which are ValueErrors
+        raise
+    except (ValueError, TypeError) as error:
+        raise Ended(Code.USAGE, str(error)) from None
+
+
 def _say(log, code, line):
     try:
         log.error(line, code)

@@ -124,7 +124,7 @@ class Log:
     def note(self, message: str) -> None:
         """Say how the command goes on: on stderr, or as an event."""
         if not self._quiet:
-            self._tell("note", message)
+            self._tell("note", message, "note: ")
 
     def warning(self, message: str) -> None:
         """Warn: on stderr, or as an event."""

@@ -26,7 +26,7 @@ def predict(
     model: ModelArgument,
     data: DataArgument,
     output: Annotated[
-        Any, output_option("File for predictions, .csv or .parquet. Default: CSV on stdout.")
+        Any, output_option("File for predictions, .csv or .parquet. Default, and -: CSV on stdout.")
     ] = "",
     keep: Annotated[
         list[str],
@@ -52,6 +52,7 @@ def predict(
     with guarded(log, quiet) as out:
         from ..tables.result.writing import SUFFIXES, write_csv, write_frames
 
+        output = "" if output == "-" else output
         if output and Path(output).suffix not in SUFFIXES:
             raise Ended(
                 Code.USAGE, f"--output {output}: expected a name ending in {' or '.join(SUFFIXES)}"

@@ -1,16 +1,14 @@
 """``fastbp train``: from a table to a model file."""
 
-import contextlib
 import os
 import time
 from dataclasses import dataclass
 
-from ..errors import DataError, ModelFileError
 from ..tables.declared import Declared, duration, flag, option, text
 from ..tables.options import TrainOptions
 from .config import ConfigOption
 from .describe import folds_lines, metrics_line, plan_lines, summary_lines
-from .exits import Code, Ended, guarded
+from .exits import Code, Ended, guarded, usage
 from .options import made, with_options
 from .rows import DataArgument, dataset_of, open_rows
 from .signals import Terminated, terminable
@@ -87,7 +85,7 @@ def _train(out, data, values):
 
     dataset = dataset_of(data)
     values["target"] = values["target"] or _target_of(dataset, data)
-    with _usage():
+    with usage():
         asked, job_options = made(TrainOptions, values), made(JobOptions, values)
         output, folder = job_options.output, job_options.checkpoints
         if output and suffix_of(output):
@@ -100,7 +98,7 @@ def _train(out, data, values):
         job = Job(table, asked, job_options.valid or None, kept, job_options.resume)
     not_the_input(output, *job.files)
     schema = job.schema
-    with _usage():
+    with usage():
         asked.check_task(schema.target)
     is_plan = job_options.dry_run
     summary = plan_of(job) if is_plan else summary_of(job)
@@ -148,17 +146,6 @@ def _end(out, model, output):
     folds = model.record.get("folds") or {}
     if "interrupted" in (stopped, folds.get("stopped")):
         raise Ended(Code.INTERRUPTED, "interrupted")
-
-
-@contextlib.contextmanager
-def _usage():
-    """Turn the error of an option into wrong usage."""
-    try:
-        yield
-    except (DataError, ModelFileError):  # which are ValueErrors
-        raise
-    except (ValueError, TypeError) as error:
-        raise Ended(Code.USAGE, str(error)) from None
 
 
 def _target_of(dataset, data):

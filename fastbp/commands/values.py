@@ -91,6 +91,14 @@ LogOption = Annotated[
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print results, warnings and errors alone.")
 ]
+WeightOption = Annotated[
+    str,
+    typer.Option(
+        "--weight",
+        help="Column of the weights of the rows. Default: that of the training.",
+        metavar="COL",
+    ),
+]
 DTYPE = choice("float32", "float64")
 ThreadsOption = Annotated[
     Any, taking(threads(), "Threads to compute on.", "--threads", default="auto")

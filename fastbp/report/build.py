@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from .. import model_file
 from ..annotations import FilePath
@@ -14,14 +16,16 @@ from ..tables.model import TableModel
 from ..tables.wording import counted
 from . import words
 from .results import curves_of, headline, results
-from .sections import columns, facts, history_of, training
+from .sections import columns, explained, facts, history_of, training
 
 
-def build_report(model: TableModel | Network) -> str:
+def build_report(model: TableModel | Network, explanation: Sequence[Mapping[str, Any]] = ()) -> str:
     """Return the report of a model: one page of HTML, and of XML, that loads and runs nothing.
 
-    A network without a table has no sections about columns and predictions. ModuleNotFoundError
-    without Jinja, ModelFileError if the model's record does not fit its classes.
+    A network without a table has no sections about columns and predictions. `explanation` has the
+    rows of the frame that `TableModel.explain` returns, ``frame.to_dicts()``.
+    ModuleNotFoundError without Jinja, ModelFileError if the model's record does not fit its
+    classes.
     """
     network = model if isinstance(model, Network) else model.network
     schema = getattr(model, "schema", None)
@@ -32,6 +36,7 @@ def build_report(model: TableModel | Network) -> str:
         "headline": headline(network, schema, record, history),
         "charts": curves_of(history, record.get("best_epoch")),
         "results": results(schema, record),
+        "explanation": explained(explanation),
         "columns": None if schema is None else columns(schema),
         "training": training(history, record),
         "facts": facts(record),
@@ -41,9 +46,11 @@ def build_report(model: TableModel | Network) -> str:
     return _page().render(context)
 
 
-def write_report(model: TableModel | Network, path: FilePath) -> None:
-    """Write the report of a model to a file, atomically."""
-    write_whole(Path(path), build_report(model).encode())
+def write_report(
+    model: TableModel | Network, path: FilePath, explanation: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Write the report of a model to a file, atomically; see `build_report`."""
+    write_whole(Path(path), build_report(model, explanation).encode())
 
 
 def _page():

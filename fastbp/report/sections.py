@@ -66,6 +66,25 @@ def columns(schema):
     }
 
 
+def explained(rows):
+    """Return what predictions depend on, as rows of text with the share of the longest bar."""
+    shown = rows[:_MOST_COLUMNS]
+    most = max([each["importance"] for each in shown] + [0.0])
+    return {
+        "rows": [
+            {
+                "name": each["column"],
+                "importance": number(each["importance"]),
+                "deviation": number(each["deviation"], 2),
+                "gradient": number(each["gradient"]),
+                "part": f"{max(each['importance'], 0) / most if most else 0:.3f}",
+            }
+            for each in shown
+        ],
+        "left_out": len(rows) - len(shown),
+    }
+
+
 def training(history, record):
     """Return the facts of the training as pairs of words, and its epochs as a table."""
     seconds = sum(value for value in history.get("seconds", ()) if value)

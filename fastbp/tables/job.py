@@ -27,8 +27,8 @@ from .columns.inference import infer
 from .columns.schema import Schema
 from .encoded import Budget, Encoded, encode_table
 from .keys import read_keys
-from .model import READING, SECTION, TableModel, schema_of, tell_unknown
-from .options import ROBUST_LOSSES, TrainOptions
+from .model import READING, SECTION, TableModel, quantile_of, schema_of, tell_unknown
+from .options import TrainOptions
 from .read.naming import Like
 from .read.table import Data, open_table
 from .result.scores import scores_of
@@ -132,7 +132,7 @@ class Job:
             date_format=o.date_format,
             max_categories=o.max_categories,
             clip_target=o.clip_target,
-            robust_loss=o.loss in ROBUST_LOSSES,
+            loss=o.learned_loss,
             is_training=None if trains.all() else trains,
             **roles_of(o, self._row_numbers()),
         )
@@ -144,7 +144,7 @@ class Job:
         given = {o.target, o.weight, o.group, o.time, *o.ids, *o.drop, *o.categorical, *o.numeric}
         numbers = [name for name in self.table.row_numbers if name not in given]
         if numbers:
-            message = "%s: %s: ids that number its rows, for they have no name of their own"
+            message = "%s: %s: without a name, and numbers of rows: ids, which are not learned from"
             _log.warning(message, self.table.name, listed(numbers))
         return numbers
 
@@ -271,7 +271,7 @@ class Job:
         preempted = unscored and history.stopped.by_signal
         if valid is not None and not preempted:
             _steps.info("scoring %s", counted(len(valid[0]), "validation row"))
-            scores = scores_of(self.schema.target)
+            scores = scores_of(self.schema.target, quantile_of(self.network))
             scores.add(self.network.forward(valid[0], self._threads), *valid[1:])
             metrics = {"valid": {name: to_json(v) for name, v in scores.metrics().items()}}
             details = scores.details()

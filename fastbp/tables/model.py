@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,15 +15,18 @@ from .. import model_file
 from ..annotations import FilePath, Threads
 from ..errors import DataError, ModelFileError
 from ..json_data import read_as
+from ..kernels.support.scalars import a_whole_number
 from ..model_file import Model
 from ..network import Network
 from .columns.encoding import Encoder
 from .columns.schema import Schema, Weight
 from .declared import takes
+from .explaining import Explained
 from .options import ReadOptions
 from .read.frames import is_pandas, with_index
 from .read.naming import Like, Reading
 from .read.table import Data, Table, open_table
+from .result.asked import AskedScores, scorers_of
 from .result.outputs import frame_of, ids_of
 from .result.record import check_history, check_record
 from .result.scores import ClassScores, NumberScores, scores_of
@@ -179,7 +182,7 @@ class TableModel:
         first = 0
         width = len(self.schema.target.classes) or 1
         for frame in encoder.frames(table, ids):
-            outputs: Any = np.empty((0, width))
+            outputs: Any = np.empty((0, width), self.network.dtype)
             if len(frame):
                 outputs = self.network.forward(encoder.encode(frame, first), n_threads)
             yield frame_of(self.schema.target, frame.select(ids), first, outputs)
@@ -188,14 +191,19 @@ class TableModel:
 
     @takes(ReadOptions)
     def evaluate(
-        self, data: Data, n_threads: Threads = "auto", weight: str | None = None, **options: Any
+        self,
+        data: Data,
+        n_threads: Threads = "auto",
+        weight: str | None = None,
+        metrics: str | Sequence[str] = (),
+        **options: Any,
     ) -> dict[str, float]:
         """Return scores by name, from a table with its target.
 
         Classification: rows, accuracy, balanced_accuracy, macro_f1, log_loss, and roc_auc of
-        two classes, NaN where the rows are of one; regression: rows, r2, rmse, mae. Rows
-        without a target do not count. `weight` names a column of weights of the rows; by default
-        it is that of the training, if the table has it.
+        two classes, NaN where the rows are of one; regression: rows, r2, rmse, mae, of a quantile
+        pinball_loss and coverage, the share of rows that are no larger than predicted, and of
+        rates poisson_deviance. Rows without a target do not count.
 
         Parameters
         ----------
@@ -205,15 +213,24 @@ class TableModel:
             Any number gives the same result.
         weight : str, optional
             Column of weights of the rows. Default: that of the training, if the table has it.
+        metrics : str or sequence of str, optional
+            Further metrics by scikit-learn's names, such as f1, neg_log_loss or
+            cohen_kappa_score. Of two classes the second is the positive one. The outputs of all
+            rows are then in memory.
         **options
             The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
 
         Raises
         ------
         DataError
-            If a column is missing, a value is not of its kind, or no row has a target.
+            If a column is missing, a value is not of its kind, no row has a target, or a metric
+            does not suit the target.
+        ValueError
+            If a metric is unknown.
         """
-        return self.scores(self.open(data, **options), n_threads, weight).metrics()
+        asked = AskedScores(self.schema.target, scorers_of(metrics))
+        table = self.open(data, **options)
+        return self.scores(table, n_threads, weight, more=[asked]).metrics() | asked.metrics()
 
     def scores(
         self,
@@ -221,10 +238,12 @@ class TableModel:
         n_threads: Threads = "auto",
         weight: str | None = None,
         among: npt.NDArray[np.bool_] | None = None,
+        more: Sequence[AskedScores] = (),
     ) -> ClassScores | NumberScores:
         """Return the scores that `evaluate` gathers, with the details of a report.
 
-        `among` says which rows count, (rows,) bool; by default all.
+        `among` says which rows count, (rows,) bool; by default all. They are added to the scores
+        `more` as well.
         """
         table = self.open(data)
         weighing = self._weight_in(table, weight)
@@ -232,7 +251,7 @@ class TableModel:
         encoder.require(table)
         target = self.schema.target
         _steps.info("scoring the rows of %s", table.name)
-        scores = scores_of(target)
+        scores = scores_of(target, quantile_of(self.network))
         first = 0
         for X, targets, kept, weights in encoder.encoded(table, weighing):
             if among is not None:
@@ -240,7 +259,9 @@ class TableModel:
             first += len(kept)
             if kept.any():
                 weights = None if weights is None else weights[kept]
-                scores.add(self.network.forward(X[kept], n_threads), targets[kept], weights)
+                outputs = self.network.forward(X[kept], n_threads)
+                for each in (scores, *more):
+                    each.add(outputs, targets[kept], weights)
         if not scores.rows:
             raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
         if not scores.weight:
@@ -248,6 +269,67 @@ class TableModel:
             raise DataError(f"{table.name}: all weights in {name!r} are 0: one must be above it")
         tell_unknown(encoder)
         return scores
+
+    @takes(ReadOptions)
+    def explain(
+        self,
+        data: Data,
+        metric: str | None = None,
+        repeats: int = 5,
+        rows: int = 10_000,
+        seed: int = 0,
+        n_threads: Threads = "auto",
+        weight: str | None = None,
+        on_score: Callable[[], Any] = lambda: None,
+        **options: Any,
+    ) -> pl.DataFrame:
+        """Return what predictions depend on: a row for each column, the most important first.
+
+        ``importance`` is how much the metric falls if the values of the column are permuted among
+        the rows, the mean of the repeats, and ``deviation`` their standard deviation, as of
+        scikit-learn's ``permutation_importance``. ``gradient`` is the mean over the rows of the
+        absolute gradients of the prediction, in the target's units, or of the probability of the
+        predicted class, with respect to the features of the column, which are scaled.
+
+        Parameters
+        ----------
+        data : path, frame or dict of arrays
+            A table with the columns of the schema and the target, best one not trained on.
+        metric : str, optional
+            Name of a metric of scikit-learn. Default: accuracy or r2.
+        repeats : int
+            Permutations of each column.
+        rows : int
+            Rows to draw at random at most; fewer where they have very many features.
+        seed : int
+            Seed of the rows and the permutations.
+        n_threads : int or "auto"
+            Any number gives the same result.
+        weight : str, optional
+            Column of weights of the rows. Default: that of the training, if the table has it.
+        on_score : callable, optional
+            Called after each of 1 + columns · repeats scores.
+        **options
+            The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
+
+        Raises
+        ------
+        DataError
+            If a column is missing, a value is not of its kind, no row has a target, or the
+            metric does not suit the target.
+        ValueError, TypeError
+            If the metric is unknown, or a number is out of range.
+        """
+        counts = {"repeats": (repeats, 1), "rows": (rows, 2), "seed": (seed, 0)}
+        given = {n: a_whole_number(n, v, least=least) for n, (v, least) in counts.items()}
+        if metric is None:
+            metric = "r2" if self.schema.target.task == "regression" else "accuracy"
+        scorers_of([metric])
+        table = self.open(data, **options)
+        weighing = self._weight_in(table, weight)
+        drawn = (weighing, given["rows"], given["seed"], n_threads)
+        explained = Explained(self.network, self.schema, table, *drawn)
+        return explained.frame(metric, given["repeats"], given["seed"], on_score)
 
     def _weight_in(self, table: Table, weight: str | None) -> Weight | None:
         """Return the column of a table that weighs its rows: the one asked for, or the model's.
@@ -263,6 +345,11 @@ class TableModel:
             _log.warning(message, table.name, own.name)
             return None
         return own
+
+
+def quantile_of(network: Network) -> float | None:
+    """Return the level of the quantile that a network predicts, or None."""
+    return network.loss_parameter if network.loss == "quantile" else None
 
 
 def _reading_of(model, path):

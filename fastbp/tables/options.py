@@ -7,6 +7,7 @@ from typing import Any
 
 from .declared import (
     Declared,
+    Kind,
     choice,
     duration,
     encoding,
@@ -22,14 +23,9 @@ from .declared import (
     weights,
     words,
 )
+from .losses import LOSSES
 from .wording import MISSING_WORDS, unknown
 
-_LOSSES = {
-    "classification": ("cross_entropy",),
-    "regression": ("squared_error", "absolute_error", "huber", "quantile"),
-}
-# those whose gradient an outlying target cannot make large
-ROBUST_LOSSES = ("absolute_error", "huber", "quantile")
 # rows held back for validation by default: this share, and no more than tell enough
 _VALID_SHARE = 0.2
 _MOST_VALID_ROWS = 100_000
@@ -49,6 +45,18 @@ _COUNT = number(whole=True, least=1)
 _WHOLE = number(whole=True, least=0)
 _SHARE = number(least=0, below=1)
 _COLUMNS = texts("COL")
+
+
+def _a_quantile():
+    """Return the kind of one level of quantiles."""
+    level = number(above=0, below=1)
+
+    def read(text):
+        if "," in text:
+            raise ValueError("expected one level: a model predicts one quantile, so train several")
+        return level.read(text)
+
+    return Kind(level.metavar, read, level.check, limits=level.limits)
 
 
 def _hidden_activations():
@@ -134,7 +142,8 @@ class TrainOptions(ReadOptions):
         Most categories of a column that become inputs; the rarer ones share one. Default: 64, or
         more where there are four rows for each, at most 512.
     clip_target : float, optional
-        Clip the targets of training rows to this many quartile ranges from their median.
+        Clip the targets of training rows to this many deviations from their mean, both without
+        what lies far out.
     valid_share : float, optional
         Share of the rows held back for validation; 0 holds none back. Default: 0.2, at most
         100,000 rows.
@@ -146,7 +155,12 @@ class TrainOptions(ReadOptions):
         Dropout rate after each hidden layer.
     loss : str, optional
         Loss of a regression, in units of the target's deviation: squared_error (the default),
-        absolute_error, huber or quantile.
+        absolute_error, huber, quantile, or poisson for counts and rates, whose targets are at
+        least 0; the prediction is the rate. It makes a target of a few whole numbers a
+        regression.
+    quantile : float, optional
+        The quantile to predict, such as 0.9, which makes the loss that of quantiles. Default:
+        0.5, the median.
     optimizer : str, default "adam"
         Optimizer: adam, adamw, sgd and others of ``fastbp.OPTIMIZERS``.
     learning_rate : float, optional
@@ -188,7 +202,7 @@ class TrainOptions(ReadOptions):
     """
 
     target: str = option(text("COL", "the name of a column"), panel="Data")
-    task: str | None = option(choice(*_LOSSES), None, panel="Data")
+    task: str | None = option(choice(*LOSSES), None, panel="Data")
     ids: tuple = option(_COLUMNS, (), panel="Data", names=("--id",))
     drop: tuple = option(_COLUMNS, (), panel="Data")
     categorical: tuple = option(_COLUMNS, (), panel="Data")
@@ -209,10 +223,11 @@ class TrainOptions(ReadOptions):
     )
     dropout: float = option(_SHARE, 0.0, panel="Network")
     loss: str | None = option(
-        choice(*(loss for known in _LOSSES.values() for loss in known), metavar="NAME"),
+        choice(*(loss for known in LOSSES.values() for loss in known), metavar="NAME"),
         None,
         panel="Network",
     )
+    quantile: float | None = option(_a_quantile(), None, panel="Network")
     optimizer: str = option(choice(known=_optimizers, metavar="NAME"), "adam", panel="Training")
     learning_rate: float | None = option(_ABOVE_0, None, panel="Training")
     schedule: str = option(choice("constant", "cosine", "one_cycle"), "constant", panel="Training")
@@ -235,6 +250,10 @@ class TrainOptions(ReadOptions):
         super().__post_init__()
         object.__setattr__(self, "missing", tuple(dict.fromkeys(self.missing)))
         self.an_optimizer()
+        if self.quantile is not None and self.loss not in (None, "quantile"):
+            raise ValueError(
+                f"quantile={self.quantile!r}: loss={self.loss!r} has no quantile; leave one out"
+            )
         if self.group is not None and self.time is not None:
             raise ValueError(
                 f"group={self.group!r}: rows are split by group or by time={self.time!r}; "
@@ -263,13 +282,20 @@ class TrainOptions(ReadOptions):
             **{name: value for name, value in rates.items() if value is not None},
         )
 
+    @property
+    def learned_loss(self):
+        """The loss that is asked for, by its name or by a quantile; None for the task's own."""
+        return "quantile" if self.quantile is not None else self.loss
+
     def check_task(self, target):
         """Raise ValueError if the loss or the class weights do not suit the target's task."""
-        suitable = _LOSSES[target.task]
+        suitable = LOSSES[target.task]
         other = "leave it out, or choose another task"
-        if self.loss and self.loss not in suitable:
+        if self.learned_loss and self.learned_loss not in suitable:
+            name = "loss" if self.loss else "quantile"
             raise ValueError(
-                f"loss={self.loss!r}: a {target.task} has {', '.join(suitable)}; {other}"
+                f"{name}={getattr(self, name)!r}: a {target.task} has {', '.join(suitable)}; "
+                f"{other}"
             )
         if self.class_weight and not target.classes:
             raise ValueError(
@@ -297,7 +323,8 @@ class TrainOptions(ReadOptions):
         return Network(
             inputs=schema.n_features,
             layers=stack,
-            loss=self.loss or _LOSSES[target.task][0],
+            loss=self.learned_loss or LOSSES[target.task][0],
+            loss_parameter=self.quantile,
             optimizer=self.an_optimizer(),
             dtype=self.dtype,
             seed=self.seed,

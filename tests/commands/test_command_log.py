@@ -117,7 +117,7 @@ def test_warnings_of_the_library_and_of_python_are_heard(capsys, mode):
         warnings.warn("of Python", RuntimeWarning, stacklevel=1)
     out, err = capsys.readouterr()
     if mode == Mode.text:
-        lines = ["warning: two lines of it", "so it is", "warning: of Python"]
+        lines = ["warning: two lines of it", "note: so it is", "warning: of Python"]
         assert (out, err) == ("", "".join(f"fastbp: {line}\n" for line in lines))
     else:
         heard = [(event["event"], event["message"]) for event in _events(out)]

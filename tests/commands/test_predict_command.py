@@ -80,6 +80,7 @@ def test_without_an_output_they_are_csv_on_stdout(models):
     fastbp("predict", models / "rich", "new.csv", "-o", "scored.csv")
     assert (done.code, done.err) == (0, "")
     assert done.out == Path("scored.csv").read_text(encoding="utf-8")
+    assert fastbp("predict", models / "rich", "new.csv", "-o", "-").out == done.out
 
 
 def test_a_table_may_be_parquet_a_folder_or_shuffled_and_lack_what_is_not_used(models):

@@ -14,7 +14,17 @@ from command_line import command, events, fastbp, in_a_process, people
 from fastbp import TableModel
 from fastbp.commands import train as train_command
 from fastbp.kernels.random import permutation
-from people_trained import BASE, FEATURES, HELD, PEOPLE, ROWS, enter, numbers_of, trained
+from people_trained import (
+    BASE,
+    FEATURES,
+    HELD,
+    PEOPLE,
+    ROWS,
+    enter,
+    numbers_of,
+    trained,
+    without_target,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -290,11 +300,21 @@ MISNAMED = [
 
 @pytest.mark.parametrize(("options", "words"), MISNAMED, ids=[options for options, _ in MISNAMED])
 def test_what_the_data_do_not_hold_is_bad_data(options, words):
-    done = fastbp(*BASE, "-o", "model", *options.split())
+    base = without_target() if "--target" in options else BASE
+    done = fastbp(*base, "-o", "model", *options.split())
     assert done.code == 3
     for word in words:
         assert word in done.complaint
     assert not Path("model").exists()
+
+
+def test_one_target_and_single_words_are_asked_for():
+    done = fastbp(*BASE, "--target", "zip")
+    assert done.code == 2 and "--target given more than once" in done.complaint
+    done = fastbp(*BASE, "--missing", ".,n.a.")
+    assert done.code == 2 and "--missing '.,n.a.': expected one word" in done.complaint
+    # a mark of decimals, or words one by one, are no list
+    assert fastbp(*BASE, "--missing", "-999,0", "--missing", ".", "--dry-run").code == 0
 
 
 def test_a_training_that_diverges_ends_with_4_and_leaves_no_model():

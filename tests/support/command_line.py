@@ -77,7 +77,7 @@ def events(text):
 # what a command says of a step that takes longer than half a second, on a machine that is busy
 STEP = re.compile(
     r"fastbp: (starting|counting|looking|encoding|training|scoring|predicting|measuring|"
-    r"compiling|examining|writing)\b.*\n"
+    r"compiling|examining|writing|reading|unpacking|decoding|rewriting|fetching)\b.*\n"
 )
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from command_line import STEP
 from fastbp.cli import main
 
 DONE, FAILED, USAGE, BAD_DATA, DIVERGED = 0, 1, 2, 3, 4
@@ -128,7 +129,8 @@ class Outcome:
 
 
 def _is_warning(line):
-    return line.startswith(("fastbp: warning: ", "fastbp: note: "))
+    is_note = line.startswith(("fastbp: warning: ", "fastbp: note: "))
+    return is_note or bool(STEP.fullmatch(f"{line}\n"))
 
 
 class Bench:

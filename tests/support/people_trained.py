@@ -19,6 +19,11 @@ def enter(folder, monkeypatch):
     return folder
 
 
+def without_target():
+    """Return `BASE` but for the option of the target."""
+    return (*BASE[:2], *BASE[4:])
+
+
 def trained(*options, base=BASE):
     done = fastbp(*base, "-o", "model", *options)
     assert (done.code, done.err) == (0, "")

@@ -38,7 +38,7 @@ def infer(
     date_format: Sequence[str] = (),
     max_categories: int | None = None,
     clip_target: float | None = None,
-    robust_loss: bool = False,
+    loss: str | None = None,
     is_training: npt.NDArray[np.bool_] | None = None,
 ) -> Schema:
     """Return the `Schema` of a table, in two passes that hold one frame at a time.
@@ -47,10 +47,10 @@ def infer(
     categories and missing values, from training rows that have a target.
 
     By default the task is classification of text, booleans, and whole numbers of at most 20
-    values, and all rows train; `is_training` is (rows,) bool. `robust_loss` says that the loss
-    bears outliers of the target. The other arguments are those of `TrainOptions`. What was
-    guessed or lies far out is logged. DataError if a column is absent or unfit, or no
-    input is left.
+    values, and all rows train; `is_training` is (rows,) bool. `loss` is the loss
+    that is asked for: one of numbers makes a regression of whole numbers. The other arguments are
+    those of `TrainOptions`. What was guessed or lies far out is logged. DataError if a column is
+    absent or unfit, or no input is left.
     """
     ids = tuple(ids)
     drop = tuple(drop)
@@ -68,7 +68,7 @@ def infer(
         )
         for name in inputs
     }
-    learned = TargetSurvey(target, table.dtypes[target], table.missing_words, task)
+    learned = TargetSurvey(target, table.dtypes[target], table.missing_words, task, loss)
     _look_at_all_rows(table, surveys, learned)
     proved = [learned.proved(), *(survey.proved() for survey in surveys.values())]
     habits.proved += [text for text in proved if text]
@@ -87,7 +87,7 @@ def infer(
     }
     for fit in fits.values():
         fit.most = max_categories
-    target_fit = TargetFit(unfitted, table.missing_words, clip_target, robust_loss)
+    target_fit = TargetFit(unfitted, table.missing_words, clip_target, loss)
     _look_at_training_rows(table, fits, target_fit, is_training)
     fitted = target_fit.fitted(table.name)
     results = {name: reasons[name] or fits[name].column(table.name) for name in inputs}

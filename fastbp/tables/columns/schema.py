@@ -27,7 +27,7 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
     `kind` says how classes are written back, or is "number" for regression. `classes` are sorted
     text, integers by their value, booleans ("false", "true"); `counts` are their training rows.
     A regression learns (y - mean) / scale of y within `low` and `high`, in training rows, if they
-    are given. `text` says how numbers are written.
+    are given. `text` says how numbers are written. A `rate` is at least 0, and has a mean of 0.
     """
 
     name: str
@@ -40,12 +40,15 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
     text: NumberText = NumberText()
     low: Finite | None = None
     high: Finite | None = None
+    rate: bool = False
 
     def __post_init__(self) -> None:
         classes = self.classes
         classifies = self.task == "classification"
         if classifies == (self.kind == "number"):
             raise ValueError(f"kind={self.kind!r}: not one of a {self.task}")
+        if self.rate and (classifies or self.mean):
+            raise ValueError("rate=True: expected a regression with a mean of 0")
         if len(set(classes)) < len(classes):
             raise ValueError(f"classes={classes!r}: one is there twice")
         if classifies != (len(classes) > 1) or len(self.counts) != len(classes):

@@ -20,6 +20,8 @@ from .values import ColumnError, is_text
 
 # if this share of the values of text are of a kind that reports mistakes, the others are mistakes
 _NEARLY_ALL = 0.95
+# a kind that this many values are not of, and fewer are, is tried no longer
+_ENOUGH_AGAINST = 1_000
 
 
 @dataclass
@@ -109,15 +111,19 @@ class Survey:
             values, bad = Number.read(offered.frame, self.words, _PLAIN)
             if not len(bad):
                 self.present += int(np.count_nonzero(~np.isnan(values)))
-                for candidate in self.candidates:
+                for candidate in self._hopeful():
                     candidate.add_numbers(values, offered)
                 return
         distinct = Offered(offered.frame, offered.first, distinct=True)
-        for candidate in self.candidates:
+        for candidate in self._hopeful():
             candidate.add(distinct)
         text = distinct.series.str.strip_chars() if is_text(self.dtype) else distinct.series
         there = text.is_not_null() & ~text.cast(pl.String).is_in(["", *self.words])
         self.present += int(distinct.counts[there.to_numpy()].sum())
+
+    def _hopeful(self):
+        """Return the candidates but those that most of many values speak against."""
+        return [c for c in self.candidates if c.count < _ENOUGH_AGAINST or c.count < c.good]
 
     def find(self, table_name: str, habits: Habits) -> Found:
         """Return the kind and how it is written.

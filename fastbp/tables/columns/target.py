@@ -10,6 +10,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from ...errors import DataError
+from ..losses import LOSSES, OF_RATES, ROBUST
 from ..wording import listed, shown
 from .boolean import Boolean
 from .category import LONGEST_CATEGORY, MOSTLY_DISTINCT, Category
@@ -34,9 +35,17 @@ _log = logging.getLogger("fastbp")
 class TargetSurvey:
     """Gathers the classes, or numbers, of a target over all rows; `task` is the user's choice."""
 
-    def __init__(self, name: str, dtype: pl.DataType, words: Sequence[str], task: Task | None):
+    def __init__(
+        self,
+        name: str,
+        dtype: pl.DataType,
+        words: Sequence[str],
+        task: Task | None,
+        loss: str | None = None,
+    ):
         self.name = name
         self.task = task
+        self.loss = loss
         self.doubt = ""
         self._survey = Survey(name, dtype, words, instead="--task classification")
         self._counts: Counter = Counter()
@@ -65,6 +74,8 @@ class TargetSurvey:
         is_whole = kind is Number and candidate.is_whole
         is_few = is_whole and candidate.is_plain and len(self._counts) <= _MOST_INTEGER_CLASSES
         is_regression = kind is Number and not is_few
+        if kind is Number and self.loss in LOSSES["regression"]:
+            is_regression = True
         if self.task:
             is_regression = self.task == "regression"
         if not is_regression:
@@ -79,7 +90,8 @@ class TargetSurvey:
                 f"{name} is {candidate.low[0]:.6g} in all rows: there is nothing to learn; name "
                 "another target"
             )
-        return Target(survey.name, "regression", "number", text=found.text)
+        rate = self.loss in OF_RATES
+        return Target(survey.name, "regression", "number", text=found.text, rate=rate)
 
     def proved(self):
         """Return the only way in which the text can be written, None if it is open or plain."""
@@ -139,12 +151,12 @@ class TargetFit:
         target: Target,
         words: Sequence[str],
         clip: float | None = None,
-        robust_loss: bool = False,
+        loss: str | None = None,
     ):
         self.target = target
         self.words = words
         self.clip = clip
-        self.robust_loss = robust_loss
+        self.loss = loss
         self._counts = np.zeros(len(target.classes), np.int64)
         self._standard = Standard()
         self._quartiles = Quartiles()
@@ -185,14 +197,23 @@ class TargetFit:
         """Return the target with mean and scale, or median and quartiles if numbers lie far out."""
         target = self.target
         center, scale, _ = self.spread
-        if self.clip:
+        if self.clip and not target.rate:
             bounds = (center - self.clip * scale, center + self.clip * scale)
             return replace(target, mean=center, scale=scale, low=bounds[0], high=bounds[1])
+        if target.rate:
+            return self._fitted_rate(table_name)
         far = max(self._range.high - center, center - self._range.low)
-        if self.robust_loss and far > OUTLYING * scale:
+        if self.loss in ROBUST and far > OUTLYING * scale:
             return replace(target, mean=center, scale=scale)
         mean, scale = self._standard.mean_and_scale(target.name, table_name)
         return replace(target, mean=mean, scale=scale)
+
+    def _fitted_rate(self, table_name):
+        """Return a target of rates, in units of their mean: its logarithm is not shifted."""
+        mean, _ = self._standard.mean_and_scale(self.target.name, table_name)
+        center, scale, _ = self.spread
+        bounds = {"low": 0.0, "high": center + self.clip * scale} if self.clip else {}
+        return replace(self.target, mean=0.0, scale=mean or 1.0, **bounds)
 
     @property
     def spread(self):
@@ -220,7 +241,8 @@ def read_target(
         kept = ~np.isnan(read)
         if target.kind == "number":
             values = read
-            unknown = np.union1d(unknown, np.flatnonzero(np.isinf(read)))
+            bad = np.isinf(read) | (read < 0) if target.rate else np.isinf(read)
+            unknown = np.union1d(unknown, np.flatnonzero(bad))
         elif target.kind == "integer":
             classes = np.array([float(name) for name in target.classes])
             values = np.searchsorted(classes, read).clip(max=len(classes) - 1)
@@ -228,7 +250,7 @@ def read_target(
         else:
             values = np.where(kept, read, 0).astype(np.int64)
     if len(unknown):
-        expected = "a finite number"
+        expected = "a finite number of at least 0" if target.rate else "a finite number"
         if target.task == "classification":
             expected = f"one of the classes {listed(target.classes)}"
         raise wrong_value(f"the target {shown(target.name)}", series, unknown, first_row, expected)

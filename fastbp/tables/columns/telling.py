@@ -53,7 +53,7 @@ def _tell_outlier(table_name, name, found, column, advice):
     value, row = max(candidate.low, candidate.high, key=lambda each: abs(each[0] - center))
     if abs(value - center) > OUTLYING * scale:
         _log.warning(
-            "%s: %s is %.6g in row %s, more than %s quartile ranges from the median%s",
+            "%s: %s is %.6g in row %s, more than %s deviations from the other rows%s",
             table_name,
             name,
             value,

@@ -58,7 +58,7 @@ def naming(rows: Sequence[Sequence[str]]) -> int:
     present = [field.strip() for field in first if not is_missing(field)]
     if not rest:
         return -1 if any(map(is_typed, present)) else 0
-    if _count_up(present, rest):
+    if _count_up(first, rest):
         return 1
     names = values = repeated = 0
     for place, field in enumerate(first):
@@ -77,8 +77,9 @@ def naming(rows: Sequence[Sequence[str]]) -> int:
     return -1 if values or repeated else 0
 
 
-def _count_up(names, rest):
+def _count_up(first, rest):
     """Return whether numbers in a first row are names: years, or the places 0, 1, 2, ..."""
+    names = [field.strip() for field in first if not is_missing(field)]
     numbers = [name for name in names if is_typed(name)]
     if len(numbers) < 2 or not all(map(_WHOLE.fullmatch, numbers)):
         return False
@@ -87,6 +88,12 @@ def _count_up(names, rest):
         return False
     if places[0] >= _LEAST_YEAR and places[-1] <= _MOST_YEAR:
         return True
-    below = [field.strip() for row in rest for field in row if is_typed(field)]
-    is_of_fractions = not any(map(_WHOLE.fullmatch, below))
-    return places[0] in (0, 1) and numbers == names and (is_of_fractions or len(places) > 2)
+    below = [
+        field.strip()
+        for row in rest
+        for name, field in zip(first, row, strict=False)
+        if name.strip() and is_typed(field)
+    ]
+    if any(map(_WHOLE.fullmatch, below)):
+        return places[0] == 0 and len(places) > 2 and numbers == names
+    return places[0] in (0, 1) and numbers == names

@@ -9,7 +9,7 @@ import csv
 import io
 import re
 from collections import Counter
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -89,7 +89,8 @@ def sniff(text: str, whole: bool, known: Known, suffix: str = "") -> Dialect:
     loose = has_returns or _is_loose(body, fit)
     above = _commented_header(comments, fit, evidence, known)
     if above is not None:
-        return Dialect(fit.separator, skip + above, True, "sign", loose)
+        beyond: Any = "sign" if comments[above][1:2].isspace() else ""
+        return Dialect(fit.separator, skip + above, True, beyond, loose)
     header = known.header if known.header is not None else _has_header(fit, evidence, known)
     return Dialect(
         separator=fit.separator,
@@ -109,18 +110,24 @@ def _comments(lines):
 
 
 def _commented_header(comments, fit, evidence, known):
-    """Return the place of the comment that is the header of the rows below it, or None."""
+    """Return the place of the comment that is the header of the rows below it, or None.
+
+    Its sign may be apart from the first name, as numpy.savetxt writes it.
+    """
     place = max((n for n, line in enumerate(comments) if line.strip()), default=None)
-    if place is None or fit.start or known.header is False:
+    if place is None or fit.start or fit.width < 2 or known.header is False:
         return None
     line = comments[place]
-    names = next(csv.reader([line], delimiter=fit.separator[0], skipinitialspace=True))
-    if fit.separator.isspace() and names[0] in COMMENTS:
-        names = names[1:]
-    is_apart = line[1:2].isspace()
-    if is_apart and (evidence >= 0 or not _are_words(names)):
-        return None
-    return place if len(names) == fit.width > 1 else None
+    if line[1:2].isspace():
+        names = _split(line[1:].strip(), fit.separator)
+        fits = evidence < 0 and _are_words(names)
+    else:
+        names, fits = _split(line, fit.separator), True
+    return place if fits and len(names) == fit.width else None
+
+
+def _split(line, separator):
+    return next(csv.reader([line], delimiter=separator[0], skipinitialspace=True))
 
 
 def _are_words(fields):
@@ -135,10 +142,12 @@ def _best_fit(text, whole, separator, known, suffix):
         return max((_fit(text, whole, each, known) for each in asked), key=_rank)
     first = OF_SUFFIX.get(suffix, "")
     usual = [_fit(text, whole, s, known) for s in [*first, *SEPARATORS.replace(first, "", 1)]]
-    others = [_fit(text, whole, s, known) for s in _OTHERS if s[0] in text[:_HEAD]]
+    others = {s: _fit(text, whole, s, known) for s in _OTHERS if s[0] in text[:_HEAD]}
+    if RUNS in others and others[RUNS].whole and any("" in row for row in others[" "].rows):
+        del others[" "]  # between two blanks it finds an empty field
     fitting = [fit for fit in usual if fit.width > 1 and fit.regular >= _LEAST_REGULAR]
     # what is rarely a separator needs a proof
-    fitting += [fit for fit in others if fit.width > 1 and fit.whole and len(fit.rows) > 2]
+    fitting += [fit for fit in others.values() if fit.width > 1 and fit.whole and len(fit.rows) > 2]
     in_header = [fit for fit in usual if fit.rows and len(fit.rows[0]) > 1]
     return max(fitting, key=_rank) if fitting else [*in_header, *usual][0]
 
@@ -174,28 +183,42 @@ def _fit(text, whole, separator, known):
 
 
 def _parsed(text, whole, separator):
-    """Return the rows that are not blank, at most `_ROWS`, and the line where each begins."""
+    """Return the rows that are not blank, at most `_ROWS`, and the line where each begins.
+
+    What cannot be parsed with a separator is a row of one field.
+    """
     if separator == RUNS:
         text = re.sub(r"[ \t]+$", "", text.replace("\t", " "), flags=re.MULTILINE)
+    elif separator != " ":
+        text = blanks_behind_quotes(separator).sub('"', text)
     rows: list[list[str]] = []
-    starts = []
+    starts: list[int] = []
     reader = csv.reader(
-        io.StringIO(text), delimiter=separator[0], skipinitialspace=separator != " "
+        io.StringIO(text), delimiter=separator[0], skipinitialspace=separator != " ", strict=True
     )
     before = 0
-    try:
-        for row in reader:
-            if any(field.strip() for field in row):
-                rows.append(row)
-                starts.append(before)
-            before = reader.line_num
-            if len(rows) == _ROWS:
-                return rows, starts
-    except csv.Error:  # a field is too long, which the reading of the header reports
-        whole = False
+    while len(rows) < _ROWS:
+        try:
+            row = next(reader, None)
+        except csv.Error:
+            row = ["?"]
+        if row is None:
+            break
+        if any(field.strip() for field in row):
+            rows.append(row)
+            starts.append(before)
+        before = reader.line_num
+    else:
+        whole = True  # so far
     if not whole and len(rows) > 1:  # the last may be cut
         rows.pop()
     return rows, starts
+
+
+def blanks_behind_quotes(separator: str) -> re.Pattern[str]:
+    """Return the pattern of quotes that close a field, with the blanks between it and the next."""
+    blanks = "[ ]" if separator == "\t" else r"[ \t]"
+    return re.compile(rf'(?<!")"{blanks}+(?={re.escape(separator)}|[\r\n]|$)')
 
 
 def _first_row(rows, starts, width, known, separator):

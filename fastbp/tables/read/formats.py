@@ -13,7 +13,7 @@ from ...errors import DataError
 from ..options import ReadOptions
 from .encodings import decoded, encoding_of
 from .naming import Like
-from .notes import told, warn
+from .notes import step, warn
 from .objects import as_lines, holds_words
 from .plain import in_utf8
 from .readers import FrameReader, Reader, ScanReader, arrays_of, reported
@@ -34,6 +34,12 @@ SUFFIXES = {
     **dict.fromkeys((".xlsx", ".xlsm", ".xls", ".ods"), _SHEETS),
     ".npz": _ARRAYS,
 }
+# what scans a file of a format in an object store
+SCANS: dict[str, Callable[..., pl.LazyFrame]] = {
+    PARQUET: pl.scan_parquet,
+    _ARROW: pl.scan_ipc,
+    _JSON: pl.scan_ndjson,
+}
 _PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")
 _STARTS = {b"PAR1": PARQUET, b"ARROW1": _ARROW, b"\xd0\xcf\x11\xe0": _SHEETS}
 # what is handed over as a table and is none
@@ -53,11 +59,17 @@ _SEPARATED = re.compile(r"[^\n]*[,;\t|]")
 
 
 class Part(NamedTuple):
-    """A file of a table: its name for messages, where it lies, and what its folders say of it."""
+    """A file of a table: its name for messages, where it lies, and what its folders say of it.
+
+    `kept` are scratch files that must be there as long as it is read. A file in an object store
+    has a `scan` instead of a path.
+    """
 
     name: str
-    path: Path
-    keys: dict[str, str | None]
+    path: Path = Path()
+    keys: dict[str, str | None] = {}  # noqa: RUF012 - nobody changes it
+    kept: tuple[Scratch, ...] = ()
+    scan: pl.LazyFrame | None = None
 
 
 class Opened(NamedTuple):
@@ -84,10 +96,12 @@ def suffix_of(path: object) -> str | None:
 
 def open_part(part: Part, how: ReadOptions, like: Like | None) -> Opened:
     """Open a file, whatever it is packed in; DataError if it holds no table."""
-    name, path, _ = part
+    name, path = part.name, part.path
     suffix, _ = suffixes_of(name)
     expected = SUFFIXES.get(suffix)
-    kept: list[Scratch] = []
+    if part.scan is not None:
+        return Opened(expected or ROWS, ScanReader(name, part.scan), {}, ())
+    kept = [*part.kept]
     with reported(name):
         while packing := _packing(name, path, expected):
             kept.append(unpacked(name, path, packing))
@@ -176,8 +190,8 @@ def _json(name, path, kept):
 
 def _json_lines(name, path):
     # all rows say what the types are: a key may first be seen, or be no integer, in the last
-    with told(name, "looking for the types of its values"):
-        return ScanReader(name, pl.scan_ndjson(escape(str(path)), infer_schema_length=None))
+    step("looking at the types of", name)
+    return ScanReader(name, pl.scan_ndjson(escape(str(path)), infer_schema_length=None))
 
 
 _READERS: dict[str, Callable[[str, Path, list[Scratch]], Reader]] = {

@@ -13,7 +13,6 @@ from ..wording import shown
 from .cells import is_typed
 from .dialect import COMMENTS, Dialect
 
-_BEHIND_SIGN = re.compile(r"(?:#+|%+|//) +(\S+)")
 # what pandas, polars and R call a column that has no name
 _NAMELESS = re.compile(r"|Unnamed: [\d.]+|\.\.\.1|__index_level_\d+__")
 # the share of the rows whose number is that of the row before plus one
@@ -59,7 +58,7 @@ def names_of(name: str, fields: Sequence[str], dialect: Dialect, like: Like | No
     if dialect.beyond == "sign" and fields[0] in COMMENTS:
         del fields[0]
     elif dialect.beyond == "sign":
-        fields[0] = _BEHIND_SIGN.sub(r"\1", fields[0])
+        fields[0] = fields[0].lstrip("".join(COMMENTS))
     elif dialect.beyond == "name":
         del fields[-1]
     elif dialect.beyond:

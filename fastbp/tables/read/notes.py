@@ -1,34 +1,21 @@
-"""What reading says: how a file was understood, and what takes longer than half a second."""
+"""What reading says: how a file was understood, and what begins that may take long."""
 
 import logging
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-LOGGER = "fastbp.read"
-_log = logging.getLogger(LOGGER)
-_SOON = 0.5  # seconds
+_log = logging.getLogger("fastbp.read")
+_steps = logging.getLogger("fastbp.steps")
 
 
-def say(name: object, *facts: str) -> None:
+def say(name: object, fact: str) -> None:
     """Say how a file was understood, where the file leaves no doubt."""
-    if facts:
-        _log.info("%s: %s", name, ", ".join(facts))
+    _log.info("%s: %s", name, fact)
 
 
-def warn(name: object, *facts: str) -> None:
+def warn(name: object, fact: str) -> None:
     """Say what was told from the content of a file, and what settles it if it is wrong."""
-    if facts:
-        _log.warning("%s: %s", name, "; ".join(facts))
+    _log.warning("%s: %s", name, fact)
 
 
-@contextmanager
-def told(name: object, what: str) -> Iterator[None]:
-    """Say what is done if it is not done within half a second."""
-    timer = threading.Timer(_SOON, _log.info, ("%s: %s", name, what))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+def step(verb: str, name: object, what: str = "") -> None:
+    """Say what begins, in the form "unpacking rows.csv.gz, 3.4 MiB": commands show what lasts."""
+    _steps.info("%s %s%s", verb, name, what and f", {what}")

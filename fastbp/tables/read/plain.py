@@ -10,8 +10,8 @@ from pathlib import Path
 from ...errors import DataError
 from ..wording import bytes_shown
 from .delimited import not_utf8
-from .dialect import RUNS, Dialect
-from .notes import told
+from .dialect import RUNS, Dialect, blanks_behind_quotes
+from .notes import step
 from .scratch import Scratch
 
 _BLOCK = 1 << 20
@@ -22,7 +22,8 @@ def in_utf8(name: str, path: Path, encoding: str) -> Scratch:
     scratch = Scratch()
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
-    with open(path, "rb") as file, told(name, f"decoding {_size(path)}"):
+    step("decoding", name, _size(path))
+    with open(path, "rb") as file:
         while True:
             block = file.read(_BLOCK)
             try:
@@ -47,15 +48,18 @@ def tidied(name: str, path: Path, dialect: Dialect) -> Scratch:
     DataError, with the row, if it cannot be read.
     """
     scratch = Scratch()
+    step("rewriting", name, _size(path))
     with (
         open(path, "rb") as raw,
         io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file,
         open(scratch.path, "w", encoding="utf-8", newline="") as out,
-        told(name, f"rewriting {_size(path)}"),
     ):
         lines: Iterator[str] = islice(file, dialect.skip, None)
         if dialect.separator == RUNS:
             lines = (line.replace("\t", " ").strip(" \r\n") + "\n" for line in lines)
+        elif dialect.separator != " ":
+            behind = blanks_behind_quotes(dialect.separator)
+            lines = (behind.sub('"', line) for line in lines)
         rows = csv.reader(
             lines,
             delimiter=dialect.separator[0],

@@ -17,7 +17,7 @@ from weakref import finalize
 
 from ...errors import DataError
 from ..wording import bytes_shown, listed, shown
-from .notes import told
+from .notes import step
 
 # the same module, a part of Python since 3.14
 zstd: Any = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
@@ -88,10 +88,9 @@ def packing_of(head: bytes) -> str | None:
 def unpacked(name: object, path: Path, packing: str) -> Scratch:
     """Return the content of a packed file in a scratch file; DataError if it is no one table."""
     opened = next(opens for known, _, opens in _PACKED if known == packing)
-    size = bytes_shown(os.path.getsize(path))
-    with told(name, f"unpacking {size} of {packing}"):
-        try:
-            with opened(path) as stream:
-                return Scratch().fill(stream)
-        except (DataError, zstd.ZstdError) as error:
-            raise DataError(f"{name}: {error}") from error
+    step("unpacking", name, bytes_shown(os.path.getsize(path)))
+    try:
+        with opened(path) as stream:
+            return Scratch().fill(stream)
+    except (DataError, zstd.ZstdError) as error:
+        raise DataError(f"{name}: {error}") from error

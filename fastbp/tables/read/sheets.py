@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from ...errors import DataError
-from ..wording import listed, shown
-from .notes import told, warn
+from ..wording import listed, one_line, shown
+from .notes import step, warn
 
 
 def sheet_of(name: str, path: Path) -> pl.DataFrame:
@@ -21,16 +21,16 @@ def sheet_of(name: str, path: Path) -> pl.DataFrame:
         raise ModuleNotFoundError(
             f"{name} is a workbook, which needs fastexcel: python -m pip install 'fastbp[excel]'"
         ) from error
-    with told(name, "reading the workbook"):
-        try:
-            sheets = fastexcel.read_excel(path).sheet_names
-        except fastexcel.FastExcelError as error:
-            raise DataError(f"{name} cannot be read as a workbook: {error}") from error
-        for place, sheet in enumerate(sheets):
-            frame = pl.read_excel(path, sheet_name=sheet, raise_if_empty=False)
-            if frame.width:
-                others = sheets[:place] + sheets[place + 1 :]
-                if others:
-                    warn(name, f"the sheet {shown(sheet)} is read, and not {listed(others)}")
-                return frame
+    step("reading", name)
+    try:
+        sheets = fastexcel.read_excel(path).sheet_names
+    except fastexcel.FastExcelError as error:
+        raise DataError(f"{name} cannot be read as a workbook: {one_line(error)}") from error
+    for place, sheet in enumerate(sheets):
+        frame = pl.read_excel(path, sheet_name=sheet, raise_if_empty=False)
+        if frame.width:
+            others = sheets[:place] + sheets[place + 1 :]
+            if others:
+                warn(name, f"the sheet {shown(sheet)} is read, and not {listed(others)}")
+            return frame
     raise DataError(f"{name} is a workbook of empty sheets")

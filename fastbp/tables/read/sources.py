@@ -9,9 +9,10 @@ from urllib.parse import unquote
 
 from ...annotations import FilePath
 from ...errors import DataError
-from .formats import SUFFIXES, Part, suffix_of
-from .notes import told
+from .formats import SCANS, SUFFIXES, Part, suffix_of, suffixes_of
+from .notes import step
 from .readers import reported
+from .remote import fetched, in_store, is_address, local_path, without_secrets
 from .scratch import Scratch
 
 STANDARD_INPUT = "-"
@@ -22,7 +23,9 @@ _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 def parts_of(path: FilePath) -> list[Part]:
-    """Return the files that a path, a folder or a glob names, in order."""
+    """Return the files that a path, a folder, a glob or an address names, in order."""
+    if is_address(path):
+        return _at_address(str(path))
     if not str(path):  # as a path it would be the folder that this runs in
         raise DataError(f"{path!r}: expected the name of a file, a folder or a glob")
     path = Path(path)
@@ -73,12 +76,28 @@ def _keys_of(file):
     return {key: None if value == _NO_VALUE else value for key, value in values.items()}
 
 
-def standard_input() -> tuple[Part, Scratch]:
-    """Return what standard input holds, and the scratch file that it is in."""
+def _at_address(address):
+    """Return the file at an address: as it is scanned there, or in a scratch file."""
+    if (local := local_path(address)) is not None:
+        return parts_of(local)
+    name = without_secrets(address)
+    if not name.isprintable():
+        raise DataError(f"{name!r}: expected an address of printable characters")
+    suffix, packing = suffixes_of(name)
+    scan = SCANS.get(SUFFIXES.get(suffix, "")) if not packing else None
+    if scan is not None and (found := in_store(address, scan)) is not None:
+        return [Part(name, scan=found)]
+    scratch = fetched(address)
+    return [Part(name, scratch.path, kept=(scratch,))]
+
+
+def standard_input() -> Part:
+    """Return what standard input holds, in a scratch file."""
     name = "standard input"
     stream = getattr(sys.stdin, "buffer", None)
     if stream is None:
         raise DataError(f"{name} is closed: give the name of a file")
-    with reported(name), told(name, "waiting for its end"):
+    step("reading", name, "to its end")
+    with reported(name):
         scratch = Scratch().fill(stream)
-    return Part(name, scratch.path, {}), scratch
+    return Part(name, scratch.path, kept=(scratch,))

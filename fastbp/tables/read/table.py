@@ -19,7 +19,7 @@ from .formats import Opened, open_part
 from .frames import of_pandas
 from .naming import Like, Reading, may_number_rows, numbers_rows
 from .readers import FrameReader, ScanReader, from_arrays, reported
-from .scratch import Scratch
+from .remote import is_address, without_secrets
 from .sources import STANDARD_INPUT, parts_of, standard_input
 from .text import TextReader
 
@@ -53,13 +53,11 @@ class Table:
         parts: Sequence[Opened],
         files: Sequence[Path],
         missing_words: Sequence[str],
-        kept: Scratch | None = None,
     ) -> None:
         self.name = name
         self.files = tuple(files)
         self.missing_words = tuple(missing_words)
         self._parts = parts
-        self._kept = kept  # what standard input held
         self.dtypes = _common_types(parts)
         self.columns = list(self.dtypes)
         self._count: int | None = None
@@ -153,16 +151,22 @@ def open_table(
         return data
     paths = data if isinstance(data, (list, tuple)) else [data]
     if not paths or not all(isinstance(path, (str, os.PathLike)) for path in paths):
-        part = Opened("a frame", _frame_reader(data), {}, ())
-        return Table("the table", [part], (), missing_words)
+        frame = Opened("a frame", _frame_reader(data), {}, ())
+        return Table("the table", [frame], (), missing_words)
     how = how or ReadOptions()
     if [*paths] == [STANDARD_INPUT]:
-        given, scratch = standard_input()
-        only = open_part(given, how, like)
-        return Table(given.name, [only], (), missing_words, kept=scratch)
-    name = str(paths[0]) + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
+        part = standard_input()
+        return Table(part.name, [open_part(part, how, like)], (), missing_words)
+    first = str(paths[0])
+    first = without_secrets(first) if is_address(paths[0]) else first
+    name = first + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     parts = [part for path in paths for part in parts_of(cast(FilePath, path))]
-    return Table(name, _opened(name, parts, how, like), [p.path for p in parts], missing_words)
+    return Table(name, _opened(name, parts, how, like), _local(parts), missing_words)
+
+
+def _local(parts):
+    """Return the files that lie where they were named."""
+    return [part.path for part in parts if not part.kept and part.scan is None]
 
 
 def _opened(name, parts, how, like):

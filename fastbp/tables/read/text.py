@@ -17,7 +17,7 @@ from .delimited import Shape, Unfit, first_row, look_through
 from .dialect import OF_SUFFIX, RUNS, Known, sniff
 from .encodings import UTF8, decoded, encoding_of
 from .naming import Like, distinct, names_of
-from .notes import say, told, warn
+from .notes import say, step, warn
 from .plain import in_utf8, tidied
 from .readers import ScanReader, reported
 
@@ -118,8 +118,8 @@ class TextReader:
     @cached_property
     def _shape(self) -> Shape:
         """The `Shape` of the rows, by reading them once."""
-        size = bytes_shown(self._path.stat().st_size)
-        with reported(self.name), told(self.name, f"reading {size}"):
+        step("reading", self.name, bytes_shown(self._path.stat().st_size))
+        with reported(self.name):
             try:
                 return self._look_through()
             except Unfit as error:

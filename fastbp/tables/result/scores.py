@@ -12,9 +12,11 @@ _SHOWN = 500  # predictions that a report shows beside their targets
 _BINS = 40
 
 
-def scores_of(target: Target) -> "ClassScores | NumberScores":
-    """Return an empty score for a target: `ClassScores` or `NumberScores`."""
-    return ClassScores(target) if target.task == "classification" else NumberScores(target)
+def scores_of(target: Target, quantile: float | None = None) -> "ClassScores | NumberScores":
+    """Return an empty score for a target, or a quantile of it."""
+    if target.task == "classification":
+        return ClassScores(target)
+    return NumberScores(target, quantile)
 
 
 class ClassScores:
@@ -45,7 +47,7 @@ class ClassScores:
         self.confusion = self.confusion + added
         right = outputs[np.arange(len(labels)), labels].astype(np.float64)
         losses = -np.log(np.maximum(right, np.finfo(outputs.dtype).tiny))
-        self._log_loss += float(losses.sum() if weight is None else losses @ weight)
+        self._log_loss += float(_sum(losses, weight))
         if count == 2:
             weights = np.ones(len(labels)) if weight is None else weight
             self._positive.append(outputs[:, 1].copy())
@@ -81,12 +83,15 @@ class ClassScores:
 class NumberScores:
     """Scores of predicted numbers, in the target's units."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, quantile: float | None = None) -> None:
         self._mean = target.mean
         self._scale = target.scale
+        self._rate = target.rate
+        self._quantile = quantile
         self.rows = 0
         self.weight = 0.0
         self._sums = np.zeros(5)
+        self._more = np.zeros(2)
         self._shown = np.empty((2, 0))
         self._first: float | None = None
 
@@ -101,24 +106,41 @@ class NumberScores:
         about = y - self._first
         self.rows += len(y)
         moments = (about, about * about, error, error * error, np.abs(error))
-        if weight is None:
-            self.weight += len(y)
-            self._sums += [values.sum() for values in moments]
-        else:
-            self.weight += float(weight.sum())
-            self._sums += [values @ weight for values in moments]
+        self.weight += len(y) if weight is None else float(weight.sum())
+        self._sums += [_sum(values, weight) for values in moments]
+        self._more += [_sum(values, weight) for values in self._of_loss(y, error)]
         self._shown = np.hstack([self._shown, np.stack([y, error])[:, :_SHOWN]])[:, :_SHOWN]
 
     def metrics(self) -> dict[str, float]:
-        """Return them by name: r2, rmse, mae; R2 is 0 for a target that does not vary."""
+        """Return them by name: r2, rmse, mae, and those of a quantile or a rate.
+
+        R2 is 0 for a target that does not vary.
+        """
         y, squares, _, errors, absolute = self._sums / self.weight
         variance = squares - y * y
-        return {
+        found = {
             "rows": self.rows,
             "r2": float(1 - errors / variance) if variance > 0 else 0.0,
             "rmse": float(math.sqrt(errors) * self._scale),
             "mae": float(absolute * self._scale),
         }
+        first, second = (self._more / self.weight).tolist()
+        if self._quantile is not None:
+            found |= {"pinball_loss": first * self._scale, "coverage": second}
+        elif self._rate:
+            found["poisson_deviance"] = first * self._scale
+        return found
+
+    def _of_loss(self, y, error):
+        """Return what a quantile or a rate is scored by, of each row."""
+        if self._quantile is not None:
+            loss = np.maximum(-self._quantile * error, (1 - self._quantile) * error)
+            return loss, (error >= 0).astype(float)
+        if self._rate:
+            rate = np.maximum(y + error, np.finfo(np.float32).tiny)
+            logs = y * np.log(np.where(y > 0, y, 1) / rate)
+            return 2 * (logs - y + rate), np.zeros(len(y))
+        return np.zeros((2, len(y)))
 
     def details(self) -> dict[str, Any]:
         """Return residuals and the first predictions, for the report."""
@@ -134,6 +156,10 @@ class NumberScores:
             "std": float(math.sqrt(max(self._sums[3] / self.weight - mean**2, 0)) * self._scale),
         }
         return {"confusion": None, "residuals": residuals}
+
+
+def _sum(values, weight):
+    return values.sum() if weight is None else values @ weight
 
 
 def _roc_auc(scores, negative, positive):

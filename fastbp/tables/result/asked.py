@@ -1,0 +1,138 @@
+"""Metrics of scikit-learn by their names, of the predictions of a table's model."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...errors import DataError
+from ..columns.schema import Target
+from ..wording import one_line, unknown
+from .outputs import class_values
+
+Scorer = Callable[..., float]
+# how the names of functions end that return one number
+_OF_SCORES = ("_score", "_loss", "_error", "_deviance", "_coef")
+
+
+def scorers_of(names: Sequence[str]) -> dict[str, Scorer]:
+    """Return scikit-learn's scorers by name; ValueError, with the nearest name, for others.
+
+    A name is that of a scorer, such as ``f1`` or ``neg_log_loss``, or of a function of
+    ``sklearn.metrics`` that takes predictions, such as ``cohen_kappa_score`` or
+    ``mean_absolute_error``.
+    """
+    names = [names] if isinstance(names, str) else list(names)
+    return {name: _scorer(name) for name in names}
+
+
+def _scorer(name):
+    from sklearn import metrics
+
+    known = metrics.get_scorer_names()
+    if name in known:
+        return metrics.get_scorer(name)
+    for other in (f"neg_{name}", f"neg_{str(name).removesuffix('_loss')}"):
+        if other in known:
+            return _negated(metrics.get_scorer(other))
+    if str(name).removesuffix("_score") in known:
+        return metrics.get_scorer(name.removesuffix("_score"))
+    functions = [each for each in metrics.__all__ if _takes_predictions(getattr(metrics, each))]
+    if name in functions:
+        return metrics.make_scorer(getattr(metrics, name))
+    raise ValueError(unknown("metric", name, [*known, *functions]))
+
+
+def _negated(scorer):
+    return lambda *arguments, **weights: -scorer(*arguments, **weights)
+
+
+def _takes_predictions(function):
+    """Return whether a member of ``sklearn.metrics`` scores predictions, and needs no more."""
+    if not inspect.isfunction(function) or not function.__name__.endswith(_OF_SCORES):
+        return False
+    parameters = inspect.signature(function).parameters.values()
+    required = [p.name for p in parameters if p.default is p.empty]
+    return required in (["y_true", "y_pred"], ["y1", "y2"])
+
+
+class AskedScores:
+    """Gathers the outputs of all rows, for the metrics that need them at once."""
+
+    def __init__(self, target: Target, scorers: Mapping[str, Scorer]) -> None:
+        self._target = target
+        self._scorers = scorers
+        self._outputs: list[npt.NDArray] = []
+        self._truth: list[npt.NDArray] = []
+        self._weights: list[npt.NDArray] = []
+
+    def add(
+        self, outputs: npt.NDArray, truth: npt.NDArray, weight: npt.NDArray | None = None
+    ) -> None:
+        """Add outputs (n, n_out), labels or standardized numbers (n,), and weights (n,)."""
+        self._outputs.append(outputs)
+        self._truth.append(truth)
+        if weight is not None:
+            self._weights.append(weight)
+
+    def metrics(self) -> dict[str, float]:
+        """Return the scores by name; DataError if a metric does not suit the target."""
+        if not self._scorers:
+            return {}
+        outputs, truth = np.concatenate(self._outputs), np.concatenate(self._truth)
+        model = model_of(self._target)
+        weights = {"sample_weight": np.concatenate(self._weights)} if self._weights else {}
+
+        def score(name, scorer):
+            try:
+                return float(scorer(model, outputs, model.named(truth), **weights))
+            except (ValueError, TypeError, AttributeError) as error:  # of a metric of another task
+                raise DataError(
+                    f"metric {name!r} of the target {self._target.name!r}: {one_line(error)}"
+                ) from error
+
+        return {name: score(name, scorer) for name, scorer in self._scorers.items()}
+
+
+def model_of(target: Target, outputs_of: Callable[[npt.NDArray], npt.NDArray] = lambda X: X) -> Any:
+    """Return a model, as scikit-learn has them, of samples X with the outputs ``outputs_of(X)``.
+
+    They are those of a network; by default they are the samples themselves. Classes of two are 0
+    and 1, so that the second is the positive one; whole numbers are themselves, and others are
+    text.
+    """
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+    class Fitted(BaseEstimator):
+        def fit(self, X, y):
+            return self
+
+    class Numbers(RegressorMixin, Fitted):
+        def named(self, truth):
+            return truth * target.scale + target.mean
+
+        def predict(self, X):
+            return self.named(outputs_of(X)[:, 0].astype(np.float64))
+
+    class Classes(ClassifierMixin, Fitted):
+        def __init__(self):
+            names = class_values(target).to_numpy()
+            self.classes_ = np.arange(2) if len(names) == 2 else names.astype(_plain(names))
+
+        def named(self, truth):
+            return self.classes_[truth]
+
+        def predict(self, X):
+            return self.named(outputs_of(X).argmax(axis=1))
+
+        def predict_proba(self, X):
+            return outputs_of(X).astype(np.float64)
+
+    return Classes() if target.task == "classification" else Numbers()
+
+
+def _plain(names):
+    """Return the NumPy type of text, which polars gives as objects."""
+    return str if names.dtype == object else names.dtype
