@@ -71,9 +71,14 @@ class Candidate:
     def add_values(self, values: Floats) -> None:
         """Look at values, NaN where missing or of another kind."""
 
-    def add_numbers(self, values: Floats, offered: Offered) -> None:
-        """Add text that is plain numbers, `values` with NaN where missing."""
-        self.refuse(offered, np.flatnonzero(~np.isnan(values)))
+    def add_plain(self, kind: "type[Column]", values: Floats, offered: Offered) -> None:
+        """Add text of a kind in its plainest form, `values` with NaN where missing."""
+        there = np.flatnonzero(~np.isnan(values))
+        if kind is not self.kind:
+            self.refuse(offered, there)
+            return
+        self.good += len(there)
+        self.add_values(values)
 
     def refuse(self, offered: Offered, places: Places) -> None:
         """Count the values at some places as not of the kind."""

@@ -38,6 +38,9 @@ _CERTAIN = (
     rf"^{_WEEKDAY}{_MONTH} +(?P<day>\d{{1,2}}){_CLOCK}{_ZONE} +(?P<year>\d{{4}})$",
 )
 _ORDERED = rf"^{_WEEKDAY}(?P<a>\d{{1,2}})[-/. ](?P<b>\d{{1,2}})[-/. ](?P<c>\d{{4}}|\d{{2}}){_END}"
+# digits of other scripts are no digits to polars' numbers, and make patterns slow
+_DIGIT = "[0-9]"
+_PATTERNS = tuple(each.replace(r"\d", _DIGIT) for each in (*_CERTAIN, _ORDERED))
 _PLACES = {"day": ("c", "b", "a"), "month": ("c", "a", "b"), "year": ("a", "b", "c")}
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 # two digits from here on are years of the last century, as in POSIX
@@ -67,11 +70,14 @@ class DateText(Struct, frozen=True, forbid_unknown_fields=True):
         """Return seconds since 1970-01-01 UTC, null where there is no date."""
         if self.pattern:
             return _by_pattern(series, self.pattern)
-        values = _iso_seconds(series)
+        values = self.plain(series)
         if not (values.is_null() & series.is_not_null()).any():
             return values
         text = series.str.replace_all(r"[\u00a0\u202f]", " ")
-        for pattern in (*_CERTAIN, _ORDERED):
+        # the pattern of the first that is left is likely that of all
+        rest = text.filter(values.is_null() & text.is_not_null())[:1]
+        patterns = sorted(_PATTERNS, key=lambda pattern: not rest.str.contains(pattern).any())
+        for pattern in patterns:
             left = values.is_null().arg_true()
             if not len(left):
                 break
@@ -81,10 +87,14 @@ class DateText(Struct, frozen=True, forbid_unknown_fields=True):
                 values = values.scatter(left.filter(there), self._seconds(found.filter(there)))
         return values
 
+    def plain(self, series: pl.Series) -> pl.Series:
+        """Return the seconds of dates in ISO 8601, null for other text."""
+        return _iso_seconds(series)
+
     def ordered(self, series: pl.Series) -> pl.Series:
         """Return the dates whose order of numbers decides what they are."""
         text = series.str.strip_chars()
-        return text.filter(text.str.contains(_ORDERED) & (self.pattern == ""))
+        return text.filter(text.str.contains(_PATTERNS[-1]) & (self.pattern == ""))
 
     def _seconds(self, found):
         if "a" in found.columns:
@@ -145,7 +155,7 @@ def _time_of_day(found):
 
 def _iso_seconds(series):
     """Return the seconds of dates in ISO 8601, null for other text."""
-    iso = series.set(~series.str.contains(_ISO), None)
+    iso = series.set(~series.str.contains(_ISO.replace(r"\d", _DIGIT)), None)
     days = iso.str.slice(0, 10).str.replace_all("/", "-", literal=True)
     whole = days.str.to_date("%Y-%m-%d", strict=False).to_physical().cast(pl.Float64) * _DAY
     longest: Any = iso.str.len_bytes().max()

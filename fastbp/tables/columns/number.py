@@ -132,7 +132,7 @@ class _NumberCandidate(Candidate):
 
     def add(self, offered):
         if not is_text(self.dtype):
-            self.add_numbers(self.kind.read(offered.series, self.words)[0], offered)
+            self._add_values(self.kind.read(offered.series, self.words)[0], offered)
             return
         text = offered.series.str.strip_chars()
         plain, bad = parsed_text(text, self.words, self.text.plain, ALSO_MISSING)
@@ -147,8 +147,10 @@ class _NumberCandidate(Candidate):
             self._marked = offered.first_of(marked) if len(marked) else None
         self._add_values(plain, offered)
 
-    def add_numbers(self, values, offered):
-        if self.text is not None and self.text.decimal == "," and is_text(self.dtype):
+    def add_plain(self, kind, values, offered):
+        if kind is not self.kind:
+            super().add_plain(kind, values, offered)
+        elif self.text.decimal == ",":
             self._add_if_grouped(values, offered)
         else:
             self._note_bare(offered, values)
@@ -198,7 +200,7 @@ class _NumberCandidate(Candidate):
             self.units[""] = offered.first_of(known)
 
     def _add_units(self, offered, places, units):
-        for unit in set(units) - set(self.units):
+        for unit in set(units.unique()) - set(self.units):
             self.units[unit] = offered.first_of(places[(units == unit).to_numpy()])
 
     @property

@@ -29,9 +29,9 @@ _PREFIX = rf"(?:[A-Z]{{1,3}})?\p{{Sc}}|(?i:{'|'.join(_CODES.split())})|Rs\.?|kr\
 _SUFFIX = r"[\p{L}%\u2030\u00b0\p{Sc}][\p{L}%\u00b0/\u00b7.\p{Sc}\u00b2\u00b3]{0,11}[23]?"
 # what no unit is: 1st, 2nd
 _NO_UNITS = ("st", "nd", "rd", "th")
-_GROUPED = r"[1-9]\d{0,2}(?:MARK\d{2,3})*MARK\d{3}"
+_GROUPED = r"[1-9][0-9]{0,2}(?:MARK[0-9]{2,3})*MARK[0-9]{3}"
 _CLOCK = (
-    r"^(?P<hour>\d{1,4})(?::(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d(?:\.\d+)?))?)?"
+    r"^(?P<hour>[0-9]{1,4})(?::(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9](?:\.[0-9]+)?))?)?"
     r"\s*(?:(?P<half>[AaPp])\.?[Mm]\.?)?$"
 )
 CLOCK = "h:min"
@@ -44,7 +44,7 @@ def _digits(decimal):
     grouped = "|".join(_GROUPED.replace("MARK", mark) for mark in others)
     point = re.escape(decimal)
     # the dashes of 5,- and 5,-- say that there are no cents
-    return rf"(?:(?:{grouped}|\d+)(?:{point}(?:--?|\d*))?|{point}\d+)(?:[eE][+-]?\d+)?"
+    return rf"(?:(?:{grouped}|[0-9]+)(?:{point}(?:--?|[0-9]*))?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 
 def _pattern(decimal):

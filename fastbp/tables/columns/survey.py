@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,10 +16,12 @@ from .date_text import DateText
 from .kinds import KINDS
 from .number import FEWEST_ROWS_OF_AN_ID, Number
 from .number_text import NumberText
-from .values import ColumnError, is_text
+from .values import ColumnError, Parse, is_text
 
 # if this share of the values of text are of a kind that reports mistakes, the others are mistakes
 _NEARLY_ALL = 0.95
+# values that are looked at first, to find out whether all may be plain
+_FEW = 100
 # a kind that this many values are not of, and fewer are, is tried no longer
 _ENOUGH_AGAINST = 1_000
 
@@ -106,24 +108,29 @@ class Survey:
             self.present = candidate.good + candidate.count
 
     def _add_text(self, offered):
-        """Offer plain numbers to all candidates at once; else the distinct values to each."""
-        if self._by_pattern is None and self.candidates[0].count == 0:
-            values, bad = Number.read(offered.frame, self.words, _PLAIN)
-            if not len(bad):
-                self.present += int(np.count_nonzero(~np.isnan(values)))
-                for candidate in self._hopeful():
-                    candidate.add_numbers(values, offered)
-                return
+        """Offer plain values of a kind to all candidates at once, others to each that may fit."""
+        for kind, plain in _PLAIN.items() if self._by_pattern is None else ():
+            first = next(each for each in self.candidates if each.kind is kind)
+            if not first.count and not len(kind.read(offered.frame[:_FEW], self.words, plain)[1]):
+                values, bad = kind.read(offered.frame, self.words, plain)
+                if not len(bad):
+                    self.present += int(np.count_nonzero(~np.isnan(values)))
+                    for candidate in self.candidates:
+                        candidate.add_plain(kind, values, offered)
+                    return
         distinct = Offered(offered.frame, offered.first, distinct=True)
-        for candidate in self._hopeful():
-            candidate.add(distinct)
-        text = distinct.series.str.strip_chars() if is_text(self.dtype) else distinct.series
-        there = text.is_not_null() & ~text.cast(pl.String).is_in(["", *self.words])
-        self.present += int(distinct.counts[there.to_numpy()].sum())
-
-    def _hopeful(self):
-        """Return the candidates but those that most of many values speak against."""
-        return [c for c in self.candidates if c.count < _ENOUGH_AGAINST or c.count < c.good]
+        text = distinct.series.str.strip_chars()
+        there = (text.is_not_null() & ~text.is_in(["", *self.words])).to_numpy()
+        present = int(distinct.counts[there].sum())
+        self.present += present
+        # what does not fit is not looked at while others do, nor what most of many values are not
+        some_fit = any(each.count == 0 for each in self.candidates)
+        for each in self.candidates:
+            most = 0 if some_fit else max(_ENOUGH_AGAINST, each.good)
+            if each.count <= most:
+                each.add(distinct)
+            else:
+                each.count += present
 
     def find(self, table_name: str, habits: Habits) -> Found:
         """Return the kind and how it is written.
@@ -207,13 +214,16 @@ class Survey:
         return found.why_an_id(self.rows) if found else None
 
 
-class _Plain:
-    """Numbers as Python writes them: what most text of numbers is."""
+class _Plain(NamedTuple):
+    """The way of writing that most text of a kind has."""
 
-    parsed = staticmethod(NumberText().plain)
+    parsed: Parse
 
 
-_PLAIN = _Plain()
+_PLAIN: dict[type[Column], _Plain] = {
+    Number: _Plain(NumberText().plain),
+    Date: _Plain(DateText().plain),
+}
 
 
 def _reads(kind, dtype):
