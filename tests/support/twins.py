@@ -74,16 +74,28 @@ class Style:
     ends_in_separator: bool = False
     last_line_ends: bool = True
     header: bool = True
+    decimal: str = "."
+    thousands: str = ""
+    unit: str = "{}"
+    dates: str = "%Y-%m-%d"
+    missing: str = ""
 
     def text(self, value):
         """Return a value as its field."""
         if value is None:
-            return ""
-        return value.isoformat() if isinstance(value, date) else str(value)
+            return self.missing
+        if isinstance(value, date):
+            return value.strftime(self.dates)
+        return self._number(value) if isinstance(value, float) else str(value)
+
+    def _number(self, value):
+        whole, _, rest = f"{abs(value):,}".partition(".")
+        digits = whole.replace(",", self.thousands) + self.decimal + rest
+        return self.unit.format("-" * (value < 0) + digits)
 
 
-def styles():
-    """Return the strategy of all ways of writing that belong together."""
+def styles(**values):
+    """Return the strategy of all ways of writing that belong together; `values` has more fields."""
     return st.builds(
         Style,
         separator=st.sampled_from([",", ";", "\t", "|", " ", ":", "^"]),
@@ -109,13 +121,34 @@ def styles():
         ends_in_separator=st.booleans(),
         last_line_ends=st.booleans(),
         header=st.booleans(),
+        **values,
     ).filter(_belongs_together)
+
+
+def styles_of_values():
+    """Return the strategy of all ways of writing values, in all files."""
+    return styles(
+        decimal=st.sampled_from([".", ","]),
+        thousands=st.sampled_from(["", ",", ".", " ", "'", "\u2019", "\u00a0", "\u202f"]),
+        unit=st.sampled_from(["{}", "{} kg", "{}%", "${}", "{} \u20ac", "EUR {}"]),
+        dates=st.sampled_from(
+            ["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%b %d, %Y", "%d-%b-%y", "%Y%m%dT0000"]
+        ),
+        missing=st.sampled_from(["", ".", "\\N", "n.a.", "#DIV/0!", "(null)", "nil", "--", "*"]),
+    )
 
 
 def _belongs_together(style):
     """Return whether nobody could take one way of writing for another."""
     is_blank = style.separator in (" ", "\t")
     blanks = style.blank_before_fields or style.blanks_around_names
+    if style.thousands == style.decimal:
+        return False
+    texts = [style.unit, style.thousands, style.dates, style.decimal]
+    try:
+        "".join(texts).encode(style.encoding)
+    except UnicodeEncodeError:
+        return False
     # Excel's line has no blank or tab in files that people have
     return not (is_blank and blanks) and not (style.separator == " " and style.ends_in_separator)
 
@@ -123,7 +156,7 @@ def _belongs_together(style):
 def a_table(seed, rows=60):
     """Return a table of numbers, categories, text with separators and quotes, dates, gaps, y."""
     rng = np.random.default_rng(seed)
-    x = rng.normal(0, 30, rows).round(2)
+    x = rng.normal(0, 3000, rows).round(2)
     gap = rng.random(rows) < 0.1
     city = rng.choice(["Oslo", "Tromsø", "Málaga", "Köln", "Sao Paulo, SP", 'the "Hague"'], rows)
     days = np.datetime64("2020-01-01") + rng.integers(0, 900, rows)

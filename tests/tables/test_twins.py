@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from fastbp import train
 from fastbp.tables.read.table import open_table
-from twins import TARGET, Style, a_table, saved, styles
+from twins import TARGET, Style, a_table, saved, styles, styles_of_values
 
 FOLDER = [HealthCheck.function_scoped_fixture]
 
@@ -62,3 +62,28 @@ def test_a_table_trains_to_the_bits_of_its_parquet_twin(tmp_path, style):
     assert fitted[0] == fitted[1]
     predicted = model.predict(path)["prediction"]
     assert predicted.equals(twin.predict(frame)["prediction"])
+
+
+def check_bits(folder, style, seed):
+    """Check that a table in a style trains to the bits of its Parquet twin."""
+    frame = a_table(seed)
+    twin = folder / f"twin{seed}.parquet"
+    if not twin.exists():
+        frame.write_parquet(twin)
+    options = {"epochs": 1, "hidden": (4,), "n_threads": 1}
+    model = train(saved(folder, frame, style), TARGET if style.header else "column_1", **options)
+    expected = train(twin, TARGET, **options)
+    assert model.network.parameters.tobytes() == expected.network.parameters.tobytes()
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=FOLDER)
+@given(styles_of_values(), st.integers(0, 3))
+def test_values_train_to_the_same_bits_in_whatever_way_they_are_written(tmp_path, style, seed):
+    check_bits(tmp_path, style, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, deadline=None, suppress_health_check=FOLDER)
+@given(styles_of_values(), st.integers(0, 20))
+def test_two_thousand_ways_of_writing_train_to_the_same_bits(tmp_path, style, seed):
+    check_bits(tmp_path, style, seed)
