@@ -21,6 +21,7 @@ from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints
 from ..training.state import SECTION as TRAINING
 from ..training.state import to_json
+from .all_classes import with_all_classes
 from .class_weights import weights_of
 from .columns.encoding import Encoder
 from .columns.inference import infer
@@ -103,9 +104,22 @@ class Job:
         """The groups or the times of the rows, if they are split by these."""
         return read_keys(self.table, self.options)
 
-    @cached_property
+    @property
     def split(self) -> Split:
         """Which rows train and which validate."""
+        _ = self.schema  # whose target settles it
+        return self._settled
+
+    def _settle(self, target, fewest):
+        """Settle the split; return which rows train. A class has at least `fewest` rows."""
+        self._settled = drawn = self._drawn
+        is_random = self._split is None and not (self.options.group or self.options.time)
+        if is_random and target.classes and fewest <= drawn.validates.sum():
+            self._settled = with_all_classes(self.table, target, drawn)
+        return self._settled.trains
+
+    @cached_property
+    def _drawn(self) -> Split:
         if self._split is not None:
             return self._split
         held = 0 if self.valid_table is not None else self.options.valid_rows(self.rows)
@@ -117,9 +131,10 @@ class Job:
         """The schema of the table; that of the checkpoint if the training resumes."""
         o = self.options
         if self.resumes:
-            return schema_of(self._begun, "the checkpoint")
+            begun = schema_of(self._begun, "the checkpoint")
+            self._settle(begun.target, min(begun.target.counts, default=0))
+            return begun
         check_roles(self.table, o)
-        trains = self.split.trains
         task: Any = o.task
         decimal: Any = o.decimal
         rows = self.rows
@@ -133,7 +148,7 @@ class Job:
             max_categories=o.max_categories,
             clip_target=o.clip_target,
             loss=o.learned_loss,
-            is_training=None if trains.all() else trains,
+            is_training=self._settle,
             **roles_of(o, self._row_numbers()),
         )
         return with_roles(found, self.table, o)

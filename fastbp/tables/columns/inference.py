@@ -1,8 +1,8 @@
 """From a table to its schema: the kind of each column, fitted to training rows."""
 
 import logging
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +17,13 @@ from .date_text import order_of
 from .kinds import AnyColumn
 from .number import Number
 from .number_text import NumberText
-from .schema import Dropped, Schema, Task
+from .schema import Dropped, Schema, Target, Task
 from .survey import Found, Habits, Survey
 from .target import TargetFit, TargetSurvey
 from .telling import tell
 
 _log = logging.getLogger("fastbp")
+Mask: TypeAlias = npt.NDArray[np.bool_]
 
 
 def infer(
@@ -39,7 +40,7 @@ def infer(
     max_categories: int | None = None,
     clip_target: float | None = None,
     loss: str | None = None,
-    is_training: npt.NDArray[np.bool_] | None = None,
+    is_training: Mask | Callable[[Target, int], Mask] | None = None,
 ) -> Schema:
     """Return the `Schema` of a table, in two passes that hold one frame at a time.
 
@@ -47,10 +48,11 @@ def infer(
     categories and missing values, from training rows that have a target.
 
     By default the task is classification of text, booleans, and whole numbers of at most 20
-    values, and all rows train; `is_training` is (rows,) bool. `loss` is the loss
-    that is asked for: one of numbers makes a regression of whole numbers. The other arguments are
-    those of `TrainOptions`. What was guessed or lies far out is logged. DataError if a column is
-    absent or unfit, or no input is left.
+    values, and all rows train; `is_training` is (rows,) bool, or returns that, given the target
+    and how many rows each class has at least. `loss` is the loss that is asked for: one of numbers
+    makes a regression of whole numbers. The other arguments are those of `TrainOptions`. What was
+    guessed or lies far out is logged. DataError if a column is absent or unfit, or no input is
+    left.
     """
     ids = tuple(ids)
     drop = tuple(drop)
@@ -73,6 +75,8 @@ def infer(
     proved = [learned.proved(), *(survey.proved() for survey in surveys.values())]
     habits.proved += [text for text in proved if text]
     unfitted = learned.target(table.name, habits)
+    if callable(is_training):
+        is_training = is_training(unfitted, learned.fewest)
     reasons = {name: survey.reason_to_drop() for name, survey in surveys.items()}
     found = {
         name: survey.find(table.name, habits)

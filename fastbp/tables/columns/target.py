@@ -93,6 +93,11 @@ class TargetSurvey:
         rate = self.loss in OF_RATES
         return Target(survey.name, "regression", "number", text=found.text, rate=rate)
 
+    @property
+    def fewest(self) -> int:
+        """In how many rows each value of a target with classes is at least."""
+        return min(self._counts.values(), default=0)
+
     def proved(self):
         """Return the only way in which the text can be written, None if it is open or plain."""
         return self._survey.proved()
