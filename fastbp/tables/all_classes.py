@@ -16,8 +16,10 @@ _log = logging.getLogger("fastbp")
 def with_all_classes(table: Table, target: Target, split: Split) -> Split:
     """Return a split in which each class that only validates trains with its first row instead.
 
-    The split is returned as it is if no row would be left to validate on.
+    The split is returned as it is if no row would be left to validate on, or there are no classes.
     """
+    if not target.classes or not split.validates.any():
+        return split
     trained = np.zeros(len(target.classes), bool)
     first = np.full(len(target.classes), -1)
     start = 0

@@ -317,3 +317,41 @@ def test_the_command_tells_the_scores_and_their_spread(tmp_path, monkeypatch):
     assert ", the last by seen" in fastbp(*base, "--time", "seen").out
     shown = fastbp("info", "model").out
     assert f"3 folds by group: accuracy {mean:.4g} ± {spread:.2g}, " in shown
+
+
+def rare_table(rows, where):
+    """Return a table with one row of the class rare."""
+    labels = np.array(["no", "yes"], dtype=object)[np.arange(rows) % 2]
+    labels[where] = "rare"
+    return pl.DataFrame({"x": np.arange(rows) * 7 % 31, "y": labels.astype(str)})
+
+
+def test_a_class_whose_only_row_would_validate_trains(tmp_path, caplog):
+    frame = rare_table(100, 0)
+    held = np.flatnonzero(Job(frame, TrainOptions("y")).split.validates)
+    assert len(held) == 20
+    for row in held[:3]:
+        rare = rare_table(100, row)
+        job = Job(rare, TrainOptions("y", epochs=1, hidden=(4,)))
+        assert (job.split.trains.sum(), job.split.validates.sum()) == (81, 19)
+        assert job.split.trains[row]
+        counts = dict(zip(job.schema.target.classes, job.schema.target.counts, strict=True))
+        assert counts["rare"] == 1
+    assert "the model cannot predict it" not in caplog.text
+
+
+def test_a_resumed_training_has_the_same_split(tmp_path):
+    held = np.flatnonzero(Job(rare_table(100, 0), TrainOptions("y")).split.validates)
+    rare = rare_table(100, held[0])
+    options = {"hidden": (4,), "patience": 0}
+    train(rare, "y", epochs=2, checkpoints=tmp_path / "c", **options)
+    resumed = train(rare, "y", epochs=4, checkpoints=tmp_path / "c", resume=True, **options)
+    whole = train(rare, "y", epochs=4, **options)
+    assert resumed.network.parameters.tobytes() == whole.network.parameters.tobytes()
+
+
+def test_where_rows_are_split_by_time_a_class_that_only_validates_is_said(caplog):
+    frame = rare_table(100, 99).with_columns(t=np.arange(100))
+    job = Job(frame, TrainOptions("y", time="t"))
+    assert not job.split.trains[99]
+    assert "no training row has the class 'rare'" in caplog.text
