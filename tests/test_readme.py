@@ -139,7 +139,8 @@ def test_the_options_named_exist(file):
     from fastbp.commands.app import app
 
     commands = typer.main.get_command(app).commands.values()
-    known = {option for command in commands for p in command.params for option in p.opts}
+    params = [param for command in commands for param in command.params]
+    known = {option for param in params for option in (*param.opts, *param.secondary_opts)}
     inline = re.findall(r"`(?:fastbp [^`]*)?(--[\w-]+)[^`]*`", TEXTS[file])
     shell = " ".join(code for _, code in examples(file, ["sh"]))
     named = {*inline, *re.findall(r" (--[\w-]+)", shell)}

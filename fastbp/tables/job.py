@@ -144,7 +144,7 @@ class Job:
         given = {*o.targets, o.weight, o.group, o.time, *o.ids, *o.drop, *o.categorical, *o.numeric}
         numbers = [name for name in self.table.row_numbers if name not in given]
         if numbers:
-            message = "%s: %s: ids that number its rows, for they have no name of their own"
+            message = "%s: %s: without a name, and numbers of rows: ids, which are not learned from"
             _log.warning(message, self.table.name, listed(numbers))
         return numbers
 

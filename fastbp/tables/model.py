@@ -185,7 +185,7 @@ class TableModel:
         first = 0
         width = self.schema.n_outputs
         for frame in encoder.frames(table, ids):
-            outputs: Any = np.empty((0, width))
+            outputs: Any = np.empty((0, width), self.network.dtype)
             if len(frame):
                 outputs = self.network.forward(encoder.encode(frame, first), n_threads)
             yield frame_of(self.schema, frame.select(ids), first, outputs)

@@ -33,6 +33,7 @@ class BentScaler(TransformerMixin, BaseEstimator):
         if q == 0:
             q = np.median(np.abs(x[x != median] - median)) / 2
         sizes = np.sort(np.abs(x - median) / q)
-        b = max(3, 4 * sizes[int(0.95 * (len(x) - 1))])
+        tail = sizes[int(0.95 * (len(x) - 1))]
+        b = 4 * tail if tail > 2.5 else 3
         near = np.clip(x, median - b * q, median + b * q)
         return near.mean(), near.std(), b * q / near.std()

@@ -59,8 +59,8 @@ def spread_of(values, frames=1):
 def test_one_cell_changes_next_to_nothing(junk):
     values = np.random.default_rng(0).normal(50, 20, 400)
     clean, spoilt = spread_of(values), spread_of(np.append(values, junk))
-    # bent to 7.8 deviations, one of 401 adds 7.8^2 / 401 = 0.15 to the variance
-    np.testing.assert_allclose(spoilt[:2], clean[:2], rtol=0.08)
+    # bent to three deviations, one of 401 adds at most 3^2 / 401 to the variance
+    np.testing.assert_allclose(spoilt[:2], clean[:2], rtol=0.025)
 
 
 @pytest.mark.parametrize("period", [2, 7, 24, 4096])

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,8 @@ from ..read.table import Table
 from ..wording import shown
 from .category import Category
 from .column import Column
+from .date import Date
+from .date_text import order_of
 from .kinds import AnyColumn
 from .number import Number
 from .number_text import NumberText
@@ -54,12 +56,13 @@ def infer(
     ids = tuple(ids)
     drop = tuple(drop)
     _check_roles(table, targets, ids, drop, categorical, numeric)
+    habits = _habits(table, decimal, date_format)
     asked: dict[str, type[Column]] = {
+        **dict.fromkeys(filter(None, habits.patterns), Date),
         **dict.fromkeys(categorical, Category),
         **dict.fromkeys(numeric, Number),
     }
     inputs = [name for name in table.columns if name not in {*targets, *ids, *drop}]
-    habits = _habits(table, decimal, date_format)
     surveys = {
         name: Survey(
             name, table.dtypes[name], table.missing_words, asked.get(name), habits.pattern(name)
@@ -70,7 +73,7 @@ def infer(
     learned = [TargetSurvey(name, table.dtypes[name], words, task, loss) for name in targets]
     _look_at_all_rows(table, surveys, learned)
     proved = [each.proved() for each in learned] + [each.proved() for each in surveys.values()]
-    habits.texts += [text for text in proved if text]
+    habits.proved += [text for text in proved if text]
     unfitted = targets_of(learned, table.name, habits)
     reasons = {name: survey.reason_to_drop() for name, survey in surveys.items()}
     found = {
@@ -133,14 +136,12 @@ def find_column(
 
 
 def _habits(table, decimal, date_format):
-    return Habits([NumberText(decimal)] if decimal else [], _patterns(table, date_format))
-
-
-def _patterns(table, formats):
-    """Return the formats of dates by column, of texts such as ``born=%d/%m/%Y``; "" is for all."""
-    pairs = [("", each) if "=" not in each else each.rsplit("=", 1) for each in formats]
+    """Return what the user chose; formats are texts such as ``%d/%m/%Y`` or ``born=%d/%m/%Y``."""
+    pairs = [("", each) if "=" not in each else each.rsplit("=", 1) for each in date_format]
     table.require(name for name, _ in pairs if name)
-    return dict(pairs)
+    chosen: list[Any] = [NumberText(decimal)] if decimal else []
+    chosen += [order_of(pattern) for name, pattern in pairs if not name]
+    return Habits(chosen, patterns=dict(pairs))
 
 
 def _check_roles(table, targets, ids, drop, categorical, numeric):

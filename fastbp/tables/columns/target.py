@@ -47,7 +47,7 @@ class TargetSurvey:
         self.task = task
         self.loss = loss
         self.doubt = ""
-        self._survey = Survey(name, dtype, words)
+        self._survey = Survey(name, dtype, words, instead="--task classification")
         self._counts: Counter = Counter()
 
     def add(self, series: pl.Series, first: int) -> None:

@@ -183,28 +183,42 @@ def _fit(text, whole, separator, known):
 
 
 def _parsed(text, whole, separator):
-    """Return the rows that are not blank, at most `_ROWS`, and the line where each begins."""
+    """Return the rows that are not blank, at most `_ROWS`, and the line where each begins.
+
+    What cannot be parsed with a separator is a row of one field.
+    """
     if separator == RUNS:
         text = re.sub(r"[ \t]+$", "", text.replace("\t", " "), flags=re.MULTILINE)
+    elif separator != " ":
+        text = blanks_behind_quotes(separator).sub('"', text)
     rows: list[list[str]] = []
-    starts = []
+    starts: list[int] = []
     reader = csv.reader(
-        io.StringIO(text), delimiter=separator[0], skipinitialspace=separator != " "
+        io.StringIO(text), delimiter=separator[0], skipinitialspace=separator != " ", strict=True
     )
     before = 0
-    try:
-        for row in reader:
-            if any(field.strip() for field in row):
-                rows.append(row)
-                starts.append(before)
-            before = reader.line_num
-            if len(rows) == _ROWS:
-                return rows, starts
-    except csv.Error:  # a field is too long, which the reading of the header reports
-        whole = False
+    while len(rows) < _ROWS:
+        try:
+            row = next(reader, None)
+        except csv.Error:
+            row = ["?"]
+        if row is None:
+            break
+        if any(field.strip() for field in row):
+            rows.append(row)
+            starts.append(before)
+        before = reader.line_num
+    else:
+        whole = True  # so far
     if not whole and len(rows) > 1:  # the last may be cut
         rows.pop()
     return rows, starts
+
+
+def blanks_behind_quotes(separator: str) -> re.Pattern[str]:
+    """Return the pattern of quotes that close a field, with the blanks between it and the next."""
+    blanks = "[ ]" if separator == "\t" else r"[ \t]"
+    return re.compile(rf'(?<!")"{blanks}+(?={re.escape(separator)}|[\r\n]|$)')
 
 
 def _first_row(rows, starts, width, known, separator):

@@ -94,8 +94,13 @@ def suffix_of(path: object) -> str | None:
     return suffix + packing if suffix in SUFFIXES else None
 
 
-def open_part(part: Part, how: ReadOptions, like: Like | None) -> Opened:
-    """Open a file, whatever it is packed in; DataError if it holds no table."""
+def open_part(
+    part: Part, how: ReadOptions, like: Like | None, before: Reader | None = None
+) -> Opened:
+    """Open a file, whatever it is packed in; DataError if it holds no table.
+
+    `before` reads another file of the same table.
+    """
     name, path = part.name, part.path
     suffix, _ = suffixes_of(name)
     expected = SUFFIXES.get(suffix)
@@ -108,7 +113,8 @@ def open_part(part: Part, how: ReadOptions, like: Like | None) -> Opened:
             path = kept[-1].path
         found = _format(name, path, expected)
         if found == ROWS:
-            reader: Reader = TextReader(name, path, how, like, suffix)
+            text = before if isinstance(before, TextReader) else None
+            reader: Reader = TextReader(name, path, how, like, suffix, text)
         else:
             reader = _READERS[found](name, path, kept)
     if expected and found != expected:

@@ -30,18 +30,24 @@ def as_lines(name: str, path: Path) -> Scratch:
     """
     scratch = Scratch()
     step("rewriting", name)
-    with open(path, encoding="utf-8-sig") as file:
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            _write_lines(name, file, scratch.file)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name} is not UTF-8, as JSON is: {error.reason}") from error
+    return scratch.written()
+
+
+def _write_lines(name, file, target):
+    start = file.read(1)
+    while start.isspace():
         start = file.read(1)
-        while start.isspace():
-            start = file.read(1)
-        rows = _of_array(name, file) if start == "[" else _of_lines(start, file)
-        for place, row in enumerate(rows, 1):
-            if any(word in row for word in _WORDS):
-                row = _TOKEN.sub(lambda match: _plain(match[0], name, place), row)  # noqa: B023
-            scratch.file.write(row.encode())
-            scratch.file.write(b"\n")
-    scratch.file.flush()
-    return scratch
+    rows = _of_array(name, file) if start == "[" else _of_lines(start, file)
+    for place, row in enumerate(rows, 1):
+        if any(word in row for word in _WORDS):
+            row = _TOKEN.sub(lambda match: _plain(match[0], name, place), row)  # noqa: B023
+        target.write(row.encode())
+        target.write(b"\n")
 
 
 def _plain(token, name, row):

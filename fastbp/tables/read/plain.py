@@ -3,7 +3,6 @@
 import codecs
 import csv
 import io
-import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from ...errors import DataError
 from ..wording import bytes_shown
 from .delimited import not_utf8
-from .dialect import RUNS, Dialect
+from .dialect import RUNS, Dialect, blanks_behind_quotes
 from .notes import step
 from .scratch import Scratch
 
@@ -39,8 +38,7 @@ def in_utf8(name: str, path: Path, encoding: str) -> Scratch:
             line += text.count("\n")
             if not block:
                 break
-    scratch.file.flush()
-    return scratch
+    return scratch.written()
 
 
 def tidied(name: str, path: Path, dialect: Dialect) -> Scratch:
@@ -56,11 +54,11 @@ def tidied(name: str, path: Path, dialect: Dialect) -> Scratch:
         open(scratch.path, "w", encoding="utf-8", newline="") as out,
     ):
         lines: Iterator[str] = islice(file, dialect.skip, None)
-        if dialect.separator != RUNS:
-            behind = re.compile(rf'(?<!")"[ \t]+(?={re.escape(dialect.separator)}|$)')
-            lines = (behind.sub('"', line) for line in lines)
-        else:
+        if dialect.separator == RUNS:
             lines = (line.replace("\t", " ").strip(" \r\n") + "\n" for line in lines)
+        elif dialect.separator != " ":
+            behind = blanks_behind_quotes(dialect.separator)
+            lines = (behind.sub('"', line) for line in lines)
         rows = csv.reader(
             lines,
             delimiter=dialect.separator[0],
@@ -74,7 +72,7 @@ def tidied(name: str, path: Path, dialect: Dialect) -> Scratch:
         except UnicodeDecodeError as error:
             line = f"line {dialect.skip + rows.line_num:,}"
             raise not_utf8(name, line, raw.tell()) from error
-    return scratch
+    return scratch.written()
 
 
 def _size(path):

@@ -27,15 +27,22 @@ def is_address(path: object) -> bool:
     return isinstance(path, str) and bool(_ADDRESS.match(path))
 
 
+def _parts(address):
+    try:
+        return urlsplit(address)
+    except ValueError as error:  # it may hold a password
+        raise DataError(f"an address is not written as one: {one_line(error)}") from error
+
+
 def local_path(address: str) -> str | None:
     """Return the path in a ``file://`` address, or None for another."""
-    parts = urlsplit(address)
+    parts = _parts(address)
     return unquote(parts.path) if parts.scheme.lower() == "file" else None
 
 
 def without_secrets(address: str) -> str:
     """Return an address without user, password, and what follows a question mark."""
-    parts = urlsplit(address)
+    parts = _parts(address)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
@@ -44,7 +51,7 @@ def in_store(address: str, scan: Callable[..., pl.LazyFrame]) -> pl.LazyFrame | 
 
     DataError if polars knows no such store, or the file cannot be had.
     """
-    name, scheme = without_secrets(address), urlsplit(address).scheme.lower()
+    name, scheme = without_secrets(address), _parts(address).scheme.lower()
     if scheme in _WEB:
         return None
     if scheme not in _STORES:
@@ -82,8 +89,7 @@ def fetched(address: str) -> Scratch:
         for frame in lines.collect_batches():
             text = frame["line"].fill_null("").str.join("\n").item()
             scratch.file.write(f"{text}\n".encode())
-    scratch.file.flush()
-    return scratch
+    return scratch.written()
 
 
 def _lines(address, **options):
@@ -99,7 +105,11 @@ def _of_web(name, address):
     try:
         with urllib.request.urlopen(address, timeout=_SECONDS) as stream:
             return Scratch().fill(stream)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise DataError(
+            f"{name} cannot be fetched: {error.code} {one_line(error.reason)}"
+        ) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
-        code = f"{error.code} " if isinstance(error, urllib.error.HTTPError) else ""
-        raise DataError(f"{name} cannot be fetched: {code}{one_line(reason)}") from error
+        reason = getattr(error, "reason", error)
+        raise DataError(f"{name} cannot be fetched: {one_line(reason)}") from error

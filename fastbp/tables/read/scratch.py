@@ -22,33 +22,49 @@ from .notes import step
 # the same module, a part of Python since 3.14
 zstd: Any = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 _BLOCK = 1 << 20
+_MOST_UNNAMED = 200
 _DESCRIPTORS = Path("/proc/self/fd")
 
 
 class Scratch:
     """A temporary file, there as long as this object: write to `file`, then read `path`.
 
-    Where the system allows it the file has no name, so that it disappears with the process.
+    Where the system allows it the file has no name, so that it disappears with the process. Such
+    a file must be kept open, so that only the first few are.
     """
 
+    _unnamed = 0
+
     def __init__(self) -> None:
-        unnamed = _DESCRIPTORS.is_dir()
-        self.file: Any = (
-            tempfile.TemporaryFile() if unnamed else tempfile.NamedTemporaryFile(delete=False)  # noqa: SIM115
-        )
-        self.path = Path(_DESCRIPTORS / str(self.file.fileno()) if unnamed else self.file.name)
-        finalize(self, _remove, self.file, None if unnamed else self.path)
+        is_unnamed = _DESCRIPTORS.is_dir() and Scratch._unnamed < _MOST_UNNAMED
+        self.file: Any
+        if is_unnamed:
+            self.file = tempfile.TemporaryFile()  # noqa: SIM115
+            self.path = _DESCRIPTORS / str(self.file.fileno())
+        else:
+            self.file = tempfile.NamedTemporaryFile(delete=False)  # noqa: SIM115
+            self.path = Path(self.file.name)
+        Scratch._unnamed += is_unnamed
+        finalize(self, _remove, self.file, None if is_unnamed else self.path)
+
+    def written(self) -> "Scratch":
+        """Return this when all is written."""
+        self.file.flush()
+        if self.path.parent != _DESCRIPTORS:
+            self.file.close()
+        return self
 
     def fill(self, stream: BinaryIO) -> "Scratch":
         """Copy all bytes of a stream; return this."""
         shutil.copyfileobj(stream, self.file, _BLOCK)
-        self.file.flush()
-        return self
+        return self.written()
 
 
 def _remove(file, path):
     file.close()
-    if path is not None:
+    if path is None:
+        Scratch._unnamed -= 1
+    else:
         path.unlink(missing_ok=True)
 
 

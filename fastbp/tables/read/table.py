@@ -177,7 +177,7 @@ def _opened(name, parts, how, like):
         # all files of a table have a header, or none has
         how = replace(how, header=opened[0].reader.dialect.header)
     for part in others:
-        opened.append(open_part(part, how, like))
+        opened.append(open_part(part, how, like, opened[0].reader))
         if opened[-1].format != opened[0].format:
             raise DataError(
                 f"{name} mixes formats: {first.name} holds {opened[0].format}, {part.name} "

@@ -14,12 +14,13 @@ from ...errors import DataError
 from ..options import ReadOptions
 from ..wording import bytes_shown, counted, listed, shown
 from .delimited import Shape, Unfit, first_row, look_through
-from .dialect import OF_SUFFIX, RUNS, Known, sniff
+from .dialect import OF_SUFFIX, RUNS, Dialect, Known, sniff
 from .encodings import UTF8, decoded, encoding_of
 from .naming import Like, distinct, names_of
 from .notes import say, step, warn
 from .plain import in_utf8, tidied
 from .readers import ScanReader, reported
+from .scratch import Scratch
 
 SAMPLE = 1 << 18
 # a longer first line is the header of no table
@@ -42,16 +43,41 @@ class TextReader:
         The table of the model that this one is for.
     suffix : str
         The end of the file's name, a hint on its separator.
+    before : TextReader, optional
+        That of another file of the table: one that begins with the same header is written alike.
     """
 
     def __init__(
-        self, name: str, path: Path, how: ReadOptions, like: Like | None = None, suffix: str = ""
+        self,
+        name: str,
+        path: Path,
+        how: ReadOptions,
+        like: Like | None = None,
+        suffix: str = "",
+        before: TextReader | None = None,
     ) -> None:
         self.name = name
         self._original = path
         self._how, self._like = how, like
         self._usual = OF_SUFFIX.get(suffix, ",")
-        sample, whole = _sample_of(path)
+        self._kept: Scratch | None = None
+        self.encoding: str
+        self.dialect: Dialect
+        if before is not None and before.begins(path):
+            self.encoding, self.dialect = before.encoding, before.dialect
+        else:
+            self._look(suffix)
+        try:
+            self._settle()
+        except Unfit as error:
+            self._adapt(error)
+            self._settle()
+        self._tell()
+
+    def _look(self, suffix):
+        """Tell encoding and dialect from the first rows."""
+        how, like = self._how, self._like
+        sample, whole = _sample_of(self._original)
         self.encoding = how.encoding or encoding_of(sample)
         if self.encoding not in UTF8 and not how.encoding:
             self._tell_encoding()
@@ -63,12 +89,14 @@ class TextReader:
         names = like.names if like else frozenset()
         known = Known(how.separator, how.skip_rows, header, names)
         self.dialect = sniff(text.removeprefix("\ufeff"), whole, known, suffix)
-        try:
-            self._settle()
-        except Unfit as error:
-            self._adapt(error)
-            self._settle()
-        self._tell()
+
+    def begins(self, path: Path) -> bool:
+        """Return whether another file begins with the bytes of the header of this one."""
+        if self._kept or not self.dialect.header:
+            return False
+        length = self._start.offset
+        with open(self._original, "rb") as own, open(path, "rb") as other:
+            return own.read(length) == other.read(length)
 
     def _settle(self):
         """Find out where the rows lie, as UTF-8, and the names of the columns."""
