@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..durations import duration
+from ..tables.result.folds import spread_of
 from ..tables.wording import counted
 from .charts import curves, histogram, scatter
 from .scores import class_scores, confusions, matrix_of, most_frequent
@@ -114,8 +115,11 @@ def curves_of(history, best_epoch):
 
 def results(schema, record):
     """Return the sections about predictions of validation rows; those without data are None."""
-    sections: dict[str, Any] = dict.fromkeys(["balance", "classes", "confusions", "residuals"])
+    sections: dict[str, Any] = dict.fromkeys(
+        ["balance", "classes", "confusions", "folds", "residuals"]
+    )
     sections["metrics"] = _in_words((record.get("metrics") or {}).get("valid") or {})
+    sections["folds"] = _folds(record.get("folds") or {})
     if schema is None or schema.more_targets:
         return sections
     target = schema.target
@@ -128,6 +132,18 @@ def results(schema, record):
     elif record.get("residuals"):
         sections["residuals"] = _residuals(record["residuals"])
     return sections
+
+
+def _folds(folds):
+    """Return how many folds were scored and by what, and their scores, mean and spread."""
+    scores = folds.get("scores") or []
+    if not scores:
+        return None
+    pairs = [
+        (_METRICS.get(name, (clean(name).replace("_", " "), number))[0], text)
+        for name, text in spread_of(scores).items()
+    ]
+    return {"count": len(scores), "by": clean(folds.get("by", "")), "pairs": pairs}
 
 
 def _in_words(scores):

@@ -32,17 +32,22 @@ def train_job(job: Job, callbacks: Iterable[Callback] = (), progress: bool = Fal
     The model is trained as without folds; its record has the scores of each fold.
     """
     started = time.perf_counter()
+    # before the training: a table that cannot be split is refused at once
+    how, folds = folds_of(job) if job.options.folds is not None else ("", [])
     model = job.run(callbacks, progress)
-    if job.options.folds is not None and not Stopped(model.record["stopped"]).by_signal:
+    if folds and not Stopped(model.record["stopped"]).by_signal:
         limit = job.options.max_time
-        model.record["folds"] = _scored(job, None if limit is None else started + limit)
+        deadline = None if limit is None else started + limit
+        model.record["folds"] = _scored(job, how, folds, deadline)
     return model
 
 
-def _scored(job, deadline):
-    """Return the scores of the folds, and how they were made, as JSON."""
+def _scored(job, how, folds, deadline):
+    """Return the scores of the folds, and how they were made, as JSON.
+
+    A fold whose rows cannot be trained on, for example as they are of one class, is not scored.
+    """
     options = job.options
-    how, folds = folds_of(job)
     found: dict[str, Any] = {"by": how, "asked": options.folds, "scores": [], "stopped": None}
     for number, (trains, tested) in enumerate(folds, 1):
         left = None if deadline is None else deadline - time.perf_counter()
@@ -50,20 +55,33 @@ def _scored(job, deadline):
             found["stopped"] = Stopped.TIME.value
             break
         _steps.info("fold %d of %d", number, options.folds)
-        held = 0 if job.valid_table is not None else options.valid_rows(int(trains.sum()))
-        split = hold_out(trains, held, options.seed, job.keys, job.table.name)
-        part = Job(job.table, replace(options, max_time=left), job.valid_table, split=split)
-        with _not_told_again():
-            model = part.run()
-            if Stopped(model.record["stopped"]).by_signal:
-                found["stopped"] = model.record["stopped"]
-                break
-            scores = model.scores(job.table, options.n_threads, among=tested)
-        found["scores"].append({name: to_json(v) for name, v in scores.metrics().items()})
+        stopped, scores = _one_fold(job, replace(options, max_time=left), trains, tested, number)
+        if stopped:
+            found["stopped"] = stopped
+            break
+        found["scores"] += scores
     if found["stopped"]:
         done = len(found["scores"])
         _log.warning("%d of %d folds are scored: %s", done, options.folds, found["stopped"])
     return found
+
+
+def _one_fold(job, options, trains, tested, number):
+    """Return the signal that ended a fold, or None, and a list of its scores."""
+    name = job.table.name
+    held = 0 if job.valid_table is not None else options.valid_rows(int(trains.sum()))
+    try:
+        split = hold_out(trains, held, options.seed, job.keys, name)
+        part = Job(job.table, options, job.valid_table, split=split)
+        with _not_told_again():
+            model = part.run()
+            if Stopped(model.record["stopped"]).by_signal:
+                return model.record["stopped"], []
+            scores = model.scores(job.table, options.n_threads, among=tested).metrics()
+    except DataError as error:
+        _log.warning("fold %d of %d is not scored: %s", number, options.folds, error)
+        return None, []
+    return None, [{name: to_json(value) for name, value in scores.items()}]
 
 
 def folds_of(job):
@@ -74,7 +92,7 @@ def folds_of(job):
     if keys.times is not None:
         known &= ~np.isnan(keys.times)
         rows = np.flatnonzero(known)
-        return "time", _by_time(rows, keys, count, name)
+        return "time", list(_by_time(rows, keys, count, name))
     if keys.groups is not None:
         _check_enough(len(np.unique(keys.groups[rows])), count, f"groups in {keys.name!r}", name)
     _check_enough(len(rows), count, "rows with a target", name)

@@ -38,7 +38,10 @@ def plan_of(job):
             "network": 4 * job.network.parameters.nbytes + workspace,
         },
         "seconds_an_epoch": seconds,
-        "expected_seconds": min(seconds * job.options.epochs, job.options.max_time or np.inf),
+        "expected_seconds": min(
+            seconds * job.options.epochs * (1 + (job.options.folds or 0)),
+            job.options.max_time or np.inf,
+        ),
         "features": job.schema.n_features,
     }
 

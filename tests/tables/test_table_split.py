@@ -11,6 +11,7 @@ from sklearn.model_selection import GroupKFold, StratifiedKFold, TimeSeriesSplit
 
 from command_line import fastbp
 from fastbp import DataError, TableModel, train
+from fastbp.report.build import build_report
 from fastbp.tables.folds import folds_of
 from fastbp.tables.job import Job
 from fastbp.tables.options import TrainOptions
@@ -295,6 +296,33 @@ def test_a_class_rarer_than_the_folds_is_told(caplog):
     model = train(frame, "y", folds=4, **FEW)
     assert len(model.record["folds"]["scores"]) == 4
     assert "the class 'rare' has 2 rows, fewer than the 4 folds" in caplog.text
+
+
+def test_a_fold_that_cannot_be_trained_is_told_and_the_model_is_kept(caplog):
+    rng = np.random.default_rng(0)
+    # the rows of one class are all in one of two groups
+    group = np.repeat(["a", "b", "c", "d"], 50)
+    y = np.where((group == "a") & (np.arange(200) % 2 == 0), "yes", "no")
+    data = {"x": rng.normal(size=200), "group": group, "y": y}
+    model = train(data, "y", group="group", folds=2, valid=data, **FEW)
+    assert len(model.predict(data)) == 200
+    told = [r.getMessage() for r in caplog.records if "is not scored" in r.getMessage()]
+    assert len(told) == 2 - len(model.record["folds"]["scores"]) >= 1
+    assert "fewer than two classes in the training rows" in told[0]
+
+
+def test_a_table_that_cannot_be_split_is_refused_before_the_training(monkeypatch):
+    monkeypatch.setattr(Job, "run", lambda *_: pytest.fail("it was trained"))
+    with pytest.raises(DataError, match="fewer than folds=100 need"):
+        train(patients(), "y", folds=100, **FEW)
+
+
+def test_a_report_shows_the_folds():
+    model = train(patients(), "y", folds=3, **FEW)
+    page = build_report(model)
+    assert "Cross-validation" in page and "3 folds by class" in page
+    scores = [each["accuracy"] for each in model.record["folds"]["scores"]]
+    assert f"{np.mean(scores):.4g} ± {np.std(scores, ddof=1):.2g}" in page
 
 
 # ---------------------------------------------------------------------------- the command
