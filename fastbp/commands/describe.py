@@ -13,13 +13,14 @@ _MOST_CLASSES = 4
 
 def summary_lines(summary, job):
     """Return lines about the data of a training; see ``planning.summary_of``."""
-    target, task = summary["target"], summary["task"]
+    task, names = summary["task"], job.schema.target_names
     kinds = Counter((column.kind, column.plural) for column in job.schema.columns)
     inputs = ", ".join(counted(n, kind, plural) for (kind, plural), n in kinds.items())
     lines = [
         f"{summary['rows']:,} rows: {summary['train']:,} for training, "
         f"{summary['valid']:,} for validation{_split(summary['split_by'])}",
-        f"target {named(target)}: {task}{_classes(summary['classes'], job.options)}",
+        f"target{'s' * (len(names) > 1)} {', '.join(map(named, names))}: {task}"
+        f"{_classes(summary['classes'], job.options)}",
         f"inputs: {inputs}, as {counted(job.schema.n_features, 'feature')}",
     ]
     for reason, names in _by_reason(summary["dropped"]).items():

@@ -57,6 +57,7 @@ def _table_lines(model):
     """Return lines about a model's table and training."""
     schema, record = model.schema, model.record
     target, data = schema.target, record.get("data", {})
+    names = ", ".join(map(named, schema.target_names))
     lines = [f"fingerprint {model.fingerprint}"]
     if "fastbp" in record:
         versions = ", ".join(f"{name} {v}" for name, v in record.get("versions", {}).items())
@@ -67,8 +68,8 @@ def _table_lines(model):
         lines.append(
             f"from {data['name']}, {data['rows']:,} rows, in {duration(record['seconds'])}; {ended}"
         )
-    lines += ["", f"predicts {named(target.name)}: {target.task}"]
-    if target.classes:
+    lines += ["", f"predicts {names}: {target.task}"]
+    if target.classes and not schema.more_targets:
         lines.append(f"  classes: {_short(target.classes)}")
     columns = [f"  {_column(column)}" for column in schema.columns]
     columns += [f"  {named(c.name)}: not used, {c.reason}" for c in schema.dropped]

@@ -121,16 +121,6 @@ def made(cls, values):
 class Command(TyperCommand):
     """A command whose ``--help`` shows its options in panels."""
 
-    def parse_args(self, ctx, args):
-        """Read the arguments; a second ``--target`` would silently take the place of the first."""
-        _, _, order = self.make_parser(ctx).parse_args(list(args))
-        param: Any
-        for param in order:
-            if param.name == "target" and order.count(param) > 1:
-                wrong = "given more than once, and it takes one column"
-                raise typer.BadParameter(wrong, ctx=ctx, param=param)
-        return super().parse_args(ctx, args)
-
     def format_options(self, ctx, formatter):
         """Write a section for each panel."""
         panels: dict[str, list] = {}

@@ -99,7 +99,7 @@ def _train(out, data, values):
     not_the_input(output, *job.files)
     schema = job.schema
     with usage():
-        asked.check_task(schema.target)
+        asked.check_task(schema)
     is_plan = job_options.dry_run
     summary = plan_of(job) if is_plan else summary_of(job)
     out.event("plan" if is_plan else "data", **summary)

@@ -124,6 +124,9 @@ def _add_table(graph, schema, net, dtype):
     _check_sizes(schema, net)
     a = graph.forward("to_onnx", net, add_features(graph, schema).cast(dtype))
     target = schema.target
+    if schema.more_targets:
+        _add_several(graph, schema.targets, a)
+        return
     if target.task == "regression":
         prediction = a.cast(np.float64) * target.scale + target.mean
         graph.output(prediction.flat(), "prediction")
@@ -138,15 +141,27 @@ def _add_table(graph, schema, net, dtype):
     graph.output(a, "probabilities", len(target.classes))
 
 
+def _add_several(graph, targets, a):
+    """Add the outputs of several targets: numbers, or probabilities and 0 or 1, (n, n_targets)."""
+    if targets[0].task == "regression":
+        scales, means = [t.scale for t in targets], [t.mean for t in targets]
+        graph.output(a.cast(np.float64) * scales + means, "prediction", len(targets))
+        return
+    graph.output(a.node("Greater", 0.5).cast(np.int64), "label", len(targets))
+    graph.output(a, "probabilities", len(targets))
+
+
 def _check_sizes(schema, net):
     """Raise ValueError if a schema's features and classes do not fit the network."""
     outputs = {1} if schema.target.task == "regression" else {len(schema.target.classes)}
-    if len(schema.target.classes) == 2:
+    if schema.more_targets:
+        outputs = {schema.n_outputs}
+    elif len(schema.target.classes) == 2:
         outputs.add(1)
     n_in = net.layers[0].n_in
     n_out = net.layers[-1].n_out
     if n_in != schema.n_features or n_out not in outputs:
         raise ValueError(
             f"fastbp.to_onnx: model.network has {n_in} inputs and {n_out} outputs; model.schema "
-            f"has {schema.n_features} features and {len(schema.target.classes) or 1} outputs"
+            f"has {schema.n_features} features and {schema.n_outputs} outputs"
         )

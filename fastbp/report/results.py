@@ -55,7 +55,9 @@ def headline(network, schema, record, history):
         "trained": data.get("train"),
         "source": data.get("name"),
         "rows": data.get("valid"),
-        "baseline": None if schema is None or key is None else _baseline(schema, record, scores),
+        "baseline": None
+        if schema is None or schema.more_targets or key is None
+        else _baseline(schema, record, scores),
     }
 
 
@@ -114,7 +116,7 @@ def results(schema, record):
     """Return the sections about predictions of validation rows; those without data are None."""
     sections: dict[str, Any] = dict.fromkeys(["balance", "classes", "confusions", "residuals"])
     sections["metrics"] = _in_words((record.get("metrics") or {}).get("valid") or {})
-    if schema is None:
+    if schema is None or schema.more_targets:
         return sections
     target = schema.target
     if target.task == "classification":

@@ -91,6 +91,25 @@ def words(metavar):
     return Kind(metavar, str, check, several=True)
 
 
+def columns(metavar):
+    """Return the kind of the name of a column, or of a sequence of several."""
+    wanted = "the name of a column"
+
+    def check(name, value):
+        values = (value,) if isinstance(value, str) else value
+        if not isinstance(values, list | tuple) or not values:
+            raise TypeError(f"{name}={value!r}: expected {wanted}, or of several")
+        for each in values:
+            if not isinstance(each, str) or not each:
+                raise TypeError(f"{name}={each!r}: expected {wanted}")
+        if len(set(values)) < len(values):
+            twice = next(each for each in values if list(values).count(each) > 1)
+            raise ValueError(f"{name}={twice!r}: it is named twice")
+        return values[0] if len(values) == 1 else tuple(values)
+
+    return Kind(metavar, str, check, several=True)
+
+
 def choice(*names, known=None, metavar=""):
     """Return the kind of one of a few names, or of those that `known()` returns."""
 

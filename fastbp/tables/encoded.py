@@ -14,7 +14,7 @@ from .columns.encoding import Encoder
 from .columns.schema import Schema
 from .read.table import Table
 from .split import Split
-from .wording import bytes_shown
+from .wording import bytes_shown, listed
 
 
 class Budget:
@@ -34,7 +34,8 @@ class Budget:
         memory: int | None = None,
         streamed: bool | None = None,
     ):
-        bytes_per_row = schema.n_features * np.dtype(dtype).itemsize + 8 * (1 + bool(schema.weight))
+        numbers = len(schema.targets) + bool(schema.weight)
+        bytes_per_row = schema.n_features * np.dtype(dtype).itemsize + 8 * numbers
         self.rows = rows
         self.held = held
         self.bytes = rows * bytes_per_row
@@ -80,7 +81,7 @@ def encode_table(
     The weight of a row is that in the schema's column of weights, for training times
     the weight (n_classes,) of its class.
     """
-    target, weight = encoder.schema.target, encoder.schema.weight
+    schema, weight = encoder.schema, encoder.schema.weight
     in_file = budget.streamed and bool(split.trains.any())
     train: Any = Spool() if in_file else _Memory(budget.rows)
     held = _Memory(budget.held)
@@ -90,7 +91,7 @@ def encode_table(
         rows = slice(first, first + len(kept))
         no_target += int((split.trains[rows] | split.validates[rows])[~kept].sum())
         trains = kept & split.trains[rows]
-        X_train, y_train = X[trains], _clipped(target, y[trains])
+        X_train, y_train = X[trains], _clipped(schema, y[trains])
         digest.update(X_train.data)
         digest.update(y_train.data)
         weights_train = _weights(
@@ -103,7 +104,9 @@ def encode_table(
         held.append(X[validates], y[validates], None if weights is None else weights[validates])
         first += len(kept)
     if not train.rows and not held.rows:
-        raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
+        raise DataError(
+            f"{table.name} has no row with a value of {listed(schema.target_names)}: give some"
+        )
     valid = tuple(a for a in held.arrays() if a is not None) if held.rows else None
     for array in valid or ():
         digest.update(array.data)
@@ -113,13 +116,16 @@ def encode_table(
     return Encoded(*trained, valid, train.rows, no_target, digest.hexdigest())
 
 
-def _clipped(target, y):
-    """Return scaled targets within the bounds of the target, if it has any."""
-    if target.low is None or target.high is None:
+def _clipped(schema, y):
+    """Return scaled targets within the bounds of the targets, if they have any."""
+    if all(target.low is None for target in schema.targets):
         return y
-    return np.clip(
-        y, *((bound - target.mean) / target.scale for bound in (target.low, target.high))
-    )
+    bounds = [
+        [(bound - target.mean) / target.scale for bound in (target.low, target.high)]
+        for target in schema.targets
+    ]
+    low, high = zip(*bounds, strict=True)
+    return np.clip(y, low, high) if schema.more_targets else np.clip(y, low[0], high[0])
 
 
 def _weights(weights, labels, class_weight):

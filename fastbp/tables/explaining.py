@@ -17,7 +17,7 @@ from .columns.schema import Schema, Weight
 from .gradients import input_gradients
 from .read.table import Table
 from .result.asked import model_of, scorers_of
-from .wording import one_line
+from .wording import listed, one_line
 
 _steps = logging.getLogger("fastbp.steps")
 # the numbers of encoded rows that are held, twice
@@ -60,7 +60,7 @@ class Explained:
         """Return features, targets and weights of rows that are drawn."""
         _steps.info("drawing rows of %s", table.name)
         chosen = self._drawn(table, most, seed)
-        names = [self._schema.target.name, *([weight.name] if weight else [])]
+        names = [*self._schema.target_names, *([weight.name] if weight else [])]
         parts, first = [], 0
         for frame in self._encoder.frames(table, names):
             among = chosen[first : first + len(frame)]
@@ -86,13 +86,13 @@ class Explained:
     def _drawn(self, table, most, seed):
         """Return which rows are drawn, (rows,) bool, among those with a target."""
         kept, first = [], 0
-        name = self._schema.target.name
-        for frame in table.frames([name]):
+        names = self._schema.target_names
+        for frame in table.frames(names):
             kept.append(self._encoder.encode_target(frame, first)[1])
             first += len(frame)
         there = np.flatnonzero(np.concatenate(kept)) if kept else np.empty(0, np.int64)
         if not len(there):
-            raise DataError(f"{table.name} has no row with a value of {name!r}: give some")
+            raise DataError(f"{table.name} has no row with a value of {listed(names)}: give some")
         chosen = np.zeros(first, bool)
         chosen[there[permutation(len(there), seed)[:most]]] = True
         return chosen
@@ -111,7 +111,7 @@ class Explained:
         from sklearn.inspection import permutation_importance
 
         scorer = scorers_of([metric])[metric]
-        model = model_of(self._schema.target, lambda places: self._told(places, on_score))
+        model = model_of(self._schema, lambda places: self._told(places, on_score))
         columns = self._schema.columns
         _steps.info("permuting %d columns", len(columns))
         places = np.repeat(np.arange(self.rows, dtype=np.int32)[:, None], len(columns), axis=1)
@@ -128,7 +128,8 @@ class Explained:
             )
         except (ValueError, TypeError, AttributeError) as error:  # of a metric of another task
             raise DataError(
-                f"metric {metric!r} of the target {self._schema.target.name!r}: {one_line(error)}"
+                f"metric {metric!r} of the target {listed(self._schema.target_names)}: "
+                f"{one_line(error)}"
             ) from error
         return pl.DataFrame(
             {
@@ -159,14 +160,18 @@ class Explained:
         return self._network.forward(X, self._n_threads)
 
     def gradients(self) -> npt.NDArray[np.float64]:
-        """Return the mean |gradient| of each column, (columns,): of its features together."""
-        total = np.zeros(self._schema.n_features)
+        """Return the mean |gradient| of each column, (columns,): of its features together.
+
+        Of several targets it is their mean, each in its units.
+        """
+        schema, total = self._schema, np.zeros(self._schema.n_features)
+        scales = [t.scale if t.task == "regression" else 1.0 for t in schema.targets]
+        outputs = list(range(len(scales))) if schema.more_targets else [None]
         weights = np.ones(self.rows) if self._weight is None else self._weight
         for first in range(0, self.rows, _BLOCK):
             rows = slice(first, first + _BLOCK)
-            found = input_gradients(self._network, self._X[rows], self._n_threads)
-            total += weights[rows] @ np.abs(found)
-        target = self._schema.target
-        scale = target.scale if target.task == "regression" else 1.0
-        starts = np.cumsum([0, *(column.width for column in self._schema.columns)])[:-1]
-        return np.add.reduceat(total, starts) * scale / weights.sum()
+            for output, scale in zip(outputs, scales, strict=False):
+                given = (self._network, self._X[rows], output, self._n_threads)
+                total += scale * (weights[rows] @ np.abs(input_gradients(*given)))
+        starts = np.cumsum([0, *(column.width for column in schema.columns)])[:-1]
+        return np.add.reduceat(total, starts) / (weights.sum() * len(outputs))

@@ -132,15 +132,16 @@ def _masks(shape, *parts) -> tuple[Mask, ...]:
 
 
 def _labels(job) -> tuple[npt.NDArray | None, Mask]:
-    """Return the class of each row, None for a regression, and which rows have a target."""
+    """Return the class of each row, None for other targets, and which rows have a target."""
     encoder = Encoder(job.schema, job.table.name)
     labels, known, first = [], [], 0
-    for frame in job.table.frames([job.schema.target.name]):
+    for frame in job.table.frames(job.schema.target_names):
         values, kept = encoder.encode_target(frame, first)
         labels.append(values)
         known.append(kept)
         first += len(frame)
-    classifies = job.schema.target.task == "classification"
+    schema = job.schema
+    classifies = schema.target.task == "classification" and not schema.more_targets
     return np.concatenate(labels) if classifies else None, np.concatenate(known)
 
 

@@ -10,11 +10,11 @@ from ..network import Network
 
 
 def input_gradients(
-    network: Network, X: npt.NDArray, n_threads: Threads = "auto"
+    network: Network, X: npt.NDArray, output: int | None = None, n_threads: Threads = "auto"
 ) -> npt.NDArray[np.float64]:
     """Return d a_c / d x (n, n_in) of rows X (n, n_in), dropout inactive.
 
-    a_c is the output, or the largest of several: the probability of the class that is predicted.
+    c is the `output`, by default the largest: of the class that is predicted.
     """
     kept, outputs = [], np.ascontiguousarray(X, network.dtype)
     layers = list(zip(network.layers, network.weights, network.biases, strict=True))
@@ -23,7 +23,7 @@ def input_gradients(
         outputs = activation(Z, layer.activation, _alpha(layer), n_threads=n_threads)
         kept.append((Z, outputs))
     delta = np.zeros_like(outputs)
-    delta[np.arange(len(delta)), outputs.argmax(axis=1)] = 1
+    delta[np.arange(len(delta)), outputs.argmax(axis=1) if output is None else output] = 1
     for (layer, weights, _), (Z, A) in zip(reversed(layers), reversed(kept), strict=True):
         if layer.activation == "softmax":  # of several outputs: a full Jacobian
             delta = A * (delta - (delta * A).sum(axis=1, keepdims=True))

@@ -77,7 +77,7 @@ class Job:
         self._begun: Any = self.checkpoints.latest() if resume else None
         self._own = self._check_begun() if self.resumes else None
         self.table = open_table(data, options.missing, options)
-        like = Like(self.table.reading, frozenset(self.table.columns), options.target)
+        like = Like(self.table.reading, frozenset(self.table.columns), options.targets)
         self.valid_table = (
             None if valid is None else open_table(valid, options.missing, options, like)
         )
@@ -126,7 +126,7 @@ class Job:
         _steps.info("looking at the columns of %s, %s", self.table.name, counted(rows, "row"))
         found = infer(
             self.table,
-            o.target,
+            o.targets,
             task=task,
             decimal=decimal,
             date_format=o.date_format,
@@ -141,7 +141,7 @@ class Job:
     def _row_numbers(self):
         """Return the columns without a name of their own that number the rows."""
         o = self.options
-        given = {o.target, o.weight, o.group, o.time, *o.ids, *o.drop, *o.categorical, *o.numeric}
+        given = {*o.targets, o.weight, o.group, o.time, *o.ids, *o.drop, *o.categorical, *o.numeric}
         numbers = [name for name in self.table.row_numbers if name not in given]
         if numbers:
             message = "%s: %s: without a name, and numbers of rows: ids, which are not learned from"
@@ -189,12 +189,13 @@ class Job:
         rows = self._encoded(self.table, self.split)
         if not rows.count:
             raise DataError(
-                f"{self.table.name} has no training row with a value of {o.target!r}: give some"
+                f"{self.table.name} has no training row with a value of {listed(o.targets)}: "
+                "give some"
             )
         if rows.no_target:
             count = counted(rows.no_target, "row")
-            message = "%s: %s without a value of %r: left out"
-            _log.warning(message, self.table.name, count, o.target)
+            message = "%s: %s without a value of %s: left out"
+            _log.warning(message, self.table.name, count, listed(o.targets))
         valid, digest = rows.valid, rows.digest
         if self.valid_table is not None:
             all_rows = np.ones(self.valid_table.require_rows(), bool)
@@ -271,7 +272,7 @@ class Job:
         preempted = unscored and history.stopped.by_signal
         if valid is not None and not preempted:
             _steps.info("scoring %s", counted(len(valid[0]), "validation row"))
-            scores = scores_of(self.schema.target, quantile_of(self.network))
+            scores = scores_of(self.schema, quantile_of(self.network))
             scores.add(self.network.forward(valid[0], self._threads), *valid[1:])
             metrics = {"valid": {name: to_json(v) for name, v in scores.metrics().items()}}
             details = scores.details()

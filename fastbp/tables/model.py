@@ -22,6 +22,7 @@ from .columns.encoding import Encoder
 from .columns.schema import Schema, Weight
 from .declared import takes
 from .explaining import Explained
+from .losses import LOSSES
 from .options import ReadOptions
 from .read.frames import is_pandas, with_index
 from .read.naming import Like, Reading
@@ -29,9 +30,9 @@ from .read.table import Data, Table, open_table
 from .result.asked import AskedScores, scorers_of
 from .result.outputs import frame_of, ids_of
 from .result.record import check_history, check_record
-from .result.scores import ClassScores, NumberScores, scores_of
+from .result.scores import Scores, scores_of
 from .roles import weight_of
-from .wording import one_line
+from .wording import listed, one_line
 
 _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
@@ -74,10 +75,10 @@ class TableModel:
         self.record = dict(record or {})
 
     def __repr__(self) -> str:
-        target = self.schema.target
+        schema = self.schema
         return (
-            f"TableModel({target.task} of {target.name!r} from {len(self.schema.columns)} "
-            f"columns, {self.network!r})"
+            f"TableModel({schema.target.task} of {listed(schema.target_names)} from "
+            f"{len(schema.columns)} columns, {self.network!r})"
         )
 
     def save(self, path: FilePath) -> None:
@@ -133,7 +134,9 @@ class TableModel:
         """Open a table as that of the model was read; for the arguments see `predict`."""
         schema = self.schema
         names = [*(column.name for column in (*schema.columns, *schema.dropped)), *schema.ids]
-        like = Like(self.reading, frozenset([*names, schema.target.name]), schema.target.name)
+        like = Like(
+            self.reading, frozenset([*names, *schema.target_names]), tuple(schema.target_names)
+        )
         return open_table(data, schema.missing_words, ReadOptions(**reading), like)
 
     @takes(ReadOptions)
@@ -180,12 +183,12 @@ class TableModel:
         encoder.require(table)
         _steps.info("predicting the rows of %s", table.name)
         first = 0
-        width = len(self.schema.target.classes) or 1
+        width = self.schema.n_outputs
         for frame in encoder.frames(table, ids):
             outputs: Any = np.empty((0, width), self.network.dtype)
             if len(frame):
                 outputs = self.network.forward(encoder.encode(frame, first), n_threads)
-            yield frame_of(self.schema.target, frame.select(ids), first, outputs)
+            yield frame_of(self.schema, frame.select(ids), first, outputs)
             first += len(frame)
         tell_unknown(encoder)
 
@@ -228,7 +231,7 @@ class TableModel:
         ValueError
             If a metric is unknown.
         """
-        asked = AskedScores(self.schema.target, scorers_of(metrics))
+        asked = AskedScores(self.schema, scorers_of(metrics))
         table = self.open(data, **options)
         return self.scores(table, n_threads, weight, more=[asked]).metrics() | asked.metrics()
 
@@ -239,7 +242,7 @@ class TableModel:
         weight: str | None = None,
         among: npt.NDArray[np.bool_] | None = None,
         more: Sequence[AskedScores] = (),
-    ) -> ClassScores | NumberScores:
+    ) -> Scores:
         """Return the scores that `evaluate` gathers, with the details of a report.
 
         `among` says which rows count, (rows,) bool; by default all. They are added to the scores
@@ -249,9 +252,8 @@ class TableModel:
         weighing = self._weight_in(table, weight)
         encoder = Encoder(self.schema, table.name, self.network.dtype)
         encoder.require(table)
-        target = self.schema.target
         _steps.info("scoring the rows of %s", table.name)
-        scores = scores_of(target, quantile_of(self.network))
+        scores = scores_of(self.schema, quantile_of(self.network))
         first = 0
         for X, targets, kept, weights in encoder.encoded(table, weighing):
             if among is not None:
@@ -263,7 +265,8 @@ class TableModel:
                 for each in (scores, *more):
                     each.add(outputs, targets[kept], weights)
         if not scores.rows:
-            raise DataError(f"{table.name} has no row with a value of {target.name!r}: give some")
+            names = listed(self.schema.target_names)
+            raise DataError(f"{table.name} has no row with a value of {names}: give some")
         if not scores.weight:
             name = weighing.name if weighing else ""
             raise DataError(f"{table.name}: all weights in {name!r} are 0: one must be above it")
@@ -371,9 +374,9 @@ def schema_of(model: Model, source: object) -> Schema:
         inputs = model.specs[0].n_in
         if schema.n_features != inputs:
             raise ValueError(f"{schema.n_features} features, but the network has {inputs} inputs")
-        outputs = len(schema.target.classes) or 1
-        loss = model.loss
-        if model.specs[-1].n_out != outputs or (loss == "cross_entropy") != (outputs > 1):
+        outputs, loss = schema.n_outputs, model.loss
+        fits = loss == schema.loss if schema.target.classes else loss in LOSSES["regression"]
+        if model.specs[-1].n_out != outputs or not fits:
             raise ValueError(
                 f"a {schema.target.task} of {outputs} outputs, but the network has "
                 f"{model.specs[-1].n_out} and the loss {loss}"

@@ -9,6 +9,7 @@ from .declared import (
     Declared,
     Kind,
     choice,
+    columns,
     duration,
     encoding,
     flag,
@@ -108,8 +109,8 @@ class TrainOptions(ReadOptions):
 
     Parameters
     ----------
-    target : str
-        Column to learn.
+    target : str, or sequence of str
+        Column to learn; or several: numbers, or columns of two classes each.
     task : {"classification", "regression"}, optional
         Whether to learn classes or numbers. Default: by the values of the target.
     ids : sequence of str
@@ -201,7 +202,7 @@ class TrainOptions(ReadOptions):
         If an argument is not of this form; the message names it.
     """
 
-    target: str = option(text("COL", "the name of a column"), panel="Data")
+    target: str | tuple[str, ...] = option(columns("COL"), panel="Data")
     task: str | None = option(choice(*LOSSES), None, panel="Data")
     ids: tuple = option(_COLUMNS, (), panel="Data", names=("--id",))
     drop: tuple = option(_COLUMNS, (), panel="Data")
@@ -287,8 +288,14 @@ class TrainOptions(ReadOptions):
         """The loss that is asked for, by its name or by a quantile; None for the task's own."""
         return "quantile" if self.quantile is not None else self.loss
 
-    def check_task(self, target):
+    @property
+    def targets(self):
+        """The columns to learn."""
+        return (self.target,) if isinstance(self.target, str) else self.target
+
+    def check_task(self, schema):
         """Raise ValueError if the loss or the class weights do not suit the target's task."""
+        target = schema.target
         suitable = LOSSES[target.task]
         other = "leave it out, or choose another task"
         if self.learned_loss and self.learned_loss not in suitable:
@@ -301,6 +308,11 @@ class TrainOptions(ReadOptions):
             raise ValueError(
                 f"class_weight={self.class_weight!r}: a {target.task} has no classes; {other}"
             )
+        if self.class_weight and schema.more_targets:
+            raise ValueError(
+                f"class_weight={self.class_weight!r}: several targets have no classes in common; "
+                "leave it out"
+            )
         for name in self.class_weight if isinstance(self.class_weight, dict) else ():
             if target.class_named(name) is None:
                 wrong = unknown("class", name, target.classes, "classes")
@@ -311,19 +323,18 @@ class TrainOptions(ReadOptions):
         from ..components.layers import Dense, Dropout
         from ..network import Network
 
-        target = schema.target
-        self.check_task(target)
+        self.check_task(schema)
         initializer = _INITIALIZERS.get(self.activation, "glorot_uniform")
         stack: list[Dense | Dropout] = []
         for units in self.hidden:
             stack.append(Dense(units, self.activation, initializer=initializer))
             if self.dropout:
                 stack.append(Dropout(self.dropout))
-        stack.append(Dense(len(target.classes) or 1))
+        stack.append(Dense(schema.n_outputs))
         return Network(
             inputs=schema.n_features,
             layers=stack,
-            loss=self.learned_loss or LOSSES[target.task][0],
+            loss=schema.loss if schema.target.classes else self.learned_loss or schema.loss,
             loss_parameter=self.quantile,
             optimizer=self.an_optimizer(),
             dtype=self.dtype,
@@ -332,7 +343,7 @@ class TrainOptions(ReadOptions):
 
     def network_bytes(self, schema):
         """Return the bytes of parameters, moments and best parameters of `network`."""
-        widths = (schema.n_features, *self.hidden, len(schema.target.classes) or 1)
+        widths = (schema.n_features, *self.hidden, schema.n_outputs)
         count = sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise(widths))
         return 4 * count * (8 if self.dtype == "float64" else 4)
 

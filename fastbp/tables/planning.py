@@ -47,14 +47,15 @@ def summary_of(job):
     """Return the columns, rows and target of a `Job` as JSON."""
     schema = job.schema
     target = schema.target
+    is_one = not schema.more_targets
     return {
         "data": job.table.name,
         "rows": job.rows,
         "train": job.budget.rows,
         "valid": job.budget.held,
-        "target": target.name,
+        "target": target.name if is_one else schema.target_names,
         "task": target.task,
-        "classes": dict(zip(target.classes, target.counts, strict=True)),
+        "classes": dict(zip(target.classes, target.counts, strict=True)) if is_one else {},
         "columns": {column.name: column.kind for column in schema.columns},
         "dropped": {column.name: column.reason for column in schema.dropped},
         "ids": list(schema.ids),

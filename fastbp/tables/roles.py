@@ -22,7 +22,7 @@ ASKED = ("asked", _WEIGHT, _GROUP)
 def check_roles(table: Table, options: TrainOptions) -> None:
     """Raise DataError if a column with a role of its own is not there, or has another role."""
     kinds = {"categorical": options.categorical, "numeric": options.numeric}
-    others: dict[str, tuple] = {"the target": (options.target,), "an id": options.ids, **kinds}
+    others: dict[str, tuple] = {"the target": options.targets, "an id": options.ids, **kinds}
     for role, name in (
         ("weight", options.weight),
         ("group", options.group),
@@ -32,7 +32,7 @@ def check_roles(table: Table, options: TrainOptions) -> None:
             continue
         table.require([name])
         # an id may be a group, and a group or a time an input; a weight is a weight alone
-        checked = others if role == "weight" else {"the target": (options.target,)}
+        checked = others if role == "weight" else {"the target": options.targets}
         checked |= {"the weight": (options.weight,)} if role != "weight" else {}
         for other, names in checked.items():
             if name in names:

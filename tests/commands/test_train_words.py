@@ -308,9 +308,11 @@ def test_what_the_data_do_not_hold_is_bad_data(options, words):
     assert not Path("model").exists()
 
 
-def test_one_target_and_single_words_are_asked_for():
+def test_targets_that_suit_and_single_words_are_asked_for():
     done = fastbp(*BASE, "--target", "zip")
-    assert done.code == 2 and "--target given more than once" in done.complaint
+    assert done.code == 3 and "'rich' (2 classes), 'zip' (3 classes)" in done.complaint
+    done = fastbp(*BASE, "--target", "rich")
+    assert done.code == 2 and "--target 'rich': it is named twice" in done.complaint
     done = fastbp(*BASE, "--missing", ".,n.a.")
     assert done.code == 2 and "--missing '.,n.a.': expected one word" in done.complaint
     # a mark of decimals, or words one by one, are no list

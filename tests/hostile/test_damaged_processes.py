@@ -35,8 +35,8 @@ CASES = {
     "a header only": _train("a header only"),
     "a ragged row": _train("a short row"),
     "an open quote": _train("a quote that is not closed"),
-    "UTF-16": _train("UTF-16"),
-    "Latin-1": _train("Latin-1"),
+    "a character that is cut": _train("a character that is cut"),
+    "an overlong form": _train("an overlong form"),
     "NUL": _train("NUL in a field"),
     "two names alike": _train("two names alike"),
     "infinity": _train("inf in a number"),
@@ -53,7 +53,7 @@ CASES = {
     "objects in an archive": _predict(_OBJECTS, "bad.npz"),
     "another type": _predict(_CSV["text for all numbers"], "bad.csv"),
     "columns less": _predict(_CSV["two columns less"], "bad.csv"),
-    "a suffix unknown": _predict(CSV, "bad.xlsx"),
+    "no table": _predict(b"\x89PNG\r\n\x1a\n" + bytes(99), "bad.xlsx"),
     "a pickle for a model": _model(
         foreign()["a pickle that executes"], "predict", "bad.safetensors", "good.csv"
     ),

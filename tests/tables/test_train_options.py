@@ -30,7 +30,7 @@ WRONG = {
     "encoding": ["utf-9", "", 3, "rot13"],
     "skip_rows": [-1, 1.5, "2", True],
     "header": ["no", 0],
-    "target": ["", 3, None, ["y"]],
+    "target": ["", 3, None, [], [3], ["y", ""], ["y", "y"]],
     "task": ["clustering", 3],
     "ids": [3, [3], None],
     "drop": [3, [None]],

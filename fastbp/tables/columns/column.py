@@ -66,10 +66,19 @@ class Candidate:
         values, bad = self.kind.read(offered.series, self.words, self.text)
         self.good += int(offered.counts[~np.isnan(values)].sum())
         self.refuse(offered, bad)
+        self.add_values(values)
 
-    def add_numbers(self, values: Floats, offered: Offered) -> None:
-        """Add text that is plain numbers, `values` with NaN where missing."""
-        self.refuse(offered, np.flatnonzero(~np.isnan(values)))
+    def add_values(self, values: Floats) -> None:
+        """Look at values, NaN where missing or of another kind."""
+
+    def add_plain(self, kind: "type[Column]", values: Floats, offered: Offered) -> None:
+        """Add text of a kind in its plainest form, `values` with NaN where missing."""
+        there = np.flatnonzero(~np.isnan(values))
+        if kind is not self.kind:
+            self.refuse(offered, there)
+            return
+        self.good += len(there)
+        self.add_values(values)
 
     def refuse(self, offered: Offered, places: Places) -> None:
         """Count the values at some places as not of the kind."""
@@ -83,8 +92,13 @@ class Candidate:
         return self.good > 0 and self.count == 0
 
     @property
+    def mistakes(self) -> tuple[int, str, int]:
+        """The rows of values that are not of the kind, the first of them, and its row."""
+        return self.count, self.value, self.row
+
+    @property
     def tells(self) -> bool:
-        """Whether the values depend on the way of writing."""
+        """Whether the values depend on the way of writing, if several fit."""
         return False
 
     @property
@@ -92,12 +106,15 @@ class Candidate:
         """Whether the values are names though they look like values of the kind."""
         return False
 
-    def doubt(self) -> str:
-        """Return what was guessed of the way of writing, and how to settle it."""
+    def doubt(self, chosen: Any, why: str) -> str:
+        """Return that the way of writing `chosen` was guessed, why, and how to settle it."""
         return ""
 
-    def check(self, where: str) -> None:
-        """Raise DataError if values of the kind cannot be used; `where` names the column."""
+    def check(self, where: str, instead: str) -> None:
+        """Raise DataError if values of the kind cannot be used.
+
+        `where` names the column, `instead` is the option that makes categories of it.
+        """
 
     def why_an_id(self, rows: int) -> str | None:
         """Return why the values, none of them missing, only identify rows; else None."""
@@ -190,6 +207,11 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
     texts: ClassVar[tuple[Any, ...]] = (None,)
     candidate: ClassVar[type[Candidate]] = Candidate
     fit: ClassVar[type[Fit]] = Fit
+
+    @classmethod
+    def likely(cls, fitting: list[Any]) -> list[Any]:
+        """Return which of the candidates that fit are likely; all of them by default."""
+        return fitting
 
     @classmethod
     def holds(cls, dtype: pl.DataType) -> bool:

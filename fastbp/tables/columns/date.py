@@ -3,6 +3,7 @@
 import datetime
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -37,24 +38,33 @@ class _DateFit(NumberFit):
 class _DateCandidate(Candidate):
     """Also finds out whether the order of day and month decides what a date is."""
 
-    is_ordered: bool = False
-    seen: str = ""
+    seen: str | None = None
+
+    def __post_init__(self):
+        self._range = Range()
+
+    @property
+    def span(self):
+        """How far apart the dates are."""
+        return self._range.high - self._range.low
+
+    def add_values(self, values):
+        self._range.add(values)
 
     def add(self, offered):
         super().add(offered)
-        if is_text(self.dtype) and not self.is_ordered and not self.count:
+        if is_text(self.dtype) and self.seen is None and not self.count:
             ordered = self.text.ordered(offered.series)
-            self.is_ordered = len(ordered) > 0
-            self.seen = ordered[0] if self.is_ordered else ""
+            self.seen = min(ordered, default=None)
 
     @property
     def tells(self):
-        return self.is_ordered
+        return self.seen is not None
 
-    def doubt(self):
+    def doubt(self, chosen, why):
         return (
-            f"no date such as {shown(self.seen)} says whether its day or its month comes first: "
-            f"they were read with the {self.text.first} first; --date-format settles it"
+            f"no value says what comes first in dates such as {shown(self.seen)}: they were read "
+            f"with the {chosen.first} first{why}; --date-format settles it"
         )
 
 
@@ -79,6 +89,14 @@ class Date(Standardized, frozen=True):
     def holds(cls, dtype: pl.DataType) -> bool:
         """Return whether a polars type holds dates."""
         return dtype in (pl.Date, pl.Datetime)
+
+    @classmethod
+    def likely(cls, fitting: list[Any]) -> list[Any]:
+        """Return all, but 20/12/31 begins with the year only if dates are closer together so."""
+        others = [each for each in fitting if each.text.first != "year"]
+        least = min((each.span for each in others), default=np.inf)
+        early = [each for each in fitting if each not in others and each.span < least]
+        return [*early, *others]
 
     @property
     def periods(self) -> tuple[str, ...]:

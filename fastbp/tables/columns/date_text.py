@@ -1,5 +1,6 @@
 """Dates as people write them: the order of day, month and year, names of months, and times."""
 
+import re
 from typing import Any, Literal
 
 import polars as pl
@@ -12,7 +13,7 @@ _OFFSET = r"(?:Z|[+-]\d{2}:?\d{2})"
 _ISO = rf"{_DATE}(?:{_TIME}(?: ?{_OFFSET})?)?$"
 _WEEKDAY = r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*\.?,? +)?"
 _CLOCK = (
-    r"(?:[T, ] *(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d{1,9})?))?"
+    r"(?:[T,: ] *(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}(?:[.,]\d{1,9})?))?"
     r" *(?:(?P<half>[AaPp])\.?[Mm]\.?)?)?"
 )
 _ZONE = r" *(?:Z|UTC|GMT)?(?P<zone>[+-]\d{2}(?::?\d{2})?)?"
@@ -28,12 +29,18 @@ _CERTAIN = (
     rf"^{_WEEKDAY}(?P<day>\d{{1,2}}){_NTH}[-/. ]*{_MONTH}[-/., ]*(?P<year>\d{{4}}|\d{{2}}){_END}",
     rf"^{_WEEKDAY}{_MONTH}[-/ ]*(?P<day>\d{{1,2}}){_NTH}(?:, *|[-/ ]+)(?P<year>\d{{4}}){_END}",
     rf"^(?P<year>\d{{4}})[-/. ]{_MONTH}[-/. ](?P<day>\d{{1,2}}){_END}",
-    r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})T(?P<hour>\d{2}):?(?P<minute>\d{2})"
+    r"^(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})[T ](?P<hour>\d{2}):?(?P<minute>\d{2})"
     rf"(?::?(?P<second>\d{{2}}(?:\.\d{{1,9}})?))?(?P<half>[ap])?{_ZONE}$",
     rf"^{_MONTH}[-/ ]+(?P<year>\d{{4}})$",
     r"^(?P<year>\d{4})[-/](?P<month>\d{1,2})$",
+    r"^(?P<month>\d{1,2})[-/](?P<year>\d{4})$",
+    # as ctime and date write them
+    rf"^{_WEEKDAY}{_MONTH} +(?P<day>\d{{1,2}}){_CLOCK}{_ZONE} +(?P<year>\d{{4}})$",
 )
 _ORDERED = rf"^{_WEEKDAY}(?P<a>\d{{1,2}})[-/. ](?P<b>\d{{1,2}})[-/. ](?P<c>\d{{4}}|\d{{2}}){_END}"
+# digits of other scripts are no digits to polars' numbers, and make patterns slow
+_DIGIT = "[0-9]"
+_PATTERNS = tuple(each.replace(r"\d", _DIGIT) for each in (*_CERTAIN, _ORDERED))
 _PLACES = {"day": ("c", "b", "a"), "month": ("c", "a", "b"), "year": ("a", "b", "c")}
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 # two digits from here on are years of the last century, as in POSIX
@@ -54,15 +61,23 @@ class DateText(Struct, frozen=True, forbid_unknown_fields=True):
     first: Order = "day"
     pattern: str = ""
 
+    @property
+    def form(self) -> str:
+        """The phrase for messages that says which form dates have, if only one is read."""
+        return f" of the form {self.pattern}" if self.pattern else ""
+
     def parsed(self, series: pl.Series) -> pl.Series:
         """Return seconds since 1970-01-01 UTC, null where there is no date."""
         if self.pattern:
             return _by_pattern(series, self.pattern)
-        values = _iso_seconds(series)
+        values = self.plain(series)
         if not (values.is_null() & series.is_not_null()).any():
             return values
         text = series.str.replace_all(r"[\u00a0\u202f]", " ")
-        for pattern in (*_CERTAIN, _ORDERED):
+        # the pattern of the first that is left is likely that of all
+        rest = text.filter(values.is_null() & text.is_not_null())[:1]
+        patterns = sorted(_PATTERNS, key=lambda pattern: not rest.str.contains(pattern).any())
+        for pattern in patterns:
             left = values.is_null().arg_true()
             if not len(left):
                 break
@@ -72,10 +87,14 @@ class DateText(Struct, frozen=True, forbid_unknown_fields=True):
                 values = values.scatter(left.filter(there), self._seconds(found.filter(there)))
         return values
 
+    def plain(self, series: pl.Series) -> pl.Series:
+        """Return the seconds of dates in ISO 8601, null for other text."""
+        return _iso_seconds(series)
+
     def ordered(self, series: pl.Series) -> pl.Series:
         """Return the dates whose order of numbers decides what they are."""
         text = series.str.strip_chars()
-        return text.filter(text.str.contains(_ORDERED) & (self.pattern == ""))
+        return text.filter(text.str.contains(_PATTERNS[-1]) & (self.pattern == ""))
 
     def _seconds(self, found):
         if "a" in found.columns:
@@ -90,6 +109,13 @@ class DateText(Struct, frozen=True, forbid_unknown_fields=True):
         iso = full + "-" + month.str.zfill(2) + "-" + day.str.zfill(2)
         days = iso.str.to_date("%Y-%m-%d", strict=False).to_physical().cast(pl.Float64)
         return days * _DAY + _time_of_day(found)
+
+
+def order_of(pattern: str) -> DateText:
+    """Return the order of a format of strftime, for dates that have other marks or times."""
+    orders: dict[str, Order] = {"d": "day", "m": "month", "b": "month", "y": "year", "Y": "year"}
+    found = re.search(r"%[-_]?([dmbyY])", pattern)
+    return DateText(orders[found[1]] if found else "day")
 
 
 def _number_of(names):
@@ -129,7 +155,7 @@ def _time_of_day(found):
 
 def _iso_seconds(series):
     """Return the seconds of dates in ISO 8601, null for other text."""
-    iso = series.set(~series.str.contains(_ISO), None)
+    iso = series.set(~series.str.contains(_ISO.replace(r"\d", _DIGIT)), None)
     days = iso.str.slice(0, 10).str.replace_all("/", "-", literal=True)
     whole = days.str.to_date("%Y-%m-%d", strict=False).to_physical().cast(pl.Float64) * _DAY
     longest: Any = iso.str.len_bytes().max()

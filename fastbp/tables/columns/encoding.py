@@ -80,11 +80,18 @@ class Encoder:
     ) -> tuple[npt.NDArray, npt.NDArray[np.bool_]]:
         """Return ``(y, kept)``: the target (n,), and which rows have one, (n,) bool.
 
-        Classes are int64 labels; numbers are (y - mean) / scale in float64. Where `kept` is
-        False, y has no meaning. DataError as of `encode`.
+        Classes are int64 labels; numbers are (y - mean) / scale in float64. Several targets are
+        (n, n_targets) float64, and their labels 0 and 1; rows that lack one are not kept. Where
+        `kept` is False, y has no meaning. DataError as of `encode`.
         """
-        target = self.schema.target
-        self.require(frame, [target.name])
+        self.require(frame, self.schema.target_names)
+        first, *others = (self._read(each, frame, first_row) for each in self.schema.targets)
+        if not others:
+            return first
+        values, kept = zip(first, *others, strict=True)
+        return np.stack(values, axis=1).astype(np.float64), np.logical_and.reduce(kept)
+
+    def _read(self, target, frame, first_row):
         with self._naming_the_table():
             words = self.schema.missing_words
             values, kept = read_target(target, frame[target.name], words, first_row)
@@ -98,7 +105,7 @@ class Encoder:
         The more features or classes there are, the fewer rows a frame has: memory is bounded.
         """
         names = [*dict.fromkeys([*columns, *self.columns])]
-        width = max(self.schema.n_features, len(self.schema.target.classes))
+        width = max(self.schema.n_features, self.schema.n_outputs)
         return table.frames(names, width=width)
 
     def weights(self, frame: pl.DataFrame, weight: Weight, first_row: int = 0) -> npt.NDArray:
@@ -110,7 +117,7 @@ class Encoder:
     def encoded(self, table, weight: Weight | None = None) -> "Iterator[EncodedFrame]":
         """Yield the rows of a table with their targets, frame by frame, and their weights."""
         first = 0
-        names = [self.schema.target.name, *([weight.name] if weight else [])]
+        names = [*self.schema.target_names, *([weight.name] if weight else [])]
         for frame in self.frames(table, names):
             y, kept = self.encode_target(frame, first)
             weights = self.weights(frame, weight, first) if weight else None

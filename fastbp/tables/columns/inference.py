@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,20 +12,22 @@ from ..read.table import Table
 from ..wording import shown
 from .category import Category
 from .column import Column
+from .date import Date
+from .date_text import order_of
 from .kinds import AnyColumn
 from .number import Number
 from .number_text import NumberText
 from .schema import Dropped, Schema, Task
 from .survey import Found, Habits, Survey
-from .target import TargetFit, TargetSurvey
-from .telling import tell
+from .target import TargetFit, TargetSurvey, targets_of
+from .telling import tell, tell_target
 
 _log = logging.getLogger("fastbp")
 
 
 def infer(
     table: Table,
-    target: str,
+    target: str | Sequence[str],
     *,
     task: Task | None = None,
     ids: Sequence[str] = (),
@@ -50,26 +52,29 @@ def infer(
     those of `TrainOptions`. What was guessed or lies far out is logged. DataError if a column is
     absent or unfit, or no input is left.
     """
+    targets = [target] if isinstance(target, str) else list(target)
     ids = tuple(ids)
     drop = tuple(drop)
-    _check_roles(table, target, ids, drop, categorical, numeric)
+    _check_roles(table, targets, ids, drop, categorical, numeric)
+    habits = _habits(table, decimal, date_format)
     asked: dict[str, type[Column]] = {
+        **dict.fromkeys(filter(None, habits.patterns), Date),
         **dict.fromkeys(categorical, Category),
         **dict.fromkeys(numeric, Number),
     }
-    inputs = [name for name in table.columns if name not in {target, *ids, *drop}]
-    habits = _habits(table, decimal, date_format)
+    inputs = [name for name in table.columns if name not in {*targets, *ids, *drop}]
     surveys = {
         name: Survey(
             name, table.dtypes[name], table.missing_words, asked.get(name), habits.pattern(name)
         )
         for name in inputs
     }
-    learned = TargetSurvey(target, table.dtypes[target], table.missing_words, task, loss)
+    words = table.missing_words
+    learned = [TargetSurvey(name, table.dtypes[name], words, task, loss) for name in targets]
     _look_at_all_rows(table, surveys, learned)
-    proved = [learned.proved(), *(survey.proved() for survey in surveys.values())]
-    habits.texts += [text for text in proved if text]
-    unfitted = learned.target(table.name, habits)
+    proved = [each.proved() for each in learned] + [each.proved() for each in surveys.values()]
+    habits.proved += [text for text in proved if text]
+    unfitted = targets_of(learned, table.name, habits)
     reasons = {name: survey.reason_to_drop() for name, survey in surveys.items()}
     found = {
         name: survey.find(table.name, habits)
@@ -84,9 +89,9 @@ def infer(
     }
     for fit in fits.values():
         fit.most = max_categories
-    target_fit = TargetFit(unfitted, table.missing_words, clip_target, loss)
-    _look_at_training_rows(table, fits, target_fit, is_training)
-    fitted = target_fit.fitted(table.name)
+    target_fits = [TargetFit(each, words, clip_target, loss) for each in unfitted]
+    _look_at_training_rows(table, fits, target_fits, is_training)
+    first, *others = [each.fitted(table.name) for each in target_fits]
     results = {name: reasons[name] or fits[name].column(table.name) for name in inputs}
     columns = tuple(result for result in results.values() if isinstance(result, AnyColumn))
     dropped = [Dropped(name, "asked") for name in drop]
@@ -97,9 +102,12 @@ def infer(
             f"{table.name} has no column left to learn from: {why or 'only the target'}. "
             "categorical= and numeric= keep a column whatever it looks like"
         )
-    tell(table.name, columns, found, learned, target_fit)
+    tell(table.name, columns, found)
+    for survey, target_fit in zip(learned, target_fits, strict=True):
+        tell_target(table.name, survey, target_fit)
     more = [column.name for column in dropped if column.reason.startswith("an id")]
-    return Schema(columns, fitted, tuple(dropped), (*ids, *more), table.missing_words)
+    ids = (*ids, *more)
+    return Schema(columns, first, tuple(dropped), ids, words, more_targets=tuple(others))
 
 
 def find_column(
@@ -128,19 +136,17 @@ def find_column(
 
 
 def _habits(table, decimal, date_format):
-    return Habits([NumberText(decimal)] if decimal else [], _patterns(table, date_format))
-
-
-def _patterns(table, formats):
-    """Return the formats of dates by column, of texts such as ``born=%d/%m/%Y``; "" is for all."""
-    pairs = [("", each) if "=" not in each else each.rsplit("=", 1) for each in formats]
+    """Return what the user chose; formats are texts such as ``%d/%m/%Y`` or ``born=%d/%m/%Y``."""
+    pairs = [("", each) if "=" not in each else each.rsplit("=", 1) for each in date_format]
     table.require(name for name, _ in pairs if name)
-    return dict(pairs)
+    chosen: list[Any] = [NumberText(decimal)] if decimal else []
+    chosen += [order_of(pattern) for name, pattern in pairs if not name]
+    return Habits(chosen, patterns=dict(pairs))
 
 
-def _check_roles(table, target, ids, drop, categorical, numeric):
-    table.require([target, *ids, *drop, *categorical, *numeric])
-    roles = [("the target", (target,)), ("an id", ids), ("to drop", drop)]
+def _check_roles(table, targets, ids, drop, categorical, numeric):
+    table.require([*targets, *ids, *drop, *categorical, *numeric])
+    roles = [("the target", targets), ("an id", ids), ("to drop", drop)]
     roles += [("categorical", categorical), ("numeric", numeric)]
     given: dict[str, str] = {}
     for role, names in roles:
@@ -153,27 +159,31 @@ def _check_roles(table, target, ids, drop, categorical, numeric):
 
 
 def _look_at_all_rows(table, surveys, learned):
-    """Fill the surveys of the inputs, and `learned`, that of the target."""
-    target = learned.name
+    """Fill the surveys of the inputs, and `learned`, those of the targets."""
+    targets = [survey.name for survey in learned]
     readable = [name for name, survey in surveys.items() if survey.is_readable]
     first = 0
-    for frame in table.frames([*readable, target]):
+    for frame in table.frames([*readable, *targets]):
         for name in readable:
             surveys[name].add(frame[name], first)
-        learned.add(frame[target], first)
+        for survey in learned:
+            survey.add(frame[survey.name], first)
         first += len(frame)
 
 
-def _look_at_training_rows(table, fits, fit, is_training):
-    """Fill the fits of the inputs, and `fit`, that of the target."""
-    target = fit.target
+def _look_at_training_rows(table, fits, target_fits, is_training):
+    """Fill the fits of the inputs, and those of the targets, from rows that have all targets."""
+    names = [fit.target.name for fit in target_fits]
     first = 0
-    for frame in table.frames([*fits, target.name]):
+    for frame in table.frames([*fits, *names]):
         rows = slice(first, first + len(frame))
         among = np.ones(len(frame), bool) if is_training is None else is_training[rows]
         if len(among) != len(frame):
             raise ValueError(f"is_training has {len(is_training):,} rows but {table.name} has more")
-        trains = fit.add(frame[target.name], among)
+        read = [fit.read(frame[fit.target.name]) for fit in target_fits]
+        trains = np.logical_and.reduce([among, *(kept for _, kept in read)])
+        for fit, (values, _) in zip(target_fits, read, strict=True):
+            fit.add(values[trains])
         frame = frame if trains.all() else frame.filter(trains)
         if len(frame):
             for name, column in fits.items():

@@ -1,6 +1,7 @@
 """Columns of numbers: standardized by what is not far out, bent to bounds, and 0 where missing."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,8 +13,8 @@ import polars as pl
 from ...errors import DataError
 from ...json_data import Finite, NotNegative, Positive
 from ..wording import ALSO_MISSING, shown
-from .column import Candidate, Column, Fit, Offered
-from .number_text import CLOCK, NumberText, is_known_unit
+from .column import Candidate, Column, Fit, Offered, Range
+from .number_text import CLOCK, NumberText, are_comparable, is_known_unit, is_letter
 from .scaling import LARGEST, Quartiles, bent
 from .values import NONE, Floats, Places, floats, is_text, parsed_text, seconds, unreadable, without
 
@@ -28,6 +29,10 @@ _NAME_OF_AN_ID = re.compile(
 )
 # values of a frame that are looked at first
 _FIRST_ROWS = 100
+# a mark that may stand before decimals or between thousands, of no time of day
+_MARKED = r"^[^:]*\d[.,]\d"
+# codes may have several widths if this share of them has leading zeros
+_CODES_WITH_ZEROS = 0.05
 # units that change the number where they are absent
 _NEVER_BARE = ("%", "\u2030", CLOCK)
 # a number this many scales from the center is said to be an outlier
@@ -125,12 +130,13 @@ class _NumberCandidate(Candidate):
         self.low, self.high = (np.inf, 0), (-np.inf, 0)
         self.units: dict[str, tuple[str, int]] = {}
         self._steps = _Steps(self.name, self.dtype)
-        self._is_marked = False
-        self._is_code = False
+        self._rows_of: Counter[str] = Counter()  # by unit
+        self._marked: tuple[str, int] | None = None
+        self._codes = _Codes()
 
     def add(self, offered):
         if not is_text(self.dtype):
-            self.add_numbers(self.kind.read(offered.series, self.words)[0], offered)
+            self._add_values(self.kind.read(offered.series, self.words)[0], offered)
             return
         text = offered.series.str.strip_chars()
         plain, bad = parsed_text(text, self.words, self.text.plain, ALSO_MISSING)
@@ -140,12 +146,15 @@ class _NumberCandidate(Candidate):
         self._add_units(offered, bad[~np.isnan(plain[bad])], units.filter(values.is_not_null()))
         self.is_plain = self.is_plain and not len(bad)
         self.refuse(offered, bad[np.isnan(plain[bad])])
-        read = text.filter(~np.isnan(plain))
-        self._is_marked = self._is_marked or bool(read.str.contains("[.,]").any())
+        if self._marked is None:
+            marked = np.flatnonzero(text.str.contains(_MARKED).fill_null(False))
+            self._marked = offered.first_of(marked) if len(marked) else None
         self._add_values(plain, offered)
 
-    def add_numbers(self, values, offered):
-        if self.text is not None and self.text.decimal == "," and is_text(self.dtype):
+    def add_plain(self, kind, values, offered):
+        if kind is not self.kind:
+            super().add_plain(kind, values, offered)
+        elif self.text.decimal == ",":
             self._add_if_grouped(values, offered)
         else:
             self._note_bare(offered, values)
@@ -156,7 +165,7 @@ class _NumberCandidate(Candidate):
         known = values[~np.isnan(values)]
         if self.count:
             return
-        if (known == np.floor(known)).all():
+        if (known == np.floor(known)).all() and not _has_points(offered.frame):
             self._add_values(values, offered)
             return
         first = Offered(offered.frame[:_FIRST_ROWS], offered.first, distinct=True)
@@ -185,7 +194,7 @@ class _NumberCandidate(Candidate):
             there = values[known]
             self.is_whole = bool((np.isfinite(there) & (there == np.floor(there))).all())
         if self.is_whole:
-            self._is_code = self._is_code or _are_codes(offered.series, values)
+            self._codes.add(offered.series, values, offered.counts)
             self._steps.add(offered.series, values, offered.is_distinct)
 
     def _note_bare(self, offered, values):
@@ -195,8 +204,11 @@ class _NumberCandidate(Candidate):
             self.units[""] = offered.first_of(known)
 
     def _add_units(self, offered, places, units):
-        for unit in set(units) - set(self.units):
-            self.units[unit] = offered.first_of(places[(units == unit).to_numpy()])
+        for unit in units.unique():
+            its_places = places[(units == unit).to_numpy()]
+            self._rows_of[unit] += int(offered.counts[its_places].sum())
+            if unit not in self.units:
+                self.units[unit] = offered.first_of(its_places)
 
     @property
     def unit(self):
@@ -207,28 +219,37 @@ class _NumberCandidate(Candidate):
     def fits(self):
         """Whether all values are numbers, and of one unit."""
         named = [unit for unit in self.units if unit]
-        if len(named) > 1 and not all(map(is_known_unit, named)):
+        if len(named) > 1 and not are_comparable(named):
             return False
         is_known = not named or is_known_unit(named[0])
-        return super().fits and (is_known or "" not in self.units)
+        # whole numbers with one letter are names, such as 12A
+        is_name = "" in self.units or (self.is_whole and is_letter(named[0] if named else ""))
+        return super().fits and (is_known or not is_name)
 
     @property
     def tells(self):
-        return self._is_marked
+        return self._marked is not None
+
+    @property
+    def mistakes(self):
+        odd = [unit for unit in self.units if unit and not is_known_unit(unit)]
+        if self.count or "" not in self.units or not odd:
+            return super().mistakes
+        return sum(self._rows_of[unit] for unit in odd), *self.units[odd[0]]
 
     @property
     def is_code(self):
-        return self._is_code
+        return self._codes.are_most(self.good)
 
-    def doubt(self):
-        value, row = self.units[""]
+    def doubt(self, chosen, why):
+        value, row = self._marked or ("", 0)
         return (
-            f"{shown(value)} in row {row:,} and the like: the mark may stand before decimals or "
-            f"between thousands; it was read with {shown(self.text.decimal)} before decimals; "
-            f"--decimal {'|'.join('.,')} settles it"
+            f"the mark of numbers such as {shown(value)} in row {row:,} may stand before decimals "
+            f"or between thousands: they were read with {shown(chosen.decimal)} before decimals"
+            f"{why}; --decimal settles it"
         )
 
-    def check(self, where):
+    def check(self, where, instead):
         if self.infinite is not None:
             raise DataError(
                 f"{where} holds {self.infinite}: expected finite numbers; mend it, or name it "
@@ -236,10 +257,11 @@ class _NumberCandidate(Candidate):
             )
         named = [unit for unit in self.units if unit]
         if len(named) > 1 or (named and named[0] in _NEVER_BARE and "" in self.units):
-            (one, row), (other, another) = list(self.units.values())[:2]
+            mixed = [self.units[unit] for unit in (named if len(named) > 1 else self.units)]
+            (one, row), (other, another) = sorted(mixed, key=lambda each: each[1])[:2]
             raise DataError(
                 f"{where} mixes units: {shown(one)} in row {row:,} and {shown(other)} in row "
-                f"{another:,}; convert them to one, or say --categorical {shown(self.name)}"
+                f"{another:,}; convert them to one, or say {instead}"
             )
 
     def why_an_id(self, rows):
@@ -249,16 +271,35 @@ class _NumberCandidate(Candidate):
         return NumberText(self.text.decimal, self.unit) if self.text else NumberText()
 
 
-def _are_codes(series, values):
-    """Return whether whole numbers are codes: text with leading zeros, or above 64 bits."""
-    if np.nanmax(np.abs(values)) >= _LARGEST_INTEGER:
+class _Codes:
+    """Counts whole numbers that look like codes: of leading zeros, or above 64 bits."""
+
+    def __init__(self):
+        self._zeros = 0
+        self._large = 0
+        self._widths = Range()
+
+    def add(self, series, values, counts):
+        """Add a frame of whole numbers, each of which is in `counts` rows."""
+        large = np.abs(values) >= _LARGEST_INTEGER
         if not is_text(series.dtype):
-            return series.dtype.is_integer()
-        return bool(series.str.contains(r"^\s*\d{19,}\s*$").any())
-    if not is_text(series.dtype):
-        return False
-    zeros = series.filter(series.str.starts_with("0"))
-    return bool(len(zeros) and zeros.str.contains(r"^0\d+$").any())
+            self._large += int(counts[large].sum()) if series.dtype.is_integer() else 0
+            return
+        if large.any():
+            digits = series.str.contains(r"^\s*\d{19,}\s*$").fill_null(False).to_numpy()
+            self._large += int(counts[large & digits].sum())
+        zeros = series.str.starts_with("0").fill_null(False)
+        if zeros.any():
+            zeros &= series.str.contains(r"^0\d+$")
+            self._zeros += int(counts[zeros.to_numpy()].sum())
+        self._widths.add(np.where(np.isnan(values), np.nan, floats(series.str.len_bytes())))
+
+    def are_most(self, rows):
+        """Return whether so many of `rows` numbers are codes that it is no mistake."""
+        are_zeros = self._zeros > 0 and (
+            not self._widths.varies or self._zeros >= _CODES_WITH_ZEROS * rows
+        )
+        return are_zeros or self._large > rows / 2
 
 
 class _Steps:

@@ -1,6 +1,7 @@
 """Numbers as people write them: decimal marks, marks between thousands, units, brackets, clocks."""
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 import polars as pl
@@ -22,11 +23,15 @@ _UNITS = frozenset(
         f"km\u00b2 ha {_CODES.lower()}"
     ).split()
 )
+# letters for thousands, millions, ...: units that must not be mixed, and are names beside others
+_MULTIPLES = frozenset(("K", "M", "B", "k", "tsd", "bn", "mn", "mio", "mrd", "million", "billion"))
 _PREFIX = rf"(?:[A-Z]{{1,3}})?\p{{Sc}}|(?i:{'|'.join(_CODES.split())})|Rs\.?|kr\.?"
 _SUFFIX = r"[\p{L}%\u2030\u00b0\p{Sc}][\p{L}%\u00b0/\u00b7.\p{Sc}\u00b2\u00b3]{0,11}[23]?"
-_GROUPED = r"[1-9]\d{0,2}(?:MARK\d{2,3})*MARK\d{3}"
+# what no unit is: 1st, 2nd
+_NO_UNITS = ("st", "nd", "rd", "th")
+_GROUPED = r"[1-9][0-9]{0,2}(?:MARK[0-9]{2,3})*MARK[0-9]{3}"
 _CLOCK = (
-    r"^(?P<hour>\d{1,4}):(?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d(?:\.\d+)?))?"
+    r"^(?P<hour>[0-9]{1,4})(?::(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9](?:\.[0-9]+)?))?)?"
     r"\s*(?:(?P<half>[AaPp])\.?[Mm]\.?)?$"
 )
 CLOCK = "h:min"
@@ -38,13 +43,15 @@ def _digits(decimal):
     others = [mark for mark in (",", r"\.", " ", "['\u2019]") if mark.strip("\\") != decimal]
     grouped = "|".join(_GROUPED.replace("MARK", mark) for mark in others)
     point = re.escape(decimal)
-    return rf"(?:(?:{grouped}|\d+)(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
+    # the dashes of 5,- and 5,-- say that there are no cents
+    return rf"(?:(?:{grouped}|[0-9]+)(?:{point}(?:--?|[0-9]*))?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?"
 
 
 def _pattern(decimal):
     return (
-        rf"^(?P<open>\()?(?P<sign>[+-])?\s*(?P<before>{_PREFIX})?\s*(?P<inner>[+-])?"
-        rf"(?P<digits>{_digits(decimal)})\s*(?P<after>{_SUFFIX})?\s*(?P<trail>-)?(?P<close>\))?$"
+        rf"^(?P<open>\()?(?P<sign>[+-])?\s*(?P<before>{_PREFIX})?\s*(?P<inner>[+(-])?\s*"
+        rf"(?P<digits>{_digits(decimal)})\s*(?P<early>\))?\s*(?P<after>{_SUFFIX})?\s*"
+        r"(?P<trail>-)?(?P<close>\))?$"
     )
 
 
@@ -61,6 +68,11 @@ class NumberText(Struct, frozen=True, forbid_unknown_fields=True):
 
     decimal: Literal[".", ","] = "."
     unit: str = ""
+
+    @property
+    def form(self) -> str:
+        """The phrase for messages that says which form numbers have: they may have any."""
+        return ""
 
     def parsed(self, series: pl.Series) -> pl.Series:
         """Return the numbers that text stands for, null where there is none, or of another unit."""
@@ -83,26 +95,28 @@ class NumberText(Struct, frozen=True, forbid_unknown_fields=True):
         """Return the numbers and their units, (n,) each: null and empty where there are none."""
         text = series.str.replace_all(_SPACES, " ").str.replace_all(_MINUS, "-").str.strip_chars()
         found = text.str.extract_groups(_PATTERNS[self.decimal]).struct.unnest()
-        digits = found["digits"].str.replace_all(r"[ '\u2019]", "")
+        digits = found["digits"].str.replace_all(r"[ '\u2019]|-+$", "")
         if self.decimal == ",":
             digits = digits.str.replace_all(".", "", literal=True)
             digits = digits.str.replace(",", ".", literal=True)
         else:
             digits = digits.str.replace_all(",", "", literal=True)
         values = digits.cast(pl.Float64, strict=False)
-        has = {name: found[name].is_not_null() for name in ("open", "close")}
-        signs = [found[name] == "-" for name in ("sign", "inner", "trail")]
-        minuses = sum(
-            (sign.fill_null(False).cast(pl.Int8) for sign in signs), has["open"].cast(pl.Int8)
-        )
-        values = values.set((has["open"] != has["close"]) | (minuses > 1), None)
-        values = (-values).zip_with((minuses == 1).fill_null(False), values)
-        units = found["before"].fill_null("") + found["after"].fill_null("")
-        clocks = text.str.extract_groups(_CLOCK).struct.unnest()
-        seconds = _seconds(clocks)
-        return seconds.zip_with(seconds.is_not_null(), values), _canonical(units).set(
-            seconds.is_not_null(), CLOCK
-        ).set(values.is_null() & seconds.is_null(), "")
+        opened, closed = _places_of(found, "("), _places_of(found, ")")
+        minuses = _places_of(found, "-") + opened
+        values = values.set((opened != closed) | (minuses > 1), None)
+        values = (-values).zip_with(minuses == 1, values)
+        units = _canonical(found["before"].fill_null("") + found["after"].fill_null(""))
+        values = values.set(units.is_in(_NO_UNITS), None)
+        seconds = _seconds(text.str.extract_groups(_CLOCK).struct.unnest())
+        units = units.set(seconds.is_not_null(), CLOCK)
+        values = seconds.zip_with(seconds.is_not_null(), values)
+        return values, units.set(values.is_null(), "")
+
+
+def are_comparable(units: Sequence[str]) -> bool:
+    """Return whether a column of these units mixes them: all are known, or all multiples."""
+    return all(map(is_known_unit, units)) or _MULTIPLES.issuperset(units)
 
 
 def is_known_unit(unit: str) -> bool:
@@ -111,10 +125,15 @@ def is_known_unit(unit: str) -> bool:
     return unit == CLOCK or unit in _UNITS or is_money
 
 
+def is_letter(unit: str) -> bool:
+    """Return whether a unit is a letter that says nothing."""
+    return len(unit) == 1 and unit.isalpha() and unit not in _MULTIPLES
+
+
 def _canonical(units):
     """Return units in lower case without plural s and full stop; single letters as they are."""
     low = units.str.to_lowercase().str.strip_chars_end(".")
-    low = low.str.replace(r"^(\p{L}{2,}[^s])s$", "$1")
+    low = low.str.replace(r"^(\p{L}+[^s])s$", "$1")
     return low.zip_with(units.str.len_chars() > 1, units)
 
 
@@ -124,6 +143,13 @@ def _seconds(clocks):
     half = clocks["half"].str.to_lowercase()
     has_half = half.is_not_null()
     hours = hours.set(has_half & ((hours < 1) | (hours > _NOON)), None)
+    hours = hours.set(minutes.is_null() & ~has_half, None)
     twelve = (hours % _NOON) + _NOON * (half == "p").cast(pl.Float64)
     hours = twelve.zip_with(has_half, hours)
-    return hours * 3600 + minutes * 60 + seconds.fill_null(0.0)
+    return hours * 3600 + minutes.fill_null(0.0) * 60 + seconds.fill_null(0.0)
+
+
+def _places_of(found, mark):
+    """Return at how many of its places each number has a sign or a bracket."""
+    places = ("open", "sign", "inner", "early", "trail", "close")
+    return sum((found[place] == mark).fill_null(False).cast(pl.Int8) for place in places)

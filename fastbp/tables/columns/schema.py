@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ...json_data import Count, Finite, Positive, read_as
+from ..losses import LOSSES
 from .kinds import AnyColumn
 from .number_text import NumberText
 
@@ -16,7 +17,7 @@ from .number_text import NumberText
 _FORMAT_2: dict[str, Any] = {"name": None, "kind": None, "missing": None}
 _FORMAT_2 |= {"mean": 0.0, "scale": 1.0, "categories": [], "other": False, "clock": False}
 # what later versions have added, and files need not hold
-_LATER = {"weight"}
+_LATER: dict[str, Any] = {"weight": None, "more_targets": []}
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -89,7 +90,9 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     """All that predicting needs to know of the table that was learned from.
 
     `columns` are the inputs, in the order of their features. `ids` are kept beside predictions,
-    and are no inputs. `weight` is the column of the weights of rows, if there was one.
+    and are no inputs. `more_targets` are those beside the first, if several are learned: then all
+    are numbers, or all have two classes. `weight` is the column of the weights of rows, if there
+    was one.
     """
 
     columns: Annotated[tuple[AnyColumn, ...], Meta(min_length=1)]
@@ -98,11 +101,15 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     ids: tuple[str, ...] = ()
     missing_words: tuple[str, ...] = ()
     weight: Weight | None = None
+    more_targets: tuple[Target, ...] = ()
 
     def __post_init__(self) -> None:
+        kinds = {(target.task, len(target.classes)) for target in self.targets}
+        if self.more_targets and (len(kinds) > 1 or max(kinds)[1] > 2):
+            raise ValueError("several targets: expected numbers, or two classes of each")
         inputs = [column.name for column in self.columns]
         distinct = {
-            "columns": [*inputs, self.target.name],
+            "columns": [*inputs, *self.target_names],
             "dropped": [*inputs, *(column.name for column in self.dropped)],
             "ids": [*inputs, *self.ids],
             "missing_words": self.missing_words,
@@ -111,6 +118,28 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
             name, count = Counter(names).most_common(1)[0] if names else ("", 0)
             if count > 1:
                 raise ValueError(f"{field} names {name!r} twice")
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """The columns that are learned, in the order of the outputs of a network."""
+        return (self.target, *self.more_targets)
+
+    @property
+    def target_names(self) -> list[str]:
+        """The names of the columns that are learned."""
+        return [target.name for target in self.targets]
+
+    @property
+    def n_outputs(self) -> int:
+        """The number of outputs of a network: a probability per class, or one of each target."""
+        return len(self.targets) if self.more_targets else len(self.target.classes) or 1
+
+    @property
+    def loss(self) -> str:
+        """The loss that a network learns by default."""
+        if self.more_targets and self.target.classes:
+            return "binary_cross_entropy"
+        return LOSSES[self.target.task][0]
 
     @property
     def n_features(self) -> int:
@@ -125,14 +154,14 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     def to_data(self) -> dict[str, Any]:
         """Return the schema as JSON of format 2: dicts, lists, text, numbers and flags."""
         data = json.loads(json.dumps(msgspec.to_builtins(self)))
-        for name in [name for name in _LATER if data[name] is None]:
+        for name in [name for name, default in _LATER.items() if data[name] == default]:
             del data[name]
         return data | {"columns": [_FORMAT_2 | column for column in data["columns"]]}
 
     @classmethod
     def from_data(cls, data: Any) -> "Schema":
         """Return the schema that `to_data` describes; ValueError names the path of a fault."""
-        fields = set(cls.__struct_fields__) - _LATER
+        fields = set(cls.__struct_fields__) - set(_LATER)
         absent = fields - set(data) if isinstance(data, dict) else ()
         if absent:
             raise ValueError(f"{', '.join(sorted(absent))}: missing - at `table`")

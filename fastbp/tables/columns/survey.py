@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -16,10 +16,12 @@ from .date_text import DateText
 from .kinds import KINDS
 from .number import FEWEST_ROWS_OF_AN_ID, Number
 from .number_text import NumberText
-from .values import ColumnError, is_text
+from .values import ColumnError, Parse, is_text
 
 # if this share of the values of text are of a kind that reports mistakes, the others are mistakes
 _NEARLY_ALL = 0.95
+# values that are looked at first, to find out whether all may be plain
+_FEW = 100
 # a kind that this many values are not of, and fewer are, is tried no longer
 _ENOUGH_AGAINST = 1_000
 
@@ -28,11 +30,12 @@ _ENOUGH_AGAINST = 1_000
 class Habits:
     """How text is written where the values of a column leave it open.
 
-    `texts` has the ways that other columns have, or the user has chosen: the first that fits
-    decides. `patterns` are the formats of dates by column, "" for all columns.
+    `chosen` has the ways that the user has chosen, `proved` those that other columns have: the
+    first that fits decides. `patterns` are the formats of dates by column, "" for all columns.
     """
 
-    texts: list[Any] = field(default_factory=list)
+    chosen: list[Any] = field(default_factory=list)
+    proved: list[Any] = field(default_factory=list)
     patterns: dict[str, str] = field(default_factory=dict)
 
     def pattern(self, name: str) -> str:
@@ -59,7 +62,7 @@ class Survey:
 
     It counts the `rows`, and the `present`: those whose value is not missing. `candidates` are
     the kinds, and the ways of writing them, that the column may be of; `asked` is the kind that
-    the user chose.
+    the user chose, and `instead` the option that makes names of the values.
     """
 
     def __init__(
@@ -69,11 +72,13 @@ class Survey:
         words: Sequence[str],
         asked: type[Column] | None = None,
         pattern: str = "",
+        instead: str = "",
     ):
         self.name = name
         self.dtype = dtype
         self.words = words
         self.asked = asked
+        self.instead = instead or f"--categorical {shown(name)}"
         self.rows = self.present = 0
         kinds = [kind for kind in KINDS if (kind.in_text if is_text(dtype) else kind.holds(dtype))]
         pairs = [(k, text) for k in kinds for text in (k.texts if is_text(dtype) else k.texts[:1])]
@@ -103,24 +108,29 @@ class Survey:
             self.present = candidate.good + candidate.count
 
     def _add_text(self, offered):
-        """Offer plain numbers to all candidates at once; else the distinct values to each."""
-        if self._by_pattern is None and self.candidates[0].count == 0:
-            values, bad = Number.read(offered.frame, self.words, _PLAIN)
-            if not len(bad):
-                self.present += int(np.count_nonzero(~np.isnan(values)))
-                for candidate in self._hopeful():
-                    candidate.add_numbers(values, offered)
-                return
+        """Offer plain values of a kind to all candidates at once, others to each that may fit."""
+        for kind, plain in _PLAIN.items() if self._by_pattern is None else ():
+            first = next(each for each in self.candidates if each.kind is kind)
+            if not first.count and not len(kind.read(offered.frame[:_FEW], self.words, plain)[1]):
+                values, bad = kind.read(offered.frame, self.words, plain)
+                if not len(bad):
+                    self.present += int(np.count_nonzero(~np.isnan(values)))
+                    for candidate in self.candidates:
+                        candidate.add_plain(kind, values, offered)
+                    return
         distinct = Offered(offered.frame, offered.first, distinct=True)
-        for candidate in self._hopeful():
-            candidate.add(distinct)
-        text = distinct.series.str.strip_chars() if is_text(self.dtype) else distinct.series
-        there = text.is_not_null() & ~text.cast(pl.String).is_in(["", *self.words])
-        self.present += int(distinct.counts[there.to_numpy()].sum())
-
-    def _hopeful(self):
-        """Return the candidates but those that most of many values speak against."""
-        return [c for c in self.candidates if c.count < _ENOUGH_AGAINST or c.count < c.good]
+        text = distinct.series.str.strip_chars()
+        there = (text.is_not_null() & ~text.is_in(["", *self.words])).to_numpy()
+        present = int(distinct.counts[there].sum())
+        self.present += present
+        # what does not fit is not looked at while others do, nor what most of many values are not
+        some_fit = any(each.count == 0 for each in self.candidates)
+        for each in self.candidates:
+            most = 0 if some_fit else max(_ENOUGH_AGAINST, each.good)
+            if each.count <= most:
+                each.add(distinct)
+            else:
+                each.count += present
 
     def find(self, table_name: str, habits: Habits) -> Found:
         """Return the kind and how it is written.
@@ -133,47 +143,63 @@ class Survey:
             return Found(Category)
         if self.asked and not is_text(self.dtype) and not _reads(self.asked, self.dtype):
             raise DataError(f"{where} holds {self.dtype}: it cannot be read as {self.asked.plural}")
-        fitting = [each for each in self.candidates if each.fits]
-        if fitting and fitting[0] is self._by_pattern:
-            return Found(Date, fitting[0])
-        for kind in dict.fromkeys(each.kind for each in fitting):
-            found = self._of_kind([each for each in fitting if each.kind is kind], habits)
-            if found.candidate.is_code and self.asked is not kind:
+        if self.asked is Date and self._by_pattern and not self._by_pattern.fits:
+            raise self._mistakes(Date, self._by_pattern, where)
+        if fitting := self._likely():
+            found = self._of_kind(fitting, habits)
+            if found.candidate.is_code and self.asked is not found.kind:
                 return Found(Category)
-            found.candidate.check(where)
+            found.candidate.check(where, self.instead)
             return found
         for kind in dict.fromkeys(each.kind for each in self.candidates):
-            nearest = min((c for c in self.candidates if c.kind is kind), key=lambda c: c.count)
-            is_nearly = nearest.good > 0 and nearest.count <= (1 - _NEARLY_ALL) * self.present
-            if kind is self.asked or (kind.reports_mistakes and is_nearly and nearest.count):
+            nearest = min((c for c in self.candidates if c.kind is kind), key=lambda c: c.mistakes)
+            count, _, _ = nearest.mistakes
+            if kind is self.asked and not count:
+                nearest.check(where, self.instead)
+                return Found(kind, nearest)
+            is_nearly = nearest.good > 0 and count <= (1 - _NEARLY_ALL) * self.present
+            if kind is self.asked or (kind.reports_mistakes and is_nearly and count):
                 raise self._mistakes(kind, nearest, where)
         return Found(Category)
 
     def _of_kind(self, fitting, habits):
         """Return the kind of the candidates `fitting`, in the usual way of writing, or first."""
-        usual = [each for text in habits.texts for each in fitting if text == each.text]
-        chosen = (usual or fitting)[0]
-        is_open = len(fitting) > 1 and not usual and chosen.tells
-        return Found(chosen.kind, chosen, chosen.doubt() if is_open else "")
+        asked, usual = (
+            [each for text in texts for each in fitting if text == each.text]
+            for texts in (habits.chosen, habits.proved)
+        )
+        best = [*asked, *usual, *fitting][0]
+        telling = [each for each in fitting if each.tells]
+        if asked or not telling or len(fitting) == 1:
+            return Found(best.kind, best)
+        why = ", as in other columns" if usual else ""
+        return Found(best.kind, best, telling[0].doubt(best.text, why))
+
+    def _likely(self):
+        """Return the candidates that fit, of the first kind that does, and are likely."""
+        fitting = [each for each in self.candidates if each.fits]
+        if not fitting or fitting[0] is self._by_pattern:
+            return fitting[:1]
+        kind = fitting[0].kind
+        return kind.likely([each for each in fitting if each.kind is kind])
 
     def _mistakes(self, kind, candidate, where):
-        value = candidate.value.strip()
+        count, value, row = candidate.mistakes
+        value = value.strip()
         word = value if value.isalnum() and len(value) < 40 else shown(value)
         ways = ["fix them", f"name them with --missing {word}"]
         if not self.asked:
-            ways.append(f"say --categorical {shown(self.name)}")
+            ways.append(f"say {self.instead}")
+        form = candidate.text.form if candidate.text else ""
         return DataError(
-            f"{where}: {candidate.count:,} of {self.present:,} values are not {kind.plural}, "
-            f"such as {shown(value)} in row {candidate.row:,}: "
-            f"{', '.join(ways[:-1])}, or {ways[-1]}"
+            f"{where}: {count:,} of {self.present:,} values are not {kind.plural}{form}, "
+            f"such as {shown(value)} in row {row:,}: {', '.join(ways[:-1])}, or {ways[-1]}"
         )
 
     def proved(self) -> Any:
         """Return the only way in which the text can be written, None if it is open or plain."""
-        fitting = [each for each in self.candidates if each.fits]
-        if len(fitting) != 1 or not fitting[0].tells:
-            return None
-        return fitting[0].text
+        likely = self._likely() if is_text(self.dtype) else []
+        return likely[0].text if len(likely) == 1 else None
 
     def reason_to_drop(self) -> str | None:
         """Return why it is no input whatever its values in training rows are, or None."""
@@ -189,13 +215,16 @@ class Survey:
         return found.why_an_id(self.rows) if found else None
 
 
-class _Plain:
-    """Numbers as Python writes them: what most text of numbers is."""
+class _Plain(NamedTuple):
+    """The way of writing that most text of a kind has."""
 
-    parsed = staticmethod(NumberText().plain)
+    parsed: Parse
 
 
-_PLAIN = _Plain()
+_PLAIN: dict[type[Column], _Plain] = {
+    Number: _Plain(NumberText().plain),
+    Date: _Plain(DateText().plain),
+}
 
 
 def _reads(kind, dtype):

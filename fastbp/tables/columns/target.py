@@ -47,7 +47,7 @@ class TargetSurvey:
         self.task = task
         self.loss = loss
         self.doubt = ""
-        self._survey = Survey(name, dtype, words)
+        self._survey = Survey(name, dtype, words, instead="--task classification")
         self._counts: Counter = Counter()
 
     def add(self, series: pl.Series, first: int) -> None:
@@ -134,6 +134,33 @@ class TargetSurvey:
         return Target(self._survey.name, "classification", written, classes, counts)
 
 
+def targets_of(surveys: Sequence[TargetSurvey], table_name: str, habits: Habits) -> list[Target]:
+    """Return the targets without statistics; of several, all numbers or all of two classes.
+
+    DataError if one does not suit the task, or several differ.
+    """
+    found = [survey.target(table_name, habits) for survey in surveys]
+    kinds = {target.kind for target in found}
+    if len(found) > 1 and kinds == {"integer", "number"}:  # numbers, a few of them whole
+        for survey in surveys:
+            survey.task = "regression"
+        return [survey.target(table_name, habits) for survey in surveys]
+    if len(found) > 1:
+        classes = {len(target.classes) for target in found}
+        if len({target.task for target in found}) > 1 or max(classes) > 2:
+            described = (
+                f"{shown(target.name)} ({len(target.classes)} classes)"
+                if target.classes
+                else f"{shown(target.name)} (numbers)"
+                for target in found
+            )
+            raise DataError(
+                f"{table_name}: several targets are all numbers, or have two classes each: "
+                f"{', '.join(described)}; give --task regression, or train one model for each"
+            )
+    return found
+
+
 def _written(are_whole, values):
     """Return the kind of classes and the classes, from the text of their values."""
     if are_whole and all(abs(float(value)) < _EXACT for value in values):
@@ -162,17 +189,18 @@ class TargetFit:
         self._quartiles = Quartiles()
         self._range = Range()
 
-    def add(self, series: pl.Series, is_training: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Add a frame; return which rows, (n,) bool, train: with a target, among `is_training`."""
-        values, kept = read_target(self.target, series, self.words)
-        trains = kept & is_training
+    def read(self, series: pl.Series) -> tuple[npt.NDArray, npt.NDArray[np.bool_]]:
+        """Return the values of a frame, and which rows have one; see `read_target`."""
+        return read_target(self.target, series, self.words)
+
+    def add(self, values: npt.NDArray) -> None:
+        """Add values, as `read` returns them, of rows that train."""
         if self.target.task == "classification":
-            self._counts += np.bincount(values[trains], minlength=len(self._counts))
+            self._counts += np.bincount(values, minlength=len(self._counts))
         else:
-            self._standard.add(values[trains])
-            self._quartiles.add(values[trains])
-            self._range.add(values[trains])
-        return trains
+            self._standard.add(values)
+            self._quartiles.add(values)
+            self._range.add(values)
 
     def fitted(self, table_name: str) -> Target:
         """Return the target with its statistics; DataError if there are fewer than two classes."""

@@ -9,18 +9,11 @@ from .number import OUTLYING, Number
 _log = logging.getLogger("fastbp")
 
 
-def tell(table_name, columns, found, learned, fit):
-    """Log what was guessed, gathered, or lies far out.
-
-    `found` has the `Found` of each input by name, `learned` is the survey of the target, `fit` its
-    fit.
-    """
-    target = fit.target
+def tell(table_name, columns, found):
+    """Log what was guessed of inputs, gathered, or lies far out; `found` is of each by its name."""
     for name, each in found.items():
         if each.doubt:
             _log.warning("%s: column %s: %s", table_name, shown(name), each.doubt)
-    if learned.doubt:
-        _log.warning("%s: the target %s: %s", table_name, shown(target.name), learned.doubt)
     for column in columns:
         if isinstance(column, Category) and column.other:
             _log.warning(
@@ -40,6 +33,13 @@ def tell(table_name, columns, found, learned, fit):
             _tell_outlier(
                 table_name, f"column {shown(column.name)}", found[column.name], column, ""
             )
+
+
+def tell_target(table_name, learned, fit):
+    """Log what was guessed of a target, or lies far out, from its survey and its fit."""
+    target = fit.target
+    if learned.doubt:
+        _log.warning("%s: the target %s: %s", table_name, shown(target.name), learned.doubt)
     if target.task == "regression":
         advice = "; mend it, --clip-target it, or choose a robust loss such as --loss huber"
         name = f"the target {shown(target.name)}"

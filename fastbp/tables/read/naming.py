@@ -31,11 +31,11 @@ class Reading(Struct, frozen=True):
 
 
 class Like(NamedTuple):
-    """The table of a model, which another is read like: the names known of it, its target."""
+    """The table of a model, which another is read like: the names known of it, its targets."""
 
     reading: Reading
     names: frozenset[str]
-    target: str
+    targets: tuple[str, ...]
 
 
 class Names(NamedTuple):
@@ -74,7 +74,7 @@ def _by_place(name, count, like):
         return [f"column_{place}" for place in range(1, count + 1)]
     if count == len(known):
         return list(known)
-    others = [column for column in known if column != like.target]
+    others = [column for column in known if column not in like.targets]
     if count == len(others):
         return others
     raise DataError(

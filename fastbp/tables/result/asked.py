@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError
-from ..columns.schema import Target
-from ..wording import one_line, unknown
+from ..columns.schema import Schema
+from ..wording import listed, one_line, unknown
 from .outputs import class_values
 
 Scorer = Callable[..., float]
@@ -61,8 +61,8 @@ def _takes_predictions(function):
 class AskedScores:
     """Gathers the outputs of all rows, for the metrics that need them at once."""
 
-    def __init__(self, target: Target, scorers: Mapping[str, Scorer]) -> None:
-        self._target = target
+    def __init__(self, schema: Schema, scorers: Mapping[str, Scorer]) -> None:
+        self._schema = schema
         self._scorers = scorers
         self._outputs: list[npt.NDArray] = []
         self._truth: list[npt.NDArray] = []
@@ -82,7 +82,7 @@ class AskedScores:
         if not self._scorers:
             return {}
         outputs, truth = np.concatenate(self._outputs), np.concatenate(self._truth)
-        model = model_of(self._target)
+        model = model_of(self._schema)
         weights = {"sample_weight": np.concatenate(self._weights)} if self._weights else {}
 
         def score(name, scorer):
@@ -90,18 +90,19 @@ class AskedScores:
                 return float(scorer(model, outputs, model.named(truth), **weights))
             except (ValueError, TypeError, AttributeError) as error:  # of a metric of another task
                 raise DataError(
-                    f"metric {name!r} of the target {self._target.name!r}: {one_line(error)}"
+                    f"metric {name!r} of the target {listed(self._schema.target_names)}: "
+                    f"{one_line(error)}"
                 ) from error
 
         return {name: score(name, scorer) for name, scorer in self._scorers.items()}
 
 
-def model_of(target: Target, outputs_of: Callable[[npt.NDArray], npt.NDArray] = lambda X: X) -> Any:
+def model_of(schema: Schema, outputs_of: Callable[[npt.NDArray], npt.NDArray] = lambda X: X) -> Any:
     """Return a model, as scikit-learn has them, of samples X with the outputs ``outputs_of(X)``.
 
     They are those of a network; by default they are the samples themselves. Classes of two are 0
     and 1, so that the second is the positive one; whole numbers are themselves, and others are
-    text.
+    text. Several targets are columns of numbers, or of 0 and 1.
     """
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
@@ -109,16 +110,30 @@ def model_of(target: Target, outputs_of: Callable[[npt.NDArray], npt.NDArray] = 
         def fit(self, X, y):
             return self
 
+    targets = schema.targets
+    scales = np.array([target.scale for target in targets])
+    means = np.array([target.mean for target in targets])
+
     class Numbers(RegressorMixin, Fitted):
         def named(self, truth):
-            return truth * target.scale + target.mean
+            return truth * scales + means if schema.more_targets else truth * scales[0] + means[0]
 
         def predict(self, X):
-            return self.named(outputs_of(X)[:, 0].astype(np.float64))
+            outputs = outputs_of(X).astype(np.float64)
+            return self.named(outputs if schema.more_targets else outputs[:, 0])
+
+    class Labels(ClassifierMixin, Fitted):
+        classes_ = np.arange(2)
+
+        def named(self, truth):
+            return truth.astype(np.int64)
+
+        def predict(self, X):
+            return (outputs_of(X) > 0.5).astype(np.int64)
 
     class Classes(ClassifierMixin, Fitted):
         def __init__(self):
-            names = class_values(target).to_numpy()
+            names = class_values(schema.target).to_numpy()
             self.classes_ = np.arange(2) if len(names) == 2 else names.astype(_plain(names))
 
         def named(self, truth):
@@ -130,7 +145,9 @@ def model_of(target: Target, outputs_of: Callable[[npt.NDArray], npt.NDArray] = 
         def predict_proba(self, X):
             return outputs_of(X).astype(np.float64)
 
-    return Classes() if target.task == "classification" else Numbers()
+    if schema.target.task == "regression":
+        return Numbers()
+    return Labels() if schema.more_targets else Classes()
 
 
 def _plain(names):

@@ -13,8 +13,17 @@ def notes_of(schema: Schema) -> list[str]:
     lines = ["inputs, from the columns of a table; where a value is missing, 0:"]
     lines += [f"  {place}: {feature}" for place, feature in enumerate(features)]
     target = schema.target
+    if schema.more_targets:
+        outputs = [f"  {place}: {_of_one(each)}" for place, each in enumerate(schema.targets)]
+        return [*lines, "outputs:", *outputs]
     if target.task == "regression":
-        value = f"({named(target.name)} - {target.mean!r}) / {target.scale!r}"
-        return [*lines, "output:", f"  0: {value}"]
+        return [*lines, "output:", f"  0: {_of_one(target)}"]
     lines.append(f"outputs, the probabilities of classes of {named(target.name)}:")
     return lines + [f"  {place}: {named(name)}" for place, name in enumerate(target.classes)]
+
+
+def _of_one(target):
+    """Return what the output of one target is."""
+    if target.task == "regression":
+        return f"({named(target.name)} - {target.mean!r}) / {target.scale!r}"
+    return f"the probability of {named(target.name)} = {named(target.classes[1])}"

@@ -25,25 +25,44 @@ def ids_of(schema: Schema, table: Table, keep: str | Sequence[str] = ()) -> list
     return [*dict.fromkeys([*ids, *keep])]
 
 
-def frame_of(target: Target, ids: pl.DataFrame, first: int, outputs: npt.NDArray) -> pl.DataFrame:
+def frame_of(schema: Schema, ids: pl.DataFrame, first: int, outputs: npt.NDArray) -> pl.DataFrame:
     """Return the predictions of n rows as a frame, from the outputs (n, n_out) of a network.
 
     `ids` has the columns that identify the rows; without any, rows are numbered after `first`.
     """
     if not ids.width:
         ids = pl.DataFrame({"row": np.arange(first + 1, first + 1 + len(outputs))})
-    if target.task == "regression":
-        numbers = outputs[:, 0].astype(np.float64) * target.scale + target.mean
-        columns = {"prediction": pl.Series(numbers)}
+    columns: dict[str, pl.Series] = {}
+    if schema.more_targets:
+        for target, output in zip(schema.targets, outputs.T, strict=True):
+            columns |= _of_one(target, output)
+    elif schema.target.task == "regression":
+        columns = {"prediction": pl.Series(in_units(schema.target, outputs[:, 0]))}
     else:
         labels = outputs.argmax(axis=1)
-        columns = {"prediction": class_values(target).gather(labels)}
-        for place, name in enumerate(target.classes):
+        columns = {"prediction": class_values(schema.target).gather(labels)}
+        for place, name in enumerate(schema.target.classes):
             columns[f"probability of {name}"] = pl.Series(outputs[:, place])
     free: dict[str, pl.Series] = {}
     for name, values in columns.items():
         free[_free(name, {*ids.columns, *free})] = values
     return ids.hstack([values.alias(name) for name, values in free.items()])
+
+
+def _of_one(target, output):
+    """Return the columns of one of several targets, from its output (n,)."""
+    if target.task == "regression":
+        return {f"prediction of {target.name}": pl.Series(in_units(target, output))}
+    labels = class_values(target).gather((output > 0.5).astype(np.int64))
+    return {
+        f"prediction of {target.name}": labels,
+        f"probability of {target.name}={target.classes[1]}": pl.Series(output.copy()),
+    }
+
+
+def in_units(target: Target, output: npt.NDArray) -> npt.NDArray[np.float64]:
+    """Return predicted numbers in the units of a target, from the output (n,) of a network."""
+    return output.astype(np.float64) * target.scale + target.mean
 
 
 def class_values(target: Target) -> pl.Series:

@@ -1,22 +1,25 @@
 """Scores of predictions against a table's target, gathered frame by frame."""
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ..columns.schema import Target
+from ..columns.schema import Schema, Target
 
 _SHOWN = 500  # predictions that a report shows beside their targets
 _BINS = 40
 
 
-def scores_of(target: Target, quantile: float | None = None) -> "ClassScores | NumberScores":
-    """Return an empty score for a target, or a quantile of it."""
-    if target.task == "classification":
-        return ClassScores(target)
-    return NumberScores(target, quantile)
+def scores_of(schema: Schema, quantile: float | None = None) -> "Scores":
+    """Return empty scores for the target of a schema, or a quantile of it, or for several."""
+    each = [
+        ClassScores(target) if target.task == "classification" else NumberScores(target, quantile)
+        for target in schema.targets
+    ]
+    return SeveralScores(schema.targets, each) if schema.more_targets else each[0]
 
 
 class ClassScores:
@@ -156,6 +159,74 @@ class NumberScores:
             "std": float(math.sqrt(max(self._sums[3] / self.weight - mean**2, 0)) * self._scale),
         }
         return {"confusion": None, "residuals": residuals}
+
+
+class SeveralScores:
+    """Scores of several targets: of each, and of all together."""
+
+    def __init__(
+        self, targets: Sequence[Target], scores: "Sequence[ClassScores | NumberScores]"
+    ) -> None:
+        self._targets = targets
+        self._scores = scores
+        self._right = 0.0
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return self._scores[0].rows
+
+    @property
+    def weight(self) -> float:
+        """The sum of the weights of the rows."""
+        return self._scores[0].weight
+
+    def add(
+        self, outputs: npt.NDArray, truth: npt.NDArray, weight: npt.NDArray | None = None
+    ) -> None:
+        """Add outputs and targets (n, n_targets): probabilities and 0 or 1, or numbers."""
+        right = ((outputs > 0.5) == (truth > 0.5)).all(axis=1).astype(np.float64)
+        self._right += float(_sum(right, weight))
+        for place, (target, scores) in enumerate(zip(self._targets, self._scores, strict=True)):
+            output = outputs[:, place : place + 1]
+            if target.task == "classification":
+                both = np.hstack([1 - output, output])
+                scores.add(both, truth[:, place].astype(np.int64), weight)
+            else:
+                scores.add(output, truth[:, place], weight)
+
+    def metrics(self) -> dict[str, float]:
+        """Return them by name, such as "rmse of price"; first those of all together.
+
+        Numbers: r2, the mean over the targets. Classes: accuracy, the share of rows where all are
+        right, and macro_f1, the mean F1 of the second classes, as scikit-learn has them.
+        """
+        each = [scores.metrics() for scores in self._scores]
+        found: dict[str, float] = {"rows": self.rows}
+        if self._targets[0].task == "regression":
+            found["r2"] = float(np.mean([scores["r2"] for scores in each]))
+        else:
+            found["accuracy"] = self._right / self.weight
+            f1 = [_f1_of_second(scores) for scores in self._scores]
+            found["macro_f1"] = float(np.mean(f1))
+        for target, scores in zip(self._targets, each, strict=True):
+            del scores["rows"]
+            found |= {f"{name} of {target.name}": value for name, value in scores.items()}
+        return found
+
+    def details(self) -> dict[str, Any]:
+        """Return no confusion matrix and no residuals."""
+        return {"confusion": None, "residuals": None}
+
+
+Scores: TypeAlias = ClassScores | NumberScores | SeveralScores
+
+
+def _f1_of_second(scores):
+    """Return the F1 of the second of two classes; 0 where it neither is nor is predicted."""
+    (_, wrong), (missed, right) = scores.confusion
+    both = 2 * right + wrong + missed
+    return 2 * right / both if both else 0.0
 
 
 def _sum(values, weight):
