@@ -51,13 +51,15 @@ class Dialect(Struct, frozen=True):
 class Known(NamedTuple):
     """What is known before a file is looked at: by its user, or by the model that reads it.
 
-    `names` are the columns of the model, if there is one.
+    `names` are the columns of the model, if there is one, and `widths` the numbers of fields
+    that its rows may have, if it has no header.
     """
 
     separator: str | None = None
     skip: int | None = None
     header: bool | None = None
     names: frozenset[str] = frozenset()
+    widths: tuple[int, ...] = ()
 
 
 class _Fit(NamedTuple):
@@ -70,7 +72,7 @@ class _Fit(NamedTuple):
     whole: bool  # whether all of these rows have that width
     regular: float  # the share of all rows that have it, and of fields that are as expected
     clean: float
-    names: int  # how many names of the model's are in the first row
+    is_known: bool  # whether the first row has names of the model's, or rows have its width
 
 
 def sniff(text: str, whole: bool, known: Known, suffix: str = "") -> Dialect:
@@ -146,7 +148,8 @@ def _best_fit(text, whole, separator, known, suffix):
         del others[" "]  # between two blanks it finds an empty field
     fitting = [fit for fit in usual if fit.width > 1 and fit.regular >= _LEAST_REGULAR]
     # what is rarely a separator needs a proof
-    fitting += [fit for fit in others.values() if fit.width > 1 and fit.whole and len(fit.rows) > 2]
+    proven = [fit for fit in others.values() if fit.is_known or (fit.whole and len(fit.rows) > 2)]
+    fitting += [fit for fit in proven if fit.width > 1]
     in_header = [fit for fit in usual if fit.rows and len(fit.rows[0]) > 1]
     return max(fitting, key=_rank) if fitting else [*in_header, *usual][0]
 
@@ -156,7 +159,7 @@ def _rank(fit):
     # two rows prove nothing: names and text may hold any separator
     clean = fit.clean if len(fit.rows) > 2 else 1.0
     worth = 1.0 if fit.separator in SEPARATORS else _RARE
-    return fit.names > 0, worth * fit.regular * clean * (1 - 1 / fit.width)
+    return fit.is_known, worth * fit.regular * clean * (1 - 1 / fit.width)
 
 
 def _fit(text, whole, separator, known):
@@ -167,7 +170,7 @@ def _fit(text, whole, separator, known):
     kept = rows[first:]
     regular = sum(len(row) == width and n not in broken for n, row in enumerate(kept, first))
     regular += bool(kept) and len(kept[0]) == width - 1  # a header without a name for row names
-    names = sum(name.strip() in known.names for name in kept[0]) if kept else 0
+    is_named = bool(kept) and _is_named(kept[0], known)
     body = kept[1:] if len(kept) > 1 else kept
     return _Fit(
         separator,
@@ -177,7 +180,7 @@ def _fit(text, whole, separator, known):
         regular == len(kept),
         regular / max(1, len(rows)),
         clean_share(body),
-        names,
+        is_named or (width in known.widths and width > 1),
     )
 
 
@@ -246,7 +249,14 @@ def _first_row(rows, starts, width, known, separator):
 
 
 def _has_header(fit, evidence, known):
-    return fit.names > 0 if known.names else evidence >= 0
+    if known.names:
+        return bool(fit.rows) and _is_named(fit.rows[0], known)
+    return evidence >= 0
+
+
+def _is_named(row, known):
+    """Return whether a row has names of the model's columns."""
+    return any(field in known.names or field.strip() in known.names for field in row)
 
 
 def _beyond(fit, known):

@@ -19,7 +19,7 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _WEB = ("http", "https")
 _STORES = ("s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss", "hf")
 _SECONDS = 30
-_OPTIONS = {"connect_timeout": "10s", "timeout": f"{_SECONDS}s", "max_retries": 2}
+_OPTIONS = {"connect_timeout": "10s", "timeout": f"{_SECONDS}s"}
 
 
 def is_address(path: object) -> bool:

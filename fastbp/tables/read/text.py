@@ -87,7 +87,9 @@ class TextReader:
         if header is None and like is not None and like.reading.header:
             header = True
         names = like.names if like else frozenset()
-        known = Known(how.separator, how.skip_rows, header, names)
+        count = len(like.reading.columns) if like else 0
+        widths = (count, count - 1) if count and not header else ()
+        known = Known(how.separator, how.skip_rows, header, names, widths)
         self.dialect = sniff(text.removeprefix("\ufeff"), whole, known, suffix)
 
     def begins(self, path: Path) -> bool:
