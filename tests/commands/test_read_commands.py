@@ -1,7 +1,6 @@
 """What commands say of the files that they read, and what settles it."""
 
 import gzip
-import json
 import subprocess
 from pathlib import Path
 
