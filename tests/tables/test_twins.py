@@ -82,7 +82,7 @@ def test_values_train_to_the_same_bits_in_whatever_way_they_are_written(tmp_path
     check_bits(tmp_path, style, seed)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @settings(max_examples=2000, deadline=None, suppress_health_check=FOLDER)
 @given(styles_of_values(), st.integers(0, 20))
 def test_two_thousand_ways_of_writing_train_to_the_same_bits(tmp_path, style, seed):
