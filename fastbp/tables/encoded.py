@@ -91,7 +91,8 @@ def encode_table(
         rows = slice(first, first + len(kept))
         no_target += int((split.trains[rows] | split.validates[rows])[~kept].sum())
         trains = kept & split.trains[rows]
-        X_train, y_train = X[trains], _clipped(schema, y[trains])
+        y = _clipped(schema, y)
+        X_train, y_train = X[trains], y[trains]
         digest.update(X_train.data)
         digest.update(y_train.data)
         weights_train = _weights(

@@ -143,8 +143,8 @@ class TrainOptions(ReadOptions):
         Most categories of a column that become inputs; the rarer ones share one. Default: 64, or
         more where there are four rows for each, at most 512.
     clip_target : float, optional
-        Clip the targets of training rows to this many deviations from their mean, both without
-        what lies far out.
+        Clip the targets that train and validate to this many deviations from their mean, both
+        without what lies far out.
     valid_share : float, optional
         Share of the rows held back for validation; 0 holds none back. Default: 0.2, at most
         100,000 rows.

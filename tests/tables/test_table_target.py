@@ -5,7 +5,9 @@ import datetime as dt
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.metrics import r2_score
 
+from fastbp import train
 from fastbp.errors import DataError
 from table_columns import NUMBERS, ROWS, cycle, schema_of
 
@@ -77,3 +79,18 @@ def test_too_many_classes_are_refused():
     frame = pl.DataFrame({"x": np.arange(rows) % 7, "y": np.arange(rows) % 1001})
     with pytest.raises(DataError, match="more than 1,000 classes"):
         schema_of(frame, task="classification")
+
+
+@pytest.mark.parametrize("row", [0, 1, 2, 3, 100])
+def test_an_outlying_target_is_named_and_can_be_clipped_wherever_it_is(caplog, row):
+    x = np.random.default_rng(0).normal(50, 20, 400)
+    y = 3 * x
+    y[row] = 1e30
+    options = {"epochs": 40, "hidden": (8,), "learning_rate": 0.01}
+    model = train({"x": x, "y": y}, "y", clip_target=3, **options)
+    assert f"the target 'y' is 1e+30 in row {row + 1}, more than 1,000 " in caplog.text
+    assert "it is clipped to" in caplog.text
+    assert "--clip-target" not in caplog.text
+    predicted = model.predict({"x": x})["prediction"].to_numpy()
+    others = np.arange(400) != row
+    assert r2_score(y[others], predicted[others]) > 0.9

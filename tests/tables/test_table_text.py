@@ -206,6 +206,13 @@ def test_mixed_units_are_refused_by_row(texts, message):
         assert message in str(caught.value)
 
 
+def test_another_unit_than_that_of_the_training_is_refused_by_row():
+    model = train(frame_of(v=cycle("5 kg", "7 kg")), "y", epochs=1, hidden=())
+    frame = pl.DataFrame({"x": [0.5, 0.5], "v": ["6 kg", "6 g"]})
+    with pytest.raises(DataError, match="'v' is '6 g' in row 2: expected a finite number in kg"):
+        model.predict(frame)
+
+
 def test_a_format_that_dates_do_not_have_is_refused_by_row():
     frame = frame_of(v=cycle("20200105", "2019-12-31"))
     with pytest.raises(DataError, match="30 of 60 values are not dates of the form %Y%m%d, such"):

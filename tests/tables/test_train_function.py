@@ -227,7 +227,7 @@ def test_where_too_much_is_held_back_the_message_says_so():
     with pytest.raises(DataError, match=r"2 rows.*held back.*valid_share=0"):
         train({"x": [1.0, 2.5], "y": ["a", "b"]}, "y", valid_share=0.9)
     with pytest.raises(DataError, match="fewer than two classes in the training rows"):
-        train({"x": [1.0, 2.5, 4.0], "y": ["a", "b", "b"]}, "y", valid_share=0.5)
+        train({"x": [1.0, 2.5, 4.0], "y": ["a", "b", "b"]}, "y", valid_share=0.5, time="x")
 
 
 def test_a_table_without_inputs_or_target_is_refused():

@@ -246,6 +246,11 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
         return type(self).__name__.lower()
 
     @property
+    def wanted(self) -> str:
+        """What messages expect a value of the column to be."""
+        return self.expected
+
+    @property
     def written(self) -> Any:
         """How text of the column is written, None for kinds that are written in one way."""
         return getattr(self, "text", None)
@@ -276,7 +281,7 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
         values, bad = self.read(series, words, self.written)
         bad = bad if len(bad) else np.flatnonzero(np.isinf(values))
         if len(bad):
-            raise wrong_value(f"column {shown(self.name)}", series, bad, first_row, self.expected)
+            raise wrong_value(f"column {shown(self.name)}", series, bad, first_row, self.wanted)
         missing = np.isnan(values)
         self.write(values, missing, features)
         if self.missing:

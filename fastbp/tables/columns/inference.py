@@ -107,8 +107,8 @@ def infer(
             "categorical= and numeric= keep a column whatever it looks like"
         )
     tell(table.name, columns, found)
-    for survey, target_fit in zip(learned, target_fits, strict=True):
-        tell_target(table.name, survey, target_fit)
+    for survey, target_fit, fitted in zip(learned, target_fits, [first, *others], strict=True):
+        tell_target(table.name, survey, target_fit, fitted)
     more = [column.name for column in dropped if column.reason.startswith("an id")]
     ids = (*ids, *more)
     return Schema(columns, first, tuple(dropped), ids, words, more_targets=tuple(others))

@@ -359,6 +359,11 @@ class Number(Standardized, frozen=True):
         """Return whether a polars type holds numbers, durations or times of day."""
         return dtype.is_numeric() or dtype in (pl.Duration, pl.Time, pl.Null)
 
+    @property
+    def wanted(self) -> str:
+        """What messages expect a value to be: a number in the unit of the column."""
+        return f"{self.expected} in {self.text.unit}" if self.text.unit else self.expected
+
     def describe(self, number: Callable[[float], str]) -> list[tuple[str, bool]]:
         """Return center and scale, and the unit."""
         unit = [(f"in {self.text.unit}", True)] if self.text.unit else []

@@ -27,8 +27,8 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
 
     `kind` says how classes are written back, or is "number" for regression. `classes` are sorted
     text, integers by their value, booleans ("false", "true"); `counts` are their training rows.
-    A regression learns (y - mean) / scale of y within `low` and `high`, in training rows, if they
-    are given. `text` says how numbers are written. A `rate` is at least 0, and has a mean of 0.
+    A regression learns (y - mean) / scale of y clipped to `low` and `high`, if they are
+    given. `text` says how numbers are written. A `rate` is at least 0, and has a mean of 0.
     """
 
     name: str

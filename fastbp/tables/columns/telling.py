@@ -35,13 +35,14 @@ def tell(table_name, columns, found):
             )
 
 
-def tell_target(table_name, learned, fit):
+def tell_target(table_name, learned, fit, target):
     """Log what was guessed of a target, or lies far out, from its survey and its fit."""
-    target = fit.target
     if learned.doubt:
         _log.warning("%s: the target %s: %s", table_name, shown(target.name), learned.doubt)
     if target.task == "regression":
         advice = "; mend it, --clip-target it, or choose a robust loss such as --loss huber"
+        if target.low is not None:
+            advice = f"; it is clipped to {target.low:.6g} to {target.high:.6g}"
         name = f"the target {shown(target.name)}"
         _tell_outlier(table_name, name, learned.found, fit.spread, advice)
 
