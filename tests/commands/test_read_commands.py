@@ -61,9 +61,8 @@ def test_what_is_told_of_a_file_is_said_once():
 def test_json_has_events_for_what_is_said():
     Path("odd.csv").write_text(FRAME.write_csv(include_header=False, separator=";"))
     done = trained("odd.csv", "--target", "column_1", "--log", "json")
-    said = [
-        (e["event"], e["message"]) for e in map(json.loads, done.out.splitlines()) if "message" in e
-    ]
+    told = (event for event in done.events if "message" in event)
+    said = [(event["event"], event["message"]) for event in told]
     assert [event for event, _ in said] == ["note", "warning"]
     assert "no header: columns are 'column_1', 'column_2' and 1 more; --header" in said[1][1]
 

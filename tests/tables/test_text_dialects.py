@@ -225,6 +225,7 @@ RAGGED = {
     "a row that is long": (text() + "1,2,3,4\n", "row 5 has 4 fields but the header names 3"),
     "a row that is short": (text(";") + "1;2\n", "row 5 has 2 fields but the header names 3"),
     "one after CR": (text(end="\r") + "1,2\r", "row 5 has 2 fields"),
+    "a header that cannot be parsed": ('y,"x,c\n1,2,3\n4,5,6\n7,8,9\n', "a quote in it"),
     "an open quote after CR": (text(end="\r") + '1,"2,4\r', "line 6"),
 }
 

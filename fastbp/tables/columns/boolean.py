@@ -16,7 +16,7 @@ _FALSE = ("false", "no", "f")
 class Boolean(Column, frozen=True):
     """A column of booleans: one feature, 1 or 0, and 0.5 where the value is missing.
 
-    Text is true, yes or t, and false, no or f, in any case; the numbers 1 and 0 are read too.
+    Text is true, yes or t, and false, no or f, in any case; 1 and 0 are read too.
     """
 
     plural = "booleans"
@@ -50,4 +50,6 @@ class Boolean(Column, frozen=True):
 def _parsed(series):
     low = series.str.to_lowercase()
     is_true = low.is_in(_TRUE)
-    return is_true.cast(pl.Float64).set(~(is_true | low.is_in(_FALSE)), None)
+    booleans = is_true.cast(pl.Float64).set(~(is_true | low.is_in(_FALSE)), None)
+    numbers = series.cast(pl.Float64, strict=False)
+    return booleans.fill_null(numbers.set((numbers != 0) & (numbers != 1), None))

@@ -92,6 +92,11 @@ class Candidate:
         return self.good > 0 and self.count == 0
 
     @property
+    def mistakes(self) -> tuple[int, str, int]:
+        """The rows of values that are not of the kind, the first of them, and its row."""
+        return self.count, self.value, self.row
+
+    @property
     def tells(self) -> bool:
         """Whether the values depend on the way of writing, if several fit."""
         return False

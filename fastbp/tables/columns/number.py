@@ -1,6 +1,7 @@
 """Columns of numbers: standardized by what is not far out, bent to bounds, and 0 where missing."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ import polars as pl
 from ...errors import DataError
 from ...json_data import Finite, NotNegative, Positive
 from ..wording import ALSO_MISSING, shown
-from .column import Candidate, Column, Fit, Offered
+from .column import Candidate, Column, Fit, Offered, Range
 from .number_text import CLOCK, NumberText, are_comparable, is_known_unit, is_letter
 from .scaling import LARGEST, Quartiles, bent
 from .values import NONE, Floats, Places, floats, is_text, parsed_text, seconds, unreadable, without
@@ -30,6 +31,8 @@ _NAME_OF_AN_ID = re.compile(
 _FIRST_ROWS = 100
 # a mark that may stand before decimals or between thousands, of no time of day
 _MARKED = r"^[^:]*\d[.,]\d"
+# codes may have several widths if this share of them has leading zeros
+_CODES_WITH_ZEROS = 0.05
 # units that change the number where they are absent
 _NEVER_BARE = ("%", "\u2030", CLOCK)
 # a number this many scales from the center is said to be an outlier
@@ -127,8 +130,9 @@ class _NumberCandidate(Candidate):
         self.low, self.high = (np.inf, 0), (-np.inf, 0)
         self.units: dict[str, tuple[str, int]] = {}
         self._steps = _Steps(self.name, self.dtype)
+        self._rows_of: Counter[str] = Counter()  # by unit
         self._marked: tuple[str, int] | None = None
-        self._is_code = False
+        self._codes = _Codes()
 
     def add(self, offered):
         if not is_text(self.dtype):
@@ -190,7 +194,7 @@ class _NumberCandidate(Candidate):
             there = values[known]
             self.is_whole = bool((np.isfinite(there) & (there == np.floor(there))).all())
         if self.is_whole:
-            self._is_code = self._is_code or _are_codes(offered.series, values)
+            self._codes.add(offered.series, values, offered.counts)
             self._steps.add(offered.series, values, offered.is_distinct)
 
     def _note_bare(self, offered, values):
@@ -200,8 +204,11 @@ class _NumberCandidate(Candidate):
             self.units[""] = offered.first_of(known)
 
     def _add_units(self, offered, places, units):
-        for unit in set(units.unique()) - set(self.units):
-            self.units[unit] = offered.first_of(places[(units == unit).to_numpy()])
+        for unit in units.unique():
+            its_places = places[(units == unit).to_numpy()]
+            self._rows_of[unit] += int(offered.counts[its_places].sum())
+            if unit not in self.units:
+                self.units[unit] = offered.first_of(its_places)
 
     @property
     def unit(self):
@@ -224,8 +231,15 @@ class _NumberCandidate(Candidate):
         return self._marked is not None
 
     @property
+    def mistakes(self):
+        odd = [unit for unit in self.units if unit and not is_known_unit(unit)]
+        if self.count or "" not in self.units or not odd:
+            return super().mistakes
+        return sum(self._rows_of[unit] for unit in odd), *self.units[odd[0]]
+
+    @property
     def is_code(self):
-        return self._is_code
+        return self._codes.are_most(self.good)
 
     def doubt(self, chosen, why):
         value, row = self._marked or ("", 0)
@@ -257,16 +271,35 @@ class _NumberCandidate(Candidate):
         return NumberText(self.text.decimal, self.unit) if self.text else NumberText()
 
 
-def _are_codes(series, values):
-    """Return whether whole numbers are codes: text with leading zeros, or above 64 bits."""
-    if np.nanmax(np.abs(values)) >= _LARGEST_INTEGER:
+class _Codes:
+    """Counts whole numbers that look like codes: of leading zeros, or above 64 bits."""
+
+    def __init__(self):
+        self._zeros = 0
+        self._large = 0
+        self._widths = Range()
+
+    def add(self, series, values, counts):
+        """Add a frame of whole numbers, each of which is in `counts` rows."""
+        large = np.abs(values) >= _LARGEST_INTEGER
         if not is_text(series.dtype):
-            return series.dtype.is_integer()
-        return bool(series.str.contains(r"^\s*\d{19,}\s*$").any())
-    if not is_text(series.dtype):
-        return False
-    zeros = series.filter(series.str.starts_with("0"))
-    return bool(len(zeros) and zeros.str.contains(r"^0\d+$").any())
+            self._large += int(counts[large].sum()) if series.dtype.is_integer() else 0
+            return
+        if large.any():
+            digits = series.str.contains(r"^\s*\d{19,}\s*$").fill_null(False).to_numpy()
+            self._large += int(counts[large & digits].sum())
+        zeros = series.str.starts_with("0").fill_null(False)
+        if zeros.any():
+            zeros &= series.str.contains(r"^0\d+$")
+            self._zeros += int(counts[zeros.to_numpy()].sum())
+        self._widths.add(np.where(np.isnan(values), np.nan, floats(series.str.len_bytes())))
+
+    def are_most(self, rows):
+        """Return whether so many of `rows` numbers are codes that it is no mistake."""
+        are_zeros = self._zeros > 0 and (
+            not self._widths.varies or self._zeros >= _CODES_WITH_ZEROS * rows
+        )
+        return are_zeros or self._large > rows / 2
 
 
 class _Steps:

@@ -152,12 +152,13 @@ class Survey:
             found.candidate.check(where, self.instead)
             return found
         for kind in dict.fromkeys(each.kind for each in self.candidates):
-            nearest = min((c for c in self.candidates if c.kind is kind), key=lambda c: c.count)
-            if kind is self.asked and not nearest.count:
+            nearest = min((c for c in self.candidates if c.kind is kind), key=lambda c: c.mistakes)
+            count, _, _ = nearest.mistakes
+            if kind is self.asked and not count:
                 nearest.check(where, self.instead)
                 return Found(kind, nearest)
-            is_nearly = nearest.good > 0 and nearest.count <= (1 - _NEARLY_ALL) * self.present
-            if kind is self.asked or (kind.reports_mistakes and is_nearly and nearest.count):
+            is_nearly = nearest.good > 0 and count <= (1 - _NEARLY_ALL) * self.present
+            if kind is self.asked or (kind.reports_mistakes and is_nearly and count):
                 raise self._mistakes(kind, nearest, where)
         return Found(Category)
 
@@ -183,16 +184,16 @@ class Survey:
         return kind.likely([each for each in fitting if each.kind is kind])
 
     def _mistakes(self, kind, candidate, where):
-        value = candidate.value.strip()
+        count, value, row = candidate.mistakes
+        value = value.strip()
         word = value if value.isalnum() and len(value) < 40 else shown(value)
         ways = ["fix them", f"name them with --missing {word}"]
         if not self.asked:
             ways.append(f"say {self.instead}")
         form = candidate.text.form if candidate.text else ""
         return DataError(
-            f"{where}: {candidate.count:,} of {self.present:,} values are not {kind.plural}{form}, "
-            f"such as {shown(value)} in row {candidate.row:,}: {', '.join(ways[:-1])}, or "
-            f"{ways[-1]}"
+            f"{where}: {count:,} of {self.present:,} values are not {kind.plural}{form}, "
+            f"such as {shown(value)} in row {row:,}: {', '.join(ways[:-1])}, or {ways[-1]}"
         )
 
     def proved(self) -> Any:

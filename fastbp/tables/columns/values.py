@@ -113,8 +113,8 @@ def places_of(
 def _places_of_equal(known, text):
     """Return the places of what means a known value though it is written otherwise; -1 for others.
 
-    A number may be written 1, 1.0 or 1e0, and a boolean in any case. What several known values
-    mean is none of them.
+    A number may be written 1, 1.0 or 1e0, and a boolean in any case, or as 1 and 0. What several
+    known values mean is none of them.
     """
     meanings = _meaning(pl.Series(known, dtype=pl.String))
     table = pl.DataFrame({"meaning": meanings, "place": np.arange(len(known))})
@@ -126,13 +126,14 @@ def _places_of_equal(known, text):
 
 
 def _meaning(text):
-    """Return numbers and booleans in one form, null for other text and codes such as 007."""
+    """Return numbers, and booleans as 1 and 0; null for other text and codes such as 007."""
     numbers = text.cast(pl.Float64, strict=False)
     is_code = text.str.contains(r"^\s*[+-]?0\d")
     numbers = numbers.set(is_code | ~numbers.is_finite() | (numbers.abs() >= _INTEGERS), None)
-    low = text.str.to_lowercase()
-    booleans = low.set(~low.is_in(["true", "false"]), None)
-    return (numbers + 0.0).cast(pl.String).fill_null(booleans)
+    booleans = text.str.to_lowercase().replace_strict(
+        ["true", "false"], [1.0, 0.0], default=None, return_dtype=pl.Float64
+    )
+    return numbers.fill_null(booleans) + 0.0
 
 
 def _places(series, kind):

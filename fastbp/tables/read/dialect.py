@@ -6,7 +6,6 @@ separator, rows have the same number of fields, and fields look like numbers and
 """
 
 import csv
-import io
 import re
 from collections import Counter
 from typing import Any, Literal, NamedTuple
@@ -161,12 +160,12 @@ def _rank(fit):
 
 
 def _fit(text, whole, separator, known):
-    rows, starts = _parsed(text, whole, separator)
+    rows, starts, broken = _parsed(text, whole, separator)
     widths = Counter(map(len, rows))
     width = widths.most_common(1)[0][0] if rows else 0
     first = _first_row(rows, starts, width, known, separator)
     kept = rows[first:]
-    regular = sum(len(row) == width for row in kept)
+    regular = sum(len(row) == width and n not in broken for n, row in enumerate(kept, first))
     regular += bool(kept) and len(kept[0]) == width - 1  # a header without a name for row names
     names = sum(name.strip() in known.names for name in kept[0]) if kept else 0
     body = kept[1:] if len(kept) > 1 else kept
@@ -183,25 +182,28 @@ def _fit(text, whole, separator, known):
 
 
 def _parsed(text, whole, separator):
-    """Return the rows that are not blank, at most `_ROWS`, and the line where each begins.
+    """Return the rows that are not blank, the line where each begins, and which are broken.
 
-    What cannot be parsed with a separator is a row of one field.
+    A row that cannot be parsed is parted at each separator. There are `_ROWS` at most.
     """
     if separator == RUNS:
         text = re.sub(r"[ \t]+$", "", text.replace("\t", " "), flags=re.MULTILINE)
     elif separator != " ":
         text = blanks_behind_quotes(separator).sub('"', text)
+    lines = [f"{line}\n" for line in text.split("\n")]
+    reader = csv.reader(
+        lines, delimiter=separator[0], skipinitialspace=separator != " ", strict=True
+    )
     rows: list[list[str]] = []
     starts: list[int] = []
-    reader = csv.reader(
-        io.StringIO(text), delimiter=separator[0], skipinitialspace=separator != " ", strict=True
-    )
+    broken: set[int] = set()
     before = 0
     while len(rows) < _ROWS:
         try:
             row = next(reader, None)
         except csv.Error:
-            row = ["?"]
+            row = "".join(lines[before : reader.line_num]).rstrip("\n").split(separator[0])
+            broken.add(len(rows))
         if row is None:
             break
         if any(field.strip() for field in row):
@@ -212,7 +214,7 @@ def _parsed(text, whole, separator):
         whole = True  # so far
     if not whole and len(rows) > 1:  # the last may be cut
         rows.pop()
-    return rows, starts
+    return rows, starts, broken
 
 
 def blanks_behind_quotes(separator: str) -> re.Pattern[str]:

@@ -30,15 +30,15 @@ def as_lines(name: str, path: Path) -> Scratch:
     """
     scratch = Scratch()
     step("rewriting", name)
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            _write_lines(name, file, scratch.file)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{name} is not UTF-8, as JSON is: {error.reason}") from error
+    with open(path, encoding="utf-8-sig") as file:
+        try:
+            _write(scratch, name, file)
+        except UnicodeDecodeError as error:
+            raise DataError(f"{name} is not UTF-8: it is damaged ({error.reason})") from error
     return scratch.written()
 
 
-def _write_lines(name, file, target):
+def _write(scratch, name, file):
     start = file.read(1)
     while start.isspace():
         start = file.read(1)
@@ -46,8 +46,8 @@ def _write_lines(name, file, target):
     for place, row in enumerate(rows, 1):
         if any(word in row for word in _WORDS):
             row = _TOKEN.sub(lambda match: _plain(match[0], name, place), row)  # noqa: B023
-        target.write(row.encode())
-        target.write(b"\n")
+        scratch.file.write(row.encode())
+        scratch.file.write(b"\n")
 
 
 def _plain(token, name, row):
