@@ -21,6 +21,7 @@ from .values import (
 )
 
 _MOST_COLUMNS = 100
+_DIGITS = 12  # beyond, a difference of scores is rounding
 
 
 @with_options(ReadOptions)
@@ -92,7 +93,8 @@ def _lines(columns):
     rows = [("column", "importance", "", "gradient")]
     for each in columns[:_MOST_COLUMNS]:
         spread = f"\u00b1 {each['deviation']:.2g}"
-        importance, gradient = f"{each['importance']:.4g}", f"{each['gradient']:.4g}"
+        importance = f"{round(each['importance'], _DIGITS):.4g}"
+        gradient = f"{each['gradient']:.4g}"
         rows.append((named(each["column"]), importance, spread, gradient))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

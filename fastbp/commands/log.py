@@ -64,6 +64,7 @@ class Log:
         self.shows_progress = is_terminal and not (self.json or quiet)
         self._step: threading.Timer | None = None
         self._begun = ""
+        self._told: set[str] = set()
         self._printing = threading.RLock()  # a step is told from a thread of its own
 
     def text(self, *lines: object) -> None:
@@ -105,15 +106,19 @@ class Log:
         self.event("epoch", f"epoch {fields['epoch']}: {', '.join(shown)}", **fields)
 
     def step(self, message: str) -> None:
-        """Tell people what begins, unless something else is printed or begins very soon."""
+        """Tell people once what begins, unless something else is printed or begins very soon."""
         if message == self._begun:
             return
         self.settle()
-        if not (self.json or self._quiet):
-            self._begun = message
-            self._step = threading.Timer(SOON, self._complain, [_line(message)])
+        self._begun = message
+        if not (self.json or self._quiet or message in self._told):
+            self._step = threading.Timer(SOON, self._tell_step, [message])
             self._step.daemon = True
             self._step.start()
+
+    def _tell_step(self, message):
+        self._told.add(message)
+        self._complain(_line(message))
 
     def settle(self) -> None:
         """Tell nothing of the step that began last, if it was not told yet."""

@@ -108,6 +108,7 @@ class Explained:
 
         See `TableModel.explain`. `on_score` is called after each of 1 + columns · repeats scores.
         """
+        _steps.info("loading scikit-learn")
         from sklearn.inspection import permutation_importance
 
         scorer = scorers_of([metric])[metric]

@@ -110,6 +110,7 @@ def folds_of(job):
 
 def _splitter(job, labels):
     """Return how rows are split, and scikit-learn's splitter for it."""
+    _steps.info("loading scikit-learn")
     from sklearn import model_selection
 
     given = {
@@ -131,6 +132,7 @@ def _by_time(rows, keys: Keys, count, table_name):
 
     Rows at the time at which the tested rows begin do not train: those that train are earlier.
     """
+    _steps.info("loading scikit-learn")
     from sklearn.model_selection import TimeSeriesSplit
 
     assert keys.times is not None

@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from pathlib import Path
 
 import polars as pl
@@ -81,6 +82,17 @@ def test_a_step_that_is_over_soon_is_not_told(monkeypatch, capsys):
             if isinstance(timer, threading.Timer):
                 timer.join()
     assert capsys.readouterr() == ("a line\n", "fastbp: three\n")
+
+
+def test_a_step_is_told_once(monkeypatch, capsys):
+    monkeypatch.setattr(log, "SOON", 0.0)
+    with log.listening(log.Mode.text) as out:
+        for step in ("one", "two", "one", "one", "three"):
+            out.step(step)
+            time.sleep(0.05)
+    assert capsys.readouterr().err.splitlines()[-3:] == [
+        f"fastbp: {step}" for step in ("one", "two", "three")
+    ]
 
 
 @pytest.mark.slow

@@ -75,10 +75,11 @@ def events(text):
 
 
 # what a command says of a step that takes longer than half a second, on a machine that is busy
-STEP = re.compile(
-    r"fastbp: (starting|counting|looking|encoding|training|scoring|predicting|measuring|"
-    r"compiling|examining|writing|reading|unpacking|decoding|rewriting|fetching)\b.*\n"
+STEPS = (
+    "starting loading reading counting looking drawing encoding training fold scoring predicting "
+    "permuting measuring compiling examining writing unpacking decoding rewriting fetching"
 )
+STEP = re.compile(rf"fastbp: ({'|'.join(STEPS.split())})\b.*\n")
 
 
 def fastbp(*arguments):

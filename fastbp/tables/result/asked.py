@@ -1,6 +1,7 @@
 """Metrics of scikit-learn by their names, of the predictions of a table's model."""
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..columns.schema import Schema
 from ..wording import listed, one_line, unknown
 from .outputs import class_values
 
+_steps = logging.getLogger("fastbp.steps")
 Scorer = Callable[..., float]
 # how the names of functions end that return one number
 _OF_SCORES = ("_score", "_loss", "_error", "_deviance", "_coef")
@@ -29,6 +31,7 @@ def scorers_of(names: Sequence[str]) -> dict[str, Scorer]:
 
 
 def _scorer(name):
+    _steps.info("loading scikit-learn")
     from sklearn import metrics
 
     known = metrics.get_scorer_names()
