@@ -43,9 +43,10 @@ def test_what_is_told_of_a_file_is_said_once():
     text = "# exported\n" + FRAME.write_csv(separator=";")
     Path("odd.txt").write_bytes(gzip.compress(text.encode("cp1252")))
     assert notes(trained("odd.txt", "--target", "y").err) == [
-        "fastbp: warning: odd.txt: it is no UTF-8, but as it seems cp1252: --encoding if not",
-        "fastbp: note: odd.txt: its fields are separated by ';'",
-        "fastbp: warning: odd.txt: 1 line before the table left out: --skip-rows if not",
+        "fastbp: warning: odd.txt: not UTF-8: read as cp1252, which is likely; "
+        "--encoding settles it",
+        "fastbp: note: odd.txt: fields are separated by ';'",
+        "fastbp: warning: odd.txt: 1 line before the table left out; --skip-rows settles it",
     ]
     options = ("--encoding", "cp1252", "--separator", ";", "--skip-rows", 1)
     assert notes(trained("odd.txt", "--target", "y", *options).err) == []
@@ -63,7 +64,7 @@ def test_json_has_events_for_what_is_said():
     told = (event for event in done.events if "message" in event)
     said = [(event["event"], event["message"]) for event in told]
     assert [event for event, _ in said] == ["note", "warning"]
-    assert "no header: columns are 'column_1', 'column_2' and 1 more; --header" in said[1][1]
+    assert "no header: columns are called 'column_1', 'column_2' and 1 more; --header" in said[1][1]
 
 
 def test_a_header_is_settled_by_options_and_files_of_options():

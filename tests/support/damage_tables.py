@@ -216,11 +216,11 @@ def _sizes():
     yield "10 MB in a category", with_value("city", long), (), ALL
     yield "10 MB of digits", with_value("age", "7" * 10_000_000), ("age",), ()
     yield "10 MB within quotes", with_value("id", f"{long}\n{long}"), (), ALL
-    yield "10 MB in one name", CSV.replace(b"city", long.encode(), 1), ("column",), ()
+    yield "10 MB in one name", CSV.replace(b"city", long.encode(), 1), ("header", "characters"), ()
     yield "20 MB of header", CSV.replace(b"city", 2 * long.encode(), 1), ("header", "bytes"), ()
     yield "20 MB without a line end", 2 * long.encode(), ("header", "bytes"), ()
     opened = CSV.replace(b"city", b'"city', 1)
-    yield "a quote in a header of 20 MB", opened * 6000, ("column",), ()
+    yield "a quote in a header of 20 MB", opened * 6000, ("quote",), ()
     yield "2 MB of quotes", b'"' * 2_000_001, ("quote",), ()
     names = ",".join(f"c{i}" for i in range(100_000))
     yield "100,000 columns", f"{names}\n{names}\n".encode(), ("columns",), ()

@@ -37,7 +37,7 @@ def test_western_text_is_read_in_any_encoding(tmp_path, caplog, encoding, plain)
     path.write_bytes(text.encode(encoding))
     expected = [line.split(",")[2] for line in text.splitlines()[1:]]
     assert places_of(path) == expected
-    assert ("--encoding" in caplog.text) is (encoding in ("latin-1", "cp1252"))
+    assert ("`encoding` settles it" in caplog.text) is (encoding in ("latin-1", "cp1252"))
     path.write_bytes(gzip.compress(text.encode(encoding)))
     assert places_of(path) == expected
 
@@ -72,7 +72,7 @@ def test_an_encoding_may_be_given(tmp_path, caplog):
     path.write_bytes(table(["Łódź"]).encode("iso8859_2"))
     assert set(places_of(path, encoding="iso8859_2")) == {"Łódź"}
     assert not caplog.text
-    with pytest.raises(DataError, match=r"is not ascii near line 2: .* --encoding"):
+    with pytest.raises(DataError, match=r"is not ascii near line 2: .* `encoding`"):
         places_of(path, encoding="ascii")
 
 

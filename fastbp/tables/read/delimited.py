@@ -220,5 +220,5 @@ class _Scan:
 
 def not_utf8(name: str, where: str, place: int) -> Unfit:
     """Return the error of text that is not UTF-8, near byte `place`."""
-    message = f"{name} is not UTF-8 near {where}: it is damaged, or --encoding says what it is"
+    message = f"{name} is not UTF-8 near {where}: it is damaged, or `encoding` says what it is"
     return Unfit(message, place, loose=False)

@@ -118,7 +118,7 @@ def open_part(
         else:
             reader = _READERS[found](name, path, kept)
     if expected and found != expected:
-        warn(name, f"it holds {found}, and is read so, whatever its name says")
+        warn(name, f"read as {found}, which it holds, whatever its name says")
     return Opened(found, reader, part.keys, tuple(kept))
 
 

@@ -31,7 +31,7 @@ def in_utf8(name: str, path: Path, encoding: str) -> Scratch:
             except UnicodeDecodeError as error:
                 near = line + block[: error.start].count(b"\n")
                 raise DataError(
-                    f"{name} is not {encoding} near line {near:,}: it is damaged, or --encoding "
+                    f"{name} is not {encoding} near line {near:,}: it is damaged, or `encoding` "
                     "says what it is"
                 ) from error
             scratch.file.write(text.encode())

@@ -124,26 +124,25 @@ class TextReader:
         how, dialect = self._how, self.dialect
         if dialect.separator != self._usual and not how.separator:
             between = _CALLED.get(dialect.separator, shown(dialect.separator))
-            say(self.name, f"its fields are separated by {between}")
+            say(self.name, f"fields are separated by {between}")
         if dialect.loose:
-            say(
-                self.name, "its lines end in CR, or blanks stand around its fields: it is rewritten"
-            )
+            say(self.name, "rewritten, for lines end in CR, or blanks stand around fields")
         if dialect.skip and how.skip_rows is None:
             lines = counted(dialect.skip, "line")
-            warn(self.name, f"{lines} before the table left out: --skip-rows if not")
+            warn(self.name, f"{lines} before the table left out; `skip_rows` settles it")
         if not dialect.header and how.header is None and self._like is None:
             names = listed(self.schema, 2)
-            warn(self.name, f"it has no header: columns are {names}; --header if it has one")
+            warn(self.name, f"no header: columns are called {names}; `header` settles it")
         if self.unnamed:
             tell = warn if self._like is None else say
             tell(self.name, f"columns without a name are called {listed(self.unnamed)}")
 
     def _tell_encoding(self):
         if self.encoding.startswith("utf"):
-            say(self.name, f"it is {self.encoding.upper()}")
+            say(self.name, f"read as {self.encoding.upper()}")
         else:
-            warn(self.name, f"it is no UTF-8, but as it seems {self.encoding}: --encoding if not")
+            likely = f"not UTF-8: read as {self.encoding}, which is likely"
+            warn(self.name, f"{likely}; `encoding` settles it")
 
     @cached_property
     def _shape(self) -> Shape:
