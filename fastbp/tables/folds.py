@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..annotations import Callback
-from ..errors import DataError
+from ..errors import DataError, DivergenceError
 from ..training.state import to_json
 from ..training.stopped import Stopped
 from .columns.encoding import Encoder
@@ -78,7 +78,7 @@ def _one_fold(job, options, trains, tested, number):
             if Stopped(model.record["stopped"]).by_signal:
                 return model.record["stopped"], []
             scores = model.scores(job.table, options.n_threads, among=tested).metrics()
-    except DataError as error:
+    except (DataError, DivergenceError) as error:
         _log.warning("fold %d of %d is not scored: %s", number, options.folds, error)
         return None, []
     return None, [{name: to_json(value) for name, value in scores.items()}]

@@ -1,7 +1,7 @@
 """``fastbp.train``: a table in, a `TableModel` out."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -24,7 +24,7 @@ _log = logging.getLogger("fastbp")
 @takes(TrainOptions)
 def train(
     data: Data,
-    target: str,
+    target: str | Sequence[str],
     *,
     valid: Data | None = None,
     checkpoints: FilePath | Checkpoints | None = None,
@@ -42,8 +42,8 @@ def train(
     ----------
     data : path, glob, folder, frame or dict of arrays
         CSV, Parquet, Arrow IPC, NDJSON or ``.npz``; a frame of polars, pandas or pyarrow.
-    target : str
-        Column to learn.
+    target : str or sequence of str
+        Column to learn; or several, numbers or columns of two classes each.
     valid : path, frame, ..., optional
         Rows for validation. Default: a share of `data`.
     checkpoints : path or Checkpoints, optional
@@ -75,7 +75,8 @@ def train(
     for name in options:
         if name not in names:
             raise TypeError(f"train has {unknown('option', name, names)}")
-    asked = TrainOptions(target=target, **options)
+    columns: Any = target
+    asked = TrainOptions(target=columns, **options)
     callbacks = as_callables(callbacks)
     progress = a_flag("progress", progress)
     job = Job(data, asked, valid, checkpoints, a_flag("resume", resume))
