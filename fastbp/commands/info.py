@@ -1,5 +1,7 @@
 """``fastbp info``: the contents of a model file."""
 
+from msgspec import to_builtins
+
 from .. import __version__
 from ..durations import duration
 from ..tables.wording import counted, named
@@ -47,6 +49,7 @@ def _batch_of(model):
 def _table(model):
     return {
         "schema": model.schema.to_data(),
+        "reading": to_builtins(model.reading),
         "record": model.record,
         "history": model.history,
         "fingerprint": model.fingerprint,
@@ -68,6 +71,8 @@ def _table_lines(model):
         lines.append(
             f"from {data['name']}, {data['rows']:,} rows, in {duration(record['seconds'])}; {ended}"
         )
+    if not model.reading.header:
+        lines.append("its table had no header: neither have those that it predicts")
     lines += ["", f"predicts {names}: {target.task}"]
     if target.classes and not schema.more_targets:
         lines.append(f"  classes: {_short(target.classes)}")

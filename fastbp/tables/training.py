@@ -41,7 +41,8 @@ def train(
     Parameters
     ----------
     data : path, glob, folder, frame or dict of arrays
-        CSV, Parquet, Arrow IPC, NDJSON or ``.npz``; a frame of polars, pandas or pyarrow.
+        Text with separators, Parquet, Arrow IPC, JSON, a workbook or ``.npz``, packed or not, or an
+        address; a frame of polars, pandas or pyarrow.
     target : str or sequence of str
         Column to learn; or several, numbers or columns of two classes each.
     valid : path, frame, ..., optional

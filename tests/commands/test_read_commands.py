@@ -67,6 +67,15 @@ def test_json_has_events_for_what_is_said():
     assert "no header: columns are called 'column_1', 'column_2' and 1 more; --header" in said[1][1]
 
 
+def test_info_says_that_there_was_no_header():
+    FRAME.write_csv("bare.csv", include_header=False)
+    trained("bare.csv", "--target", "column_1")
+    assert "its table had no header" in fastbp("info", "model").out
+    (event,) = fastbp("info", "model", "--log", "json").events
+    names = ["column_1", "column_2", "column_3"]
+    assert event["reading"] == {"header": False, "columns": names}
+
+
 def test_a_header_is_settled_by_options_and_files_of_options():
     Path("words.csv").write_text("a,b\nc,d\n" * 20 + "a,d\nc,b\n" * 20)
     Path("job.toml").write_text("[train]\nheader = true\n")

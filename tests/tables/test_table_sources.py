@@ -14,6 +14,7 @@ import zipfile
 
 import polars as pl
 import pytest
+import xlsxwriter
 
 from fastbp.errors import DataError
 from fastbp.tables.read.scratch import zstd
@@ -170,7 +171,6 @@ def test_files_of_foreign_formats_are_named(tmp_path, what):
 
 def test_a_workbook_is_read_and_its_other_sheets_are_named(tmp_path, caplog):
     path = tmp_path / "rows.xlsx"
-    xlsxwriter = pytest.importorskip("xlsxwriter")
     with xlsxwriter.Workbook(path) as book:
         book.add_worksheet("cover")
         FRAME.write_excel(book, worksheet="rows")
