@@ -9,7 +9,7 @@ from .describe import scores_text
 from .exits import guarded, usage
 from .models import load_table_model
 from .options import taking, with_options
-from .rows import DataArgument, open_rows
+from .rows import DataArgument, rows_for
 from .values import LogOption, ModelArgument, QuietOption, ThreadsOption, WeightOption
 
 
@@ -45,6 +45,6 @@ def evaluate(
         with usage():
             scorers_of(metric)
         loaded = load_table_model(model)
-        table = open_rows(data, lambda rows: loaded.open(rows, **reading))
+        table = rows_for(loaded, data, reading)
         metrics = loaded.evaluate(table, threads, weight or None, metric)
         out.result("scores", f"{table.name}: {scores_text(metrics)}", data=table.name, **metrics)

@@ -9,7 +9,7 @@ from .config import ConfigOption
 from .exits import guarded, usage
 from .models import load_table_model
 from .options import taking, with_options
-from .rows import DataArgument, open_rows
+from .rows import DataArgument, rows_for
 from .values import (
     LogOption,
     ModelArgument,
@@ -73,7 +73,7 @@ def explain(
         with usage():
             scorers_of([metric] if metric else [])
         loaded = load_table_model(model)
-        table = open_rows(data, lambda rows: loaded.open(rows, **reading))
+        table = rows_for(loaded, data, reading)
         not_the_input(output, model, *table.files)
         scores = 1 + repeats * len(loaded.schema.columns)
         with out.progress(total=scores, unit="score", title="permuting") as bar:

@@ -10,7 +10,7 @@ from .config import ConfigOption
 from .exits import Code, Ended, guarded
 from .models import load_table_model
 from .options import taking, with_options
-from .rows import DataArgument, open_rows
+from .rows import DataArgument, rows_for
 from .values import (
     LogOption,
     ModelArgument,
@@ -65,7 +65,7 @@ def predict(
         if not output and sys.stdout is None:
             raise Ended(Code.USAGE, "stdout is closed; give --output FILE")
         loaded = load_table_model(model)
-        table = open_rows(data, lambda rows: loaded.open(rows, **reading))
+        table = rows_for(loaded, data, reading)
         not_the_input(output, model, *table.files)
         frames = loaded.predictions(table, keep, threads)
         with out.progress(unit="row") as bar:

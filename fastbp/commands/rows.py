@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from ..tables.options import ReadOptions
+from .options import made
+
 DataArgument = Annotated[
     list[str],
     typer.Argument(
@@ -32,3 +35,9 @@ def open_rows(data: list[str], open_table):
     table = open_table(dataset.load() if dataset else data)
     table.name = dataset.name if dataset else table.name
     return table
+
+
+def rows_for(model, data: list[str], reading):
+    """Return the `Table` that a model reads, with the values of the options of `ReadOptions`."""
+    how = made(ReadOptions, reading)
+    return open_rows(data, lambda rows: model.open(rows, how))

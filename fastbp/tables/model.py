@@ -130,14 +130,14 @@ class TableModel:
         digest.update(self.network.parameters.tobytes())
         return digest.hexdigest()
 
-    def open(self, data: Data, **reading: Any) -> Table:
-        """Open a table as that of the model was read; for the arguments see `predict`."""
+    def open(self, data: Data, how: ReadOptions | None = None) -> Table:
+        """Open a table as that of the model was read; `how` says how text is read."""
         schema = self.schema
         names = [*(column.name for column in (*schema.columns, *schema.dropped)), *schema.ids]
         like = Like(
             self.reading, frozenset([*names, *schema.target_names]), tuple(schema.target_names)
         )
-        return open_table(data, schema.missing_words, ReadOptions(**reading), like)
+        return open_table(data, schema.missing_words, how, like)
 
     @takes(ReadOptions)
     def predict(
@@ -170,7 +170,9 @@ class TableModel:
         DataError
             If a column is missing or a value is not of its kind.
         """
-        found = pl.concat(self.predictions(self.open(data, **options), keep, n_threads))
+        found = pl.concat(
+            self.predictions(self.open(data, ReadOptions(**options)), keep, n_threads)
+        )
         return with_index(found, data) if is_pandas(data) else found
 
     def predictions(
@@ -179,7 +181,7 @@ class TableModel:
         """Yield the rows of `predict` in frames of some thousand rows, in bounded memory."""
         table = self.open(data)
         ids = ids_of(self.schema, table, keep)
-        encoder = Encoder(self.schema, table.name, self.network.dtype)
+        encoder = Encoder(self.schema.written(table.how), table.name, self.network.dtype)
         encoder.require(table)
         _steps.info("predicting the rows of %s", table.name)
         first = 0
@@ -232,7 +234,7 @@ class TableModel:
             If a metric is unknown.
         """
         asked = AskedScores(self.schema, scorers_of(metrics))
-        table = self.open(data, **options)
+        table = self.open(data, ReadOptions(**options))
         return self.scores(table, n_threads, weight, more=[asked]).metrics() | asked.metrics()
 
     def scores(
@@ -250,7 +252,7 @@ class TableModel:
         """
         table = self.open(data)
         weighing = self._weight_in(table, weight)
-        encoder = Encoder(self.schema, table.name, self.network.dtype)
+        encoder = Encoder(self.schema.written(table.how), table.name, self.network.dtype)
         encoder.require(table)
         _steps.info("scoring the rows of %s", table.name)
         scores = scores_of(self.schema, quantile_of(self.network))
@@ -328,10 +330,10 @@ class TableModel:
         if metric is None:
             metric = "r2" if self.schema.target.task == "regression" else "accuracy"
         scorers_of([metric])
-        table = self.open(data, **options)
+        table = self.open(data, ReadOptions(**options))
         weighing = self._weight_in(table, weight)
         drawn = (weighing, given["rows"], given["seed"], n_threads)
-        explained = Explained(self.network, self.schema, table, *drawn)
+        explained = Explained(self.network, self.schema.written(table.how), table, *drawn)
         return explained.frame(metric, given["repeats"], given["seed"], on_score)
 
     def _weight_in(self, table: Table, weight: str | None) -> Weight | None:

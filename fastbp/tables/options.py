@@ -86,12 +86,20 @@ class ReadOptions(Declared):
         Lines before the header, or before the rows. Default: told from the file.
     header : bool, optional
         Whether the first row names the columns. Default: told from the file.
+    decimal : {".", ","}, optional
+        Mark before the decimals of numbers in text. Default: by the values of
+        each column, or as for the model.
+    date_format : sequence of str
+        Format of dates, such as %d/%m/%Y, or of one column's, such as born=%d/%m/%Y. Default: by
+        the values of each column, or as for the model.
     """
 
     separator: str | None = option(separator(), None, panel="Reading")
     encoding: str | None = option(encoding(), None, panel="Reading")
     skip_rows: int | None = option(_WHOLE, None, panel="Reading")
     header: bool | None = option(flag(), None, panel="Reading", names=("--header/--no-header",))
+    decimal: str | None = option(choice(".", ","), None, panel="Reading")
+    date_format: tuple = option(texts("FORMAT"), (), panel="Reading")
 
 
 @dataclass(frozen=True)
@@ -134,11 +142,6 @@ class TrainOptions(ReadOptions):
         whole groups, or each of the rows after those that it trains on, by time.
     missing : sequence of str
         Words that mean a missing value. Default: empty text, NA, null, ? and the like.
-    decimal : {".", ","}, optional
-        Mark before the decimals of numbers in text. Default: by the values of each column.
-    date_format : sequence of str
-        Format of dates, such as %d/%m/%Y, or of one column's, such as born=%d/%m/%Y. Default: by
-        the values of each column.
     max_categories : int, optional
         Most categories of a column that become inputs; the rarer ones share one. Default: 64, or
         more where there are four rows for each, at most 512.
@@ -213,8 +216,6 @@ class TrainOptions(ReadOptions):
     time: str | None = option(text("COL", "the name of a column"), None, panel="Data")
     folds: int | None = option(number(whole=True, least=2), None, panel="Data")
     missing: tuple = option(words("WORD"), MISSING_WORDS, panel="Data", adds=True)
-    decimal: str | None = option(choice(".", ","), None, panel="Data")
-    date_format: tuple = option(texts("FORMAT"), (), panel="Data")
     max_categories: int | None = option(_COUNT, None, panel="Data")
     clip_target: float | None = option(_ABOVE_0, None, panel="Data")
     valid_share: float | None = option(_SHARE, None, panel="Data")

@@ -10,7 +10,7 @@ import polars as pl
 from msgspec import Struct
 
 from ..wording import shown
-from .values import Floats, Places, wrong_value
+from .values import Floats, Places, is_text, wrong_value
 from .values import distinct as distinct_values
 
 
@@ -120,8 +120,8 @@ class Candidate:
         """Return why the values, none of them missing, only identify rows; else None."""
         return None
 
-    def fitted_text(self) -> Any:
-        """Return the way of writing, with what the values say of it."""
+    def fitted_text(self, asked: bool) -> Any:
+        """Return the way of writing, with what the values, or the user if `asked`, say of it."""
         return self.text
 
 
@@ -281,7 +281,10 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
         values, bad = self.read(series, words, self.written)
         bad = bad if len(bad) else np.flatnonzero(np.isinf(values))
         if len(bad):
-            raise wrong_value(f"column {shown(self.name)}", series, bad, first_row, self.wanted)
+            wanted = self.wanted
+            if self.written and is_text(series.dtype):
+                wanted += self.written.hint(series[bad[:1]].cast(pl.String))
+            raise wrong_value(f"column {shown(self.name)}", series, bad, first_row, wanted)
         missing = np.isnan(values)
         self.write(values, missing, features)
         if self.missing:

@@ -61,10 +61,13 @@ class _DateCandidate(Candidate):
     def tells(self):
         return self.seen is not None
 
+    def fitted_text(self, asked):
+        return self.text if self.text and (self.tells or asked or self.text.pattern) else DateText()
+
     def doubt(self, chosen, why):
         return (
             f"no value says what comes first in dates such as {shown(self.seen)}: they were read "
-            f"with the {chosen.first} first{why}; --date-format settles it"
+            f"with the {chosen.first} first{why}; `date_format` settles it"
         )
 
 

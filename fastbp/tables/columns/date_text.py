@@ -1,6 +1,7 @@
 """Dates as people write them: the order of day, month and year, names of months, and times."""
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import polars as pl
@@ -47,18 +48,19 @@ _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 _PIVOT = 69
 _NOON = 12
 
-Order = Literal["day", "month", "year"]
+Order = Literal["", "day", "month", "year"]
 ORDERS: tuple[Order, ...] = ("day", "month", "year")
 
 
 class DateText(Struct, frozen=True, forbid_unknown_fields=True):
     """How the dates of a column are written.
 
-    `first` says what comes first in dates such as 01/02/2003; others are read whatever it is.
+    `first` says what comes first in dates such as 01/02/2003; others are read whatever it is. It
+    is empty where no row told: then only those are read that mean one day, such as 13/02/2003.
     `pattern`, of strftime, is the only one to read, if given.
     """
 
-    first: Order = "day"
+    first: Order = ""
     pattern: str = ""
 
     @property
@@ -71,8 +73,13 @@ class DateText(Struct, frozen=True, forbid_unknown_fields=True):
         if self.pattern:
             return _by_pattern(series, self.pattern)
         values = self.plain(series)
-        if not (values.is_null() & series.is_not_null()).any():
+        rest = values.is_null() & series.is_not_null()
+        if not rest.any():
             return values
+        if not self.first:
+            day, month = (DateText(first).parsed(series.filter(rest)) for first in ORDERS[:2])
+            certain = day.fill_null(month).set((day != month).fill_null(False), None)
+            return values.scatter(rest.arg_true(), certain)
         text = series.str.replace_all(r"[\u00a0\u202f]", " ")
         # the pattern of the first that is left is likely that of all
         rest = text.filter(values.is_null() & text.is_not_null())[:1]
@@ -86,6 +93,11 @@ class DateText(Struct, frozen=True, forbid_unknown_fields=True):
             if there is not None and there.any():
                 values = values.scatter(left.filter(there), self._seconds(found.filter(there)))
         return values
+
+    def hint(self, series: pl.Series) -> str:
+        """Return the option that says what a text is that no row of the training tells of."""
+        is_open = not self.first and not self.pattern and len(self.ordered(series)) > 0
+        return "; `date_format` says what comes first" if is_open else ""
 
     def plain(self, series: pl.Series) -> pl.Series:
         """Return the seconds of dates in ISO 8601, null for other text."""
@@ -111,11 +123,17 @@ class DateText(Struct, frozen=True, forbid_unknown_fields=True):
         return days * _DAY + _time_of_day(found)
 
 
+def patterns_of(formats: Sequence[str]) -> dict[str, str]:
+    """Return formats such as ``%d/%m/%Y`` or ``born=%d/%m/%Y`` by column, "" for all columns."""
+    parts = (each.rpartition("=") for each in formats)
+    return {name: pattern for name, _, pattern in parts}
+
+
 def order_of(pattern: str) -> DateText:
     """Return the order of a format of strftime, for dates that have other marks or times."""
     orders: dict[str, Order] = {"d": "day", "m": "month", "b": "month", "y": "year", "Y": "year"}
     found = re.search(r"%[-_]?([dmbyY])", pattern)
-    return DateText(orders[found[1]] if found else "day")
+    return DateText(orders[found[1]] if found else "")
 
 
 def _number_of(names):

@@ -13,7 +13,7 @@ from ..wording import shown
 from .category import Category
 from .column import Column
 from .date import Date
-from .date_text import order_of
+from .date_text import order_of, patterns_of
 from .kinds import AnyColumn
 from .number import Number
 from .number_text import NumberText
@@ -140,12 +140,12 @@ def find_column(
 
 
 def _habits(table, decimal, date_format):
-    """Return what the user chose; formats are texts such as ``%d/%m/%Y`` or ``born=%d/%m/%Y``."""
-    pairs = [("", each) if "=" not in each else each.rsplit("=", 1) for each in date_format]
-    table.require(name for name, _ in pairs if name)
+    """Return what the user chose."""
+    patterns = patterns_of(date_format)
+    table.require(filter(None, patterns))
     chosen: list[Any] = [NumberText(decimal)] if decimal else []
-    chosen += [order_of(pattern) for name, pattern in pairs if not name]
-    return Habits(chosen, patterns=dict(pairs))
+    chosen += [order_of(patterns[""])] if "" in patterns else []
+    return Habits(chosen, patterns=patterns)
 
 
 def _check_roles(table, targets, ids, drop, categorical, numeric):

@@ -14,7 +14,7 @@ from ...errors import DataError
 from ...json_data import Finite, NotNegative, Positive
 from ..wording import ALSO_MISSING, shown
 from .column import Candidate, Column, Fit, Offered, Range
-from .number_text import CLOCK, NumberText, are_comparable, is_known_unit, is_letter
+from .number_text import CLOCK, NEVER_BARE, NumberText, are_comparable, is_known_unit, is_letter
 from .scaling import LARGEST, Quartiles, bent
 from .values import NONE, Floats, Places, floats, is_text, parsed_text, seconds, unreadable, without
 
@@ -33,8 +33,6 @@ _FIRST_ROWS = 100
 _MARKED = r"^[^:]*\d[.,]\d"
 # codes may have several widths if this share of them has leading zeros
 _CODES_WITH_ZEROS = 0.05
-# units that change the number where they are absent
-_NEVER_BARE = ("%", "\u2030", CLOCK)
 # a number this many scales from the center is said to be an outlier
 OUTLYING = 1_000
 
@@ -144,7 +142,8 @@ class _NumberCandidate(Candidate):
         values, units = self.text.parts(text.gather(bad))
         plain[bad] = floats(values)
         self._add_units(offered, bad[~np.isnan(plain[bad])], units.filter(values.is_not_null()))
-        self.is_plain = self.is_plain and not len(bad)
+        is_marked = self.text.decimal == "," and text.str.contains(",", literal=True).any()
+        self.is_plain = self.is_plain and not len(bad) and not is_marked
         self.refuse(offered, bad[np.isnan(plain[bad])])
         if self._marked is None:
             marked = np.flatnonzero(text.str.contains(_MARKED).fill_null(False))
@@ -246,7 +245,7 @@ class _NumberCandidate(Candidate):
         return (
             f"the mark of numbers such as {shown(value)} in row {row:,} may stand before decimals "
             f"or between thousands: they were read with {shown(chosen.decimal)} before decimals"
-            f"{why}; --decimal settles it"
+            f"{why}; `decimal` settles it"
         )
 
     def check(self, where, instead):
@@ -256,7 +255,7 @@ class _NumberCandidate(Candidate):
                 "with --missing"
             )
         named = [unit for unit in self.units if unit]
-        if len(named) > 1 or (named and named[0] in _NEVER_BARE and "" in self.units):
+        if len(named) > 1 or (named and named[0] in NEVER_BARE and "" in self.units):
             mixed = [self.units[unit] for unit in (named if len(named) > 1 else self.units)]
             (one, row), (other, another) = sorted(mixed, key=lambda each: each[1])[:2]
             raise DataError(
@@ -267,8 +266,11 @@ class _NumberCandidate(Candidate):
     def why_an_id(self, rows):
         return self._steps.why_an_id(rows) if self.is_whole else None
 
-    def fitted_text(self):
-        return NumberText(self.text.decimal, self.unit) if self.text else NumberText()
+    def fitted_text(self, asked):
+        if not is_text(self.dtype):
+            return NumberText(unit=CLOCK if self.dtype in (pl.Time, pl.Duration) else "")
+        told = self.tells or asked or self.text.decimal == ","
+        return NumberText(self.text.decimal if told else "", self.unit)
 
 
 class _Codes:

@@ -6,6 +6,7 @@ from typing import Literal
 
 import polars as pl
 from msgspec import Struct
+from msgspec.structs import replace
 
 _SPACES = r"[\u00a0\u2007\u2009\u202f]"
 _MINUS = r"[\u2212\u2012\u2013\ufe63\uff0d]"
@@ -35,6 +36,8 @@ _CLOCK = (
     r"\s*(?:(?P<half>[AaPp])\.?[Mm]\.?)?$"
 )
 CLOCK = "h:min"
+# units that change the number where they are absent
+NEVER_BARE = ("%", "\u2030", CLOCK)
 _NOON = 12
 
 
@@ -44,7 +47,9 @@ def _digits(decimal):
     grouped = "|".join(_GROUPED.replace("MARK", mark) for mark in others)
     point = re.escape(decimal)
     # the dashes of 5,- and 5,-- say that there are no cents
-    return rf"(?:(?:{grouped}|[0-9]+)(?:{point}(?:--?|[0-9]*))?|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?"
+    cents = rf"(?:{point}(?:--?|[0-9]*))?"
+    # a mantissa has no marks between thousands
+    return rf"(?:(?:{grouped}){cents}|(?:[0-9]+{cents}|{point}[0-9]+)(?:[eE][+-]?[0-9]+)?)"
 
 
 def _pattern(decimal):
@@ -62,11 +67,12 @@ class NumberText(Struct, frozen=True, forbid_unknown_fields=True):
     """How the numbers of a column are written.
 
     `decimal` is the mark before the decimals; spaces, apostrophes and the other of both marks may
-    stand between thousands. `unit` is the unit beside the numbers, such as ``%`` or ``kg``, or
-    ``h:min`` for times of day and durations, which are read in seconds.
+    stand between thousands. It is empty where no row told: then plain numbers such as 1.5 are
+    read, and others that mean the same whatever it is. `unit` is the unit beside the numbers, such
+    as ``%`` or ``kg``, or ``h:min`` for times of day and durations, which are read in seconds.
     """
 
-    decimal: Literal[".", ","] = "."
+    decimal: Literal["", ".", ","] = ""
     unit: str = ""
 
     @property
@@ -77,12 +83,25 @@ class NumberText(Struct, frozen=True, forbid_unknown_fields=True):
     def parsed(self, series: pl.Series) -> pl.Series:
         """Return the numbers that text stands for, null where there is none, or of another unit."""
         values = self.plain(series)
+        if self.unit in NEVER_BARE:
+            values = values.set(values.is_not_null(), None)
         rest = values.is_null() & series.is_not_null()
         if not rest.any():
             return values
+        if not self.decimal:
+            one, other = (replace(self, decimal=mark).parsed(series.filter(rest)) for mark in ".,")
+            found = one.fill_null(other).set((one != other).fill_null(False), None)
+            return values.scatter(rest.arg_true(), found)
         found, units = self.parts(series.filter(rest))
-        found = found.set((units != "") & (units != self.unit), None)
+        is_bare = units == "" if self.unit not in NEVER_BARE else pl.Series([False])
+        found = found.set((units != self.unit) & ~is_bare, None)
         return values.scatter(rest.arg_true(), found)
+
+    def hint(self, series: pl.Series) -> str:
+        """Return the option that says what a text is that no row of the training tells of."""
+        texts = [] if self.decimal else [replace(self, decimal=mark) for mark in ".,"]
+        is_number = any(text.parsed(series).is_not_null().any() for text in texts)
+        return "; `decimal` says what its mark stands for" if is_number else ""
 
     def plain(self, series: pl.Series) -> pl.Series:
         """Return the numbers of text without marks between thousands and units; else null."""

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from ...json_data import Count, Finite, Positive, read_as
 from ..losses import LOSSES
+from .date_text import DateText, order_of, patterns_of
 from .kinds import AnyColumn
 from .number_text import NumberText
 
@@ -118,6 +120,31 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
             name, count = Counter(names).most_common(1)[0] if names else ("", 0)
             if count > 1:
                 raise ValueError(f"{field} names {name!r} twice")
+
+    def written(self, how: Any) -> "Schema":
+        """Return the schema for a table whose text is written in another way.
+
+        `how` are `ReadOptions`, whose `decimal` and `date_format` say so.
+        """
+        patterns = patterns_of(how.date_format)
+
+        def rewritten(part):
+            text = getattr(part, "text", None)
+            if isinstance(text, NumberText) and how.decimal:
+                return replace(part, text=replace(text, decimal=how.decimal))
+            if isinstance(text, DateText) and part.name in patterns:
+                return replace(part, text=DateText(pattern=patterns[part.name]))
+            if isinstance(text, DateText) and "" in patterns:
+                return replace(part, text=replace(text, first=order_of(patterns[""]).first))
+            return part
+
+        return replace(
+            self,
+            columns=tuple(map(rewritten, self.columns)),
+            target=rewritten(self.target),
+            more_targets=tuple(map(rewritten, self.more_targets)),
+            weight=self.weight and rewritten(self.weight),
+        )
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -45,16 +45,20 @@ class Habits:
 
 @dataclass(frozen=True)
 class Found:
-    """The kind of a column, and the candidate of it; `doubt` says what was guessed."""
+    """The kind of a column, and the candidate of it.
+
+    `doubt` says what was guessed of how its text is written, `is_asked` that the user chose it.
+    """
 
     kind: type[Column]
     candidate: Any = None
     doubt: str = ""
+    is_asked: bool = False
 
     @property
     def text(self) -> Any:
         """How the text is written, None for kinds that are written in one way."""
-        return self.candidate.fitted_text() if self.candidate else None
+        return self.candidate.fitted_text(self.is_asked) if self.candidate else None
 
 
 class Survey:
@@ -109,14 +113,19 @@ class Survey:
 
     def _add_text(self, offered):
         """Offer plain values of a kind to all candidates at once, others to each that may fit."""
-        for kind, plain in _PLAIN.items() if self._by_pattern is None else ():
+        for kind, plain in _PLAIN.items():
+            if kind is Date and self._by_pattern:
+                continue
             first = next(each for each in self.candidates if each.kind is kind)
             if not first.count and not len(kind.read(offered.frame[:_FEW], self.words, plain)[1]):
                 values, bad = kind.read(offered.frame, self.words, plain)
                 if not len(bad):
                     self.present += int(np.count_nonzero(~np.isnan(values)))
                     for candidate in self.candidates:
-                        candidate.add_plain(kind, values, offered)
+                        if candidate is self._by_pattern:
+                            candidate.add(Offered(offered.frame, offered.first, distinct=True))
+                        else:
+                            candidate.add_plain(kind, values, offered)
                     return
         distinct = Offered(offered.frame, offered.first, distinct=True)
         text = distinct.series.str.strip_chars()
@@ -170,8 +179,9 @@ class Survey:
         )
         best = [*asked, *usual, *fitting][0]
         telling = [each for each in fitting if each.tells]
-        if asked or not telling or len(fitting) == 1:
-            return Found(best.kind, best)
+        is_plain = not best.tells and not usual
+        if asked or is_plain or not telling or len(fitting) == 1:
+            return Found(best.kind, best, is_asked=bool(asked))
         why = ", as in other columns" if usual else ""
         return Found(best.kind, best, telling[0].doubt(best.text, why))
 

@@ -44,7 +44,7 @@ class Table:
     """Columns and rows of one or several files or frames; one frame at a time is in memory.
 
     `name` is the path, or "the table" for a frame; `dtypes` has the polars type of each column,
-    text for files of rows of text.
+    text for files of rows of text. `how` are the options that it was opened with.
     """
 
     def __init__(
@@ -53,8 +53,10 @@ class Table:
         parts: Sequence[Opened],
         files: Sequence[Path],
         missing_words: Sequence[str],
+        how: ReadOptions | None = None,
     ) -> None:
         self.name = name
+        self.how = how or ReadOptions()
         self.files = tuple(files)
         self.missing_words = tuple(missing_words)
         self._parts = parts
@@ -152,16 +154,16 @@ def open_table(
     paths = data if isinstance(data, (list, tuple)) else [data]
     if not paths or not all(isinstance(path, (str, os.PathLike)) for path in paths):
         frame = Opened("a frame", _frame_reader(data), {}, ())
-        return Table("the table", [frame], (), missing_words)
+        return Table("the table", [frame], (), missing_words, how)
     how = how or ReadOptions()
     if [*paths] == [STANDARD_INPUT]:
         part = standard_input()
-        return Table(part.name, [open_part(part, how, like)], (), missing_words)
+        return Table(part.name, [open_part(part, how, like)], (), missing_words, how)
     first = str(paths[0])
     first = without_secrets(first) if is_address(paths[0]) else first
     name = first + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     parts = [part for path in paths for part in parts_of(cast(FilePath, path))]
-    return Table(name, _opened(name, parts, how, like), _local(parts), missing_words)
+    return Table(name, _opened(name, parts, how, like), _local(parts), missing_words, how)
 
 
 def _local(parts):
