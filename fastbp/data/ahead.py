@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
+from queue import SimpleQueue
 from typing import Any
 
 from ..kernels.tuning import SLICE_SECONDS
@@ -21,9 +24,12 @@ class Ahead:
     """The items of an iterable, which a thread reads one ahead of the caller."""
 
     def __init__(self, items: Iterable[Any]) -> None:
-        self._items = iter(items)
-        self._reader = ThreadPoolExecutor(1, "fastbp-reader")
+        self._asked: SimpleQueue[Future[Any] | None] = SimpleQueue()
         self._coming: Future[Any] | None = None
+        # a daemon: a process ends though an iterator never yields
+        arguments = (iter(items), self._asked)
+        threading.Thread(None, _serve, "fastbp-reader", arguments, daemon=True).start()
+        self._end = weakref.finalize(self, self._asked.put, None)
 
     def take(self, must_end: Callable[[], bool] | None = None) -> Any:
         """Return the next item, and begin to read the one after it.
@@ -47,8 +53,24 @@ class Ahead:
         return self._coming is not None and not self._coming.done()
 
     def close(self) -> None:
-        """Stop reading, after the item in progress, which nobody waits for."""
-        self._reader.shutdown(wait=False, cancel_futures=True)
+        """Stop reading, after the item in progress, for which nothing waits."""
+        self._end()
 
     def _read(self) -> Future[Any]:
-        return self._reader.submit(next, self._items, END)
+        future: Future[Any] = Future()
+        self._asked.put(future)
+        return future
+
+
+def _serve(items: Iterator[Any], asked: SimpleQueue[Future[Any] | None]) -> None:
+    """Read an item for each future, until None is asked for."""
+    while (future := asked.get()) is not None:
+        _fulfil(future, items)
+        del future  # it would keep what was read until the next is asked for
+
+
+def _fulfil(future: Future[Any], items: Iterator[Any]) -> None:
+    try:
+        future.set_result(next(items, END))
+    except BaseException as error:  # raised where the item is taken
+        future.set_exception(error)

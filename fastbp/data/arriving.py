@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -41,14 +42,13 @@ class Arriving(Feed):
         self._steps = steps
         self._blocks = Ahead(_checked(_endlessly(blocks), check))
         self._rest: Samples | None = None
-        try:
+        with ExitStack() as failed:
+            failed.callback(self._blocks.close)
             if not self._has_batch(must_end):
                 raise TooLate("no batch of X has arrived yet")
             if self._rest is None:
                 raise ValueError("the data have no blocks: expected at least one row")
-        except BaseException:
-            self._blocks.close()
-            raise
+            failed.pop_all()
         self.rows = steps * batch_size
         self.head = self._rest.head(batch_size)
         self.order = np.arange(len(self.head)) if shuffle else None

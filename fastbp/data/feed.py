@@ -92,13 +92,16 @@ def _until(blocks: Iterable[Any], must_end: MustEnd) -> Iterator[Any]:
     """Yield blocks; raise TooLate if it must end before they do, and say so where it takes long."""
     remark = "X has not ended; give steps_per_epoch= to train on it as it arrives"
     patience = time.perf_counter() + _PATIENCE
-    for number, block in enumerate(blocks):
-        if must_end():
-            raise TooLate(remark)
-        if time.perf_counter() > patience:
-            patience = math.inf
-            _log.warning("after %d blocks: %s", number, remark)
-        yield block
+    ahead, number = Ahead(blocks), 0
+    with closing(ahead):
+        while (block := ahead.take(must_end)) is not END:
+            if block is LATE:
+                raise TooLate(remark)
+            if time.perf_counter() > patience:
+                patience = math.inf
+                _log.warning("after %d blocks: %s", number, remark)
+            yield block
+            number += 1
 
 
 def parts_of(

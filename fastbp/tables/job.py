@@ -217,6 +217,7 @@ class Job:
             more = self._encoded(self.valid_table, Split(~all_rows, all_rows))
             valid = more.valid
             digest += more.digest
+        _check_weights(self, rows, valid)
         if not progress:
             _steps.info("training, at most %s", counted(o.epochs, "epoch"))
         history = self.network.fit(
@@ -321,3 +322,14 @@ def _lists(history):
     """Return the history as lists of numbers by name, none where one is not finite."""
     names = [name for name in (history.epochs[0] if len(history) else ()) if name != "epoch"]
     return {name: [to_json(float(v)) for v in history[name]] for name in names}
+
+
+def _check_weights(job, rows, valid):
+    """Raise DataError if all rows that train, or all that validate, have a weight of 0."""
+    held = valid[2] if valid is not None and len(valid) > 2 else None
+    for what, weights in (("training", rows.weight), ("validation", held)):
+        if weights is not None and len(weights) and not np.any(weights):
+            raise DataError(
+                f"{job.table.name}: all {what} rows have a weight of 0: give weights above it, or "
+                "hold other rows back"
+            )

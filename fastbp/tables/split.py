@@ -66,10 +66,22 @@ def hold_out(among: Mask, count: int, seed: int, keys: Keys, table_name: str) ->
 
 
 def _groups_of(groups, count, seed):
-    """Return which rows are of the groups that validate, drawn until they have `count` rows."""
+    """Return which rows are of the groups that validate: drawn ones, that have about `count` rows.
+
+    A group that would bring their number further from `count` is passed over. There is at least
+    one, the smallest if all are passed over, and one is left.
+    """
     _, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    order = permutation(len(sizes), seed)
-    return np.isin(place, order[: _nearest(np.cumsum(sizes[order])[:-1], count)])
+    total = 0
+    drawn: list[int] = []
+    for group in permutation(len(sizes), seed).tolist():
+        size = int(sizes[group])
+        if len(drawn) < len(sizes) - 1 and abs(total + size - count) < abs(total - count):
+            drawn.append(group)
+            total += size
+    if not drawn and len(sizes) > 1:
+        drawn.append(int(sizes.argmin()))
+    return np.isin(place, drawn)
 
 
 def _last_of(times, count):

@@ -145,8 +145,8 @@ def test_a_table_without_inputs_is_told_the_options_of_who_asks():
 
 
 def test_an_option_of_python_is_spelled_in_a_refusal_of_the_rows():
-    PEOPLE.head(1).write_csv("one.csv")
-    done = fastbp("train", "one.csv", "--target", "rich", "--valid-share", 0.9)
+    PEOPLE.head(2).write_csv("two.csv")
+    done = fastbp("train", "two.csv", "--target", "income", "--valid-share", 0.9)
     assert done.code == 3 and "or --valid-share 0" in done.complaint
 
 

@@ -34,7 +34,7 @@ OPTIONS = {
     "a schedule unknown": (["--schedule", "step"], "step"),
     "a dtype unknown": (["--dtype", "float16"], "float16"),
     "weights unknown": (["--class-weight", "uniform"], "uniform"),
-    "targets that differ": (["--target", "age"], "'age' (numbers)"),
+    "targets that differ": (["--target", "y", "--target", "age"], "'age' (numbers)"),
     "layers that are text": (["--hidden", "wide"], "wide"),
     "a layer of 0": (["--hidden", "8,0"], "8,0"),
     "layers beyond memory": (["--hidden", "9999999,9999999"], "9999999"),

@@ -220,6 +220,19 @@ def test_json_is_read_as_people_write_it(tmp_path, text, name, encoding):
     assert rows_of(open_table(path)) == expected
 
 
+def test_text_of_an_array_keeps_its_line_separators(tmp_path):
+    path = tmp_path / "rows.json"
+    path.write_text('[{"c": "a\u2028b"},\n {"c": "d\u0085e", "n":\n NaN}]', encoding="utf-8")
+    assert [row[0] for row in rows_of(open_table(path))] == ["a\u2028b", "d\u0085e"]
+
+
+@pytest.mark.parametrize("name", ["PK", "PK_ID", "PAR1", "PAR1_x"])
+def test_a_first_column_named_like_a_format_is_a_column(tmp_path, name):
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{name},y\n1,2.5\n2,3.5\n", encoding="utf-8")
+    assert open_table(path).columns == [name, "y"]
+
+
 def test_a_long_array_is_read_in_parts(tmp_path):
     path = tmp_path / "rows.json"
     rows = [{"n": n, "text": "x" * (n % 700)} for n in range(9000)]

@@ -38,6 +38,16 @@ def job(data, **options):
 # ------------------------------------------------------------------------------ held back
 
 
+@pytest.mark.parametrize("sizes", [(900, 100), (100, 900), (500, 300, 100, 100), (999, 1)])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_large_group_is_not_held_back_where_a_smaller_one_is_nearer(sizes, seed):
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    split = hold_out(np.ones(1000, bool), 200, seed, Keys("g", groups=groups), "the table")
+    held = int(split.validates.sum())
+    assert abs(held - 200) < 200 or held == min(sizes)
+    assert not set(groups[split.validates]) & set(groups[split.trains])
+
+
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.5, 0.9])
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_no_group_is_in_both_parts(share, seed):

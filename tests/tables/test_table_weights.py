@@ -204,3 +204,13 @@ def test_a_report_shows_weighted_rows():
     table = people(400).with_columns(w=pl.Series(np.random.default_rng(0).gamma(2, 1, 400)))
     model = train(table, "y", weight="w", **FEW)
     assert "Confusion matrix" in build_report(model)
+
+
+@pytest.mark.parametrize("what", ["training", "validation"])
+def test_weights_that_are_all_0_are_refused_in_one_line(what):
+    rows = np.arange(200)
+    is_held = rows >= 160
+    weights = np.where(is_held == (what == "training"), 1.0, 0.0)
+    table = pl.DataFrame({"x": rows % 7, "t": rows, "w": weights, "y": rows % 5 + 0.5})
+    with pytest.raises(DataError, match=f"all {what} rows have a weight of 0"):
+        train(table, "y", weight="w", time="t", valid_share=0.2, **FEW)

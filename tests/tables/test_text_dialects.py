@@ -224,6 +224,11 @@ RAGGED = {
     "a header that is short": ("a,b\n1,2,3,4\n5,6,7,8\n9,1,2,3\n", "row 1 has 4 fields"),
     "a row that is long": (text() + "1,2,3,4\n", "row 5 has 4 fields but the header names 3"),
     "a row that is short": (text(";") + "1;2\n", "row 5 has 2 fields but the header names 3"),
+    "a single name": ("x\n3,093\n3,388\n7,514\n", "row 1 has 2 fields but the header names 1"),
+    "quotes that are no quotes": (
+        "y,b,food\n3312.9,0.2,'fish, x'\n21.5,0.3,'ham, y'\n4.5,0.1,'egg, z'\n",
+        "row 1 has 4 fields but the header names 3",
+    ),
     "one after CR": (text(end="\r") + "1,2\r", "row 5 has 2 fields"),
     "a header that cannot be parsed": ('y,"x,c\n1,2,3\n4,5,6\n7,8,9\n', "a quote in it"),
     "an open quote after CR": (text(end="\r") + '1,"2,4\r', "line 6"),

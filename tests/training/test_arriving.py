@@ -300,3 +300,20 @@ def test_an_error_of_a_timeout_in_the_generator_is_the_callers():
     for options in ({}, {"steps_per_epoch": 100}):
         with pytest.raises(TimeoutError, match="the line is cut"):
             network().fit(fails(), **options)
+
+
+BLOCKS = """
+import itertools, threading, numpy as np
+from fastbp import Network
+X = np.ones((64, 4), "float32")
+def blocking():
+    yield X, X[:, 0]
+    threading.Event().wait()
+history = Network([4, 3, 1], seed=0).fit(blocking(), max_time=0.5, {options})
+print(history.stopped.value)
+"""
+
+
+@pytest.mark.parametrize("options", ["", "steps_per_epoch=2"])
+def test_a_process_ends_though_an_iterator_never_yields(run_python, options):
+    assert run_python(BLOCKS.format(options=options), timeout=120).strip() == "time"

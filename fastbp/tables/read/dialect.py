@@ -270,7 +270,11 @@ def _beyond(fit, known):
     is_proven = len(rows) > 1 or (rows and known.names)
     if more != 1 or not is_proven or any(len(row) != fit.width for row in rows):
         return ""
-    return "first" if any(row[-1].strip() for row in rows) else "last"
+    if not any(row[-1].strip() for row in rows):
+        return "last"
+    firsts = [row[0].strip() for row in rows]
+    name_rows = len(set(firsts)) == len(firsts) and not any(re.search(r"\d[.,]", f) for f in firsts)
+    return "first" if name_rows and len(header) > 1 else ""
 
 
 def _is_loose(text, fit):

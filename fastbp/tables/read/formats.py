@@ -41,7 +41,7 @@ SCANS: dict[str, Callable[..., pl.LazyFrame]] = {
     _JSON: pl.scan_ndjson,
 }
 _PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")
-_STARTS = {b"PAR1": PARQUET, b"ARROW1": _ARROW, b"\xd0\xcf\x11\xe0": _SHEETS}
+_STARTS = {b"PAR1\x15": PARQUET, b"ARROW1": _ARROW, b"\xd0\xcf\x11\xe0": _SHEETS}
 # what is handed over as a table and is none
 _FOREIGN = {
     b"%PDF": "a PDF",
@@ -154,7 +154,7 @@ def _format(name, path, expected):
     for start, what in _FOREIGN.items():
         if head.lower().startswith(start.lower()):
             raise DataError(f"{name} is {what}: expected a table")
-    if head.startswith(b"PK"):
+    if packing_of(head) == "zip":
         with zipfile.ZipFile(path) as archive:
             return _format_of_archive(archive.namelist()) or expected
     found = next((found for start, found in _STARTS.items() if head.startswith(start)), None)
