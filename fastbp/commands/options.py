@@ -40,7 +40,8 @@ def parser(kind, is_optional=False):
 def taking(kind, words, *names, panel=None, default=None, several=False, adds=False):
     """Return Typer's option of a `Kind`; ``--help`` shows the default and the limits."""
     repeats = "repeatable, beside the default" if adds else "repeatable"
-    extras = ("" if adds else _default(kind, default), kind.limits, repeats if several else "")
+    says_so = several and not kind.refuses_several
+    extras = ("" if adds else _default(kind, default), kind.limits, repeats if says_so else "")
     extra = "; ".join(filter(None, extras))
     reads = (
         {"metavar": kind.metavar, "parser": parser(kind, default is None and not several)}

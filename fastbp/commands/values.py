@@ -89,7 +89,7 @@ LogOption = Annotated[
     ),
 ]
 QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print results, warnings and errors alone.")
+    bool, typer.Option("--quiet", "-q", help="Print only what is asked for, warnings and errors.")
 ]
 WeightOption = Annotated[
     str,

@@ -15,6 +15,7 @@ from ..network import Network
 from .columns.encoding import Encoder
 from .columns.schema import Schema, Weight
 from .gradients import input_gradients
+from .options import SEEDS
 from .read.table import Table
 from .result.asked import model_of, scorers_of
 from .wording import listed, one_line
@@ -23,7 +24,6 @@ _steps = logging.getLogger("fastbp.steps")
 # the numbers of encoded rows that are held, twice
 _MOST_CELLS = 2**25
 _BLOCK = 4096
-_SEEDS = 2**32
 
 
 class Explained:
@@ -124,7 +124,7 @@ class Explained:
                 truth,
                 scoring=scorer,
                 n_repeats=repeats,
-                random_state=seed % _SEEDS,
+                random_state=seed % SEEDS,
                 sample_weight=self._weight,
             )
         except (ValueError, TypeError, AttributeError) as error:  # of a metric of another task

@@ -18,12 +18,12 @@ from ..training.stopped import Stopped
 from .columns.encoding import Encoder
 from .job import Job
 from .model import TableModel
+from .options import SEEDS
 from .split import Keys, Mask, hold_out
 from .wording import counted, shown
 
 _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
-_SEEDS = 2**32  # of scikit-learn
 
 
 def train_job(job: Job, callbacks: Iterable[Callback] = (), progress: bool = False) -> TableModel:
@@ -116,7 +116,7 @@ def _splitter(job, labels):
     given = {
         "n_splits": job.options.folds,
         "shuffle": True,
-        "random_state": job.options.seed % _SEEDS,
+        "random_state": job.options.seed % SEEDS,
     }
     if job.keys.groups is not None:
         if labels is None:

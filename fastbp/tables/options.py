@@ -46,18 +46,28 @@ _COUNT = number(whole=True, least=1)
 _WHOLE = number(whole=True, least=0)
 _SHARE = number(least=0, below=1)
 _COLUMNS = texts("COL")
+# scikit-learn's seeds are below
+SEEDS = 2**32
 
 
 def _a_quantile():
     """Return the kind of one level of quantiles."""
     level = number(above=0, below=1)
 
+    wanted = "expected one level: a model predicts one quantile, so train several"
+
     def read(text):
         if "," in text:
-            raise ValueError("expected one level: a model predicts one quantile, so train several")
+            raise ValueError(wanted)
         return level.read(text)
 
-    return Kind(level.metavar, read, level.check, limits=level.limits)
+    def check(name, value):
+        levels = value if isinstance(value, list | tuple) else [value]
+        if len(levels) != 1:
+            raise ValueError(f"{name}={value!r}: {wanted}")
+        return level.check(name, levels[0])
+
+    return Kind(level.metavar, read, check, True, refuses_several=True, limits=level.limits)
 
 
 def _hidden_activations():

@@ -147,14 +147,16 @@ def _values():
         yield f"{word!r} in a number", with_value("age", word), (), ALL
     for word in ("forty", "4O", "0x1F", "1_000", "--5", "1e", "٣٤"):
         yield f"{word!r} in a number", with_value("age", word), ("age", word, "row 12"), ()
-    for word in ("1,5", "12 years"):  # which say how the numbers of a training are written
-        yield f"{word!r} in a number", with_value("age", word), ("age", word, "row 12"), (TRAIN,)
+    yield "'1,5' in a number", with_value("age", "1,5"), (), ALL
+    # which says in a training how its numbers are written
+    yield "'12 years' in a number", with_value("age", "12 years"), ("age", "row 12"), (TRAIN,)
     yield "1e300 in a number", with_value("age", "1e300"), (), ALL
     yield "1e-300 in a number", with_value("age", "1e-300"), (), ALL
     yield "a long integer", with_value("age", "9" * 300), (), ALL
     for word in ("2020-13-01", "2020-02-30", "yesterday", "2020-01-01T25:00"):
         yield f"{word!r} in a date", with_value("joined", word), ("joined", word, "row 12"), ()
-    yield "'01/02/2020' in a date", with_value("joined", "01/02/2020"), (), ALL
+    words = ("joined", "01/02/2020", "row 12", "--date-format")
+    yield "'01/02/2020' in a date", with_value("joined", "01/02/2020"), words, (TRAIN,)
     for word in ("maybe", "2", "yes!"):
         words = ("member", word, "row 12")
         yield f"{word!r} in a boolean", with_value("member", word), words, (TRAIN,)

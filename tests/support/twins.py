@@ -1,6 +1,6 @@
 """One table written in many ways; each must be read as its clean Parquet twin is.
 
-`STYLES` draws a way of writing. A new freedom is a field of `Style`, a strategy in `STYLES`, and
+`styles` draws a way of writing. A new freedom is a field of `Style`, a strategy in `styles`, and
 what it changes in `Style.text` (one value) or in `written` (the file).
 """
 
@@ -100,18 +100,7 @@ def styles(**values):
         Style,
         separator=st.sampled_from([",", ";", "\t", "|", " ", ":", "^"]),
         quoting=st.sampled_from(sorted(QUOTING)),
-        encoding=st.sampled_from(
-            [
-                "utf-8",
-                "utf-8-sig",
-                "latin-1",
-                "cp1252",
-                "utf-16",
-                "utf-16-le",
-                "utf-16-be",
-                "utf-32",
-            ]
-        ),
+        encoding=st.sampled_from(ENCODINGS),
         line_end=st.sampled_from(["\n", "\r\n", "\r"]),
         packing=st.sampled_from(sorted(PACKERS)),
         preamble=st.sampled_from(sorted(PREAMBLES)),

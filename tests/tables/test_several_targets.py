@@ -256,7 +256,7 @@ def test_what_several_targets_do_not_have_is_refused(models):
 
 def test_whole_numbers_are_learned_as_numbers_where_asked():
     table = frame().with_columns(more=pl.int_range(300) % 5)
-    with pytest.raises(DataError, match="--task regression"):
+    with pytest.raises(DataError, match="task=regression"):
         train(table, ["rooms", "more"], drop=LABELS, **FEW)
     model = train(table, ["rooms", "more"], task="regression", drop=LABELS, **FEW)
     assert model.schema.target.task == "regression"

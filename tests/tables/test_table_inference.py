@@ -240,7 +240,7 @@ def test_a_few_values_that_are_no_numbers_are_said():
         schema_of(nearly(["1", "2.5", "7", "8"], "abc", "abc", "d e"))
     assert str(caught.value) == (
         "the table: column 'p': 3 of 100 values are not numbers, such as 'abc' in row 5: fix "
-        "them, name them with --missing abc, or say --categorical 'p'"
+        "them, name them with missing='abc', or say categorical='p'"
     )
     words = (*MISSING_WORDS, "abc", "d e")
     frame = nearly(["1", "2.5", "7", "8"], "abc", "abc", "d e")

@@ -25,12 +25,6 @@ def check(folder, style, seed):
     assert text == [tuple(map(style.text, row)) for row in frame.rows()]
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=FOLDER)
-@given(styles(), st.integers(0, 9))
-def test_a_table_is_read_in_whatever_way_it_is_written(tmp_path, style, seed):
-    check(tmp_path, style, seed)
-
-
 @pytest.mark.slow
 @settings(max_examples=2000, deadline=None, suppress_health_check=FOLDER)
 @given(styles(), st.integers(0, 10_000))

@@ -33,7 +33,6 @@ class _CategoryFit(Fit):
         self._counts: Counter[str] = Counter()
         self._present = 0
         self._is_full = False
-        self.most: int | None = None
 
     def add(self, series):
         if self._is_full:

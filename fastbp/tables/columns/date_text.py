@@ -52,7 +52,7 @@ Order = Literal["", "day", "month", "year"]
 ORDERS: tuple[Order, ...] = ("day", "month", "year")
 
 
-class DateText(Struct, frozen=True, forbid_unknown_fields=True):
+class DateText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the dates of a column are written.
 
     `first` says what comes first in dates such as 01/02/2003; others are read whatever it is. It

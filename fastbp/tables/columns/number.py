@@ -252,7 +252,7 @@ class _NumberCandidate(Candidate):
         if self.infinite is not None:
             raise DataError(
                 f"{where} holds {self.infinite}: expected finite numbers; mend it, or name it "
-                "with --missing"
+                "in `missing`"
             )
         named = [unit for unit in self.units if unit]
         if len(named) > 1 or (named and named[0] in NEVER_BARE and "" in self.units):

@@ -63,7 +63,7 @@ def _pattern(decimal):
 _PATTERNS = {decimal: _pattern(decimal) for decimal in (".", ",")}
 
 
-class NumberText(Struct, frozen=True, forbid_unknown_fields=True):
+class NumberText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the numbers of a column are written.
 
     `decimal` is the mark before the decimals; spaces, apostrophes and the other of both marks may

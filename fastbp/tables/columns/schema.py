@@ -20,6 +20,8 @@ _FORMAT_2: dict[str, Any] = {"name": None, "kind": None, "missing": None}
 _FORMAT_2 |= {"mean": 0.0, "scale": 1.0, "categories": [], "other": False, "clock": False}
 # what later versions have added, and files need not hold
 _LATER: dict[str, Any] = {"weight": None, "more_targets": []}
+_LATER_OF_A_COLUMN: dict[str, Any] = {"text": {}, "bound": 0.0, "distinct": 0, "rest": 0.0}
+_LATER_OF_A_TARGET: dict[str, Any] = {"text": {}, "low": None, "high": None, "rate": False}
 
 Task: TypeAlias = Literal["classification", "regression"]
 
@@ -180,10 +182,11 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
 
     def to_data(self) -> dict[str, Any]:
         """Return the schema as JSON of format 2: dicts, lists, text, numbers and flags."""
-        data = json.loads(json.dumps(msgspec.to_builtins(self)))
-        for name in [name for name, default in _LATER.items() if data[name] == default]:
-            del data[name]
-        return data | {"columns": [_FORMAT_2 | column for column in data["columns"]]}
+        data = _without(_LATER, json.loads(json.dumps(msgspec.to_builtins(self))))
+        columns = (_without(_LATER_OF_A_COLUMN, column) for column in data["columns"])
+        data["columns"] = [_FORMAT_2 | column for column in columns]
+        data["target"] = _without(_LATER_OF_A_TARGET, data["target"])
+        return data
 
     @classmethod
     def from_data(cls, data: Any) -> "Schema":
@@ -195,6 +198,12 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
         if isinstance(data, dict) and isinstance(data["columns"], list):
             data = data | {"columns": [_own_fields(column) for column in data["columns"]]}
         return read_as(cls, data, "table")
+
+
+def _without(later, data):
+    """Return JSON without the fields of later versions that have their defaults."""
+    is_default = {name for name, value in later.items() if data.get(name, ...) == value}
+    return {name: value for name, value in data.items() if name not in is_default}
 
 
 def _own_fields(column):

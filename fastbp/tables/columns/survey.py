@@ -82,7 +82,7 @@ class Survey:
         self.dtype = dtype
         self.words = words
         self.asked = asked
-        self.instead = instead or f"--categorical {shown(name)}"
+        self.instead = instead or f"categorical={shown(name)}"
         self.rows = self.present = 0
         kinds = [kind for kind in KINDS if (kind.in_text if is_text(dtype) else kind.holds(dtype))]
         pairs = [(k, text) for k in kinds for text in (k.texts if is_text(dtype) else k.texts[:1])]
@@ -196,8 +196,7 @@ class Survey:
     def _mistakes(self, kind, candidate, where):
         count, value, row = candidate.mistakes
         value = value.strip()
-        word = value if value.isalnum() and len(value) < 40 else shown(value)
-        ways = ["fix them", f"name them with --missing {word}"]
+        ways = ["fix them", f"name them with missing={shown(value)}"]
         if not self.asked:
             ways.append(f"say {self.instead}")
         form = candidate.text.form if candidate.text else ""

@@ -47,7 +47,7 @@ class TargetSurvey:
         self.task = task
         self.loss = loss
         self.doubt = ""
-        self._survey = Survey(name, dtype, words, instead="--task classification")
+        self._survey = Survey(name, dtype, words, instead="task=classification")
         self._counts: Counter = Counter()
 
     def add(self, series: pl.Series, first: int) -> None:
@@ -83,7 +83,7 @@ class TargetSurvey:
         if kind is not Number:
             raise DataError(
                 f"{name} holds {shown(min(self._counts))}, and regression needs numbers: "
-                "leave --task out, or name another target"
+                "leave `task` out, or name another target"
             )
         if candidate.low[0] == candidate.high[0]:
             raise DataError(
@@ -116,7 +116,7 @@ class TargetSurvey:
         if len(values) > MOST_CLASSES:
             raise DataError(
                 f"{name} has more than {MOST_CLASSES:,} classes: "
-                "is it the right column, or a number for --task regression?"
+                "is it the right column, or a number for task=regression?"
             )
         longest = max(values, key=len)
         if len(longest) > LONGEST_CATEGORY:
@@ -161,7 +161,7 @@ def targets_of(surveys: Sequence[TargetSurvey], table_name: str, habits: Habits)
             )
             raise DataError(
                 f"{table_name}: several targets are all numbers, or have two classes each: "
-                f"{', '.join(described)}; give --task regression, or train one model for each"
+                f"{', '.join(described)}; give task=regression, or train one model for each"
             )
     return found
 
@@ -227,7 +227,7 @@ class TargetFit:
         return replace(target, counts=tuple(counts))
 
     def _fitted_numbers(self, table_name):
-        """Return the target with mean and scale, or median and quartiles if numbers lie far out."""
+        """Return the target with mean and scale, of what is near if the loss bears the rest."""
         target = self.target
         center, scale, _ = self.spread
         if self.clip and not target.rate:

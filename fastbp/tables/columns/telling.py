@@ -18,7 +18,7 @@ def tell(table_name, columns, found):
         if isinstance(column, Category) and column.other:
             _log.warning(
                 "%s: column %s: %s of %s become inputs, %.3g %% of the rows are in the others; "
-                "--max-categories keeps more",
+                "`max_categories` keeps more",
                 table_name,
                 shown(column.name),
                 f"{len(column.categories):,}",
@@ -40,7 +40,7 @@ def tell_target(table_name, learned, fit, target):
     if learned.doubt:
         _log.warning("%s: the target %s: %s", table_name, shown(target.name), learned.doubt)
     if target.task == "regression":
-        advice = "; mend it, --clip-target it, or choose a robust loss such as --loss huber"
+        advice = "; mend it, or give clip_target=10 or a robust loss such as loss=huber"
         if target.low is not None:
             advice = f"; it is clipped to {target.low:.6g} to {target.high:.6g}"
         name = f"the target {shown(target.name)}"
