@@ -1,6 +1,5 @@
 """``fastbp.train``: a table in, a `TableModel` out."""
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
@@ -14,11 +13,10 @@ from .folds import train_job
 from .job import Job
 from .model import TableModel
 from .options import TrainOptions
+from .read.notes import left_out
 from .read.table import Data
 from .roles import ASKED
 from .wording import unknown
-
-_log = logging.getLogger("fastbp")
 
 
 @takes(TrainOptions)
@@ -83,7 +81,6 @@ def train(
     job = Job(data, asked, valid, checkpoints, a_flag("resume", resume))
     for column in job.schema.dropped:
         if column.reason not in ASKED:  # the command shows them in its plan
-            _log.warning(
-                "%s: column %r is left out: %s", job.table.name, column.name, column.reason
-            )
+            where = f"{job.table.name}: column {column.name!r}"
+            left_out(f"{where} is left out: {column.reason}")
     return train_job(job, callbacks, progress)

@@ -239,3 +239,20 @@ def test_the_command_reads_them_too(tmp_path, kind):
     assert 0.5 < schema.target.mean < 2.5
     assert fastbp("predict", model, path, "-o", tmp_path / "scored.csv").code == 0
     assert pl.read_csv(tmp_path / "scored.csv")["prediction"].is_finite().all()
+
+
+@pytest.mark.parametrize(
+    "values, phrase",
+    [
+        (["31/01/2020", "14/02/2020", "31/02/2020"], "20 of 60 values are not dates as the others"),
+        (["1.5", "2.5", "<0.1"], "20 of 60 values are not numbers as the others"),
+        (["red", "blue", "7"], None),
+    ],
+)
+def test_text_that_is_mostly_of_another_kind_is_said(caplog, values, phrase):
+    frame = frame_of(v=cycle(*values))
+    with caplog.at_level(logging.WARNING, "fastbp"):
+        schema = schema_of(frame)
+    assert next(column.kind for column in schema.columns if column.name == "v") == "category"
+    said = " ".join(record.getMessage() for record in caplog.records)
+    assert said == "" if phrase is None else phrase in said

@@ -169,7 +169,20 @@ class Survey:
             is_nearly = nearest.good > 0 and count <= (1 - _NEARLY_ALL) * self.present
             if kind is self.asked or (kind.reports_mistakes and is_nearly and count):
                 raise self._mistakes(kind, nearest, where)
-        return Found(Category)
+        return Found(Category, doubt=self._doubt_of_text())
+
+    def _doubt_of_text(self):
+        """Return what speaks against categories: that most values are numbers, or dates."""
+        likely = [c for c in self.candidates if c.kind.reports_mistakes and c.good > c.count]
+        if not likely:
+            return ""
+        best = max(likely, key=lambda each: each.good)
+        count, value, row = best.mistakes
+        return (
+            f"{count:,} of {self.present:,} values are not {best.kind.plural} as the others are, "
+            f"such as {shown(value.strip())} in row {row:,}: it is read as text; fix them, or name "
+            f"them with missing={shown(value.strip())}"
+        )
 
     def _of_kind(self, fitting, habits):
         """Return the kind of the candidates `fitting`, in the usual way of writing, or first."""

@@ -3,15 +3,13 @@
 polars converts most columns itself. The others are converted here, or left out and named.
 """
 
-import logging
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from ..wording import shown
-
-_log = logging.getLogger("fastbp")
+from .notes import left_out
 
 
 def is_pandas(data: Any) -> bool:
@@ -48,7 +46,7 @@ def _tell_index(index):
     names = [str(name) for name in index.names if name is not None]
     if names or index.nlevels > 1 or index.dtype.kind not in "iu":
         what = ", ".join(map(shown, names)) or "without a name"
-        _log.warning("the table: its index, %s, is left out: reset_index() makes it a column", what)
+        left_out(f"the table: its index, {what}, is left out: reset_index() makes it a column")
 
 
 def _series(name, column):
@@ -83,10 +81,9 @@ def _of_objects(name, column):
     ]
     present = {type(value) for value in values if value is not None}
     if any(issubclass(kind, (complex, np.complexfloating)) for kind in present):
-        _log.warning(
-            "the table: column %s is left out: it holds complex numbers; give their real and "
-            "imaginary parts as columns",
-            shown(name),
+        left_out(
+            f"the table: column {shown(name)} is left out: it holds complex numbers; give their "
+            "real and imaginary parts as columns"
         )
         return None
     are_numbers = all(issubclass(kind, (int, float, np.number)) for kind in present)

@@ -1,7 +1,9 @@
 """What reading says: how a file was understood, and what begins that may take long."""
 
 import logging
+import warnings
 
+_package = logging.getLogger("fastbp")
 _log = logging.getLogger("fastbp.read")
 _steps = logging.getLogger("fastbp.steps")
 
@@ -14,6 +16,17 @@ def say(name: object, fact: str) -> None:
 def warn(name: object, fact: str) -> None:
     """Say what was told from the content of a file, and what settles it if it is wrong."""
     _log.warning("%s: %s", name, fact)
+
+
+def left_out(message: str) -> None:
+    """Warn a caller of Python that something of a table is left out.
+
+    It is a warning of Python, and a record of the log where that goes anywhere: to people who
+    have set up neither it is said once.
+    """
+    warnings.warn(message, stacklevel=4)
+    if _package.hasHandlers():
+        _package.warning("%s", message)
 
 
 def step(verb: str, name: object, what: str = "") -> None:
