@@ -12,7 +12,7 @@ from .values import Floats
 # the distance of the quartiles of a normal distribution, in deviations
 _NORMAL_QUARTILES = 1.349
 # the bound of scaled numbers, as in the paper; where their 95th percentile says that tails are
-# heavy, this multiple of it: what is far out is no mistake there (fares of taxis: R2 0.82 -> 0.87)
+# heavy, this multiple of it: what is far out is no mistake there (fares of taxis: R2 0.82 -> 0.88)
 _LEAST_BOUND, _TAIL, _HEAVY, _BOUND_OF_TAIL = 3.0, 0.95, 2.5, 4.0
 # scaled numbers are clipped to this before they are bent, so that squares stay finite
 LARGEST = 1e6
