@@ -21,9 +21,14 @@ class TooLate(Exception):
 
 
 class Ahead:
-    """The items of an iterable, which a thread reads one ahead of the caller."""
+    """The items of an iterable, which a thread reads one ahead of the caller.
 
-    def __init__(self, items: Iterable[Any]) -> None:
+    If `early` is False it reads an item when it is asked for: arrays that the iterable uses again
+    stay what they are meanwhile.
+    """
+
+    def __init__(self, items: Iterable[Any], early: bool = True) -> None:
+        self._early = early
         self._asked: SimpleQueue[Future[Any] | None] = SimpleQueue()
         self._coming: Future[Any] | None = None
         # a daemon: a process ends though an iterator never yields
@@ -32,7 +37,7 @@ class Ahead:
         self._end = weakref.finalize(self, self._asked.put, None)
 
     def take(self, must_end: Callable[[], bool] | None = None) -> Any:
-        """Return the next item, and begin to read the one after it.
+        """Return the next item, and begin to read the one after it, if `early`.
 
         That is `END` behind the last one, and `LATE` if ``must_end()`` before it is there. It
         raises what reading the item raised.
@@ -45,7 +50,7 @@ class Ahead:
         if item is not END:
             if must_end and must_end():
                 return LATE
-            self._coming = self._read()
+            self._coming = self._read() if self._early else None
         return item
 
     def is_reading(self) -> bool:

@@ -92,7 +92,7 @@ def _until(blocks: Iterable[Any], must_end: MustEnd) -> Iterator[Any]:
     """Yield blocks; raise TooLate if it must end before they do, and say so where it takes long."""
     remark = "X has not ended; give steps_per_epoch= to train on it as it arrives"
     patience = time.perf_counter() + _PATIENCE
-    ahead, number = Ahead(blocks), 0
+    ahead, number = Ahead(blocks, early=False), 0
     with closing(ahead):
         while (block := ahead.take(must_end)) is not END:
             if block is LATE:

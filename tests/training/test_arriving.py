@@ -317,3 +317,20 @@ print(history.stopped.value)
 @pytest.mark.parametrize("options", ["", "steps_per_epoch=2"])
 def test_a_process_ends_though_an_iterator_never_yields(run_python, options):
     assert run_python(BLOCKS.format(options=options), timeout=120).strip() == "time"
+
+
+def test_a_generator_may_use_its_arrays_again_while_it_is_read_to_its_end():
+    def again():
+        x, y = np.empty((50, 4), "float32"), np.empty((50, 2), "float32")
+        for first in range(0, 1000, 50):
+            x[:], y[:] = X[first : first + 50], Y[first : first + 50]
+            yield x, y
+
+    def anew():
+        for first in range(0, 1000, 50):
+            yield X[first : first + 50].copy(), Y[first : first + 50].copy()
+
+    nets = [network(), network()]
+    for net, blocks in zip(nets, (again(), anew()), strict=True):
+        net.fit(blocks, epochs=2, batch_size=BATCH, n_threads=1)
+    np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters)
