@@ -13,6 +13,9 @@ from ..wording import shown
 from .values import Floats, Places, is_text, wrong_value
 from .values import distinct as distinct_values
 
+# a kind is given up if this many values are not of it, and this times as many as are
+_ENOUGH_AGAINST, _LEAST_GOOD = 1_000, 20
+
 
 class Offered:
     """Values of a column that a candidate looks at: all of a frame, or the distinct ones.
@@ -73,18 +76,25 @@ class Candidate:
 
     def add_plain(self, kind: "type[Column]", values: Floats, offered: Offered) -> None:
         """Add text of a kind in its plainest form, `values` with NaN where missing."""
-        there = np.flatnonzero(~np.isnan(values))
-        if kind is not self.kind:
-            self.refuse(offered, there)
-            return
-        self.good += len(there)
-        self.add_values(values)
+        known = ~np.isnan(values)
+        if kind is self.kind:
+            self.good += int(np.count_nonzero(known))
+            self.add_values(values)
+        elif self.count:
+            self.count += int(np.count_nonzero(known))
+        else:
+            self.refuse(offered, np.flatnonzero(known))
 
     def refuse(self, offered: Offered, places: Places) -> None:
         """Count the values at some places as not of the kind."""
         if len(places) and not self.count:
             self.value, self.row = offered.first_of(places)
         self.count += int(offered.counts[places].sum())
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether so many values are not of the kind that no more need to be looked at."""
+        return self.count >= _ENOUGH_AGAINST and _LEAST_GOOD * self.good < self.count
 
     @property
     def fits(self) -> bool:

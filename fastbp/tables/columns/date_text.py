@@ -73,9 +73,9 @@ class DateText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         if self.pattern:
             return _by_pattern(series, self.pattern)
         values = self.plain(series)
-        rest = values.is_null() & series.is_not_null()
-        if not rest.any():
+        if values.null_count() == series.null_count():
             return values
+        rest = values.is_null() & series.is_not_null()
         if not self.first:
             day, month = (DateText(first).parsed(series.filter(rest)) for first in ORDERS[:2])
             certain = day.fill_null(month).set((day != month).fill_null(False), None)

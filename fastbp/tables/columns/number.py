@@ -180,15 +180,14 @@ class _NumberCandidate(Candidate):
         self.good += int(offered.counts[known].sum())
         if not known.any():
             return
-        infinite = np.isinf(values)
-        if self.infinite is None and infinite.any():
-            place = int(np.argmax(infinite))
+        low, high = float(np.fmin.reduce(values)), float(np.fmax.reduce(values))
+        if self.infinite is None and np.isinf([low, high]).any():
+            place = int(np.argmax(np.isinf(values)))
             self.infinite = f"{values[place]} in row {offered.row(place):,}"
-        low, high = int(np.nanargmin(values)), int(np.nanargmax(values))
-        if values[low] < self.low[0]:
-            self.low = (float(values[low]), offered.row(low))
-        if values[high] > self.high[0]:
-            self.high = (float(values[high]), offered.row(high))
+        if low < self.low[0]:
+            self.low = (low, offered.row(int(np.argmax(values == low))))
+        if high > self.high[0]:
+            self.high = (high, offered.row(int(np.argmax(values == high))))
         if self.is_whole:
             there = values[known]
             self.is_whole = bool((np.isfinite(there) & (there == np.floor(there))).all())

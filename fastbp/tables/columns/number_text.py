@@ -85,9 +85,9 @@ class NumberText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         values = self.plain(series)
         if self.unit in NEVER_BARE:
             values = values.set(values.is_not_null(), None)
-        rest = values.is_null() & series.is_not_null()
-        if not rest.any():
+        if values.null_count() == series.null_count():
             return values
+        rest = values.is_null() & series.is_not_null()
         if not self.decimal:
             one, other = (replace(self, decimal=mark).parsed(series.filter(rest)) for mark in ".,")
             found = one.fill_null(other).set((one != other).fill_null(False), None)

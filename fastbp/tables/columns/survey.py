@@ -22,7 +22,7 @@ from .values import ColumnError, Parse, is_text
 _NEARLY_ALL = 0.95
 # values that are looked at first, to find out whether all may be plain
 _FEW = 100
-# a kind that this many values are not of, and fewer are, is tried no longer
+# what fewer values speak against is looked at, where no kind fits
 _ENOUGH_AGAINST = 1_000
 
 
@@ -113,11 +113,17 @@ class Survey:
 
     def _add_text(self, offered):
         """Offer plain values of a kind to all candidates at once, others to each that may fit."""
+        if all(each.is_hopeless for each in self.candidates):
+            self.present += len(offered.frame) - offered.frame.null_count()
+            return
         for kind, plain in _PLAIN.items():
             if kind is Date and self._by_pattern:
                 continue
             first = next(each for each in self.candidates if each.kind is kind)
-            if not first.count and not len(kind.read(offered.frame[:_FEW], self.words, plain)[1]):
+            if first.count:
+                continue
+            head = offered.frame[:_FEW]
+            if first.good or not len(kind.read(head, self.words, plain)[1]):
                 values, bad = kind.read(offered.frame, self.words, plain)
                 if not len(bad):
                     self.present += int(np.count_nonzero(~np.isnan(values)))
