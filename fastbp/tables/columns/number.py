@@ -27,8 +27,8 @@ _NAME_OF_AN_ID = re.compile(
     r"(?:^|[^A-Za-z])(?i:ids?|idx|index|key|uuid|guid)$|^(?i:id|uuid|guid)[^A-Za-z]"
     r"|[a-z](?:Id|ID|Idx|Index|Key|Uuid|UUID|Guid|GUID)$"
 )
-# values of a frame that are looked at first
-_FIRST_ROWS = 100
+# the relative error of a thousand times a number of three decimals, at most
+_ROUNDING = 1e-12
 # a mark that may stand before decimals or between thousands, of no time of day
 _MARKED = r"^[^:]*\d[.,]\d"
 # codes may have several widths if this share of them has leading zeros
@@ -88,16 +88,16 @@ class Standardized(Column, frozen=True):
         cls, series: pl.Series, words: Sequence[str], text: Any = None
     ) -> tuple[Floats, Places]:
         """Read numbers, or times in seconds; see `Column.read`."""
-        parse = (text or cls.texts[0]).parsed
+        text = text or cls.texts[0]
         dtype = series.dtype
         bad = NONE
         if is_text(dtype):
-            values, bad = parsed_text(series.cast(pl.String), words, parse, ALSO_MISSING)
+            values, bad = parsed_text(series.cast(pl.String), words, text.parsed, ALSO_MISSING)
         elif cls.holds(dtype) or dtype in cls.also_read:
             values = seconds(series) if dtype.is_temporal() else floats(series)
         else:
             raise unreadable(series, cls.plural)
-        return without(values, words, parse), bad
+        return without(values, words, text.plain), bad
 
     def write(self, values, missing, features) -> None:
         """Write the scaled values."""
@@ -167,10 +167,13 @@ class _NumberCandidate(Candidate):
         if (known == np.floor(known)).all() and not _has_points(offered.frame):
             self._add_values(values, offered)
             return
-        first = Offered(offered.frame[:_FIRST_ROWS], offered.first, distinct=True)
-        _, bad = self.kind.read(first.series, self.words, self.text)
-        if len(bad):
-            self.refuse(first, bad)
+        thousands = 1000 * values[np.isfinite(values)]
+        is_other = ~np.isnan(values)
+        is_other[np.isfinite(values)] = (
+            np.abs(thousands - np.rint(thousands)) > _ROUNDING * np.abs(thousands)
+        )
+        if is_other.any():
+            self.refuse(offered, np.flatnonzero(is_other))
         else:
             self.add(Offered(offered.frame, offered.first, distinct=True))
 

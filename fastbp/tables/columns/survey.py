@@ -248,6 +248,11 @@ class _Plain(NamedTuple):
 
     parsed: Parse
 
+    @property
+    def plain(self) -> Parse:
+        """The same: it has no other form."""
+        return self.parsed
+
 
 _PLAIN: dict[type[Column], _Plain] = {
     Number: _Plain(NumberText().plain),
