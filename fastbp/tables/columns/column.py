@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,7 +11,7 @@ import polars as pl
 from msgspec import Struct
 
 from ..wording import shown
-from .values import Floats, Places, is_text, wrong_value
+from .values import Floats, Places, floats, is_text, wrong_value
 from .values import distinct as distinct_values
 
 # a kind is given up if this many values are not of it, and this times as many as are
@@ -20,16 +21,34 @@ _ENOUGH_AGAINST, _LEAST_GOOD = 1_000, 20
 class Offered:
     """Values of a column that a candidate looks at: all of a frame, or the distinct ones.
 
-    `series` holds them, `counts` in how many rows each is.
+    `series` holds them.
     """
 
     def __init__(self, frame: pl.Series, first: int, distinct: bool = False) -> None:
         self.frame = frame
         self.first = first
         self.is_distinct = distinct
-        self.series, self.counts = frame, np.ones(len(frame), np.int64)
+        self.series = frame
+        self._counts: Places | None = None
         if distinct:
-            self.series, self.counts = distinct_values(frame)
+            self.series, self._counts = distinct_values(frame)
+
+    def rows_of(self, chosen: Places) -> int:
+        """Return how many rows hold the values at some places."""
+        return len(chosen) if self._counts is None else int(self._counts[chosen].sum())
+
+    @cached_property
+    def leading_zeros(self) -> Places:
+        """The places of text such as 007."""
+        zeros = self.series.str.starts_with("0").fill_null(False)
+        if zeros.any():
+            zeros &= self.series.str.contains(r"^0\d+$")
+        return zeros.arg_true().to_numpy()
+
+    @cached_property
+    def widths(self) -> Floats:
+        """The bytes of each text, NaN where there is none."""
+        return floats(self.series.str.len_bytes())
 
     def row(self, place: int) -> int:
         """Return the row of a value, from 1: of the first that holds it."""
@@ -67,7 +86,7 @@ class Candidate:
     def add(self, offered: Offered) -> None:
         """Add values; those that are missing do not count."""
         values, bad = self.kind.read(offered.series, self.words, self.text)
-        self.good += int(offered.counts[~np.isnan(values)].sum())
+        self.good += offered.rows_of(np.flatnonzero(~np.isnan(values)))
         self.refuse(offered, bad)
         self.add_values(values)
 
@@ -89,7 +108,7 @@ class Candidate:
         """Count the values at some places as not of the kind."""
         if len(places) and not self.count:
             self.value, self.row = offered.first_of(places)
-        self.count += int(offered.counts[places].sum())
+        self.count += offered.rows_of(places)
 
     @property
     def is_hopeless(self) -> bool:

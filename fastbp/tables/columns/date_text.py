@@ -73,17 +73,17 @@ class DateText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         if self.pattern:
             return _by_pattern(series, self.pattern)
         values = self.plain(series)
-        if values.null_count() == series.null_count():
+        rest = values.is_null() & series.str.contains(r"\d").fill_null(False)
+        if not rest.any():
             return values
-        rest = values.is_null() & series.is_not_null()
         if not self.first:
             day, month = (DateText(first).parsed(series.filter(rest)) for first in ORDERS[:2])
             certain = day.fill_null(month).set((day != month).fill_null(False), None)
             return values.scatter(rest.arg_true(), certain)
         text = series.str.replace_all(r"[\u00a0\u202f]", " ")
         # the pattern of the first that is left is likely that of all
-        rest = text.filter(values.is_null() & text.is_not_null())[:1]
-        patterns = sorted(_PATTERNS, key=lambda pattern: not rest.str.contains(pattern).any())
+        first = text.filter(rest)[:1]
+        patterns = sorted(_PATTERNS, key=lambda pattern: not first.str.contains(pattern).any())
         for pattern in patterns:
             left = values.is_null().arg_true()
             if not len(left):
@@ -174,10 +174,13 @@ def _time_of_day(found):
 def _iso_seconds(series):
     """Return the seconds of dates in ISO 8601, null for other text."""
     iso = series.set(~series.str.contains(_ISO.replace(r"\d", _DIGIT)), None)
-    days = iso.str.slice(0, 10).str.replace_all("/", "-", literal=True)
-    whole = days.str.to_date("%Y-%m-%d", strict=False).to_physical().cast(pl.Float64) * _DAY
     longest: Any = iso.str.len_bytes().max()
-    return whole if longest is None or longest <= 10 else whole + _iso_time_of_day(iso)
+    has_times = longest is not None and longest > 10
+    days = iso.str.slice(0, 10) if has_times else iso
+    if days.str.contains("/", literal=True).any():
+        days = days.str.replace_all("/", "-", literal=True)
+    whole = days.str.to_date("%Y-%m-%d", strict=False).to_physical().cast(pl.Float64) * _DAY
+    return whole + _iso_time_of_day(iso) if has_times else whole
 
 
 def _iso_time_of_day(iso):

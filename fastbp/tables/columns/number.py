@@ -169,8 +169,8 @@ class _NumberCandidate(Candidate):
             return
         thousands = 1000 * values[np.isfinite(values)]
         is_other = ~np.isnan(values)
-        is_other[np.isfinite(values)] = (
-            np.abs(thousands - np.rint(thousands)) > _ROUNDING * np.abs(thousands)
+        is_other[np.isfinite(values)] = np.abs(thousands - np.rint(thousands)) > _ROUNDING * np.abs(
+            thousands
         )
         if is_other.any():
             self.refuse(offered, np.flatnonzero(is_other))
@@ -179,9 +179,9 @@ class _NumberCandidate(Candidate):
 
     def _add_values(self, values, offered):
         """Add numbers, text or not."""
-        known = ~np.isnan(values)
-        self.good += int(offered.counts[known].sum())
-        if not known.any():
+        places = np.flatnonzero(~np.isnan(values))
+        self.good += offered.rows_of(places)
+        if not len(places):
             return
         low, high = float(np.fmin.reduce(values)), float(np.fmax.reduce(values))
         if self.infinite is None and np.isinf([low, high]).any():
@@ -192,10 +192,10 @@ class _NumberCandidate(Candidate):
         if high > self.high[0]:
             self.high = (high, offered.row(int(np.argmax(values == high))))
         if self.is_whole:
-            there = values[known]
+            there = values if len(places) == len(values) else values[places]
             self.is_whole = bool((np.isfinite(there) & (there == np.floor(there))).all())
         if self.is_whole:
-            self._codes.add(offered.series, values, offered.counts)
+            self._codes.add(offered, values)
             self._steps.add(offered.series, values, offered.is_distinct)
 
     def _note_bare(self, offered, values):
@@ -207,7 +207,7 @@ class _NumberCandidate(Candidate):
     def _add_units(self, offered, places, units):
         for unit in units.unique():
             its_places = places[(units == unit).to_numpy()]
-            self._rows_of[unit] += int(offered.counts[its_places].sum())
+            self._rows_of[unit] += offered.rows_of(its_places)
             if unit not in self.units:
                 self.units[unit] = offered.first_of(its_places)
 
@@ -283,20 +283,18 @@ class _Codes:
         self._large = 0
         self._widths = Range()
 
-    def add(self, series, values, counts):
-        """Add a frame of whole numbers, each of which is in `counts` rows."""
-        large = np.abs(values) >= _LARGEST_INTEGER
-        if not is_text(series.dtype):
-            self._large += int(counts[large].sum()) if series.dtype.is_integer() else 0
+    def add(self, offered, values):
+        """Add whole numbers, NaN where missing."""
+        dtype = offered.series.dtype
+        large = np.flatnonzero(np.abs(values) >= _LARGEST_INTEGER)
+        if not is_text(dtype):
+            self._large += offered.rows_of(large) if dtype.is_integer() else 0
             return
-        if large.any():
-            digits = series.str.contains(r"^\s*\d{19,}\s*$").fill_null(False).to_numpy()
-            self._large += int(counts[large & digits].sum())
-        zeros = series.str.starts_with("0").fill_null(False)
-        if zeros.any():
-            zeros &= series.str.contains(r"^0\d+$")
-            self._zeros += int(counts[zeros.to_numpy()].sum())
-        self._widths.add(np.where(np.isnan(values), np.nan, floats(series.str.len_bytes())))
+        if len(large):
+            digits = offered.series.gather(large).str.contains(r"^\s*\d{19,}\s*$")
+            self._large += offered.rows_of(large[digits.to_numpy()])
+        self._zeros += offered.rows_of(offered.leading_zeros)
+        self._widths.add(offered.widths[~np.isnan(values)])
 
     def are_most(self, rows):
         """Return whether so many of `rows` numbers are codes that it is no mistake."""

@@ -1,5 +1,6 @@
 """Where numbers lie and how far apart they are: quartiles for inputs, deviations for targets."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ LARGEST = 1e6
 # numbers from which quartiles are taken, at least
 _SAMPLE = 2**16
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, odd
-_ALL = np.uint64(2**64 - 1)
+_ALL = 2**64 - 1
 
 
 class Quartiles:
@@ -37,22 +38,17 @@ class Quartiles:
 
     def add(self, values: Floats) -> None:
         """Add numbers; NaN does not count."""
-        known = values[~np.isnan(values)]
-        numbers = np.arange(self._count, self._count + known.size, dtype=np.uint64)
+        missing = np.isnan(values)
+        known = values[~missing] if missing.any() else values
+        chosen, places = _sampled(self._count, known.size, self._limit)
         self._count += known.size
-        self._keep(known, numbers * _GOLDEN)
+        self._parts.append((known[chosen], places))
+        self._held += chosen.size
         while self._held > 2 * _SAMPLE:
-            self._limit >>= np.uint64(1)
-            parts, self._parts, self._held = self._parts, [], 0
-            for part in parts:
-                self._keep(*part)
-
-    def _keep(self, values, places):
-        if self._limit < _ALL:
-            within = places <= self._limit
-            values, places = values[within], places[within]
-        self._parts.append((values, places))
-        self._held += values.size
+            self._limit >>= 1
+            parts = [(part, at, at <= self._limit) for part, at in self._parts]
+            self._parts = [(part[within], at[within]) for part, at, within in parts]
+            self._held = sum(part.size for part, _ in self._parts)
 
     def spread(self, low: float, high: float) -> "Spread":
         """Return the `Spread` of the numbers, which lie from `low` to `high`."""
@@ -73,6 +69,17 @@ class Quartiles:
             near = np.clip(values, center - bound * scale, center + bound * scale)
             deviation = 1.0 if near.std() <= rounding else float(near.std())
         return Spread(float(near.mean()), deviation, bound * float(scale) / deviation)
+
+
+@lru_cache(maxsize=8)
+def _sampled(first, size, limit):
+    """Return which of `size` numbers from the n-th on are in a sample, and their fractions.
+
+    Columns of one table without missing values ask for the same.
+    """
+    fractions = np.arange(first, first + size, dtype=np.uint64) * _GOLDEN
+    chosen = np.flatnonzero(fractions <= limit)
+    return chosen, fractions[chosen]
 
 
 def bent(x: Floats, bound: float) -> Floats:

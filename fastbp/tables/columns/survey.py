@@ -135,8 +135,8 @@ class Survey:
                     return
         distinct = Offered(offered.frame, offered.first, distinct=True)
         text = distinct.series.str.strip_chars()
-        there = (text.is_not_null() & ~text.is_in(["", *self.words])).to_numpy()
-        present = int(distinct.counts[there].sum())
+        there = text.is_not_null() & ~text.is_in(["", *self.words])
+        present = distinct.rows_of(there.arg_true().to_numpy())
         self.present += present
         # what does not fit is not looked at while others do, nor what most of many values are not
         some_fit = any(each.count == 0 for each in self.candidates)

@@ -1,9 +1,6 @@
 """Tables that lie elsewhere: behind a web address, or in an object store that polars reads."""
 
-import http.client
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
@@ -102,6 +99,11 @@ def _lines(address, **options):
 
 
 def _of_web(name, address):
+    # few tables lie there, and these take 20 ms to import
+    import http.client
+    import urllib.error
+    import urllib.request
+
     try:
         with urllib.request.urlopen(address, timeout=_SECONDS) as stream:
             return Scratch().fill(stream)
