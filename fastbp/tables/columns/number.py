@@ -102,9 +102,10 @@ class Standardized(Column, frozen=True):
     def write(self, values, missing, features) -> None:
         """Write the scaled values."""
         with np.errstate(over="ignore"):
-            x = (values - self.center) / self.scale
-        scaled = bent(x, self.bound) if self.bound else np.clip(x, -LARGEST, LARGEST)
-        features[:, 0] = np.where(missing, 0, scaled)
+            x = values - self.center
+            x /= self.scale
+        features[:, 0] = bent(x, self.bound) if self.bound else np.clip(x, -LARGEST, LARGEST)
+        features[missing, 0] = 0
 
     @property
     def scaled(self) -> str:

@@ -85,7 +85,11 @@ def _sampled(first, size, limit):
 def bent(x: Floats, bound: float) -> Floats:
     """Return ``x / sqrt(1 + (x / bound)^2)``, for x up to 1e6."""
     x = np.clip(x, -LARGEST, LARGEST)
-    return x / np.sqrt(1 + (x / bound) ** 2)
+    divisor = x / bound
+    divisor *= divisor
+    divisor += 1
+    np.sqrt(divisor, out=divisor)
+    return np.divide(x, divisor, out=x)
 
 
 class Spread(NamedTuple):
