@@ -235,7 +235,8 @@ class TableModel:
         """
         asked = AskedScores(self.schema, scorers_of(metrics))
         table = self.open(data, ReadOptions(**options))
-        return self.scores(table, n_threads, weight, more=[asked]).metrics() | asked.metrics()
+        more = [asked] if metrics else []
+        return self.scores(table, n_threads, weight, more=more).metrics() | asked.metrics()
 
     def scores(
         self,

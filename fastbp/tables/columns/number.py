@@ -162,9 +162,9 @@ class _NumberCandidate(Candidate):
 
     def _add_if_grouped(self, values, offered):
         """Add plain numbers, which must be integers, or be written like 1.234, to be read so."""
-        known = values[~np.isnan(values)]
         if self.count:
             return
+        known = values[~np.isnan(values)]
         if (known == np.floor(known)).all() and not _has_points(offered.frame):
             self._add_values(values, offered)
             return

@@ -31,8 +31,8 @@ class ClassScores:
         self.confusion = np.zeros((count, count), np.int64)
         self._log_loss = 0.0
         self._positive: list[npt.NDArray] = []
-        self._negative_weight: list[npt.NDArray] = []
-        self._positive_weight: list[npt.NDArray] = []
+        self._labels: list[npt.NDArray[np.bool_]] = []
+        self._weights: list[npt.NDArray] = []
 
     @property
     def weight(self) -> float:
@@ -52,10 +52,10 @@ class ClassScores:
         losses = -np.log(np.maximum(right, np.finfo(outputs.dtype).tiny))
         self._log_loss += float(_sum(losses, weight))
         if count == 2:
-            weights = np.ones(len(labels)) if weight is None else weight
             self._positive.append(outputs[:, 1].copy())
-            self._negative_weight.append(np.where(labels == 0, weights, 0))
-            self._positive_weight.append(np.where(labels == 1, weights, 0))
+            self._labels.append(labels == 1)
+            if weight is not None:
+                self._weights.append(weight)
 
     def metrics(self) -> dict[str, float]:
         """Return them by name: accuracy, balanced_accuracy, macro_f1, log_loss, roc_auc of two.
@@ -74,8 +74,9 @@ class ClassScores:
             "log_loss": float(self._log_loss / self.weight),
         }
         if self._positive:
-            parts = (self._positive, self._negative_weight, self._positive_weight)
-            found["roc_auc"] = _roc_auc(*map(np.concatenate, parts))
+            weights = np.concatenate(self._weights) if self._weights else None
+            scores, labels = np.concatenate(self._positive), np.concatenate(self._labels)
+            found["roc_auc"] = _roc_auc(scores, labels, weights)
         return found
 
     def details(self) -> dict[str, Any]:
@@ -233,16 +234,19 @@ def _sum(values, weight):
     return values.sum() if weight is None else values @ weight
 
 
-def _roc_auc(scores, negative, positive):
+def _roc_auc(scores, labels, weights):
     """Return the area under the ROC curve; NaN, which is undefined, of one class.
 
     It is the share of pairs of a positive and a negative row in which the positive one has the
     higher score; equal scores count half (Fawcett, An introduction to ROC analysis, 2006, section
-    7). `negative` and `positive` are the weights (n,) of the rows as such, 0 for the others.
+    7). A row counts as often as its weight says, or once.
     """
+    found, place = np.unique(scores, return_inverse=True)
+    positive, negative = (
+        np.bincount(place[rows], None if weights is None else weights[rows], len(found))
+        for rows in (labels, ~labels)
+    )
     if not (positive.any() and negative.any()):
         return math.nan
-    _, place = np.unique(scores, return_inverse=True)
-    positive, negative = np.bincount(place, positive), np.bincount(place, negative)
     below = np.cumsum(negative) - negative / 2
-    return float(positive @ below / (positive.sum() * negative.sum()))
+    return float(positive @ below / (float(positive.sum()) * float(negative.sum())))
