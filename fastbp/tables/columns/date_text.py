@@ -73,6 +73,8 @@ class DateText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         if self.pattern:
             return _by_pattern(series, self.pattern)
         values = self.plain(series)
+        if values.null_count() == series.null_count():
+            return values
         rest = values.is_null() & series.str.contains(r"\d").fill_null(False)
         if not rest.any():
             return values
