@@ -70,12 +70,19 @@ def _numeric(column, values):
 def _category(column, values):
     """Return the features, (n, width) in one: rows of a matrix, found by place."""
     known = len(column.categories)
-    # its rows: one for each category, that of all others, and that of missing values
-    matrix = np.zeros((known + 2, column.width))
+    rare = column.effects.names if column.effects else ()
+    # its rows: one for each category, that of all others, of missing values, and of rare ones
+    matrix = np.zeros((known + 2 + len(rare), column.width))
     matrix[:known, :known] = np.eye(known)
     matrix[known, known : known + column.other] = 1
     matrix[known + 1, column.width - 1 : column.width - 1 + column.missing] = 1
+    if rare:
+        start = known + column.other
+        matrix[known + 2 :, known:start] = 1
+        effects = column.effects.of(np.arange(len(rare)))
+        matrix[known + 2 :, start : start + effects.shape[1]] = effects
     places = {"": known + 1} | {name: n for n, name in enumerate(column.categories)}
+    places |= {name: known + 2 + n for n, name in enumerate(rare)}
     place = values.node(
         "LabelEncoder",
         keys_strings=list(places),

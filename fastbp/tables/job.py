@@ -241,7 +241,7 @@ class Job:
 
     def _encoded(self, table, split) -> Encoded:
         _steps.info("encoding the rows of %s", table.name)
-        encoder = Encoder(self.schema, table.name, self.network.dtype)
+        encoder = Encoder(self.schema, table.name, self.network.dtype, split.trains)
         weights = weights_of(self.options.class_weight, table, encoder, split.trains)
         rows = encode_table(table, encoder, split, self.budget, weights)
         tell_unknown(encoder)

@@ -31,6 +31,7 @@ from export_nets import (
 )
 from fastbp import Network
 from fastbp.exports.onnx import to_onnx
+from fastbp.tables.columns.effects import Effects
 from fastbp.tables.columns.kinds import Boolean, Category, Date, Number
 from fastbp.tables.columns.schema import Schema, Target
 from fastbp.tables.model import TableModel
@@ -147,6 +148,8 @@ def test_without_the_package_the_error_says_how_to_install_it(monkeypatch):
 # ----------------------------------------------------------------- models of tables
 
 ROWS = 30
+# of "b" and "z" on two targets: those of all rows first, then those outside of each part
+EFFECTS = Effects(("b", "z"), ("u", "v"), (0.5, -2.0, *[9.0] * 10, -0.25, 0.0, *[9.0] * 10))
 COLUMNS = {
     "number": Number("size", missing=False, center=3.5, scale=2.25),
     "bent number": Number("size", missing=False, center=3.5, scale=2.25, bound=3.5),
@@ -158,6 +161,9 @@ COLUMNS = {
     "category or other": Category("kind", False, categories=("A", "b"), other=True),
     "all of a category": Category("kind", True, categories=("A", "b"), other=True),
     "only others": Category("kind", missing=True, other=True),
+    "effects of others": Category(
+        "kind", missing=True, categories=("A",), other=True, effects=EFFECTS
+    ),
     "date": Date("day", missing=False, center=1.6e9, scale=3e7),
     "bent date": Date("day", missing=False, center=1.6e9, scale=3e7, bound=3.0),
     "date or none": Date("day", missing=True, center=1.6e9, scale=3e7),
@@ -197,6 +203,8 @@ def encoded(column, value):
         features = [float(value == category) for category in column.categories]
         if column.other:
             features.append(float(not missing and value not in column.categories))
+        if column.effects:
+            features += {"b": [0.5, -2.0], "z": [-0.25, 0.0]}.get(value, [0.0, 0.0])
     return [*features, float(missing)] if column.missing else features
 
 

@@ -153,6 +153,11 @@ def feature(column, value, missing_words):
     if kind == "category":
         found = [float(value == category) for category in column["categories"]]
         features = [*found, float(not (missing or any(found)))] if column["other"] else found
+        if effects := column.get("effects"):
+            n = len(effects["on"])
+            parts = [effects["means"][k : k + n] for k in range(0, len(effects["means"]), 6 * n)]
+            of = dict(zip(effects["names"], parts, strict=True))
+            features += [0.0] * n if any(found) else of.get(value, [0.0] * n)
     elif kind == "boolean":
         features = [0.5 if missing else float(value.lower() == "true")]
     elif kind == "number":

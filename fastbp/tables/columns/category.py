@@ -10,8 +10,9 @@ import polars as pl
 from ...errors import DataError
 from ..wording import shown
 from .column import Column, Fit
+from .effects import MOST_MEANS, Effects
 from .number import FEWEST_ROWS_OF_AN_ID
-from .values import count, places_of
+from .values import Places, count, places_of
 
 # categories that become features: these, or more where there are this many rows for each, up to
 MOST_CATEGORIES = 64
@@ -33,6 +34,7 @@ class _CategoryFit(Fit):
         self._counts: Counter[str] = Counter()
         self._present = 0
         self._is_full = False
+        self.rare: list[str] = []  # categories that do not become features, the most frequent first
 
     def add(self, series):
         if self._is_full:
@@ -66,13 +68,18 @@ class _CategoryFit(Fit):
         most = self.most or min(
             max(MOST_CATEGORIES, self._present // _ROWS_PER_CATEGORY), _MOST_OF_ALL
         )
-        kept = sorted(short, key=lambda name: (-self._counts[name], name))[:most]
+        ranked = sorted(short, key=lambda name: (-self._counts[name], name))
+        kept, self.rare = ranked[:most], ranked[most:]
         for name in kept:
             if "\0" in name:
                 raise DataError(f"{where} holds NUL in {shown(name)}")
         rest = self._present - sum(self._counts[name] for name in kept)
         others = (distinct, rest / self._present) if rest else (0, 0.0)
         return Category(self.name, self.missing, tuple(sorted(kept)), rest > 0, *others)
+
+    def with_effects(self, outputs: int) -> list[str]:
+        """Return the rare categories whose effects on so many outputs can be told."""
+        return [name for name in self.rare if "\0" not in name][: MOST_MEANS // outputs]
 
     def _identifies_rows(self):
         """Return whether most values differ: ids, or free text."""
@@ -86,14 +93,16 @@ class Category(Column, frozen=True):
     """A column of categories: one feature for each, 1 or 0, and one for all others if `other`.
 
     `categories` are the most frequent ones in training rows, sorted; `other` is True if there
-    were more: `distinct` in all, and `rest` is the share of the rows of those that were left. A
-    column of no other kind is one of categories, unless it is free text.
+    were more: `distinct` in all, and `rest` is the share of the rows of those that were left.
+    `effects` are what the others tell of the targets: one more feature for each. A column of no
+    other kind is one of categories, unless it is free text.
     """
 
     categories: tuple[str, ...] = ()
     other: bool = False
     distinct: int = 0
     rest: float = 0.0
+    effects: Effects | None = None
 
     plural = "categories"
     expected = "text"
@@ -110,10 +119,20 @@ class Category(Column, frozen=True):
     def names(self) -> list[str]:
         """The names of the features of categories, and of all others."""
         names = [f"{self.name}={category}" for category in self.categories]
-        return [*names, *[f"{self.name} is another"] * self.other]
+        names += [f"{self.name} is another"] * self.other
+        return names + [f"effect of {self.name} on {on}" for on in self._on]
+
+    @property
+    def _on(self):
+        return self.effects.on if self.effects else ()
 
     def encode(
-        self, series: pl.Series, words: Sequence[str], features: npt.NDArray, first_row: int
+        self,
+        series: pl.Series,
+        words: Sequence[str],
+        features: npt.NDArray,
+        first_row: int,
+        parts: Places | None = None,
     ) -> int:
         """Write a frame; return how many values are unknown: see `Column.encode`."""
         places, missing = places_of(self.categories, series, words)
@@ -122,6 +141,11 @@ class Category(Column, frozen=True):
         unknown = ~(known | missing)
         if self.other:
             features[:, len(self.categories)] = unknown
+        if self.effects is not None and unknown.any():
+            rare, _ = places_of(self.effects.names, series.filter(pl.Series(unknown)), words)
+            start = len(self.categories) + self.other
+            own = 0 if parts is None else parts[unknown]
+            features[unknown, start : start + len(self._on)] = self.effects.of(rare, own)
         if self.missing:
             features[:, -1] = missing
         return 0 if self.other else int(np.count_nonzero(unknown))
@@ -132,4 +156,7 @@ class Category(Column, frozen=True):
         more = len(self.categories) - len(phrases)
         if more:
             phrases.append((f"{more:,} more", False))
-        return phrases + [("all others", False)] * self.other
+        phrases += [("all others", False)] * self.other
+        if self.effects:
+            phrases.append((f"and the effects of {len(self.effects.names):,} of them", False))
+        return phrases

@@ -300,12 +300,18 @@ class Column(Struct, frozen=True, tag_field="kind", tag=str.lower, forbid_unknow
         return len(self.feature_names)
 
     def encode(
-        self, series: pl.Series, words: Sequence[str], features: npt.NDArray, first_row: int
+        self,
+        series: pl.Series,
+        words: Sequence[str],
+        features: npt.NDArray,
+        first_row: int,
+        parts: Places | None = None,
     ) -> int:
         """Write a frame to `features` (n, width), zeros on entry; return the unknown categories.
 
         `first_row` is the number of rows before the frame, for the ColumnError if a value, or
-        the type of all, is not of this kind.
+        the type of all, is not of this kind. `parts` (n,) is 1 + the part of each training row,
+        whose own target must not tell of itself (see `Effects`), and 0 for other rows.
         """
         values, bad = self.read(series, words, self.written)
         bad = bad if len(bad) else np.flatnonzero(np.isinf(values))

@@ -10,6 +10,7 @@ import polars as pl
 
 from ...errors import DataError
 from ..wording import listed
+from .effects import parts_of
 from .schema import Schema, Weight
 from .target import read_target
 from .values import ColumnError
@@ -32,15 +33,21 @@ class Encoder:
     """Encodes frames of one table, of the columns `columns`, as features of a dtype.
 
     `unknown` counts by column the values whose category the schema does not know; their
-    features are zeros. With `Category.other` there are none: they count as others.
+    features are zeros. With `Category.other` there are none: they count as others. `trains` says
+    which rows of the table the schema was fitted to, (rows,) bool; by default none.
     """
 
     def __init__(
-        self, schema: Schema, table_name: str = "", dtype: npt.DTypeLike = np.float32
+        self,
+        schema: Schema,
+        table_name: str = "",
+        dtype: npt.DTypeLike = np.float32,
+        trains: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         self.schema = schema
         self.table_name = table_name
         self.dtype = np.dtype(dtype)
+        self._trains = trains
         self.columns = [column.name for column in schema.columns]
         self.unknown: dict[str, int] = {}
         self._where = f"{table_name}: " if table_name else ""
@@ -63,17 +70,24 @@ class Encoder:
         """
         self.require(frame)
         features = np.zeros((len(frame), self.schema.n_features), self.dtype)
+        parts = self._parts(first_row, len(frame))
         start = 0
         for column in self.schema.columns:
             stop = start + column.width
             with self._naming_the_table():
                 own = features[:, start:stop]
                 words = self.schema.missing_words
-                unknown = column.encode(frame[column.name], words, own, first_row)
+                unknown = column.encode(frame[column.name], words, own, first_row, parts)
             if unknown:
                 self.unknown[column.name] = self.unknown.get(column.name, 0) + unknown
             start = stop
         return features
+
+    def _parts(self, first_row, rows):
+        if self._trains is None:
+            return None
+        trains = self._trains[first_row : first_row + rows]
+        return np.where(trains, 1 + parts_of(first_row + np.arange(rows)), 0)
 
     def encode_target(
         self, frame: pl.DataFrame, first_row: int = 0

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from ...errors import DataError
 from ..read.table import Table
@@ -14,6 +15,7 @@ from .category import Category
 from .column import Column
 from .date import Date
 from .date_text import order_of, patterns_of
+from .effects import EffectsFit, names_of, outputs_of, parts_of
 from .kinds import AnyColumn
 from .number import Number
 from .number_text import NumberText
@@ -21,6 +23,7 @@ from .schema import Dropped, Schema, Target, Task
 from .survey import Found, Habits, Survey
 from .target import TargetFit, TargetSurvey, targets_of
 from .telling import tell, tell_target
+from .values import places_of
 
 _log = logging.getLogger("fastbp")
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -106,8 +109,10 @@ def infer(
             f"{table.name} has no column left to learn from: {why or 'only the target'}. "
             "categorical= and numeric= keep a column whatever it looks like"
         )
+    fitted_targets = [first, *others]
+    columns = _with_effects(table, columns, fits, target_fits, fitted_targets, is_training)
     tell(table.name, columns, found)
-    for survey, target_fit, fitted in zip(learned, target_fits, [first, *others], strict=True):
+    for survey, target_fit, fitted in zip(learned, target_fits, fitted_targets, strict=True):
         tell_target(table.name, survey, target_fit, fitted)
     more = [column.name for column in dropped if column.reason.startswith("an id")]
     ids = (*ids, *more)
@@ -177,21 +182,48 @@ def _look_at_all_rows(table, surveys, learned):
 
 def _look_at_training_rows(table, fits, target_fits, is_training):
     """Fill the fits of the inputs, and those of the targets, from rows that have all targets."""
-    names = [fit.target.name for fit in target_fits]
+    for _, frame, values in _training_rows(table, fits, target_fits, is_training):
+        for fit, own in zip(target_fits, values, strict=True):
+            fit.add(own)
+        for name, column in fits.items() if len(frame) else ():
+            column.add(frame[name])
+
+
+def _training_rows(table, inputs, target_fits, is_training):
+    """Yield the numbers of training rows with all targets, their inputs, and their targets."""
     first = 0
-    for frame in table.frames([*fits, *names]):
+    for frame in table.frames([*inputs, *(fit.target.name for fit in target_fits)]):
         rows = slice(first, first + len(frame))
         among = np.ones(len(frame), bool) if is_training is None else is_training[rows]
         if len(among) != len(frame):
             raise ValueError(f"is_training has {len(is_training):,} rows but {table.name} has more")
         read = [fit.read(frame[fit.target.name]) for fit in target_fits]
         trains = np.logical_and.reduce([among, *(kept for _, kept in read)])
-        for fit, (values, _) in zip(target_fits, read, strict=True):
-            fit.add(values[trains])
         frame = frame if trains.all() else frame.filter(trains)
-        if len(frame):
-            for name, column in fits.items():
-                column.add(frame[name])
+        yield first + np.flatnonzero(trains), frame, [values[trains] for values, _ in read]
         first += len(trains)
     if is_training is not None and len(is_training) != first:
         raise ValueError(f"is_training has {len(is_training):,} rows but {table.name} {first:,}")
+
+
+def _with_effects(table, columns, fits, target_fits, targets, is_training):
+    """Return the columns, those of many categories with the effects of the rare ones."""
+    on = [name for target in targets for name in names_of(target)]
+    rare = {
+        column.name: fits[column.name].with_effects(len(on))
+        for column in columns
+        if isinstance(column, Category) and column.other
+    }
+    sums = {name: EffectsFit(names, on) for name, names in rare.items() if names}
+    if not sums:
+        return columns
+    for rows, frame, values in _training_rows(table, sums, target_fits, is_training):
+        outputs = np.hstack([outputs_of(*each) for each in zip(targets, values, strict=True)])
+        for name, effects in sums.items():
+            places, _ = places_of(effects.names, frame[name], table.missing_words)
+            effects.add(places, parts_of(rows), outputs)
+    found = {name: effects.fitted() for name, effects in sums.items()}
+    return tuple(
+        replace(each, effects=found[each.name]) if found.get(each.name) else each
+        for each in columns
+    )

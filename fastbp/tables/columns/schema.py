@@ -21,6 +21,7 @@ _FORMAT_2 |= {"mean": 0.0, "scale": 1.0, "categories": [], "other": False, "cloc
 # what later versions have added, and files need not hold
 _LATER: dict[str, Any] = {"weight": None, "more_targets": []}
 _LATER_OF_A_COLUMN: dict[str, Any] = {"text": {}, "bound": 0.0, "distinct": 0, "rest": 0.0}
+_LATER_OF_A_COLUMN |= {"effects": None}
 _LATER_OF_A_TARGET: dict[str, Any] = {"text": {}, "low": None, "high": None, "rate": False}
 
 Task: TypeAlias = Literal["classification", "regression"]

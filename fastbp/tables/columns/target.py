@@ -236,8 +236,13 @@ class TargetFit:
         if target.rate:
             return self._fitted_rate(table_name)
         far = max(self._range.high - center, center - self._range.low)
-        if self.loss in ROBUST and far > OUTLYING * scale:
-            return replace(target, mean=center, scale=scale)
+        if self.loss in ROBUST:
+            # it changes no gradient, but a loss of 1e30 would hide how epochs differ, also where
+            # it is of a validation row
+            bounds = center - OUTLYING * scale, center + OUTLYING * scale
+            target = replace(target, low=bounds[0], high=bounds[1])
+            if far > OUTLYING * scale:
+                return replace(target, mean=center, scale=scale)
         mean, scale = self._standard.mean_and_scale(target.name, table_name)
         return replace(target, mean=mean, scale=scale)
 

@@ -2,7 +2,7 @@
 
 import logging
 
-from ..wording import counted, shown
+from ..wording import counted, listed, shown
 from .category import Category
 from .number import OUTLYING, Number
 
@@ -17,13 +17,14 @@ def tell(table_name, columns, found):
     for column in columns:
         if isinstance(column, Category) and column.other:
             _log.warning(
-                "%s: column %s: %s of %s become inputs, %.3g %% of the rows are in the others; "
+                "%s: column %s: %s of %s become inputs, %.3g %% of the rows are in the others%s; "
                 "`max_categories` keeps more",
                 table_name,
                 shown(column.name),
                 f"{len(column.categories):,}",
                 counted(column.distinct, "category", "categories"),
                 100 * column.rest,
+                f", known by their effect on {listed(column.effects.on)}" if column.effects else "",
             )
         if isinstance(column, Number):
             if column.text.unit:
