@@ -47,7 +47,7 @@ class Model:
     input_drop: float
     dtype: str
     loss: str
-    loss_parameter: float
+    loss_parameter: float | tuple[float, ...]
     optimizer: Optimizer
     seed: int
     steps: int
@@ -179,6 +179,14 @@ def _parse(source, text):
     return header
 
 
+def _parameter(loss, value, outputs):
+    if not isinstance(value, list):
+        return a_number("loss_parameter", value, low=0)
+    parameter = loss.parameter_of("loss_parameter", value)
+    loss.levels_of("loss_parameter", parameter, outputs, np.float64)
+    return parameter
+
+
 def _model(source, header, tensors):
     try:
         specs = tuple(Layer(dropout=data.pop("drop"), **data) for data in header["layers"])
@@ -189,7 +197,7 @@ def _model(source, header, tensors):
             input_drop=header["input_drop"],
             dtype=header["dtype"],
             loss=loss.name,
-            loss_parameter=a_number("loss_parameter", header["loss_parameter"], low=0),
+            loss_parameter=_parameter(loss, header["loss_parameter"], specs[-1].n_out),
             optimizer=_optimizer(header["optimizer"]),
             **{name: a_whole_number(name, header[name], **_COUNT) for name in _COUNTS},
             params=tensors["parameters"],

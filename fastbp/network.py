@@ -56,8 +56,9 @@ class Network(Described):
         The long form, in place of `sizes`.
     output_activation : str, optional
         Default: the loss's partner (softmax for cross_entropy).
-    loss_parameter : float, optional
-        The threshold of ``huber`` (default 1) or the quantile of ``quantile`` (0.5).
+    loss_parameter : float or sequence of float, optional
+        The threshold of ``huber`` (default 1) or the quantile of ``quantile`` (0.5); or
+        quantiles, one for each output.
     initializer : str, optional
         For all layers of the short form; default: chosen by the activation.
     dtype : {"float32", "float64"}, default "float32"
@@ -85,7 +86,7 @@ class Network(Described):
         inputs: int | None = None,
         layers: Iterable[NetworkLayer] | None = None,
         output_activation: str | None = None,
-        loss_parameter: float | None = None,
+        loss_parameter: float | Sequence[float] | None = None,
         initializer: str | None = None,
         dtype: DTypeLike = "float32",
         seed: int | None = None,

@@ -15,12 +15,13 @@ from .simd.intrinsics import (
     broadcast,
     keep_first,
     load_part,
+    local_floats,
     pointer,
     pointer_at,
     store_part,
     width,
 )
-from .simd.reduce import keep_part, keep_results, row_maxima, row_parts, sum_parts
+from .simd.reduce import keep_part, keep_results, results_behind, row_maxima, sum_parts
 from .simd.view import matrix, moved
 from .support import arrays
 from .support.scalars import a_number
@@ -30,7 +31,8 @@ from .tuning import ACTIVATION_FLOPS
 @inner
 def softmax_rows(alpha, rows, columns, z, a):
     """``A[r] = exp(Z[r]) / sum exp(Z[r])``, shifted by the row's maximum; A may be Z."""
-    parts, results = row_parts(z)
+    parts = local_floats(z)
+    results = results_behind(parts)
     for i in range(0, rows, width(z)):
         count = min(width(z), rows - i)
         keep_results(results, row_maxima(count, columns, moved(z, i, 0), parts))

@@ -19,6 +19,7 @@ from .simd.intrinsics import (
     broadcast,
     integers_at,
     load_part,
+    local_floats,
     one_hot,
     pointer,
     pointer_at,
@@ -27,7 +28,7 @@ from .simd.intrinsics import (
     width,
 )
 from .simd.order import sample_weight, source_row
-from .simd.reduce import keep_results, row_maxima, row_parts, sum_parts
+from .simd.reduce import keep_results, results_behind, row_maxima, sum_parts
 from .simd.transpose import copy
 from .simd.view import matrix, moved
 from .support import arrays
@@ -88,11 +89,31 @@ def _weights(order, first, rows, weights, scale, out, scaled):
 
 
 @inner
+def _value_by_output(value, levels, count, n, a, y, numbers, parts):
+    """Return the losses of `count` rows, with a parameter for each output."""
+    sums = broadcast(a, 0.0)
+    for j in range(n):
+        keep_results(numbers, broadcast(a, pointer_at(a.first, levels)[j]))
+        _value(value, count, 1, moved(a, 0, j), moved(y, 0, j), numbers, parts)
+        sums = sums + sum_parts(parts)
+    return sums
+
+
+@inner
+def _slope_by_output(slope, levels, count, n, a, d, numbers, weights):
+    """Write the slopes of `count` rows to D, which holds the targets."""
+    for j in range(n):
+        keep_results(numbers, broadcast(a, pointer_at(a.first, levels)[j]))
+        _slope(slope, count, 1, moved(a, 0, j), moved(d, 0, j), numbers, weights)
+
+
+@inner
 def loss_rows(loops, rule, data, first, rows, n, z, a, losses, d):
     """Write the weighted losses of `rows` samples from place `first` of the order, and D.
 
     `loops` is what `value_of` and `slope_of` return; without a slope D is not written. `rule` is
-    ``(parameter, scale)``; `data` holds the addresses ``(order, y, labels, weights)``.
+    ``(parameter, levels, scale)``: `levels` is the address of a parameter for each output, or 0;
+    `data` holds the addresses ``(order, y, labels, weights)``.
 
     D is ``scale w dL/da``, or ``scale w (a - y)`` of a canonical pair. For the cross-entropy, log
     sum_j exp(z_j) is ``z_j - log a_j`` at the row's maximum, where a_j is at least 1 / n and the
@@ -101,9 +122,10 @@ def loss_rows(loops, rule, data, first, rows, n, z, a, losses, d):
     one row stride.
     """
     source, value, slope = loops
-    parameter, scale = rule
+    parameter, levels, scale = rule
     order, y, labels, weights = data
-    parts, numbers = row_parts(z)
+    parts = local_floats(z)
+    numbers = results_behind(parts)
     lanes = width(z)
     most = broadcast(z, parameter if parameter > 0 else np.inf)
     keep_results(numbers, most)
@@ -116,19 +138,24 @@ def loss_rows(loops, rule, data, first, rows, n, z, a, losses, d):
             top = row_maxima(count, n, logits, parts)
             keep_results(numbers, top - log(row_maxima(count, n, outputs, parts)))
         arguments = outputs if source == FROM_OUTPUTS else logits
-        _value(value, count, n, arguments, delta, numbers, parts)
-        sums = sum_parts(parts)
+        if levels != 0:
+            sums = _value_by_output(value, levels, count, n, arguments, delta, numbers, parts)
+        else:
+            _value(value, count, n, arguments, delta, numbers, parts)
+            sums = sum_parts(parts)
         if source == FROM_LOG_SUM:
             sums = select(sums > most, most, sums)
         _weights(order, first + i, count, weights, scale, out, parts)
         store_part(out, load_part(out, count) * sums, count)
-        if slope != 0:
+        if slope != 0 and levels != 0:
+            _slope_by_output(slope, levels, count, n, outputs, delta, numbers, parts)
+        elif slope != 0:
             _slope(slope, count, n, outputs, delta, numbers, parts)
 
 
 @kernel
 def batch_losses(
-    loops, parameter, rows, columns, z, a, y, labels, weights, scale, d, losses, tasks
+    loops, parameter, levels, rows, columns, z, a, y, labels, weights, scale, d, losses, tasks
 ):
     """Write the weighted losses of the rows, and ``scale w`` times their derivatives or deltas."""
     for task in prange(tasks):
@@ -137,7 +164,7 @@ def batch_losses(
         outputs = matrix(pointer_at(like, a) + lo * columns, columns)
         logits = matrix(pointer_at(like, z) + lo * columns, columns)
         deltas = matrix(pointer_at(like, d) + lo * columns, columns)
-        rule, data = (parameter, scale), (0, y, labels, weights)
+        rule, data = (parameter, levels, scale), (0, y, labels, weights)
         count = hi - lo
         out = like + lo
         loss_rows(loops, rule, data, lo, count, columns, logits, outputs, out, deltas)
@@ -169,7 +196,8 @@ def loss(
     sample_weight : array (batch,), optional
         Weights w of the rows, at least 0, of the same dtype; default: 1.
     parameter : float, optional
-        The threshold of huber, or the quantile; default: that of the table.
+        The threshold of huber, or the quantile, or those of all outputs; default: that of the
+        table.
     n_threads : int or "auto"
         Threads to share the rows.
 
@@ -191,6 +219,7 @@ def loss(
     record = LOSSES.find(name)
     parameter = record.parameter_of("parameter", parameter)
     A = np.ascontiguousarray(arrays.floats("A", A, 2))
+    levels = record.levels_of("parameter", parameter, A.shape[1], A.dtype)
     parameter = record.number_of(parameter, max(1, A.shape[1]))
     Z_or_A = A if Z is None else np.ascontiguousarray(arrays.floats("Z", Z, 2, like=A))
     arrays.expect("Z", Z_or_A, A.shape)
@@ -211,7 +240,15 @@ def loss(
     pair = (record.name, Z is not None, A.dtype)
     loops = (*value_of(*pair), slope_of(*pair))
     twin(batch_losses, tasks)(
-        loops, parameter, *A.shape, *places, scale, arrays.address(D), losses, tasks
+        loops,
+        parameter,
+        arrays.address(levels),
+        *A.shape,
+        *places,
+        scale,
+        arrays.address(D),
+        losses,
+        tasks,
     )
     return float(losses.sum(dtype=np.float64) * scale), D
 

@@ -40,8 +40,7 @@ def parser(kind, is_optional=False):
 def taking(kind, words, *names, panel=None, default=None, several=False, adds=False):
     """Return Typer's option of a `Kind`; ``--help`` shows the default and the limits."""
     repeats = "repeatable, beside the default" if adds else "repeatable"
-    says_so = several and not kind.refuses_several
-    extras = ("" if adds else _default(kind, default), kind.limits, repeats if says_so else "")
+    extras = ("" if adds else _default(kind, default), kind.limits, repeats if several else "")
     extra = "; ".join(filter(None, extras))
     reads = (
         {"metavar": kind.metavar, "parser": parser(kind, default is None and not several)}

@@ -57,7 +57,7 @@ class Described:
         return self._engine.loss
 
     @property
-    def loss_parameter(self) -> float:
+    def loss_parameter(self) -> float | tuple[float, ...]:
         """The parameter of the loss; 0 if it has none."""
         return self._engine.loss_parameter
 

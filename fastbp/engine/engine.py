@@ -74,12 +74,15 @@ class Engine:
         self._idle = []
         self._run = np.zeros(1, RUN)
         record = LOSSES[loss]
+        outputs = plan.specs[-1].n_out
+        self._levels = record.levels_of("loss_parameter", loss_parameter, outputs, plan.dtype)
         has_partner = ACTIVATIONS.find(plan.specs[-1].activation).name == record.partner
         self._canonical = has_partner and record.from_logits is not None
         hyper_parameters = optimizer.hyper_parameters
         fields = {
             "input_drop": plan.input_drop,
-            "loss_parameter": record.number_of(loss_parameter, plan.specs[-1].n_out),
+            "loss_parameter": record.number_of(loss_parameter, outputs),
+            "loss_levels": address(self._levels),
             "loss_limit": np.inf,
             "seed": seed,
             "cells": address(self._cells),

@@ -125,7 +125,7 @@ def _add_table(graph, schema, net, dtype):
     a = graph.forward("to_onnx", net, add_features(graph, schema).cast(dtype))
     target = schema.target
     if schema.more_targets:
-        _add_several(graph, schema.targets, a)
+        _add_several(graph, schema, a)
         return
     if target.task == "regression":
         prediction = a.cast(np.float64) * target.scale + target.mean
@@ -141,9 +141,12 @@ def _add_table(graph, schema, net, dtype):
     graph.output(a, "probabilities", len(target.classes))
 
 
-def _add_several(graph, targets, a):
+def _add_several(graph, schema, a):
     """Add the outputs of several targets: numbers, or probabilities and 0 or 1, (n, n_targets)."""
+    targets = schema.targets
     if targets[0].task == "regression":
+        if schema.quantiles:
+            a = a.ascending(len(targets) // len(schema.target_names))
         scales, means = [t.scale for t in targets], [t.mean for t in targets]
         graph.output(a.cast(np.float64) * scales + means, "prediction", len(targets))
         return

@@ -54,12 +54,13 @@ class Graph:
         """Give a value a name that no other has."""
         self.nodes.append(helper.make_node("Identity", [value.name], [name], name=name))
 
-    def node(self, kind: str, inputs: list[str], attributes: dict) -> str:
-        """Add a node with one result; return its name."""
+    def node(self, kind: str, inputs: list[str], attributes: dict, outputs: int = 1) -> str:
+        """Add a node; return the name of its result, or of the first of `outputs`."""
         name = self._unique(kind.lower())
+        names = [name, *(self._unique(f"{kind.lower()}_other") for _ in range(1, outputs))]
         domain = "ai.onnx.ml" if kind in _ML_OPERATORS else None
         self.nodes.append(
-            helper.make_node(kind, inputs, [name], name=name, domain=domain, **attributes)
+            helper.make_node(kind, inputs, names, name=name, domain=domain, **attributes)
         )
         return name
 
@@ -155,6 +156,14 @@ class Value:
     def two_columns(self) -> "Value":
         """Return the probabilities (n, 2) of two classes from that of the second (n, 1)."""
         return (-self + 1).node("Concat", self, axis=1)
+
+    def ascending(self, count: int) -> "Value":
+        """Return a value (n, k) whose columns ascend among each `count` of them."""
+        groups = self.node("Reshape", self.graph.constant([-1, count], np.int64))
+        inputs = [groups.name, self.graph.constant([count], np.int64).name]
+        name = self.graph.node("TopK", inputs, {"axis": 1, "largest": 0}, outputs=2)
+        shape = self.node("Shape").name
+        return Value(self.graph, self.dtype, self.graph.node("Reshape", [name, shape], {}))
 
     __neg__ = partialmethod(node, "Neg")
     __add__ = partialmethod(node, "Add")

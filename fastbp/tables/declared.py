@@ -39,7 +39,6 @@ class Kind(NamedTuple):
     read: Callable[[str], Any]
     check: Callable[[str, Any], Any]
     several: bool = False  # it may be repeated; `check` takes one value, or all at once
-    refuses_several: bool = False  # and refuses them, with what to do instead
     limits: str = ""  # the bounds of a number, or how it is written, for --help
 
     def parse(self, text):

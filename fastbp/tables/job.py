@@ -28,7 +28,7 @@ from .columns.inference import infer
 from .columns.schema import Schema
 from .encoded import Budget, Encoded, encode_table
 from .keys import read_keys
-from .model import READING, SECTION, TableModel, quantile_of, schema_of, tell_unknown
+from .model import READING, SECTION, TableModel, schema_of, tell_unknown
 from .options import TrainOptions
 from .read.naming import Like
 from .read.table import Data, open_table
@@ -288,7 +288,7 @@ class Job:
         preempted = unscored and history.stopped.by_signal
         if valid is not None and not preempted:
             _steps.info("scoring %s", counted(len(valid[0]), "validation row"))
-            scores = scores_of(self.schema, quantile_of(self.network))
+            scores = scores_of(self.schema, self.network)
             scores.add(self.network.forward(valid[0], self._threads), *valid[1:])
             metrics = {"valid": {name: to_json(v) for name, v in scores.metrics().items()}}
             details = scores.details()

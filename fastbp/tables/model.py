@@ -256,7 +256,7 @@ class TableModel:
         encoder = Encoder(self.schema.written(table.how), table.name, self.network.dtype)
         encoder.require(table)
         _steps.info("scoring the rows of %s", table.name)
-        scores = scores_of(self.schema, quantile_of(self.network))
+        scores = scores_of(self.schema, self.network)
         first = 0
         for X, targets, kept, weights in encoder.encoded(table, weighing):
             if among is not None:
@@ -353,11 +353,6 @@ class TableModel:
         return own
 
 
-def quantile_of(network: Network) -> float | None:
-    """Return the level of the quantile that a network predicts, or None."""
-    return network.loss_parameter if network.loss == "quantile" else None
-
-
 def _reading_of(model, path):
     """Return how the table of a model was read, or None if its file is older than that."""
     if READING not in model.sections:
@@ -379,6 +374,10 @@ def schema_of(model: Model, source: object) -> Schema:
             raise ValueError(f"{schema.n_features} features, but the network has {inputs} inputs")
         outputs, loss = schema.n_outputs, model.loss
         fits = loss == schema.loss if schema.target.classes else loss in LOSSES["regression"]
+        if schema.quantiles and model.loss_parameter != schema.quantiles:
+            raise ValueError(
+                f"quantiles {schema.quantiles}, but the network has {model.loss_parameter}"
+            )
         if model.specs[-1].n_out != outputs or not fits:
             raise ValueError(
                 f"a {schema.target.task} of {outputs} outputs, but the network has "

@@ -50,24 +50,19 @@ _COLUMNS = texts("COL")
 SEEDS = 2**32
 
 
-def _a_quantile():
-    """Return the kind of one level of quantiles."""
+def _quantiles():
+    """Return the kind of one level of quantiles, or of several."""
     level = number(above=0, below=1)
 
-    wanted = "expected one level: a model predicts one quantile, so train several"
-
-    def read(text):
-        if "," in text:
-            raise ValueError(wanted)
-        return level.read(text)
-
     def check(name, value):
-        levels = value if isinstance(value, list | tuple) else [value]
-        if len(levels) != 1:
-            raise ValueError(f"{name}={value!r}: {wanted}")
-        return level.check(name, levels[0])
+        if not isinstance(value, list | tuple):
+            return level.check(name, value)
+        levels = tuple(level.check(name, each) for each in value)
+        if len(set(levels)) != len(levels) or not levels:
+            raise ValueError(f"{name}={value!r}: expected levels that differ, at least one")
+        return tuple(sorted(levels)) if len(levels) > 1 else levels[0]
 
-    return Kind(level.metavar, read, check, True, refuses_several=True, limits=level.limits)
+    return Kind(level.metavar, level.read, check, True, limits=level.limits)
 
 
 def _hidden_activations():
@@ -173,8 +168,8 @@ class TrainOptions(ReadOptions):
         least 0; the prediction is the rate. It makes a target of a few whole numbers a
         regression.
     quantile : float, optional
-        The quantile to predict, such as 0.9, which makes the loss that of quantiles. Default:
-        0.5, the median.
+        The quantile to predict, such as 0.9, which makes the loss that of quantiles; or several,
+        which do not cross. Default: 0.5, the median.
     optimizer : str, default "adam"
         Optimizer: adam, adamw, sgd and others of ``fastbp.OPTIMIZERS``.
     learning_rate : float, optional
@@ -239,7 +234,7 @@ class TrainOptions(ReadOptions):
         None,
         panel="Network",
     )
-    quantile: float | None = option(_a_quantile(), None, panel="Network")
+    quantile: float | tuple[float, ...] | None = option(_quantiles(), None, panel="Network")
     optimizer: str = option(choice(known=_optimizers, metavar="NAME"), "adam", panel="Training")
     learning_rate: float | None = option(_ABOVE_0, None, panel="Training")
     schedule: str = option(choice("constant", "cosine", "one_cycle"), "constant", panel="Training")
@@ -346,7 +341,7 @@ class TrainOptions(ReadOptions):
             inputs=schema.n_features,
             layers=stack,
             loss=schema.loss if schema.target.classes else self.learned_loss or schema.loss,
-            loss_parameter=self.quantile,
+            loss_parameter=schema.quantiles or self.quantile,
             optimizer=self.an_optimizer(),
             dtype=self.dtype,
             seed=self.seed,

@@ -55,14 +55,20 @@ def roles_of(options: TrainOptions, row_numbers: Sequence[str] = ()) -> dict[str
 
 
 def with_roles(schema: Schema, table: Table, options: TrainOptions) -> Schema:
-    """Return an inferred schema that names the column of weights, and why columns are no inputs."""
+    """Return an inferred schema with what options add: weights, quantiles, why columns are left."""
     dropped = [Dropped(c.name, _WEIGHT) if c.name == options.weight else c for c in schema.dropped]
     inputs = [column.name for column in schema.columns]
     group = options.group
     if group is not None and group not in [*inputs, *(c.name for c in dropped)]:
         dropped.append(Dropped(group, _GROUP))
     weight = None if options.weight is None else weight_of(table, options.weight, options.decimal)
-    return replace(schema, dropped=tuple(dropped), weight=weight)
+    targets = schema.targets
+    if isinstance(options.quantile, tuple) and schema.target.task == "regression":
+        targets = tuple(replace(t, quantile=level) for t in targets for level in options.quantile)
+    first, *others = targets
+    return replace(
+        schema, target=first, more_targets=tuple(others), dropped=tuple(dropped), weight=weight
+    )
 
 
 def weight_of(table: Table, name: str, decimal: Any = None) -> Weight:

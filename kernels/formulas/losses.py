@@ -18,6 +18,8 @@ Bassett, Regression quantiles, Econometrica 46, 1978.
 from dataclasses import dataclass
 from math import inf
 
+import numpy as np
+
 from ..compiler.jit import inner
 from ..simd.elementary import exp, log, log1p, sign
 from ..simd.intrinsics import absolute, select
@@ -49,6 +51,8 @@ class Loss:
         The default of its parameter, which is positive, or None if it has none.
     parameter_below : float
         What the parameter must be less than.
+    has_levels : bool
+        Whether the parameter may be several numbers, one for each output.
     is_mean : bool
         Whether it is a mean over the outputs: its formulas read ``1 / outputs`` as parameter.
     """
@@ -63,11 +67,28 @@ class Loss:
     targets: str = "real"
     parameter: float | None = None
     parameter_below: float = inf
+    has_levels: bool = False
     is_mean: bool = False
 
     def number_of(self, parameter, outputs):
         """Return the number that the formulas read as parameter, in a net of `outputs` outputs."""
+        if isinstance(parameter, tuple):
+            return 0.0
         return 1 / outputs if self.is_mean else parameter
+
+    def levels_of(self, name, parameter, outputs, dtype):
+        """Return the parameter of each output (outputs,), if it has several; else None.
+
+        Raises
+        ------
+        ValueError
+            If there are more or fewer than `outputs`.
+        """
+        if not isinstance(parameter, tuple):
+            return None
+        if len(parameter) != outputs:
+            raise ValueError(f"{name}={parameter}: {outputs} outputs need as many numbers")
+        return np.array(parameter, dtype)
 
     def parameter_of(self, name, value):
         """Return the parameter for the argument `name` of a caller; 0 if the loss has none.
@@ -81,7 +102,12 @@ class Loss:
             return self.parameter or 0.0
         if self.parameter is None:
             raise ValueError(f"{name}={value!r}: {self.name} has no parameter")
-        return a_number(name, value, above=0, below=self.parameter_below)
+        if not self.has_levels or not isinstance(value, (list, tuple, np.ndarray)):
+            return a_number(name, value, above=0, below=self.parameter_below)
+        levels = tuple(a_number(name, each, above=0, below=self.parameter_below) for each in value)
+        if not levels:
+            raise ValueError(f"{name}={value!r}: expected at least one number")
+        return levels
 
 
 # a probability so small that only a bug or a saturated output reaches it
@@ -226,6 +252,7 @@ LOSSES = Registry(
             _quantile_derivative,
             parameter=0.5,
             parameter_below=1,
+            has_levels=True,
         ),
         Loss(
             "binary_cross_entropy",

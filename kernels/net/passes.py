@@ -139,7 +139,8 @@ def _loss_rows(layers, run, work, lo, hi):
     d = moved(matrix(work + last.delta, last.row), lo, 0)
     data = (run.order, run.y, run.labels, run.sample_weight)
     first = run.first + lo
-    rule = (run.loss_parameter if from_outputs else run.loss_limit, run.scale)
+    parameter = run.loss_parameter if from_outputs else run.loss_limit
+    rule = (parameter, run.loss_levels, run.scale)
     losses = work + run.row_losses + lo
     loss_rows(loops, rule, data, first, rows, last.n_out, z, a, losses, d)
     if from_outputs and last.scale != 0:

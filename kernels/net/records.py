@@ -62,6 +62,7 @@ RUN = np.dtype(
         ("loss_value", _int),  # addresses of the loops of its value and of its derivative, or 0
         ("loss_slope", _int),
         ("loss_parameter", _float),
+        ("loss_levels", _int),  # address of a parameter for each output (n_out,), or 0
         ("loss_limit", _float),  # the most that an output of a canonical cross-entropy adds
         ("scale", _float),  # 1 / sum of the batch's sample weights
         ("seed", _int),

@@ -14,9 +14,18 @@ from numba import types
 from .. import tuning
 from ..compiler.jit import Task, inner
 from .dispatch import by_address
-from .intrinsics import address_of, broadcast, fma, item_bytes, load_part, store_part, width
+from .intrinsics import (
+    address_of,
+    broadcast,
+    fma,
+    item_bytes,
+    load_part,
+    local_floats,
+    store_part,
+    width,
+)
 from .prefetch import fetch_ahead, fetch_block
-from .reduce import keep_part, keep_results, row_parts, sum_parts
+from .reduce import keep_part, keep_results, results_behind, sum_parts
 from .tile import (
     rank1,
     row_pointers,
@@ -185,7 +194,8 @@ def _one_column(M, K, start, a, b, c, gate):
     Lane l of a row adds the products at l, l + lanes, ...; then the lanes are added.
     """
     n = width(b)
-    parts, sums = row_parts(b)
+    parts = local_floats(b)
+    sums = results_behind(parts)
     for i in range(0, M, n):
         count = min(n, M - i)
         for r in range(count):

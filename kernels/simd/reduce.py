@@ -3,7 +3,9 @@
 Each row leaves one vector of partial results. Side by side these make a square
 tile, whose transpose is reduced lane by lane: five operations per row that can overlap,
 where reducing each vector by itself is a chain of eight.
-The parts lie in `row_parts`: a tile of vectors, and one vector more for the results.
+The parts lie in `local_floats`, a tile of vectors, and the results behind them, in one vector
+more. A kernel must take that memory itself: the memory of a function that is compiled into
+another ends with it.
 """
 
 from ..compiler.jit import inner
@@ -13,11 +15,9 @@ from .view import matrix
 
 
 @inner
-def row_parts(like):
-    """Return memory on the caller's stack for the parts of a block of rows and for the results."""
-    n = width(like)
-    parts = local_floats(like)
-    return parts, parts + n * n
+def results_behind(parts):
+    """Return the place of the results, one per row, behind the parts of a block of rows."""
+    return parts + width(parts) * width(parts)
 
 
 @inner
@@ -48,7 +48,7 @@ def sum_parts(parts):
 def row_squares(rows, columns, w, sums):
     """Write the sum of squares of each of `rows` rows, columns added in a fixed order."""
     n = width(w)
-    parts, _ = row_parts(w)
+    parts = local_floats(w)
     for i in range(0, rows, n):
         count = min(n, rows - i)
         for r in range(count):

@@ -29,7 +29,7 @@ from export_nets import (
     rows,
     written,
 )
-from fastbp import Network
+from fastbp import Network, train
 from fastbp.exports.onnx import to_onnx
 from fastbp.tables.columns.effects import Effects
 from fastbp.tables.columns.kinds import Boolean, Category, Date, Number
@@ -384,3 +384,15 @@ def table_of(model, inputs):
             series = (series * 1e6).cast(pl.Int64).cast(pl.Datetime("us"))
         table[column.name] = series
     return pl.DataFrame(table)
+
+
+def test_several_quantiles_do_not_cross_in_a_file_either():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=300)
+    table = {"x": x, "y": x + rng.normal(size=300), "z": rng.normal(size=300)}
+    model = train(table, ["y", "z"], quantile=[0.1, 0.5, 0.9], epochs=1, hidden=4, seed=0)
+    model.network.biases[-1][:] = [2.0, 0.0, -2.0, 1.0, 1.5, -1.0]
+    (found,) = run(to_onnx(model), {"x": x[:, None]}).values()
+    right = model.predict(table)[:, 1:].to_numpy()
+    assert (np.diff(right[:, :3], axis=1) >= 0).all() and (np.diff(right[:, 3:], axis=1) >= 0).all()
+    np.testing.assert_allclose(found, right, rtol=1e-5, atol=1e-6)

@@ -214,6 +214,7 @@ NONSENSE = {
     "an unknown loss": lambda model: {"loss": "cross"},
     "a loss parameter that is text": lambda model: {"loss_parameter": "much"},
     "a loss parameter too large for a float": lambda model: {"loss_parameter": 10**400},
+    "loss parameters of a loss that has one": lambda model: {"loss_parameter": [0.5, 0.5]},
     "negative steps": lambda model: {"steps": -1},
     "steps that are text": lambda model: {"steps": "many"},
     "negative epochs": lambda model: {"epochs": -1},

@@ -88,6 +88,13 @@ BAD_NETWORKS = [
     ({"sizes": [4, 3], "loss": "huber", "loss_parameter": 0}, ["loss_parameter", "0"]),
     ({"sizes": [4, 3], "loss": "quantile", "loss_parameter": 1.5}, ["loss_parameter", "1.5"]),
     ({"sizes": [4, 3], "loss": "quantile", "loss_parameter": "x"}, ["loss_parameter", "'x'"]),
+    ({"sizes": [4, 3], "loss": "quantile", "loss_parameter": [0.1, 0.9]}, ["3 outputs"]),
+    ({"sizes": [4, 1], "loss": "quantile", "loss_parameter": []}, ["loss_parameter", "[]"]),
+    (
+        {"sizes": [4, 2], "loss": "quantile", "loss_parameter": [0.1, 1.0]},
+        ["loss_parameter", "1.0"],
+    ),
+    ({"sizes": [4, 2], "loss": "huber", "loss_parameter": [0.1, 1.0]}, ["loss_parameter"]),
     ({"sizes": [4, 3], "optimizer": Adam}, ["optimizer", "Adam"]),
     ({"sizes": [4, 3], "optimizer": 0.1}, ["optimizer", "0.1"]),
     *[({"sizes": [4, 3], "dtype": bad}, ["dtype", repr(bad)]) for bad in ("float16", int, None)],

@@ -7,7 +7,7 @@ from sklearn import metrics
 from sklearn.linear_model import PoissonRegressor, QuantileRegressor
 
 from command_line import fastbp
-from fastbp import DataError, TableModel, train
+from fastbp import DataError, ModelFileError, TableModel, train
 from table_makers import people, written
 
 FEW = {"epochs": 4, "hidden": 8}
@@ -163,6 +163,81 @@ def test_the_command_predicts_a_quantile(tmp_path, monkeypatch):
     assert model.fingerprint == same.fingerprint
     assert model.network.loss_parameter == 0.9
     done = fastbp(*base, "--quantile", "0.1,0.9")
-    assert done.code == 2 and "--quantile '0.1,0.9': expected one level" in done.complaint
+    assert done.code == 2 and "--quantile '0.1,0.9': expected a number" in done.complaint
     (scores,) = fastbp("evaluate", "model", "table.csv", "--log", "json").events
     assert scores["coverage"] == pytest.approx(model.evaluate("table.csv")["coverage"])
+
+
+# ---------------------------------------------------------------------- several quantiles
+
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def test_several_quantiles_are_predicted_and_do_not_cross():
+    model = train(spread(), "y", quantile=[0.9, 0.1, 0.5], hidden=16, epochs=80, patience=0, seed=1)
+    assert model.schema.quantiles == LEVELS == model.network.loss_parameter
+    asked = spread(seed=5)
+    predicted = model.predict(asked)
+    names = [f"prediction of y at {level}" for level in LEVELS]
+    assert predicted.columns[1:] == names
+    p = predicted[names].to_numpy()
+    assert (np.diff(p, axis=1) >= 0).all()
+    scores = model.evaluate(asked)
+    y = asked["y"].to_numpy()
+    losses = [metrics.mean_pinball_loss(y, p[:, n], alpha=level) for n, level in enumerate(LEVELS)]
+    for place, level in enumerate(LEVELS):
+        assert scores[f"pinball_loss of y at {level}"] == pytest.approx(losses[place], rel=1e-5)
+        assert scores[f"coverage of y at {level}"] == pytest.approx(level, abs=0.05)
+    assert scores["pinball_loss"] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert "r2" not in scores
+
+
+def test_crossed_outputs_are_put_in_order():
+    model = train(spread(), "y", quantile=LEVELS, epochs=1, hidden=4, seed=3)
+    model.network.biases[-1][:] = [3.0, 0.0, -3.0]
+    p = model.predict(spread(seed=5))[:, 1:].to_numpy()
+    assert (np.diff(p, axis=1) > 0).all()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_the_command_predicts_several_quantiles(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    table = spread(300)
+    table.write_csv("table.csv") if kind == "csv" else table.write_parquet("table.parquet")
+    levels = [each for level in LEVELS for each in ("--quantile", level)]
+    options = ("--target", "y", "--epochs", 3, "-o", "model")
+    assert fastbp("train", f"table.{kind}", *options, *levels).code == 0
+    same = train(f"table.{kind}", "y", quantile=LEVELS, epochs=3)
+    assert TableModel.load("model").fingerprint == same.fingerprint
+    assert fastbp("predict", "model", f"table.{kind}", "-o", "p.csv").code == 0
+    expected = same.predict(table)
+    assert pl.read_csv("p.csv").columns == expected.columns
+    np.testing.assert_allclose(pl.read_csv("p.csv").to_numpy(), expected.to_numpy(), rtol=1e-12)
+
+
+def test_several_quantiles_of_several_targets():
+    table = spread().with_columns(z=-pl.col("y"))
+    model = train(table, ["y", "z"], quantile=[0.2, 0.8], hidden=16, epochs=60, seed=1)
+    assert model.network.loss_parameter == (0.2, 0.8, 0.2, 0.8)
+    p = model.predict(table)
+    assert p.columns[1:] == [f"prediction of {n} at {q}" for n in "yz" for q in (0.2, 0.8)]
+    assert (p["prediction of y at 0.2"] <= p["prediction of y at 0.8"]).all()
+    scores = model.evaluate(table)
+    for name in ("y at 0.2", "z at 0.2"):
+        assert scores[f"coverage of {name}"] == pytest.approx(0.2, abs=0.08)
+
+
+def test_several_quantiles_resume(tmp_path):
+    kept = {"quantile": LEVELS, "hidden": 4, "patience": 0, "checkpoints": tmp_path / "kept"}
+    whole = train(spread(300), "y", epochs=4, **kept | {"checkpoints": None})
+    again = train(spread(300), "y", epochs=4, **kept)
+    resumed = train(spread(300), "y", epochs=4, **kept, resume=True)
+    assert whole.fingerprint == again.fingerprint == resumed.fingerprint
+
+
+def test_levels_of_a_file_that_do_not_suit_its_network_are_refused(tmp_path):
+    model = train(spread(300), "y", quantile=LEVELS, epochs=1, hidden=4)
+    other = train(spread(300), "y", quantile=(0.1, 0.5, 0.8), epochs=1, hidden=4)
+    TableModel(other.network, model.schema).save(tmp_path / "model")
+    with pytest.raises(ModelFileError, match="quantiles"):
+        TableModel.load(tmp_path / "model")

@@ -50,7 +50,7 @@ WRONG = {
     "activation": ["rleu", None, 3, "softmax"],
     "dropout": [1, -0.1, NAN, None, "0.5"],
     "loss": ["mse2", 3, ["huber"]],
-    "quantile": [0, 1, -0.5, NAN, "0.5", [0.1, 0.9]],
+    "quantile": [0, 1, -0.5, NAN, "0.5", [], [0.1, 0.1], [0.1, 2], [0.1, "0.9"]],
     "optimizer": ["adm", None],
     "learning_rate": [0, -1, NAN, "fast", True],
     "schedule": ["cos", None, ["cosine"]],

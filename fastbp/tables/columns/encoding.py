@@ -95,14 +95,16 @@ class Encoder:
         """Return ``(y, kept)``: the target (n,), and which rows have one, (n,) bool.
 
         Classes are int64 labels; numbers are (y - mean) / scale in float64. Several targets are
-        (n, n_targets) float64, and their labels 0 and 1; rows that lack one are not kept. Where
-        `kept` is False, y has no meaning. DataError as of `encode`.
+        (n, n_targets) float64, and their labels 0 and 1; rows that lack one are not kept. A target
+        of several quantiles is several targets. Where `kept` is False, y has no meaning. DataError
+        as of `encode`.
         """
         self.require(frame, self.schema.target_names)
-        first, *others = (self._read(each, frame, first_row) for each in self.schema.targets)
-        if not others:
-            return first
-        values, kept = zip(first, *others, strict=True)
+        targets = {target.name: target for target in self.schema.targets}
+        read = {name: self._read(each, frame, first_row) for name, each in targets.items()}
+        if not self.schema.more_targets:
+            return read[self.schema.target.name]
+        values, kept = zip(*(read[target.name] for target in self.schema.targets), strict=True)
         return np.stack(values, axis=1).astype(np.float64), np.logical_and.reduce(kept)
 
     def _read(self, target, frame, first_row):

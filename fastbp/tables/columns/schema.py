@@ -6,6 +6,8 @@ from collections import Counter
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
@@ -23,7 +25,9 @@ _LATER: dict[str, Any] = {"weight": None, "more_targets": []}
 _LATER_OF_A_COLUMN: dict[str, Any] = {"text": {}, "bound": 0.0, "distinct": 0, "rest": 0.0}
 _LATER_OF_A_COLUMN |= {"effects": None}
 _LATER_OF_A_TARGET: dict[str, Any] = {"text": {}, "low": None, "high": None, "rate": False}
+_LATER_OF_A_TARGET |= {"quantile": None}
 
+Level: TypeAlias = Annotated[float, Meta(gt=0, lt=1)]
 Task: TypeAlias = Literal["classification", "regression"]
 
 
@@ -33,7 +37,8 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
     `kind` says how classes are written back, or is "number" for regression. `classes` are sorted
     text, integers by their value, booleans ("false", "true"); `counts` are their training rows.
     A regression learns (y - mean) / scale of y clipped to `low` and `high`, if they are
-    given. `text` says how numbers are written. A `rate` is at least 0, and has a mean of 0.
+    given. `text` says how numbers are written. A `rate` is at least 0, and has a mean of 0. A
+    `quantile` is given where several are learned, each as a target of its own.
     """
 
     name: str
@@ -47,6 +52,7 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
     low: Finite | None = None
     high: Finite | None = None
     rate: bool = False
+    quantile: Level | None = None
 
     def __post_init__(self) -> None:
         classes = self.classes
@@ -61,12 +67,19 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError(
                 f"a {self.task} of {len(classes)} classes and {len(self.counts)} counts"
             )
+        if self.quantile is not None and classifies:
+            raise ValueError(f"quantile={self.quantile}: classes have none")
         if self.kind == "integer":
             numbers = sorted({int(text) for text in classes})
             if list(classes) != [str(number) for number in numbers]:
                 raise ValueError(f"classes={classes!r}: expected ascending whole numbers")
         if self.kind == "boolean" and classes != ("false", "true"):
             raise ValueError(f"classes={classes!r}: booleans have ('false', 'true')")
+
+    @property
+    def label(self) -> str:
+        """The name, and the quantile if it is one of several."""
+        return self.name if self.quantile is None else f"{self.name} at {self.quantile:g}"
 
     def class_named(self, name: str) -> int | None:
         """Return the place of the class that a person names, such as True or 1.0; or None."""
@@ -112,6 +125,11 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
         kinds = {(target.task, len(target.classes)) for target in self.targets}
         if self.more_targets and (len(kinds) > 1 or max(kinds)[1] > 2):
             raise ValueError("several targets: expected numbers, or two classes of each")
+        if len({target.quantile is None for target in self.targets}) > 1:
+            raise ValueError("several targets: expected quantiles of all, or of none")
+        labels = [target.label for target in self.targets]
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"several targets: {labels} are not distinct")
         inputs = [column.name for column in self.columns]
         distinct = {
             "columns": [*inputs, *self.target_names],
@@ -157,7 +175,24 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def target_names(self) -> list[str]:
         """The names of the columns that are learned."""
-        return [target.name for target in self.targets]
+        return [*dict.fromkeys(target.name for target in self.targets)]
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """The level of each output of a network, if it learns several quantiles; else none."""
+        return tuple(t.quantile for t in self.targets if t.quantile is not None)
+
+    def uncrossed(self, outputs: npt.NDArray) -> npt.NDArray:
+        """Return outputs (n, n_out) of a network, the quantiles of each target in their order.
+
+        That is the rearrangement of Chernozhukov, Fernandez-Val and Galichon, Quantile and
+        Probability Curves Without Crossing, Econometrica 78(3), 2010, which is never further from
+        the true quantiles.
+        """
+        if not self.quantiles:
+            return outputs
+        shape = (len(outputs), len(self.target_names), -1)
+        return np.sort(outputs.reshape(shape), axis=2).reshape(outputs.shape)
 
     @property
     def n_outputs(self) -> int:

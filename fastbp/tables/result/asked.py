@@ -84,7 +84,8 @@ class AskedScores:
         """Return the scores by name; DataError if a metric does not suit the target."""
         if not self._scorers:
             return {}
-        outputs, truth = np.concatenate(self._outputs), np.concatenate(self._truth)
+        outputs = self._schema.uncrossed(np.concatenate(self._outputs))
+        truth = np.concatenate(self._truth)
         model = model_of(self._schema)
         weights = {"sample_weight": np.concatenate(self._weights)} if self._weights else {}
 

@@ -25,5 +25,5 @@ def notes_of(schema: Schema) -> list[str]:
 def _of_one(target):
     """Return what the output of one target is."""
     if target.task == "regression":
-        return f"({named(target.name)} - {target.mean!r}) / {target.scale!r}"
+        return f"({named(target.label)} - {target.mean!r}) / {target.scale!r}"
     return f"the probability of {named(target.name)} = {named(target.classes[1])}"

@@ -34,7 +34,7 @@ def frame_of(schema: Schema, ids: pl.DataFrame, first: int, outputs: npt.NDArray
         ids = pl.DataFrame({"row": np.arange(first + 1, first + 1 + len(outputs))})
     columns: dict[str, pl.Series] = {}
     if schema.more_targets:
-        for target, output in zip(schema.targets, outputs.T, strict=True):
+        for target, output in zip(schema.targets, schema.uncrossed(outputs).T, strict=True):
             columns |= _of_one(target, output)
     elif schema.target.task == "regression":
         columns = {"prediction": pl.Series(in_units(schema.target, outputs[:, 0]))}
@@ -52,7 +52,7 @@ def frame_of(schema: Schema, ids: pl.DataFrame, first: int, outputs: npt.NDArray
 def _of_one(target, output):
     """Return the columns of one of several targets, from its output (n,)."""
     if target.task == "regression":
-        return {f"prediction of {target.name}": pl.Series(in_units(target, output))}
+        return {f"prediction of {target.label}": pl.Series(in_units(target, output))}
     labels = class_values(target).gather((output > 0.5).astype(np.int64))
     return {
         f"prediction of {target.name}": labels,

@@ -7,19 +7,23 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ...network import Network
 from ..columns.schema import Schema, Target
 
 _SHOWN = 500  # predictions that a report shows beside their targets
 _BINS = 40
+_OF_QUANTILES = ("pinball_loss", "coverage")
 
 
-def scores_of(schema: Schema, quantile: float | None = None) -> "Scores":
-    """Return empty scores for the target of a schema, or a quantile of it, or for several."""
+def scores_of(schema: Schema, network: Network) -> "Scores":
+    """Return empty scores for the target of a schema, or for several, by the network's loss."""
+    level = network.loss_parameter if network.loss == "quantile" else None
+    levels = schema.quantiles or [level] * len(schema.targets)
     each = [
-        ClassScores(target) if target.task == "classification" else NumberScores(target, quantile)
-        for target in schema.targets
+        ClassScores(target) if target.task == "classification" else NumberScores(target, own)
+        for target, own in zip(schema.targets, levels, strict=True)
     ]
-    return SeveralScores(schema.targets, each) if schema.more_targets else each[0]
+    return SeveralScores(schema, each) if schema.more_targets else each[0]
 
 
 class ClassScores:
@@ -87,7 +91,7 @@ class ClassScores:
 class NumberScores:
     """Scores of predicted numbers, in the target's units."""
 
-    def __init__(self, target: Target, quantile: float | None = None) -> None:
+    def __init__(self, target: Target, quantile: Any = None) -> None:
         self._mean = target.mean
         self._scale = target.scale
         self._rate = target.rate
@@ -165,10 +169,9 @@ class NumberScores:
 class SeveralScores:
     """Scores of several targets: of each, and of all together."""
 
-    def __init__(
-        self, targets: Sequence[Target], scores: "Sequence[ClassScores | NumberScores]"
-    ) -> None:
-        self._targets = targets
+    def __init__(self, schema: Schema, scores: "Sequence[ClassScores | NumberScores]") -> None:
+        self._schema = schema
+        self._targets = schema.targets
         self._scores = scores
         self._right = 0.0
 
@@ -186,6 +189,7 @@ class SeveralScores:
         self, outputs: npt.NDArray, truth: npt.NDArray, weight: npt.NDArray | None = None
     ) -> None:
         """Add outputs and targets (n, n_targets): probabilities and 0 or 1, or numbers."""
+        outputs = self._schema.uncrossed(outputs)
         right = ((outputs > 0.5) == (truth > 0.5)).all(axis=1).astype(np.float64)
         self._right += float(_sum(right, weight))
         for place, (target, scores) in enumerate(zip(self._targets, self._scores, strict=True)):
@@ -199,20 +203,23 @@ class SeveralScores:
     def metrics(self) -> dict[str, float]:
         """Return them by name, such as "rmse of price"; first those of all together.
 
-        Numbers: r2, the mean over the targets. Classes: accuracy, the share of rows where all are
-        right, and macro_f1, the mean F1 of the second classes, as scikit-learn has them.
+        Numbers: r2, or of several quantiles pinball_loss, the mean over the targets. Classes:
+        accuracy, the share of rows where all are right, and macro_f1, the mean F1 of the second
+        classes, as scikit-learn has them.
         """
         each = [scores.metrics() for scores in self._scores]
         found: dict[str, float] = {"rows": self.rows}
-        if self._targets[0].task == "regression":
+        if self._schema.quantiles:
+            found["pinball_loss"] = float(np.mean([scores["pinball_loss"] for scores in each]))
+        elif self._targets[0].task == "regression":
             found["r2"] = float(np.mean([scores["r2"] for scores in each]))
         else:
             found["accuracy"] = self._right / self.weight
             f1 = [_f1_of_second(scores) for scores in self._scores]
             found["macro_f1"] = float(np.mean(f1))
         for target, scores in zip(self._targets, each, strict=True):
-            del scores["rows"]
-            found |= {f"{name} of {target.name}": value for name, value in scores.items()}
+            names = _OF_QUANTILES if self._schema.quantiles else [n for n in scores if n != "rows"]
+            found |= {f"{name} of {target.label}": scores[name] for name in names}
         return found
 
     def details(self) -> dict[str, Any]:
