@@ -38,6 +38,7 @@ from .kernels.formulas.activations import ACTIVATIONS as ACTIVATIONS
 from .kernels.formulas.losses import LOSSES as LOSSES
 from .kernels.formulas.optimizers import OPTIMIZERS as OPTIMIZERS
 from .kernels.peak import measure_peak as measure_peak
+from .many.fitting import fit_many as fit_many
 from .network import Network as Network
 from .report.display import LossCurveDisplay as LossCurveDisplay
 from .tables.model import TableModel as TableModel

@@ -122,6 +122,7 @@ ORDER = (
     "training",
     "network",
     "estimators",
+    "many",
     "tables",
     "exports",
     "report",

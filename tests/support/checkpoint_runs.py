@@ -1,14 +1,13 @@
 """A small training to stop and to resume, in memory and streamed, for the tests of checkpoints."""
 
 import itertools
+import signal
 
 import numpy as np
 
 from fastbp import SGD, Adam, AdamW, Checkpoints, Cosine, Dense, Dropout, Network, OneCycle
 from fastbp.data import ArraySource
-from fastbp.training.interrupt import Interrupt
 from fastbp.training.loop import Loop
-from fastbp.training.stopped import Stopped
 
 ROWS, BATCH, EPOCHS = 103, 16, 4  # the last batch is ragged
 rng = np.random.default_rng(3)
@@ -90,14 +89,11 @@ def stopped(monkeypatch, after, make=network, **options):
     """Train a new net until it is told to stop after so many slices; return it."""
     slices = itertools.count(1)
     with monkeypatch.context() as patch:
-        seen = property(lambda self: self.noted, lambda self, value: setattr(self, "noted", value))
-        patch.setattr(Interrupt, "seen", seen, raising=False)
         must_end = Loop._must_end
 
         def end(self):
             if next(slices) == after:
-                self.interrupt.seen = True
-                self.interrupt.stopped = Stopped.TERMINATED
+                self.interrupt.note(signal.SIGTERM, None)
             return must_end(self)
 
         patch.setattr(Loop, "_must_end", end)

@@ -121,6 +121,8 @@ def fit_estimators(folder: Path) -> None:
     assert_type(regressor.fit(X, X[:, 0]), fastbp.MLPRegressor)
     assert_type(regressor.partial_fit([(X, X[:, 0])]), fastbp.MLPRegressor)
     assert_type(regressor.predict(X), NDArray[np.floating[Any]])
+    results = fastbp.fit_many([{"sizes": [3, 2], "epochs": 2}], X, y, folds=2, seeds=[1])
+    assert_type([result.scores for result in results], list[dict[str, float]])
     display = fastbp.LossCurveDisplay.from_estimator(regressor, metric=True)
     assert_type(display, fastbp.LossCurveDisplay)
     assert_type(display.plot(log_scale=True).best_epoch, int | None)

@@ -108,14 +108,16 @@ def test_trainings_that_are_told_to_end_again_and_again_have_the_same_bits(start
 def test_trainings_that_are_killed_again_and_again_have_the_same_bits(start, tmp_path, data):
     epochs, folder = 300, tmp_path / "kept"
     whole = end_of(start("-", data, epochs))
-    for _ in range(10):  # of each kind of data
+    for kills in range(1, 11):  # of each kind of data
         process = start(folder, data, epochs, every=0)
         time.sleep(random.uniform(0.01, 0.3))
         process.kill()
         process.wait()
         if folder.exists():
             assert {path.suffix for path in folder.iterdir()} <= {".safetensors"}
-            assert len(list(folder.iterdir())) <= 3, "the last two, and one that was just written"
+            # a kill leaves one more, half written or not yet followed by the removal of the oldest;
+            # a later write that is complete removes them all
+            assert len(list(folder.iterdir())) <= 2 + kills
     stopped, digest, _ = end_of(start(folder, data, epochs, every=0))
     assert (stopped, digest) == whole[:2]
     assert len(list(folder.iterdir())) == 2

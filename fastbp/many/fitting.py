@@ -1,0 +1,172 @@
+"""`fit_many`: many trainings in one call, one on each core, with the bits they have alone."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
+
+from ..annotations import ArrayLike, Matrix, Threads, Weights
+from ..kernels.compiler.threads import available_threads
+from ..kernels.support.scalars import a_flag, a_number, a_whole_number
+from ..training.interrupt import Stop
+from ..training.stopped import Stopped
+from .jobs import Job, Result, crossed, jobs_of, seeds_of
+from .shared import folds_of, shared_of
+
+
+class Results:
+    """The results of `fit_many`, in the order in which they end; each is yielded once.
+
+    Iterating waits for the next. Ctrl-C ends all trainings at their next slice, and the rest of
+    the results say so. The trainings go on if nobody iterates.
+    """
+
+    def __init__(self, futures: dict[Future[Result], Job], stop: Stop) -> None:
+        self._futures = futures
+        self._stop = stop
+        self._yielded: list[Result] = []
+        self._ended: SimpleQueue[Future[Result]] = SimpleQueue()
+        for future in futures:
+            future.add_done_callback(self._ended.put)
+
+    def __len__(self) -> int:
+        return len(self._futures)
+
+    def __iter__(self) -> Iterator[Result]:
+        return self
+
+    def __next__(self) -> Result:
+        if len(self._yielded) == len(self):
+            raise StopIteration
+        try:
+            future = self._ended.get()
+        except KeyboardInterrupt:
+            self.stop()
+            future = self._ended.get()
+        self._yielded.append(self._result(future))
+        return self._yielded[-1]
+
+    def _result(self, future):
+        error = future.exception()
+        if error is None:
+            return future.result()
+        if not isinstance(error, Exception):  # KeyboardInterrupt and the like
+            raise error
+        return self._futures[future].result(error=error)
+
+    def stop(self) -> None:
+        """End all trainings at their next slice; what is done is kept."""
+        self._stop.now(Stopped.INTERRUPTED)
+
+    def wait(self) -> list[Result]:
+        """Return all results in the order of the jobs, those that were yielded before too."""
+        for _ in self:
+            pass
+        return sorted(self._yielded, key=lambda r: (r.job, r.seed or 0, r.fold or 0))
+
+    def to_frame(self) -> Any:
+        """Return all results as a polars frame in the order of the jobs, waiting for them.
+
+        A row has the place of its job, its fold and seed, its settings (text, where they are
+        neither numbers nor text), its scores, why it stopped, its error, and its seconds.
+        """
+        import polars as pl
+
+        rows = []
+        for result in self.wait():
+            settings = {name: _shown(value) for name, value in result.settings.items()}
+            row: dict[str, Any] = {"job": result.job, "fold": result.fold, "seed": result.seed}
+            row |= settings | ({} if result.seed is None else {"seed": result.seed})
+            row |= result.scores
+            row["stopped"] = None if result.stopped is None else str(result.stopped)
+            row["error"] = None if result.error is None else str(result.error)
+            rows.append(row | {"seconds": result.seconds})
+        return pl.DataFrame(rows, infer_schema_length=None, strict=False)
+
+
+def _shown(value):
+    return value if isinstance(value, (int, float, str, bool, type(None))) else repr(value)
+
+
+def fit_many(
+    jobs: Iterable[Any],
+    X: Matrix,
+    y: ArrayLike,
+    *,
+    folds: Any = None,
+    seeds: int | Iterable[int] | None = None,
+    sample_weight: Weights = None,
+    n_threads: Threads = "auto",
+    progress: bool = False,
+    max_time: float | None = None,
+    **fit_options: Any,
+) -> Results:
+    """Train many networks at once, one on each core; return their `Results` as they end.
+
+    Every result has the bits that it has alone. The longest trainings begin first. X is shared:
+    it is converted once, whatever the number of jobs.
+
+    Parameters
+    ----------
+    jobs : iterable of Network, MLPClassifier, MLPRegressor or dict
+        What to train. A network is trained in place, an estimator is cloned. A dict holds the
+        parameters of a `Network`, or one under ``network`` or ``estimator``; arguments of
+        `Network.fit` for this job alone; and under ``rows`` the rows that it trains on.
+    X, y : array_like
+        Data of all jobs.
+    folds : int, cross-validation splitter of scikit-learn, or iterable of (train, test)
+        Train each job on the rows of each fold, and score it on the others. A number has the
+        meaning it has in scikit-learn: folds of classes have the shares of all rows.
+    seeds : int or iterable of int, optional
+        Train each job with each of these seeds, or with 0 to ``seeds - 1``.
+    sample_weight : array_like (n,), optional
+        Weights of the rows, in training and in scores.
+    n_threads : int or "auto"
+        How many jobs run at once. A single job takes all threads for itself.
+    progress : bool, default False
+        Show a bar on stderr.
+    max_time : float, optional
+        Seconds after which all trainings end, within a slice of about 50 ms.
+    **fit_options
+        Arguments of `Network.fit` for all jobs, such as ``epochs``.
+
+    Returns
+    -------
+    Results
+        Yields a `Result` for each training. One that fails has an ``error``, and the others go on.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Before any work: if there is no job, one is neither a model of fastbp nor a dict, two are
+        one network, an argument is unknown, or the folds do not fit the rows.
+    """
+    templates = jobs_of(jobs, fit_options)
+    limit = None if max_time is None else a_number("max_time", max_time, above=0)
+    threads = available_threads()
+    if n_threads != "auto":
+        threads = a_whole_number("n_threads", n_threads, least=1)
+    shared = shared_of(X, y, sample_weight)
+    parts = [] if folds is None else folds_of(folds, shared, templates[0].classifies)
+    found = crossed(templates, seeds_of(seeds), parts)
+    for job in found:
+        job.check(shared.count)
+    bar = _bar(len(found)) if a_flag("progress", progress) else None
+    found.sort(key=lambda job: -job.work(*shared.X.shape))
+    stop = Stop(limit)
+    own = threads if len(found) == 1 else 1
+    pool = ThreadPoolExecutor(min(threads, len(found)), "fastbp-many")
+    futures = {}
+    for job in found:
+        future = pool.submit(job.run, shared, stop, own)
+        futures[future] = job
+        if bar is not None:
+            future.add_done_callback(lambda _: bar.update())
+    pool.shutdown(wait=False)
+    return Results(futures, stop)
+
+
+def _bar(total):
+    from tqdm.auto import tqdm  # imports asyncio, 10 ms
+
+    return tqdm(total=total, unit="model")

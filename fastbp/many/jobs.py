@@ -1,0 +1,291 @@
+"""One training of `fit_many`: what is trained, on which rows, and how much work it is."""
+
+import inspect
+import itertools
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ..engine.plan import step_flops
+from ..errors import DivergenceError
+from ..kernels.formulas.losses import LOSSES
+from ..kernels.support.scalars import a_whole_number
+from ..network import Network
+from ..training.interrupt import Stop
+from ..training.stopped import Stopped
+from .shared import Fold, Rows, Shared, taken
+
+# what a dict may hold: parameters of a network, or a model, and arguments of its `fit`
+_OF_NETWORK = frozenset(inspect.signature(Network).parameters)
+_OF_FIT = frozenset(inspect.signature(Network.fit).parameters) - {
+    *("self", "X", "y", "sample_weight", "n_threads", "progress", "max_time"),
+    *("checkpoints", "resume", "steps_per_epoch"),
+}
+_MODELS = ("network", "estimator", "rows")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one job.
+
+    Attributes
+    ----------
+    job : int
+        Its place among the jobs, from 0.
+    settings : dict
+        What the caller gave for it, without the model.
+    fold, seed : int or None
+        Its fold and its seed, if there are several.
+    network, estimator : Network or estimator, or None
+        The trained model, one of the two.
+    history : History or None
+        That of a network.
+    scores : dict
+        Of the rows that the fold holds back: the loss and the metric of a network, the score of an
+        estimator; empty without folds.
+    stopped : Stopped or None
+        Why the training ended; "time" or "interrupted" too of jobs that had not begun.
+    error : Exception or None
+        Why there is no result. A network that diverged is there, with its best weights.
+    seconds : float
+        The time it took.
+    """
+
+    job: int
+    settings: dict[str, Any]
+    fold: int | None = None
+    seed: int | None = None
+    network: Network | None = None
+    estimator: Any = None
+    history: Any = None
+    scores: dict[str, float] = field(default_factory=dict)
+    stopped: Stopped | None = None
+    error: Exception | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training.
+
+    `model` is trained in place if it is a network, and cloned if it is an estimator; otherwise
+    a network is made of `parameters`. `options` are those of `Network.fit`.
+    """
+
+    number: int
+    settings: dict[str, Any]
+    model: Any
+    parameters: dict[str, Any]
+    options: dict[str, Any]
+    rows: Rows | None = None
+    fold: Fold | None = None
+    seed: int | None = None
+
+    def result(self, **facts: Any) -> Result:
+        """Return a `Result` of the job."""
+        fold = None if self.fold is None else self.fold.number
+        network = self.model if isinstance(self.model, Network) else None
+        return Result(self.number, self.settings, fold, self.seed, **{"network": network} | facts)
+
+    def made(self) -> Any:
+        """Return what is trained: the network, a clone of the estimator, or a new network."""
+        if isinstance(self.model, Network):
+            return self.model
+        if self.model is None:
+            seed = {} if self.seed is None else {"seed": self.seed}
+            return Network(**self.parameters | seed)
+        from sklearn.base import clone
+
+        estimator = clone(self.model)
+        return estimator if self.seed is None else estimator.set_params(random_state=self.seed)
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the targets are classes, whose shares folds keep."""
+        if _is_estimator(self.model):
+            from sklearn.base import is_classifier
+
+            return is_classifier(self.model)
+        network = self.model or Network(**self.parameters)
+        return LOSSES.find(network.loss).targets in ("classes", "unit")
+
+    def work(self, rows: int, columns: int) -> float:
+        """Return about how many operations the job takes, if it runs to its last epoch."""
+        if self.rows is not None:
+            rows = len(self.rows)
+        if self.model is None or isinstance(self.model, Network):
+            network = self.model or Network(**self.parameters)
+            products = [layer.n_in * layer.n_out for layer in network.layers]
+            return float(rows * self.options.get("epochs", 10) * step_flops(products))
+        hidden = np.ravel(self.model.hidden_layer_sizes)
+        sizes = [columns, *map(int, hidden), 1]
+        products = [a * b for a, b in itertools.pairwise(sizes)]
+        return float(rows * self.model.max_iter * step_flops(products))
+
+    def check(self, count: int) -> None:
+        """Raise ValueError if the job's rows are not among `count` rows."""
+        if self.rows is not None and not -1 < self.rows.min() <= self.rows.max() < count:
+            raise ValueError(f"jobs[{self.number}]: rows beyond the {count:,} rows of X")
+
+    def run(self, shared: Shared, stop: Stop, n_threads: Any) -> Result:
+        """Train; return the `Result`."""
+        if stop.seen:
+            return self.result(stopped=stop.stopped)
+        with stop.applies():
+            started = time.perf_counter()
+            model = self.made()
+            train = self._network if isinstance(model, Network) else self._estimator
+            try:
+                result = train(model, shared, n_threads)
+            except DivergenceError as error:  # the model has its best weights
+                kind = "network" if isinstance(model, Network) else "estimator"
+                result = self.result(**{kind: model, "error": error, "stopped": Stopped.DIVERGED})
+        return replace(result, seconds=time.perf_counter() - started)
+
+    def _part(self, shared, dtype, tests=False):
+        """Return X, y and the weights of the rows that train, or that are scored."""
+        X = shared.rows(dtype, self.fold, tests)
+        y, weight = shared.y, shared.weight
+        if self.fold is not None:
+            which = self.fold.tests if tests else self.fold.trains
+            y, weight = y[which], None if weight is None else weight[which]
+        if self.rows is not None and not tests:
+            X, y = taken(X, self.rows), y[self.rows]
+            weight = None if weight is None else weight[self.rows]
+        return X, y, weight
+
+    def _network(self, network, shared, n_threads):
+        X, y, weight = self._part(shared, network.dtype)
+        history = network.fit(X, y, sample_weight=weight, n_threads=n_threads, **self.options)
+        scores = {}
+        if self.fold is not None and not history.stopped.by_signal:
+            scores = network.evaluate(*self._part(shared, network.dtype, tests=True), n_threads)
+        facts = {"history": history, "scores": scores, "stopped": history.stopped}
+        return self.result(**{"network": network, **facts})
+
+    def _estimator(self, estimator, shared, n_threads):
+        asked = estimator.n_threads
+        estimator.set_params(n_threads=n_threads)
+        X, y, weight = self._part(shared, None)
+        estimator.fit(X, y, **({} if weight is None else {"sample_weight": weight}))
+        estimator.set_params(n_threads=asked)
+        scores = {}
+        if self.fold is not None:
+            X, y, weight = self._part(shared, None, tests=True)
+            scores = {"score": float(estimator.score(X, y, sample_weight=weight))}
+        return self.result(estimator=estimator, scores=scores)
+
+
+def jobs_of(given: Iterable[Any], options: Mapping[str, Any]) -> list[Job]:
+    """Return the jobs that a caller gave, with `options` of `Network.fit` for all.
+
+    ValueError or TypeError if there is none, or one is not a model or a dict of its parameters.
+    """
+    if isinstance(given, (Network, Mapping, str)) or not isinstance(given, Iterable):
+        raise TypeError(f"jobs={given!r}: expected a sequence of networks, estimators or dicts")
+    jobs = [_job(number, each, dict(options)) for number, each in enumerate(given)]
+    if not jobs:
+        raise ValueError("jobs: there are none; give at least one")
+    _check_distinct(jobs)
+    return jobs
+
+
+def crossed(jobs: Sequence[Job], seeds: Sequence[int], folds: Sequence[Fold]) -> list[Job]:
+    """Return each job with each seed and each fold; ValueError for networks, trained in place."""
+    for job in jobs:
+        if isinstance(job.model, Network) and (folds or seeds):
+            raise ValueError(
+                f"jobs[{job.number}] is a network, which is trained in place: with "
+                f"{'folds' if folds else 'seeds'}, give its parameters in a dict"
+            )
+        if job.rows is not None and folds:
+            raise ValueError(f"jobs[{job.number}] has rows: folds choose them; leave one out")
+    every_seed: Sequence[int | None] = seeds or [None]
+    every_fold: Sequence[Fold | None] = folds or [None]
+    crossing = itertools.product(jobs, every_seed, every_fold)
+    return [replace(job, seed=seed, fold=fold) for job, seed, fold in crossing]
+
+
+def _job(number, given, options):
+    name = f"jobs[{number}]"
+    settings = dict(given) if isinstance(given, Mapping) else {}
+    model = given if not isinstance(given, Mapping) else None
+    for key in ("network", "estimator"):
+        if key in settings:
+            if model is not None:
+                raise ValueError(f"{name}: names a network and an estimator; choose one")
+            model = settings.pop(key)
+    rows = settings.pop("rows", None)
+    if model is not None and not isinstance(model, Network) and not _is_estimator(model):
+        raise TypeError(
+            f"{name} is {type(model).__name__}: expected a Network, an MLPClassifier or "
+            "MLPRegressor of fastbp, or a dict"
+        )
+    own = {key: value for key, value in settings.items() if key in _OF_FIT}
+    parameters = {key: value for key, value in settings.items() if key not in _OF_FIT}
+    kind = "network" if model is None or isinstance(model, Network) else "estimator"
+    if kind == "estimator" and {**own, **options}:
+        unsuited = next(iter({**own, **options}))
+        raise ValueError(f"{name}: an estimator takes no {unsuited!r}: set its parameters")
+    if model is not None and parameters:
+        known = ", ".join(sorted(_OF_FIT)) if kind == "network" else "rows"
+        raise ValueError(f"{name}: {next(iter(parameters))!r} is none of {known}")
+    for key in parameters:
+        if key not in _OF_NETWORK:
+            wanted = ", ".join(sorted({*_OF_NETWORK, *_OF_FIT, *_MODELS}))
+            raise ValueError(f"{name}: {key!r} is none of {wanted}")
+    if model is None:
+        _checked(name, parameters)
+    return Job(number, settings, model, parameters, {**options, **own}, _rows(name, rows))
+
+
+def _is_estimator(model):
+    """Return whether a model is an estimator of fastbp: there is none until they are imported."""
+    classes = sys.modules.get(f"{__package__.rpartition('.')[0]}.estimators")
+    return classes is not None and isinstance(model, (classes.MLPClassifier, classes.MLPRegressor))
+
+
+def _checked(name, parameters):
+    """Make the network once, so that what is wrong is said before any work."""
+    try:
+        Network(**parameters)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from error
+
+
+def _rows(name, rows):
+    if rows is None:
+        return None
+    found = np.asarray(rows)
+    if found.ndim != 1 or not found.size or found.dtype.kind not in "bui":
+        raise ValueError(f"{name}: rows={rows!r}: expected numbers of rows, or a mask")
+    return np.flatnonzero(found) if found.dtype.kind == "b" else found.astype(np.intp)
+
+
+def _check_distinct(jobs):
+    """Raise ValueError if two jobs train one network."""
+    seen: dict[int, int] = {}
+    for job in jobs:
+        if isinstance(job.model, Network):
+            first = seen.setdefault(id(job.model), job.number)
+            if first != job.number:
+                raise ValueError(
+                    f"jobs[{first}] and jobs[{job.number}] are one network, which is trained in "
+                    "place: give each a copy (copy.deepcopy)"
+                )
+
+
+def seeds_of(seeds: Any) -> list[int]:
+    """Return the seeds: those given, or the first of a number of them."""
+    if seeds is None:
+        return []
+    if not isinstance(seeds, Iterable):
+        return list(range(a_whole_number("seeds", seeds, least=1)))
+    found = [a_whole_number("seeds", seed, least=0) for seed in seeds]
+    if len(set(found)) < len(found) or not found:
+        raise ValueError(f"seeds={seeds!r}: expected seeds that differ, at least one")
+    return found

@@ -1,0 +1,97 @@
+"""The data of all jobs: checked once, converted once for each dtype, shared by all threads."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split of the rows: its number, and which rows train and which are scored."""
+
+    number: int
+    trains: Rows
+    tests: Rows
+
+
+@dataclass(frozen=True)
+class Shared:
+    """`X`, `y` and `weight` as the caller gave them, and what was made of them for the jobs.
+
+    A part is made when the first job asks for it, and kept: the parts of k folds take k - 1 times
+    the memory of X, whatever the number of jobs.
+    """
+
+    X: Any
+    y: npt.NDArray
+    weight: npt.NDArray | None
+    _parts: dict[Any, Any] = field(default_factory=dict)
+    _lock: Any = field(default_factory=threading.Lock)
+
+    @property
+    def count(self) -> int:
+        """The number of rows."""
+        return int(self.X.shape[0])
+
+    def rows(self, dtype: np.dtype | None, fold: Fold | None, tests: bool = False) -> Any:
+        """Return X of the rows of a fold that train, or are scored; all without a fold.
+
+        NumPy arrays are converted to `dtype`, if one is given, as networks need them.
+        """
+        which = None if fold is None else (fold.tests if tests else fold.trains)
+        number = None if fold is None else fold.number
+        with self._lock:
+            key = (dtype, number, tests)
+            if key not in self._parts:
+                self._parts[key] = self._made(dtype, which)
+            return self._parts[key]
+
+    def _made(self, dtype, which):
+        whole = self.X
+        if isinstance(whole, np.ndarray) and dtype is not None:
+            whole = self._parts.setdefault((dtype, None, False), np.ascontiguousarray(whole, dtype))
+        return whole if which is None else taken(whole, which)
+
+
+def taken(array: Any, rows: Rows | Sequence[int]) -> Any:
+    """Return some rows of an array, a sparse matrix, or a frame."""
+    if isinstance(array, np.ndarray) or hasattr(array, "tocsr"):
+        return array[rows]
+    from sklearn.utils import _safe_indexing
+
+    return _safe_indexing(array, rows)
+
+
+def shared_of(X: Any, y: Any, weight: Any) -> Shared:
+    """Return the data of all jobs; ValueError if their rows do not fit."""
+    X = X if hasattr(X, "shape") else np.asarray(X)
+    if len(X.shape) != 2:
+        raise ValueError(f"X has shape {tuple(X.shape)}: expected (n, n_in)")
+    shared = Shared(X, np.asarray(y), None if weight is None else np.asarray(weight))
+    for name, values in (("y", shared.y), ("sample_weight", shared.weight)):
+        if values is not None and (not values.ndim or len(values) != shared.count):
+            raise ValueError(f"{name} has shape {values.shape}, and X {shared.count:,} rows")
+    return shared
+
+
+def folds_of(folds: Any, shared: Shared, classifies: bool) -> list[Fold]:
+    """Return the folds that scikit-learn makes of `folds`; ValueError if they do not fit."""
+    from sklearn.model_selection import check_cv
+
+    splitter = check_cv(folds, shared.y, classifier=classifies)
+    parts = list(splitter.split(np.zeros((shared.count, 1)), shared.y))
+    if not parts:
+        raise ValueError(f"folds={folds!r}: there are none")
+    found = []
+    for number, (trains, tests) in enumerate(parts):
+        rows = [np.asarray(part, np.intp) for part in (trains, tests)]
+        if any(not part.size or part.min() < 0 or part.max() >= shared.count for part in rows):
+            raise ValueError(f"folds={folds!r}: fold {number} has no rows, or rows beyond X")
+        found.append(Fold(number, *rows))
+    return found

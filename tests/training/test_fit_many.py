@@ -1,0 +1,234 @@
+"""Many trainings at once: each has the bits that it has alone, and one that fails stops none."""
+
+import copy
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy import sparse
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold, StratifiedKFold
+
+from fastbp import Adam, Dense, DivergenceError, MLPClassifier, MLPRegressor, Network, fit_many
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(600, 8))
+Y = (X[:, :1] * X[:, 1:2] + 0.1 * rng.normal(size=(600, 1))).astype(np.float32)
+LABELS = (X[:, 0] + X[:, 1] > 0).astype(int) + (X[:, 2] > 1)
+
+
+def network(number):
+    """Return the n-th of many different networks."""
+    width = (3, 16, 40, 65)[number % 4]
+    layers = [Dense(width, ("relu", "tanh", "gelu")[number % 3]) for _ in range(1 + number % 2)]
+    return Network(
+        inputs=8,
+        layers=[*layers, Dense(1)],
+        loss=("squared_error", "huber", "absolute_error")[number % 3],
+        optimizer=Adam(10 ** -(1 + number % 3)),
+        dtype=("float32", "float64")[number % 5 == 0],
+        seed=number,
+    )
+
+
+def options(number):
+    return {
+        "epochs": 1 + number % 4,
+        "batch_size": (32, 100)[number % 2],
+        "early_stopping": (None, 1)[number % 7 == 0],
+        "validation_data": (X[:50], Y[:50]) if number % 7 == 0 else None,
+    }
+
+
+def test_two_hundred_networks_have_the_bits_they_have_alone():
+    nets = [network(number) for number in range(200)]
+    alone = copy.deepcopy(nets)
+    jobs = [{"network": net, **options(number)} for number, net in enumerate(nets)]
+    results = list(fit_many(jobs, X, Y, n_threads=4))
+    assert sorted(result.job for result in results) == list(range(200))
+    for number, (net, twin) in enumerate(zip(nets, alone, strict=True)):
+        twin.fit(X, Y, n_threads=1, **options(number))
+        assert (net.parameters == twin.parameters).all()
+        assert net.history.epochs[-1]["loss"] == twin.history.epochs[-1]["loss"]
+    assert all(result.network is nets[result.job] for result in results)
+    assert all(result.history is result.network.history for result in results)
+
+
+def test_dicts_make_networks_and_results_come_in_a_frame():
+    jobs = [{"sizes": [8, width, 1], "loss": "squared_error"} for width in (4, 9)]
+    results = fit_many(jobs, X, Y, seeds=[3, 5], epochs=2)
+    assert len(results) == 4
+    frame = results.to_frame()
+    assert frame["job"].to_list() == [0, 0, 1, 1] and frame["seed"].to_list() == [3, 5, 3, 5]
+    assert frame["sizes"].to_list() == ["[8, 4, 1]"] * 2 + ["[8, 9, 1]"] * 2
+    assert frame["stopped"].to_list() == ["epochs"] * 4 and frame["error"].null_count() == 4
+    assert isinstance(frame, pl.DataFrame) and (frame["seconds"] > 0).all()
+    for result in results.wait():
+        twin = Network(jobs[result.job]["sizes"], loss="squared_error", seed=result.seed)
+        twin.fit(X, Y, epochs=2)
+        assert (result.network.parameters == twin.parameters).all()
+
+
+@pytest.mark.parametrize("folds", [3, KFold(3, shuffle=True, random_state=0), [([0, 1], [2, 3])]])
+def test_folds_are_those_of_scikit_learn(folds):
+    job = {"sizes": [8, 5, 1], "loss": "squared_error", "seed": 1}
+    expected = KFold(3).split(X) if folds == 3 else folds
+    expected = list(expected.split(X)) if hasattr(expected, "split") else list(expected)
+    results = fit_many([job], X, Y, folds=folds, epochs=2).wait()
+    assert [result.fold for result in results] == list(range(len(expected)))
+    for result, (trains, tests) in zip(results, expected, strict=True):
+        twin = Network([8, 5, 1], loss="squared_error", seed=1)
+        twin.fit(X[trains], Y[trains], epochs=2)
+        assert (result.network.parameters == twin.parameters).all()
+        assert result.scores == twin.evaluate(X[tests], Y[tests])
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_folds_of_classes_have_their_shares():
+    estimator = MLPClassifier(hidden_layer_sizes=(5,), max_iter=3, random_state=0)
+    jobs = [{"sizes": [8, 4, 3], "loss": "cross_entropy", "seed": 0}]
+    for given in (jobs, [estimator]):
+        results = fit_many(given, X, LABELS, folds=4).wait()
+        for result, (trains, tests) in zip(
+            results, StratifiedKFold(4).split(X, LABELS), strict=True
+        ):
+            if result.network is None:
+                twin = copy.deepcopy(estimator).fit(X[trains], LABELS[trains])
+                assert result.scores == {"score": twin.score(X[tests], LABELS[tests])}
+                assert (result.estimator.coefs_[0] == twin.coefs_[0]).all()
+                assert result.estimator.n_threads == estimator.n_threads
+            else:
+                twin = Network([8, 4, 3], loss="cross_entropy", seed=0)
+                twin.fit(X[trains], LABELS[trains])
+                assert result.scores == twin.evaluate(X[tests], LABELS[tests])
+    assert not hasattr(estimator, "coefs_")
+
+
+def test_weights_and_rows_are_those_of_the_job():
+    weight = rng.random(600).astype(np.float32)
+    rows = np.arange(0, 600, 3)
+    jobs = [
+        {"sizes": [8, 4, 1], "loss": "squared_error", "seed": 0, "rows": rows},
+        {"sizes": [8, 4, 1], "loss": "squared_error", "seed": 0, "rows": np.arange(600) % 3 == 0},
+    ]
+    for result in fit_many(jobs, X, Y, sample_weight=weight, epochs=2):
+        twin = Network([8, 4, 1], loss="squared_error", seed=0)
+        twin.fit(X[rows], Y[rows], sample_weight=weight[rows], epochs=2)
+        assert (result.network.parameters == twin.parameters).all()
+
+
+@pytest.mark.parametrize("kind", ["sparse", "frame", "list"])
+def test_data_in_other_forms(kind):
+    forms = {
+        "sparse": sparse.csr_matrix(np.where(X > 0, X, 0)),
+        "frame": pl.DataFrame(X, schema=list("abcdefgh")).to_pandas(),
+        "list": X.tolist(),
+    }
+    given = forms[kind]
+    job = {"sizes": [8, 4, 1], "loss": "squared_error", "seed": 0}
+    whole, *parts = (fit_many([job], given, Y, folds=f, epochs=2).wait() for f in (None, 2))
+    twin = Network([8, 4, 1], loss="squared_error", seed=0)
+    twin.fit(given, Y, epochs=2)
+    assert (whole[0].network.parameters == twin.parameters).all()
+    assert len(parts[0]) == 2 and all(result.error is None for result in parts[0])
+
+
+def test_one_failure_stops_none_and_says_why():
+    good = {"sizes": [8, 4, 1], "loss": "squared_error", "seed": 0}
+    jobs = [
+        good,
+        {**good, "optimizer": Adam(1e30), "epochs": 20},
+        {"estimator": MLPRegressor(hidden_layer_sizes=(4,), alpha=-1.0)},
+        {**good, "batch_size": 0},
+        good,
+    ]
+    results = fit_many(jobs, X, Y[:, 0]).wait()
+    assert [result.error is None for result in results] == [True, False, False, False, True]
+    assert isinstance(results[1].error, DivergenceError)
+    assert np.isfinite(results[1].network.parameters).all()
+    assert "alpha" in str(results[2].error) and "batch_size" in str(results[3].error)
+    assert (results[0].network.parameters == results[4].network.parameters).all()
+
+
+def test_max_time_ends_all_within_a_slice():
+    job = {"sizes": [8, 64, 64, 1], "loss": "squared_error"}
+    started = time.perf_counter()
+    results = fit_many([job] * 6, X, Y, epochs=10**7, max_time=0.5, n_threads=2).wait()
+    assert time.perf_counter() - started < 30
+    assert {result.stopped.value for result in results} == {"time"}
+    begun = [result for result in results if result.network is not None]
+    assert len(begun) == 2 and all(len(result.history) for result in begun)
+
+
+_INTERRUPTED = """
+import os, signal, threading
+import numpy as np
+from fastbp import fit_many
+X = np.random.default_rng(0).normal(size=(2000, 8))
+job = {"sizes": [8, 64, 1], "loss": "squared_error"}
+small = {**job, "epochs": 1, "rows": [0, 1, 2]}
+results = fit_many([job, small, job, job], X, X[:, :1], epochs=10**7, n_threads=2)
+threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+print(*(str(result.stopped) for result in results.wait()))
+"""
+
+
+def test_ctrl_c_ends_all_and_keeps_what_is_done(run_python):
+    told = run_python(_INTERRUPTED).split()
+    assert len(told) == 4 and set(told) <= {"interrupted", "epochs"} and "interrupted" in told
+
+
+def test_trainings_go_on_if_nobody_looks():
+    nets = [network(number) for number in range(6)]
+    results = fit_many(nets, X, Y, epochs=2)
+    for _ in range(3_000):
+        if all(net.epochs == 2 for net in nets):
+            break
+        time.sleep(0.01)
+    assert [len(result.history) for result in results.wait()] == [2] * 6
+
+
+NET = {"sizes": [8, 4, 1], "loss": "squared_error"}
+SAME = network(0)
+
+
+@pytest.mark.parametrize(
+    "jobs, given, words",
+    [
+        ([], {}, "there are none"),
+        (NET, {}, "expected a sequence"),
+        (network(1), {}, "expected a sequence"),
+        ([3], {}, r"jobs\[0\] is int"),
+        ([LogisticRegression()], {}, "LogisticRegression"),
+        ([NET, {**NET, "epoch": 3}], {}, r"jobs\[1\]: 'epoch' is none of"),
+        ([{**NET, "loss": "squared"}], {}, r"jobs\[0\]: .*squared_error"),
+        ([{"network": network(1), "sizes": [8, 1]}], {}, "'sizes' is none of"),
+        ([{"network": network(1), "estimator": MLPRegressor()}], {}, "choose one"),
+        ([SAME, network(1), SAME], {}, r"jobs\[0\] and jobs\[2\] are one network"),
+        ([network(1)], {"seeds": 2}, "trained in place"),
+        ([network(1)], {"folds": 2}, "trained in place"),
+        ([MLPRegressor()], {"epochs": 3}, "takes no 'epochs'"),
+        ([NET], {"seeds": 0}, "seeds=0"),
+        ([NET], {"seeds": [1, 1]}, "that differ"),
+        ([NET], {"folds": 1}, "n_splits"),
+        ([NET], {"folds": 601}, "601"),
+        ([NET], {"folds": [([0, 1], [600])]}, "fold 0"),
+        ([{**NET, "rows": [0, 600]}], {}, "rows beyond"),
+        ([{**NET, "rows": []}], {}, "rows="),
+        ([{**NET, "rows": [0, 1]}], {"folds": 2}, "leave one out"),
+        ([NET], {"max_time": 0}, "max_time=0"),
+        ([NET], {"n_threads": 0}, "n_threads=0"),
+        ([NET], {"sample_weight": np.ones(3)}, "sample_weight"),
+    ],
+)
+def test_what_is_wrong_is_said_before_any_work(jobs, given, words):
+    with pytest.raises((ValueError, TypeError), match=words):
+        fit_many(jobs, X, Y, **given)
+
+
+def test_data_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="y has shape"):
+        fit_many([NET], X, Y[:5])
+    with pytest.raises(ValueError, match="X has shape"):
+        fit_many([NET], X[:, 0], Y)
