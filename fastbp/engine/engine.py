@@ -114,6 +114,12 @@ class Engine:
     def steps(self, count):
         self._run[0]["step"] = count
 
+    def release(self):
+        """Give back the buffers, those of idle workspaces too; they are laid out anew if needed."""
+        self._training = None
+        self._placed = _nothing
+        self._idle.clear()
+
     def set_objective(self, penalty=0.0, loss_limit=np.inf):
         """Set an L2 penalty, which is divided by a batch's weights, and the limit of a loss.
 

@@ -5,12 +5,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
 
-from ..annotations import ArrayLike, Matrix, Threads, Weights
+from ..annotations import ArrayLike, FilePath, Matrix, Threads, Weights
 from ..kernels.compiler.threads import available_threads
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
+from ..training.checkpoints import Checkpoints
 from ..training.interrupt import Stop
 from ..training.stopped import Stopped
 from .jobs import Job, Result, crossed, jobs_of, seeds_of
+from .kept import kept_in
 from .shared import folds_of, shared_of
 
 
@@ -99,6 +101,7 @@ def fit_many(
     n_threads: Threads = "auto",
     progress: bool = False,
     max_time: float | None = None,
+    checkpoints: FilePath | Checkpoints | None = None,
     **fit_options: Any,
 ) -> Results:
     """Train many networks at once, one on each core; return their `Results` as they end.
@@ -127,6 +130,9 @@ def fit_many(
         Show a bar on stderr.
     max_time : float, optional
         Seconds after which all trainings end, within a slice of about 50 ms.
+    checkpoints : path or Checkpoints, optional
+        Folder of the checkpoints of all jobs, which are networks. The same call goes on where an
+        earlier one was killed: a job that was done is read, and no job is trained twice.
     **fit_options
         Arguments of `Network.fit` for all jobs, such as ``epochs``.
 
@@ -139,20 +145,23 @@ def fit_many(
     ------
     ValueError, TypeError
         Before any work: if there is no job, one is neither a model of fastbp nor a dict, two are
-        one network, an argument is unknown, or the folds do not fit the rows.
+        one network, an argument is unknown, the folds do not fit the rows, or the folder of
+        checkpoints is that of other jobs.
     """
-    templates = jobs_of(jobs, fit_options)
     limit = None if max_time is None else a_number("max_time", max_time, above=0)
     threads = available_threads()
     if n_threads != "auto":
         threads = a_whole_number("n_threads", n_threads, least=1)
     shared = shared_of(X, y, sample_weight)
-    parts = [] if folds is None else folds_of(folds, shared, templates[0].classifies)
+    templates = jobs_of(jobs, fit_options, shared.X.shape[1])
+    parts = [] if folds is None else folds_of(folds, shared, templates[0].kind.classifies)
     found = crossed(templates, seeds_of(seeds), parts)
     for job in found:
         job.check(shared.count)
+    if checkpoints is not None:
+        found = kept_in(checkpoints, found, shared)
     bar = _bar(len(found)) if a_flag("progress", progress) else None
-    found.sort(key=lambda job: -job.work(*shared.X.shape))
+    found.sort(key=lambda job: -job.work(shared.count))
     stop = Stop(limit)
     own = threads if len(found) == 1 else 1
     pool = ThreadPoolExecutor(min(threads, len(found)), "fastbp-many")

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ..errors import DivergenceError
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.support.scalars import a_whole_number
 from ..network import Network
+from ..training.checkpoints import Checkpoints
 from ..training.interrupt import Stop
 from ..training.stopped import Stopped
 from .shared import Fold, Rows, Shared, taken
@@ -68,6 +69,30 @@ class Result:
     seconds: float = 0.0
 
 
+class Kind(NamedTuple):
+    """What a model is: a network or an estimator, of classes or not, and its work per row."""
+
+    is_network: bool
+    classifies: bool
+    flops: int
+
+    @classmethod
+    def of_network(cls, network: Network) -> "Kind":
+        """Return that of a network."""
+        products = [layer.n_in * layer.n_out for layer in network.layers]
+        classifies = LOSSES.find(network.loss).targets in ("classes", "unit")
+        return cls(True, classifies, step_flops(products))
+
+    @classmethod
+    def of_estimator(cls, estimator: Any, columns: int) -> "Kind":
+        """Return that of an estimator of so many columns."""
+        from sklearn.base import is_classifier
+
+        sizes = [columns, *np.ravel(estimator.hidden_layer_sizes).tolist(), 1]
+        products = [one * next_one for one, next_one in itertools.pairwise(sizes)]
+        return cls(False, is_classifier(estimator), step_flops(products))
+
+
 @dataclass(frozen=True)
 class Job:
     """One training.
@@ -77,6 +102,7 @@ class Job:
     """
 
     number: int
+    kind: Kind
     settings: dict[str, Any]
     model: Any
     parameters: dict[str, Any]
@@ -84,6 +110,7 @@ class Job:
     rows: Rows | None = None
     fold: Fold | None = None
     seed: int | None = None
+    checkpoints: Checkpoints | None = None
 
     def result(self, **facts: Any) -> Result:
         """Return a `Result` of the job."""
@@ -103,33 +130,24 @@ class Job:
         estimator = clone(self.model)
         return estimator if self.seed is None else estimator.set_params(random_state=self.seed)
 
-    @property
-    def classifies(self) -> bool:
-        """Whether the targets are classes, whose shares folds keep."""
-        if _is_estimator(self.model):
-            from sklearn.base import is_classifier
-
-            return is_classifier(self.model)
-        network = self.model or Network(**self.parameters)
-        return LOSSES.find(network.loss).targets in ("classes", "unit")
-
-    def work(self, rows: int, columns: int) -> float:
-        """Return about how many operations the job takes, if it runs to its last epoch."""
-        if self.rows is not None:
-            rows = len(self.rows)
-        if self.model is None or isinstance(self.model, Network):
-            network = self.model or Network(**self.parameters)
-            products = [layer.n_in * layer.n_out for layer in network.layers]
-            return float(rows * self.options.get("epochs", 10) * step_flops(products))
-        hidden = np.ravel(self.model.hidden_layer_sizes)
-        sizes = [columns, *map(int, hidden), 1]
-        products = [a * b for a, b in itertools.pairwise(sizes)]
-        return float(rows * self.model.max_iter * step_flops(products))
+    def work(self, count: int) -> float:
+        """Return about how many operations it takes on `count` rows, up to the last epoch."""
+        epochs = self.options.get("epochs", 10) if self.kind.is_network else self.model.max_iter
+        rows = count if self.rows is None else len(self.rows)
+        return float(rows * epochs * self.kind.flops)
 
     def check(self, count: int) -> None:
         """Raise ValueError if the job's rows are not among `count` rows."""
         if self.rows is not None and not -1 < self.rows.min() <= self.rows.max() < count:
             raise ValueError(f"jobs[{self.number}]: rows beyond the {count:,} rows of X")
+
+    @property
+    def name(self) -> str:
+        """A name that no other job of the call has: its place, its seed and its fold."""
+        parts = [f"job-{self.number:05d}"]
+        parts += [] if self.seed is None else [f"seed-{self.seed}"]
+        parts += [] if self.fold is None else [f"fold-{self.fold.number}"]
+        return "-".join(parts)
 
     def run(self, shared: Shared, stop: Stop, n_threads: Any) -> Result:
         """Train; return the `Result`."""
@@ -138,11 +156,11 @@ class Job:
         with stop.applies():
             started = time.perf_counter()
             model = self.made()
-            train = self._network if isinstance(model, Network) else self._estimator
+            train = self._network if self.kind.is_network else self._estimator
             try:
                 result = train(model, shared, n_threads)
             except DivergenceError as error:  # the model has its best weights
-                kind = "network" if isinstance(model, Network) else "estimator"
+                kind = "network" if self.kind.is_network else "estimator"
                 result = self.result(**{kind: model, "error": error, "stopped": Stopped.DIVERGED})
         return replace(result, seconds=time.perf_counter() - started)
 
@@ -160,10 +178,13 @@ class Job:
 
     def _network(self, network, shared, n_threads):
         X, y, weight = self._part(shared, network.dtype)
-        history = network.fit(X, y, sample_weight=weight, n_threads=n_threads, **self.options)
+        kept = {"checkpoints": self.checkpoints, "resume": self.checkpoints is not None}
+        given = {"sample_weight": weight, "n_threads": n_threads, **kept, **self.options}
+        history = network.fit(X, y, **given)
         scores = {}
         if self.fold is not None and not history.stopped.by_signal:
             scores = network.evaluate(*self._part(shared, network.dtype, tests=True), n_threads)
+        network.engine.release()  # of so many models, only those that run have buffers
         facts = {"history": history, "scores": scores, "stopped": history.stopped}
         return self.result(**{"network": network, **facts})
 
@@ -180,14 +201,15 @@ class Job:
         return self.result(estimator=estimator, scores=scores)
 
 
-def jobs_of(given: Iterable[Any], options: Mapping[str, Any]) -> list[Job]:
+def jobs_of(given: Iterable[Any], options: Mapping[str, Any], columns: int) -> list[Job]:
     """Return the jobs that a caller gave, with `options` of `Network.fit` for all.
 
     ValueError or TypeError if there is none, or one is not a model or a dict of its parameters.
     """
     if isinstance(given, (Network, Mapping, str)) or not isinstance(given, Iterable):
         raise TypeError(f"jobs={given!r}: expected a sequence of networks, estimators or dicts")
-    jobs = [_job(number, each, dict(options)) for number, each in enumerate(given)]
+    kinds: dict[str, Kind] = {}
+    jobs = [_job(number, each, options, columns, kinds) for number, each in enumerate(given)]
     if not jobs:
         raise ValueError("jobs: there are none; give at least one")
     _check_distinct(jobs)
@@ -210,51 +232,59 @@ def crossed(jobs: Sequence[Job], seeds: Sequence[int], folds: Sequence[Fold]) ->
     return [replace(job, seed=seed, fold=fold) for job, seed, fold in crossing]
 
 
-def _job(number, given, options):
+def _job(number, given, options, columns, kinds):
     name = f"jobs[{number}]"
     settings = dict(given) if isinstance(given, Mapping) else {}
-    model = given if not isinstance(given, Mapping) else None
-    for key in ("network", "estimator"):
-        if key in settings:
-            if model is not None:
-                raise ValueError(f"{name}: names a network and an estimator; choose one")
-            model = settings.pop(key)
-    rows = settings.pop("rows", None)
-    if model is not None and not isinstance(model, Network) and not _is_estimator(model):
+    models = [settings.pop(key) for key in ("network", "estimator") if key in settings]
+    models = models if isinstance(given, Mapping) else [given]
+    if len(models) > 1:
+        raise ValueError(f"{name}: names a network and an estimator; choose one")
+    rows = _rows(name, settings.pop("rows", None))
+    own = {key: value for key, value in settings.items() if key in _OF_FIT}
+    parameters = {key: value for key, value in settings.items() if key not in _OF_FIT}
+    own = {**options, **own}
+    model = models[0] if models else None
+    if model is None:
+        _check_names(name, parameters, {*_OF_NETWORK, *_OF_FIT, *_MODELS})
+        kind = _kind_of_new(name, parameters, kinds)
+    elif isinstance(model, Network):
+        _check_names(name, parameters, {*_OF_FIT, *_MODELS})
+        kind = Kind.of_network(model)
+    elif _is_estimator(model):
+        _check_names(name, {**parameters, **own}, _MODELS)
+        kind = Kind.of_estimator(model, columns)
+    else:
         raise TypeError(
             f"{name} is {type(model).__name__}: expected a Network, an MLPClassifier or "
             "MLPRegressor of fastbp, or a dict"
         )
-    own = {key: value for key, value in settings.items() if key in _OF_FIT}
-    parameters = {key: value for key, value in settings.items() if key not in _OF_FIT}
-    kind = "network" if model is None or isinstance(model, Network) else "estimator"
-    if kind == "estimator" and {**own, **options}:
-        unsuited = next(iter({**own, **options}))
-        raise ValueError(f"{name}: an estimator takes no {unsuited!r}: set its parameters")
-    if model is not None and parameters:
-        known = ", ".join(sorted(_OF_FIT)) if kind == "network" else "rows"
-        raise ValueError(f"{name}: {next(iter(parameters))!r} is none of {known}")
-    for key in parameters:
-        if key not in _OF_NETWORK:
-            wanted = ", ".join(sorted({*_OF_NETWORK, *_OF_FIT, *_MODELS}))
-            raise ValueError(f"{name}: {key!r} is none of {wanted}")
-    if model is None:
-        _checked(name, parameters)
-    return Job(number, settings, model, parameters, {**options, **own}, _rows(name, rows))
+    return Job(number, kind, settings, model, parameters, own, rows)
+
+
+def _check_names(name, given, known):
+    for key in given:
+        if key not in known:
+            raise ValueError(f"{name}: {key!r} is none of {', '.join(sorted(known))}")
+
+
+def _kind_of_new(name, parameters, kinds):
+    """Make a network once for all that differ by their seeds, so that errors come before work."""
+    seed = parameters.get("seed")
+    if seed is not None:
+        a_whole_number(f"{name}: seed", seed, least=0, below=2**63)
+    key = repr(sorted((each for each in parameters.items() if each[0] != "seed"), key=str))
+    if key not in kinds:
+        try:
+            kinds[key] = Kind.of_network(Network(**parameters))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name}: {error}") from error
+    return kinds[key]
 
 
 def _is_estimator(model):
     """Return whether a model is an estimator of fastbp: there is none until they are imported."""
     classes = sys.modules.get(f"{__package__.rpartition('.')[0]}.estimators")
     return classes is not None and isinstance(model, (classes.MLPClassifier, classes.MLPRegressor))
-
-
-def _checked(name, parameters):
-    """Make the network once, so that what is wrong is said before any work."""
-    try:
-        Network(**parameters)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: {error}") from error
 
 
 def _rows(name, rows):

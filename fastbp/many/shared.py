@@ -39,6 +39,12 @@ class Shared:
         """The number of rows."""
         return int(self.X.shape[0])
 
+    def arrays(self) -> list[npt.NDArray]:
+        """Return the arrays that the data are."""
+        X = self.X.tocsr() if hasattr(self.X, "tocsr") else np.asarray(self.X)
+        own = [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
+        return [*own, self.y, *([] if self.weight is None else [self.weight])]
+
     def rows(self, dtype: np.dtype | None, fold: Fold | None, tests: bool = False) -> Any:
         """Return X of the rows of a fold that train, or are scored; all without a fold.
 

@@ -1,6 +1,10 @@
 """Many trainings at once: each has the bits that it has alone, and one that fails stops none."""
 
 import copy
+import random
+import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -10,7 +14,17 @@ from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from fastbp import Adam, Dense, DivergenceError, MLPClassifier, MLPRegressor, Network, fit_many
+from fastbp import (
+    Adam,
+    Checkpoints,
+    Dense,
+    DivergenceError,
+    MLPClassifier,
+    MLPRegressor,
+    ModelFileError,
+    Network,
+    fit_many,
+)
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(600, 8))
@@ -208,7 +222,7 @@ SAME = network(0)
         ([SAME, network(1), SAME], {}, r"jobs\[0\] and jobs\[2\] are one network"),
         ([network(1)], {"seeds": 2}, "trained in place"),
         ([network(1)], {"folds": 2}, "trained in place"),
-        ([MLPRegressor()], {"epochs": 3}, "takes no 'epochs'"),
+        ([MLPRegressor()], {"epochs": 3}, "'epochs' is none of"),
         ([NET], {"seeds": 0}, "seeds=0"),
         ([NET], {"seeds": [1, 1]}, "that differ"),
         ([NET], {"folds": 1}, "n_splits"),
@@ -232,3 +246,87 @@ def test_data_that_do_not_fit_are_refused():
         fit_many([NET], X, Y[:5])
     with pytest.raises(ValueError, match="X has shape"):
         fit_many([NET], X[:, 0], Y)
+
+
+# -------------------------------------------------------------------------- checkpoints
+
+
+KILLED = """
+import sys
+import numpy as np
+from fastbp import Adam, Checkpoints, fit_many
+X = np.random.default_rng(0).normal(size=(500, 8))
+jobs = [
+    {"sizes": [8, 4 + n % 50, 1], "loss": "squared_error", "optimizer": Adam(), "seed": n,
+     "epochs": 20 + 10 * (n % 5)}
+    for n in range(200)
+]
+kept = None if sys.argv[1] == "-" else Checkpoints(sys.argv[1], every=0)
+for result in fit_many(jobs, X, X[:, :1], n_threads=2, checkpoints=kept).wait():
+    assert result.error is None
+    print(result.network.parameters.tobytes().hex()[:400], result.history["seconds"][-1])
+"""
+
+
+def test_two_hundred_jobs_killed_ten_times(tmp_path):
+    def start(folder):
+        command = [sys.executable, "-c", KILLED, str(folder)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+    def end_of(process):
+        out = process.communicate()[0]
+        assert process.returncode == 0
+        return [line.split() for line in out.splitlines()]
+
+    whole = end_of(start("-"))
+    folder, done, was_cut = tmp_path / "kept", {}, 0
+    for _ in range(10):
+        process = start(folder)
+        time.sleep(random.uniform(0.7, 1.6))
+        process.kill()
+        process.communicate()
+        was_cut += process.returncode == -signal.SIGKILL
+        for path in folder.glob("job-*"):
+            latest = Checkpoints(path).latest()
+            entries = [] if latest is None else latest.sections["training"]["entries"]
+            if len(entries) == 20 + 10 * (int(path.name.removeprefix("job-")) % 5):
+                seconds = entries[-1]["seconds"]
+                assert done.setdefault(path.name, seconds) == seconds, "it was trained again"
+    result = end_of(start(folder))
+    assert was_cut and done
+    assert [parameters for parameters, _ in result] == [parameters for parameters, _ in whole]
+    for name, seconds in done.items():
+        assert float(result[int(name.removeprefix("job-"))][1]) == seconds
+
+
+def test_a_folder_of_other_jobs_is_refused(tmp_path):
+    kept = {"checkpoints": tmp_path / "kept", "epochs": 2}
+    job = {**NET, "seed": 1}
+    first = fit_many([job, job], X, Y, folds=2, **kept).wait()
+    again = fit_many([job, job], X, Y, folds=2, **kept).wait()
+    for one, other in zip(first, again, strict=True):
+        assert (one.network.parameters == other.network.parameters).all()
+        assert one.scores == other.scores and one.history["seconds"] == other.history["seconds"]
+    for others in ([job], [job, {**job, "seed": 2}], [job, {**job, "epochs": 3}]):
+        with pytest.raises(ModelFileError, match="other jobs"):
+            fit_many(others, X, Y, folds=2, **kept)
+    with pytest.raises(ModelFileError, match="other jobs"):
+        fit_many([job, job], X, Y, folds=3, **kept)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/notes.txt").write_text("mine")
+    with pytest.raises(ModelFileError, match="not empty"):
+        fit_many([job], X, Y, checkpoints=tmp_path / "other")
+    with pytest.raises(ValueError, match=r"jobs\[0\] is an estimator"):
+        fit_many([MLPRegressor()], X, Y, checkpoints=tmp_path / "third")
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix])
+def test_other_data_than_before_are_refused(tmp_path, form):
+    kept = {"epochs": 2, "seeds": [1], "checkpoints": tmp_path}
+    fit_many([NET], form(X), Y, **kept).wait()
+    changed = X.copy()
+    changed[-1, -1] += 1
+    for others in ((form(changed), Y), (form(X), Y + 1)):
+        with pytest.raises(ModelFileError, match="other data"):
+            fit_many([NET], *others, **kept)
+    assert fit_many([NET], form(X), Y, **kept).wait()[0].error is None

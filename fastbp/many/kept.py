@@ -1,0 +1,67 @@
+"""The folder of the checkpoints of all jobs: one folder for each, and the digest of all."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..annotations import FilePath
+from ..errors import ModelFileError
+from ..model_file import description
+from ..network import Network
+from ..training.checkpoints import Checkpoints
+from .jobs import Job
+from .shared import Shared
+
+_DIGEST, _NEW = "jobs.txt", "jobs.new"
+
+
+def kept_in(
+    checkpoints: FilePath | Checkpoints, jobs: Sequence[Job], shared: Shared
+) -> list[Job]:
+    """Return the jobs with a folder of checkpoints each.
+
+    ValueError if one is an estimator, which has none; ModelFileError if the folder is of
+    others, or of other data.
+    """
+    for job in jobs:
+        if not job.kind.is_network:
+            raise ValueError(
+                f"checkpoints: jobs[{job.number}] is an estimator, which keeps none; give "
+                "networks, or leave checkpoints out"
+            )
+    kept = checkpoints if isinstance(checkpoints, Checkpoints) else Checkpoints(checkpoints)
+    kept.prepare()
+    digest, path = _digest(jobs, shared), kept.folder / _DIGEST
+    if path.exists():
+        if path.read_text() != digest:
+            raise ModelFileError(
+                f"checkpoints: {kept.folder} holds those of other jobs, or of other data; give the "
+                "same, or an empty folder"
+            )
+    elif any(each.name != _NEW for each in kept.folder.iterdir()):
+        raise ModelFileError(f"checkpoints: {kept.folder} is not empty, and not of fit_many")
+    else:
+        new = kept.folder / _NEW
+        new.write_text(digest)
+        new.replace(path)
+    return [
+        replace(job, checkpoints=Checkpoints(kept.folder / job.name, kept.every, kept.keep))
+        for job in jobs
+    ]
+
+
+def _digest(jobs, shared):
+    """Return a digest of what is trained, on which data and rows, with which arguments."""
+    digest = hashlib.blake2b(digest_size=32)
+    for array in shared.arrays():
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    for job in jobs:
+        model = description(job.model.to_model()) if isinstance(job.model, Network) else None
+        options = {name: value for name, value in job.options.items() if name != "callbacks"}
+        digest.update(repr((job.name, job.parameters, model, options)).encode())
+        for rows in (job.rows, *(() if job.fold is None else (job.fold.trains, job.fold.tests))):
+            digest.update(b"" if rows is None else rows.tobytes())
+    return digest.hexdigest()
