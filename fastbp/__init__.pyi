@@ -39,6 +39,7 @@ from .kernels.formulas.losses import LOSSES as LOSSES
 from .kernels.formulas.optimizers import OPTIMIZERS as OPTIMIZERS
 from .kernels.peak import measure_peak as measure_peak
 from .many.fitting import fit_many as fit_many
+from .many.search import MLPSearchCV as MLPSearchCV
 from .network import Network as Network
 from .report.display import LossCurveDisplay as LossCurveDisplay
 from .tables.model import TableModel as TableModel

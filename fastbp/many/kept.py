@@ -17,9 +17,7 @@ from .shared import Shared
 _DIGEST, _NEW = "jobs.txt", "jobs.new"
 
 
-def kept_in(
-    checkpoints: FilePath | Checkpoints, jobs: Sequence[Job], shared: Shared
-) -> list[Job]:
+def kept_in(checkpoints: FilePath | Checkpoints, jobs: Sequence[Job], shared: Shared) -> list[Job]:
     """Return the jobs with a folder of checkpoints each.
 
     ValueError if one is an estimator, which has none; ModelFileError if the folder is of

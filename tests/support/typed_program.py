@@ -123,6 +123,8 @@ def fit_estimators(folder: Path) -> None:
     assert_type(regressor.predict(X), NDArray[np.floating[Any]])
     results = fastbp.fit_many([{"sizes": [3, 2], "epochs": 2}], X, y, folds=2, seeds=[1])
     assert_type([result.scores for result in results], list[dict[str, float]])
+    search = fastbp.MLPSearchCV(regressor, {"alpha": [0.1, 1.0]}, cv=2, n_threads="auto")
+    assert_type(search.fit(X, X[:, 0]), fastbp.MLPSearchCV)
     display = fastbp.LossCurveDisplay.from_estimator(regressor, metric=True)
     assert_type(display, fastbp.LossCurveDisplay)
     assert_type(display.plot(log_scale=True).best_epoch, int | None)
