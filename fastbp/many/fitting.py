@@ -20,7 +20,7 @@ class Results:
     """The results of `fit_many`, in the order in which they end; each is yielded once.
 
     Iterating waits for the next. Ctrl-C ends all trainings at their next slice, and the rest of
-    the results say so. The trainings go on if nobody iterates.
+    the results say so. The trainings go on if nobody iterates; a ``with`` block ends them.
     """
 
     def __init__(self, futures: dict[Future[Result], Job], stop: Stop) -> None:
@@ -50,11 +50,14 @@ class Results:
 
     def _result(self, future):
         error = future.exception()
-        if error is None:
-            return future.result()
-        if not isinstance(error, Exception):  # KeyboardInterrupt and the like
-            raise error
-        return self._futures[future].result(error=error)
+        return future.result() if error is None else self._futures[future].result(error=error)
+
+    def __enter__(self) -> "Results":
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        """End all trainings that are left."""
+        self.stop()
 
     def stop(self) -> None:
         """End all trainings at their next slice; what is done is kept."""
@@ -70,7 +73,8 @@ class Results:
         """Return all results as a polars frame in the order of the jobs, waiting for them.
 
         A row has the place of its job, its fold and seed, its settings (text, where they are
-        neither numbers nor text), its scores, why it stopped, its error, and its seconds.
+        neither numbers nor text), its scores, such as ``test_loss``, why it stopped, its error, and
+        its seconds.
         """
         import polars as pl
 
@@ -79,7 +83,7 @@ class Results:
             settings = {name: _shown(value) for name, value in result.settings.items()}
             row: dict[str, Any] = {"job": result.job, "fold": result.fold, "seed": result.seed}
             row |= settings | ({} if result.seed is None else {"seed": result.seed})
-            row |= result.scores
+            row |= {f"test_{name}": score for name, score in result.scores.items()}
             row["stopped"] = None if result.stopped is None else str(result.stopped)
             row["error"] = None if result.error is None else str(result.error)
             rows.append(row | {"seconds": result.seconds})
@@ -153,11 +157,9 @@ def fit_many(
     if n_threads != "auto":
         threads = a_whole_number("n_threads", n_threads, least=1)
     shared = shared_of(X, y, sample_weight)
-    templates = jobs_of(jobs, fit_options, shared.X.shape[1])
+    templates = jobs_of(jobs, fit_options, shared.X.shape)
     parts = [] if folds is None else folds_of(folds, shared, templates[0].kind.classifies)
     found = crossed(templates, seeds_of(seeds), parts)
-    for job in found:
-        job.check(shared.count)
     if checkpoints is not None:
         found = kept_in(checkpoints, found, shared)
     bar = _bar(len(found)) if a_flag("progress", progress) else None

@@ -47,10 +47,10 @@ class Result:
         That of a network.
     scores : dict
         Of the rows that the fold holds back: the loss and the metric of a network, the score of an
-        estimator; empty without folds.
+        estimator; empty without folds, and if the training was stopped.
     stopped : Stopped or None
         Why the training ended; "time" or "interrupted" too of jobs that had not begun.
-    error : Exception or None
+    error : exception or None
         Why there is no result. A network that diverged is there, with its best weights.
     seconds : float
         The time it took.
@@ -65,20 +65,26 @@ class Result:
     history: Any = None
     scores: dict[str, float] = field(default_factory=dict)
     stopped: Stopped | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
     seconds: float = 0.0
 
 
 class Kind(NamedTuple):
-    """What a model is: a network or an estimator, of classes or not, and its work per row."""
+    """What a model is: a network or an estimator, of classes or not, and its work per row.
+
+    That of a network is of one epoch, that of an estimator of all.
+    """
 
     is_network: bool
     classifies: bool
     flops: int
 
     @classmethod
-    def of_network(cls, network: Network) -> "Kind":
-        """Return that of a network."""
+    def of_network(cls, network: Network, columns: int) -> "Kind":
+        """Return that of a network; ValueError unless it has an input for each column."""
+        if network.layers[0].n_in != columns:
+            n_in = network.layers[0].n_in
+            raise ValueError(f"X has {columns} columns but the network has {n_in} inputs")
         products = [layer.n_in * layer.n_out for layer in network.layers]
         classifies = LOSSES.find(network.loss).targets in ("classes", "unit")
         return cls(True, classifies, step_flops(products))
@@ -89,8 +95,10 @@ class Kind(NamedTuple):
         from sklearn.base import is_classifier
 
         sizes = [columns, *np.ravel(estimator.hidden_layer_sizes).tolist(), 1]
+        if not all(isinstance(size, int) for size in [*sizes, estimator.max_iter]):
+            return cls(False, is_classifier(estimator), 0)  # whose fit will say so
         products = [one * next_one for one, next_one in itertools.pairwise(sizes)]
-        return cls(False, is_classifier(estimator), step_flops(products))
+        return cls(False, is_classifier(estimator), step_flops(products) * estimator.max_iter)
 
 
 @dataclass(frozen=True)
@@ -132,14 +140,9 @@ class Job:
 
     def work(self, count: int) -> float:
         """Return about how many operations it takes on `count` rows, up to the last epoch."""
-        epochs = self.options.get("epochs", 10) if self.kind.is_network else self.model.max_iter
+        epochs = self.options.get("epochs", 10) if self.kind.is_network else 1
         rows = count if self.rows is None else len(self.rows)
         return float(rows * epochs * self.kind.flops)
-
-    def check(self, count: int) -> None:
-        """Raise ValueError if the job's rows are not among `count` rows."""
-        if self.rows is not None and not -1 < self.rows.min() <= self.rows.max() < count:
-            raise ValueError(f"jobs[{self.number}]: rows beyond the {count:,} rows of X")
 
     @property
     def name(self) -> str:
@@ -158,7 +161,7 @@ class Job:
             model = self.made()
             train = self._network if self.kind.is_network else self._estimator
             try:
-                result = train(model, shared, n_threads)
+                result = train(model, shared, stop, n_threads)
             except DivergenceError as error:  # the model has its best weights
                 kind = "network" if self.kind.is_network else "estimator"
                 result = self.result(**{kind: model, "error": error, "stopped": Stopped.DIVERGED})
@@ -176,40 +179,45 @@ class Job:
             weight = None if weight is None else weight[self.rows]
         return X, y, weight
 
-    def _network(self, network, shared, n_threads):
+    def _network(self, network, shared, stop, n_threads):
         X, y, weight = self._part(shared, network.dtype)
         kept = {"checkpoints": self.checkpoints, "resume": self.checkpoints is not None}
         given = {"sample_weight": weight, "n_threads": n_threads, **kept, **self.options}
         history = network.fit(X, y, **given)
         scores = {}
-        if self.fold is not None and not history.stopped.by_signal:
+        if self.fold is not None and not stop.seen:
             scores = network.evaluate(*self._part(shared, network.dtype, tests=True), n_threads)
         network.engine.release()  # of so many models, only those that run have buffers
         facts = {"history": history, "scores": scores, "stopped": history.stopped}
         return self.result(**{"network": network, **facts})
 
-    def _estimator(self, estimator, shared, n_threads):
+    def _estimator(self, estimator, shared, stop, n_threads):
         asked = estimator.n_threads
         estimator.set_params(n_threads=n_threads)
         X, y, weight = self._part(shared, None)
         estimator.fit(X, y, **({} if weight is None else {"sample_weight": weight}))
         estimator.set_params(n_threads=asked)
+        if stop.seen:
+            return self.result(estimator=estimator, stopped=stop.stopped)
         scores = {}
         if self.fold is not None:
             X, y, weight = self._part(shared, None, tests=True)
             scores = {"score": float(estimator.score(X, y, sample_weight=weight))}
-        return self.result(estimator=estimator, scores=scores)
+        ended = estimator.n_iter_ >= estimator.max_iter
+        stopped = Stopped.EPOCHS if ended else Stopped.CONVERGED
+        return self.result(estimator=estimator, scores=scores, stopped=stopped)
 
 
-def jobs_of(given: Iterable[Any], options: Mapping[str, Any], columns: int) -> list[Job]:
-    """Return the jobs that a caller gave, with `options` of `Network.fit` for all.
+def jobs_of(given: Iterable[Any], options: Mapping[str, Any], shape: tuple[int, int]) -> list[Job]:
+    """Return the jobs that a caller gave for X of a shape, with `options` of `Network.fit`.
 
     ValueError or TypeError if there is none, or one is not a model or a dict of its parameters.
     """
     if isinstance(given, (Network, Mapping, str)) or not isinstance(given, Iterable):
         raise TypeError(f"jobs={given!r}: expected a sequence of networks, estimators or dicts")
+    _check_names("fit_many", options, _OF_FIT)
     kinds: dict[str, Kind] = {}
-    jobs = [_job(number, each, options, columns, kinds) for number, each in enumerate(given)]
+    jobs = [_job(number, each, options, shape, kinds) for number, each in enumerate(given)]
     if not jobs:
         raise ValueError("jobs: there are none; give at least one")
     _check_distinct(jobs)
@@ -232,32 +240,35 @@ def crossed(jobs: Sequence[Job], seeds: Sequence[int], folds: Sequence[Fold]) ->
     return [replace(job, seed=seed, fold=fold) for job, seed, fold in crossing]
 
 
-def _job(number, given, options, columns, kinds):
+def _job(number, given, options, shape, kinds):
     name = f"jobs[{number}]"
     settings = dict(given) if isinstance(given, Mapping) else {}
     models = [settings.pop(key) for key in ("network", "estimator") if key in settings]
     models = models if isinstance(given, Mapping) else [given]
     if len(models) > 1:
         raise ValueError(f"{name}: names a network and an estimator; choose one")
-    rows = _rows(name, settings.pop("rows", None))
+    rows = _rows(name, settings.pop("rows", None), shape[0])
     own = {key: value for key, value in settings.items() if key in _OF_FIT}
     parameters = {key: value for key, value in settings.items() if key not in _OF_FIT}
     own = {**options, **own}
     model = models[0] if models else None
     if model is None:
         _check_names(name, parameters, {*_OF_NETWORK, *_OF_FIT, *_MODELS})
-        kind = _kind_of_new(name, parameters, kinds)
+        kind = _kind_of_new(name, parameters, shape[1], kinds)
     elif isinstance(model, Network):
         _check_names(name, parameters, {*_OF_FIT, *_MODELS})
-        kind = Kind.of_network(model)
+        kind = _naming(name, Kind.of_network, model, shape[1])
     elif _is_estimator(model):
-        _check_names(name, {**parameters, **own}, _MODELS)
-        kind = Kind.of_estimator(model, columns)
+        for key in {**parameters, **own}:
+            raise ValueError(f"{name} is an estimator, which takes no {key!r}: set its parameters")
+        kind = Kind.of_estimator(model, shape[1])
     else:
         raise TypeError(
             f"{name} is {type(model).__name__}: expected a Network, an MLPClassifier or "
             "MLPRegressor of fastbp, or a dict"
         )
+    if kind.is_network and "epochs" in own:
+        a_whole_number(f"{name}: epochs", own["epochs"], least=1)
     return Job(number, kind, settings, model, parameters, own, rows)
 
 
@@ -267,18 +278,24 @@ def _check_names(name, given, known):
             raise ValueError(f"{name}: {key!r} is none of {', '.join(sorted(known))}")
 
 
-def _kind_of_new(name, parameters, kinds):
+def _kind_of_new(name, parameters, columns, kinds):
     """Make a network once for all that differ by their seeds, so that errors come before work."""
     seed = parameters.get("seed")
     if seed is not None:
         a_whole_number(f"{name}: seed", seed, least=0, below=2**63)
     key = repr(sorted((each for each in parameters.items() if each[0] != "seed"), key=str))
     if key not in kinds:
-        try:
-            kinds[key] = Kind.of_network(Network(**parameters))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name}: {error}") from error
+        network = _naming(name, Network, **parameters)
+        kinds[key] = _naming(name, Kind.of_network, network, columns)
     return kinds[key]
+
+
+def _naming(name, function, *arguments, **options):
+    """Return what a function returns; a ValueError or TypeError names the job."""
+    try:
+        return function(*arguments, **options)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from error
 
 
 def _is_estimator(model):
@@ -287,13 +304,18 @@ def _is_estimator(model):
     return classes is not None and isinstance(model, (classes.MLPClassifier, classes.MLPRegressor))
 
 
-def _rows(name, rows):
+def _rows(name, rows, count):
+    """Return the numbers of a job's rows, given as such or as a mask."""
     if rows is None:
         return None
     found = np.asarray(rows)
-    if found.ndim != 1 or not found.size or found.dtype.kind not in "bui":
-        raise ValueError(f"{name}: rows={rows!r}: expected numbers of rows, or a mask")
-    return np.flatnonzero(found) if found.dtype.kind == "b" else found.astype(np.intp)
+    if found.dtype.kind == "b" and found.shape == (count,):
+        found = np.flatnonzero(found)
+    if found.ndim != 1 or not found.size or found.dtype.kind not in "ui":
+        raise ValueError(f"{name}: rows={rows!r}: expected numbers of rows, or a mask of {count:,}")
+    if found.min() < 0 or found.max() >= count:
+        raise ValueError(f"{name}: rows={rows!r}: expected numbers from 0 to {count - 1:,}")
+    return found.astype(np.intp)
 
 
 def _check_distinct(jobs):
@@ -315,7 +337,7 @@ def seeds_of(seeds: Any) -> list[int]:
         return []
     if not isinstance(seeds, Iterable):
         return list(range(a_whole_number("seeds", seeds, least=1)))
-    found = [a_whole_number("seeds", seed, least=0) for seed in seeds]
+    found = [a_whole_number("seeds", seed, least=0, below=2**63) for seed in seeds]
     if len(set(found)) < len(found) or not found:
         raise ValueError(f"seeds={seeds!r}: expected seeds that differ, at least one")
     return found

@@ -103,6 +103,8 @@ class MLPSearchCV(GridSearchCV):
         if self.n_threads != "auto":
             threads = a_whole_number("n_threads", self.n_threads, least=1)
         asked = self.estimator
+        if not hasattr(asked, "fit") or isinstance(asked, type):
+            raise TypeError(f"estimator={asked!r}: expected an estimator, such as MLPClassifier()")
         own = {name: value for name, value in asked.get_params().items() if _is_threads(name)}
         try:  # each fit on one thread, and the scores are the same
             self.estimator = clone(asked).set_params(**dict.fromkeys(own, 1))
@@ -111,7 +113,8 @@ class MLPSearchCV(GridSearchCV):
         finally:
             self.estimator = asked
         if self.refit:
-            self.best_estimator_.set_params(**own)
+            chosen = {name: n for name, n in own.items() if name not in self.best_params_}
+            self.best_estimator_.set_params(**chosen)
         return self
 
     def _run_search(self, evaluate_candidates):

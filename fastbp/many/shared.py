@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..checks import as_array, float_array
+
 Rows = npt.NDArray[np.intp]
 
 
@@ -48,7 +50,7 @@ class Shared:
     def rows(self, dtype: np.dtype | None, fold: Fold | None, tests: bool = False) -> Any:
         """Return X of the rows of a fold that train, or are scored; all without a fold.
 
-        NumPy arrays are converted to `dtype`, if one is given, as networks need them.
+        All but sparse matrices are arrays of `dtype`, if one is given, as networks need them.
         """
         which = None if fold is None else (fold.tests if tests else fold.trains)
         number = None if fold is None else fold.number
@@ -59,10 +61,14 @@ class Shared:
             return self._parts[key]
 
     def _made(self, dtype, which):
-        whole = self.X
-        if isinstance(whole, np.ndarray) and dtype is not None:
-            whole = self._parts.setdefault((dtype, None, False), np.ascontiguousarray(whole, dtype))
-        return whole if which is None else taken(whole, which)
+        if which is not None:
+            key = (dtype, None, False)
+            if key not in self._parts:
+                self._parts[key] = self._made(dtype, None)
+            return taken(self._parts[key], which)
+        if dtype is None or hasattr(self.X, "tocsr"):
+            return self.X
+        return float_array("X", self.X, dtype, rank=2)
 
 
 def taken(array: Any, rows: Rows | Sequence[int]) -> Any:
@@ -76,7 +82,8 @@ def taken(array: Any, rows: Rows | Sequence[int]) -> Any:
 
 def shared_of(X: Any, y: Any, weight: Any) -> Shared:
     """Return the data of all jobs; ValueError if their rows do not fit."""
-    X = X if hasattr(X, "shape") else np.asarray(X)
+    X = as_array("X", X) if not hasattr(X, "shape") else X
+    X = X.tocsr() if hasattr(X, "tocsr") else X
     if len(X.shape) != 2:
         raise ValueError(f"X has shape {tuple(X.shape)}: expected (n, n_in)")
     shared = Shared(X, np.asarray(y), None if weight is None else np.asarray(weight))
@@ -90,14 +97,25 @@ def folds_of(folds: Any, shared: Shared, classifies: bool) -> list[Fold]:
     """Return the folds that scikit-learn makes of `folds`; ValueError if they do not fit."""
     from sklearn.model_selection import check_cv
 
-    splitter = check_cv(folds, shared.y, classifier=classifies)
-    parts = list(splitter.split(np.zeros((shared.count, 1)), shared.y))
+    try:
+        splitter = check_cv(folds, shared.y, classifier=classifies)
+        parts = [tuple(part) for part in splitter.split(np.zeros((shared.count, 1)), shared.y)]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"folds={folds!r}: {error}") from error
     if not parts:
         raise ValueError(f"folds={folds!r}: there are none")
     found = []
-    for number, (trains, tests) in enumerate(parts):
-        rows = [np.asarray(part, np.intp) for part in (trains, tests)]
-        if any(not part.size or part.min() < 0 or part.max() >= shared.count for part in rows):
-            raise ValueError(f"folds={folds!r}: fold {number} has no rows, or rows beyond X")
-        found.append(Fold(number, *rows))
+    for number, part in enumerate(parts):
+        rows = [np.asarray(each) for each in part]
+        if len(rows) != 2 or any(not _are_rows(each, shared.count) for each in rows):
+            raise ValueError(
+                f"folds={folds!r}: fold {number} is not the numbers of rows that train and of rows "
+                f"that are scored, of {shared.count:,}"
+            )
+        found.append(Fold(number, *(each.astype(np.intp) for each in rows)))
     return found
+
+
+def _are_rows(rows, count):
+    is_known = rows.ndim == 1 and rows.size > 0 and rows.dtype.kind in "ui"
+    return is_known and rows.min() >= 0 and rows.max() < count

@@ -149,6 +149,7 @@ class Job:
             clip_target=o.clip_target,
             loss=o.learned_loss,
             is_training=self._settle,
+            groups=self.keys.groups,
             **roles_of(o, self._row_numbers()),
         )
         return with_roles(found, self.table, o)
@@ -241,7 +242,8 @@ class Job:
 
     def _encoded(self, table, split) -> Encoded:
         _steps.info("encoding the rows of %s", table.name)
-        encoder = Encoder(self.schema, table.name, self.network.dtype, split.trains)
+        groups = self.keys.groups if table is self.table else None
+        encoder = Encoder(self.schema, table.name, self.network.dtype, split.trains, groups)
         weights = weights_of(self.options.class_weight, table, encoder, split.trains)
         rows = encode_table(table, encoder, split, self.budget, weights)
         tell_unknown(encoder)

@@ -55,6 +55,7 @@ def _quantiles():
     level = number(above=0, below=1)
 
     def check(name, value):
+        value = value.tolist() if hasattr(value, "tolist") else value
         if not isinstance(value, list | tuple):
             return level.check(name, value)
         levels = tuple(level.check(name, each) for each in value)

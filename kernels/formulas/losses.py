@@ -102,7 +102,8 @@ class Loss:
             return self.parameter or 0.0
         if self.parameter is None:
             raise ValueError(f"{name}={value!r}: {self.name} has no parameter")
-        if not self.has_levels or not isinstance(value, (list, tuple, np.ndarray)):
+        value = value.tolist() if isinstance(value, np.ndarray) else value
+        if not self.has_levels or not isinstance(value, (list, tuple)):
             return a_number(name, value, above=0, below=self.parameter_below)
         levels = tuple(a_number(name, each, above=0, below=self.parameter_below) for each in value)
         if not levels:

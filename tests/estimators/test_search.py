@@ -129,3 +129,14 @@ def test_fits_that_fail_have_no_score():
 def test_what_is_wrong_is_said(options, words):
     with pytest.raises(ValueError, match=words):
         MLPSearchCV(MLPClassifier(**GIVEN), **options).fit(X, y)
+
+
+@pytest.mark.parametrize("estimator", [None, "mlp", MLPClassifier])
+def test_what_is_no_estimator_is_refused(estimator):
+    with pytest.raises(TypeError, match="estimator="):
+        MLPSearchCV(estimator, GRID).fit(X, y)
+
+
+def test_threads_that_are_searched_are_those_of_the_best():
+    search = MLPSearchCV(MLPClassifier(**GIVEN, n_threads=2), {"n_threads": [1]}, cv=2).fit(X, y)
+    assert search.best_estimator_.n_threads == 1

@@ -178,3 +178,20 @@ def test_an_outlying_target_does_not_rule_the_effects():
     )
     model = train(spoiled, "y", loss="huber", **OPTIONS)
     assert model.evaluate(frame[5_000:])["r2"] > 0.65
+
+
+def test_no_row_is_told_the_targets_of_its_group():
+    rng = np.random.default_rng(0)
+    group = np.repeat(np.arange(1_500), 4)
+    x, effect = rng.normal(size=(2, 6_000)), rng.normal(size=1_500)
+    # a site of each group: what it is worth is known only from the group itself
+    table = pl.DataFrame({"g": group, "site": [f"s{n}" for n in group], "x": x[0]})
+    table = table.with_columns(y=pl.Series(effect[group] + x[0] + 0.1 * x[1]))
+    model = train(table, "y", group="g", categorical=["site"], valid_share=0.2, **OPTIONS)
+    alone = train(table, "y", group="g", drop=["site"], valid_share=0.2, **OPTIONS)
+    r2 = [each.record["metrics"]["valid"]["r2"] for each in (model, alone)]
+    assert r2[0] > r2[1] - 0.05
+    rows = rng.permutation(6_000)
+    parts = parts_of(rows, group)
+    for part in range(PARTS):
+        assert not set(group[rows[parts == part]]) & set(group[rows[parts != part]])

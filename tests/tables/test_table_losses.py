@@ -241,3 +241,15 @@ def test_levels_of_a_file_that_do_not_suit_its_network_are_refused(tmp_path):
     TableModel(other.network, model.schema).save(tmp_path / "model")
     with pytest.raises(ModelFileError, match="quantiles"):
         TableModel.load(tmp_path / "model")
+
+
+def test_no_rows_have_no_quantiles():
+    model = train(spread(300), "y", quantile=np.array(LEVELS), epochs=1, hidden=4)
+    assert model.predict(spread(300)[:0]).shape == (0, 4)
+
+
+def test_levels_that_are_near_have_names_of_their_own():
+    model = train(spread(300), "y", quantile=(0.9, 0.90000001), epochs=1, hidden=4)
+    assert model.predict(spread(5)).columns[1:] == [
+        f"prediction of y at {q}" for q in (0.9, 0.90000001)
+    ]

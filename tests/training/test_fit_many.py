@@ -132,10 +132,11 @@ def test_weights_and_rows_are_those_of_the_job():
         assert (result.network.parameters == twin.parameters).all()
 
 
-@pytest.mark.parametrize("kind", ["sparse", "frame", "list"])
+@pytest.mark.parametrize("kind", ["csr", "coo", "frame", "list"])
 def test_data_in_other_forms(kind):
     forms = {
-        "sparse": sparse.csr_matrix(np.where(X > 0, X, 0)),
+        "csr": sparse.csr_matrix(np.where(X > 0, X, 0)),
+        "coo": sparse.coo_matrix(np.where(X > 0, X, 0)),
         "frame": pl.DataFrame(X, schema=list("abcdefgh")).to_pandas(),
         "list": X.tolist(),
     }
@@ -203,6 +204,44 @@ def test_trainings_go_on_if_nobody_looks():
     assert [len(result.history) for result in results.wait()] == [2] * 6
 
 
+def test_an_exception_that_ends_programs_is_a_result_too():
+    def leave(entry):
+        raise SystemExit(3)
+
+    job = {"sizes": [8, 4, 1], "loss": "squared_error", "epochs": 2}
+    results = fit_many([job, {**job, "callbacks": [leave]}, job], X, Y)
+    assert [type(result.error) for result in results.wait()] == [type(None), SystemExit, type(None)]
+    assert len(results.to_frame()) == 3
+
+
+def test_a_block_ends_what_is_left():
+    job = {"sizes": [8, 64, 64, 1], "loss": "squared_error"}
+    with pytest.raises(KeyError), fit_many([job] * 3, X, Y, epochs=10**7, n_threads=2) as results:
+        raise KeyError
+    assert {result.stopped.value for result in results.wait()} == {"interrupted"}
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_estimators_say_why_they_ended():
+    jobs = [
+        MLPRegressor(hidden_layer_sizes=(4,), max_iter=3),
+        MLPRegressor(hidden_layer_sizes=(4,), tol=1e9, n_iter_no_change=2, max_iter=50),
+    ]
+    ended = [result.stopped.value for result in fit_many(jobs, X, Y[:, 0], folds=2).wait()]
+    assert ended == ["epochs"] * 2 + ["converged"] * 2
+    long = MLPRegressor(hidden_layer_sizes=(64, 64), max_iter=10**6, n_iter_no_change=10**6)
+    cut = fit_many([long] * 3, X, Y[:, 0], folds=2, max_time=0.5).wait()
+    assert {result.stopped.value for result in cut} == {"time"}
+    assert all(not result.scores for result in cut)
+
+
+def test_settings_and_scores_are_columns_of_their_own():
+    jobs = [{"sizes": [8, 4, 1], "loss": loss} for loss in ("huber", "squared_error")]
+    frame = fit_many(jobs, X, Y, folds=2, epochs=1).to_frame()
+    assert frame["loss"].to_list() == ["huber"] * 2 + ["squared_error"] * 2
+    assert frame["test_loss"].null_count() == 0 and frame["test_r2"].null_count() == 0
+
+
 NET = {"sizes": [8, 4, 1], "loss": "squared_error"}
 SAME = network(0)
 
@@ -216,19 +255,30 @@ SAME = network(0)
         ([3], {}, r"jobs\[0\] is int"),
         ([LogisticRegression()], {}, "LogisticRegression"),
         ([NET, {**NET, "epoch": 3}], {}, r"jobs\[1\]: 'epoch' is none of"),
+        ([NET], {"epoch": 3}, "fit_many: 'epoch' is none of"),
+        ([NET], {"epochs": None}, r"jobs\[0\]: epochs=None"),
+        ([{**NET, "sizes": [7, 1]}], {}, r"jobs\[0\]: X has 8 columns but the network has 7"),
         ([{**NET, "loss": "squared"}], {}, r"jobs\[0\]: .*squared_error"),
         ([{"network": network(1), "sizes": [8, 1]}], {}, "'sizes' is none of"),
         ([{"network": network(1), "estimator": MLPRegressor()}], {}, "choose one"),
         ([SAME, network(1), SAME], {}, r"jobs\[0\] and jobs\[2\] are one network"),
         ([network(1)], {"seeds": 2}, "trained in place"),
         ([network(1)], {"folds": 2}, "trained in place"),
-        ([MLPRegressor()], {"epochs": 3}, "'epochs' is none of"),
+        ([MLPRegressor()], {"epochs": 3}, "which takes no 'epochs'"),
+        ([NET], {"seeds": [2**70]}, "seeds"),
         ([NET], {"seeds": 0}, "seeds=0"),
         ([NET], {"seeds": [1, 1]}, "that differ"),
         ([NET], {"folds": 1}, "n_splits"),
         ([NET], {"folds": 601}, "601"),
         ([NET], {"folds": [([0, 1], [600])]}, "fold 0"),
-        ([{**NET, "rows": [0, 600]}], {}, "rows beyond"),
+        ([{**NET, "rows": [0, 600]}], {}, "numbers from 0 to 599"),
+        ([{**NET, "rows": [-1]}], {}, "numbers from 0 to 599"),
+        ([{**NET, "rows": [True, False]}], {}, "a mask of 600"),
+        ([{**NET, "rows": np.zeros(600, bool)}], {}, "rows="),
+        ([NET], {"folds": [([0.5], [1.5])]}, "fold 0"),
+        ([NET], {"folds": [([0], [1], [2])]}, "folds="),
+        ([NET], {"folds": [1, 2]}, r"folds=\[1, 2\]"),
+        ([NET], {"folds": "abc"}, "folds='abc'"),
         ([{**NET, "rows": []}], {}, "rows="),
         ([{**NET, "rows": [0, 1]}], {"folds": 2}, "leave one out"),
         ([NET], {"max_time": 0}, "max_time=0"),

@@ -55,9 +55,13 @@ class Effects(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         return self._table[places, parts]
 
 
-def parts_of(rows: Places) -> Places:
-    """Return the parts of rows, (n,), by their numbers: spread evenly, whatever their order."""
-    scattered = rows.astype(np.uint64) * _GOLDEN
+def parts_of(rows: Places, groups: npt.NDArray | None = None) -> Places:
+    """Return the parts of rows, (n,), by their numbers: spread evenly, whatever their order.
+
+    With `groups`, the number of each row's group in the table, a group is in one part.
+    """
+    units = rows if groups is None else groups[rows]
+    scattered = units.astype(np.uint64) * _GOLDEN
     return ((scattered >> np.uint64(32)) % np.uint64(PARTS)).astype(np.int64)
 
 
@@ -120,7 +124,9 @@ class EffectsFit:
 def outputs_of(target, values: npt.NDArray) -> Floats:
     """Return a target as numbers (n, outputs): standardized, of the second class, or of each."""
     if target.task == "regression":
-        return ((np.clip(values, target.low, target.high) - target.mean) / target.scale)[:, None]
+        low = -np.inf if target.low is None else target.low
+        high = np.inf if target.high is None else target.high
+        return ((np.clip(values, low, high) - target.mean) / target.scale)[:, None]
     classes = np.arange(len(target.classes))
     return (values[:, None] == (classes if len(classes) > 2 else classes[1:])).astype(np.float64)
 

@@ -34,7 +34,8 @@ class Encoder:
 
     `unknown` counts by column the values whose category the schema does not know; their
     features are zeros. With `Category.other` there are none: they count as others. `trains` says
-    which rows of the table the schema was fitted to, (rows,) bool; by default none.
+    which rows of the table the schema was fitted to, (rows,) bool; by default none. `groups` are
+    those of `infer`.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class Encoder:
         table_name: str = "",
         dtype: npt.DTypeLike = np.float32,
         trains: npt.NDArray[np.bool_] | None = None,
+        groups: npt.NDArray | None = None,
     ) -> None:
         self.schema = schema
         self.table_name = table_name
         self.dtype = np.dtype(dtype)
         self._trains = trains
+        self._groups = groups
         self.columns = [column.name for column in schema.columns]
         self.unknown: dict[str, int] = {}
         self._where = f"{table_name}: " if table_name else ""
@@ -87,7 +90,7 @@ class Encoder:
         if self._trains is None:
             return None
         trains = self._trains[first_row : first_row + rows]
-        return np.where(trains, 1 + parts_of(first_row + np.arange(rows)), 0)
+        return np.where(trains, 1 + parts_of(first_row + np.arange(rows), self._groups), 0)
 
     def encode_target(
         self, frame: pl.DataFrame, first_row: int = 0

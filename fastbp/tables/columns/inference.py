@@ -44,6 +44,7 @@ def infer(
     clip_target: float | None = None,
     loss: str | None = None,
     is_training: Mask | Callable[[Sequence[Target], int], Mask] | None = None,
+    groups: npt.NDArray | None = None,
 ) -> Schema:
     """Return the `Schema` of a table, in two passes that hold one frame at a time.
 
@@ -53,9 +54,10 @@ def infer(
     By default the task is classification of text, booleans, and whole numbers of at most 20
     values, and all rows train; `is_training` is (rows,) bool, or returns that, given the targets
     and how many rows each class has at least. `loss` is the loss that is asked for: one of numbers
-    makes a regression of whole numbers. The other arguments are those of `TrainOptions`. What was
-    guessed or lies far out is logged. DataError if a column is absent or unfit, or no input is
-    left.
+    makes a regression of whole numbers. `groups` (rows,) are those that rows are split by: no row
+    that trains is told the targets of its group. The other arguments are those of `TrainOptions`.
+    What was guessed or lies far out is logged. DataError if a column is absent or unfit, or no
+    input is left.
     """
     targets = [target] if isinstance(target, str) else list(target)
     ids = tuple(ids)
@@ -110,7 +112,8 @@ def infer(
             "categorical= and numeric= keep a column whatever it looks like"
         )
     fitted_targets = [first, *others]
-    columns = _with_effects(table, columns, fits, target_fits, fitted_targets, is_training)
+    rows = _training_rows(table, _crowded(columns), target_fits, is_training)
+    columns = _with_effects(table, columns, fits, fitted_targets, rows, groups)
     tell(table.name, columns, found)
     for survey, target_fit, fitted in zip(learned, target_fits, fitted_targets, strict=True):
         tell_target(table.name, survey, target_fit, fitted)
@@ -206,22 +209,23 @@ def _training_rows(table, inputs, target_fits, is_training):
         raise ValueError(f"is_training has {len(is_training):,} rows but {table.name} {first:,}")
 
 
-def _with_effects(table, columns, fits, target_fits, targets, is_training):
+def _crowded(columns):
+    """Return the names of columns with categories that are no features."""
+    return [each.name for each in columns if isinstance(each, Category) and each.other]
+
+
+def _with_effects(table, columns, fits, targets, training_rows, groups):
     """Return the columns, those of many categories with the effects of the rare ones."""
     on = [name for target in targets for name in names_of(target)]
-    rare = {
-        column.name: fits[column.name].with_effects(len(on))
-        for column in columns
-        if isinstance(column, Category) and column.other
-    }
+    rare = {name: fits[name].with_effects(len(on)) for name in _crowded(columns)}
     sums = {name: EffectsFit(names, on) for name, names in rare.items() if names}
     if not sums:
         return columns
-    for rows, frame, values in _training_rows(table, sums, target_fits, is_training):
+    for rows, frame, values in training_rows:
         outputs = np.hstack([outputs_of(*each) for each in zip(targets, values, strict=True)])
         for name, effects in sums.items():
             places, _ = places_of(effects.names, frame[name], table.missing_words)
-            effects.add(places, parts_of(rows), outputs)
+            effects.add(places, parts_of(rows, groups), outputs)
     found = {name: effects.fitted() for name, effects in sums.items()}
     return tuple(
         replace(each, effects=found[each.name]) if found.get(each.name) else each

@@ -79,7 +79,7 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def label(self) -> str:
         """The name, and the quantile if it is one of several."""
-        return self.name if self.quantile is None else f"{self.name} at {self.quantile:g}"
+        return self.name if self.quantile is None else f"{self.name} at {self.quantile}"
 
     def class_named(self, name: str) -> int | None:
         """Return the place of the class that a person names, such as True or 1.0; or None."""
@@ -191,8 +191,9 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
         """
         if not self.quantiles:
             return outputs
-        shape = (len(outputs), len(self.target_names), -1)
-        return np.sort(outputs.reshape(shape), axis=2).reshape(outputs.shape)
+        levels = len(self.targets) // len(self.target_names)
+        groups = outputs.reshape(len(outputs), len(self.target_names), levels)
+        return np.sort(groups, axis=2).reshape(outputs.shape)
 
     @property
     def n_outputs(self) -> int:

@@ -15,7 +15,8 @@ def notes_of(schema: Schema) -> list[str]:
     target = schema.target
     if schema.more_targets:
         outputs = [f"  {place}: {_of_one(each)}" for place, each in enumerate(schema.targets)]
-        return [*lines, "outputs:", *outputs]
+        crossing = "outputs, to be sorted for each column: levels may cross:"
+        return [*lines, crossing if schema.quantiles else "outputs:", *outputs]
     if target.task == "regression":
         return [*lines, "output:", f"  0: {_of_one(target)}"]
     lines.append(f"outputs, the probabilities of classes of {named(target.name)}:")
