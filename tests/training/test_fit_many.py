@@ -321,7 +321,8 @@ for result in fit_many(jobs, X, X[:, :1], n_threads=2, checkpoints=kept).wait():
 def test_two_hundred_jobs_killed_ten_times(tmp_path):
     def start(folder):
         command = [sys.executable, "-c", KILLED, str(folder)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        # in a folder without a fastbp/ of its own, which would hide an installed one
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path)
 
     def end_of(process):
         out = process.communicate()[0]
