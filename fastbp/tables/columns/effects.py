@@ -7,7 +7,7 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from ...json_data import Finite
-from .values import Floats, Places
+from .values import Floats, Places, golden_fractions
 
 # parts of the training rows; a row is told the means of the others
 PARTS = 5
@@ -16,7 +16,6 @@ MOST_MEANS = 16_384
 # a target this many deviations from the mean says as much as one further out
 _FURTHEST = 10.0
 _DECIMALS = 6
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, odd
 
 
 class Effects(Struct, frozen=True, forbid_unknown_fields=True, dict=True):
@@ -60,9 +59,8 @@ def parts_of(rows: Places, groups: npt.NDArray | None = None) -> Places:
 
     With `groups`, the number of each row's group in the table, a group is in one part.
     """
-    units = rows if groups is None else groups[rows]
-    scattered = units.astype(np.uint64) * _GOLDEN
-    return ((scattered >> np.uint64(32)) % np.uint64(PARTS)).astype(np.int64)
+    fractions = golden_fractions(rows if groups is None else groups[rows])
+    return ((fractions >> np.uint64(32)) % np.uint64(PARTS)).astype(np.int64)
 
 
 class EffectsFit:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from ...errors import DataError
 from ..wording import shown
-from .values import Floats
+from .values import Floats, golden_fractions
 
 # the distance of the quartiles of a normal distribution, in deviations
 _NORMAL_QUARTILES = 1.349
@@ -19,7 +19,6 @@ _LEAST_BOUND, _TAIL, _HEAVY, _BOUND_OF_TAIL = 3.0, 0.95, 2.5, 4.0
 LARGEST = 1e6
 # numbers from which quartiles are taken, at least
 _SAMPLE = 2**16
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, odd
 _ALL = 2**64 - 1
 
 
@@ -77,7 +76,7 @@ def _sampled(first, size, limit):
 
     Columns of one table without missing values ask for the same.
     """
-    fractions = np.arange(first, first + size, dtype=np.uint64) * _GOLDEN
+    fractions = golden_fractions(np.arange(first, first + size))
     chosen = np.flatnonzero(fractions <= limit)
     return chosen, fractions[chosen]
 

@@ -24,6 +24,7 @@ NONE: Places = np.empty(0, np.int64)
 # the units of a second in polars' physical integers; times of day have nanoseconds
 _SECOND = {"ms": 1e3, "us": 1e6, "ns": 1e9}
 _DAY = 86_400
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2^64 over the golden ratio, odd
 _NANS = ("nan", "+nan", "-nan")
 # floats below this are whole without doubt
 _INTEGERS = 2.0**53
@@ -139,6 +140,15 @@ def _meaning(text):
 def _places(series, kind):
     found = series.cast(kind, strict=False).to_physical().cast(pl.Int64)
     return found.fill_null(-1).to_numpy(writable=True)
+
+
+def golden_fractions(numbers: npt.NDArray) -> npt.NDArray[np.uint64]:
+    """Return the fractions of numbers times the golden ratio, in units of 2^-64.
+
+    Those of consecutive numbers are spread evenly (Knuth, The Art of Computer Programming,
+    volume 3, 1998, section 6.4).
+    """
+    return numbers.astype(np.uint64) * _GOLDEN
 
 
 def distinct(series: pl.Series) -> tuple[pl.Series, Places]:
