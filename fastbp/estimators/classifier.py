@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
@@ -17,6 +16,7 @@ from ..annotations import Array, ClassWeight, Floats, FloatType, Matrix, Stream,
 from ..components.optimizers import Optimizer
 from ..components.schedules import Schedule
 from ..kernels.formulas.losses import LOSSES
+from ..training.metrics import accuracy_of_bits, accuracy_of_classes
 from .base import BaseMLP
 from .class_weights import weigh_classes
 from .parameters import CONSTRAINTS, fitting, keep_arguments, stochastic_only
@@ -303,11 +303,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return ("softmax" if several else "logistic"), loss
 
     def _score_outputs(self, outputs, data):
-        if data.labels is not None:
-            pair = data.labels, outputs.argmax(axis=1)
-        else:
-            pair = data.y > 0.5, outputs > 0.5
-        return accuracy_score(*pair, sample_weight=data.weight)
+        accuracy = accuracy_of_bits if data.labels is None else accuracy_of_classes
+        return accuracy(outputs, data)
 
     def predict(self, X: Matrix) -> Array:
         """Return the labels (n_samples,), or the indicator matrix (n_samples, n_classes).

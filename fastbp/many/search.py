@@ -1,16 +1,24 @@
 """`MLPSearchCV`: scikit-learn's search over parameters, one fit on each core, in threads."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import joblib
 import numpy as np
-from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV, ParameterGrid, ParameterSampler
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import GridSearchCV, ParameterGrid, ParameterSampler, check_cv
+from sklearn.model_selection._validation import (
+    _insert_error_scores,
+    _warn_or_raise_about_fit_failures,
+)
+from sklearn.utils import indexable
+from sklearn.utils.validation import _check_method_params
 
 from ..annotations import ArrayLike, Matrix, Threads
 from ..kernels.compiler.threads import available_threads
 from ..kernels.support.scalars import a_whole_number
+from .trials import Task, Trials
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -88,6 +96,8 @@ class MLPSearchCV(GridSearchCV):
     def fit(self, X: Matrix, y: ArrayLike | None = None, **params: Any) -> "Self":
         """Search; then fit the best candidate to all data, unless `refit` is False.
 
+        Ctrl-C ends the fits of the search within about 50 ms, and is raised.
+
         Raises
         ------
         ValueError
@@ -105,26 +115,93 @@ class MLPSearchCV(GridSearchCV):
         asked = self.estimator
         if not hasattr(asked, "fit") or isinstance(asked, type):
             raise TypeError(f"estimator={asked!r}: expected an estimator, such as MLPClassifier()")
-        own = {name: value for name, value in asked.get_params().items() if _is_threads(name)}
-        try:  # each fit on one thread, and the scores are the same
-            self.estimator = clone(asked).set_params(**dict.fromkeys(own, 1))
+        self._validate_params()
+        if getattr(self, "_skl_callbacks", None):  # which follow scikit-learn's own loop
             with joblib.parallel_config("threading", n_jobs=threads):
-                super().fit(X, y, **params)
-        finally:
-            self.estimator = asked
+                return super().fit(X, y, **params)
+        own = [name for name in asked.get_params() if name.rpartition("__")[2] == "n_threads"]
+        # each fit on one thread, and the scores are the same
+        alone = clone(asked).set_params(**dict.fromkeys(own, 1))
+        X, y = indexable(X, y)
+        params = _check_method_params(X, params)
+        routed = self._get_routed_params_for_fit(params)
+        scorers, metric = self._get_scorers()
+        options = {
+            "scorer": scorers,
+            "fit_params": routed.estimator.fit,
+            "score_params": routed.scorer.score,
+            "return_train_score": self.return_train_score,
+            "error_score": self.error_score,
+            "verbose": self.verbose,
+        }
+        splits = self._splits(X, y, routed.splitter.split)
+        task = Task(alone, X, y, splits, options, default=self.scoring is None)
+        self.cv_results_ = self._choose(task, metric, threads)
+        self.scorer_ = getattr(scorers, "_scorers", scorers)
         if self.refit:
-            chosen = {name: n for name, n in own.items() if name not in self.best_params_}
-            self.best_estimator_.set_params(**chosen)
+            self._fit_best(X, y, routed.estimator.fit)
         return self
 
-    def _run_search(self, evaluate_candidates):
+    def _splits(self, X, y, options):
+        """Return the folds, as ``GridSearchCV`` makes them."""
+        cv = self._checked_cv_orig = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        self.n_splits_ = cv.get_n_splits(X, y, **options)
+        splits = list(cv.split(X, y, **options))
+        if len(splits) != self.n_splits_:
+            raise ValueError(
+                "cv.split and cv.get_n_splits return inconsistent results. Expected "
+                f"{self.n_splits_} splits, got {len(splits)}"
+            )
+        return splits
+
+    def _choose(self, task, metric, threads):
+        """Fit and score all candidates, and choose the best; return the results."""
+        candidates = self._candidates()
+        if self.verbose:
+            print(
+                f"Fitting {self.n_splits_} folds for each of {len(candidates)} candidates, "
+                f"totalling {self.n_splits_ * len(candidates)} fits"
+            )
+        said = Trials(task, candidates).run(threads)
+        if not said:
+            raise ValueError(
+                "No fits were performed. Was the CV iterator empty? Were there no candidates?"
+            )
+        _warn_or_raise_about_fit_failures(said, self.error_score)
+        if callable(self.scoring):
+            _insert_error_scores(said, self.error_score)
+        results = self._format_results(candidates, self.n_splits_, said)
+        scores = said[0]["test_scores"]
+        self.multimetric_ = isinstance(scores, dict)
+        if callable(self.scoring) and self.multimetric_:
+            self._check_refit_for_multimetric(scores)
+            metric = self.refit
+        if self.refit or not self.multimetric_:
+            self.best_index_ = self._select_best_index(self.refit, metric, results)
+            if not callable(self.refit):
+                self.best_score_ = results[f"mean_test_{metric}"][self.best_index_]
+            self.best_params_ = results["params"][self.best_index_]
+        return results
+
+    def _fit_best(self, X, y, params):
+        """Fit the best candidate to all data, on all threads that the estimator asks for."""
+        best = clone(self.best_params_, safe=False)
+        self.best_estimator_ = clone(self.estimator).set_params(**best)
+        begin = time.perf_counter()
+        targets = () if y is None else (y,)
+        self.best_estimator_.fit(X, *targets, **params)
+        self.refit_time_ = time.perf_counter() - begin
+        if hasattr(self.best_estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.best_estimator_.feature_names_in_
+
+    def _candidates(self):
+        """Return the parameters of all candidates."""
         if self.param_grid is not None:
-            evaluate_candidates(ParameterGrid(self.param_grid))
-            return
+            return list(ParameterGrid(self.param_grid))
         n_iter = a_whole_number("n_iter", self.n_iter, least=1)
-        drawn = ParameterSampler(self.param_distributions, n_iter, random_state=self.random_state)
-        evaluate_candidates(drawn)
+        return list(
+            ParameterSampler(self.param_distributions, n_iter, random_state=self.random_state)
+        )
 
-
-def _is_threads(name):
-    return name.rpartition("__")[2] == "n_threads"
+    def _run_search(self, evaluate_candidates):
+        evaluate_candidates(self._candidates())

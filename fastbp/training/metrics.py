@@ -18,12 +18,14 @@ class Metric:
     score: Callable[[Floats, Samples], float]  # higher is better
 
 
-def _accuracy_of_classes(outputs, samples):
+def accuracy_of_classes(outputs, samples):
+    """Return the weighted share of samples whose largest output is that of their class."""
     labels = samples.y.argmax(axis=1) if samples.labels is None else samples.labels
     return float(np.average(outputs.argmax(axis=1) == labels, weights=samples.weight))
 
 
-def _accuracy_of_bits(outputs, samples):
+def accuracy_of_bits(outputs, samples):
+    """Return the weighted share of samples whose outputs all lie on the side of their targets."""
     right = ((outputs > 0.5) == (samples.y > 0.5)).all(axis=1)
     return float(np.average(right, weights=samples.weight))
 
@@ -44,5 +46,5 @@ def metric_of(loss):
     """Return the metric for the targets of the loss of a given name."""
     targets = LOSSES[loss].targets
     if targets == "classes":
-        return Metric("accuracy", _accuracy_of_classes)
-    return Metric("accuracy", _accuracy_of_bits) if targets == "unit" else Metric("r2", _r2)
+        return Metric("accuracy", accuracy_of_classes)
+    return Metric("accuracy", accuracy_of_bits) if targets == "unit" else Metric("r2", _r2)
