@@ -33,6 +33,8 @@ class Rates:
     `policy` is scikit-learn's parameter `learning_rate`; `power_t` belongs to "invscaling".
     """
 
+    _constant = np.zeros(0)  # the rates of the last span, which the next mostly has too
+
     def __init__(self, optimizer, policy="constant", power_t=0.5):
         self._optimizer = optimizer
         self._policy = policy
@@ -40,9 +42,11 @@ class Rates:
         self.value = optimizer.hyper_parameters["learning_rate"]
 
     def of_span(self, span, batches):
-        """Return the rates (batches,) of the steps of a `Span`."""
+        """Return the rates (batches,) of the steps of a `Span`; they are not to be written to."""
         if span.begin is None or not self._optimizer.is_scheduled:
-            return np.full(batches, self.value)
+            if len(self._constant) != batches or self._constant[0] != self.value:
+                self._constant = np.full(batches, self.value)
+            return self._constant
         times = span.begin + span.length * np.arange(batches) / batches
         return self.value * self._optimizer.factors(times)
 
@@ -130,9 +134,8 @@ class Order(Feed):
         """Yield the one window of an epoch, in an order drawn from the caller's generator."""
         run = self._run
         if self._shuffle:
-            places = np.arange(self.rows)
-            run.random_state.shuffle(places)
-            run.order = run.order[places]
+            run.order = run.order.copy()  # the last epoch's may still be read
+            run.random_state.shuffle(run.order)
             self.order = run.order if run.split is None else self._rows[run.order]
         else:
             self.order = None if run.split is None else self._rows
@@ -214,14 +217,15 @@ class Stochastic(Policy):
         """Return the mean loss of the batches, weighted by their numbers of samples."""
         rows = self._order.rows
         order = self._order.order
-        losses = epoch.losses * self._share + epoch.penalties
+        losses = epoch.losses * self._share
+        losses += epoch.penalties
         if self._data.weight is not None:
             weight = self._data.weight[slice(None) if order is None else order].astype(np.float64)
             starts = np.arange(0, rows, self._order.batch)
             total = np.add.reduceat(weight, starts)
             count = np.diff(np.append(starts, rows))
             losses = np.divide(losses * count, total, where=total != 0, out=np.zeros_like(losses))
-        return float(losses.sum() / rows)
+        return float(np.add.reduce(losses) / rows)
 
     def _note_score(self):
         estimator = self._estimator
