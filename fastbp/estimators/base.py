@@ -187,7 +187,10 @@ class BaseMLP(CheckingMLP):
             # every call begins its order anew
             run = Run(kept.network, kept.rates, key, random_state=self._random_state)
         else:
-            of_network = (self, sizes, activation, loss, dtype, self._random_state)
+            # a fit that goes on exactly must not draw from the caller's generator
+            exact = goes_on and self.warm_start == "exact"
+            generator = deepcopy(self._random_state) if exact else self._random_state
+            of_network = (self, sizes, activation, loss, dtype, generator)
             network = build_network(*of_network, spare)
             is_sgd = self.solver == "sgd" and self.optimizer is None
             policy = self.learning_rate if is_sgd else "constant"
@@ -349,3 +352,8 @@ def fit_known(estimator: Any, known: Known, spare: Network | None = None) -> Any
     A `spare` network is that of an estimator with the same parameters, which is needed no more.
     """
     return estimator._fit(*known.given, known=known, spare=spare)
+
+
+def stopped_of(estimator: Any) -> Stopped:
+    """Return why the last fit of an estimator ended."""
+    return estimator._run.stopped

@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from ..data.samples import Samples
 from ..network import Network
 from .fitted import FittedMLP, samples_of
+from .parameters import is_stochastic
 
 _SPARSE = ["csr", "csc"]
 # of these types a value is never written to, so that estimators may share it
@@ -145,6 +146,8 @@ class Recipe:
         self._own = {n: v for n, v in parameters.items() if n not in self._shared}
         reads = ("dtype", "loss", "class_weight")
         self.key = repr([parameters.get(name) for name in reads])
+        #: Whether a fit that is continued has the bits of one that was not interrupted.
+        self.goes_on = is_stochastic(estimator)
         self._spares: list[Network] = []
 
     def made(self, **changes: Any) -> Any:

@@ -10,7 +10,7 @@ import itertools
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
@@ -21,7 +21,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from ..estimators import MLPClassifier, MLPRegressor
-from ..estimators.base import fit_known
+from ..estimators.base import fit_known, stopped_of
 from ..estimators.checked import Recipe, SharedRows
 from ..training.interrupt import Stop
 from ..training.stopped import Stopped
@@ -89,6 +89,15 @@ class Task:
 
 
 @dataclass
+class Going:
+    """A fit that goes on from rung to rung: its estimator, the epochs seen, what was said last."""
+
+    estimator: Any = None
+    epochs: int = 0
+    said: Said = field(default_factory=dict)
+
+
+@dataclass
 class Fold:
     """The rows of a fold: `parts` are those to score on, held back and, second, trained on.
 
@@ -105,13 +114,33 @@ class Fold:
         """Fit and score an estimator."""
         begin = time.perf_counter()
         estimator = fit_known(recipe.made(), self.rows.known(recipe), recipe.spare())
+        said = self._said(estimator, recipe, begin)
+        if self.task.default:  # else the scorer may have kept the estimator
+            recipe.give_back(estimator)
+        return said
+
+    def gone_on(self, recipe: Recipe, going: "Going", epochs: int) -> Said:
+        """Train until an estimator has seen so many epochs, and score it."""
+        begin = time.perf_counter()
+        if going.estimator is None:
+            going.estimator = recipe.made(warm_start="exact", max_iter=epochs)
+        elif stopped_of(going.estimator) is not Stopped.EPOCHS:
+            return {**going.said, "fit_time": 0.0, "score_time": 0.0}  # it trains no further
+        else:
+            going.estimator.max_iter = epochs - going.epochs
+        fit_known(going.estimator, self.rows.known(recipe))
+        going.epochs = epochs
+        going.said = self._said(going.estimator, recipe, begin)
+        going.estimator.network_.engine.release()
+        return going.said
+
+    def _said(self, estimator, recipe, begin):
+        """Score a fitted estimator."""
         fitted = time.perf_counter()
         said: Said = {"fit_error": None, "test_scores": self._scores(estimator, recipe, 0)}
         scored = time.perf_counter()
         if self.task.options["return_train_score"]:
             said["train_scores"] = self._scores(estimator, recipe, 1)
-        if self.task.default:  # else the scorer may have kept the estimator
-            recipe.give_back(estimator)
         times = {"fit_time": fitted - begin, "score_time": scored - fitted}
         return {**said, **times, "n_test_samples": self.count}
 
@@ -126,8 +155,8 @@ class Fold:
 class Trials:
     """The fits of candidates on all folds of a `Task`.
 
-    `run` returns what is said of them, the folds of each candidate together. The rows of k folds
-    take k times the memory of X, whatever the number of candidates.
+    The rows of k folds take k times the memory of X, whatever the number of candidates; fits that
+    go on keep their estimators.
     """
 
     def __init__(self, task: Task, candidates: Sequence[dict[str, Any]]) -> None:
@@ -135,39 +164,51 @@ class Trials:
         self._candidates = candidates
         self._recipes = [task.recipe_of(parameters) for parameters in candidates]
         self._folds: dict[int, Fold] = {}
+        self._going: dict[tuple[int, int], Going] = {}
         self._left = [len(task.splits)] * len(candidates)
         self._lock = Lock()
         self._stop = Stop()
 
-    def run(self, threads: int) -> list[Said]:
-        """Fit on so many threads. Ctrl-C ends all fits at their next slice, and is raised."""
+    def run(self, numbers: Sequence[int], epochs: int | None, threads: int) -> list[Said]:
+        """Return what is said of the candidates of some numbers, the folds of each together.
+
+        They are fitted on so many threads, to the end or, at a rung, until they have seen so many
+        `epochs`. Ctrl-C ends all fits at their next slice, and is raised.
+        """
         config = get_config()
         with ThreadPoolExecutor(threads, "fastbp-search", lambda: set_config(**config)) as pool:
-            folds = range(len(self._task.splits))
-            places = itertools.product(range(len(self._candidates)), folds)
-            futures = [pool.submit(self._trial, *place) for place in places]
             try:
+                places = itertools.product(numbers, range(len(self._task.splits)))
+                futures = [pool.submit(self._trial, *place, epochs) for place in places]
                 return [future.result() for future in futures]
-            except BaseException:
+            except BaseException:  # Ctrl-C, or the first error: the others are not waited for
                 self._stop.now(Stopped.INTERRUPTED)
-                pool.shutdown(cancel_futures=True)
+                pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _trial(self, candidate, number):
-        recipe = self._recipes[candidate]
+    def _trial(self, candidate, number, epochs):
+        parameters, recipe = self._candidates[candidate], self._recipes[candidate]
         with self._stop.applies():
             # whatever fails here fails in scikit-learn's function too, which tells of it
             with contextlib.suppress(Exception):
-                if recipe is not None:
+                if recipe is not None and epochs is None:
                     return self._fitted(recipe, candidate, number)
+                if recipe is not None and recipe.goes_on:
+                    going = self._going.setdefault((candidate, number), Going())
+                    return self._fold(number).gone_on(recipe, going, epochs)
+            if epochs is not None:
+                parameters = {**parameters, "max_iter": epochs}
             progress = (candidate, len(self._candidates))
-            return self._task.as_scikit_learn(self._candidates[candidate], progress, number)
+            return self._task.as_scikit_learn(parameters, progress, number)
 
-    def _fitted(self, recipe, candidate, number):
+    def _fold(self, number):
         with self._lock:
             if number not in self._folds:
                 self._folds[number] = self._task.fold(number)
-        said = self._folds[number].fitted(recipe)
+            return self._folds[number]
+
+    def _fitted(self, recipe, candidate, number):
+        said = self._fold(number).fitted(recipe)
         with self._lock:
             self._left[candidate] -= 1
             if not self._left[candidate]:
