@@ -6,7 +6,7 @@ from .. import __version__
 from ..durations import duration
 from ..tables.wording import counted, named
 from ..training.stopped import Stopped
-from .describe import folds_lines, scores_text
+from .describe import folds_lines, metrics_line, search_lines
 from .exits import guarded
 from .models import load_model
 from .values import LogOption, ModelArgument
@@ -82,8 +82,8 @@ def _table_lines(model):
     if len(columns) > _MOST_COLUMNS:
         lines.append(f"  and {len(columns) - _MOST_COLUMNS:,} more columns: --log json has them")
     if record.get("metrics", {}).get("valid"):
-        lines += ["", f"validation: {scores_text(record['metrics']['valid'])}"]
-    lines += folds_lines(model)[-1:]
+        lines += ["", metrics_line(model)]
+    lines += [*folds_lines(model)[-1:], *search_lines(model)[-1:]]
     return lines
 
 

@@ -57,11 +57,22 @@ class BaseMLP(CheckingMLP):
     def _output(self):
         """Return the names of the output activation, and of the loss in ``LOSSES``."""
 
-    def _fit(self, X, y, sample_weight=None, span=None, validation_data=(), known=None, spare=None):
+    def _fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        span=None,
+        validation_data=(),
+        known=None,
+        spare=None,
+        is_part=False,
+    ):
         """Fit to data, which `known` holds if they are checked already.
 
         `span` is that of a partial_fit; for `validation_data` see `held_out`. A `spare` network
-        is begun anew, if it has the right shape.
+        is begun anew, if it has the right shape. A fit that is a part of a longer one, as those
+        of a `span` are, does not warn of too few epochs.
         """
         given = (X, y)
         incremental = span is not None
@@ -97,7 +108,8 @@ class BaseMLP(CheckingMLP):
             if not is_stochastic(self):
                 finite = self._fit_lbfgs(run, data, validation, callbacks)
             else:
-                finite = self._fit_stochastic(run, data, validation, callbacks, span)
+                part = is_part or span is not None
+                finite = self._fit_stochastic(run, data, validation, callbacks, span, part)
             callbacks.fit_ended()
         if not (finite and all_finite(engine.params)):
             raise ValueError(_NOT_FINITE)
@@ -255,7 +267,7 @@ class BaseMLP(CheckingMLP):
             run.split = split_rows(rows, classes, self.validation_fraction, self._random_state)
         return Validation(self, run.network, data, run.split, given, held, self._score_outputs)
 
-    def _fit_stochastic(self, run, data, validation, callbacks, span):
+    def _fit_stochastic(self, run, data, validation, callbacks, span, is_part):
         """Train by mini-batches; return whether the net stayed finite."""
         if not hasattr(self, "loss_curve_"):  # the net comes from L-BFGS
             self.loss_curve_ = []
@@ -274,7 +286,7 @@ class BaseMLP(CheckingMLP):
             elif validation.is_lost:
                 lost = f"the outputs became infinite in epoch {self.n_iter_}"
             self._back_to_the_best(run, lost)
-        if not ((span and reason is Stopped.EPOCHS) or lost):
+        if not ((is_part and reason is Stopped.EPOCHS) or lost):
             warn_of_the_end(reason, self)
         return self.early_stopping or not lost
 
@@ -346,12 +358,15 @@ class BaseMLP(CheckingMLP):
         return {"_run": run, **run.shown, **lists}
 
 
-def fit_known(estimator: Any, known: Known, spare: Network | None = None) -> Any:
+def fit_known(
+    estimator: Any, known: Known, spare: Network | None = None, is_part: bool = False
+) -> Any:
     """Fit an estimator, whose parameters are checked, to data that are; return it.
 
     A `spare` network is that of an estimator with the same parameters, which is needed no more.
+    One that `is_part` of a longer fit does not warn of too few epochs.
     """
-    return estimator._fit(*known.given, known=known, spare=spare)
+    return estimator._fit(*known.given, known=known, spare=spare, is_part=is_part)
 
 
 def stopped_of(estimator: Any) -> Stopped:

@@ -128,7 +128,7 @@ class Fold:
             return {**going.said, "fit_time": 0.0, "score_time": 0.0}  # it trains no further
         else:
             going.estimator.max_iter = epochs - going.epochs
-        fit_known(going.estimator, self.rows.known(recipe))
+        fit_known(going.estimator, self.rows.known(recipe), is_part=True)
         going.epochs = epochs
         going.said = self._said(going.estimator, recipe, begin)
         going.estimator.network_.engine.release()

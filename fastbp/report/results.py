@@ -116,9 +116,11 @@ def curves_of(history, best_epoch):
 def results(schema, record):
     """Return the sections about predictions of validation rows; those without data are None."""
     sections: dict[str, Any] = dict.fromkeys(
-        ["balance", "classes", "confusions", "folds", "residuals"]
+        ["balance", "classes", "confusions", "folds", "residuals", "test"]
     )
-    sections["metrics"] = _in_words((record.get("metrics") or {}).get("valid") or {})
+    scores = record.get("metrics") or {}
+    sections["metrics"] = _in_words(scores.get("valid") or {})
+    sections["test"] = _in_words(scores.get("test") or {})
     sections["folds"] = _folds(record.get("folds") or {})
     if schema is None or schema.more_targets:
         return sections

@@ -84,7 +84,7 @@ def encode_table(
     schema, weight = encoder.schema, encoder.schema.weight
     in_file = budget.streamed and bool(split.trains.any())
     train: Any = Spool() if in_file else _Memory(budget.rows)
-    held = _Memory(budget.held)
+    held = _Memory(int(split.validates.sum()))
     digest = hashlib.blake2b(digest_size=16)
     no_target = first = 0
     for X, y, kept, weights in encoder.encoded(table, weight):

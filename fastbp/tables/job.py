@@ -4,6 +4,8 @@ import logging
 import platform
 import time
 from collections.abc import Iterable
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -29,12 +31,12 @@ from .columns.schema import Schema
 from .encoded import Budget, Encoded, encode_table
 from .keys import read_keys
 from .model import READING, SECTION, TableModel, schema_of, tell_unknown
-from .options import TrainOptions
+from .options import TrainOptions, held_rows
 from .read.naming import Like
 from .read.table import Data, open_table
 from .result.scores import scores_of
 from .roles import check_roles, roles_of, with_roles
-from .split import Keys, Split, hold_out
+from .split import Keys, Mask, Split, hold_out
 from .wording import bytes_shown, counted, listed
 
 _log = logging.getLogger("fastbp")
@@ -72,6 +74,8 @@ class Job:
             )
         if valid is not None and options.folds is None and split is None:
             options.refuse_key("no rows are held back where `valid` gives them")
+        if options.search is not None:
+            _check_search(options, valid, checkpoints)
         self._split = split
         self.options = options
         self.checkpoints = as_checkpoints(checkpoints, resume)
@@ -122,9 +126,17 @@ class Job:
     def _drawn(self) -> Split:
         if self._split is not None:
             return self._split
-        held = 0 if self.valid_table is not None else self.options.valid_rows(self.rows)
-        among = np.ones(self.rows, bool)
+        among = ~self.tested
+        held = 0 if self.valid_table is not None else self.options.valid_rows(int(among.sum()))
         return hold_out(among, held, self.options.seed, self.keys, self.table.name)
+
+    @cached_property
+    def tested(self) -> Mask:
+        """Which rows neither train nor validate, and measure what a search has chosen."""
+        count = 0 if self.options.search is None else held_rows(self.rows)
+        rows = np.ones(self.rows, bool)
+        held = hold_out(rows, count, self.options.seed, self.keys, self.table.name)
+        return held.validates
 
     @cached_property
     def schema(self) -> Schema:
@@ -200,45 +212,69 @@ class Job:
 
     def run(self, callbacks: Iterable[Callback] = (), progress: bool = False) -> TableModel:
         """Encode the rows, train, and score; return the `TableModel`."""
-        o = self.options
         started = time.perf_counter()
-        rows = self._encoded(self.table, self.split)
-        if not rows.count:
-            raise DataError(
-                f"{self.table.name} has no training row with a value of {listed(o.targets)}: "
-                "give some"
-            )
-        if rows.no_target:
-            count = counted(rows.no_target, "row")
-            message = "%s: %s without a value of %s: left out"
-            _log.warning(message, self.table.name, count, listed(o.targets))
-        valid, digest = rows.valid, rows.digest
-        if self.valid_table is not None:
-            all_rows = np.ones(self.valid_table.require_rows(), bool)
-            more = self._encoded(self.valid_table, Split(~all_rows, all_rows))
-            valid = more.valid
-            digest += more.digest
-        _check_weights(self, rows, valid)
+        rows = self.encoded()
         if not progress:
-            _steps.info("training, at most %s", counted(o.epochs, "epoch"))
+            _steps.info("training, at most %s", counted(self.options.epochs, "epoch"))
         history = self.network.fit(
             rows.X,
             rows.y,
-            epochs=o.epochs,
-            batch_size=self.batch,
+            **self.fit_options(rows),
             sample_weight=rows.weight,
-            validation_data=valid,
-            early_stopping=o.patience or None,
             n_threads=self._threads,
             progress=progress,
             callbacks=callbacks,
-            max_time=o.max_time,
-            checkpoints=self._kept(digest),
+            max_time=self.options.max_time,
+            checkpoints=self._kept(rows.digest),
             resume=self.resumes,
         )
-        record = self._record(history, rows, valid, digest, time.perf_counter() - started)
-        reading = self.table.reading
-        return TableModel(self.network, self.schema, _lists(history), record, reading)
+        return self.model(history, rows, time.perf_counter() - started)
+
+    def fit_options(self, rows: Encoded) -> dict[str, Any]:
+        """Return the arguments of ``Network.fit`` that decide what is learned from encoded rows."""
+        return {
+            "epochs": self.options.epochs,
+            "batch_size": self.batch,
+            "validation_data": rows.valid,
+            "early_stopping": self.options.patience or None,
+        }
+
+    def model(self, history: Any, rows: Encoded, seconds: float) -> TableModel:
+        """Return the model of the network, trained on encoded rows in so many seconds."""
+        record = self._record(history, rows, rows.valid, rows.digest, seconds)
+        return TableModel(self.network, self.schema, _lists(history), record, self.table.reading)
+
+    def encoded(self) -> Encoded:
+        """Return the rows that train and that validate, encoded; DataError if none trains."""
+        name, targets = self.table.name, listed(self.options.targets)
+        rows = self._encoded(self.table, self.split)
+        if not rows.count:
+            raise DataError(f"{name} has no training row with a value of {targets}: give some")
+        if rows.no_target:
+            count = counted(rows.no_target, "row")
+            _log.warning("%s: %s without a value of %s: left out", name, count, targets)
+        if self.valid_table is not None:
+            all_rows = np.ones(self.valid_table.require_rows(), bool)
+            more = self._encoded(self.valid_table, Split(~all_rows, all_rows))
+            rows = replace(rows, valid=more.valid, digest=rows.digest + more.digest)
+        _check_weights(self, rows, rows.valid)
+        return rows
+
+    def held(self, among: Mask) -> tuple[Any, ...]:
+        """Return X and y, and weights if there are some, of other rows of the table, encoded."""
+        encoder = Encoder(self.schema, self.table.name, self.network.dtype)
+        return (
+            encode_table(self.table, encoder, Split(~among & among, among), self.budget).valid or ()
+        )
+
+    def with_options(self, options: TrainOptions) -> "Job":
+        """Return a job on the same rows with other options, which do not change their features."""
+        _ = self.split, self.tested
+        twin = copy(self)
+        twin.options = options
+        for name in ("network", "batch"):  # which depend on them
+            vars(twin).pop(name, None)
+        return twin
 
     def _encoded(self, table, split) -> Encoded:
         _steps.info("encoding the rows of %s", table.name)
@@ -335,3 +371,16 @@ def _check_weights(job, rows, valid):
                 f"{job.table.name}: all {what} rows have a weight of 0: give weights above it, or "
                 "hold other rows back"
             )
+
+
+def _check_search(options, valid, checkpoints):
+    """Raise ValueError if there is nothing to choose by, or if the search were to be kept."""
+    if checkpoints is not None:
+        raise ValueError(
+            "checkpoints: a search keeps none; leave out checkpoints and resume, or search"
+        )
+    if options.valid_share == 0 and options.folds is None and valid is None:
+        raise ValueError(
+            f"search={options.search}: options are chosen by rows that are held back, and "
+            "valid_share=0 holds none; leave it out, or give folds=5"
+        )

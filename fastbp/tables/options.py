@@ -50,6 +50,11 @@ _COLUMNS = texts("COL")
 SEEDS = 2**32
 
 
+def held_rows(rows):
+    """Return how many of so many rows are held back by default, to validate or to measure."""
+    return min(round(rows * _VALID_SHARE), _MOST_VALID_ROWS)
+
+
 def _quantiles():
     """Return the kind of one level of quantiles, or of several."""
     level = number(above=0, below=1)
@@ -193,6 +198,9 @@ class TrainOptions(ReadOptions):
         Epochs without improvement before training stops; 0 never stops early.
     batch_size : int, optional
         Samples per step. Default: 32 to 256, by the number of rows.
+    search : int, optional
+        Trainings with different options, drawn at random, of which the best is kept; the first has
+        the options that are given, and these are the same in all. A fifth of the rows measure it.
     seed : int, default 0
         Seed for split, weights, shuffling and dropout.
     dtype : {"float32", "float64"}, default "float32"
@@ -248,6 +256,7 @@ class TrainOptions(ReadOptions):
     epochs: int = option(_COUNT, 100, panel="Training")
     patience: int = option(number(whole=True, least=0), 10, panel="Training")
     batch_size: int | None = option(_COUNT, None, panel="Training")
+    search: int | None = option(_COUNT, None, panel="Training")
     seed: int = option(number(whole=True, least=0, below=2**63), 0, panel="Training")
     dtype: str = option(choice("float32", "float64"), "float32", panel="Network")
     n_threads: int | str = option(threads(), "auto", panel="Job", names=("--threads",))
@@ -363,9 +372,7 @@ class TrainOptions(ReadOptions):
 
     def valid_rows(self, rows):
         """Return how many rows are held back for validation."""
-        if self.valid_share is None:
-            return min(round(rows * _VALID_SHARE), _MOST_VALID_ROWS)
-        return round(rows * self.valid_share)
+        return held_rows(rows) if self.valid_share is None else round(rows * self.valid_share)
 
     def check_begun(self, begun):
         """Raise ValueError if a training that began with the options `begun` is another one."""

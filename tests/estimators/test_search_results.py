@@ -3,13 +3,14 @@
 import os
 import signal
 import threading
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.sparse import csr_matrix
 from sklearn.datasets import load_diabetes, load_digits, make_multilabel_classification
-from sklearn.exceptions import FitFailedWarning
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.metrics import accuracy_score, make_scorer
 from sklearn.model_selection import (
@@ -297,6 +298,15 @@ def test_candidates_that_fail_do_not_go_on():
     failed = [params.get("solver") == "sgd" for params in search.cv_results_["params"]]
     assert failed == [False, False, True] + [False] * (len(failed) - 3) and len(failed) > 3
     assert np.isfinite(search.best_score_)
+
+
+def test_rungs_do_not_tell_that_epochs_were_too_few():
+    search = MLPSearchCV(MLPClassifier(**GIVEN), GRID, cv=2, pruning="halving", refit=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isfinite(search.fit(X, y).cv_results_["mean_test_score"]).all()
+        with pytest.raises(ConvergenceWarning, match="Maximum iterations"):
+            search.set_params(refit=True).fit(X, y)
 
 
 @pytest.mark.parametrize(

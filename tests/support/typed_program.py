@@ -125,6 +125,7 @@ def fit_estimators(folder: Path) -> None:
     assert_type([result.scores for result in results], list[dict[str, float]])
     search = fastbp.MLPSearchCV(regressor, {"alpha": [0.1, 1.0]}, cv=2, n_threads="auto")
     assert_type(search.fit(X, X[:, 0]), fastbp.MLPSearchCV)
+    fastbp.MLPSearchCV(regressor, {"alpha": [0.1]}, pruning="halving", factor=2, min_epochs=None)
     display = fastbp.LossCurveDisplay.from_estimator(regressor, metric=True)
     assert_type(display, fastbp.LossCurveDisplay)
     assert_type(display.plot(log_scale=True).best_epoch, int | None)
@@ -135,6 +136,7 @@ def train_on_a_table(folder: Path) -> None:
     """Train on a table, and use the model."""
     try:
         model = fastbp.train(folder / "rows.csv", "label", epochs=3, checkpoints=folder)
+        model = fastbp.train(folder / "rows.csv", "label", epochs=3, search=2)
     except fastbp.DataError as error:
         print(error)
         return
