@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..kernels.net.many import FIT, train_many
 from ..kernels.net.records import gathered
-from ..kernels.support.arrays import address, aligned_zeros
+from ..kernels.support.arrays import address
 from ..kernels.tuning import FIRST_SLICE_STEPS, SLICE_GROWTH, SLICE_SECONDS
 from ..kernels.update import UPDATES
 from .engine import Engine
@@ -28,8 +27,7 @@ _OWN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(NamedTuple):
     """The training of one network: epochs, and the numbers of its rows, or None for all."""
 
     engine: Engine
@@ -46,14 +44,13 @@ class Fit:
         return len(data) if self.rows is None else len(self.rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Trained:
+class Trained(NamedTuple):
     """What became of one network.
 
     `losses` (epochs, batches) are the sums of the losses of the steps of the epochs that are done,
     and `rates` (epochs, batches) the learning rates; (1, batches) if those of all epochs are the
     same. `best` is the epoch of the lowest sum. `seconds` is its share of the time of the calls. If
-    it `failed`, a number was not finite, and the engine is as it was.
+    it `failed`, a number was not finite.
     """
 
     losses: npt.NDArray[np.float64]
@@ -77,18 +74,9 @@ class Pack:
         # one engine more, whose buffers serve all: those of the others are not touched
         leader = Engine(plan, first.loss, first.loss_parameter, first.optimizer, 0)
         leader.start_training(data, batch, 1)
-        self._layers, run, _, self._grads, _, self._work = leader.arrays()
+        layers, run, _, grads, _, work = leader.arrays()
         self._leader, self._data, self._engines = leader, data, engines
-        self._params = aligned_zeros(len(fits) * plan.row, plan.dtype)
-        self._moments = aligned_zeros(2 * len(fits) * plan.row, plan.dtype)
-        # views of the part of each network
-        self._own_params = self._params.reshape(len(fits), -1)[:, : plan.size]
-        self._own_moments = self._moments.reshape(len(fits), -1)[:, : 2 * plan.size]
-        for number, engine in enumerate(engines):
-            self._own_params[number] = engine.params
-            if engine.steps:
-                self._own_moments[number] = engine.moments
-        self._shuffle, self._order = shuffle, np.empty(len(data), np.int64)
+        order = np.empty(len(data), np.int64)
         own = gathered([engine.run for engine in engines])
         self._runs = gathered([run] * len(engines))
         for name in _OWN:
@@ -96,8 +84,9 @@ class Pack:
         updates = [UPDATES[engine.optimizer.name].address(plan.dtype) for engine in engines]
         self._runs["update"], self._runs["batch"] = updates, batch
         in_order = shuffle or any(fit.rows is not None for fit in fits)
-        self._runs["order"] = address(self._order) if in_order else 0
+        self._runs["order"] = address(order) if in_order else 0
         self._records = self._records_of(fits, batch)
+        self._arrays = (shuffle, order, layers, self._runs, grads, work)
 
     def _records_of(self, fits, batch):
         """Return the records of the fits; keep the arrays that they point at."""
@@ -112,6 +101,8 @@ class Pack:
         self._penalties = np.empty(batches)
         records["rows"] = [address(fit.rows) for fit in fits]
         records["count"], records["epochs"] = count, epochs
+        records["params"] = [address(fit.engine.params) for fit in fits]
+        records["moments"] = [address(fit.engine.moments) for fit in fits]
         records["first"] = [fit.engine.epochs for fit in fits]
         records["rates"] = [address(rates) for rates in self._rates]
         records["rates_row"] = [8 * batches * (len(rates) > 1) for rates in self._rates]
@@ -126,11 +117,9 @@ class Pack:
         of one network ends within an epoch, and those after it do not begin.
         """
         number, steps, seconds = 0, FIRST_SLICE_STEPS, np.zeros(len(self._engines))
-        arrays = (self._layers, self._runs, self._params, self._grads, self._moments, self._work)
-        order = (self._shuffle, self._order)
         while number < len(self._engines):
             began, before = time.perf_counter(), self._runs["step"].copy()
-            ended = train_many.serial(self._records, number, steps, *order, *arrays)
+            ended = train_many.serial(self._records, number, steps, *self._arrays)
             spent, made = time.perf_counter() - began, self._runs["step"] - before
             seconds += spent * made / max(int(made.sum()), 1)
             growth = min(SLICE_GROWTH, SLICE_SECONDS / max(spent, 1e-9))
@@ -138,27 +127,24 @@ class Pack:
             more = goes_on()
             # without more slices, one that has begun is at its end too
             last = ended if more else min(ended + 1, len(self._engines))
-            best = self._losses[number:last].sum(axis=2).argmin(axis=1)
-            for each in range(number, last):
-                yield self._ended(each, float(seconds[each]), int(best[each - number]))
+            yield from self._ended(slice(number, last), seconds)
             if not more:
                 return
             number = ended
 
-    def _ended(self, number, seconds, best):
-        """Give an engine what it has learned; return what became of it."""
-        record, engine = self._records[number], self._engines[number]
-        failed, epochs = bool(record["failed"]), int(record["epoch"])
-        losses = self._losses[number].copy()  # no history holds those of others
-        if not failed:
-            engine.params[:] = self._own_params[number]
-            engine.moments[:] = self._own_moments[number]
-            engine.steps = self._runs["step"][number]
+    def _ended(self, part, seconds):
+        """Tell engines how far they have come; yield what became of each."""
+        records, losses = self._records[part], self._losses[part]
+        steps, best = self._runs["step"][part].tolist(), losses.sum(axis=2).argmin(axis=1).tolist()
+        numbers = (records["epoch"].tolist(), records["failed"].tolist(), seconds[part].tolist())
+        own = (self._engines[part], self._rates[part], losses, steps, best, *numbers)
+        for engine, rates, lost, step, lowest, epochs, failed, spent in zip(*own, strict=True):
+            engine.steps = step
             engine.epochs += epochs
-        if epochs < len(losses):
-            losses = losses[:epochs]
-            best = int(losses.sum(axis=1).argmin()) if epochs else None
-        return Trained(losses, self._rates[number], best, seconds, failed)
+            kept = lost[:epochs].copy()  # no history holds those of others
+            if epochs < len(lost):
+                lowest = int(kept.sum(axis=1).argmin()) if epochs else None
+            yield Trained(kept, rates, lowest, spent, bool(failed))
 
 
 def _rates_of(optimizer, first, epochs, batches):

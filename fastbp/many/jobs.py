@@ -31,7 +31,7 @@ _MODELS = ("network", "estimator")
 _KNOWN = _OF_NETWORK | _OF_FIT | {*_MODELS, "rows"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Result:
     """What became of one job.
 
@@ -132,8 +132,9 @@ class Job:
     def result(self, **facts: Any) -> Result:
         """Return a `Result` of the job."""
         fold = None if self.fold is None else self.fold.number
-        network = self.model if isinstance(self.model, Network) else None
-        return Result(self.number, self.settings, fold, self.seed, **{"network": network} | facts)
+        if "network" not in facts and isinstance(self.model, Network):
+            facts["network"] = self.model
+        return Result(self.number, self.settings, fold, self.seed, **facts)
 
     def made(self) -> Any:
         """Return what is trained: the network, a clone of the estimator, or a new network."""
@@ -256,6 +257,8 @@ def crossed(jobs: Sequence[Job], seeds: Sequence[int], folds: Sequence[Fold]) ->
             )
         if job.rows is not None and folds:
             raise ValueError(f"jobs[{job.number}] has rows: folds choose them; leave one out")
+    if not seeds and not folds:
+        return list(jobs)
     every_seed: Sequence[int | None] = seeds or [None]
     every_fold: Sequence[Fold | None] = folds or [None]
     crossing = itertools.product(jobs, every_seed, every_fold)

@@ -98,33 +98,54 @@ class Packed:
         data = shared.samples(here[0][1].engine, None)
         epochs, batch, shuffle = steps_of(self.jobs[0].options)
         fits = [Fit(network.engine, epochs, job.trains) for job, network in here]
+        plan, sums_of = fits[0].engine.plan, _sums_of(data)
+        name, flops = plan.dtype.name, plan.flops_per_row
+        # one that is the caller's must begin anew from where it was
+        before = [
+            None if job.model is None else _state(fit.engine)
+            for fit, (job, _) in zip(fits, here, strict=True)
+        ]
         pack = Pack(fits, data, min(batch, fits[0].count(data)), shuffle)
-        for fit, one in zip(fits, pack.train(lambda: not stop.seen), strict=False):
+        for fit, state, one in zip(fits, before, pack.train(lambda: not stop.seen), strict=False):
             job, network = here.pop(0)
-            network.engine.in_use.release()
+            if one.failed and state is not None:
+                _set_state(fit.engine, *state)
+            fit.engine.in_use.release()
             if one.failed:
                 yield job, None
                 continue
-            history = network.history = _history(network, fit, one, data)
+            history = History(name, entries=partial(_entries, one, *sums_of(fit.rows), flops))
+            history.best_epoch, network.history = one.best, history
             history.stopped = Stopped.EPOCHS if len(one.losses) == epochs else stop.stopped
             scores = {}
             if job.fold is not None and not stop.seen:
                 scores = scores_of(network.engine, shared.samples(network.engine, job.fold), 1)
                 network.engine.release()
-            facts = {"history": history, "scores": scores, "stopped": history.stopped}
-            yield job, job.result(network=network, seconds=one.seconds, **facts)
+            facts = {"network": network, "history": history, "scores": scores}
+            yield job, job.result(**facts, stopped=history.stopped, seconds=one.seconds)
         yield from ((job, job.result(stopped=stop.stopped)) for job, _ in here)
 
 
-def _history(network, fit, trained, data):
-    """Return the history of a network; the time of each of its epochs is their mean."""
-    weight = float(fit.count(data))
-    if data.weight is not None:
-        weight = float(data.weight[fit.which].sum(dtype=np.float64))
-    facts = (trained, fit.count(data), weight, network.engine.plan.flops_per_row)
-    history = History(network.dtype.name, entries=partial(_entries, *facts))
-    history.best_epoch = trained.best
-    return history
+def _state(engine):
+    return engine.params.copy(), engine.moments.copy(), engine.steps, engine.epochs
+
+
+def _set_state(engine, params, moments, steps, epochs):
+    engine.params[:], engine.moments[:] = params, moments
+    engine.steps, engine.epochs = steps, epochs
+
+
+def _sums_of(data):
+    """Return a function that returns how many rows there are of some, and the sum of weights."""
+    all_rows = len(data), data.total_weight
+
+    def sums_of(rows):
+        if rows is None:
+            return all_rows
+        weight = data.weight
+        return len(rows), len(rows) if weight is None else weight[rows].sum(dtype=np.float64)
+
+    return sums_of
 
 
 def _entries(trained, rows, weight, flops_per_row):

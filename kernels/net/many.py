@@ -8,7 +8,7 @@ import numpy as np
 
 from ..compiler.jit import inner, kernel
 from ..random import SHUFFLE, fill_permutation
-from ..simd.intrinsics import integers_at
+from ..simd.intrinsics import array_at, integers_at
 from .loop import train
 from .passes import TRANSPOSE, pass_over_weights
 
@@ -20,6 +20,8 @@ FIT = np.dtype(
         ("rows", _int),  # address of the numbers of its rows (count,), or 0 for all
         ("count", _int),  # number of its rows
         ("epochs", _int),
+        ("params", _int),  # addresses of its parameters and moments
+        ("moments", _int),
         ("first", _int),  # epochs that the network was trained before
         ("rates", _int),  # address of the learning rates of its steps (epochs, batches)
         ("rates_row", _int),  # bytes from the rates of an epoch to the next, 0 if all are the same
@@ -78,21 +80,21 @@ def go_on(fits, shuffles, order, steps, layers, runs, params, grads, moments, wo
 
 
 @kernel
-def train_many(fits, number, steps, shuffles, order, layers, runs, params, grads, moments, work):
+def train_many(fits, number, steps, shuffles, order, layers, runs, grads, work):
     """Train networks one after the other from `number` on, for about so many steps in all.
 
     Return the number of the network to go on with: those before are done, or failed. `fits` (n,)
-    of `FIT` says how far each has come. `runs` (n,) and the equal parts of `params` and `moments`
-    are theirs, `layers`, `grads` (size,) and `work` serve all.
+    of `FIT` says how far each has come, and `runs` (n,) are theirs; `layers`, `grads` (size,) and
+    `work` serve all.
     """
-    size, row = grads.size, params.size // fits.size
+    size = grads.size
     while number < fits.size and steps > 0:
         fit, run = fits[number : number + 1], runs[number : number + 1]
-        own = params[number * row : number * row + size]
-        own_moments = moments[2 * number * row : 2 * (number * row + size)]
-        pass_over_weights(layers, run, own, grads, own_moments, work, TRANSPOSE)
+        params = array_at(grads, fit[0].params, size)
+        moments = array_at(grads, fit[0].moments, 2 * size)
+        arrays = (layers, run, params, grads, moments, work)
+        pass_over_weights(*arrays, TRANSPOSE)
         while steps > 0 and fit[0].epoch < fit[0].epochs and fit[0].failed == 0:
-            arrays = (layers, run, own, grads, own_moments, work)
             steps -= go_on(fit, shuffles, order, steps, *arrays)
         if fit[0].epoch == fit[0].epochs or fit[0].failed != 0:
             number += 1

@@ -5,6 +5,7 @@ from numba import types
 from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
+from numba.np.arrayobj import populate_array
 
 from ..tuning import CACHE_LINE
 from .vector import (
@@ -84,6 +85,23 @@ def pointer_at(like, address):
 def address_of(p):
     """Return the address in a `Pointer`, an integer."""
     return types.intp, lambda builder, p: builder.ptrtoint(p, _i64)
+
+
+@intrinsic
+def array_at(typingctx, like, address, size):
+    """Return the array (size,) at an integer address, of the type of the array `like`.
+
+    It does not keep the memory.
+    """
+
+    def emit(context, builder, sig, args):
+        array = context.make_array(sig.return_type)(context, builder)
+        item = _i64(sig.return_type.dtype.bitwidth // 8)
+        data = builder.inttoptr(args[1], array.data.type)
+        populate_array(array, data, [args[2]], [item], item, None)
+        return array._getvalue()
+
+    return like(like, types.intp, types.intp), emit
 
 
 @instruction

@@ -112,13 +112,18 @@ def test_networks_go_on_in_place_with_optimizers_of_their_own(calls):
         assert_equal(net, twin)
 
 
-def test_one_that_diverges_ends_as_it_does_alone(calls):
-    rates = [1e-2, 1e30, 1e-2, 1e20]
+@pytest.mark.parametrize("in_place", [False, True])
+def test_one_that_diverges_ends_as_it_does_alone(in_place, calls):
+    rates = [1e-2, 1e15, 1e-2, 1e12] if in_place else [1e-2, 1e30, 1e-2, 1e20]
     jobs = [{**KINDS["plain"], "optimizer": Adam(rate), "seed": 1} for rate in rates]
-    results = fit_many(jobs, X, Y, n_threads=1).wait()
+    given, before = jobs, [Network(**job) for job in jobs]
+    if in_place:
+        for network in before:
+            network.fit(X[:64], Y[:64], epochs=1)
+        given = copy.deepcopy(before)
+    results = fit_many(given, X, Y, n_threads=2).wait()
     assert sum(calls) == 4
-    for rate, result, job in zip(rates, results, jobs, strict=True):
-        twin = Network(**job)
+    for rate, result, twin in zip(rates, results, before, strict=True):
         if rate < 1:
             twin.fit(X, Y)
             assert result.error is None
