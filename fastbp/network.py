@@ -111,13 +111,9 @@ class Network(Described):
             INITIALIZERS[layer.initializer].draw(seed, n, weights)
 
     def with_seed(self, seed: int | None) -> Self:
-        """Return an untrained network like this one, with the initial weights of a seed.
-
-        None draws a seed, as for a new network.
-        """
+        """Return an untrained network like this one with another seed; None draws one."""
         network = type(self).__new__(type(self))
-        network._seed_is_drawn = seed is None
-        network.history = None
+        network._seed_is_drawn, network.history = seed is None, None
         Described.__init__(network, self._engine.sibling(_seed_of(seed)))
         network._draw_weights()
         return network

@@ -114,7 +114,8 @@ class Packed:
             if one.failed:
                 yield job, None
                 continue
-            history = History(name, entries=partial(_entries, one, *sums_of(fit.rows), flops))
+            rows, weight = sums_of(fit.rows)
+            history = History(name, entries=partial(_entries, one, rows, weight, flops))
             history.best_epoch, network.history = one.best, history
             history.stopped = Stopped.EPOCHS if len(one.losses) == epochs else stop.stopped
             scores = {}

@@ -5,10 +5,11 @@ would otherwise wait for it most of the time, and threads would wait for each ot
 """
 
 import numpy as np
+from numba import carray
 
 from ..compiler.jit import inner, kernel
 from ..random import SHUFFLE, fill_permutation
-from ..simd.intrinsics import array_at, integers_at
+from ..simd.intrinsics import integers_at, memory_at, pointer
 from .loop import train
 from .passes import TRANSPOSE, pass_over_weights
 
@@ -90,8 +91,8 @@ def train_many(fits, number, steps, shuffles, order, layers, runs, grads, work):
     size = grads.size
     while number < fits.size and steps > 0:
         fit, run = fits[number : number + 1], runs[number : number + 1]
-        params = array_at(grads, fit[0].params, size)
-        moments = array_at(grads, fit[0].moments, 2 * size)
+        params = carray(memory_at(pointer(grads), fit[0].params), size)
+        moments = carray(memory_at(pointer(grads), fit[0].moments), 2 * size)
         arrays = (layers, run, params, grads, moments, work)
         pass_over_weights(*arrays, TRANSPOSE)
         while steps > 0 and fit[0].epoch < fit[0].epochs and fit[0].failed == 0:

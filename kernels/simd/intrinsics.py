@@ -5,7 +5,6 @@ from numba import types
 from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
-from numba.np.arrayobj import populate_array
 
 from ..tuning import CACHE_LINE
 from .vector import (
@@ -87,21 +86,13 @@ def address_of(p):
     return types.intp, lambda builder, p: builder.ptrtoint(p, _i64)
 
 
-@intrinsic
-def array_at(typingctx, like, address, size):
-    """Return the array (size,) at an integer address, of the type of the array `like`.
-
-    It does not keep the memory.
-    """
-
-    def emit(context, builder, sig, args):
-        array = context.make_array(sig.return_type)(context, builder)
-        item = _i64(sig.return_type.dtype.bitwidth // 8)
-        data = builder.inttoptr(args[1], array.data.type)
-        populate_array(array, data, [args[2]], [item], item, None)
-        return array._getvalue()
-
-    return like(like, types.intp, types.intp), emit
+@instruction
+def memory_at(like, address):
+    """Return what Numba's ``carray`` takes for the memory at an integer address."""
+    kind = ir.PointerType(llvm_scalar(like.dtype))
+    return types.CPointer(like.dtype), lambda builder, like, address: builder.inttoptr(
+        address, kind
+    )
 
 
 @instruction
