@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..checks import as_array, float_array
-from ..data.samples import Samples, samples
+from ..data.samples import Samples, samples, validation_samples
 from ..engine.engine import Engine
 
 Rows = npt.NDArray[np.intp]
@@ -62,6 +62,15 @@ class Shared:
             if key not in self._parts:
                 self._parts[key] = self._made(dtype, which)
             return self._parts[key]
+
+    def validation(self, engine: Engine, given: Any) -> Samples:
+        """Return validation data checked for an engine's network; errors as for `samples`."""
+        plan = engine.plan
+        # by its identity: the jobs that it belongs to hold it
+        key = (plan.dtype, plan.specs[-1].n_out, engine.loss, "validation", id(given))
+        if key not in self._samples:
+            self._samples[key] = validation_samples(given, plan, engine.loss)
+        return self._samples[key]
 
     @property
     def is_dense(self) -> bool:
