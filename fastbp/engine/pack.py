@@ -122,7 +122,7 @@ class Pack:
         self._rates = [
             rates_of(fit.engine.optimizer, fit.engine.epochs, epochs, batches) for fit in fits
         ]
-        self._losses = np.empty((len(fits), epochs, batches))
+        self._losses = np.zeros((len(fits), epochs, batches))
         self._penalties = np.empty(batches)
         records["rows"] = [address(fit.rows) for fit in fits]
         records["count"], records["epochs"] = count, epochs
@@ -185,7 +185,8 @@ class Pack:
         all_epochs, failed, stopped = (
             records[name].tolist() for name in ("epoch", "failed", "stopped")
         )
-        lowest = self._losses[first:last].sum(axis=2).argmin(axis=1).tolist()
+        with np.errstate(over="ignore", invalid="ignore"):  # of those that failed
+            lowest = self._losses[first:last].sum(axis=2).argmin(axis=1).tolist()
         for i, engine in enumerate(self._engines[first:last]):
             epochs, best = all_epochs[i], lowest[i]
             engine.steps = steps[i]
