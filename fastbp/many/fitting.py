@@ -37,8 +37,12 @@ class Results:
         self._ended: SimpleQueue[Result] = SimpleQueue()
         self._numbers = itertools.count(1)
         self._pool = ThreadPoolExecutor(min(threads, self._count), "fastbp-many")
-        for task in tasks:
-            self._begin(task)
+        try:
+            for task in tasks:
+                self._begin(task)
+        except KeyboardInterrupt:  # those that have begun would go on
+            self.stop()
+            raise
 
     def _begin(self, task):
         """Begin a task when a thread is free."""
@@ -153,7 +157,8 @@ def fit_many(
     jobs : iterable of Network, MLPClassifier, MLPRegressor or dict
         What to train. A network is trained in place, an estimator is cloned. A dict holds the
         parameters of a `Network`, or one under ``network`` or ``estimator``; arguments of
-        `Network.fit` for this job alone; and under ``rows`` the rows that it trains on.
+        `Network.fit` for this job alone; under ``rows`` the rows that it trains on; and under
+        ``sample_weight`` (n,) weights of all rows, which multiply those of the call in training.
     X, y : array_like
         Data of all jobs.
     folds : int, cross-validation splitter of scikit-learn, or iterable of (train, test)

@@ -182,7 +182,7 @@ def tasks_of(jobs: Sequence[Job], shared: Shared, threads: int) -> list[Alone | 
 def _is_small(job, work):
     """Return whether a job is one of a small network, with nothing to do between its epochs."""
     options = job.options
-    if job.kind.shape is None or job.checkpoints is not None:
+    if job.kind.shape is None or job.checkpoints is not None or job.weight is not None:
         return False
     if any(options[name] for name in options.keys() - _TAKEN.keys()):
         return False
