@@ -125,7 +125,10 @@ class MLPEnsemble(BaseEstimator, ABC):
         for member, seen in zip(self.estimators_, self.estimators_samples_, strict=True):
             rows = np.setdiff1d(np.arange(len(y)), seen)
             if rows.size:
+                asked = member.n_threads
+                member.set_params(n_threads=1)  # for so little, more would not pay
                 total[rows] += self._of_member(member, X[rows])
+                member.set_params(n_threads=asked)
                 times[rows] += 1
         known = times > 0
         if not known.all():
@@ -137,8 +140,8 @@ class MLPEnsemble(BaseEstimator, ABC):
         means = (total.T / np.maximum(times, 1)).T
         weight = np.where(known, 1.0 if weight is None else weight, 0)
         scored = weight != 0
-        score = np.nan  # of fewer than two rows there is no R2
-        if np.count_nonzero(scored) > 1:
+        score = np.nan  # of fewer than two rows, or outputs that overflow, there is no R2
+        if np.count_nonzero(scored) > 1 and np.isfinite(means[scored]).all():
             score = self._score_of(y[scored], means[scored], weight[scored])
         self.oob_score_ = float(score)
         self._keep_oob(means)

@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import NotFittedError
@@ -50,6 +51,36 @@ def test_it_is_an_estimator_of_scikit_learn():
         ensemble.predict(X)
     with pytest.raises(NotFittedError):
         ensemble.predict_std(X)
+
+
+def test_weights_are_routed_to_it():
+    weight = np.arange(300) % 3 + 1.0
+    ensemble = MLPEnsembleClassifier(NET, 2, random_state=0)
+    with config_context(enable_metadata_routing=True):
+        asking = clone(ensemble).set_fit_request(sample_weight=True)
+        piped = make_pipeline(asking).fit(X, NAMES, sample_weight=weight)
+    weighted = ensemble.fit(X, NAMES, sample_weight=weight)
+    assert (piped.predict_proba(X) == weighted.predict_proba(X)).all()
+
+
+def test_members_keep_the_threads_that_were_asked_for():
+    net = clone(NET).set_params(n_threads=2)
+    for members in ("seeds", "bags", "folds"):
+        ensemble = MLPEnsembleClassifier(net, 2, members=members).fit(X, LABELS)
+        assert [member.n_threads for member in ensemble.estimators_] == [2, 2]
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_outputs_that_overflow_have_no_score_and_lose_nothing():
+    rows = np.ones((40, 1), np.float32)
+    rows[20:] = 1e4  # where the exponential of a line overflows
+    counts = np.where(rows[:, 0] > 1, 1, 50)
+    folds = [(np.arange(20), np.arange(20, 40))]
+    net = MLPRegressor("poisson", (4,), max_iter=50, learning_rate_init=0.1)
+    ensemble = MLPEnsembleRegressor(net, members="folds", cv=folds, random_state=0)
+    ensemble.fit(rows, counts)
+    assert np.isinf(ensemble.oob_prediction_[20:]).all() and np.isnan(ensemble.oob_score_)
+    assert np.isfinite(ensemble.predict(rows[:20])).all()
 
 
 @pytest.mark.parametrize("search", [GridSearchCV, MLPSearchCV])
@@ -155,12 +186,11 @@ def test_ctrl_c_ends_all_members():
     calls = []
 
     def interrupt(entry):
-        calls.append(entry)
+        calls.append(time.monotonic())
         if len(calls) == 5:
             os.kill(os.getpid(), signal.SIGINT)
 
     net = clone(NET).set_params(max_iter=10**6, tol=0, n_iter_no_change=10**6, callbacks=interrupt)
-    started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         MLPEnsembleClassifier(net, 6, n_threads=2).fit(X, LABELS)
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - calls[4] < 5  # a slice takes 50 ms; the machine may be busy
