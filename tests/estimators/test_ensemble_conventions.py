@@ -142,6 +142,24 @@ def test_weights_that_do_not_fit_are_refused():
             ensemble.fit(X, LABELS, sample_weight=np.zeros(300))
 
 
+def test_without_scikit_learn_the_error_says_how_to_install_it(run_python):
+    code = """
+    import sys
+    sys.modules["sklearn"] = None
+    import fastbp
+    for name in ("MLPClassifier", "MLPRegressor", "MLPSearchCV", "MLPEnsembleClassifier",
+                 "MLPEnsembleRegressor"):
+        try:
+            getattr(fastbp, name)
+        except ModuleNotFoundError as error:
+            assert f"fastbp.{name} needs scikit-learn" in str(error), error
+            assert 'pip install "fastbp[sklearn]"' in str(error) and error.name == "sklearn"
+        else:
+            raise AssertionError(name)
+    """
+    run_python(code)
+
+
 class Failing:
     """Ends the training of the second member."""
 
