@@ -33,8 +33,9 @@ class Results:
         self._shared, self._stop, self._bar = shared, stop, bar
         # a single job takes all threads for itself
         self._own = threads if self._count == 1 else 1
-        self._yielded: list[Result] = []
-        self._ended: SimpleQueue[Result] = SimpleQueue()
+        self._ended: list[Result] = []
+        self._yielded = 0
+        self._wakes: SimpleQueue[None] = SimpleQueue()
         self._numbers = itertools.count(1)
         self._pool = ThreadPoolExecutor(min(threads, self._count), "fastbp-many")
         try:
@@ -42,6 +43,7 @@ class Results:
                 self._begin(task)
         except KeyboardInterrupt:  # those that have begun would go on
             self.stop()
+            self._pool.shutdown(wait=False)
             raise
 
     def _begin(self, task):
@@ -68,7 +70,8 @@ class Results:
                     self._put(job.result(error=error))
 
     def _put(self, result):
-        self._ended.put(result)
+        self._ended.append(result)
+        self._wakes.put(None)
         if self._bar is not None:
             self._bar.update()
         if next(self._numbers) == self._count:  # nothing begins any more
@@ -81,15 +84,19 @@ class Results:
         return self
 
     def __next__(self) -> Result:
-        if len(self._yielded) == len(self):
+        if self._yielded == len(self):
             raise StopIteration
-        try:
-            result = self._ended.get()
-        except KeyboardInterrupt:
-            self.stop()
-            result = self._ended.get()
-        self._yielded.append(result)
-        return result
+        interrupted = False
+        while len(self._ended) == self._yielded:
+            try:
+                self._wakes.get()  # Ctrl-C may lose what it gets, but no result
+            except KeyboardInterrupt:
+                if interrupted:
+                    raise
+                interrupted = True
+                self.stop()
+        self._yielded += 1
+        return self._ended[self._yielded - 1]
 
     def __enter__(self) -> "Results":
         return self
@@ -106,7 +113,7 @@ class Results:
         """Return all results in the order of the jobs, those that were yielded before too."""
         for _ in self:
             pass
-        return sorted(self._yielded, key=lambda r: (r.job, r.seed or 0, r.fold or 0))
+        return sorted(self._ended, key=lambda r: (r.job, r.seed or 0, r.fold or 0))
 
     def to_frame(self) -> Any:
         """Return all results as a polars frame in the order of the jobs, waiting for them.
