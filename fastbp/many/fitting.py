@@ -86,17 +86,18 @@ class Results:
     def __next__(self) -> Result:
         if self._yielded == len(self):
             raise StopIteration
-        interrupted = False
-        while len(self._ended) == self._yielded:
-            try:
-                self._wakes.get()  # Ctrl-C may lose what it gets, but no result
-            except KeyboardInterrupt:
-                if interrupted:
-                    raise
-                interrupted = True
-                self.stop()
+        try:
+            self._wait_for_one()
+        except KeyboardInterrupt:
+            self.stop()
+            self._wait_for_one()
         self._yielded += 1
         return self._ended[self._yielded - 1]
+
+    def _wait_for_one(self):
+        """Wait for a result; Ctrl-C may lose what is taken from the queue, but no result."""
+        while len(self._ended) == self._yielded:
+            self._wakes.get()
 
     def __enter__(self) -> "Results":
         return self

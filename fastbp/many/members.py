@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import clone
 
 from ..annotations import Array, Threads
+from ..training.interrupt import Interrupt
 from ..training.stopped import Stopped
 from .fitting import fit_many
 from .shared import Rows, Shared, folds_of
@@ -56,11 +57,19 @@ def train(
         member["rows"] = np.flatnonzero(times)
         if times.max() > 1:
             member["sample_weight"] = times
-    with fit_many(members, X, y, sample_weight=weight, n_threads=n_threads) as results:
+    results, interrupt = None, Interrupt()
+    try:
+        with interrupt.watching():  # a Ctrl-C here would leave members to train on
+            results = fit_many(members, X, y, sample_weight=weight, n_threads=n_threads)
+        if interrupt.seen:
+            raise KeyboardInterrupt
         for result in results:
             if result.error is not None:
                 raise _naming(result.job, result.error) from result.error
         ended = results.wait()
+    finally:
+        if results is not None:
+            results.stop()
     if any(result.stopped is Stopped.INTERRUPTED for result in ended):
         raise KeyboardInterrupt
     return [result.estimator for result in ended]
