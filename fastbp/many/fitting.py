@@ -3,8 +3,9 @@
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..annotations import ArrayLike, FilePath, Matrix, Threads, Weights
@@ -97,7 +98,8 @@ class Results:
     def _wait_for_one(self):
         """Wait for a result; Ctrl-C may lose what is taken from the queue, but no result."""
         while len(self._ended) == self._yielded:
-            self._wakes.get()
+            with suppress(Empty):  # Python does not see a Ctrl-C that came just before it waits
+                self._wakes.get(timeout=0.2)
 
     def __enter__(self) -> "Results":
         return self
