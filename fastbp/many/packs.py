@@ -244,5 +244,5 @@ def tasks_of(jobs: Sequence[Job], shared: Shared, threads: int) -> list[Alone | 
 
 
 def _is_small(job):
-    """Return whether a job is one of a small network, without checkpoints."""
-    return job.kind.shape is not None and job.checkpoints is None
+    """Return whether a job is one of a small network, without checkpoints or weights of its own."""
+    return job.kind.shape is not None and job.checkpoints is None and job.weight is None
