@@ -21,7 +21,7 @@ from .components.layers import NetworkLayer
 from .components.optimizers import Optimizer, as_optimizer
 from .data.ahead import TooLate
 from .data.feed import feed_of
-from .data.samples import features, samples
+from .data.samples import features, samples, validation_samples
 from .data.source import Source
 from .engine.architecture import describe, resolve
 from .engine.described import Described
@@ -32,7 +32,7 @@ from .kernels.support.scalars import a_flag, a_number, a_whole_number
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, resumed
 from .training.fit import Training, history_of_no_epoch, options_of
 from .training.history import History
-from .training.metrics import metric_of
+from .training.metrics import scores_of
 from .training.stopping import EarlyStopping
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Network(Described):
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f'dtype={dtype!r}: expected "float32" or "float64"')
         self._seed_is_drawn = seed is None
-        seed = randbits(32) if seed is None else a_whole_number("seed", seed, least=0, below=2**63)
+        seed = _seed_of(seed)
         plan = Plan(specs, input_drop, np.dtype(dtype))
         parameter = record.parameter_of("loss_parameter", loss_parameter)
         super().__init__(Engine(plan, record.name, parameter, as_optimizer(optimizer), seed))
@@ -106,13 +106,17 @@ class Network(Described):
         self._draw_weights()
 
     def _draw_weights(self):
-        # drawn as float64 into the moments, which are still unused: no further memory
-        numbers = self._engine.moments.view(np.float64)
+        seed = self.seed
         for n, (layer, weights) in enumerate(zip(self.layers, self.weights, strict=True)):
-            drawn = numbers[: weights.size].reshape(weights.shape)
-            INITIALIZERS[layer.initializer].draw(self.seed, n, drawn)
-            weights[:] = drawn
-            drawn[:] = 0
+            INITIALIZERS[layer.initializer].draw(seed, n, weights)
+
+    def with_seed(self, seed: int | None) -> Self:
+        """Return an untrained network like this one with another seed; None draws one."""
+        network = type(self).__new__(type(self))
+        network._seed_is_drawn, network.history = seed is None, None
+        Described.__init__(network, self._engine.sibling(_seed_of(seed)))
+        network._draw_weights()
+        return network
 
     def forward(self, X: Matrix, n_threads: Threads = "auto") -> Floats:
         """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive."""
@@ -240,7 +244,9 @@ class Network(Described):
         latest = kept.latest() if resume else None
         seed = latest.seed if latest is not None and self._seed_is_drawn else self.seed
         order = (batch_size, a_flag("shuffle", shuffle), seed)
-        validation = self._validation(validation_data)
+        validation = None
+        if validation_data is not None:
+            validation = validation_samples(validation_data, self._engine.plan, self.loss)
         deadline = time.perf_counter() + (options.max_time or math.inf)
         try:
             data = (X, y, sample_weight, order, options.epochs, steps_per_epoch)
@@ -260,16 +266,6 @@ class Network(Described):
                 self._take(latest)
             self.history = training.history
             return training.run()
-
-    def _validation(self, validation_data):
-        if validation_data is None:
-            return None
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            raise TypeError("validation_data: expected a tuple (X, y) or (X, y, sample_weight)")
-        names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
-        X, y, *given = validation_data
-        weight = given[0] if given else None
-        return samples(X, y, self._engine.plan, self.loss, weight, names=names)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -311,9 +307,7 @@ class Network(Described):
     ) -> dict[str, float]:
         """Return a dict of the mean loss and the metric of the loss: accuracy or R2."""
         data = samples(X, y, self._engine.plan, self.loss, sample_weight)
-        metric = metric_of(self.loss)
-        outputs, loss = self._engine.evaluate(data, n_threads)
-        return {"loss": loss, metric.name: metric.score(outputs, data)}
+        return scores_of(self._engine, data, n_threads)
 
     def summary(self, batch_size: int = 128) -> str:
         """Return a table of the layers, with parameters, memory of training and work.
@@ -388,6 +382,10 @@ class Network(Described):
         """Pickle and copy by the content of the model file: addresses do not travel."""
         others = {name: value for name, value in vars(self).items() if name != "_engine"}
         return type(self).from_model, (self.to_model(),), others
+
+
+def _seed_of(seed):
+    return randbits(32) if seed is None else a_whole_number("seed", seed, least=0, below=2**63)
 
 
 def _shapes(layers):

@@ -16,7 +16,6 @@ from ..annotations import Array, ClassWeight, Floats, FloatType, Matrix, Stream,
 from ..components.optimizers import Optimizer
 from ..components.schedules import Schedule
 from ..kernels.formulas.losses import LOSSES
-from ..training.metrics import accuracy_of_bits, accuracy_of_classes
 from .base import BaseMLP
 from .class_weights import weigh_classes
 from .parameters import CONSTRAINTS, fitting, keep_arguments, stochastic_only
@@ -303,8 +302,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return ("softmax" if several else "logistic"), loss
 
     def _score_outputs(self, outputs, data):
-        accuracy = accuracy_of_bits if data.labels is None else accuracy_of_classes
-        return accuracy(outputs, data)
+        if data.labels is None:
+            right = ((outputs > 0.5) == (data.y > 0.5)).all(axis=1)
+        else:
+            right = outputs.argmax(axis=1) == data.labels
+        return float(np.average(right, weights=data.weight))
 
     def predict(self, X: Matrix) -> Array:
         """Return the labels (n_samples,), or the indicator matrix (n_samples, n_classes).

@@ -1,8 +1,11 @@
 """`fit_many`: many trainings in one call, one on each core, with the bits they have alone."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..annotations import ArrayLike, FilePath, Matrix, Threads, Weights
@@ -11,9 +14,10 @@ from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from ..training.checkpoints import Checkpoints
 from ..training.interrupt import Stop
 from ..training.stopped import Stopped
-from .jobs import Job, Result, crossed, jobs_of, seeds_of
+from .jobs import Result, crossed, jobs_of, seeds_of
 from .kept import kept_in
-from .shared import folds_of, shared_of
+from .packs import Alone, Packed, tasks_of
+from .shared import Shared, folds_of, shared_of
 
 
 class Results:
@@ -23,34 +27,79 @@ class Results:
     the results say so. The trainings go on if nobody iterates; a ``with`` block ends them.
     """
 
-    def __init__(self, futures: dict[Future[Result], Job], stop: Stop) -> None:
-        self._futures = futures
-        self._stop = stop
-        self._yielded: list[Result] = []
-        self._ended: SimpleQueue[Future[Result]] = SimpleQueue()
-        for future in futures:
-            future.add_done_callback(self._ended.put)
+    def __init__(
+        self, tasks: Sequence[Alone | Packed], shared: Shared, stop: Stop, threads: int, bar: Any
+    ) -> None:
+        self._count = sum(len(task.jobs) for task in tasks)
+        self._shared, self._stop, self._bar = shared, stop, bar
+        # a single job takes all threads for itself
+        self._own = threads if self._count == 1 else 1
+        self._ended: list[Result] = []
+        self._yielded = 0
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+        self._numbers = itertools.count(1)
+        self._pool = ThreadPoolExecutor(min(threads, self._count), "fastbp-many")
+        try:
+            for task in tasks:
+                self._begin(task)
+        except KeyboardInterrupt:  # those that have begun would go on
+            self.stop()
+            self._pool.shutdown(wait=False)
+            raise
+
+    def _begin(self, task):
+        """Begin a task when a thread is free."""
+        ended: set[int] = set()
+        future = self._pool.submit(self._run, task, ended)
+        future.add_done_callback(partial(self._end, task, ended))
+
+    def _run(self, task, ended):
+        """Run a task; put its results, and begin those of its jobs anew that must run alone."""
+        for job, result in task.run(self._shared, self._stop, self._own):
+            ended.add(id(job))
+            if result is None:
+                self._begin(Alone(job))
+            else:
+                self._put(result)
+
+    def _end(self, task, ended, future):
+        """Put what is left of a task, if an error has ended it."""
+        error = future.exception()
+        if error is not None:
+            for job in task.jobs:
+                if id(job) not in ended:
+                    self._put(job.result(error=error))
+
+    def _put(self, result):
+        self._ended.append(result)
+        self._wakes.put(None)
+        if self._bar is not None:
+            self._bar.update()
+        if next(self._numbers) == self._count:  # nothing begins any more
+            self._pool.shutdown(wait=False)
 
     def __len__(self) -> int:
-        return len(self._futures)
+        return self._count
 
     def __iter__(self) -> Iterator[Result]:
         return self
 
     def __next__(self) -> Result:
-        if len(self._yielded) == len(self):
+        if self._yielded == len(self):
             raise StopIteration
         try:
-            future = self._ended.get()
+            self._wait_for_one()
         except KeyboardInterrupt:
             self.stop()
-            future = self._ended.get()
-        self._yielded.append(self._result(future))
-        return self._yielded[-1]
+            self._wait_for_one()
+        self._yielded += 1
+        return self._ended[self._yielded - 1]
 
-    def _result(self, future):
-        error = future.exception()
-        return future.result() if error is None else self._futures[future].result(error=error)
+    def _wait_for_one(self):
+        """Wait for a result; Ctrl-C may lose what is taken from the queue, but no result."""
+        while len(self._ended) == self._yielded:
+            with suppress(Empty):  # Python does not see a Ctrl-C that came just before it waits
+                self._wakes.get(timeout=0.2)
 
     def __enter__(self) -> "Results":
         return self
@@ -67,7 +116,7 @@ class Results:
         """Return all results in the order of the jobs, those that were yielded before too."""
         for _ in self:
             pass
-        return sorted(self._yielded, key=lambda r: (r.job, r.seed or 0, r.fold or 0))
+        return sorted(self._ended, key=lambda r: (r.job, r.seed or 0, r.fold or 0))
 
     def to_frame(self) -> Any:
         """Return all results as a polars frame in the order of the jobs, waiting for them.
@@ -118,7 +167,8 @@ def fit_many(
     jobs : iterable of Network, MLPClassifier, MLPRegressor or dict
         What to train. A network is trained in place, an estimator is cloned. A dict holds the
         parameters of a `Network`, or one under ``network`` or ``estimator``; arguments of
-        `Network.fit` for this job alone; and under ``rows`` the rows that it trains on.
+        `Network.fit` for this job alone; under ``rows`` the rows that it trains on; and under
+        ``sample_weight`` (n,) weights of all rows, which multiply those of the call in training.
     X, y : array_like
         Data of all jobs.
     folds : int, cross-validation splitter of scikit-learn, or iterable of (train, test)
@@ -163,18 +213,7 @@ def fit_many(
     if checkpoints is not None:
         found = kept_in(checkpoints, found, shared)
     bar = _bar(len(found)) if a_flag("progress", progress) else None
-    found.sort(key=lambda job: -job.work(shared.count))
-    stop = Stop(limit)
-    own = threads if len(found) == 1 else 1
-    pool = ThreadPoolExecutor(min(threads, len(found)), "fastbp-many")
-    futures = {}
-    for job in found:
-        future = pool.submit(job.run, shared, stop, own)
-        futures[future] = job
-        if bar is not None:
-            future.add_done_callback(lambda _: bar.update())
-    pool.shutdown(wait=False)
-    return Results(futures, stop)
+    return Results(tasks_of(found, shared, threads), shared, Stop(limit), threads, bar)
 
 
 def _bar(total):

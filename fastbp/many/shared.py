@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..checks import as_array, float_array
+from ..data.samples import Samples, samples, validation_samples
+from ..engine.engine import Engine
 
 Rows = npt.NDArray[np.intp]
 
@@ -34,6 +36,7 @@ class Shared:
     y: npt.NDArray
     weight: npt.NDArray | None
     _parts: dict[Any, Any] = field(default_factory=dict)
+    _samples: dict[Any, Samples] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
 
     @property
@@ -59,6 +62,35 @@ class Shared:
             if key not in self._parts:
                 self._parts[key] = self._made(dtype, which)
             return self._parts[key]
+
+    def validation(self, engine: Engine, given: Any) -> Samples:
+        """Return validation data checked for an engine's network; errors as for `samples`."""
+        plan = engine.plan
+        # by its identity: the jobs that it belongs to hold it
+        key = (plan.dtype, plan.specs[-1].n_out, engine.loss, "validation", id(given))
+        if key not in self._samples:
+            self._samples[key] = validation_samples(given, plan, engine.loss)
+        return self._samples[key]
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether X is no sparse matrix."""
+        return not hasattr(self.X, "tocsr")
+
+    def samples(self, engine: Engine, fold: Fold | None) -> Samples:
+        """Return all rows, or those that a fold scores, checked for an engine's network.
+
+        TypeError or ValueError if they do not suit.
+        """
+        plan = engine.plan
+        number = None if fold is None else fold.number
+        key = (plan.dtype, plan.specs[-1].n_out, engine.loss, number)
+        if key not in self._samples:
+            X, y, weight = self.rows(plan.dtype, fold, tests=fold is not None), self.y, self.weight
+            if fold is not None:
+                y, weight = y[fold.tests], None if weight is None else weight[fold.tests]
+            self._samples[key] = samples(X, y, plan, engine.loss, weight)
+        return self._samples[key]
 
     def _made(self, dtype, which):
         if which is not None:
@@ -93,7 +125,7 @@ def shared_of(X: Any, y: Any, weight: Any) -> Shared:
     return shared
 
 
-def folds_of(folds: Any, shared: Shared, classifies: bool) -> list[Fold]:
+def folds_of(folds: Any, shared: Shared, classifies: bool, name: str = "folds") -> list[Fold]:
     """Return the folds that scikit-learn makes of `folds`; ValueError if they do not fit."""
     from sklearn.model_selection import check_cv
 
@@ -101,16 +133,16 @@ def folds_of(folds: Any, shared: Shared, classifies: bool) -> list[Fold]:
         splitter = check_cv(folds, shared.y, classifier=classifies)
         parts = [tuple(part) for part in splitter.split(np.zeros((shared.count, 1)), shared.y)]
     except (TypeError, ValueError) as error:
-        raise ValueError(f"folds={folds!r}: {error}") from error
+        raise ValueError(f"{name}={folds!r}: {error}") from error
     if not parts:
-        raise ValueError(f"folds={folds!r}: there are none")
+        raise ValueError(f"{name}={folds!r}: there are none")
     found = []
     for number, part in enumerate(parts):
         rows = [np.asarray(each) for each in part]
         if len(rows) != 2 or any(not _are_rows(each, shared.count) for each in rows):
             raise ValueError(
-                f"folds={folds!r}: fold {number} is not the numbers of rows that train and of rows "
-                f"that are scored, of {shared.count:,}"
+                f"{name}={folds!r}: fold {number} is not the numbers of rows that train and of "
+                f"rows that are scored, of {shared.count:,}"
             )
         found.append(Fold(number, *(each.astype(np.intp) for each in rows)))
     return found

@@ -1,0 +1,214 @@
+"""Many small networks of one shape, trained one after the other in few calls of a kernel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..kernels.net.many import FIT, train_many
+from ..kernels.net.records import gathered
+from ..kernels.support.arrays import address
+from ..kernels.tuning import FIRST_SLICE_STEPS, SLICE_GROWTH, SLICE_SECONDS
+from ..kernels.update import UPDATES
+from .engine import Engine
+
+if TYPE_CHECKING:
+    from ..data.samples import Samples
+
+# the fields of a run that belong to one network; the others say where data and buffers lie
+_OWN = (
+    *("seed", "step", "corrects", "beta1", "beta2", "epsilon"),
+    *("l1", "l2", "own_l2", "decay", "clip_norm"),
+)
+
+
+class Fit(NamedTuple):
+    """The training of one network: epochs, and the numbers of its rows, or None for all."""
+
+    engine: Engine
+    epochs: int
+    rows: npt.NDArray[np.intp] | None = None
+
+    @property
+    def which(self) -> Any:
+        """The index of its rows among those of the data."""
+        return slice(None) if self.rows is None else self.rows
+
+    def count(self, data: Samples) -> int:
+        """Return the number of its rows."""
+        return len(data) if self.rows is None else len(self.rows)
+
+
+class Judging(NamedTuple):
+    """Validation data, their targets as `kernels.net.score` takes them, and early stopping.
+
+    `patience` is 0 without it; `restores` says that the network gets the best weights back.
+    """
+
+    data: Samples
+    kind: int
+    targets: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
+    patience: int = 0
+    min_delta: float = 0.0
+    restores: bool = False
+
+
+class Trained(NamedTuple):
+    """What became of one network.
+
+    `losses` (epochs, batches) are the sums of the losses of the steps of the epochs that are done,
+    and `rates` (epochs, batches) the learning rates; (1, batches) if those of all epochs are the
+    same. `best` is the epoch of the lowest sum. `seconds` is its share of the time of the calls. If
+    it `failed`, a number was not finite. `valid` (2, epochs) are the losses and scores of the
+    validation data, if there are any, and `stopped` says that the patience was over.
+    """
+
+    losses: npt.NDArray[np.float64]
+    rates: npt.NDArray[np.float64]
+    best: int | None
+    seconds: float
+    failed: bool
+    valid: npt.NDArray[np.float64] | None
+    stopped: bool
+
+
+class Pack:
+    """The trainings of networks whose plans and losses are equal, on one thread.
+
+    They share the data, which are dense, and the buffers; all have `batch` rows a step, and the
+    same numbers of epochs and of rows.
+    """
+
+    def __init__(
+        self,
+        fits: Sequence[Fit],
+        data: Samples,
+        batch: int,
+        shuffle: bool,
+        judging: Judging | None = None,
+    ) -> None:
+        engines = [fit.engine for fit in fits]
+        first = engines[0]
+        plan = first.plan
+        # one engine more, whose buffers serve all: those of the others are not touched
+        leader = Engine(plan, first.loss, first.loss_parameter, first.optimizer, 0)
+        leader.start_training(data, batch, 1)
+        layers, run, _, grads, _, work = leader.arrays()
+        self._leader, self._data, self._engines = leader, data, engines
+        order = np.empty(len(data), np.int64)
+        own = gathered([engine.run for engine in engines])
+        self._runs = gathered([run] * len(engines))
+        for name in _OWN:
+            self._runs[name] = own[name]
+        updates = [UPDATES[engine.optimizer.name].address(plan.dtype) for engine in engines]
+        self._runs["update"], self._runs["batch"] = updates, batch
+        in_order = shuffle or any(fit.rows is not None for fit in fits)
+        self._runs["order"] = address(order) if in_order else 0
+        self._records = self._records_of(fits, batch)
+        self._judging, valid = judging, self._judged(judging, layers, run, work)
+        self._arrays = (shuffle, order, layers, self._runs, grads, work, valid)
+
+    def _records_of(self, fits, batch):
+        """Return the records of the fits; keep the arrays that they point at."""
+        records = np.zeros(len(fits), FIT)
+        epochs, count = fits[0].epochs, fits[0].count(self._data)
+        batches = -(-count // batch)
+        rates_of = cache(_rates_of)
+        self._rates = [
+            rates_of(fit.engine.optimizer, fit.engine.epochs, epochs, batches) for fit in fits
+        ]
+        self._losses = np.zeros((len(fits), epochs, batches))
+        self._penalties = np.empty(batches)
+        records["rows"] = [address(fit.rows) for fit in fits]
+        records["count"], records["epochs"] = count, epochs
+        records["params"] = [address(fit.engine.params) for fit in fits]
+        records["moments"] = [address(fit.engine.moments) for fit in fits]
+        records["first"] = [fit.engine.epochs for fit in fits]
+        records["rates"] = [address(rates) for rates in self._rates]
+        records["rates_row"] = [8 * batches * (len(rates) > 1) for rates in self._rates]
+        places = address(self._losses) + self._losses.strides[0] * np.arange(len(fits))
+        records["losses"], records["penalties"] = places, address(self._penalties)
+        return records
+
+    def _judged(self, judging, layers, run, work):
+        """Set the records for validation; return what `many.judge` takes of it."""
+        plan, total = self._engines[0].plan, np.zeros(1)
+        if judging is None:
+            out = np.empty((0, plan.specs[-1].n_out), plan.dtype)
+            nothing = np.empty(0, plan.dtype)
+            return (0, 1.0, 1, total, layers, run, work, out, out, np.empty(0, np.int64), nothing)
+        records, count = self._records, len(self._engines)
+        # losses and scores of all epochs of each
+        self._valid = np.empty((count, 2, records[0]["epochs"]))
+        places = address(self._valid) + self._valid.strides[0] * np.arange(count)
+        records["valid_losses"], records["valid_scores"] = places, places + self._valid.strides[1]
+        records["patience"], records["min_delta"] = judging.patience, judging.min_delta
+        records["best_loss"] = np.inf
+        if judging.restores:
+            self._best = np.empty((count, plan.size), plan.dtype)
+            records["best"] = address(self._best) + self._best.strides[0] * np.arange(count)
+        layers, run, work, batch = self._leader.scoring(judging.data)
+        out = np.empty((len(judging.data), plan.specs[-1].n_out), plan.dtype)
+        weights = judging.data.total_weight
+        return (judging.kind, weights, batch, total, layers, run, work, out, *judging.targets)
+
+    def train(self, goes_on: Callable[[], bool]) -> Iterator[Trained]:
+        """Train all in order; yield what became of each as it ends.
+
+        ``goes_on()`` is asked after each slice of about 50 ms; if it returns False, the training
+        of one network ends within an epoch, and those after it do not begin.
+        """
+        number, steps, seconds = 0, FIRST_SLICE_STEPS, np.zeros(len(self._engines))
+        while number < len(self._engines):
+            began, before = time.perf_counter(), self._runs["step"].copy()
+            ended = train_many.serial(self._records, number, steps, *self._arrays)
+            spent, made = time.perf_counter() - began, self._runs["step"] - before
+            seconds += spent * made / max(int(made.sum()), 1)
+            growth = min(SLICE_GROWTH, SLICE_SECONDS / max(spent, 1e-9))
+            steps = max(1, int(steps * growth))
+            more = goes_on()
+            # without more slices, one that has begun is at its end too
+            last = ended if more else min(ended + 1, len(self._engines))
+            yield from self._ended(number, last, seconds.tolist())
+            if not more:
+                return
+            number = ended
+
+    def _ended(self, first, last, seconds):
+        """Tell engines how far they have come; yield what became of each."""
+        records, steps = self._records[first:last], self._runs["step"][first:last].tolist()
+        all_epochs, failed, stopped = (
+            records[name].tolist() for name in ("epoch", "failed", "stopped")
+        )
+        with np.errstate(over="ignore", invalid="ignore"):  # of those that failed
+            lowest = self._losses[first:last].sum(axis=2).argmin(axis=1).tolist()
+        for i, engine in enumerate(self._engines[first:last]):
+            epochs, best = all_epochs[i], lowest[i]
+            engine.steps = steps[i]
+            engine.epochs += epochs
+            losses = self._losses[first + i, :epochs].copy()  # no history holds those of others
+            if epochs < self._losses.shape[1]:
+                best = int(losses.sum(axis=1).argmin()) if epochs else None
+            valid = None
+            if self._judging is not None and epochs:
+                valid, best = (
+                    self._valid[first + i, :, :epochs].copy(),
+                    int(records["best_epoch"][i]),
+                )
+                if self._judging.restores:
+                    engine.params[:] = self._best[first + i]
+            facts = (seconds[first + i], bool(failed[i]), valid, bool(stopped[i]))
+            yield Trained(losses, self._rates[first + i], best, *facts)
+
+
+def _rates_of(optimizer, first, epochs, batches):
+    """Return the learning rates (epochs, batches), or (1, batches) if all epochs have the same."""
+    times = np.arange(batches) / batches
+    if not optimizer.is_scheduled:
+        return optimizer.rates(first + times)[None]
+    return np.stack([optimizer.rates(first + epoch + times) for epoch in range(epochs)])
