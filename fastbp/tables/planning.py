@@ -39,8 +39,7 @@ def plan_of(job):
         },
         "seconds_an_epoch": seconds,
         "expected_seconds": min(
-            seconds * job.options.epochs * (1 + (job.options.folds or 0)),
-            job.options.max_time or np.inf,
+            seconds * job.options.epochs * _trainings(job.options), job.options.max_time or np.inf
         ),
         "features": job.schema.n_features,
     }
@@ -68,6 +67,12 @@ def summary_of(job):
         "streamed": job.budget.streamed,
         "resumes": job.resumes,
     }
+
+
+def _trainings(options):
+    """Return how many trainings a job is, as if one ran after the other."""
+    folds = options.folds or 0
+    return 1 + folds if options.search is None else options.search * max(folds, 1) + bool(folds)
 
 
 def _keys(options):

@@ -78,6 +78,12 @@ def test_a_plan_knows_the_scratch_file_and_the_limit_of_time():
     assert plan["memory"]["scratch_file"] == (ROWS - HELD) * (4 * FEATURES + 8)
     assert plan["memory"]["rows"] == HELD * (4 * FEATURES + 8)
     assert plan["expected_seconds"] == 0.001
+    plan = dry_run("--folds", 4)
+    assert plan["expected_seconds"] == pytest.approx(3 * plan["seconds_an_epoch"] * 5)
+    lines = fastbp(*BASE, "--search", 6, "--dry-run", "--log", "json").out.splitlines()
+    plan = next(event for event in map(json.loads, lines) if event["event"] == "plan")
+    assert plan["expected_seconds"] == pytest.approx(3 * plan["seconds_an_epoch"] * 6)
+    assert plan["train"] + plan["valid"] == ROWS * 4 // 5  # a fifth measures the best
 
 
 def test_the_expected_time_is_about_that_of_the_training():
@@ -139,7 +145,7 @@ def test_events_of_a_search_hold_all_that_was_tried():
 
 def test_a_search_keeps_no_checkpoints():
     done = fastbp(*BASE, "--search", 3, "--checkpoint", "ck")
-    assert done.code == 2 and "checkpoints: a search keeps none" in done.complaint
+    assert done.code == 2 and "--checkpoint: a search keeps none" in done.complaint
     assert not Path("ck").exists() or not list(Path("ck").iterdir())
 
 
