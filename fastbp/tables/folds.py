@@ -4,7 +4,7 @@ import logging
 import time
 import warnings
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -87,12 +87,14 @@ def run_at_once(task, numbers, at_once, stop):
     """
     if at_once == 1:
         return [task(number) for number in numbers]
+    futures: list[Future[Any]] = []
     with ThreadPoolExecutor(at_once, "fastbp-folds") as pool:
         try:
-            futures = [pool.submit(task, number) for number in numbers]
+            futures.extend(pool.submit(task, number) for number in numbers)
             return [future.result() for future in futures]
-        except KeyboardInterrupt:
+        except KeyboardInterrupt:  # perhaps before all have begun
             stop.now(Stopped.INTERRUPTED)
+            futures += [pool.submit(task, number) for number in numbers[len(futures) :]]
             return [future.result() for future in futures]
         except BaseException:
             stop.now(Stopped.TERMINATED)

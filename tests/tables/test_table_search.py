@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 
 from fastbp import DivergenceError, TableModel, train
-from fastbp.tables.folds import folds_of
+from fastbp.tables.folds import folds_of, run_at_once
 from fastbp.tables.job import Job
 from fastbp.tables.options import TrainOptions
 from fastbp.tables.search import drawn
+from fastbp.training.interrupt import Stop
 
 FEW = {"hidden": (4,), "epochs": 3, "seed": 5}
 
@@ -225,6 +227,23 @@ def test_folds_that_are_trained_at_once_have_the_scores_of_one_after_the_other(o
     assert models[0].record["folds"] == models[1].record["folds"] == models[2].record["folds"]
 
 
-def test_folds_end_at_the_time_limit_and_at_ctrl_c():
+def test_folds_end_at_the_time_limit():
     limited = train(table(2000), "y", folds=4, epochs=10**6, patience=0, max_time=0.5)
     assert limited.record["folds"]["stopped"] == "time"
+
+
+def test_ctrl_c_ends_the_folds_that_run_and_begins_no_other():
+    stop, begun = Stop(), []
+
+    def fold(number):
+        if not stop.seen:
+            begun.append(number)
+            if number == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+        while not stop.seen:
+            time.sleep(0.01)
+        return number, stop.stopped
+
+    found = run_at_once(fold, range(1, 6), 2, stop)
+    assert found == [(number, "interrupted") for number in range(1, 6)]
+    assert sorted(begun) == [1, 2]
