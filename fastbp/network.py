@@ -27,12 +27,13 @@ from .engine.architecture import describe, resolve
 from .engine.described import Described
 from .engine.engine import Engine
 from .engine.plan import Gradients, Plan
+from .errors import ModelFileError
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.scalars import a_flag, a_number, a_whole_number
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, resumed
 from .training.fit import Training, history_of_no_epoch, options_of
 from .training.history import History
-from .training.metrics import metric_of
+from .training.metrics import metric_of, predicted
 from .training.stopping import EarlyStopping
 
 if TYPE_CHECKING:
@@ -298,13 +299,7 @@ class Network(Described):
         Classes for cross_entropy, 0 or 1 for binary_cross_entropy, numbers for
         the other losses; one output gives shape (n,).
         """
-        outputs = self.forward(X, n_threads)
-        targets = LOSSES[self.loss].targets
-        if targets == "classes":
-            return outputs.argmax(axis=1)
-        if targets == "unit":
-            outputs = (outputs > 0.5).astype(np.int64)
-        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        return predicted(self.loss, self.forward(X, n_threads))
 
     def evaluate(
         self, X: Matrix, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
@@ -340,11 +335,18 @@ class Network(Described):
         Raises
         ------
         ModelFileError
-            If the file is truncated, altered, or of a version this program cannot read.
+            If the file is truncated, altered, of a version this program cannot read, or of
+            several networks.
         FileNotFoundError
             If there is no such file.
         """
-        return cls.from_model(model_file.load(path))
+        model = model_file.load(path)
+        if model.more:
+            raise ModelFileError(
+                f"{path} holds an ensemble of {1 + len(model.more)} networks: load it with "
+                "fastbp.Ensemble.load, or the model of a table with fastbp.TableModel.load"
+            )
+        return cls.from_model(model)
 
     def to_model(self) -> model_file.Model:
         """Return the content of the network's model file; its arrays are the network's own."""

@@ -44,10 +44,8 @@ def kept_in(checkpoints: FilePath | Checkpoints, jobs: Sequence[Job], shared: Sh
         new = kept.folder / _NEW
         new.write_text(digest)
         new.replace(path)
-    return [
-        replace(job, checkpoints=Checkpoints(kept.folder / job.name, kept.every, kept.keep))
-        for job in jobs
-    ]
+    rest = (kept.every, kept.keep, kept.sections)
+    return [replace(job, checkpoints=Checkpoints(kept.folder / job.name, *rest)) for job in jobs]
 
 
 def _digest(jobs, shared):

@@ -71,6 +71,14 @@ class Checkpoints:
         found = [path for path in self.folder.iterdir() if _number_of(path) and path.is_file()]
         return sorted(found, key=_number_of, reverse=True)
 
+    def parts(self) -> list[Checkpoints]:
+        """Return those in the folders within its own, of networks that train at once."""
+        if not self.folder.is_dir():
+            return []
+        folders = sorted(path for path in self.folder.iterdir() if path.is_dir())
+        found = [Checkpoints(path, self.every, self.keep, self.sections) for path in folders]
+        return [each for each in found if each.files()]
+
     def latest(self) -> model_file.Model | None:
         """Return the `Model` of the newest readable checkpoint, None if there are no files.
 
@@ -122,12 +130,18 @@ def as_checkpoints(checkpoints, resume):
             raise ValueError("resume=True: checkpoints= must name the folder to resume from")
         return None
     kept = checkpoints if isinstance(checkpoints, Checkpoints) else Checkpoints(checkpoints)
-    if not resume and kept.files():
+    if not resume and (kept.files() or kept.parts()):
         raise ValueError(
             f"checkpoints: {kept.folder} holds checkpoints of an earlier training: continue it "
             "with resume, or give an empty folder"
         )
     return kept
+
+
+def latest_in(kept):
+    """Return the newest `Model` of `Checkpoints`, or of one of their parts; None without any."""
+    latest = (each.latest() for each in (kept, *kept.parts()))
+    return next((model for model in latest if model is not None), None)
 
 
 def resumed(latest, key, model):

@@ -1,11 +1,11 @@
-"""The score shown beside a loss: accuracy for classes, R2 for numbers."""
+"""What outputs mean: predictions, and the score beside a loss, accuracy or R2."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..annotations import Floats
+from ..annotations import Array, Floats
 from ..data.samples import Samples
 from ..kernels.formulas.losses import LOSSES
 
@@ -46,3 +46,13 @@ def metric_of(loss):
     if targets == "classes":
         return Metric("accuracy", _accuracy_of_classes)
     return Metric("accuracy", _accuracy_of_bits) if targets == "unit" else Metric("r2", _r2)
+
+
+def predicted(loss: str, outputs: Floats) -> Array:
+    """Return the predictions that outputs (n, n_out) of networks of a loss mean."""
+    targets = LOSSES[loss].targets
+    if targets == "classes":
+        return outputs.argmax(axis=1)
+    if targets == "unit":
+        outputs = (outputs > 0.5).astype(np.int64)
+    return outputs[:, 0] if outputs.shape[1] == 1 else outputs

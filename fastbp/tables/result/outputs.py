@@ -49,6 +49,15 @@ def frame_of(schema: Schema, ids: pl.DataFrame, first: int, outputs: npt.NDArray
     return ids.hstack([values.alias(name) for name, values in free.items()])
 
 
+def out_of_fold(
+    schema: Schema, ids: pl.DataFrame, folds: npt.NDArray, outputs: npt.NDArray
+) -> pl.DataFrame:
+    """Return the frame of `frame_of`, with the number of the fold of each row before it."""
+    return frame_of(
+        schema, ids.with_columns(pl.Series(_free("fold", ids.columns), folds)), 0, outputs
+    )
+
+
 def _of_one(target, output):
     """Return the columns of one of several targets, from its output (n,)."""
     if target.task == "regression":
