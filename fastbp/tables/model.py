@@ -15,7 +15,7 @@ from .. import model_file
 from ..annotations import FilePath, Threads
 from ..ensemble import Ensemble, networks_of
 from ..errors import DataError, ModelFileError
-from ..kernels.support.scalars import a_whole_number
+from ..kernels.support.scalars import a_flag, a_whole_number
 from ..model_file import Model
 from ..network import Network
 from .columns.encoding import Encoder
@@ -151,6 +151,7 @@ class TableModel:
         data: Data,
         n_threads: Threads = "auto",
         keep: str | Sequence[str] = (),
+        spread: bool = False,
         **options: Any,
     ) -> Any:
         """Return predictions as a frame, one row per row of the data.
@@ -168,6 +169,10 @@ class TableModel:
             Any number gives the same result.
         keep : sequence of str, optional
             Further columns of the data to keep beside the predictions; "all" keeps every one.
+        spread : bool, default False
+            Add a column ``spread``, or one of each target: the standard deviation over the
+            networks of an ensemble, of the population as `numpy.std` has it. It is that of the
+            number, in its units, or of the probability of the predicted class.
         **options
             The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
 
@@ -175,16 +180,29 @@ class TableModel:
         ------
         DataError
             If a column is missing or a value is not of its kind.
+        ValueError
+            If the spread is asked for, and the model is one network.
         """
-        found = pl.concat(
-            self.predictions(self.open(data, ReadOptions(**options)), keep, n_threads)
-        )
+        table = self.open(data, ReadOptions(**options))
+        found = pl.concat(self.predictions(table, keep, n_threads, spread))
         return with_index(found, data) if is_pandas(data) else found
 
     def predictions(
-        self, data: Data, keep: str | Sequence[str] = (), n_threads: Threads = "auto"
+        self,
+        data: Data,
+        keep: str | Sequence[str] = (),
+        n_threads: Threads = "auto",
+        spread: bool = False,
     ) -> Iterator[pl.DataFrame]:
-        """Yield the rows of `predict` in frames of some thousand rows, in bounded memory."""
+        """Return the rows of `predict` in frames of some thousand rows, in bounded memory."""
+        if a_flag("spread", spread) and not isinstance(self.network, Ensemble):
+            raise ValueError(
+                "spread=True: the model is one network, without a spread; train several, such as "
+                "ensemble=5"
+            )
+        return self._predictions(data, keep, n_threads, spread)
+
+    def _predictions(self, data, keep, n_threads, spread):
         table = self.open(data)
         ids = ids_of(self.schema, table, keep)
         encoder = Encoder(self.schema.written(table.how), table.name, self.network.dtype)
@@ -192,11 +210,16 @@ class TableModel:
         _steps.info("predicting the rows of %s", table.name)
         first = 0
         width = self.schema.n_outputs
+        network: Any = self.network
         for frame in encoder.frames(table, ids):
             outputs: Any = np.empty((0, width), self.network.dtype)
-            if len(frame):
-                outputs = self.network.forward(encoder.encode(frame, first), n_threads)
-            yield frame_of(self.schema, frame.select(ids), first, outputs)
+            deviation: Any = outputs if spread else None
+            if len(frame) and spread:
+                features = encoder.encode(frame, first)
+                outputs, deviation = network.mean_and_spread(features, n_threads)
+            elif len(frame):
+                outputs = network.forward(encoder.encode(frame, first), n_threads)
+            yield frame_of(self.schema, frame.select(ids), first, outputs, deviation)
             first += len(frame)
         tell_unknown(encoder)
 
