@@ -70,7 +70,9 @@ class Several:
         self.members = [member for member in whole if member.network.steps] or whole
         self.network = ensemble_of([member.network for member in self.members])
         self.steps = sum(member.network.steps for member in self.members)
-        self.lists = _mean([lists_of(member.history) for member in self.members])
+        self.lists = _mean(
+            [m.history for m in self.members if m.history is not None and len(m.history)]
+        )
         reasons = {member.stopped for member in members}
         self.stopped = next((each for each in _ORDER if each in reasons), Stopped.EPOCHS)
         self._left_out = [_left_out(each) for each in members if each not in self.members]
@@ -140,15 +142,20 @@ def _scored(schema, network, valid, n_threads):
 
 
 def _mean(histories):
-    """Return the mean of histories, in each epoch that of the members that train in it."""
+    """Return the mean of histories as lists; one that has ended counts with its best epoch."""
+    longest = max(map(len, histories), default=0)
     mean: dict[str, list[float | None]] = {}
-    for name in _LEARNED:
-        lists = [history[name] for history in histories if name in history]
-        for epoch in range(max(map(len, lists), default=0)):
-            values = [values[epoch] for values in lists if epoch < len(values)]
-            known = [value for value in values if value is not None]
-            mean.setdefault(name, []).append(float(np.mean(known)) if known else None)
+    for name in _LEARNED if longest else ():
+        if name in histories[0].epochs[0]:
+            values = [_lengthened(history, name, longest) for history in histories]
+            mean[name] = [to_json(float(value)) for value in np.mean(values, axis=0)]
     return mean
+
+
+def _lengthened(history, name, epochs):
+    values = history[name]
+    last = values[-1 if history.best_epoch is None else history.best_epoch]
+    return values + [last] * (epochs - len(values))
 
 
 def _described(member, scores):

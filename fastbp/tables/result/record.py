@@ -52,10 +52,10 @@ class _Member(Struct):
     seed: Count
     epochs: Count
     seconds: Finite
-    stopped: str | None = None
-    best_epoch: Count | None = None
-    metrics: dict[str, Finite | None] = {}
-    history: dict[str, Numbers] = {}
+    stopped: str | None
+    best_epoch: Count | None
+    metrics: dict[str, Finite | None]
+    history: dict[str, Numbers]
 
     def __post_init__(self):
         _check_rows(self.metrics)
@@ -71,7 +71,7 @@ class _LeftOut(Struct):
 class _Ensemble(Struct):
     by: str
     members: list[_Member]
-    left_out: list[_LeftOut] = []
+    left_out: list[_LeftOut]
 
 
 class _Record(Struct):
