@@ -113,8 +113,9 @@ class TableModel:
     def from_model(cls, model: Model, path: FilePath) -> "TableModel":
         """Return the model in the `Model` that was read from `path`; see `load`."""
         if SECTION not in model.sections:
+            what, kind = ("networks", "Ensemble") if model.more else ("a network", "Network")
             raise ModelFileError(
-                f"{path} holds a network without a table: load it with fastbp.Network.load"
+                f"{path} holds {what} without a table: load it with fastbp.{kind}.load"
             )
         schema = schema_of(model, path)
         history, record = (model.sections.get(name, {}) for name in (_HISTORY, _RECORD))

@@ -70,9 +70,7 @@ class Several:
         self.members = [member for member in whole if member.network.steps] or whole
         self.network = ensemble_of([member.network for member in self.members])
         self.steps = sum(member.network.steps for member in self.members)
-        self.lists = _mean(
-            [m.history for m in self.members if m.history is not None and len(m.history)]
-        )
+        self.lists = _mean([m.history for m in self.members if m.history])
         reasons = {member.stopped for member in members}
         self.stopped = next((each for each in _ORDER if each in reasons), Stopped.EPOCHS)
         self._left_out = [_left_out(each) for each in members if each not in self.members]
