@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..annotations import Callback
-from ..errors import DivergenceError
+from ..errors import DataError, DivergenceError
 from ..kernels.compiler.threads import available_threads
 from ..kernels.random import random_uniform
 from ..many.fitting import Results, fit_many
@@ -105,6 +105,18 @@ def most_at_once(budget: Budget, options: TrainOptions) -> int:
     return int(min(threads, free // max(budget.bytes, 1)))
 
 
+def _check_weights(parts: list[Part], rows: Encoded, name: str) -> None:
+    """Raise DataError if all rows that a member trains or validates on have a weight of 0."""
+    for number, part in enumerate(parts, 1):
+        both = ("trains", rows.weight, part.trains), ("validates", rows.own_weight, part.tests)
+        for does, weights, which in both:
+            if weights is not None and which is not None and not weights[which].any():
+                raise DataError(
+                    f"{name}: all rows that network {number} {does} on have a weight of 0: give "
+                    "weights above it, another seed, or ensemble_by='seeds'"
+                )
+
+
 def train_members(
     job: Any,
     parts: list[Part],
@@ -122,7 +134,10 @@ def train_members(
     ------
     DivergenceError
         If all diverged.
+    DataError
+        If all rows that one trains or validates on have a weight of 0.
     """
+    _check_weights(parts, rows, job.table.name)
     networks = [job.network]
     networks += [job.options.network(job.schema, n) for n in range(1, len(parts))]
     members = [Member(n, *pair) for n, pair in enumerate(zip(parts, networks, strict=True))]

@@ -3,6 +3,8 @@
 import json
 from dataclasses import replace
 
+import numpy as np
+import polars as pl
 import pytest
 
 from fastbp import DataError, ModelFileError, TableModel, model_file, train
@@ -50,6 +52,17 @@ def test_more_folds_than_the_table_has_are_refused(options, message):
 def test_more_folds_than_rows_of_the_most_frequent_class_are_refused():
     with pytest.raises(DataError, match="most frequent class, fewer than ensemble=150"):
         train(FRAME, "y", ensemble_by="folds", **{**RUN, "ensemble": 150})
+
+
+@pytest.mark.parametrize("by, does", [("folds", "validates"), ("bags", "trains")])
+def test_rows_of_one_member_that_all_weigh_nothing_are_refused(by, does):
+    weights = np.zeros(200)
+    weights[[3, *range(190, 200)] if by == "folds" else [3, 199]] = 1
+    frame = FRAME.with_columns(w=pl.Series(weights))
+    valid = people(50, seed=1).with_columns(w=1.0) if by == "bags" else None
+    more = {**RUN, "ensemble": 10, "ensemble_by": by}
+    with pytest.raises(DataError, match=f"all rows that network . {does} on have a weight of 0"):
+        train(frame, "y", weight="w", valid=valid, **more)
 
 
 def test_more_networks_than_memory_are_refused_before_any_work():
