@@ -33,7 +33,7 @@ from .kernels.support.scalars import a_flag, a_number, a_whole_number
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, resumed
 from .training.fit import Training, history_of_no_epoch, options_of
 from .training.history import History
-from .training.metrics import metric_of, predicted
+from .training.metrics import predicted, scores_of
 from .training.stopping import EarlyStopping
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Network(Described):
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f'dtype={dtype!r}: expected "float32" or "float64"')
         self._seed_is_drawn = seed is None
-        seed = randbits(32) if seed is None else a_whole_number("seed", seed, least=0, below=2**63)
+        seed = _seed_of(seed)
         plan = Plan(specs, input_drop, np.dtype(dtype))
         parameter = record.parameter_of("loss_parameter", loss_parameter)
         super().__init__(Engine(plan, record.name, parameter, as_optimizer(optimizer), seed))
@@ -107,13 +107,17 @@ class Network(Described):
         self._draw_weights()
 
     def _draw_weights(self):
-        # drawn as float64 into the moments, which are still unused: no further memory
-        numbers = self._engine.moments.view(np.float64)
+        seed = self.seed
         for n, (layer, weights) in enumerate(zip(self.layers, self.weights, strict=True)):
-            drawn = numbers[: weights.size].reshape(weights.shape)
-            INITIALIZERS[layer.initializer].draw(self.seed, n, drawn)
-            weights[:] = drawn
-            drawn[:] = 0
+            INITIALIZERS[layer.initializer].draw(seed, n, weights)
+
+    def with_seed(self, seed: int | None) -> Self:
+        """Return an untrained network like this one with another seed; None draws one."""
+        network = type(self).__new__(type(self))
+        network._seed_is_drawn, network.history = seed is None, None
+        Described.__init__(network, self._engine.sibling(_seed_of(seed)))
+        network._draw_weights()
+        return network
 
     def forward(self, X: Matrix, n_threads: Threads = "auto") -> Floats:
         """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive."""
@@ -306,9 +310,7 @@ class Network(Described):
     ) -> dict[str, float]:
         """Return a dict of the mean loss and the metric of the loss: accuracy or R2."""
         data = samples(X, y, self._engine.plan, self.loss, sample_weight)
-        metric = metric_of(self.loss)
-        outputs, loss = self._engine.evaluate(data, n_threads)
-        return {"loss": loss, metric.name: metric.score(outputs, data)}
+        return scores_of(self._engine, data, n_threads)
 
     def summary(self, batch_size: int = 128) -> str:
         """Return a table of the layers, with parameters, memory of training and work.
@@ -390,6 +392,10 @@ class Network(Described):
         """Pickle and copy by the content of the model file: addresses do not travel."""
         others = {name: value for name, value in vars(self).items() if name != "_engine"}
         return type(self).from_model, (self.to_model(),), others
+
+
+def _seed_of(seed):
+    return randbits(32) if seed is None else a_whole_number("seed", seed, least=0, below=2**63)
 
 
 def _shapes(layers):

@@ -58,6 +58,13 @@ def key_of(seed, purpose, place):
     return stream(stream(np.uint64(seed), purpose), place)
 
 
+@inner
+def _normal(key, i):
+    """Return number `i` of the standard normal ones of a stream (Box and Muller, 1958)."""
+    radius = np.sqrt(-2.0 * np.log(1.0 - unit(random_bits(key, 2 * i))))
+    return radius * np.cos(2.0 * np.pi * unit(random_bits(key, 2 * i + 1)))
+
+
 @kernel
 def fill_uniform(seed, purpose, place, out):
     """Fill `out` (n,) with uniform numbers of [0, 1)."""
@@ -68,11 +75,26 @@ def fill_uniform(seed, purpose, place, out):
 
 @kernel
 def fill_normal(seed, purpose, place, out):
-    """Fill `out` (n,) with standard normal numbers (Box and Muller, 1958)."""
+    """Fill `out` (n,) with standard normal numbers."""
     key = key_of(seed, purpose, place)
     for i in prange(out.size):
-        radius = np.sqrt(-2.0 * np.log(1.0 - unit(random_bits(key, 2 * i))))
-        out[i] = radius * np.cos(2.0 * np.pi * unit(random_bits(key, 2 * i + 1)))
+        out[i] = _normal(key, i)
+
+
+@kernel
+def draw_uniform(seed, place, limit, out):
+    """Fill weights (n,) of any float with uniform numbers of [-limit, limit)."""
+    key = key_of(seed, WEIGHTS, place)
+    for i in range(out.size):
+        out[i] = (2.0 * unit(random_bits(key, i)) - 1.0) * limit
+
+
+@kernel
+def draw_normal(seed, place, deviation, out):
+    """Fill weights (n,) of any float with normal numbers of mean 0."""
+    key = key_of(seed, WEIGHTS, place)
+    for i in range(out.size):
+        out[i] = _normal(key, i) * deviation
 
 
 @kernel

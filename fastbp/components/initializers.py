@@ -5,6 +5,7 @@ LeCun et al., Efficient backprop, 1998, eq. 16; Saxe, McClelland and Ganguli,
 ICLR 2014 (orthogonal).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,12 +13,15 @@ import numpy as np
 
 from ..annotations import Floats
 from ..kernels.formulas.registry import Registry
-from ..kernels.random import WEIGHTS, fill_normal, fill_uniform
+from ..kernels.random import draw_normal, draw_uniform
 
 
 @dataclass(frozen=True)
 class Initializer:
-    """One initializer: ``draw(seed, layer, out)`` fills `out`, float64 and contiguous."""
+    """One initializer: ``draw(seed, layer, out)`` fills `out` (n_in, n_out), contiguous.
+
+    The numbers are computed in float64, whatever the type of `out`.
+    """
 
     name: str  # in ``fastbp.INITIALIZERS``
     formula: str  # the distribution
@@ -26,25 +30,23 @@ class Initializer:
 
 def _uniform(variance):
     def draw(seed, layer, out):
-        fill_uniform.serial(seed, WEIGHTS, layer, out.reshape(-1))
-        out *= 2
-        out -= 1
-        out *= np.sqrt(3 * variance(*out.shape))
+        limit = math.sqrt(3 * variance(*out.shape))
+        draw_uniform.serial(seed, layer, limit, out.reshape(-1))
 
     return draw
 
 
 def _normal(variance):
     def draw(seed, layer, out):
-        fill_normal.serial(seed, WEIGHTS, layer, out.reshape(-1))
-        out *= np.sqrt(variance(*out.shape))
+        draw_normal.serial(seed, layer, math.sqrt(variance(*out.shape)), out.reshape(-1))
 
     return draw
 
 
 def _orthogonal(seed, layer, out):
-    fill_normal.serial(seed, WEIGHTS, layer, out.reshape(-1))
-    q, r = np.linalg.qr(out.reshape(max(out.shape), min(out.shape)))
+    drawn = np.empty((max(out.shape), min(out.shape)))
+    draw_normal.serial(seed, layer, 1.0, drawn.reshape(-1))
+    q, r = np.linalg.qr(drawn)
     q *= np.where(np.diag(r) < 0, -1.0, 1.0)
     out[:] = q if q.shape == out.shape else q.T
 

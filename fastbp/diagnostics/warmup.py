@@ -17,7 +17,7 @@ from ..kernels.compiler.cache import cache_folder
 from ..kernels.hadamard import SCALE
 from ..kernels.loss import LOGITS_VALUES, SLOPES, VALUES
 from ..kernels.peak import measure_peak
-from ..kernels.random import fill_normal, fill_permutation
+from ..kernels.random import draw_normal, draw_uniform, fill_permutation
 from ..kernels.sparse_matmul import sparse_product
 from ..kernels.sparse_outer import sparse_outer_rows
 from ..kernels.update import UPDATES
@@ -58,7 +58,6 @@ def warm_up(dtypes: Iterable[str] = ("float32",)) -> WarmUpReport:
     started = time.perf_counter()
     folder = cache_folder()
     before = _files(folder)
-    fill_normal.serial(0, 0, 0, np.empty(1))
     fill_permutation.serial(0, 0, 0, np.arange(1))
     for dtype in dtypes:
         for threads in (1, 2):
@@ -80,6 +79,9 @@ def _compile_formulas(dtype: np.dtype[Any]) -> None:
     tasks = itertools.chain(*(each.values() for each in loops), [sparse_product, sparse_outer_rows])
     for task in tasks:
         task.address(dtype)
+    for draw in (draw_normal, draw_uniform):
+        draw.serial(0, 0, 1.0, np.empty(1, dtype))
+    draw_normal.serial(0, 0, 1.0, np.empty(1))  # for orthogonal weights
 
 
 def _use_everything(dtype: str, threads: int) -> None:

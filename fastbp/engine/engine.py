@@ -22,7 +22,7 @@ from ..kernels.net.passes import (
     rows_task,
     weights_task,
 )
-from ..kernels.net.records import RUN
+from ..kernels.net.records import RUN, gathered
 from ..kernels.simd.gemm import MAIN_ROWS, gemm
 from ..kernels.simd.meeting import CELLS
 from ..kernels.sparse_matmul import sparse_product
@@ -56,22 +56,12 @@ class Engine:
         self.loss = loss
         self.loss_parameter = loss_parameter
         self.optimizer = optimizer
-        self.params = aligned_zeros(plan.size, plan.dtype)
-        self.grads = aligned_zeros(plan.size, plan.dtype)
-        self.moments = aligned_zeros(2 * plan.size, plan.dtype)
-        self.epochs = 0
         largest = max(spec.n_in * spec.n_out for spec in plan.specs) * plan.dtype.itemsize
         packed = largest >= FAR_BYTES
         rows = min(INFERENCE_ROWS_PACKED, INFERENCE_FLOPS_PACKED // plan.flops_per_row_forward)
         self._inference_rows = max(INFERENCE_ROWS, rows) if packed else INFERENCE_ROWS
         # float32 operations in the time of one of this dtype
         self._in_float32 = plan.dtype.itemsize / 4
-        self._training: Any = None
-        self._cells = np.zeros(CELLS, np.int64)
-        self._placed = _nothing  # a weak reference to the data that the run points at
-        self.in_use = threading.RLock()
-        # idle workspaces for inference with their runs: concurrent calls take one each
-        self._idle = []
         self._run = np.zeros(1, RUN)
         record = LOSSES[loss]
         outputs = plan.specs[-1].n_out
@@ -84,8 +74,6 @@ class Engine:
             "loss_parameter": record.number_of(loss_parameter, outputs),
             "loss_levels": address(self._levels),
             "loss_limit": np.inf,
-            "seed": seed,
-            "cells": address(self._cells),
             "corrects": optimizer.record.corrects,
             **{name: hyper_parameters.get(name, 0.0) for name in ("beta1", "beta2", "epsilon")},
             "l1": hyper_parameters["l1"],
@@ -95,6 +83,31 @@ class Engine:
             "clip_norm": optimizer.clip_norm or 0.0,
         }
         _fill(self._run[0], fields)
+        self._begin(seed)
+
+    def _begin(self, seed):
+        """Make the arrays, all zeros, and what is not shared with siblings."""
+        size, row = self.plan.size, self.plan.row
+        flat = aligned_zeros(4 * row, self.plan.dtype)
+        self.params, self.grads = flat[:size], flat[row : row + size]
+        self.moments = flat[2 * row : 2 * (row + size)]
+        self.epochs = 0
+        self._training: Any = None
+        self._cells = np.zeros(CELLS, np.int64)
+        self._placed = _nothing  # a weak reference to the data that the run points at
+        self.in_use = threading.RLock()
+        # idle workspaces for inference with their runs: concurrent calls take one each
+        self._idle = []
+        run = self._run[0]
+        run["seed"], run["step"], run["cells"] = seed, 0, address(self._cells)
+
+    def sibling(self, seed):
+        """Return an engine like this one, with parameters of 0, before its first step."""
+        other = object.__new__(type(self))
+        other.__dict__.update(vars(self))
+        other._run = gathered([self._run])
+        other._begin(seed)
+        return other
 
     @property
     def seed(self):
@@ -154,14 +167,14 @@ class Engine:
         self._prepare(len(data), most_threads or threads, data)
         self._run[0]["tasks"] = threads
         self.refresh()
-        return twin(loop.gradient, threads)(*self._arrays(), 0, len(data))
+        return twin(loop.gradient, threads)(*self.arrays(), 0, len(data))
 
     def update(self, rate, n_threads="auto"):
         """Apply one optimizer step from `grads` at the learning rate `rate`."""
         threads = choose_threads(n_threads, UPDATE_FLOPS * self.plan.size * self._in_float32, 1)
         self._prepare(self._training.batch if self._training else 1, threads)
         self._run[0]["rate"] = rate
-        twin(loop.update, threads)(*self._arrays())
+        twin(loop.update, threads)(*self.arrays())
 
     def start_training(self, data, batch, threads):
         """Prepare buffers for mini-batches of `batch` rows of `data`."""
@@ -177,19 +190,19 @@ class Engine:
         _fill(run, {**fields, "batch": batch, "tasks": threads})
         if threads > 1 and run_together():
             self._cells[:] = 0
-            done = twin(loop.train, threads)(*self._arrays())
+            done = twin(loop.train, threads)(*self.arrays())
             if done >= 0:
                 return done
             note_apart()
         run["tasks"] = 1
-        return loop.train.serial(*self._arrays())
+        return loop.train.serial(*self.arrays())
 
     def refresh(self):
         """Transpose the weights anew, since a caller may have set the parameters.
 
         On one thread: once per epoch, more threads would not pay.
         """
-        pass_over_weights.serial(*self._arrays(), TRANSPOSE)
+        pass_over_weights.serial(*self.arrays(), TRANSPOSE)
 
     def forward(self, data, n_threads="auto"):
         """Return the outputs (n, n_out) for the rows of `data`."""
@@ -245,7 +258,7 @@ class Engine:
                     return here, run
         except IndexError:  # not asked for before: another thread may take the last one
             here = self._workspace(batch, threads, False, sparse)
-            run = self._run.copy()
+            run = gathered([self._run])
             run[0]["loss_slope"] = 0  # inference needs no deltas
             self._place(run, here)
             _fill(run[0], {"x_row": self.plan.specs[0].n_in, "order": 0, "columns": 0})
@@ -256,7 +269,13 @@ class Engine:
         here.link(self.plan.specs, self._canonical)
         return here
 
-    def _arrays(self):
+    @property
+    def run(self):
+        """The record (1,) of `RUN` that the kernels read: seed, progress and hyper-parameters."""
+        return self._run
+
+    def arrays(self):
+        """Return what the kernels of training take, after `start_training`."""
         here = self._training
         return here.layers, self._run, self.params, self.grads, self.moments, here.work
 

@@ -80,7 +80,8 @@ class Gradients:
 class Plan:
     """Where the parameters of a net lie, and the operations that it takes.
 
-    `flops_per_row` counts one training step on one row; see `step_flops`.
+    `size` is the number of parameters, and `row` fills whole cache lines. `flops_per_row` counts
+    one training step on one row; see `step_flops`.
     """
 
     def __init__(self, specs, input_drop, dtype):
@@ -96,6 +97,8 @@ class Plan:
             self._biases.append(place if spec.bias else -1)
             place += spec.n_out if spec.bias else 0
         self.size = place
+        line = CACHE_LINE // self.dtype.itemsize
+        self.row = -(-place // line) * line
         products = [spec.n_in * spec.n_out for spec in self.specs]
         self.flops_per_row = step_flops(products)
         self.flops_per_row_forward = 2 * sum(products)

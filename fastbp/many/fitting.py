@@ -1,7 +1,9 @@
 """`fit_many`: many trainings in one call, one on each core, with the bits they have alone."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -11,9 +13,10 @@ from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from ..training.checkpoints import Checkpoints
 from ..training.interrupt import Stop
 from ..training.stopped import Stopped
-from .jobs import Job, Result, crossed, jobs_of, seeds_of
+from .jobs import Result, crossed, jobs_of, seeds_of
 from .kept import kept_in
-from .shared import folds_of, shared_of
+from .packs import Alone, Packed, tasks_of
+from .shared import Shared, folds_of, shared_of
 
 
 class Results:
@@ -23,16 +26,52 @@ class Results:
     the results say so. The trainings go on if nobody iterates; a ``with`` block ends them.
     """
 
-    def __init__(self, futures: dict[Future[Result], Job], stop: Stop) -> None:
-        self._futures = futures
-        self._stop = stop
+    def __init__(
+        self, tasks: Sequence[Alone | Packed], shared: Shared, stop: Stop, threads: int, bar: Any
+    ) -> None:
+        self._count = sum(len(task.jobs) for task in tasks)
+        self._shared, self._stop, self._bar = shared, stop, bar
+        # a single job takes all threads for itself
+        self._own = threads if self._count == 1 else 1
         self._yielded: list[Result] = []
-        self._ended: SimpleQueue[Future[Result]] = SimpleQueue()
-        for future in futures:
-            future.add_done_callback(self._ended.put)
+        self._ended: SimpleQueue[Result] = SimpleQueue()
+        self._numbers = itertools.count(1)
+        self._pool = ThreadPoolExecutor(min(threads, self._count), "fastbp-many")
+        for task in tasks:
+            self._begin(task)
+
+    def _begin(self, task):
+        """Begin a task when a thread is free."""
+        ended: set[int] = set()
+        future = self._pool.submit(self._run, task, ended)
+        future.add_done_callback(partial(self._end, task, ended))
+
+    def _run(self, task, ended):
+        """Run a task; put its results, and begin those of its jobs anew that must run alone."""
+        for job, result in task.run(self._shared, self._stop, self._own):
+            ended.add(id(job))
+            if result is None:
+                self._begin(Alone(job))
+            else:
+                self._put(result)
+
+    def _end(self, task, ended, future):
+        """Put what is left of a task, if an error has ended it."""
+        error = future.exception()
+        if error is not None:
+            for job in task.jobs:
+                if id(job) not in ended:
+                    self._put(job.result(error=error))
+
+    def _put(self, result):
+        self._ended.put(result)
+        if self._bar is not None:
+            self._bar.update()
+        if next(self._numbers) == self._count:  # nothing begins any more
+            self._pool.shutdown(wait=False)
 
     def __len__(self) -> int:
-        return len(self._futures)
+        return self._count
 
     def __iter__(self) -> Iterator[Result]:
         return self
@@ -41,16 +80,12 @@ class Results:
         if len(self._yielded) == len(self):
             raise StopIteration
         try:
-            future = self._ended.get()
+            result = self._ended.get()
         except KeyboardInterrupt:
             self.stop()
-            future = self._ended.get()
-        self._yielded.append(self._result(future))
-        return self._yielded[-1]
-
-    def _result(self, future):
-        error = future.exception()
-        return future.result() if error is None else self._futures[future].result(error=error)
+            result = self._ended.get()
+        self._yielded.append(result)
+        return result
 
     def __enter__(self) -> "Results":
         return self
@@ -163,18 +198,7 @@ def fit_many(
     if checkpoints is not None:
         found = kept_in(checkpoints, found, shared)
     bar = _bar(len(found)) if a_flag("progress", progress) else None
-    found.sort(key=lambda job: -job.work(shared.count))
-    stop = Stop(limit)
-    own = threads if len(found) == 1 else 1
-    pool = ThreadPoolExecutor(min(threads, len(found)), "fastbp-many")
-    futures = {}
-    for job in found:
-        future = pool.submit(job.run, shared, stop, own)
-        futures[future] = job
-        if bar is not None:
-            future.add_done_callback(lambda _: bar.update())
-    pool.shutdown(wait=False)
-    return Results(futures, stop)
+    return Results(tasks_of(found, shared, threads), shared, Stop(limit), threads, bar)
 
 
 def _bar(total):

@@ -14,6 +14,7 @@ from ..engine.plan import step_flops
 from ..errors import DivergenceError
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.support.scalars import a_whole_number
+from ..kernels.tuning import PACKED_PARAMETERS
 from ..network import Network
 from ..training.checkpoints import Checkpoints
 from ..training.interrupt import Stop
@@ -26,10 +27,11 @@ _OF_FIT = frozenset(inspect.signature(Network.fit).parameters) - {
     *("self", "X", "y", "sample_weight", "n_threads", "progress", "max_time"),
     *("checkpoints", "resume", "steps_per_epoch"),
 }
-_MODELS = ("network", "estimator", "rows")
+_MODELS = ("network", "estimator")
+_KNOWN = _OF_NETWORK | _OF_FIT | {*_MODELS, "rows"}
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Result:
     """What became of one job.
 
@@ -72,12 +74,15 @@ class Result:
 class Kind(NamedTuple):
     """What a model is: a network or an estimator, of classes or not, and its work per row.
 
-    That of a network is of one epoch, that of an estimator of all.
+    That of a network is of one epoch, that of an estimator of all. `network` is a small one,
+    of which the networks of dicts are siblings, and `shape` what a pack has in common; None else.
     """
 
     is_network: bool
     classifies: bool
     flops: int
+    network: Network | None = None
+    shape: tuple[Any, ...] | None = None
 
     @classmethod
     def of_network(cls, network: Network, columns: int) -> "Kind":
@@ -87,7 +92,11 @@ class Kind(NamedTuple):
             raise ValueError(f"X has {columns} columns but the network has {n_in} inputs")
         products = [layer.n_in * layer.n_out for layer in network.layers]
         classifies = LOSSES.find(network.loss).targets in ("classes", "unit")
-        return cls(True, classifies, step_flops(products))
+        shape, small = None, len(network.parameters) <= PACKED_PARAMETERS
+        if small:
+            drop, dtype = network.input_dropout, network.dtype
+            shape = (network.layers, drop, dtype, network.loss, network.loss_parameter)
+        return cls(True, classifies, step_flops(products), network if small else None, shape)
 
     @classmethod
     def of_estimator(cls, estimator: Any, columns: int) -> "Kind":
@@ -101,7 +110,7 @@ class Kind(NamedTuple):
         return cls(False, is_classifier(estimator), step_flops(products) * estimator.max_iter)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
     """One training.
 
@@ -123,26 +132,40 @@ class Job:
     def result(self, **facts: Any) -> Result:
         """Return a `Result` of the job."""
         fold = None if self.fold is None else self.fold.number
-        network = self.model if isinstance(self.model, Network) else None
-        return Result(self.number, self.settings, fold, self.seed, **{"network": network} | facts)
+        if "network" not in facts and isinstance(self.model, Network):
+            facts["network"] = self.model
+        return Result(self.number, self.settings, fold, self.seed, **facts)
 
     def made(self) -> Any:
         """Return what is trained: the network, a clone of the estimator, or a new network."""
         if isinstance(self.model, Network):
             return self.model
         if self.model is None:
-            seed = {} if self.seed is None else {"seed": self.seed}
-            return Network(**self.parameters | seed)
+            seed = self.parameters.get("seed") if self.seed is None else self.seed
+            like = self.kind.network
+            return (
+                Network(**self.parameters | {"seed": seed})
+                if like is None
+                else like.with_seed(seed)
+            )
         from sklearn.base import clone
 
         estimator = clone(self.model)
         return estimator if self.seed is None else estimator.set_params(random_state=self.seed)
 
+    @property
+    def trains(self) -> Rows | None:
+        """The rows that it trains on; None for all."""
+        return self.rows if self.fold is None else self.fold.trains
+
+    def rows_of(self, count: int) -> int:
+        """Return how many of `count` rows it trains on."""
+        return count if self.trains is None else len(self.trains)
+
     def work(self, count: int) -> float:
         """Return about how many operations it takes on `count` rows, up to the last epoch."""
         epochs = self.options.get("epochs", 10) if self.kind.is_network else 1
-        rows = count if self.rows is None else len(self.rows)
-        return float(rows * epochs * self.kind.flops)
+        return float(self.rows_of(count) * epochs * self.kind.flops)
 
     @property
     def name(self) -> str:
@@ -234,6 +257,8 @@ def crossed(jobs: Sequence[Job], seeds: Sequence[int], folds: Sequence[Fold]) ->
             )
         if job.rows is not None and folds:
             raise ValueError(f"jobs[{job.number}] has rows: folds choose them; leave one out")
+    if not seeds and not folds:
+        return list(jobs)
     every_seed: Sequence[int | None] = seeds or [None]
     every_fold: Sequence[Fold | None] = folds or [None]
     crossing = itertools.product(jobs, every_seed, every_fold)
@@ -242,21 +267,21 @@ def crossed(jobs: Sequence[Job], seeds: Sequence[int], folds: Sequence[Fold]) ->
 
 def _job(number, given, options, shape, kinds):
     name = f"jobs[{number}]"
-    settings = dict(given) if isinstance(given, Mapping) else {}
-    models = [settings.pop(key) for key in ("network", "estimator") if key in settings]
-    models = models if isinstance(given, Mapping) else [given]
+    is_dict = type(given) is dict or isinstance(given, Mapping)
+    settings = dict(given) if is_dict else {}
+    models = [settings.pop(key) for key in _MODELS if key in settings] if is_dict else [given]
     if len(models) > 1:
         raise ValueError(f"{name}: names a network and an estimator; choose one")
     rows = _rows(name, settings.pop("rows", None), shape[0])
     own = {key: value for key, value in settings.items() if key in _OF_FIT}
     parameters = {key: value for key, value in settings.items() if key not in _OF_FIT}
-    own = {**options, **own}
+    own = {**options, **own} if own else options
     model = models[0] if models else None
     if model is None:
-        _check_names(name, parameters, {*_OF_NETWORK, *_OF_FIT, *_MODELS})
+        _check_names(name, parameters, _KNOWN)
         kind = _kind_of_new(name, parameters, shape[1], kinds)
     elif isinstance(model, Network):
-        _check_names(name, parameters, {*_OF_FIT, *_MODELS})
+        _check_names(name, parameters, _KNOWN - _OF_NETWORK)
         kind = _naming(name, Kind.of_network, model, shape[1])
     elif _is_estimator(model):
         for key in {**parameters, **own}:
@@ -283,7 +308,7 @@ def _kind_of_new(name, parameters, columns, kinds):
     seed = parameters.get("seed")
     if seed is not None:
         a_whole_number(f"{name}: seed", seed, least=0, below=2**63)
-    key = repr(sorted((each for each in parameters.items() if each[0] != "seed"), key=str))
+    key = repr({name: value for name, value in parameters.items() if name != "seed"})
     if key not in kinds:
         network = _naming(name, Network, **parameters)
         kinds[key] = _naming(name, Kind.of_network, network, columns)

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..checks import as_array, float_array
+from ..data.samples import Samples, samples
+from ..engine.engine import Engine
 
 Rows = npt.NDArray[np.intp]
 
@@ -34,6 +36,7 @@ class Shared:
     y: npt.NDArray
     weight: npt.NDArray | None
     _parts: dict[Any, Any] = field(default_factory=dict)
+    _samples: dict[Any, Samples] = field(default_factory=dict)
     _lock: Any = field(default_factory=threading.Lock)
 
     @property
@@ -59,6 +62,26 @@ class Shared:
             if key not in self._parts:
                 self._parts[key] = self._made(dtype, which)
             return self._parts[key]
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether X is no sparse matrix."""
+        return not hasattr(self.X, "tocsr")
+
+    def samples(self, engine: Engine, fold: Fold | None) -> Samples:
+        """Return all rows, or those that a fold scores, checked for an engine's network.
+
+        TypeError or ValueError if they do not suit.
+        """
+        plan = engine.plan
+        number = None if fold is None else fold.number
+        key = (plan.dtype, plan.specs[-1].n_out, engine.loss, number)
+        if key not in self._samples:
+            X, y, weight = self.rows(plan.dtype, fold, tests=fold is not None), self.y, self.weight
+            if fold is not None:
+                y, weight = y[fold.tests], None if weight is None else weight[fold.tests]
+            self._samples[key] = samples(X, y, plan, engine.loss, weight)
+        return self._samples[key]
 
     def _made(self, dtype, which):
         if which is not None:

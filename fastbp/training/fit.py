@@ -10,7 +10,7 @@ import numpy as np
 from ..checks import all_finite, as_callables
 from ..errors import DivergenceError
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
-from .history import History
+from .history import History, entry_of
 from .interrupt import Interrupt
 from .loop import Loop, Policy
 from .metrics import metric_of
@@ -160,14 +160,9 @@ class FitPolicy(Policy):
         state = self.state
         if not state.weight:
             raise ValueError("sample_weight: all weights are 0; at least one must be positive")
-        entry = {
-            "epoch": state.epoch,
-            "loss": float(epoch.losses.sum() / state.weight),
-            "learning_rate": float(epoch.rates[-1]),
-            "seconds": epoch.seconds,
-            "samples_per_second": self._feed.rows / epoch.seconds,
-            "gflops": self._feed.rows * self.engine.plan.flops_per_row / epoch.seconds / 1e9,
-        }
+        loss, work = epoch.losses.sum() / state.weight, self.engine.plan.flops_per_row
+        last = (epoch.rates[-1], epoch.seconds, self._feed.rows, work)
+        entry = entry_of(state.epoch, loss, *last)
         if self._validation is not None:
             metric = f"val_{self._metric.name}"
             entry["val_loss"] = entry[metric] = np.nan

@@ -20,8 +20,23 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "gflops": ("GFLOP/s", "{:.1f}".format),
     "share_of_peak": ("of peak", "{:.0%}".format),
 }
+Entries = Callable[[], list[dict[str, Any]]]
 _MOST_ROWS = 20
 _PEAK_TRIALS = 3
+
+
+def entry_of(
+    number: int, loss: float, rate: float, seconds: float, rows: int, flops_per_row: int
+) -> dict[str, Any]:
+    """Return what a history has of an epoch: its number, mean loss, last rate and time."""
+    return {
+        "epoch": number,
+        "loss": float(loss),
+        "learning_rate": float(rate),
+        "seconds": seconds,
+        "samples_per_second": rows / seconds,
+        "gflops": rows * flops_per_row / seconds / 1e9,
+    }
 
 
 class History:
@@ -33,6 +48,8 @@ class History:
         What the network computed in.
     n_threads : int
         Threads that a step may use.
+    entries : callable, optional
+        Returns the list of the epochs, when it is first asked for.
 
     Attributes
     ----------
@@ -51,12 +68,21 @@ class History:
         access.
     """
 
-    def __init__(self, dtype: str, n_threads: int = 1) -> None:
+    def __init__(self, dtype: str, n_threads: int = 1, entries: Entries = list) -> None:
         self.dtype = dtype
         self.n_threads = n_threads
-        self.epochs: list[dict[str, Any]] = []
+        self._entries = entries
         self.stopped: Stopped | None = None
         self.best_epoch: int | None = None
+
+    @cached_property
+    def epochs(self) -> list[dict[str, Any]]:
+        """The numbers of each epoch."""
+        return self._entries()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the function that makes the epochs, for it need not be one of a module."""
+        return {**vars(self), "epochs": self.epochs, "_entries": list}
 
     @cached_property
     def peak(self) -> float:

@@ -40,6 +40,13 @@ def _r2(outputs, samples):
     return float(np.mean(1 - residual[varies] / total[varies]))
 
 
+def scores_of(engine, data, n_threads):
+    """Return the mean loss of an engine's network on `Samples`, and its metric, by name."""
+    metric = metric_of(engine.loss)
+    outputs, loss = engine.evaluate(data, n_threads)
+    return {"loss": loss, metric.name: metric.score(outputs, data)}
+
+
 def metric_of(loss):
     """Return the metric for the targets of the loss of a given name."""
     targets = LOSSES[loss].targets

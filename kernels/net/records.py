@@ -99,3 +99,8 @@ RUN = np.dtype(
         ("sparse_outer", _int),  # address of that of `sparse_outer.sparse_outer_rows`, or 0
     ]
 )
+
+
+def gathered(runs):
+    """Return copies of arrays of `RUN` in one array; quicker than NumPy, field by field."""
+    return np.concatenate([each.view(_int) for each in runs]).view(RUN)

@@ -87,6 +87,15 @@ def address_of(p):
 
 
 @instruction
+def memory_at(like, address):
+    """Return what Numba's ``carray`` takes for the memory at an integer address."""
+    kind = ir.PointerType(llvm_scalar(like.dtype))
+    return types.CPointer(like.dtype), lambda builder, like, address: builder.inttoptr(
+        address, kind
+    )
+
+
+@instruction
 def aligned(p):
     """Return the first `Pointer` from `p` on that is at the start of a cache line."""
 

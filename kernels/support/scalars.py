@@ -9,6 +9,8 @@ import numpy as np
 
 def a_whole_number(name, value, least, below=math.inf):
     """Return `value` as an int, least <= value < below, or raise."""
+    if type(value) is int and least <= value < below:  # without the slow check of numbers
+        return value
     if isinstance(value, Integral) and not isinstance(value, (bool, np.bool_)):
         if least <= value < below:
             return int(value)
