@@ -225,7 +225,7 @@ def _parameter(loss, value, outputs):
 
 def _model(source, header, tensors):
     try:
-        networks = list(_networks(_members(header), tensors))
+        networks = list(_networks(_members(header, tensors["parameters"].size), tensors))
         model = replace(
             networks[0],
             sections=header["sections"],
@@ -241,13 +241,18 @@ def _model(source, header, tensors):
     return model
 
 
-def _members(header):
-    """Return the JSON data of each network; those of several are the first's, but for their own."""
+def _members(header, numbers):
+    """Return the JSON data of each network; those of several are the first's, but for their own.
+
+    There are no more than the `numbers` that all parameters are.
+    """
     if header["version"] == FORMAT_VERSION:
         return [header]
     members = header["members"]
     if not isinstance(members, list) or len(members) < 2:
         raise ValueError(f"members={members!r}: expected a list of two or more")
+    if len(members) > numbers:
+        raise ValueError(f"members: {len(members):,} networks of {numbers:,} parameters together")
     return [{**header, **own} for own in members]
 
 
