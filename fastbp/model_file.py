@@ -178,6 +178,17 @@ def load(path):
     return from_bytes(path.read_bytes(), path)
 
 
+def load_one(path):
+    """Return the `Model` of the one network in a file, as `load`; ModelFileError of several."""
+    model = load(path)
+    if model.more:
+        raise ModelFileError(
+            f"{path} holds an ensemble of {1 + len(model.more)} networks: load it with "
+            "fastbp.Ensemble.load, or the model of a table with fastbp.TableModel.load"
+        )
+    return model
+
+
 def from_bytes(content, source="the content"):
     """Return the `Model` in the content of a file; `source` names it in errors."""
     try:

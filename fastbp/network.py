@@ -27,7 +27,6 @@ from .engine.architecture import describe, resolve
 from .engine.described import Described
 from .engine.engine import Engine
 from .engine.plan import Gradients, Plan
-from .errors import ModelFileError
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.scalars import a_flag, a_number, a_whole_number
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, resumed
@@ -342,13 +341,7 @@ class Network(Described):
         FileNotFoundError
             If there is no such file.
         """
-        model = model_file.load(path)
-        if model.more:
-            raise ModelFileError(
-                f"{path} holds an ensemble of {1 + len(model.more)} networks: load it with "
-                "fastbp.Ensemble.load, or the model of a table with fastbp.TableModel.load"
-            )
-        return cls.from_model(model)
+        return cls.from_model(model_file.load_one(path))
 
     def to_model(self) -> model_file.Model:
         """Return the content of the network's model file; its arrays are the network's own."""

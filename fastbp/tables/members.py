@@ -205,8 +205,12 @@ def _at_once(job, members, rows, valid, kept, told, progress):
     }
     with signals.watching(), fit_many(jobs, rows.X, rows.y, **given) as results:
         signals.ends(results)
-        for result in results:
-            _take(members[result.job], result.history, result.stopped, result.error)
+        try:
+            for result in results:
+                _take(members[result.job], result.history, result.stopped, result.error)
+        finally:  # of an error: none writes a checkpoint any more when the caller goes on
+            results.stop()
+            results.wait()
 
 
 def _validation(rows, valid, part):
@@ -229,8 +233,7 @@ def _one_by_one(job, members, rows, valid, kept, told, progress):
     for member, callbacks in zip(members, told, strict=True):
         own = None
         if kept is not None:
-            folder = kept.folder / f"job-{member.number:05d}"
-            own = Checkpoints(folder, kept.every, kept.keep, kept.sections)
+            own = kept.part(f"job-{member.number:05d}")
         left = options.max_time
         if left is not None:
             left -= time.perf_counter() - started

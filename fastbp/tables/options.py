@@ -31,7 +31,7 @@ from .wording import MISSING_WORDS, unknown
 _VALID_SHARE = 0.2
 _MOST_VALID_ROWS = 100_000
 # options that may change where a training goes on; epochs only where no rate depends on them
-_MAY_CHANGE = {"epochs", "patience", "n_threads", "max_time", "memory"}
+_MAY_CHANGE = frozenset({"epochs", "patience", "n_threads", "max_time", "memory"})
 # the batch for n rows: n / 300, within these
 _BATCHES = 300
 _FEWEST_BATCH = 32
@@ -380,7 +380,7 @@ class TrainOptions(ReadOptions):
         """Raise ValueError if a training that began with the options `begun` is another one."""
         free = _MAY_CHANGE if self.schedule == "constant" else _MAY_CHANGE - {"epochs"}
         if self.ensemble > 1:  # whose members that are done are not trained again
-            free -= {"epochs", "patience"}
+            free = free - {"epochs", "patience"}
         given = self.to_data()
         for name in sorted({*given, *begun} - free):
             if given.get(name) != begun.get(name):

@@ -71,13 +71,14 @@ class Checkpoints:
         found = [path for path in self.folder.iterdir() if _number_of(path) and path.is_file()]
         return sorted(found, key=_number_of, reverse=True)
 
+    def part(self, name: str) -> Checkpoints:
+        """Return those of one of several trainings, in a folder of its own: ``job-00001``, ..."""
+        return Checkpoints(self.folder / name, self.every, self.keep, self.sections)
+
     def parts(self) -> list[Checkpoints]:
-        """Return those in the folders within its own, of networks that train at once."""
-        if not self.folder.is_dir():
-            return []
-        folders = sorted(path for path in self.folder.iterdir() if path.is_dir())
-        found = [Checkpoints(path, self.every, self.keep, self.sections) for path in folders]
-        return [each for each in found if each.files()]
+        """Return those of several trainings that have files, in the order of their names."""
+        names = sorted(path.name for path in self.folder.glob("job-*"))
+        return [part for part in map(self.part, names) if part.files()]
 
     def latest(self) -> model_file.Model | None:
         """Return the `Model` of the newest readable checkpoint, None if there are no files.
