@@ -126,7 +126,7 @@ def members(record):
             "" if each["best_epoch"] is None else whole(each["best_epoch"] + 1),
             _ended(each["stopped"]) if each["stopped"] else "not begun",
             duration(each["seconds"]),
-            [_score(each["metrics"].get(name)) for name in names],
+            [number(each["metrics"].get(name)) for name in names],
         )
         for each in ensemble["members"]
     ]
@@ -138,10 +138,6 @@ def members(record):
             (whole(each["number"]), clean(each["why"], 300)) for each in ensemble["left_out"]
         ],
     }
-
-
-def _score(value):
-    return "\u2013" if value is None else number(value)
 
 
 def _ended(stopped):

@@ -6,16 +6,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .declared import (
-    Declared,
     choice,
     columns,
     duration,
-    encoding,
-    flag,
     layers,
     number,
     option,
-    separator,
     size,
     text,
     texts,
@@ -25,6 +21,7 @@ from .declared import (
 )
 from .losses import LOSSES
 from .option_kinds import hidden_activations, optimizers, quantiles
+from .read_options import ReadOptions
 from .wording import MISSING_WORDS, unknown
 
 # rows held back for validation by default: this share, and no more than tell enough
@@ -43,42 +40,11 @@ _INITIALIZERS = {"selu": "lecun_normal"}
 _AT_LEAST_0 = number(least=0)
 _ABOVE_0 = number(above=0)
 _COUNT = number(whole=True, least=1)
-_WHOLE = number(whole=True, least=0)
 _SEED = number(whole=True, least=0, below=2**63)
 _SHARE = number(least=0, below=1)
 _COLUMNS = texts("COL")
 # scikit-learn's seeds are below
 SEEDS = 2**32
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadOptions(Declared):
-    """How files of text are read, where it is not told from the file.
-
-    Parameters
-    ----------
-    separator : str, optional
-        Character between fields: , ; | space, tab or another. Default: told from the file.
-    encoding : str, optional
-        Encoding, such as utf-8, cp1252 or utf-16. Default: told from the file.
-    skip_rows : int, optional
-        Lines before the header, or before the rows. Default: told from the file.
-    header : bool, optional
-        Whether the first row names the columns. Default: told from the file.
-    decimal : {".", ","}, optional
-        Mark before the decimals of numbers in text. Default: by the values of
-        each column, or as for the model.
-    date_format : sequence of str
-        Format of dates, such as %d/%m/%Y, or of one column's, such as born=%d/%m/%Y. Default: by
-        the values of each column, or as for the model.
-    """
-
-    separator: str | None = option(separator(), None, panel="Reading")
-    encoding: str | None = option(encoding(), None, panel="Reading")
-    skip_rows: int | None = option(_WHOLE, None, panel="Reading")
-    header: bool | None = option(flag(), None, panel="Reading", names=("--header/--no-header",))
-    decimal: str | None = option(choice(".", ","), None, panel="Reading")
-    date_format: tuple = option(texts("FORMAT"), (), panel="Reading")
 
 
 @dataclass(frozen=True)
