@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from . import model_file
-from .annotations import Array, FilePath, Floats, Matrix, Threads
-from .data.samples import features
+from .annotations import Array, ArrayLike, FilePath, Floats, Matrix, Threads, Weights
+from .data.samples import features, samples
 from .engine.plan import Layer
 from .errors import ModelFileError
+from .kernels import loss
 from .network import Network
-from .training.metrics import predicted
+from .training.metrics import metric_of, predicted
 
 
 class Ensemble:
@@ -108,6 +109,19 @@ class Ensemble:
     def predict(self, X: Matrix, n_threads: Threads = "auto") -> Array:
         """Return predictions for `X`, as `Network.predict` does from the mean outputs."""
         return predicted(self.loss, self.forward(X, n_threads))
+
+    def evaluate(
+        self, X: Matrix, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
+    ) -> dict[str, float]:
+        """Return the mean loss of the mean outputs, and their accuracy or R2, by name."""
+        data = samples(X, y, self.members[0].engine.plan, self.loss, sample_weight)
+        outputs = self._mean(each.engine.forward(data, n_threads) for each in self.members)
+        targets = data.y if data.labels is None else data.labels
+        weight = None if data.weight is None else data.weight.astype(self.dtype)
+        rule: Any = {"parameter": self.loss_parameter or None, "sample_weight": weight}
+        mean, _ = loss(outputs, targets, self.loss, **rule, n_threads=n_threads)
+        metric = metric_of(self.loss)
+        return {"loss": mean, metric.name: metric.score(outputs, data)}
 
     def _outputs(self, X, n_threads):
         rows = features(X, self.members[0].engine.plan)  # converted and checked once

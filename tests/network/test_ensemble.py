@@ -47,6 +47,36 @@ def test_its_outputs_are_the_mean_of_the_members_and_its_spread_their_deviation(
         assert ensemble.predict(X).tobytes() == mean[:, 0].tobytes()
 
 
+@pytest.mark.parametrize("weight", [None, rng.uniform(0, 2, 60)], ids=["alike", "weighted"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_its_loss_and_metric_are_those_of_the_mean(weight, dtype):
+    ensemble = Ensemble(nets(dtype=dtype))
+    P = ensemble.forward(X).astype(float)
+    found = ensemble.evaluate(X, LABELS, weight)
+    losses = -np.log(P[np.arange(60), LABELS])
+    tolerance = 1e-6 if dtype == "float32" else 1e-12
+    assert found["loss"] == pytest.approx(np.average(losses, weights=weight), rel=tolerance)
+    right = P.argmax(axis=1) == LABELS
+    assert found["accuracy"] == pytest.approx(np.average(right, weights=weight), rel=1e-6)
+    numbers = Ensemble(nets("huber", dtype, n_out=1))
+    y = rng.normal(size=60)
+    error = np.abs(numbers.forward(X)[:, 0].astype(float) - y)
+    losses = np.where(error <= 1, error**2 / 2, error - 0.5)
+    found = numbers.evaluate(X, y, weight)
+    assert found["loss"] == pytest.approx(np.average(losses, weights=weight), rel=10 * tolerance)
+    total = np.average((y - np.average(y, weights=weight)) ** 2, weights=weight)
+    r2 = 1 - np.average(error**2, weights=weight) / total
+    assert found["r2"] == pytest.approx(r2, rel=1e-5)
+
+
+@pytest.mark.parametrize("levels", [0.3, (0.1, 0.9)])
+def test_copies_of_a_network_have_its_loss_at_every_level(levels):
+    y = rng.normal(size=(60, 2))
+    net = Network([5, 4, 2], loss="quantile", loss_parameter=levels, seed=1)
+    twins = Ensemble([net, Network.from_model(net.to_model())])
+    assert twins.evaluate(X, y) == pytest.approx(net.evaluate(X, y), rel=1e-6)
+
+
 def test_copies_of_a_network_have_its_outputs_and_no_spread():
     net = nets()[0]
     twins = Ensemble([net, Network.from_model(net.to_model())])

@@ -83,6 +83,7 @@ def an_ensemble(path: Path) -> None:
     assert_type(ensemble.forward(X), NDArray[np.floating[Any]])
     assert_type(ensemble.spread(X), NDArray[np.floating[Any]])
     assert_type(ensemble.predict(X), NDArray[Any])
+    assert_type(ensemble.evaluate(X, y), dict[str, float])
     assert_type(ensemble.members, tuple[fastbp.Network, ...])
     ensemble.save(path)
     assert_type(fastbp.Ensemble.load(path), fastbp.Ensemble)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from fastbp import Checkpoints, DivergenceError, Network, TableModel, train
+from fastbp import Checkpoints, DataError, DivergenceError, Network, TableModel, train
 from table_makers import people
 
 RUN = {"epochs": 12, "hidden": 16, "dropout": 0.1, "patience": 0, "ensemble": 3}
@@ -164,6 +164,12 @@ def test_another_number_of_members_does_not_go_on(tmp_path, begun, then):
     for count in (begun, then):
         with pytest.raises(ValueError, match="holds checkpoints of an earlier training"):
             train(people(), "y", checkpoints=tmp_path, **{**RUN, "ensemble": count})
+
+
+def test_other_rows_do_not_go_on(tmp_path):
+    train(people(), "y", checkpoints=tmp_path, callbacks=signals(signal.SIGINT), **RUN)
+    with pytest.raises(DataError, match=r"resume: .*does not hold the rows"):
+        train(people().reverse(), "y", checkpoints=tmp_path, resume=True, **RUN)
 
 
 def test_epochs_of_an_ensemble_stay_as_they_were(tmp_path):
