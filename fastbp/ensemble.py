@@ -116,7 +116,7 @@ class Ensemble:
         """Return the mean loss of the mean outputs, and their accuracy or R2, by name."""
         data = samples(X, y, self.members[0].engine.plan, self.loss, sample_weight)
         outputs = self._mean(each.engine.forward(data, n_threads) for each in self.members)
-        targets = data.y if data.labels is None else data.labels
+        targets: Any = data.y if data.labels is None else data.labels
         weight = None if data.weight is None else data.weight.astype(self.dtype)
         rule: Any = {"parameter": self.loss_parameter or None, "sample_weight": weight}
         mean, _ = loss(outputs, targets, self.loss, **rule, n_threads=n_threads)

@@ -29,6 +29,7 @@ def signals(number):
     def callback(entry):
         if entry["epoch"] == 5 and entry["member"] == 1:
             os.kill(os.getpid(), number)
+            time.sleep(0.1)  # until the main thread has seen it, or all is done before
 
     return callback
 
