@@ -29,7 +29,15 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if _MODULES[name] is None:  # data and kernels
         return import_module(f"{__name__}.{name}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    except ModuleNotFoundError as error:
+        if str(error.name).partition(".")[0] != "sklearn":
+            raise
+        raise ModuleNotFoundError(
+            f'{__name__}.{name} needs scikit-learn: python -m pip install "{__name__}[sklearn]"',
+            name="sklearn",
+        ) from error
 
 
 def __dir__() -> list[str]:

@@ -39,6 +39,8 @@ from .kernels.formulas.activations import ACTIVATIONS as ACTIVATIONS
 from .kernels.formulas.losses import LOSSES as LOSSES
 from .kernels.formulas.optimizers import OPTIMIZERS as OPTIMIZERS
 from .kernels.peak import measure_peak as measure_peak
+from .many.ensemble_classifier import MLPEnsembleClassifier as MLPEnsembleClassifier
+from .many.ensemble_regressor import MLPEnsembleRegressor as MLPEnsembleRegressor
 from .many.fitting import fit_many as fit_many
 from .many.search import MLPSearchCV as MLPSearchCV
 from .network import Network as Network

@@ -21,7 +21,7 @@ from .components.layers import NetworkLayer
 from .components.optimizers import Optimizer, as_optimizer
 from .data.ahead import TooLate
 from .data.feed import feed_of
-from .data.samples import features, samples
+from .data.samples import features, samples, validation_samples
 from .data.source import Source
 from .engine.architecture import describe, resolve
 from .engine.described import Described
@@ -244,7 +244,9 @@ class Network(Described):
         latest = kept.latest() if resume else None
         seed = latest.seed if latest is not None and self._seed_is_drawn else self.seed
         order = (batch_size, a_flag("shuffle", shuffle), seed)
-        validation = self._validation(validation_data)
+        validation = None
+        if validation_data is not None:
+            validation = validation_samples(validation_data, self._engine.plan, self.loss)
         deadline = time.perf_counter() + (options.max_time or math.inf)
         try:
             data = (X, y, sample_weight, order, options.epochs, steps_per_epoch)
@@ -264,16 +266,6 @@ class Network(Described):
                 self._take(latest)
             self.history = training.history
             return training.run()
-
-    def _validation(self, validation_data):
-        if validation_data is None:
-            return None
-        if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
-            raise TypeError("validation_data: expected a tuple (X, y) or (X, y, sample_weight)")
-        names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
-        X, y, *given = validation_data
-        weight = given[0] if given else None
-        return samples(X, y, self._engine.plan, self.loss, weight, names=names)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

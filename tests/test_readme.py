@@ -281,6 +281,9 @@ def test_the_extras_of_the_estimators_give_what_the_comments_say(after_running):
     assert len(clf.validation_loss_curve_) == clf.n_iter_
     assert names["slopes"].shape == (len(X_test), 10, 64)
     assert isinstance(names["network"], fastbp.Network)
+    assert names["ensemble"].score(X_test, names["y_test"]) == names["score"]
+    assert names["spread"].shape == (len(X_test), 10)
+    assert names["honest"] > 0.9
 
 
 # ------------------------------------------------------------------ kernels

@@ -128,6 +128,15 @@ def samples(
     return Samples(x, targets, labels, weight)
 
 
+def validation_samples(validation_data: Any, plan: Plan, loss: str) -> Samples:
+    """Return checked `Samples` of a tuple (X, y) or (X, y, sample_weight); see `samples`."""
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+        raise TypeError("validation_data: expected a tuple (X, y) or (X, y, sample_weight)")
+    names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
+    X, y, *given = validation_data
+    return samples(X, y, plan, loss, given[0] if given else None, names=names)
+
+
 def _labels(array, n_out, name):
     labels = f"labels 0 to {n_out - 1}"
     if array.dtype.kind == "f":

@@ -226,6 +226,13 @@ class Engine:
             return None
         return out, float(total[0] / data.total_weight)
 
+    def scoring(self, data):
+        """Return what `loop.infer` takes to score dense `data`: layers, run, work, batch."""
+        batch = min(len(data), self._inference_rows)
+        here, run = self._take_idle(batch, 1)
+        self._place_data(run[0], data)
+        return here.layers, run, here.work, batch
+
     def _infer(self, aim, data, out, total, n_threads, go_on=None):
         """Fill `out` in slices of rows; return whether `go_on` let it come to the end."""
         count = len(data)

@@ -44,13 +44,28 @@ class Fit(NamedTuple):
         return len(data) if self.rows is None else len(self.rows)
 
 
+class Judging(NamedTuple):
+    """Validation data, their targets as `kernels.score` takes them, and early stopping.
+
+    `patience` is 0 without it; `restores` says that the network gets the best weights back.
+    """
+
+    data: Samples
+    kind: int
+    targets: tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]
+    patience: int = 0
+    min_delta: float = 0.0
+    restores: bool = False
+
+
 class Trained(NamedTuple):
     """What became of one network.
 
     `losses` (epochs, batches) are the sums of the losses of the steps of the epochs that are done,
     and `rates` (epochs, batches) the learning rates; (1, batches) if those of all epochs are the
     same. `best` is the epoch of the lowest sum. `seconds` is its share of the time of the calls. If
-    it `failed`, a number was not finite.
+    it `failed`, a number was not finite. `valid` (2, epochs) are the losses and scores of the
+    validation data, if there are any, and `stopped` says that the patience was over.
     """
 
     losses: npt.NDArray[np.float64]
@@ -58,6 +73,8 @@ class Trained(NamedTuple):
     best: int | None
     seconds: float
     failed: bool
+    valid: npt.NDArray[np.float64] | None
+    stopped: bool
 
 
 class Pack:
@@ -67,7 +84,14 @@ class Pack:
     same numbers of epochs and of rows.
     """
 
-    def __init__(self, fits: Sequence[Fit], data: Samples, batch: int, shuffle: bool) -> None:
+    def __init__(
+        self,
+        fits: Sequence[Fit],
+        data: Samples,
+        batch: int,
+        shuffle: bool,
+        judging: Judging | None = None,
+    ) -> None:
         engines = [fit.engine for fit in fits]
         first = engines[0]
         plan = first.plan
@@ -86,7 +110,8 @@ class Pack:
         in_order = shuffle or any(fit.rows is not None for fit in fits)
         self._runs["order"] = address(order) if in_order else 0
         self._records = self._records_of(fits, batch)
-        self._arrays = (shuffle, order, layers, self._runs, grads, work)
+        self._judging, valid = judging, self._judged(judging, layers, run, work)
+        self._arrays = (shuffle, order, layers, self._runs, grads, work, valid)
 
     def _records_of(self, fits, batch):
         """Return the records of the fits; keep the arrays that they point at."""
@@ -97,7 +122,7 @@ class Pack:
         self._rates = [
             rates_of(fit.engine.optimizer, fit.engine.epochs, epochs, batches) for fit in fits
         ]
-        self._losses = np.empty((len(fits), epochs, batches))
+        self._losses = np.zeros((len(fits), epochs, batches))
         self._penalties = np.empty(batches)
         records["rows"] = [address(fit.rows) for fit in fits]
         records["count"], records["epochs"] = count, epochs
@@ -109,6 +134,28 @@ class Pack:
         places = address(self._losses) + self._losses.strides[0] * np.arange(len(fits))
         records["losses"], records["penalties"] = places, address(self._penalties)
         return records
+
+    def _judged(self, judging, layers, run, work):
+        """Set the records for validation; return what `many.judge` takes of it."""
+        plan, total = self._engines[0].plan, np.zeros(1)
+        if judging is None:
+            out = np.empty((0, plan.specs[-1].n_out), plan.dtype)
+            nothing = np.empty(0, plan.dtype)
+            return (0, 1.0, 1, total, layers, run, work, out, out, np.empty(0, np.int64), nothing)
+        records, count = self._records, len(self._engines)
+        # losses and scores of all epochs of each
+        self._valid = np.empty((count, 2, records[0]["epochs"]))
+        places = address(self._valid) + self._valid.strides[0] * np.arange(count)
+        records["valid_losses"], records["valid_scores"] = places, places + self._valid.strides[1]
+        records["patience"], records["min_delta"] = judging.patience, judging.min_delta
+        records["best_loss"] = np.inf
+        if judging.restores:
+            self._best = np.empty((count, plan.size), plan.dtype)
+            records["best"] = address(self._best) + self._best.strides[0] * np.arange(count)
+        layers, run, work, batch = self._leader.scoring(judging.data)
+        out = np.empty((len(judging.data), plan.specs[-1].n_out), plan.dtype)
+        weights = judging.data.total_weight
+        return (judging.kind, weights, batch, total, layers, run, work, out, *judging.targets)
 
     def train(self, goes_on: Callable[[], bool]) -> Iterator[Trained]:
         """Train all in order; yield what became of each as it ends.
@@ -127,24 +174,36 @@ class Pack:
             more = goes_on()
             # without more slices, one that has begun is at its end too
             last = ended if more else min(ended + 1, len(self._engines))
-            yield from self._ended(slice(number, last), seconds)
+            yield from self._ended(number, last, seconds.tolist())
             if not more:
                 return
             number = ended
 
-    def _ended(self, part, seconds):
+    def _ended(self, first, last, seconds):
         """Tell engines how far they have come; yield what became of each."""
-        records, losses = self._records[part], self._losses[part]
-        steps, best = self._runs["step"][part].tolist(), losses.sum(axis=2).argmin(axis=1).tolist()
-        numbers = (records["epoch"].tolist(), records["failed"].tolist(), seconds[part].tolist())
-        own = (self._engines[part], self._rates[part], losses, steps, best, *numbers)
-        for engine, rates, lost, step, lowest, epochs, failed, spent in zip(*own, strict=True):
-            engine.steps = step
+        records, steps = self._records[first:last], self._runs["step"][first:last].tolist()
+        all_epochs, failed, stopped = (
+            records[name].tolist() for name in ("epoch", "failed", "stopped")
+        )
+        with np.errstate(over="ignore", invalid="ignore"):  # of those that failed
+            lowest = self._losses[first:last].sum(axis=2).argmin(axis=1).tolist()
+        for i, engine in enumerate(self._engines[first:last]):
+            epochs, best = all_epochs[i], lowest[i]
+            engine.steps = steps[i]
             engine.epochs += epochs
-            kept = lost[:epochs].copy()  # no history holds those of others
-            if epochs < len(lost):
-                lowest = int(kept.sum(axis=1).argmin()) if epochs else None
-            yield Trained(kept, rates, lowest, spent, bool(failed))
+            losses = self._losses[first + i, :epochs].copy()  # no history holds those of others
+            if epochs < self._losses.shape[1]:
+                best = int(losses.sum(axis=1).argmin()) if epochs else None
+            valid = None
+            if self._judging is not None and epochs:
+                valid, best = (
+                    self._valid[first + i, :, :epochs].copy(),
+                    int(records["best_epoch"][i]),
+                )
+                if self._judging.restores:
+                    engine.params[:] = self._best[first + i]
+            facts = (seconds[first + i], bool(failed[i]), valid, bool(stopped[i]))
+            yield Trained(losses, self._rates[first + i], best, *facts)
 
 
 def _rates_of(optimizer, first, epochs, batches):

@@ -3,8 +3,9 @@
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from ..annotations import ArrayLike, FilePath, Matrix, Threads, Weights
@@ -33,12 +34,18 @@ class Results:
         self._shared, self._stop, self._bar = shared, stop, bar
         # a single job takes all threads for itself
         self._own = threads if self._count == 1 else 1
-        self._yielded: list[Result] = []
-        self._ended: SimpleQueue[Result] = SimpleQueue()
+        self._ended: list[Result] = []
+        self._yielded = 0
+        self._wakes: SimpleQueue[None] = SimpleQueue()
         self._numbers = itertools.count(1)
         self._pool = ThreadPoolExecutor(min(threads, self._count), "fastbp-many")
-        for task in tasks:
-            self._begin(task)
+        try:
+            for task in tasks:
+                self._begin(task)
+        except KeyboardInterrupt:  # those that have begun would go on
+            self.stop()
+            self._pool.shutdown(wait=False)
+            raise
 
     def _begin(self, task):
         """Begin a task when a thread is free."""
@@ -64,7 +71,8 @@ class Results:
                     self._put(job.result(error=error))
 
     def _put(self, result):
-        self._ended.put(result)
+        self._ended.append(result)
+        self._wakes.put(None)
         if self._bar is not None:
             self._bar.update()
         if next(self._numbers) == self._count:  # nothing begins any more
@@ -77,15 +85,21 @@ class Results:
         return self
 
     def __next__(self) -> Result:
-        if len(self._yielded) == len(self):
+        if self._yielded == len(self):
             raise StopIteration
         try:
-            result = self._ended.get()
+            self._wait_for_one()
         except KeyboardInterrupt:
             self.stop()
-            result = self._ended.get()
-        self._yielded.append(result)
-        return result
+            self._wait_for_one()
+        self._yielded += 1
+        return self._ended[self._yielded - 1]
+
+    def _wait_for_one(self):
+        """Wait for a result; Ctrl-C may lose what is taken from the queue, but no result."""
+        while len(self._ended) == self._yielded:
+            with suppress(Empty):  # Python does not see a Ctrl-C that came just before it waits
+                self._wakes.get(timeout=0.2)
 
     def __enter__(self) -> "Results":
         return self
@@ -102,7 +116,7 @@ class Results:
         """Return all results in the order of the jobs, those that were yielded before too."""
         for _ in self:
             pass
-        return sorted(self._yielded, key=lambda r: (r.job, r.seed or 0, r.fold or 0))
+        return sorted(self._ended, key=lambda r: (r.job, r.seed or 0, r.fold or 0))
 
     def to_frame(self) -> Any:
         """Return all results as a polars frame in the order of the jobs, waiting for them.
@@ -153,7 +167,8 @@ def fit_many(
     jobs : iterable of Network, MLPClassifier, MLPRegressor or dict
         What to train. A network is trained in place, an estimator is cloned. A dict holds the
         parameters of a `Network`, or one under ``network`` or ``estimator``; arguments of
-        `Network.fit` for this job alone; and under ``rows`` the rows that it trains on.
+        `Network.fit` for this job alone; under ``rows`` the rows that it trains on; and under
+        ``sample_weight`` (n,) weights of all rows, which multiply those of the call in training.
     X, y : array_like
         Data of all jobs.
     folds : int, cross-validation splitter of scikit-learn, or iterable of (train, test)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from ..engine.plan import step_flops
 from ..errors import DivergenceError
@@ -28,7 +29,7 @@ _OF_FIT = frozenset(inspect.signature(Network.fit).parameters) - {
     *("checkpoints", "resume", "steps_per_epoch"),
 }
 _MODELS = ("network", "estimator")
-_KNOWN = _OF_NETWORK | _OF_FIT | {*_MODELS, "rows"}
+_KNOWN = _OF_NETWORK | _OF_FIT | {*_MODELS, "rows", "sample_weight"}
 
 
 @dataclass(slots=True)
@@ -115,7 +116,8 @@ class Job:
     """One training.
 
     `model` is trained in place if it is a network, and cloned if it is an estimator; otherwise
-    a network is made of `parameters`. `options` are those of `Network.fit`.
+    a network is made of `parameters`. `options` are those of `Network.fit`. `weight` (n,)
+    multiplies that of all jobs in training.
     """
 
     number: int
@@ -128,6 +130,7 @@ class Job:
     fold: Fold | None = None
     seed: int | None = None
     checkpoints: Checkpoints | None = None
+    weight: npt.NDArray | None = None
 
     def result(self, **facts: Any) -> Result:
         """Return a `Result` of the job."""
@@ -194,6 +197,8 @@ class Job:
         """Return X, y and the weights of the rows that train, or that are scored."""
         X = shared.rows(dtype, self.fold, tests)
         y, weight = shared.y, shared.weight
+        if self.weight is not None and not tests:
+            weight = self.weight if weight is None else weight * self.weight
         if self.fold is not None:
             which = self.fold.tests if tests else self.fold.trains
             y, weight = y[which], None if weight is None else weight[which]
@@ -273,6 +278,7 @@ def _job(number, given, options, shape, kinds):
     if len(models) > 1:
         raise ValueError(f"{name}: names a network and an estimator; choose one")
     rows = _rows(name, settings.pop("rows", None), shape[0])
+    weight = _weight(name, settings.pop("sample_weight", None), shape[0])
     own = {key: value for key, value in settings.items() if key in _OF_FIT}
     parameters = {key: value for key, value in settings.items() if key not in _OF_FIT}
     own = {**options, **own} if own else options
@@ -294,7 +300,7 @@ def _job(number, given, options, shape, kinds):
         )
     if kind.is_network and "epochs" in own:
         a_whole_number(f"{name}: epochs", own["epochs"], least=1)
-    return Job(number, kind, settings, model, parameters, own, rows)
+    return Job(number, kind, settings, model, parameters, own, rows, weight=weight)
 
 
 def _check_names(name, given, known):
@@ -341,6 +347,14 @@ def _rows(name, rows, count):
     if found.min() < 0 or found.max() >= count:
         raise ValueError(f"{name}: rows={rows!r}: expected numbers from 0 to {count - 1:,}")
     return found.astype(np.intp)
+
+
+def _weight(name, weight, count):
+    """Return a job's own weights of all rows."""
+    found = None if weight is None else np.asarray(weight)
+    if found is not None and found.shape != (count,):
+        raise ValueError(f"{name}: sample_weight has shape {found.shape}, and X {count:,} rows")
+    return found
 
 
 def _check_distinct(jobs):

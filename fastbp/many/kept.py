@@ -57,6 +57,7 @@ def _digest(jobs, shared):
         model = description(job.model.to_model()) if isinstance(job.model, Network) else None
         options = {name: value for name, value in job.options.items() if name != "callbacks"}
         digest.update(repr((job.name, job.parameters, model, options)).encode())
-        for rows in (job.rows, *(() if job.fold is None else (job.fold.trains, job.fold.tests))):
-            digest.update(b"" if rows is None else rows.tobytes())
+        fold = () if job.fold is None else (job.fold.trains, job.fold.tests)
+        for array in (job.rows, job.weight, *fold):
+            digest.update(b"" if array is None else array.tobytes())
     return digest.hexdigest()

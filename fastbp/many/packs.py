@@ -7,24 +7,54 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..checks import all_finite
-from ..engine.pack import Fit, Pack
+from ..engine.pack import Fit, Judging, Pack
 from ..kernels.tuning import PACK_FLOPS_LEAST, PACK_FLOPS_MOST, PACKED_EPOCH_FLOPS, PACKS_PER_THREAD
 from ..training.history import History, entry_of
-from ..training.metrics import scores_of
+from ..training.metrics import metric_of, scores_of, targets_of
 from ..training.stopped import Stopped
+from ..training.stopping import EarlyStopping, as_stopping
 from .jobs import Job, Result
 
 if TYPE_CHECKING:
     from ..training.interrupt import Stop
     from .shared import Shared
 
-# arguments of `Network.fit` that a pack takes, with their defaults; others only if they are falsy
-_TAKEN = {"epochs": 10, "batch_size": 128, "shuffle": True}
+# arguments of `Network.fit` that a pack takes; others only if they are falsy
+_TAKEN = frozenset({"epochs", "batch_size", "shuffle", "validation_data", "early_stopping"})
+
+
+class Steps(NamedTuple):
+    """What the networks of a pack have in common in their training; see `Network.fit`."""
+
+    epochs: int
+    batch: int
+    shuffle: bool
+    stopping: EarlyStopping | None
+    validation: int | None  # the identity of the validation data
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Steps | None:
+        """Return that of the arguments of `Network.fit`; None if a pack does not train so."""
+        batch, shuffle = options.get("batch_size", 128), options.get("shuffle", True)
+        if type(batch) is not int or batch < 1 or type(shuffle) is not bool:
+            return None
+        if any(options[name] for name in options.keys() - _TAKEN):
+            return None
+        epochs, validation = options.get("epochs", 10), options.get("validation_data")
+        if not options.get("early_stopping"):
+            return cls(epochs, batch, shuffle, None, None if validation is None else id(validation))
+        try:
+            stopping = as_stopping(options["early_stopping"])
+        except (TypeError, ValueError):
+            return None
+        # the training loss is summed in Python
+        is_judged = validation is not None
+        return cls(epochs, batch, shuffle, stopping, id(validation)) if is_judged else None
 
 
 # what a task yields: a job with its result, or None if the job must run alone
@@ -54,6 +84,7 @@ class Packed:
 
     jobs: Sequence[Job]
     work: float
+    steps: Steps
 
     def run(self, shared: Shared, stop: Stop, n_threads: Any) -> Ended:
         """Train all on one thread; yield each with its result, or None if it must run alone.
@@ -84,11 +115,28 @@ class Packed:
             data = shared.samples(engine, None)
             if job.fold is not None:
                 shared.samples(engine, job.fold)
+            if self.steps.validation is not None and self._valid(job, engine, shared).is_sparse:
+                return False
         except (TypeError, ValueError):
             return False
         weighs = data.weight is None or job.trains is None or data.weight[job.trains].any()
         is_finite = job.model is None or all_finite(engine.params)
         return weighs and is_finite and engine.in_use.acquire(blocking=False)
+
+    def _valid(self, job, engine, shared):
+        return shared.validation(engine, job.options["validation_data"])
+
+    def _judging(self, job, engine, shared):
+        """Return how a pack scores its epochs, or None."""
+        if self.steps.validation is None:
+            return None
+        data, metric = self._valid(job, engine, shared), metric_of(engine.loss)
+        like = np.empty((0, engine.plan.specs[-1].n_out), engine.plan.dtype)
+        stopping, targets = self.steps.stopping, targets_of(data, like)
+        if stopping is None:
+            return Judging(data, metric.kind, targets)
+        facts = (stopping.patience, stopping.min_delta, stopping.restore_best)
+        return Judging(data, metric.kind, targets, *facts)
 
     def _trained(self, here, shared, stop):
         """Train networks, and take them off the list as they end; yield each job with its result.
@@ -96,16 +144,22 @@ class Packed:
         It is None if the network diverged.
         """
         data = shared.samples(here[0][1].engine, None)
-        epochs, batch, shuffle = steps_of(self.jobs[0].options)
+        epochs, batch = self.steps.epochs, self.steps.batch
         fits = [Fit(network.engine, epochs, job.trains) for job, network in here]
+        judging = self._judging(here[0][0], fits[0].engine, shared)
         plan, sums_of = fits[0].engine.plan, _sums_of(data)
-        name, flops = plan.dtype.name, plan.flops_per_row
+        name, flops, metric = (
+            plan.dtype.name,
+            plan.flops_per_row,
+            metric_of(fits[0].engine.loss).name,
+        )
         # one that is the caller's must begin anew from where it was
         before = [
             None if job.model is None else _state(fit.engine)
             for fit, (job, _) in zip(fits, here, strict=True)
         ]
-        pack = Pack(fits, data, min(batch, fits[0].count(data)), shuffle)
+        most = min(batch, fits[0].count(data))
+        pack = Pack(fits, data, most, self.steps.shuffle, judging)
         for fit, state, one in zip(fits, before, pack.train(lambda: not stop.seen), strict=False):
             job, network = here.pop(0)
             if one.failed and state is not None:
@@ -115,9 +169,12 @@ class Packed:
                 yield job, None
                 continue
             rows, weight = sums_of(fit.rows)
-            history = History(name, entries=partial(_entries, one, rows, weight, flops))
-            history.best_epoch, network.history = one.best, history
-            history.stopped = Stopped.EPOCHS if len(one.losses) == epochs else stop.stopped
+            entries = partial(_entries, one, rows, weight, flops, metric)
+            history = network.history = History(name, entries=entries)
+            history.best_epoch, history.stopped = one.best, Stopped.EARLY
+            if not one.stopped:
+                is_whole = len(one.losses) == epochs
+                history.stopped = Stopped.EPOCHS if is_whole else stop.stopped
             scores = {}
             if job.fold is not None and not stop.seen:
                 scores = scores_of(network.engine, shared.samples(network.engine, job.fold), 1)
@@ -149,13 +206,19 @@ def _sums_of(data):
     return sums_of
 
 
-def _entries(trained, rows, weight, flops_per_row):
-    seconds = trained.seconds / max(len(trained.losses), 1)
-    rates = np.broadcast_to(trained.rates[: len(trained.losses), -1], len(trained.losses))
-    return [
+def _entries(trained, rows, weight, flops_per_row, metric):
+    """Return the epochs of a history; the time of each is their mean."""
+    count = len(trained.losses)
+    seconds = trained.seconds / max(count, 1)
+    rates = np.broadcast_to(trained.rates[:count, -1], count)
+    entries = [
         entry_of(epoch, losses.sum() / weight, rate, seconds, rows, flops_per_row)
         for epoch, (losses, rate) in enumerate(zip(trained.losses, rates, strict=True))
     ]
+    if trained.valid is not None:
+        for entry, loss, score in zip(entries, *trained.valid.tolist(), strict=True):
+            entry["val_loss"], entry[f"val_{metric}"] = loss, score
+    return entries
 
 
 def tasks_of(jobs: Sequence[Job], shared: Shared, threads: int) -> list[Alone | Packed]:
@@ -164,34 +227,22 @@ def tasks_of(jobs: Sequence[Job], shared: Shared, threads: int) -> list[Alone | 
     groups: dict[Any, list[tuple[Job, float]]] = {}
     for job in jobs:
         work = job.work(shared.count)
-        if len(jobs) > 1 and shared.is_dense and _is_small(job, work):
-            key = (job.kind.shape, job.rows_of(shared.count), *steps_of(job.options))
-            groups.setdefault(key, []).append((job, work))
-        else:
+        steps = Steps.of(job.options) if shared.is_dense and _is_small(job) else None
+        if steps is None or len(jobs) == 1 or work > PACKED_EPOCH_FLOPS * steps.epochs:
             tasks.append(Alone(job, work))
-    for group in groups.values():
+        else:
+            key = (job.kind.shape, job.rows_of(shared.count), steps)
+            groups.setdefault(key, []).append((job, work))
+    for (*_, steps), group in groups.items():
         work = group[0][1]  # of each
         share = work * len(group) / (PACKS_PER_THREAD * threads)
         size = math.ceil(min(max(share, PACK_FLOPS_LEAST), PACK_FLOPS_MOST) / work)
         for first in range(0, len(group), size):
             pack = [job for job, _ in group[first : first + size]]
-            tasks.append(Packed(pack, work * len(pack)))
+            tasks.append(Packed(pack, work * len(pack), steps))
     return sorted(tasks, key=lambda task: -task.work)
 
 
-def _is_small(job, work):
-    """Return whether a job is one of a small network, with nothing to do between its epochs."""
-    options = job.options
-    if job.kind.shape is None or job.checkpoints is not None:
-        return False
-    if any(options[name] for name in options.keys() - _TAKEN.keys()):
-        return False
-    epochs, batch, shuffle = steps_of(options)
-    is_plain = type(batch) is int and batch >= 1 and type(shuffle) is bool
-    return is_plain and work <= PACKED_EPOCH_FLOPS * epochs
-
-
-def steps_of(options: Mapping[str, Any]) -> tuple[int, int, bool]:
-    """Return the epochs, the batch size and whether to shuffle, of the arguments of a fit."""
-    epochs, batch, shuffle = (options.get(name, value) for name, value in _TAKEN.items())
-    return epochs, batch, shuffle
+def _is_small(job):
+    """Return whether a job is one of a small network, without checkpoints or weights of its own."""
+    return job.kind.shape is not None and job.checkpoints is None and job.weight is None

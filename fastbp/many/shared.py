@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..checks import as_array, float_array
-from ..data.samples import Samples, samples
+from ..data.samples import Samples, samples, validation_samples
 from ..engine.engine import Engine
 
 Rows = npt.NDArray[np.intp]
@@ -62,6 +62,15 @@ class Shared:
             if key not in self._parts:
                 self._parts[key] = self._made(dtype, which)
             return self._parts[key]
+
+    def validation(self, engine: Engine, given: Any) -> Samples:
+        """Return validation data checked for an engine's network; errors as for `samples`."""
+        plan = engine.plan
+        # by its identity: the jobs that it belongs to hold it
+        key = (plan.dtype, plan.specs[-1].n_out, engine.loss, "validation", id(given))
+        if key not in self._samples:
+            self._samples[key] = validation_samples(given, plan, engine.loss)
+        return self._samples[key]
 
     @property
     def is_dense(self) -> bool:
@@ -116,7 +125,7 @@ def shared_of(X: Any, y: Any, weight: Any) -> Shared:
     return shared
 
 
-def folds_of(folds: Any, shared: Shared, classifies: bool) -> list[Fold]:
+def folds_of(folds: Any, shared: Shared, classifies: bool, name: str = "folds") -> list[Fold]:
     """Return the folds that scikit-learn makes of `folds`; ValueError if they do not fit."""
     from sklearn.model_selection import check_cv
 
@@ -124,16 +133,16 @@ def folds_of(folds: Any, shared: Shared, classifies: bool) -> list[Fold]:
         splitter = check_cv(folds, shared.y, classifier=classifies)
         parts = [tuple(part) for part in splitter.split(np.zeros((shared.count, 1)), shared.y)]
     except (TypeError, ValueError) as error:
-        raise ValueError(f"folds={folds!r}: {error}") from error
+        raise ValueError(f"{name}={folds!r}: {error}") from error
     if not parts:
-        raise ValueError(f"folds={folds!r}: there are none")
+        raise ValueError(f"{name}={folds!r}: there are none")
     found = []
     for number, part in enumerate(parts):
         rows = [np.asarray(each) for each in part]
         if len(rows) != 2 or any(not _are_rows(each, shared.count) for each in rows):
             raise ValueError(
-                f"folds={folds!r}: fold {number} is not the numbers of rows that train and of rows "
-                f"that are scored, of {shared.count:,}"
+                f"{name}={folds!r}: fold {number} is not the numbers of rows that train and of "
+                f"rows that are scored, of {shared.count:,}"
             )
         found.append(Fold(number, *(each.astype(np.intp) for each in rows)))
     return found

@@ -1,58 +1,56 @@
 """What outputs mean: predictions, and the score beside a loss, accuracy or R2."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..annotations import Array, Floats
 from ..data.samples import Samples
 from ..kernels.formulas.losses import LOSSES
+from ..kernels.score import BITS, CLASSES, NUMBERS, score
+
+if TYPE_CHECKING:
+    from ..annotations import Threads
+    from ..engine.engine import Engine
+
+_NO_LABELS = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A score of outputs against samples, with its name in a history."""
+    """A score of outputs against samples; `kind` is one of `kernels.score`."""
 
-    name: str
-    score: Callable[[Floats, Samples], float]  # higher is better
+    name: str  # in a history
+    kind: int
 
-
-def _accuracy_of_classes(outputs, samples):
-    labels = samples.y.argmax(axis=1) if samples.labels is None else samples.labels
-    return float(np.average(outputs.argmax(axis=1) == labels, weights=samples.weight))
-
-
-def _accuracy_of_bits(outputs, samples):
-    right = ((outputs > 0.5) == (samples.y > 0.5)).all(axis=1)
-    return float(np.average(right, weights=samples.weight))
+    def score(self, outputs: Floats, samples: Samples) -> float:
+        """Return the score of outputs (n, n_out): the higher, the better."""
+        return float(score.serial(self.kind, outputs, *targets_of(samples, outputs)))
 
 
-def _r2(outputs, samples):
-    """Return 1 - residual / total sum of squares, the mean over outputs that vary."""
-    y = samples.y.astype(np.float64)
-    weight = samples.weight
-    residual = np.average((outputs - y) ** 2, axis=0, weights=weight)
-    total = np.average((y - np.average(y, axis=0, weights=weight)) ** 2, axis=0, weights=weight)
-    varies = total > 0
-    if not varies.any():
-        return 1.0 if not residual.any() else 0.0
-    return float(np.mean(1 - residual[varies] / total[varies]))
+def targets_of(samples: Samples, outputs: Floats) -> tuple[Array, Array, Array]:
+    """Return targets, labels and weights of samples, as `kernels.score` takes them."""
+    y = outputs[:0] if samples.y is None else samples.y
+    weight = outputs[:0, 0].copy() if samples.weight is None else samples.weight
+    return y, _NO_LABELS if samples.labels is None else samples.labels, weight
 
 
-def scores_of(engine, data, n_threads):
+def scores_of(engine: Engine, data: Samples, n_threads: Threads) -> dict[str, float]:
     """Return the mean loss of an engine's network on `Samples`, and its metric, by name."""
     metric = metric_of(engine.loss)
     outputs, loss = engine.evaluate(data, n_threads)
     return {"loss": loss, metric.name: metric.score(outputs, data)}
 
 
-def metric_of(loss):
+def metric_of(loss: str) -> Metric:
     """Return the metric for the targets of the loss of a given name."""
     targets = LOSSES[loss].targets
     if targets == "classes":
-        return Metric("accuracy", _accuracy_of_classes)
-    return Metric("accuracy", _accuracy_of_bits) if targets == "unit" else Metric("r2", _r2)
+        return Metric("accuracy", CLASSES)
+    return Metric("accuracy", BITS) if targets == "unit" else Metric("r2", NUMBERS)
 
 
 def predicted(loss: str, outputs: Floats) -> Array:

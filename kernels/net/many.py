@@ -9,9 +9,10 @@ from numba import carray
 
 from ..compiler.jit import inner, kernel
 from ..random import SHUFFLE, fill_permutation
-from ..simd.intrinsics import integers_at, memory_at, pointer
-from .loop import train
-from .passes import TRANSPOSE, pass_over_weights
+from ..score import score
+from ..simd.intrinsics import doubles_at, integers_at, memory_at, pointer
+from .loop import infer, train
+from .passes import LOSS, TRANSPOSE, pass_over_weights
 
 _int = np.int64
 
@@ -31,6 +32,14 @@ FIT = np.dtype(
         ("epoch", _int),  # epochs that are done
         ("done", _int),  # steps of the next epoch that are done
         ("failed", _int),  # whether a loss or a weight was not finite
+        ("valid_losses", _int),  # addresses of validation losses and scores (epochs,)
+        ("valid_scores", _int),
+        ("best", _int),  # address of the parameters of the best epoch, or 0
+        ("patience", _int),  # epochs without a better loss before it stops, or 0 for none
+        ("min_delta", np.float64),  # how much lower the loss of a better epoch is
+        ("best_loss", np.float64),
+        ("best_epoch", _int),
+        ("stopped", _int),  # whether it has waited for so long
     ]
 )
 
@@ -57,6 +66,12 @@ def write_order(runs, fits, shuffles, rows):
             rows[i] = integers_at(fit.rows)[rows[i]]
 
 
+@inner
+def goes_on(fit):
+    """Return whether a network has a step to make."""
+    return fit.epoch < fit.epochs and fit.failed == 0 and fit.stopped == 0
+
+
 @kernel
 def go_on(fits, shuffles, order, steps, layers, runs, params, grads, moments, work):
     """Go on with an epoch of one network, for so many steps at most; return how many were made."""
@@ -81,12 +96,33 @@ def go_on(fits, shuffles, order, steps, layers, runs, params, grads, moments, wo
 
 
 @kernel
-def train_many(fits, number, steps, shuffles, order, layers, runs, grads, work):
+def judge(fits, params, kind, weights, batch, total, layers, runs, work, out, y, labels, weight):
+    """Score an epoch on validation data; note whether it is the best, or training has to stop."""
+    fit, epoch = fits[0], fits[0].epoch - 1
+    total[0] = 0.0
+    infer(layers, runs, params, work, LOSS, runs[0].x, 0, len(out), batch, out, total)
+    loss = total[0] / weights
+    doubles_at(fit.valid_losses)[epoch] = loss
+    doubles_at(fit.valid_scores)[epoch] = score(kind, out, y, labels, weight)
+    if not np.isfinite(loss):
+        fit.failed = 1
+    elif loss < fit.best_loss - fit.min_delta:
+        fit.best_loss, fit.best_epoch = loss, epoch
+        if fit.best != 0:
+            best = carray(memory_at(pointer(params), fit.best), params.size)
+            best[:] = params
+    elif fit.patience > 0 and epoch - fit.best_epoch >= fit.patience:
+        fit.stopped = 1
+
+
+@kernel
+def train_many(fits, number, steps, shuffles, order, layers, runs, grads, work, valid):
     """Train networks one after the other from `number` on, for about so many steps in all.
 
     Return the number of the network to go on with: those before are done, or failed. `fits` (n,)
     of `FIT` says how far each has come, and `runs` (n,) are theirs; `layers`, `grads` (size,) and
-    `work` serve all.
+    `work` serve all. `valid` are the validation data and their buffers, as `judge` takes them,
+    or empty ones.
     """
     size = grads.size
     while number < fits.size and steps > 0:
@@ -95,8 +131,10 @@ def train_many(fits, number, steps, shuffles, order, layers, runs, grads, work):
         moments = carray(memory_at(pointer(grads), fit[0].moments), 2 * size)
         arrays = (layers, run, params, grads, moments, work)
         pass_over_weights(*arrays, TRANSPOSE)
-        while steps > 0 and fit[0].epoch < fit[0].epochs and fit[0].failed == 0:
+        while steps > 0 and goes_on(fit[0]):
             steps -= go_on(fit, shuffles, order, steps, *arrays)
-        if fit[0].epoch == fit[0].epochs or fit[0].failed != 0:
+            if fit[0].done == 0 and fit[0].failed == 0 and len(valid[7]) > 0:
+                judge(fit, params, *valid)
+        if not goes_on(fit[0]):
             number += 1
     return number

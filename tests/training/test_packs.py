@@ -6,8 +6,9 @@ import time
 
 import numpy as np
 import pytest
+from scipy import sparse
 
-from fastbp import Adam, Cosine, Dense, DivergenceError, Dropout, Network, fit_many
+from fastbp import Adam, Cosine, Dense, DivergenceError, Dropout, EarlyStopping, Network, fit_many
 from fastbp.engine import pack
 
 rng = np.random.default_rng(0)
@@ -25,11 +26,15 @@ KINDS = {
     "penalized": {"sizes": [4, 5, 2], "optimizer": Adam(0.01, l1=1e-3, l2=1e-2)},
     "classes": {"sizes": [4, 6, 3], "loss": "cross_entropy"},
 }
+TIMES = {"seconds", "samples_per_second", "gflops"}
 STEPS = [
     {},
     {"epochs": 3, "batch_size": 32},
     {"epochs": 2, "batch_size": 1000},
     {"epochs": 4, "batch_size": 7, "shuffle": False},
+    {"epochs": 3, "validation": None},
+    {"epochs": 30, "batch_size": 40, "validation": 2},
+    {"epochs": 30, "validation": EarlyStopping(1, min_delta=0.01, restore_best=False)},
 ]
 
 
@@ -51,7 +56,8 @@ def assert_equal(network, twin):
     assert (network.engine.moments == twin.engine.moments).all()
     assert len(network.history) == len(twin.history)
     assert (network.seed, network.steps, network.epochs) == (twin.seed, twin.steps, twin.epochs)
-    for name in ("loss", "learning_rate") if len(twin.history) else ():
+    names = twin.history.epochs[0].keys() - TIMES if len(twin.history) else ()
+    for name in names:
         assert network.history[name] == twin.history[name]
     for name in ("best_epoch", "stopped", "dtype", "n_threads"):
         assert getattr(network.history, name) == getattr(twin.history, name)
@@ -63,10 +69,15 @@ def assert_equal(network, twin):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_network_of_a_pack_is_the_one_it_would_be_alone(kind, steps, weight, calls):
     y = LABELS if kind == "classes" else Y
-    jobs = [{**KINDS[kind], "seed": seed} for seed in range(5)]
+    jobs, steps = [{**KINDS[kind], "seed": seed} for seed in range(5)], dict(steps)
+    if "validation" in steps:
+        weights = () if weight is None else (weight[:90],)
+        steps["early_stopping"] = steps.pop("validation")
+        steps["validation_data"] = (X[90:180], y[90:180], *weights)
     results = fit_many(jobs, X, y, sample_weight=weight, n_threads=1, **steps).wait()
     assert calls == [5]
     for job, result in zip(jobs, results, strict=True):
+        assert result.error is None
         twin = Network(**job)
         history = twin.fit(X, y, sample_weight=weight, n_threads=1, **steps)
         assert_equal(result.network, twin)
@@ -193,7 +204,7 @@ def test_what_has_something_to_do_between_epochs_runs_alone(calls):
     others = [
         {"callbacks": seen.append},
         {"early_stopping": True},
-        {"validation_data": (X[:20], Y[:20])},
+        {"validation_data": (sparse.csr_matrix(X[:20]), Y[:20])},
         {"batch_size": 0},
         {"shuffle": 1},
     ]

@@ -1,0 +1,128 @@
+"""`MLPEnsembleRegressor`: the mean of the predictions of several nets."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, overload
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+
+from ..annotations import Floats, Matrix, Threads
+from ..estimators import MLPRegressor
+from ..estimators.parameters import keep_arguments
+from .ensemble import CONSTRAINTS, MLPEnsemble, mean_and_std
+
+
+class MLPEnsembleRegressor(RegressorMixin, MLPEnsemble):
+    """Several `MLPRegressor`, trained one on each core, that predict by their mean.
+
+    Parameters
+    ----------
+    estimator : MLPRegressor or None, default None
+        What the members are clones of; each stops early by itself, if it does. None: its defaults.
+    n_members : int, default 5
+        Members; with "folds", where `cv` is None.
+    members : {"seeds", "bags", "folds"}, default "seeds"
+        How the members differ, besides their random states. "seeds": all train on all rows.
+        "bags": each on rows drawn with replacement, as many as there are; their numbers multiply
+        the weights. "folds": each on all rows but those of one fold.
+    cv : int, splitter, iterable or None, default None
+        With "folds": the folds, as for scikit-learn's ``cross_val_predict``; each is a member.
+        None: `n_members` folds.
+    random_state : int, RandomState instance or None, default None
+        Where the random states of the members come from, which replace that of `estimator`, and
+        their bags. The first of many members are those of few.
+    n_threads : int or "auto", default "auto"
+        Members that are trained at once; the result does not depend on it.
+
+    Attributes
+    ----------
+    estimators_ : list of MLPRegressor
+        The members. Each has the bits that it has alone.
+    estimators_samples_ : list of ndarray
+        Rows that each member trained on, as often as they were drawn; not with "seeds".
+    oob_prediction_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Mean predictions by the members that have not trained on the row; NaN where all have.
+        Not with "seeds".
+    oob_score_ : float
+        R2 of these on the rows that have them, with `sample_weight`.
+    n_outputs_ : int
+        Outputs of a member.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of these columns; only if X has names.
+
+    See Also
+    --------
+    MLPEnsembleClassifier : For labels.
+    fit_many : Trains many models that differ in more than this.
+
+    References
+    ----------
+    Lakshminarayanan, Pritzel and Blundell, Simple and scalable predictive uncertainty estimation
+    using deep ensembles, NeurIPS 2017 (seeds). Breiman, Bagging predictors, Machine Learning 24,
+    1996 (bags).
+
+    Examples
+    --------
+    >>> from fastbp import MLPEnsembleRegressor, MLPRegressor
+    >>> from sklearn.datasets import make_regression
+    >>> X, y = make_regression(200, 5, noise=1.0, random_state=0)
+    >>> net = MLPRegressor(hidden_layer_sizes=(50,), solver="lbfgs")
+    >>> ensemble = MLPEnsembleRegressor(net, members="bags", random_state=0).fit(X, y / y.std())
+    >>> mean, std = ensemble.predict(X, return_std=True)
+    >>> bool((std > 0).all())
+    True
+    """
+
+    oob_prediction_: Floats
+    _classifies = False
+    _parameter_constraints: ClassVar = {"estimator": [MLPRegressor, None], **CONSTRAINTS}
+
+    def __init__(
+        self,
+        estimator: MLPRegressor | None = None,
+        n_members: int = 5,
+        *,
+        members: Literal["seeds", "bags", "folds"] = "seeds",
+        cv: Any = None,
+        random_state: int | np.random.RandomState | None = None,
+        n_threads: Threads = "auto",
+    ) -> None:
+        keep_arguments(self, locals())
+
+    def _template(self):
+        return MLPRegressor() if self.estimator is None else self.estimator
+
+    def _meet(self, y):
+        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+
+    def _of_member(self, member, X):
+        return member.predict(X)
+
+    def _score_of(self, y, means, weight):
+        return r2_score(y, means, sample_weight=weight)
+
+    def _keep_oob(self, means):
+        self.oob_prediction_ = means
+
+    @overload
+    def predict(self, X: Matrix, return_std: Literal[False] = False) -> Floats: ...
+
+    @overload
+    def predict(self, X: Matrix, return_std: Literal[True]) -> tuple[Floats, Floats]: ...
+
+    def predict(self, X: Matrix, return_std: bool = False) -> Floats | tuple[Floats, Floats]:
+        """Return the mean predictions (n_samples,), or (n_samples, n_outputs).
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        return_std : bool, default False
+            Whether to return a pair: the means, and their spread as `predict_std` gives it.
+        """
+        mean, std = mean_and_std(self._outputs(X))
+        return (mean, std) if return_std else mean

@@ -1,0 +1,77 @@
+"""Scores of outputs against targets, the higher the better: accuracy and R2.
+
+An accuracy is the share of the weights of rows that are right. R2 is 1 minus the residual over
+the total sum of squares, the mean over the outputs that vary.
+"""
+
+from .compiler.jit import inner, kernel
+
+# what a row holds: a class, a bit for each output, or numbers
+CLASSES, BITS, NUMBERS = 0, 1, 2
+
+
+@inner
+def _largest(row):
+    """Return the place of the first of the largest numbers of a row."""
+    place = 0
+    for j in range(1, row.size):
+        if row[j] > row[place]:
+            place = j
+    return place
+
+
+@inner
+def _is_right(kind, output, target, labels, i):
+    """Return whether the output of row `i` has the class, or all bits, of its target."""
+    if kind == CLASSES:
+        return _largest(output) == (labels[i] if labels.size > 0 else _largest(target))
+    right = True
+    for j in range(output.size):
+        right = right and (output[j] > 0.5) == (target[j] > 0.5)
+    return right
+
+
+@inner
+def _weight_of(weight, i):
+    return float(weight[i]) if weight.size > 0 else 1.0
+
+
+@inner
+def _sums_of_squares(outputs, y, weight, j):
+    """Return the residual and the total sum of squares of an output."""
+    total, mean, residual, spread = 0.0, 0.0, 0.0, 0.0
+    for i in range(len(y)):
+        total += _weight_of(weight, i)
+        mean += _weight_of(weight, i) * y[i, j]
+    mean /= total
+    for i in range(len(y)):
+        residual += _weight_of(weight, i) * (float(outputs[i, j]) - y[i, j]) ** 2
+        spread += _weight_of(weight, i) * (y[i, j] - mean) ** 2
+    return residual, spread
+
+
+@kernel
+def score(kind, outputs, y, labels, weight):
+    """Return the score of outputs (n, n_out), in float64 and in the order of rows.
+
+    The targets are `y` (n, n_out), or `labels` (n,) if there are any; without `weight` (n,) all
+    rows weigh the same.
+    """
+    if kind == NUMBERS:
+        varying, found, is_exact = 0, 0.0, True
+        for j in range(y.shape[1]):
+            residual, spread = _sums_of_squares(outputs, y, weight, j)
+            is_exact = is_exact and residual == 0
+            if spread > 0:
+                varying += 1
+                found += 1 - residual / spread
+        if varying > 0:
+            return found / varying
+        return 1.0 if is_exact else 0.0
+    right, total = 0.0, 0.0
+    for i in range(len(outputs)):
+        total += _weight_of(weight, i)
+        row = y[i] if len(y) > 0 else outputs[i]
+        if _is_right(kind, outputs[i], row, labels, i):
+            right += _weight_of(weight, i)
+    return right / total
