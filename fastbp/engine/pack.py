@@ -45,7 +45,7 @@ class Fit(NamedTuple):
 
 
 class Judging(NamedTuple):
-    """Validation data, their targets as `kernels.score` takes them, and early stopping.
+    """Validation data, their targets as `kernels.net.score` takes them, and early stopping.
 
     `patience` is 0 without it; `restores` says that the network gets the best weights back.
     """

@@ -10,7 +10,7 @@ import numpy as np
 from ..annotations import Array, Floats
 from ..data.samples import Samples
 from ..kernels.formulas.losses import LOSSES
-from ..kernels.score import BITS, CLASSES, NUMBERS, score
+from ..kernels.net.score import BITS, CLASSES, NUMBERS, score
 
 if TYPE_CHECKING:
     from ..annotations import Threads
@@ -21,7 +21,7 @@ _NO_LABELS = np.zeros(0, np.int64)
 
 @dataclass(frozen=True)
 class Metric:
-    """A score of outputs against samples; `kind` is one of `kernels.score`."""
+    """A score of outputs against samples; `kind` is one of `kernels.net.score`."""
 
     name: str  # in a history
     kind: int
@@ -32,7 +32,7 @@ class Metric:
 
 
 def targets_of(samples: Samples, outputs: Floats) -> tuple[Array, Array, Array]:
-    """Return targets, labels and weights of samples, as `kernels.score` takes them."""
+    """Return targets, labels and weights of samples, as `kernels.net.score` takes them."""
     y = outputs[:0] if samples.y is None else samples.y
     weight = outputs[:0, 0].copy() if samples.weight is None else samples.weight
     return y, _NO_LABELS if samples.labels is None else samples.labels, weight

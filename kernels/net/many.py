@@ -9,10 +9,10 @@ from numba import carray
 
 from ..compiler.jit import inner, kernel
 from ..random import SHUFFLE, fill_permutation
-from ..score import score
 from ..simd.intrinsics import doubles_at, integers_at, memory_at, pointer
 from .loop import infer, train
 from .passes import LOSS, TRANSPOSE, pass_over_weights
+from .score import score
 
 _int = np.int64
 

@@ -4,7 +4,9 @@ An accuracy is the share of the weights of rows that are right. R2 is 1 minus th
 the total sum of squares, the mean over the outputs that vary.
 """
 
-from .compiler.jit import inner, kernel
+import numpy as np
+
+from ..compiler.jit import inner, kernel
 
 # what a row holds: a class, a bit for each output, or numbers
 CLASSES, BITS, NUMBERS = 0, 1, 2
@@ -33,7 +35,7 @@ def _is_right(kind, output, target, labels, i):
 
 @inner
 def _weight_of(weight, i):
-    return float(weight[i]) if weight.size > 0 else 1.0
+    return np.float64(weight[i]) if weight.size > 0 else 1.0
 
 
 @inner
@@ -45,7 +47,7 @@ def _sums_of_squares(outputs, y, weight, j):
         mean += _weight_of(weight, i) * y[i, j]
     mean /= total
     for i in range(len(y)):
-        residual += _weight_of(weight, i) * (float(outputs[i, j]) - y[i, j]) ** 2
+        residual += _weight_of(weight, i) * (np.float64(outputs[i, j]) - y[i, j]) ** 2
         spread += _weight_of(weight, i) * (y[i, j] - mean) ** 2
     return residual, spread
 
