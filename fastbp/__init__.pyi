@@ -20,6 +20,7 @@ from .components.schedules import Step as Step
 from .components.schedules import WarmUp as WarmUp
 from .diagnostics.warmup import warm_up as warm_up
 from .engine.plan import Gradients as Gradients
+from .ensemble import Ensemble as Ensemble
 from .errors import DataError as DataError
 from .errors import DivergenceError as DivergenceError
 from .errors import ModelFileError as ModelFileError

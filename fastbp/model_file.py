@@ -4,12 +4,15 @@ Tensors: ``parameters`` (n,) and ``moments`` (2, n), flat, in the order W(1), b(
 W(2), ...; W(l) is (n_in, n_out) by rows; ``digest`` (32,) of bytes, by `_digest`.
 Metadata ``fastbp``: the JSON of `to_bytes`. Its ``sections``, and tensors named
 ``section.name``, belong to other modules: a table's schema, the state of a training.
-Reading executes nothing from the file.
+A file of several networks, an ensemble, has format 3: its tensors are those of the networks
+one after another, and ``members`` says what differs. Reading executes nothing from the file.
 """
 
 import hashlib
+import itertools
 import json
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +29,7 @@ from .kernels.formulas.losses import LOSSES
 from .kernels.support.files import write_whole
 from .kernels.support.scalars import a_number, a_whole_number
 
-FORMAT_VERSION = 2
+FORMAT_VERSION, OF_SEVERAL = 2, 3
 _OWN_TENSORS = {"parameters", "moments", "digest"}
 _COUNTS = ("seed", "steps", "epochs")
 _COUNT = {"least": 0, "below": 2**63}
@@ -40,7 +43,7 @@ class Model:
     """The content of a model file; `moments` is flat, the first and then the second.
 
     `sections` holds JSON data of other modules by name, `tensors` their arrays, named
-    ``section.name``.
+    ``section.name``. `more` are the networks after the first, if there are several.
     """
 
     specs: tuple
@@ -56,6 +59,12 @@ class Model:
     moments: np.ndarray
     sections: dict = field(default_factory=dict)
     tensors: dict = field(default_factory=dict)
+    more: "tuple[Model, ...]" = ()
+
+    @property
+    def version(self):
+        """The version of the format of its file."""
+        return OF_SEVERAL if self.more else FORMAT_VERSION
 
 
 def save(path, model):
@@ -68,16 +77,42 @@ def to_bytes(model):
 
     It raises ModelFileError if its schedule is the caller's own object.
     """
-    tensors = {"parameters": model.params, "moments": model.moments.reshape(2, -1)}
+    networks = (model, *model.more)
+    tensors = {
+        "parameters": np.concatenate([each.params for each in networks]),
+        "moments": np.concatenate([each.moments.reshape(2, -1) for each in networks], axis=1),
+    }
     tensors |= model.tensors
-    progress = {name: getattr(model, name) for name in ("steps", "epochs", "sections")}
-    data = {"version": FORMAT_VERSION, **description(model), **progress}
+    own = _data_of(model)
+    data = {"version": model.version, **own, "sections": model.sections}
+    if model.more:
+        data["members"] = [_differing(_data_of(each), own) for each in networks]
     header = json.dumps(data, allow_nan=False)
     return serialize({**tensors, "digest": _digest(header, tensors)}, {"fastbp": header})
 
 
+def _data_of(model):
+    """Return a network without its parameters, and its place in training, as JSON data."""
+    return {**_description(model), "steps": model.steps, "epochs": model.epochs}
+
+
+def _differing(data, other):
+    return {name: value for name, value in data.items() if value != other[name]}
+
+
 def description(model):
-    """Return a network without its parameters as JSON data: layers, loss, optimizer and seed."""
+    """Return a network without its parameters as JSON data: layers, loss, optimizer and seed.
+
+    Of several networks it has what differs from the first, ``members``.
+    """
+    first = _description(model)
+    if not model.more:
+        return first
+    networks = (model, *model.more)
+    return first | {"members": [_differing(_description(each), first) for each in networks]}
+
+
+def _description(model):
     optimizer = model.optimizer
     return {
         "layers": [_layer_to_data(spec) for spec in model.specs],
@@ -143,6 +178,17 @@ def load(path):
     return from_bytes(path.read_bytes(), path)
 
 
+def load_one(path):
+    """Return the `Model` of the one network in a file, as `load`; ModelFileError of several."""
+    model = load(path)
+    if model.more:
+        raise ModelFileError(
+            f"{path} holds an ensemble of {1 + len(model.more)} networks: load it with "
+            "fastbp.Ensemble.load, or the model of a table with fastbp.TableModel.load"
+        )
+    return model
+
+
 def from_bytes(content, source="the content"):
     """Return the `Model` in the content of a file; `source` names it in errors."""
     try:
@@ -172,9 +218,10 @@ def _parse(source, text):
         # not JSON, or JSON that Python refuses: too deep, or a number of thousands of digits
         raise ModelFileError(f"{source} was altered: its description cannot be read") from error
     version = header.get("version") if isinstance(header, dict) else None
-    if version != FORMAT_VERSION:
+    if version not in (FORMAT_VERSION, OF_SEVERAL):
         raise ModelFileError(
-            f"{source} is of format version {version!r}; this fastbp reads version {FORMAT_VERSION}"
+            f"{source} is of format version {version!r}; this fastbp reads versions "
+            f"{FORMAT_VERSION} and {OF_SEVERAL}"
         )
     return header
 
@@ -189,23 +236,15 @@ def _parameter(loss, value, outputs):
 
 def _model(source, header, tensors):
     try:
-        specs = tuple(Layer(dropout=data.pop("drop"), **data) for data in header["layers"])
-        loss = LOSSES.find(header["loss"])
-        check(specs, header["input_drop"], loss)
-        model = Model(
-            specs=specs,
-            input_drop=header["input_drop"],
-            dtype=header["dtype"],
-            loss=loss.name,
-            loss_parameter=_parameter(loss, header["loss_parameter"], specs[-1].n_out),
-            optimizer=_optimizer(header["optimizer"]),
-            **{name: a_whole_number(name, header[name], **_COUNT) for name in _COUNTS},
-            params=tensors["parameters"],
-            moments=tensors["moments"].reshape(-1),
+        networks = list(_networks(_members(header, tensors["parameters"].size), tensors))
+        model = replace(
+            networks[0],
             sections=header["sections"],
             tensors={name: tensor for name, tensor in tensors.items() if "." in name},
+            more=tuple(networks[1:]),
         )
-        _check(model)
+        if not isinstance(model.sections, dict):
+            raise TypeError(f"sections={model.sections!r}: expected a dict")
     except _MISTAKES as error:
         raise ModelFileError(
             f"{source} describes a network that cannot be built: {error}"
@@ -213,22 +252,60 @@ def _model(source, header, tensors):
     return model
 
 
+def _members(header, numbers):
+    """Return the JSON data of each network; those of several are the first's, but for their own.
+
+    There are no more than the `numbers` that all parameters are.
+    """
+    if header["version"] == FORMAT_VERSION:
+        return [header]
+    members = header["members"]
+    if not isinstance(members, list) or len(members) < 2:
+        raise ValueError(f"members={members!r}: expected a list of two or more")
+    if len(members) > numbers:
+        raise ValueError(f"members: {len(members):,} networks of {numbers:,} parameters together")
+    return [{**header, **own} for own in members]
+
+
+def _networks(members, tensors):
+    """Yield the `Model` of each network, with its part of the tensors."""
+    described = [_described(data) for data in members]
+    sizes = [Plan(d["specs"], d["input_drop"], d["dtype"]).size for d in described]
+    both, count = {name: tensors[name] for name in ("parameters", "moments")}, sum(sizes)
+    for (name, tensor), shape in zip(both.items(), ((count,), (2, count)), strict=True):
+        dtypes = {d["dtype"] for d in described}
+        if dtypes != {tensor.dtype.name} or tensor.shape != shape:
+            raise ValueError(
+                f"{name} holds {tensor.size} numbers of {tensor.dtype}; the layers need "
+                f"{math.prod(shape)} of {' and '.join(sorted(dtypes))}"
+            )
+    ends = list(itertools.accumulate(sizes))
+    for data, size, end in zip(described, sizes, ends, strict=True):
+        part = slice(end - size, end)
+        params, moments = both["parameters"][part], both["moments"][:, part].reshape(-1)
+        yield Model(**data, params=params, moments=moments)
+
+
+def _described(data):
+    """Return what the `Model` of one network has beside its arrays; an error if it is none."""
+    layers = [dict(layer) for layer in data["layers"]]
+    specs = tuple(Layer(dropout=layer.pop("drop"), **layer) for layer in layers)
+    loss = LOSSES.find(data["loss"])
+    check(specs, data["input_drop"], loss)
+    if data["dtype"] not in ("float32", "float64"):
+        raise ValueError(f"dtype={data['dtype']!r}: expected float32 or float64")
+    return {
+        "specs": specs,
+        "input_drop": data["input_drop"],
+        "dtype": data["dtype"],
+        "loss": loss.name,
+        "loss_parameter": _parameter(loss, data["loss_parameter"], specs[-1].n_out),
+        "optimizer": _optimizer(data["optimizer"]),
+        **{name: a_whole_number(name, data[name], **_COUNT) for name in _COUNTS},
+    }
+
+
 def _optimizer(data):
     schedule = _schedule_from_data(data["schedule"])
     numbers = data["hyper_parameters"]
     return Optimizer(data["name"], schedule=schedule, clip_norm=data["clip_norm"], **numbers)
-
-
-def _check(model):
-    if not isinstance(model.sections, dict):
-        raise TypeError(f"sections={model.sections!r}: expected a dict")
-    if model.dtype not in ("float32", "float64"):
-        raise ValueError(f"dtype={model.dtype!r}: expected float32 or float64")
-    size = Plan(model.specs, model.input_drop, model.dtype).size
-    both = (("parameters", model.params, size), ("moments", model.moments, 2 * size))
-    for name, tensor, count in both:
-        if tensor.dtype != model.dtype or tensor.shape != (count,):
-            raise ValueError(
-                f"{name} holds {tensor.size} numbers of {tensor.dtype}; "
-                f"the layers need {count} of {model.dtype}"
-            )

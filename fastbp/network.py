@@ -32,7 +32,7 @@ from .kernels.support.scalars import a_flag, a_number, a_whole_number
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, resumed
 from .training.fit import Training, history_of_no_epoch, options_of
 from .training.history import History
-from .training.metrics import scores_of
+from .training.metrics import predicted, scores_of
 from .training.stopping import EarlyStopping
 
 if TYPE_CHECKING:
@@ -294,13 +294,7 @@ class Network(Described):
         Classes for cross_entropy, 0 or 1 for binary_cross_entropy, numbers for
         the other losses; one output gives shape (n,).
         """
-        outputs = self.forward(X, n_threads)
-        targets = LOSSES[self.loss].targets
-        if targets == "classes":
-            return outputs.argmax(axis=1)
-        if targets == "unit":
-            outputs = (outputs > 0.5).astype(np.int64)
-        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        return predicted(self.loss, self.forward(X, n_threads))
 
     def evaluate(
         self, X: Matrix, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
@@ -334,11 +328,12 @@ class Network(Described):
         Raises
         ------
         ModelFileError
-            If the file is truncated, altered, or of a version this program cannot read.
+            If the file is truncated, altered, of a version this program cannot read, or of
+            several networks.
         FileNotFoundError
             If there is no such file.
         """
-        return cls.from_model(model_file.load(path))
+        return cls.from_model(model_file.load_one(path))
 
     def to_model(self) -> model_file.Model:
         """Return the content of the network's model file; its arrays are the network's own."""

@@ -121,6 +121,7 @@ ORDER = (
     "model_file",
     "training",
     "network",
+    "ensemble",
     "estimators",
     "many",
     "tables",

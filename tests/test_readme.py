@@ -226,6 +226,14 @@ def test_a_table_is_learned_saved_and_scored(file, after_running):
     assert len(names["model"].history["loss"]) <= 30
 
 
+def test_an_ensemble_predicts_with_its_spread_and_out_of_fold(after_running):
+    names, _ = after_running("fastbp/tables/README.md")
+    assert names["surer"].columns == [*names["scored"].columns, "spread"]
+    held, people = names["held"], names["people"]
+    assert (held["prediction"] == people["rich"]).mean() > 0.95
+    assert sorted(held["fold"].unique()) == [1, 2, 3, 4, 5] and len(names["networks"]) == 5
+
+
 def test_the_display_has_axes(after_running):
     names, _ = after_running("fastbp/tables/README.md")
     assert len(names["display"].figure_.axes) >= 1

@@ -7,8 +7,17 @@ from ..durations import duration
 from ..report.words import percent
 from ..tables.result.folds import spread_of
 from ..tables.wording import bytes_shown, counted, named
+from ..training.stopped import Stopped
 
 _MOST_CLASSES = 4
+# the rows of the scores in a record
+_SCORED = {"valid": "validation", "out_of_fold": "out of fold"}
+# what the members of an ensemble differ by
+_MEMBERS = {
+    "seeds": "which differ by their seeds",
+    "bags": "each of rows drawn with replacement",
+    "folds": "each of all folds but the one that it stops early on",
+}
 
 
 def summary_lines(summary, job):
@@ -25,6 +34,9 @@ def summary_lines(summary, job):
     ]
     for reason, names in _by_reason(summary["dropped"]).items():
         lines.append(f"dropped, {reason}: {', '.join(map(named, names))}")
+    if summary["ensemble"] > 1:
+        by = job.options.ensemble_by
+        lines.append(f"an ensemble of {summary['ensemble']} networks, {_MEMBERS[by]}")
     if summary["streamed"]:
         lines.append("the rows exceed --memory: they go through a scratch file, window by window")
     if summary["resumes"]:
@@ -52,12 +64,42 @@ def plan_lines(plan):
 
 def metrics_line(model):
     """Return the scores of a model on its validation rows, as a line."""
-    metrics = model.record["metrics"].get("valid")
-    if not metrics:
-        return "no rows for validation"
-    by = (model.record.get("search") or {}).get("by")
-    chosen = ", which chose the options" if by == "validation loss" else ""
-    return f"validation{chosen}: {scores_text(metrics)}"
+    lines = [
+        f"{words}: {scores_text(metrics)}"
+        for name, words in _SCORED.items()
+        if (metrics := (model.record.get("metrics") or {}).get(name))
+    ]
+    if (model.record.get("search") or {}).get("by") == "validation loss":
+        lines = [line.replace(":", ", which chose the options:", 1) for line in lines]
+    return "\n".join(lines) or "no rows for validation"
+
+
+def members_lines(model):
+    """Return lines about the members of an ensemble: of each, and of their scores."""
+    ensemble = model.record.get("ensemble")
+    if not ensemble:
+        return []
+    members = ensemble["members"]
+    lines = [_member_line(each) for each in members]
+    lines += [
+        f"network {each['number']} is left out: {each['why']}" for each in ensemble["left_out"]
+    ]
+    scores = [each["metrics"] for each in members if each["metrics"]]
+    if scores:
+        spreads = (f"{name} {text}" for name, text in spread_of(scores).items())
+        lines.append(f"{counted(len(scores), 'network')} by {ensemble['by']}: {', '.join(spreads)}")
+    return lines
+
+
+def _member_line(member):
+    best = member["best_epoch"]
+    parts = [
+        f"network {member['number']}, seed {member['seed']}: {counted(member['epochs'], 'epoch')}",
+        Stopped(member["stopped"]).text if member["stopped"] else "not begun",
+        *([] if best is None else [f"best epoch {best + 1}"]),
+        *([scores_text(member["metrics"])] if member["metrics"] else []),
+    ]
+    return ", ".join(parts)
 
 
 def folds_lines(model):

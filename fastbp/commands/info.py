@@ -6,7 +6,7 @@ from .. import __version__
 from ..durations import duration
 from ..tables.wording import counted, named
 from ..training.stopped import Stopped
-from .describe import folds_lines, metrics_line, search_lines
+from .describe import folds_lines, members_lines, metrics_line, search_lines
 from .exits import guarded
 from .models import load_model
 from .values import LogOption, ModelArgument
@@ -21,6 +21,7 @@ def info(model: ModelArgument, log: LogOption = "text"):
     """
     with guarded(log) as out:
         from .. import model_file
+        from ..ensemble import members_of
 
         loaded = load_model(model)
         network = getattr(loaded, "network", loaded)
@@ -28,16 +29,26 @@ def info(model: ModelArgument, log: LogOption = "text"):
         if network is not loaded:
             fields, lines = _table(loaded), _table_lines(loaded)
         content = network.to_model()
-        fields |= {"format": model_file.FORMAT_VERSION, "network": model_file.description(content)}
+        fields |= {"format": content.version, "network": model_file.description(content)}
         fields |= {"epochs": content.epochs, "steps": content.steps}
+        if content.more:
+            members = [{"epochs": each.epochs, "steps": each.steps} for each in members_of(network)]
+            fields["members"] = members
         out.event("model", **fields)
         out.text(
-            f"{model}: format {model_file.FORMAT_VERSION}, read by fastbp {__version__}",
+            f"{model}: format {content.version}, read by fastbp {__version__}",
             *lines,
             "",
             network.summary(**_batch_of(loaded)),
-            f"trained for {counted(content.epochs, 'epoch')}, {counted(content.steps, 'step')}",
+            _trained(members_of(network)),
         )
+
+
+def _trained(members):
+    """Return a line on the training of one network, or of all together."""
+    epochs, steps = (sum(getattr(each, name) for each in members) for name in ("epochs", "steps"))
+    which = "" if len(members) == 1 else ", all together"
+    return f"trained for {counted(epochs, 'epoch')}, {counted(steps, 'step')}{which}"
 
 
 def _batch_of(model):
@@ -81,9 +92,11 @@ def _table_lines(model):
     lines += columns[:_MOST_COLUMNS]
     if len(columns) > _MOST_COLUMNS:
         lines.append(f"  and {len(columns) - _MOST_COLUMNS:,} more columns: --log json has them")
-    if record.get("metrics", {}).get("valid"):
+    if any((record.get("metrics") or {}).values()):
         lines += ["", metrics_line(model)]
     lines += [*folds_lines(model)[-1:], *search_lines(model)[-1:]]
+    if members := members_lines(model):
+        lines += ["", *members]
     return lines
 
 

@@ -101,9 +101,13 @@ class Log:
         from ..training.history import COLUMNS  # imports Numba
 
         fields = {**entry, "epoch": entry["epoch"] + 1}
+        member = ""
+        if "member" in entry:  # of an ensemble
+            fields["member"] = entry["member"] + 1
+            member = f"network {fields['member']}, "
         known = ((*COLUMNS[key], entry[key]) for key in COLUMNS if key in entry)
         shown = (f"{name} {show(value)}" for name, show, value in known)
-        self.event("epoch", f"epoch {fields['epoch']}: {', '.join(shown)}", **fields)
+        self.event("epoch", f"{member}epoch {fields['epoch']}: {', '.join(shown)}", **fields)
 
     def step(self, message: str) -> None:
         """Tell people once what begins, unless something else is printed or begins very soon."""

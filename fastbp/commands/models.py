@@ -22,16 +22,17 @@ def load_table_model(path):
 
 
 def load_model(path):
-    """Return the `TableModel` or the `Network` in a file; see `load_table_model`."""
+    """Return the model in a file, of a table or of networks alone; see `load_table_model`."""
     from .. import model_file
-    from ..network import Network
-    from ..tables.model import SECTION, TableModel
+    from ..ensemble import networks_of
+    from ..tables.model import TableModel
+    from ..tables.sections import SECTION
 
     _check_there(path)
     model = model_file.load(path)
     if SECTION in model.sections:
         return TableModel.from_model(model, path)
-    return Network.from_model(model)
+    return networks_of(model, path)
 
 
 def _check_there(path):

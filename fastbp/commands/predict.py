@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import typer
+
 from ..tables.declared import texts
 from ..tables.options import ReadOptions
 from .config import ConfigOption
@@ -37,6 +39,13 @@ def predict(
             several=True,
         ),
     ] = [],  # noqa: B006 - Typer copies it
+    spread: Annotated[
+        bool,
+        typer.Option(
+            "--spread",
+            help="Add the spread of an ensemble: the standard deviation of its predictions.",
+        ),
+    ] = False,
     threads: ThreadsOption = "auto",
     config: ConfigOption = "",
     log: LogOption = "text",
@@ -50,6 +59,7 @@ def predict(
     atomically.
     """
     with guarded(log, quiet) as out:
+        from ..ensemble import members_of
         from ..tables.result.writing import SUFFIXES, write_csv, write_frames
 
         output = "" if output == "-" else output
@@ -65,9 +75,12 @@ def predict(
         if not output and sys.stdout is None:
             raise Ended(Code.USAGE, "stdout is closed; give --output FILE")
         loaded = load_table_model(model)
+        if spread and len(members_of(loaded.network)) == 1:
+            why = f"{model} holds one network; train several, such as --ensemble 5"
+            raise Ended(Code.USAGE, f"--spread: {why}")
         table = rows_for(loaded, data, reading)
         not_the_input(output, model, *table.files)
-        frames = loaded.predictions(table, keep, threads)
+        frames = loaded.predictions(table, keep, threads, spread)
         with out.progress(unit="row") as bar:
             counted = _counted(frames, bar)
             if not output:

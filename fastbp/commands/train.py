@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from ..tables.declared import Declared, duration, flag, option, text
 from ..tables.options import TrainOptions
 from .config import ConfigOption
-from .describe import folds_lines, metrics_line, plan_lines, search_lines, summary_lines
+from .describe import (
+    folds_lines,
+    members_lines,
+    metrics_line,
+    plan_lines,
+    search_lines,
+    summary_lines,
+)
 from .exits import Code, Ended, guarded, usage
 from .options import made, with_options
 from .rows import DataArgument, dataset_of, open_rows
@@ -27,6 +34,9 @@ class JobOptions(Declared):
         Rows for validation, files as of DATA. Default: a share of DATA.
     output : str, optional
         Model file to write.
+    out_of_fold : str, optional
+        File for the predictions of each row by the network that has not seen it, .csv or
+        .parquet; with ensemble_by=folds.
     checkpoints : str, optional
         Folder for checkpoints.
     every : float, in seconds, default 30
@@ -39,6 +49,7 @@ class JobOptions(Declared):
 
     valid: str = option(text("DATA", empty=True), "", panel="Data")
     output: str = option(file_to_write(), "", panel="Job", names=("--output", "-o"))
+    out_of_fold: str = option(file_to_write(), "", panel="Job")
     checkpoints: str = option(folder_to_write(), "", panel="Job", names=("--checkpoint",))
     every: float = option(duration(least=0), 30.0, panel="Job")
     resume: bool = option(flag(), False, panel="Job")
@@ -93,10 +104,12 @@ def _train(out, data, values):
                 f"output={output!r}: that is the name of a table; expected a name such as "
                 "model.safetensors"
             )
+        _check_out_of_fold(job_options, asked)
         kept = Checkpoints(folder, job_options.every) if folder else None
         table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
         job = Job(table, asked, job_options.valid or None, kept, job_options.resume)
     not_the_input(output, *job.files)
+    not_the_input(job_options.out_of_fold, *job.files, option="--out-of-fold")
     schema = job.schema
     with usage():
         asked.check_task(schema)
@@ -114,28 +127,46 @@ def _train(out, data, values):
     model = trained(job, callbacks, progress=out.shows_progress)
     if Stopped(model.record["stopped"]).by_signal and (kept or not model.record["steps"]):
         _preempted(model, kept)
-    _end(out, model, output)
+    _end(out, model, output, job_options.out_of_fold)
+
+
+def _check_out_of_fold(given, asked):
+    from ..tables.result.writing import SUFFIXES
+
+    path = given.out_of_fold
+    if not path:
+        return
+    if asked.ensemble_by != "folds":
+        raise ValueError(
+            f"out_of_fold={path!r}: no row is left out of a fold; give ensemble_by=folds"
+        )
+    if os.path.splitext(path)[1] not in SUFFIXES:
+        raise ValueError(f"out_of_fold={path!r}: expected a name ending in {' or '.join(SUFFIXES)}")
 
 
 def _preempted(model, kept):
     """End a command that a signal ended before the training of its model was done."""
     stopped = model.record["stopped"]
     code = Code.PREEMPTED if stopped == "terminated" else Code.INTERRUPTED
-    is_kept = kept and kept.files()
+    is_kept = kept and (kept.files() or kept.parts())
     after = f" after a checkpoint in {kept.folder}: --resume goes on" if is_kept else ""
     raise Ended(code, f"{stopped}{after}")
 
 
-def _end(out, model, output):
+def _end(out, model, output, out_of_fold):
     """Print the history and the scores of the model, and save it."""
+    from ..tables.result.writing import write_frames
+
     stopped = model.record["stopped"]
-    out.text(model.network.history)
+    members = members_lines(model)
+    out.text(*members or [model.network.history])
     out.event(
         "done",
         "\n".join(["", metrics_line(model), *folds_lines(model), *search_lines(model)]),
         stopped=stopped,
         metrics=model.record["metrics"],
         folds=model.record.get("folds"),
+        ensemble=model.record.get("ensemble"),
         search=model.record.get("search"),
         fingerprint=model.fingerprint,
         output=output or None,
@@ -145,6 +176,9 @@ def _end(out, model, output):
         out.event("saved", f"saved to {output}", path=output)
     else:
         out.text("not saved: give --output FILE")
+    if out_of_fold and model.out_of_fold is not None:
+        rows = write_frames(out_of_fold, [model.out_of_fold])
+        out.event("saved", f"{rows:,} rows out of fold in {out_of_fold}", path=out_of_fold)
     folds = model.record.get("folds") or {}
     if "interrupted" in (stopped, folds.get("stopped")):
         raise Ended(Code.INTERRUPTED, "interrupted")

@@ -61,7 +61,7 @@ def folder_to_write():
     return _path("DIR", _folder_fault)
 
 
-def not_the_input(output, *files):
+def not_the_input(output, *files, option="--output"):
     """Refuse an output that is one of the files that are read.
 
     Raises
@@ -71,7 +71,7 @@ def not_the_input(output, *files):
     """
     for file in files:
         if output and os.path.exists(output) and os.path.samefile(output, file):
-            raise Ended(Code.USAGE, f"--output {output}: it is also an input; choose another name")
+            raise Ended(Code.USAGE, f"{option} {output}: it is also an input; choose another name")
 
 
 def output_option(words, default=None):

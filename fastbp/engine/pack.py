@@ -100,7 +100,7 @@ class Pack:
         leader.start_training(data, batch, 1)
         layers, run, _, grads, _, work = leader.arrays()
         self._leader, self._data, self._engines = leader, data, engines
-        order = np.empty(len(data), np.int64)
+        order = np.empty(fits[0].count(data), np.int64)  # a bag may have more rows than the data
         own = gathered([engine.run for engine in engines])
         self._runs = gathered([run] * len(engines))
         for name in _OWN:

@@ -7,6 +7,7 @@ import numpy as np
 
 from .. import __version__
 from ..annotations import Array, FilePath
+from ..ensemble import Ensemble, members_of
 from ..network import Network
 from .network import check_network, comments, described, write
 from .text import Language
@@ -53,7 +54,7 @@ _C = Language(
 )
 
 _HEAD = """\
-/* A multilayer perceptron, SHAPE; written by fastbp VERSION.
+/* WHAT; written by fastbp VERSION.
  *
  *     REAL x[UPPER_INPUTS], out[UPPER_OUTPUTS];
  *     NAME_predict(x, out);
@@ -121,21 +122,24 @@ int main(void)
 
 
 def to_c(
-    net: Network, path: FilePath | None = None, name: str = "net", notes: Sequence[str] = ()
+    net: Network | Ensemble,
+    path: FilePath | None = None,
+    name: str = "net",
+    notes: Sequence[str] = (),
 ) -> str:
     """Return a network as the text of one C99 file that needs nothing but <math.h>.
 
     ``void NAME_predict(const REAL *x, REAL *out)`` computes what ``net.forward`` does for one
-    row, with dropout inactive; REAL is float or double, the network's dtype. Weights are written
-    as hexadecimal numbers and are exact. ``NAME_INPUTS`` and ``NAME_OUTPUTS``, with the name in
-    capitals, are the sizes. With ``NAME_MAIN`` defined, the file is a program that reads rows and
-    prints the outputs of each. It has no state and calls no malloc; the stack holds two hidden
-    layers.
+    row, with dropout inactive; of an ensemble it is the mean. REAL is float or double, the
+    network's dtype. Weights are written as hexadecimal numbers and are exact. ``NAME_INPUTS`` and
+    ``NAME_OUTPUTS``, with the name in capitals, are the sizes. With ``NAME_MAIN`` defined, the file
+    is a program that reads rows and prints the outputs of each. It has no state and calls no
+    malloc; the stack holds two hidden layers.
 
     Parameters
     ----------
-    net : Network
-        The network; it is not changed.
+    net : Network or Ensemble
+        The network or the ensemble; it is not changed.
     path : str or path, optional
         Where to write the text, atomically.
     name : str, default "net"
@@ -163,18 +167,22 @@ def to_c(
     >>> "void iris_predict(const float *x, float *out);" in text
     True
     """
-    check_network("to_c", net)
+    check_network("to_c", net, several=True)
     _check_name(name)
-    arrays = []
-    for n, (layer, W, b) in enumerate(zip(net.layers, net.weights, net.biases, strict=True), 1):
-        arrays.append(_array(f"NAME_w{n}", W.ravel()))
-        if layer.bias:
-            arrays.append(_array(f"NAME_b{n}", b))
-    functions = _C.functions(layer.activation for layer in net.layers)
-    parts = [_HEAD, *arrays, _DENSE, functions, _predict(net), _MAIN]
+    members = members_of(net)
+    names = ["NAME"] if len(members) == 1 else [f"NAME_{n}" for n in range(1, len(members) + 1)]
+    pairs = list(zip(members, names, strict=True))
+    arrays = [array for member, own in pairs for array in _arrays(member, own)]
+    functions = _C.functions(layer.activation for member in members for layer in member.layers)
+    if len(members) == 1:
+        predict = [_predict(members[0], "NAME", "void NAME_predict")]
+    else:
+        predict = [_predict(member, own, f"static void {own}") for member, own in pairs]
+        predict.append(_mean(names))
+    parts = [_HEAD, *arrays, _DENSE, functions, *predict, _MAIN]
     double = net.dtype == np.float64
     words = {
-        "SHAPE": described(net),
+        "WHAT": described(net),
         "VERSION": __version__,
         "N_IN": net.layers[0].n_in,
         "N_OUT": net.layers[-1].n_out,
@@ -192,6 +200,16 @@ def to_c(
     return text
 
 
+def _arrays(net: Network, name: str) -> list[str]:
+    """Return the constant arrays of a network, whose names begin with `name`."""
+    arrays = []
+    for n, (layer, W, b) in enumerate(zip(net.layers, net.weights, net.biases, strict=True), 1):
+        arrays.append(_array(f"{name}_w{n}", W.ravel()))
+        if layer.bias:
+            arrays.append(_array(f"{name}_b{n}", b))
+    return arrays
+
+
 def _array(name: str, numbers: Array) -> str:
     """Return a constant array, exact in hexadecimal."""
     texts = [_hexadecimal(number) for number in numbers.tolist()]
@@ -206,8 +224,26 @@ def _hexadecimal(number: float) -> str:
     return f"{mantissa.rstrip('0')}p{exponent}@" if number else "0.0@"
 
 
-def _predict(net: Network) -> str:
-    """Return the function of one row: two buffers alternate, and the last layer fills `out`."""
+def _mean(names: Sequence[str]) -> str:
+    """Return the function of one row that takes the mean of the functions of several networks."""
+    lines = ["REAL a[UPPER_OUTPUTS];", f"{names[0]}(x, out);"]
+    for name in names[1:]:
+        lines += [f"{name}(x, a);", "for (int j = 0; j < UPPER_OUTPUTS; j++)"]
+        lines.append("    out[j] += a[j];")
+    lines += ["for (int j = 0; j < UPPER_OUTPUTS; j++)", f"    out[j] /= {len(names)};"]
+    return _function("void NAME_predict", lines)
+
+
+def _function(head: str, lines: Sequence[str]) -> str:
+    body = "\n    ".join(lines)
+    return f"\n{head}(const REAL *x, REAL *out)\n{{\n    {body}\n}}\n"
+
+
+def _predict(net: Network, name: str, head: str) -> str:
+    """Return the function of one row: two buffers alternate, and the last layer fills `out`.
+
+    The names of its arrays begin with `name`, and its text with `head`.
+    """
     widths = [layer.n_out for layer in net.layers[:-1]]
     lines = [
         f"REAL {buffer}[{max(widths[n::2])}];" for n, buffer in enumerate("uv") if widths[n::2]
@@ -215,8 +251,8 @@ def _predict(net: Network) -> str:
     a_prev = "x"
     for n, layer in enumerate(net.layers, 1):
         a = "out" if n == len(net.layers) else "vu"[n % 2]
-        b = f"NAME_b{n}" if layer.bias else "0"
-        lines.append(f"NAME_dense({a_prev}, {layer.n_in}, NAME_w{n}, {b}, {layer.n_out}, {a});")
+        b = f"{name}_b{n}" if layer.bias else "0"
+        lines.append(f"NAME_dense({a_prev}, {layer.n_in}, {name}_w{n}, {b}, {layer.n_out}, {a});")
         if layer.activation == "softmax":
             lines.append(f"NAME_softmax({a}, {layer.n_out});")
         elif layer.activation != "identity":
@@ -225,8 +261,7 @@ def _predict(net: Network) -> str:
             lines.append(f"for (int j = 0; j < {layer.n_out}; j++)")
             lines.append(f"    {a}[j] = NAME_{call};")
         a_prev = a
-    body = "\n    ".join(lines)
-    return f"\nvoid NAME_predict(const REAL *x, REAL *out)\n{{\n    {body}\n}}\n"
+    return _function(head, lines)
 
 
 def _check_name(name: object) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..annotations import FilePath
 from ..checks import all_finite
+from ..ensemble import Ensemble, members_of
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.support.files import write_whole
 from ..network import Network
@@ -17,9 +18,18 @@ from ..tables.wording import printable
 LOSS_OF_OUTPUT: dict[str, str] = {loss.partner: loss.name for loss in reversed(LOSSES.values())}
 
 
-def check_network(function: str, net: Any, argument: str = "net") -> None:
-    """Raise TypeError if `net` is no network, and ValueError if its weights are not finite."""
-    if not isinstance(net, Network):
+def check_network(function: str, net: Any, argument: str = "net", several: bool = False) -> None:
+    """Raise TypeError if `net` is no network, and ValueError if its weights are not finite.
+
+    An ensemble is one if it may be of `several`.
+    """
+    if isinstance(net, Ensemble) and not several:
+        raise TypeError(
+            f"fastbp.{function}: {argument} is an ensemble of {len(net)} networks, and this takes "
+            "one: give each of its `members`, and take the mean of their outputs; fastbp.to_onnx, "
+            "to_c and to_numpy write the whole ensemble"
+        )
+    if not isinstance(net, (Network, Ensemble)):
         text = repr(net)
         text = text if len(text) <= 80 else f"{text[:77]}..."
         hint = ""
@@ -48,11 +58,20 @@ def needing(packages: tuple[str, ...], message: str) -> Iterator[None]:
 
 def is_table_model(model: Any) -> bool:
     """Return whether `model` is a network with the schema of the tables that it reads."""
-    return hasattr(model, "schema") and isinstance(getattr(model, "network", None), Network)
+    networks = (Network, Ensemble)
+    return hasattr(model, "schema") and isinstance(getattr(model, "network", None), networks)
 
 
-def described(net: Network) -> str:
-    """Return sizes and activations in words: ``8-16-3, relu, softmax``."""
+def described(net: Network | Ensemble) -> str:
+    """Return what it is, with sizes and activations: ``A multilayer perceptron, 8-16-3, relu``."""
+    members = members_of(net)
+    what = "A multilayer perceptron"
+    if len(members) > 1:
+        what = f"The mean of {len(members)} multilayer perceptrons"
+    return ", ".join([what, *dict.fromkeys(map(_shape, members))])
+
+
+def _shape(net):
     sizes = [net.layers[0].n_in, *(layer.n_out for layer in net.layers)]
     return ", ".join(["-".join(map(str, sizes)), *(layer.activation for layer in net.layers)])
 

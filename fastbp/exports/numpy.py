@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..annotations import FilePath
+from ..ensemble import Ensemble, members_of
 from ..network import Network
 from .network import check_network, comments, described, write
 from .text import Language
@@ -43,19 +44,22 @@ _NUMPY = Language(
 )
 
 
-def to_numpy(net: Network, path: FilePath | None = None, notes: Sequence[str] = ()) -> str:
+def to_numpy(
+    net: Network | Ensemble, path: FilePath | None = None, notes: Sequence[str] = ()
+) -> str:
     """Return a network as the text of a Python module that needs nothing but NumPy.
 
     Its function ``predict(X)`` computes what ``net.forward`` does for X (n, n_in), with dropout
     inactive: the outputs (n, n_out), which are probabilities for cross_entropy, in the network's
-    dtype. The parameters are part of the text, in base64, and are exact.
+    dtype; of an ensemble the mean of its members' outputs. The parameters are part of the text,
+    in base64, and are exact.
 
     NumPy has no erf: the activation "gelu" calls Python's for each number.
 
     Parameters
     ----------
-    net : Network
-        The network; it is not changed.
+    net : Network or Ensemble
+        The network or the ensemble; it is not changed.
     path : str or path, optional
         Where to write the text, atomically.
     notes : sequence of str, optional
@@ -82,12 +86,15 @@ def to_numpy(net: Network, path: FilePath | None = None, notes: Sequence[str] = 
     >>> module["predict"]([[5.1, 3.5, 1.4, 0.2]]).shape
     (1, 3)
     """
-    check_network("to_numpy", net)
+    check_network("to_numpy", net, several=True)
+    members = members_of(net)
     n_in = net.layers[0].n_in
     n_out = net.layers[-1].n_out
-    functions = _NUMPY.functions(layer.activation for layer in net.layers)
+    activations = [layer.activation for member in members for layer in member.layers]
+    functions = _NUMPY.functions(activations)
+    endings = [""] if len(members) == 1 else [f"_{n}" for n in range(1, len(members) + 1)]
     parts = [
-        f'"""A multilayer perceptron, {described(net)}; written by fastbp {__version__}.\n\n',
+        f'"""{described(net)}; written by fastbp {__version__}.\n\n',
         f"predict(X) gives the outputs (n, {n_out}) for X (n, {n_in}), in {net.dtype.name}.\n",
         '"""\n\n',
         *(f"# {line}\n" for line in comments(notes)),
@@ -95,37 +102,47 @@ def to_numpy(net: Network, path: FilePath | None = None, notes: Sequence[str] = 
         "import base64\n",
         "import math\n" if "math." in functions else "",
         "\nimport numpy as np\n\n",
-        _parameters(net),
+        *(_parameters(member, end) for member, end in zip(members, endings, strict=True)),
         functions,
-        _predict(net),
+        *(_predict(member, end) for member, end in zip(members, endings, strict=True)),
+        _mean(endings) if len(members) > 1 else "",
     ]
     text = "".join(parts)
     write(path, text.encode())
     return text
 
 
-def _parameters(net: Network) -> str:
-    """Return the statements of all parameters as one flat array, and of the layers' parts of it."""
+def _parameters(net: Network, end: str) -> str:
+    """Return the statements of all parameters as one flat array, and of the layers' parts of it.
+
+    The names end with `end`.
+    """
+    flat = f"PARAMETERS{end}"
     dtype = net.dtype.newbyteorder("<")
     content = base64.encodebytes(net.parameters.astype(dtype).tobytes()).decode()
-    lines = [f'PARAMETERS = np.frombuffer(base64.b64decode("""\n{content}"""), "{dtype.str}")\n']
+    lines = [f'{flat} = np.frombuffer(base64.b64decode("""\n{content}"""), "{dtype.str}")\n']
     place = 0
     for n, layer in enumerate(net.layers, 1):
-        end = place + layer.n_in * layer.n_out
+        start, place = place, place + layer.n_in * layer.n_out
         shape = (layer.n_in, layer.n_out)
-        lines.append(f"W{n} = PARAMETERS[{place}:{end}].reshape{shape}\n")
-        place = end
+        lines.append(f"W{n}{end} = {flat}[{start}:{place}].reshape{shape}\n")
         if layer.bias:
-            place += layer.n_out
-            lines.append(f"b{n} = PARAMETERS[{end}:{place}]\n")
+            start, place = place, place + layer.n_out
+            lines.append(f"b{n}{end} = {flat}[{start}:{place}]\n")
     return "".join(lines)
 
 
-def _predict(net: Network) -> str:
+def _mean(endings: Sequence[str]) -> str:
+    """Return the function that takes the mean of several."""
+    total = " + ".join(f"predict{end}(X)" for end in endings)
+    return f"\n\ndef predict(X):\n    return ({total}) / {len(endings)}\n"
+
+
+def _predict(net: Network, end: str) -> str:
     lines = [f"a = np.asarray(X, np.{net.dtype.name})"]
     for n, layer in enumerate(net.layers, 1):
-        z = f"a @ W{n} + b{n}" if layer.bias else f"a @ W{n}"
+        z = f"a @ W{n}{end} + b{n}{end}" if layer.bias else f"a @ W{n}{end}"
         if layer.activation != "identity":
             z = _NUMPY.call(z, layer.activation, repr(float(layer.alpha)))
         lines.append(f"a = {z}")
-    return "\n\ndef predict(X):\n    " + "\n    ".join([*lines, "return a"]) + "\n"
+    return f"\n\ndef predict{end}(X):\n    " + "\n    ".join([*lines, "return a"]) + "\n"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..annotations import FilePath, FloatType
+from ..ensemble import Ensemble
 from ..kernels.formulas.losses import LOSSES
 from ..network import Network
 from .network import check_network, described, is_table_model, needing, write
@@ -16,11 +17,14 @@ if TYPE_CHECKING:
 
 
 def to_onnx(
-    model: "Network | TableModel", path: FilePath | None = None, *, dtype: FloatType | None = None
+    model: "Network | Ensemble | TableModel",
+    path: FilePath | None = None,
+    *,
+    dtype: FloatType | None = None,
 ) -> "onnx.ModelProto":
     """Return a network, or the model of a table with its preprocessing, as an ONNX model.
 
-    A network has one input, "X" (n, n_in), and the outputs
+    That of an ensemble computes the mean. A network has one input, "X" (n, n_in), and the outputs
 
     - "outputs" (n, n_out): those of ``net.forward``, with dropout inactive
     - "label": those of ``net.predict``, int64: the class (n,) for the loss "cross_entropy"; 0 or
@@ -46,7 +50,7 @@ def to_onnx(
 
     Parameters
     ----------
-    model : Network or TableModel
+    model : Network, Ensemble or TableModel
         The model; it is not changed.
     path : str or path, optional
         Where to write it, atomically.
@@ -88,7 +92,7 @@ def to_onnx(
     source: Any = model
     is_table = is_table_model(model)
     net = source.network if is_table else source
-    check_network("to_onnx", net, "model")
+    check_network("to_onnx", net, "model", several=True)
     with needing(("onnx",), "to_onnx needs onnx: python -m pip install 'fastbp[onnx]'"):
         from .onnx_graph import Graph
     graph = Graph()
@@ -97,7 +101,7 @@ def to_onnx(
         _add_table(graph, source.schema, net, kind)
     else:
         _add_network(graph, net, kind)
-    proto = graph.model(f"A multilayer perceptron of fastbp: {described(net)}")
+    proto = graph.model(f"{described(net)}; written by fastbp")
     if path is not None:
         write(path, proto.SerializeToString())
     return proto

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from onnx import helper, numpy_helper
 
 from .. import __version__
+from ..ensemble import Ensemble, members_of
 from ..network import Network
 from .trace import formula_of
 
@@ -71,8 +72,17 @@ class Graph:
         self.constants.append(numpy_helper.from_array(array, name))
         return Value(self, array.dtype, name)
 
-    def forward(self, export: str, net: Network, a: "Value") -> "Value":
-        """Add the layers of a network for inputs (n, n_in); return their outputs (n, n_out)."""
+    def forward(self, export: str, net: Network | Ensemble, a: "Value") -> "Value":
+        """Add the layers of a network for inputs (n, n_in); return their outputs (n, n_out).
+
+        Of an ensemble it is the mean of the members' outputs.
+        """
+        first, *others = (self._of_one(export, member, a) for member in members_of(net))
+        for each in others:
+            first = first + each
+        return first / (1 + len(others)) if others else first
+
+    def _of_one(self, export, net, a):
         for layer, W, b in zip(net.layers, net.weights, net.biases, strict=True):
             z = a.node("MatMul", W)
             z = z + b if layer.bias else z

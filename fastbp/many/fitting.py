@@ -108,9 +108,9 @@ class Results:
         """End all trainings that are left."""
         self.stop()
 
-    def stop(self) -> None:
+    def stop(self, reason: Stopped = Stopped.INTERRUPTED) -> None:
         """End all trainings at their next slice; what is done is kept."""
-        self._stop.now(Stopped.INTERRUPTED)
+        self._stop.now(reason)
 
     def wait(self) -> list[Result]:
         """Return all results in the order of the jobs, those that were yielded before too."""

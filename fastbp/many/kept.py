@@ -44,10 +44,7 @@ def kept_in(checkpoints: FilePath | Checkpoints, jobs: Sequence[Job], shared: Sh
         new = kept.folder / _NEW
         new.write_text(digest)
         new.replace(path)
-    return [
-        replace(job, checkpoints=Checkpoints(kept.folder / job.name, kept.every, kept.keep))
-        for job in jobs
-    ]
+    return [replace(job, checkpoints=kept.part(job.name)) for job in jobs]
 
 
 def _digest(jobs, shared):

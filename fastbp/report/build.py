@@ -10,16 +10,19 @@ from typing import Any
 from .. import model_file
 from ..annotations import FilePath
 from ..durations import duration
+from ..ensemble import Ensemble, members_of
 from ..kernels.support.files import write_whole
 from ..network import Network
 from ..tables.model import TableModel
 from ..tables.wording import counted
 from . import words
 from .results import curves_of, headline, results
-from .sections import columns, explained, facts, history_of, training
+from .sections import columns, explained, facts, history_of, members, training
 
 
-def build_report(model: TableModel | Network, explanation: Sequence[Mapping[str, Any]] = ()) -> str:
+def build_report(
+    model: TableModel | Network | Ensemble, explanation: Sequence[Mapping[str, Any]] = ()
+) -> str:
     """Return the report of a model: one page of HTML, and of XML, that loads and runs nothing.
 
     A network without a table has no sections about columns and predictions. `explanation` has the
@@ -27,17 +30,18 @@ def build_report(model: TableModel | Network, explanation: Sequence[Mapping[str,
     ModuleNotFoundError without Jinja, ModelFileError if the model's record does not fit its
     classes.
     """
-    network = model if isinstance(model, Network) else model.network
+    network = model if isinstance(model, (Network, Ensemble)) else model.network
     schema = getattr(model, "schema", None)
     history, record = history_of(model)
     batch_size = record.get("batch_size") or record.get("options", {}).get("batch_size") or 128
     context = {
         "schema": schema,
         "headline": headline(network, schema, record, history),
-        "charts": curves_of(history, record.get("best_epoch")),
+        "charts": curves_of(history, record.get("best_epoch"), len(members_of(network))),
         "results": results(schema, record),
         "explanation": explained(explanation),
         "columns": None if schema is None else columns(schema),
+        "members": members(record),
         "training": training(history, record),
         "facts": facts(record),
         "summary": network.summary(batch_size).splitlines(),
@@ -47,7 +51,9 @@ def build_report(model: TableModel | Network, explanation: Sequence[Mapping[str,
 
 
 def write_report(
-    model: TableModel | Network, path: FilePath, explanation: Sequence[Mapping[str, Any]] = ()
+    model: TableModel | Network | Ensemble,
+    path: FilePath,
+    explanation: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Write the report of a model to a file, atomically; see `build_report`."""
     write_whole(Path(path), build_report(model, explanation).encode())
@@ -78,9 +84,11 @@ def _fingerprint(model):
     """Return the fingerprint of a `TableModel`, or the SHA-256 of a network."""
     if getattr(model, "schema", None) is not None:
         return model.fingerprint
-    state = getattr(model, "network", model).to_model()
-    layers = model_file.description(state)["layers"]
-    digest = hashlib.sha256(json.dumps(layers, sort_keys=True).encode())
-    little_endian = state.params.dtype.newbyteorder("<")
-    digest.update(state.params.astype(little_endian, copy=False).tobytes())
+    digest = hashlib.sha256()
+    for member in members_of(getattr(model, "network", model)):
+        state = member.to_model()
+        layers = model_file.description(state)["layers"]
+        digest.update(json.dumps(layers, sort_keys=True).encode())
+        little_endian = state.params.dtype.newbyteorder("<")
+        digest.update(state.params.astype(little_endian, copy=False).tobytes())
     return digest.hexdigest()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..durations import duration
+from ..ensemble import members_of
 from ..tables.result.folds import spread_of
 from ..tables.wording import counted
 from .charts import curves, histogram, scatter
@@ -35,11 +36,12 @@ _LOWEST_R2 = -1.0  # an early epoch can be far below; it would hide the others
 def headline(network, schema, record, history):
     """Return the head of the page: the key score, what it compares with, and the tiles."""
     scores = _scores(record, history)
+    _, held = _held(record)
     data = record.get("data", {})
     key = next((name for name in ("accuracy", "r2") if name in scores), None)
     second = next((name for name in ("balanced_accuracy", "rmse", "loss") if name in scores), None)
     tiles = [
-        (f"validation {words}", show)
+        (f"{'validation' if held == 'valid' else 'out-of-fold'} {words}", show)
         for words, show in _in_words({name: scores[name] for name in (key, second) if name})
     ]
     tiles.append(("parameters", whole(network.parameters.size)))
@@ -48,14 +50,19 @@ def headline(network, schema, record, history):
     share = share_of_peak(history, record)[1]
     if share is not None:
         tiles.append(("of the measured peak", percent(share)))
-    sizes = [network.weights[0].shape[0], *(w.shape[1] for w in network.weights)]
+    sizes = [network.layers[0].n_in, *(layer.n_out for layer in network.layers)]
+    rows = data.get("valid")
+    judged = counted(rows, "validation row") if rows else "the validation rows"
+    if held != "valid":
+        judged = f"{counted(scores['rows'], 'row')}, each by a network that has not seen it"
     return {
+        "members": len(members_of(network)),
+        "judged": judged,
         "sizes": "-".join(map(str, sizes)),
         "tiles": tiles,
         "score": None if key is None else _METRICS[key][1](scores[key]),
         "trained": data.get("train"),
         "source": data.get("name"),
-        "rows": data.get("valid"),
         "baseline": None
         if schema is None or schema.more_targets or key is None
         else _baseline(schema, record, scores),
@@ -64,7 +71,7 @@ def headline(network, schema, record, history):
 
 def _scores(record, history):
     """Return the validation scores: the record's, or those of the best or last epoch."""
-    scores = (record.get("metrics") or {}).get("valid")
+    scores, _ = _held(record)
     if not scores:
         best = record.get("best_epoch")
         place = -1 if best is None else best
@@ -75,6 +82,13 @@ def _scores(record, history):
         for name, value in scores.items()
         if isinstance(value, (int, float)) and math.isfinite(value)
     }
+
+
+def _held(record):
+    """Return the scores of rows that were held back, and which they are: valid, or out_of_fold."""
+    metrics = record.get("metrics") or {}
+    held = "out_of_fold" if metrics.get("out_of_fold") else "valid"
+    return metrics.get(held) or {}, held
 
 
 def _baseline(schema, record, scores):
@@ -95,19 +109,23 @@ def _baseline(schema, record, scores):
     }
 
 
-def curves_of(history, best_epoch):
-    """Return the charts of a history: loss, metric, and the learning rate where it changes."""
+def curves_of(history, best_epoch, members=1):
+    """Return the charts of a history: loss, metric, and the learning rate where it changes.
+
+    That of several members is their mean.
+    """
+    mean = f", mean of {members} networks" if members > 1 else ""
     pairs = {"loss": "training", "val_loss": "validation"}
     losses = {words: history[name] for name, words in pairs.items() if history.get(name)}
     shown = {"best_epoch": best_epoch, "styles": _VALIDATION}
-    charts = [curves("Loss", losses, best_epoch=best_epoch)]
+    charts = [curves(f"Loss{mean}", losses, best_epoch=best_epoch)]
     if history.get("val_accuracy"):
         accuracy = {"validation": history["val_accuracy"]}
-        charts.append(curves("Validation accuracy", accuracy, percents=True, **shown))
+        charts.append(curves(f"Validation accuracy{mean}", accuracy, percents=True, **shown))
     if history.get("val_r2"):
         kept = [v if v is not None and v >= _LOWEST_R2 else None for v in history["val_r2"]]
         low = "" if kept == history["val_r2"] else f", where above {number(_LOWEST_R2)}"
-        charts.append(curves(f"Validation R²{low}", {"validation": kept}, **shown))
+        charts.append(curves(f"Validation R²{mean}{low}", {"validation": kept}, **shown))
     if len(set(history.get("learning_rate", ()))) > 1:
         charts.append(curves("Learning rate", {"rate": history["learning_rate"]}))
     return [chart for chart in charts if chart is not None]
@@ -118,9 +136,12 @@ def results(schema, record):
     sections: dict[str, Any] = dict.fromkeys(
         ["balance", "classes", "confusions", "folds", "residuals", "test"]
     )
-    scores = record.get("metrics") or {}
-    sections["metrics"] = _in_words(scores.get("valid") or {})
-    sections["test"] = _in_words(scores.get("test") or {})
+    scores, held = _held(record)
+    sections["metrics"] = _in_words(scores)
+    sections["title"] = "On validation rows"
+    if held != "valid":
+        sections["title"] = "On rows that a network has not seen, out of fold"
+    sections["test"] = _in_words((record.get("metrics") or {}).get("test") or {})
     sections["folds"] = _folds(record.get("folds") or {})
     if schema is None or schema.more_targets:
         return sections

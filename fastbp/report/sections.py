@@ -12,6 +12,7 @@ from .words import clean, number, percent, setting, three_digits, whole
 _MOST_COLUMNS = 30
 _MOST_MORE = 500
 _MOST_EPOCHS = 20
+_MOST_SCORES = 5
 _EPOCH_COLUMNS = {
     "loss": ("training loss", number),
     "val_loss": ("validation loss", number),
@@ -25,7 +26,7 @@ _EPOCH_COLUMNS = {
 
 def history_of(model):
     """Return the history, a dict of lists, and the record of a model or of a network alone."""
-    history = model.history
+    history = getattr(model, "history", None)  # an ensemble without a table has none
     if history is None or isinstance(history, dict):
         return history or {}, getattr(model, "record", None) or {}
     names = history.epochs[0] if history.epochs else ()
@@ -107,6 +108,35 @@ def training(history, record):
     return {
         "pairs": [(name, show(value)) for name, value, show in pairs if value],
         "epochs": _epochs(history, best),
+    }
+
+
+def members(record):
+    """Return the members of an ensemble as rows of text, and those left out; None without any."""
+    ensemble = record.get("ensemble")
+    if not ensemble:
+        return None
+    scored = [each["metrics"] for each in ensemble["members"] if each["metrics"]]
+    names = [name for name in (scored[0] if scored else ()) if name != "rows"][:_MOST_SCORES]
+    rows = [
+        (
+            whole(each["number"]),
+            str(each["seed"]),
+            whole(each["epochs"]),
+            "" if each["best_epoch"] is None else whole(each["best_epoch"] + 1),
+            _ended(each["stopped"]) if each["stopped"] else "not begun",
+            duration(each["seconds"]),
+            [number(each["metrics"].get(name)) for name in names],
+        )
+        for each in ensemble["members"]
+    ]
+    return {
+        "by": clean(ensemble["by"]),
+        "heads": [clean(name).replace("_", " ") for name in names],
+        "rows": rows,
+        "left_out": [
+            (whole(each["number"]), clean(each["why"], 300)) for each in ensemble["left_out"]
+        ],
     }
 
 

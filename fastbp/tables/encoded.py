@@ -22,7 +22,7 @@ class Budget:
 
     The validation rows, `held`, are always in memory: MemoryError if they alone take more than
     `memory` bytes, by default half of the free memory. `streamed` is passed where a training is
-    resumed. `bytes` and `held_bytes` are the sizes of both.
+    resumed. `bytes` and `held_bytes` are the sizes of both, and `limit` is what they may take.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Budget:
         self.bytes = rows * bytes_per_row
         self.held_bytes = held * bytes_per_row
         free = free_memory()
-        limit = memory or (np.inf if free is None else free // 2)
+        self.limit = limit = memory or (np.inf if free is None else free // 2)
         if self.held_bytes > limit:
             raise MemoryError(
                 f"the {held:,} validation rows take {bytes_shown(self.held_bytes)}, and encoded "
@@ -57,7 +57,8 @@ class Encoded:
     """Encoded rows: `count` to train on, `valid` to validate on, and a hash of both, `digest`.
 
     A source in a scratch file, `X`, has targets and weights too. `valid` is (X, y), or (X, y,
-    weights). `no_target` rows are left out.
+    weights). `no_target` rows are left out. `own_weight` are the weights of the training rows in
+    memory without those of their classes.
     """
 
     X: npt.NDArray | Source
@@ -67,6 +68,17 @@ class Encoded:
     count: int
     no_target: int
     digest: str
+    own_weight: npt.NDArray | None = None
+
+    def check_weights(self, table_name: str) -> None:
+        """Raise DataError if all rows that train, or all that validate, have a weight of 0."""
+        held = self.valid[2] if self.valid is not None and len(self.valid) > 2 else None
+        for what, weights in (("training", self.weight), ("validation", held)):
+            if weights is not None and len(weights) and not np.any(weights):
+                raise DataError(
+                    f"{table_name}: all {what} rows have a weight of 0: give weights above it, or "
+                    "hold other rows back"
+                )
 
 
 def encode_table(
@@ -85,6 +97,7 @@ def encode_table(
     in_file = budget.streamed and bool(split.trains.any())
     train: Any = Spool() if in_file else _Memory(budget.rows)
     held = _Memory(int(split.validates.sum()))
+    own: list[npt.NDArray] = []
     digest = hashlib.blake2b(digest_size=16)
     no_target = first = 0
     for X, y, kept, weights in encoder.encoded(table, weight):
@@ -95,9 +108,10 @@ def encode_table(
         X_train, y_train = X[trains], y[trains]
         digest.update(X_train.data)
         digest.update(y_train.data)
-        weights_train = _weights(
-            None if weights is None else weights[trains], y_train, class_weight
-        )
+        weights_own = None if weights is None else weights[trains]
+        weights_train = _weights(weights_own, y_train, class_weight)
+        if weights_own is not None and not in_file:
+            own.append(weights_own)
         if weights_train is not None:
             digest.update(weights_train.data)
         train.append(X_train, y_train, weights_train)
@@ -114,7 +128,8 @@ def encode_table(
     trained: tuple[Any, Any, Any] = (np.empty(0), None, None)
     if train.rows:
         trained = (train.source(), None, None) if in_file else train.arrays()
-    return Encoded(*trained, valid, train.rows, no_target, digest.hexdigest())
+    own_weight = np.concatenate(own) if own else None
+    return Encoded(*trained, valid, train.rows, no_target, digest.hexdigest(), own_weight)
 
 
 def _clipped(schema, y):

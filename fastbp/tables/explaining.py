@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..annotations import Threads
+from ..ensemble import Ensemble
 from ..errors import DataError
 from ..kernels.random import permutation
 from ..network import Network
@@ -35,7 +36,7 @@ class Explained:
 
     def __init__(
         self,
-        network: Network,
+        network: Network | Ensemble,
         schema: Schema,
         table: Table,
         weight: Weight | None = None,

@@ -2,15 +2,11 @@
 
 import logging
 import time
-import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from ..annotations import Callback
 from ..errors import DataError, DivergenceError
@@ -19,12 +15,11 @@ from ..machine import free_memory
 from ..training.interrupt import Stop
 from ..training.state import to_json
 from ..training.stopped import Stopped
-from .columns.encoding import Encoder
 from .job import Job
 from .model import TableModel
-from .options import SEEDS, TrainOptions
-from .split import Keys, Mask, hold_out
-from .wording import counted, shown
+from .options import TrainOptions
+from .parts import folds_of
+from .split import Mask, hold_out
 
 _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
@@ -131,104 +126,6 @@ def _one_fold(job, options, trains, tested):
     except (DataError, DivergenceError) as error:
         return error, []
     return None, [{name: to_json(value) for name, value in scores.items()}]
-
-
-def folds_of(job):
-    """Return how the rows with a target are split, and of each fold which train and are tested."""
-    name, count = job.table.name, job.options.folds
-    labels, known = _labels(job)
-    known &= ~job.tested
-    rows, keys = np.flatnonzero(known), job.keys
-    if keys.times is not None:
-        known &= ~np.isnan(keys.times)
-        rows = np.flatnonzero(known)
-        return "time", list(_by_time(rows, keys, count, name))
-    if keys.groups is not None:
-        _check_enough(len(np.unique(keys.groups[rows])), count, f"groups in {keys.name!r}", name)
-    _check_enough(len(rows), count, "rows with a target", name)
-    by, splitter = _splitter(job, labels)
-    if labels is not None:
-        _check_classes(job, labels[rows])
-    groups = None if keys.groups is None else keys.groups[rows]
-    classes = None if labels is None else labels[rows]
-    with warnings.catch_warnings():
-        # of rare classes, which `_check_classes` has told by their names
-        warnings.filterwarnings("ignore", "The least populated class", UserWarning)
-        parts = list(splitter.split(np.zeros(len(rows)), classes, groups))
-    return by, [_masks(known.shape, rows[train], rows[test]) for train, test in parts]
-
-
-def _splitter(job, labels):
-    """Return how rows are split, and scikit-learn's splitter for it."""
-    _steps.info("loading scikit-learn")
-    from sklearn import model_selection
-
-    given = {
-        "n_splits": job.options.folds,
-        "shuffle": True,
-        "random_state": job.options.seed % SEEDS,
-    }
-    if job.keys.groups is not None:
-        if labels is None:
-            return "group", model_selection.GroupKFold(job.options.folds)
-        return "group", model_selection.StratifiedGroupKFold(**given)
-    if labels is None:
-        return "row", model_selection.KFold(**given)
-    return "class", model_selection.StratifiedKFold(**given)
-
-
-def _by_time(rows, keys: Keys, count, table_name):
-    """Yield the folds of scikit-learn's TimeSeriesSplit, rows at the time of a test left out.
-
-    Rows at the time at which the tested rows begin do not train: those that train are earlier.
-    """
-    _steps.info("loading scikit-learn")
-    from sklearn.model_selection import TimeSeriesSplit
-
-    assert keys.times is not None
-    times = keys.times
-    _check_enough(len(np.unique(times[rows])), count + 1, f"times in {keys.name!r}", table_name)
-    ordered = rows[np.argsort(times[rows], kind="stable")]
-    for train, test in TimeSeriesSplit(count).split(ordered):
-        earlier = ordered[train][times[ordered[train]] < times[ordered[test]].min()]
-        yield _masks(times.shape, earlier, ordered[test])
-
-
-def _masks(shape, *parts) -> tuple[Mask, ...]:
-    masks = tuple(np.zeros(shape, bool) for _ in parts)
-    for mask, part in zip(masks, parts, strict=True):
-        mask[part] = True
-    return masks
-
-
-def _labels(job) -> tuple[npt.NDArray | None, Mask]:
-    """Return the class of each row, None for other targets, and which rows have a target."""
-    encoder = Encoder(job.schema, job.table.name)
-    labels, known, first = [], [], 0
-    for frame in job.table.frames(job.schema.target_names):
-        values, kept = encoder.encode_target(frame, first)
-        labels.append(values)
-        known.append(kept)
-        first += len(frame)
-    schema = job.schema
-    classifies = schema.target.task == "classification" and not schema.more_targets
-    return np.concatenate(labels) if classifies else None, np.concatenate(known)
-
-
-def _check_enough(there, count, what, table_name):
-    if there < count:
-        raise DataError(f"{table_name} has {there:,} {what}, fewer than folds={count} need")
-
-
-def _check_classes(job, labels):
-    """Warn of classes that some folds cannot test, and refuse a table where no class suffices."""
-    classes, count = job.schema.target.classes, job.options.folds
-    rows = np.bincount(labels, minlength=len(classes))
-    _check_enough(int(rows.max()), count, "rows of its most frequent class", job.table.name)
-    few = [(name, n) for name, n in zip(classes, rows.tolist(), strict=True) if 0 < n < count]
-    for name, n in few:
-        message = "%s: the class %s has %s, fewer than the %d folds: not every fold tests it"
-        _log.warning(message, job.table.name, shown(name), counted(n, "row"), count)
 
 
 @contextmanager

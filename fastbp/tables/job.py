@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from msgspec import Struct, to_builtins
 
 from .. import __version__
@@ -20,9 +21,8 @@ from ..errors import DataError, ModelFileError
 from ..json_data import read_as
 from ..machine import free_memory
 from ..network import Network
-from ..training.checkpoints import Checkpoints, as_checkpoints
+from ..training.checkpoints import Checkpoints, as_checkpoints, latest_in
 from ..training.state import SECTION as TRAINING
-from ..training.state import to_json
 from .all_classes import with_all_classes
 from .class_weights import weights_of
 from .columns.encoding import Encoder
@@ -30,13 +30,18 @@ from .columns.inference import infer
 from .columns.schema import Schema
 from .encoded import Budget, Encoded, encode_table
 from .keys import read_keys
-from .model import READING, SECTION, TableModel, schema_of, tell_unknown
+from .members import most_at_once, parts_of, train_members
+from .model import TableModel, tell_unknown
 from .options import TrainOptions, held_rows
+from .parts import labels_of
+from .read.frames import is_pandas, with_index
 from .read.naming import Like
 from .read.table import Data, open_table
-from .result.scores import scores_of
+from .result.outputs import ids_of, out_of_fold
 from .roles import check_roles, roles_of, with_roles
+from .sections import READING, SECTION, schema_of
 from .split import Keys, Mask, Split, hold_out
+from .trained import One, Several, metrics_of
 from .wording import bytes_shown, counted, listed
 
 _log = logging.getLogger("fastbp")
@@ -72,14 +77,20 @@ class Job:
                 f"valid_share={options.valid_share}: no rows are held back where `valid` gives "
                 "them; expected one of the two"
             )
+        if valid is not None and options.ensemble_by == "folds":
+            raise ValueError(
+                "ensemble_by='folds': each fold validates in turn, and `valid` gives rows for all; "
+                "expected one of the two"
+            )
         if valid is not None and options.folds is None and split is None:
             options.refuse_key("no rows are held back where `valid` gives them")
         if options.search is not None:
-            _check_search(options, valid, checkpoints)
+            options.check_search(valid, checkpoints)
         self._split = split
+        self._data: Any = data
         self.options = options
         self.checkpoints = as_checkpoints(checkpoints, resume)
-        self._begun: Any = self.checkpoints.latest() if resume else None
+        self._begun: Any = latest_in(self.checkpoints) if resume else None
         self._own = self._check_begun() if self.resumes else None
         self.table = open_table(data, options.missing, options)
         like = Like(self.table.reading, frozenset(self.table.columns), options.targets)
@@ -178,13 +189,19 @@ class Job:
 
     @cached_property
     def network(self) -> Network:
-        """The untrained network; MemoryError if it takes more than the free memory."""
+        """The untrained network, the first of an ensemble.
+
+        MemoryError if it, or the ensemble, takes more than the free memory.
+        """
         needed = self.options.network_bytes(self.schema)
         free = free_memory()
         if free is not None and needed > free:
+            count = self.options.ensemble
+            what = f"{count} networks" if count > 1 else "a network"
             raise MemoryError(
-                f"a network with hidden layers of {', '.join(map(str, self.options.hidden))} takes "
-                f"{bytes_shown(needed)}, and {bytes_shown(free)} are free"
+                f"{what} with hidden layers of {', '.join(map(str, self.options.hidden))} "
+                f"{'take' if count > 1 else 'takes'} {bytes_shown(needed)}, and "
+                f"{bytes_shown(free)} are free"
             )
         return self.options.network(self.schema)
 
@@ -210,39 +227,51 @@ class Job:
     def _threads(self) -> Any:
         return self.options.n_threads
 
+    @property
+    def fit_options(self) -> dict[str, Any]:
+        """Arguments of ``fit`` that are those of every network."""
+        o = self.options
+        return {"epochs": o.epochs, "batch_size": self.batch, "early_stopping": o.patience or None}
+
     def run(self, callbacks: Iterable[Callback] = (), progress: bool = False) -> TableModel:
         """Encode the rows, train, and score; return the `TableModel`."""
+        o = self.options
         started = time.perf_counter()
+        # before the rows are encoded: what does not fit is refused at once
+        at_once = most_at_once(self.budget, o)
+        parts = parts_of(self) if o.ensemble > 1 else []
         rows = self.encoded()
         if not progress:
-            _steps.info("training, at most %s", counted(self.options.epochs, "epoch"))
-        history = self.network.fit(
-            rows.X,
-            rows.y,
-            **self.fit_options(rows),
-            sample_weight=rows.weight,
-            n_threads=self._threads,
-            progress=progress,
-            callbacks=callbacks,
-            max_time=self.options.max_time,
-            checkpoints=self._kept(rows.digest),
-            resume=self.resumes,
-        )
-        return self.model(history, rows, time.perf_counter() - started)
+            several = f"training {o.ensemble} networks" if parts else "training"
+            _steps.info("%s, at most %s", several, counted(o.epochs, "epoch"))
+        kept = self._kept(rows.digest)
+        trained: One | Several
+        if parts:
+            members = train_members(self, parts, rows, rows.valid, kept, callbacks, progress)
+            trained = Several(o.ensemble_by, members, min(at_once, o.ensemble))
+        else:
+            history = self.network.fit(
+                rows.X,
+                rows.y,
+                sample_weight=rows.weight,
+                validation_data=rows.valid,
+                n_threads=self._threads,
+                progress=progress,
+                callbacks=callbacks,
+                max_time=o.max_time,
+                checkpoints=kept,
+                resume=self.resumes,
+                **self.fit_options,
+            )
+            trained = One(self.network, history)
+        return self.model(trained, rows, time.perf_counter() - started)
 
-    def fit_options(self, rows: Encoded) -> dict[str, Any]:
-        """Return the arguments of ``Network.fit`` that decide what is learned from encoded rows."""
-        return {
-            "epochs": self.options.epochs,
-            "batch_size": self.batch,
-            "validation_data": rows.valid,
-            "early_stopping": self.options.patience or None,
-        }
-
-    def model(self, history: Any, rows: Encoded, seconds: float) -> TableModel:
-        """Return the model of the network, trained on encoded rows in so many seconds."""
-        record = self._record(history, rows, rows.valid, rows.digest, seconds)
-        return TableModel(self.network, self.schema, _lists(history), record, self.table.reading)
+    def model(self, trained: One | Several, rows: Encoded, seconds: float) -> TableModel:
+        """Return the model of what was trained on encoded rows in so many seconds."""
+        record = self._record(trained, rows, rows.valid, rows.digest, seconds)
+        model = TableModel(trained.network, self.schema, trained.lists, record, self.table.reading)
+        model.out_of_fold = self._out_of_fold(trained)
+        return model
 
     def encoded(self) -> Encoded:
         """Return the rows that train and that validate, encoded; DataError if none trains."""
@@ -257,7 +286,7 @@ class Job:
             all_rows = np.ones(self.valid_table.require_rows(), bool)
             more = self._encoded(self.valid_table, Split(~all_rows, all_rows))
             rows = replace(rows, valid=more.valid, digest=rows.digest + more.digest)
-        _check_weights(self, rows, rows.valid)
+        rows.check_weights(name)
         return rows
 
     def held(self, among: Mask) -> tuple[Any, ...]:
@@ -275,6 +304,18 @@ class Job:
         for name in ("network", "batch"):  # which depend on them
             vars(twin).pop(name, None)
         return twin
+
+    def _out_of_fold(self, trained):
+        """Return the predictions of rows by the members that have not seen them, or None."""
+        if trained.out_of_fold is None:
+            return None
+        folds, outputs = trained.out_of_fold
+        there = np.flatnonzero(labels_of(self)[1])[folds > 0]
+        ids = pl.DataFrame({"row": there + 1})
+        if names := ids_of(self.schema, self.table):
+            ids = pl.concat(self.table.frames(names))[there]
+        found = out_of_fold(self.schema, ids, folds[folds > 0], outputs[folds > 0])
+        return with_index(found, self._data.iloc[there]) if is_pandas(self._data) else found
 
     def _encoded(self, table, split) -> Encoded:
         _steps.info("encoding the rows of %s", table.name)
@@ -317,19 +358,19 @@ class Job:
         self.options.check_begun(own.options)
         return own
 
-    def _record(self, history, rows, valid, digest, seconds):
+    def _record(self, trained, rows, valid, digest, seconds):
         metrics = {}
         details = {"confusion": None, "residuals": None}
         # a training that a signal ended is not scored if it resumes later, nor before its first
         # step: Numba, interrupted while it compiles, may fail to compile what scores
-        unscored = self.checkpoints is not None or not self.network.steps
-        preempted = unscored and history.stopped.by_signal
-        if valid is not None and not preempted:
-            _steps.info("scoring %s", counted(len(valid[0]), "validation row"))
-            scores = scores_of(self.schema, self.network)
-            scores.add(self.network.forward(valid[0], self._threads), *valid[1:])
-            metrics = {"valid": {name: to_json(v) for name, v in scores.metrics().items()}}
-            details = scores.details()
+        unscored = self.checkpoints is not None or not trained.steps
+        preempted = unscored and trained.stopped.by_signal
+        if not preempted:
+            if valid is not None:
+                _steps.info("scoring %s", counted(len(valid[0]), "validation row"))
+            for name, scores in trained.scores(self.schema, rows, valid, self._threads).items():
+                metrics[name] = metrics_of(scores)
+                details = scores.details()
         return {
             "fastbp": __version__,
             "versions": {"python": platform.python_version()}
@@ -345,42 +386,13 @@ class Job:
             "options": self.options.to_data(),
             "batch_size": self.batch,
             "streamed": self.budget.streamed,
-            "steps": self.network.steps,
+            "steps": trained.steps,
             "seconds": seconds,
-            "threads": history.n_threads,
-            "peak": None if preempted else history.peak,
-            "stopped": history.stopped.value,
-            "best_epoch": history.best_epoch,
+            "threads": trained.threads,
+            "peak": None if preempted else trained.peak,
+            "stopped": trained.stopped.value,
+            "best_epoch": trained.best_epoch,
             "metrics": metrics,
             **details,
+            **trained.more(),
         }
-
-
-def _lists(history):
-    """Return the history as lists of numbers by name, none where one is not finite."""
-    names = [name for name in (history.epochs[0] if len(history) else ()) if name != "epoch"]
-    return {name: [to_json(float(v)) for v in history[name]] for name in names}
-
-
-def _check_weights(job, rows, valid):
-    """Raise DataError if all rows that train, or all that validate, have a weight of 0."""
-    held = valid[2] if valid is not None and len(valid) > 2 else None
-    for what, weights in (("training", rows.weight), ("validation", held)):
-        if weights is not None and len(weights) and not np.any(weights):
-            raise DataError(
-                f"{job.table.name}: all {what} rows have a weight of 0: give weights above it, or "
-                "hold other rows back"
-            )
-
-
-def _check_search(options, valid, checkpoints):
-    """Raise ValueError if there is nothing to choose by, or if the search were to be kept."""
-    if checkpoints is not None:
-        raise ValueError(
-            "checkpoints: a search keeps none; leave out checkpoints and resume, or search"
-        )
-    if options.valid_share == 0 and options.folds is None and valid is None:
-        raise ValueError(
-            f"search={options.search}: options are chosen by rows that are held back, and "
-            "valid_share=0 holds none; leave it out, or give folds=5"
-        )

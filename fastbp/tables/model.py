@@ -13,16 +13,15 @@ from msgspec import to_builtins
 
 from .. import model_file
 from ..annotations import FilePath, Threads
+from ..ensemble import Ensemble, networks_of
 from ..errors import DataError, ModelFileError
-from ..json_data import read_as
-from ..kernels.support.scalars import a_whole_number
+from ..kernels.support.scalars import a_flag, a_whole_number
 from ..model_file import Model
 from ..network import Network
 from .columns.encoding import Encoder
 from .columns.schema import Schema, Weight
 from .declared import takes
 from .explaining import Explained
-from .losses import LOSSES
 from .options import ReadOptions
 from .read.frames import is_pandas, with_index
 from .read.naming import Like, Reading
@@ -32,13 +31,12 @@ from .result.outputs import frame_of, ids_of
 from .result.record import check_history, check_record
 from .result.scores import Scores, scores_of
 from .roles import weight_of
+from .sections import READING, SECTION, reading_of, schema_of
 from .wording import listed, one_line
 
 _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
-# the sections of a model file
-SECTION = "table"
-READING = "reading"
+# sections of a model file beside those of `sections`
 _HISTORY = "history"
 _RECORD = "record"
 
@@ -48,8 +46,8 @@ class TableModel:
 
     Parameters
     ----------
-    network : Network
-        The network, from a table's features to its target.
+    network : Network or Ensemble
+        The network, from a table's features to its target, or several.
     schema : Schema
         The fitted columns, the target, and the dropped columns.
     history : dict, optional
@@ -58,11 +56,17 @@ class TableModel:
         The data, options, versions, times and scores of the training, as JSON.
     reading : Reading, optional
         How the table was read: whether its file had a header, and its columns in order.
+
+    Attributes
+    ----------
+    out_of_fold : frame or None
+        After a training of an ensemble by folds: predictions as of `predict`, of each row by the
+        network that has not seen it, with the number of its fold. It is not in the model file.
     """
 
     def __init__(
         self,
-        network: Network,
+        network: Network | Ensemble,
         schema: Schema,
         history: dict[str, list[float | None]] | None = None,
         record: dict[str, Any] | None = None,
@@ -73,6 +77,7 @@ class TableModel:
         self.reading = reading or Reading()
         self.history = dict(history or {})
         self.record = dict(record or {})
+        self.out_of_fold: Any = None
 
     def __repr__(self) -> str:
         schema = self.schema
@@ -108,8 +113,9 @@ class TableModel:
     def from_model(cls, model: Model, path: FilePath) -> "TableModel":
         """Return the model in the `Model` that was read from `path`; see `load`."""
         if SECTION not in model.sections:
+            what, kind = ("networks", "Ensemble") if model.more else ("a network", "Network")
             raise ModelFileError(
-                f"{path} holds a network without a table: load it with fastbp.Network.load"
+                f"{path} holds {what} without a table: load it with fastbp.{kind}.load"
             )
         schema = schema_of(model, path)
         history, record = (model.sections.get(name, {}) for name in (_HISTORY, _RECORD))
@@ -120,7 +126,8 @@ class TableModel:
             raise ModelFileError(
                 f"{path} does not describe how its model was trained: {one_line(error)}"
             ) from error
-        return cls(Network.from_model(model), schema, history, record, _reading_of(model, path))
+        network = networks_of(model, path)
+        return cls(network, schema, history, record, reading_of(model, path))
 
     @property
     def fingerprint(self) -> str:
@@ -145,6 +152,7 @@ class TableModel:
         data: Data,
         n_threads: Threads = "auto",
         keep: str | Sequence[str] = (),
+        spread: bool = False,
         **options: Any,
     ) -> Any:
         """Return predictions as a frame, one row per row of the data.
@@ -162,6 +170,10 @@ class TableModel:
             Any number gives the same result.
         keep : sequence of str, optional
             Further columns of the data to keep beside the predictions; "all" keeps every one.
+        spread : bool, default False
+            Add a column ``spread``, or one of each target: the standard deviation over the
+            networks of an ensemble, of the population as `numpy.std` has it. It is that of the
+            number, in its units, or of the probability of the predicted class.
         **options
             The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
 
@@ -169,16 +181,29 @@ class TableModel:
         ------
         DataError
             If a column is missing or a value is not of its kind.
+        ValueError
+            If the spread is asked for, and the model is one network.
         """
-        found = pl.concat(
-            self.predictions(self.open(data, ReadOptions(**options)), keep, n_threads)
-        )
+        table = self.open(data, ReadOptions(**options))
+        found = pl.concat(self.predictions(table, keep, n_threads, spread))
         return with_index(found, data) if is_pandas(data) else found
 
     def predictions(
-        self, data: Data, keep: str | Sequence[str] = (), n_threads: Threads = "auto"
+        self,
+        data: Data,
+        keep: str | Sequence[str] = (),
+        n_threads: Threads = "auto",
+        spread: bool = False,
     ) -> Iterator[pl.DataFrame]:
-        """Yield the rows of `predict` in frames of some thousand rows, in bounded memory."""
+        """Return the rows of `predict` in frames of some thousand rows, in bounded memory."""
+        if a_flag("spread", spread) and not isinstance(self.network, Ensemble):
+            raise ValueError(
+                "spread=True: the model is one network, without a spread; train several, such as "
+                "ensemble=5"
+            )
+        return self._predictions(data, keep, n_threads, spread)
+
+    def _predictions(self, data, keep, n_threads, spread):
         table = self.open(data)
         ids = ids_of(self.schema, table, keep)
         encoder = Encoder(self.schema.written(table.how), table.name, self.network.dtype)
@@ -186,11 +211,16 @@ class TableModel:
         _steps.info("predicting the rows of %s", table.name)
         first = 0
         width = self.schema.n_outputs
+        network: Any = self.network
         for frame in encoder.frames(table, ids):
             outputs: Any = np.empty((0, width), self.network.dtype)
-            if len(frame):
-                outputs = self.network.forward(encoder.encode(frame, first), n_threads)
-            yield frame_of(self.schema, frame.select(ids), first, outputs)
+            deviation: Any = outputs if spread else None
+            if len(frame) and spread:
+                features = encoder.encode(frame, first)
+                outputs, deviation = network.mean_and_spread(features, n_threads)
+            elif len(frame):
+                outputs = network.forward(encoder.encode(frame, first), n_threads)
+            yield frame_of(self.schema, frame.select(ids), first, outputs, deviation)
             first += len(frame)
         tell_unknown(encoder)
 
@@ -351,43 +381,6 @@ class TableModel:
             _log.warning(message, table.name, own.name)
             return None
         return own
-
-
-def _reading_of(model, path):
-    """Return how the table of a model was read, or None if its file is older than that."""
-    if READING not in model.sections:
-        return None
-    try:
-        return read_as(Reading, model.sections[READING], READING)
-    except ValueError as error:
-        raise ModelFileError(
-            f"{path} does not describe how its table was read: {one_line(error)}"
-        ) from error
-
-
-def schema_of(model: Model, source: object) -> Schema:
-    """Return the schema in a model file that has one; `source` names the file in errors."""
-    try:
-        schema = Schema.from_data(model.sections[SECTION])
-        inputs = model.specs[0].n_in
-        if schema.n_features != inputs:
-            raise ValueError(f"{schema.n_features} features, but the network has {inputs} inputs")
-        outputs, loss = schema.n_outputs, model.loss
-        fits = loss == schema.loss if schema.target.classes else loss in LOSSES["regression"]
-        if schema.quantiles and model.loss_parameter != schema.quantiles:
-            raise ValueError(
-                f"quantiles {schema.quantiles}, but the network has {model.loss_parameter}"
-            )
-        if model.specs[-1].n_out != outputs or not fits:
-            raise ValueError(
-                f"a {schema.target.task} of {outputs} outputs, but the network has "
-                f"{model.specs[-1].n_out} and the loss {loss}"
-            )
-    except ValueError as error:
-        raise ModelFileError(
-            f"{source} describes a table that cannot be read: {one_line(error)}"
-        ) from error
-    return schema
 
 
 def tell_unknown(encoder: Encoder) -> None:

@@ -6,17 +6,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .declared import (
-    Declared,
-    Kind,
     choice,
     columns,
     duration,
-    encoding,
-    flag,
     layers,
     number,
     option,
-    separator,
     size,
     text,
     texts,
@@ -25,13 +20,15 @@ from .declared import (
     words,
 )
 from .losses import LOSSES
+from .option_kinds import hidden_activations, optimizers, quantiles
+from .read_options import ReadOptions
 from .wording import MISSING_WORDS, unknown
 
 # rows held back for validation by default: this share, and no more than tell enough
 _VALID_SHARE = 0.2
 _MOST_VALID_ROWS = 100_000
 # options that may change where a training goes on; epochs only where no rate depends on them
-_MAY_CHANGE = {"epochs", "patience", "n_threads", "max_time", "memory"}
+_MAY_CHANGE = frozenset({"epochs", "patience", "n_threads", "max_time", "memory"})
 # the batch for n rows: n / 300, within these
 _BATCHES = 300
 _FEWEST_BATCH = 32
@@ -43,7 +40,7 @@ _INITIALIZERS = {"selu": "lecun_normal"}
 _AT_LEAST_0 = number(least=0)
 _ABOVE_0 = number(above=0)
 _COUNT = number(whole=True, least=1)
-_WHOLE = number(whole=True, least=0)
+_SEED = number(whole=True, least=0, below=2**63)
 _SHARE = number(least=0, below=1)
 _COLUMNS = texts("COL")
 # scikit-learn's seeds are below
@@ -53,64 +50,6 @@ SEEDS = 2**32
 def held_rows(rows):
     """Return how many of so many rows are held back by default, to validate or to measure."""
     return min(round(rows * _VALID_SHARE), _MOST_VALID_ROWS)
-
-
-def _quantiles():
-    """Return the kind of one level of quantiles, or of several."""
-    level = number(above=0, below=1)
-
-    def check(name, value):
-        value = value.tolist() if hasattr(value, "tolist") else value
-        if not isinstance(value, list | tuple):
-            return level.check(name, value)
-        levels = tuple(level.check(name, each) for each in value)
-        if len(set(levels)) != len(levels) or not levels:
-            raise ValueError(f"{name}={value!r}: expected levels that differ, at least one")
-        return tuple(sorted(levels)) if len(levels) > 1 else levels[0]
-
-    return Kind(level.metavar, level.read, check, True, limits=level.limits)
-
-
-def _hidden_activations():
-    from ..kernels.formulas.activations import ACTIVATIONS
-
-    return [*(r.name for r in ACTIVATIONS.values() if r.outputs != "simplex"), *ACTIVATIONS.aliases]
-
-
-def _optimizers():
-    from ..kernels.formulas.optimizers import OPTIMIZERS
-
-    return [*OPTIMIZERS, *OPTIMIZERS.aliases]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ReadOptions(Declared):
-    """How files of text are read, where it is not told from the file.
-
-    Parameters
-    ----------
-    separator : str, optional
-        Character between fields: , ; | space, tab or another. Default: told from the file.
-    encoding : str, optional
-        Encoding, such as utf-8, cp1252 or utf-16. Default: told from the file.
-    skip_rows : int, optional
-        Lines before the header, or before the rows. Default: told from the file.
-    header : bool, optional
-        Whether the first row names the columns. Default: told from the file.
-    decimal : {".", ","}, optional
-        Mark before the decimals of numbers in text. Default: by the values of
-        each column, or as for the model.
-    date_format : sequence of str
-        Format of dates, such as %d/%m/%Y, or of one column's, such as born=%d/%m/%Y. Default: by
-        the values of each column, or as for the model.
-    """
-
-    separator: str | None = option(separator(), None, panel="Reading")
-    encoding: str | None = option(encoding(), None, panel="Reading")
-    skip_rows: int | None = option(_WHOLE, None, panel="Reading")
-    header: bool | None = option(flag(), None, panel="Reading", names=("--header/--no-header",))
-    decimal: str | None = option(choice(".", ","), None, panel="Reading")
-    date_format: tuple = option(texts("FORMAT"), (), panel="Reading")
 
 
 @dataclass(frozen=True)
@@ -203,6 +142,11 @@ class TrainOptions(ReadOptions):
         the options that are given, and these are the same in all. A fifth of the rows measure it.
     seed : int, default 0
         Seed for split, weights, shuffling and dropout.
+    ensemble : int, default 1
+        Networks to train, one on each core; the prediction is the mean of their outputs.
+    ensemble_by : {"seeds", "bags", "folds"}, default "seeds"
+        How they differ: by their seeds alone; also by their rows, drawn with replacement, whole
+        groups with `group`; or each by the fold that it stops early on, and does not train on.
     dtype : {"float32", "float64"}, default "float32"
         Precision of the network.
     n_threads : int or "auto", default "auto"
@@ -235,7 +179,7 @@ class TrainOptions(ReadOptions):
     valid_share: float | None = option(_SHARE, None, panel="Data")
     hidden: tuple = option(layers(), (100,), panel="Network")
     activation: str = option(
-        choice(known=_hidden_activations, metavar="NAME"), "relu", panel="Network"
+        choice(known=hidden_activations, metavar="NAME"), "relu", panel="Network"
     )
     dropout: float = option(_SHARE, 0.0, panel="Network")
     loss: str | None = option(
@@ -243,8 +187,8 @@ class TrainOptions(ReadOptions):
         None,
         panel="Network",
     )
-    quantile: float | tuple[float, ...] | None = option(_quantiles(), None, panel="Network")
-    optimizer: str = option(choice(known=_optimizers, metavar="NAME"), "adam", panel="Training")
+    quantile: float | tuple[float, ...] | None = option(quantiles(), None, panel="Network")
+    optimizer: str = option(choice(known=optimizers, metavar="NAME"), "adam", panel="Training")
     learning_rate: float | None = option(_ABOVE_0, None, panel="Training")
     schedule: str = option(choice("constant", "cosine", "one_cycle"), "constant", panel="Training")
     l2: float = option(_AT_LEAST_0, 0.0, panel="Training")
@@ -257,7 +201,9 @@ class TrainOptions(ReadOptions):
     patience: int = option(number(whole=True, least=0), 10, panel="Training")
     batch_size: int | None = option(_COUNT, None, panel="Training")
     search: int | None = option(_COUNT, None, panel="Training")
-    seed: int = option(number(whole=True, least=0, below=2**63), 0, panel="Training")
+    seed: int = option(_SEED, 0, panel="Training")
+    ensemble: int = option(_COUNT, 1, panel="Training")
+    ensemble_by: str = option(choice("seeds", "bags", "folds"), "seeds", panel="Training")
     dtype: str = option(choice("float32", "float64"), "float32", panel="Network")
     n_threads: int | str = option(threads(), "auto", panel="Job", names=("--threads",))
     max_time: float | None = option(duration(above=0), None, panel="Job")
@@ -276,13 +222,37 @@ class TrainOptions(ReadOptions):
                 f"group={self.group!r}: rows are split by group or by time={self.time!r}; "
                 "choose one"
             )
+        self._check_ensemble()
         if self.valid_share == 0 and self.folds is None:
             self.refuse_key("no rows are held back with valid_share=0")
+
+    def _check_ensemble(self):
+        asked = f"ensemble_by={self.ensemble_by!r}"
+        if self.ensemble == 1 and self.ensemble_by != "seeds":
+            raise ValueError(f"{asked}: there is one network; give the number, such as ensemble=5")
+        if self.ensemble_by != "folds":
+            return
+        if self.valid_share is not None:
+            raise ValueError(
+                f"valid_share={self.valid_share}: with {asked} each fold validates in turn; leave "
+                "valid_share out"
+            )
+        if self.folds is not None:
+            raise ValueError(
+                f"folds={self.folds}: with {asked} every row is scored by a network that has not "
+                "seen it; leave folds out"
+            )
+        if self.time is not None:
+            raise ValueError(
+                f"time={self.time!r}: with {asked} networks would learn from later rows than they "
+                "are scored on; give ensemble_by='seeds'"
+            )
 
     def refuse_key(self, why):
         """Raise ValueError if rows are to be split by a column, which cannot be."""
         for name in ("group", "time"):
-            if (column := getattr(self, name)) is not None:
+            column = getattr(self, name)
+            if column is not None and (name, self.ensemble_by) != ("group", "bags"):
                 raise ValueError(f"{name}={column!r}: {why}; leave it out, or give folds=5")
 
     def an_optimizer(self):
@@ -334,8 +304,11 @@ class TrainOptions(ReadOptions):
                 wrong = unknown("class", name, target.classes, "classes")
                 raise ValueError(f"class_weight={self.class_weight!r}: {wrong}")
 
-    def network(self, schema):
-        """Return the untrained network of a schema; ValueError as of `check_task`."""
+    def network(self, schema, member=0):
+        """Return an untrained network of a schema; ValueError as of `check_task`.
+
+        The seeds of the members of an ensemble, counted from 0, are one after another.
+        """
         from ..components.layers import Dense, Dropout
         from ..network import Network
 
@@ -354,14 +327,14 @@ class TrainOptions(ReadOptions):
             loss_parameter=schema.quantiles or self.quantile,
             optimizer=self.an_optimizer(),
             dtype=self.dtype,
-            seed=self.seed,
+            seed=(self.seed + member) % 2**63,
         )
 
     def network_bytes(self, schema):
-        """Return the bytes of parameters, moments and best parameters of `network`."""
+        """Return the bytes of parameters, moments and best parameters of all networks."""
         widths = (schema.n_features, *self.hidden, schema.n_outputs)
         count = sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise(widths))
-        return 4 * count * (8 if self.dtype == "float64" else 4)
+        return self.ensemble * 4 * count * (8 if self.dtype == "float64" else 4)
 
     def batch_of(self, rows):
         """Return the batch size for a number of rows: by default a power of 2."""
@@ -371,12 +344,33 @@ class TrainOptions(ReadOptions):
         return min(max(batch, _FEWEST_BATCH), _MOST_BATCH)
 
     def valid_rows(self, rows):
-        """Return how many rows are held back for validation."""
+        """Return how many rows are held back for validation; none where folds validate."""
+        if self.ensemble_by == "folds":
+            return 0
         return held_rows(rows) if self.valid_share is None else round(rows * self.valid_share)
+
+    def check_search(self, valid, checkpoints):
+        """Raise ValueError if a search has nothing to choose by, or is to keep what it cannot."""
+        if self.ensemble > 1:
+            raise ValueError(
+                f"ensemble={self.ensemble}: a search keeps one network; leave one of them out, "
+                "and train the ensemble with the options that were found"
+            )
+        if checkpoints is not None:
+            raise ValueError(
+                "checkpoints: a search keeps none; leave out checkpoints and resume, or search"
+            )
+        if self.valid_share == 0 and self.folds is None and valid is None:
+            raise ValueError(
+                f"search={self.search}: options are chosen by rows that are held back, and "
+                "valid_share=0 holds none; leave it out, or give folds=5"
+            )
 
     def check_begun(self, begun):
         """Raise ValueError if a training that began with the options `begun` is another one."""
         free = _MAY_CHANGE if self.schedule == "constant" else _MAY_CHANGE - {"epochs"}
+        if self.ensemble > 1:  # whose members that are done are not trained again
+            free = free - {"epochs", "patience"}
         given = self.to_data()
         for name in sorted({*given, *begun} - free):
             if given.get(name) != begun.get(name):

@@ -35,11 +35,12 @@ def plan_of(job):
         "memory": {
             "rows": budget.held_bytes + (0 if budget.streamed else budget.bytes),
             "scratch_file": budget.bytes if budget.streamed else 0,
-            "network": 4 * job.network.parameters.nbytes + workspace,
+            "network": job.options.ensemble * (4 * job.network.parameters.nbytes + workspace),
         },
         "seconds_an_epoch": seconds,
         "expected_seconds": min(
-            seconds * job.options.epochs * _trainings(job.options), job.options.max_time or np.inf
+            seconds * job.options.epochs * job.options.ensemble * _trainings(job.options),
+            job.options.max_time or np.inf,
         ),
         "features": job.schema.n_features,
     }
@@ -64,6 +65,7 @@ def summary_of(job):
         "split_by": {name: column for name, column in _keys(job.options) if column is not None},
         "batch_size": job.batch,
         "epochs": job.options.epochs,
+        "ensemble": job.options.ensemble,
         "streamed": job.budget.streamed,
         "resumes": job.resumes,
     }

@@ -20,10 +20,12 @@ from ..many.fitting import fit_many
 from ..many.jobs import Result
 from ..training.state import to_json
 from ..training.stopped import Stopped
-from .folds import folds_of, not_told_again, part_of, train_job
+from .folds import not_told_again, part_of, train_job
 from .job import Job
 from .model import TableModel
 from .options import TrainOptions
+from .parts import folds_of
+from .trained import One
 
 _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
@@ -155,8 +157,10 @@ class Search:
             raise result.error
         if result.history is None:  # none was begun
             return chosen.with_options(replace(chosen.options, max_time=1e-3)).run(), best, ""
+        assert result.network is not None
         chosen.network = result.network
-        return chosen.model(result.history, rows, result.seconds), best, "validation loss"
+        model = chosen.model(One(result.network, result.history), rows, result.seconds)
+        return model, best, "validation loss"
 
     def _by_folds(self):
         """Return the model of the options with the least mean loss of the folds, as above.
@@ -203,7 +207,8 @@ class Search:
         jobs = []
         for tried in self._tried:
             own = part.with_options(tried.options)
-            jobs.append({"network": own.network, **own.fit_options(rows)})
+            given = {**own.fit_options, "validation_data": rows.valid}
+            jobs.append({"network": own.network, **given})
         results = _trained(jobs, rows, part.options, limit, self._progress)
         for tried, result in zip(self._tried, results, strict=True):
             tried.seconds += result.seconds

@@ -50,7 +50,8 @@ def train(
     resume : bool, default False
         Resume from the newest checkpoint, if there is one.
     callbacks, progress
-        As for ``Network.fit``.
+        As for ``Network.fit``. An epoch of an ensemble has its ``member``, from 0; callbacks run
+        once at a time, in the threads that train, and True stops this member.
     **options
         The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
 
@@ -60,6 +61,8 @@ def train(
         ``model.record["stopped"]`` says why it ended: "epochs", "early stopping", "time",
         "callback", "interrupted" (Ctrl-C) or "terminated" (SIGTERM, with checkpoints). A
         model of the last two has no scores with checkpoints, or before its first step.
+        Of an ensemble by folds, ``model.out_of_fold`` has the predictions of each row by the
+        network that has not seen it.
 
     Raises
     ------

@@ -71,6 +71,15 @@ class Checkpoints:
         found = [path for path in self.folder.iterdir() if _number_of(path) and path.is_file()]
         return sorted(found, key=_number_of, reverse=True)
 
+    def part(self, name: str) -> Checkpoints:
+        """Return those of one of several trainings, in a folder of its own: ``job-00001``, ..."""
+        return Checkpoints(self.folder / name, self.every, self.keep, self.sections)
+
+    def parts(self) -> list[Checkpoints]:
+        """Return those of several trainings that have files, in the order of their names."""
+        names = sorted(path.name for path in self.folder.glob("job-*"))
+        return [part for part in map(self.part, names) if part.files()]
+
     def latest(self) -> model_file.Model | None:
         """Return the `Model` of the newest readable checkpoint, None if there are no files.
 
@@ -122,12 +131,18 @@ def as_checkpoints(checkpoints, resume):
             raise ValueError("resume=True: checkpoints= must name the folder to resume from")
         return None
     kept = checkpoints if isinstance(checkpoints, Checkpoints) else Checkpoints(checkpoints)
-    if not resume and kept.files():
+    if not resume and (kept.files() or kept.parts()):
         raise ValueError(
             f"checkpoints: {kept.folder} holds checkpoints of an earlier training: continue it "
             "with resume, or give an empty folder"
         )
     return kept
+
+
+def latest_in(kept):
+    """Return the newest `Model` of `Checkpoints`, or of one of their parts; None without any."""
+    latest = (each.latest() for each in (kept, *kept.parts()))
+    return next((model for model in latest if model is not None), None)
 
 
 def resumed(latest, key, model):

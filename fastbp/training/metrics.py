@@ -1,4 +1,4 @@
-"""The score shown beside a loss: accuracy for classes, R2 for numbers."""
+"""What outputs mean: predictions, and the score beside a loss, accuracy or R2."""
 
 from __future__ import annotations
 
@@ -51,3 +51,13 @@ def metric_of(loss: str) -> Metric:
     if targets == "classes":
         return Metric("accuracy", CLASSES)
     return Metric("accuracy", BITS) if targets == "unit" else Metric("r2", NUMBERS)
+
+
+def predicted(loss: str, outputs: Floats) -> Array:
+    """Return the predictions that outputs (n, n_out) of networks of a loss mean."""
+    targets = LOSSES[loss].targets
+    if targets == "classes":
+        return outputs.argmax(axis=1)
+    if targets == "unit":
+        outputs = (outputs > 0.5).astype(np.int64)
+    return outputs[:, 0] if outputs.shape[1] == 1 else outputs

@@ -67,6 +67,8 @@ def from_model(model, key, history):
     is of a training with another `key`.
     """
     try:
+        if model.more:
+            raise ValueError("it holds several networks")
         data = model.sections[SECTION]
         written = dict(data["key"])
         count = {"least": 0, "below": 2**63}

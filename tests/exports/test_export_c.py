@@ -1,12 +1,12 @@
 """Networks as C source: once compiled, it computes the same outputs."""
 
 import ctypes
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
 
+from compiled_c import GCC, compiled, needs_gcc
 from export_nets import (
     N_IN,
     both_dtypes,
@@ -21,28 +21,6 @@ from export_nets import (
 )
 from fastbp import Network
 from fastbp.exports.c import to_c
-
-GCC = shutil.which("gcc")
-STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wmissing-prototypes", "-Werror", "-pedantic"]
-compiles = [
-    pytest.mark.slow,
-    pytest.mark.skipif(GCC is None, reason="there is no gcc to compile with"),
-]
-
-
-def needs_gcc(test):
-    for mark in compiles:
-        test = mark(test)
-    return test
-
-
-def compiled(source, target, *options):
-    done = subprocess.run(
-        [GCC, *STRICT, *options, "-o", target, source, "-lm"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return target
 
 
 def outputs_of(net, X, folder):

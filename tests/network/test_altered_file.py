@@ -146,11 +146,11 @@ def test_schedules_too_deep_for_the_stack_are_refused(read, content):
 
 
 def test_another_version_is_named(read, monkeypatch, content):
-    ours, model = model_file.FORMAT_VERSION, model_file.from_bytes(content)
+    ours, model = model_file.OF_SEVERAL, model_file.from_bytes(content)
     monkeypatch.setattr(model_file, "FORMAT_VERSION", ours + 1)
     newer = model_file.to_bytes(model)
     monkeypatch.undo()
-    with pytest.raises(ModelFileError, match=f"version {ours + 1}.*version {ours}"):
+    with pytest.raises(ModelFileError, match=f"version {ours + 1}.*versions 2 and {ours}"):
         read(newer)
 
 

@@ -77,6 +77,19 @@ def train_a_network(folder: Path) -> None:
         print(error)
 
 
+def an_ensemble(path: Path) -> None:
+    """Use the mean of networks."""
+    ensemble = fastbp.Ensemble(fastbp.Network([3, 4, 2], seed=seed) for seed in range(3))
+    assert_type(ensemble.forward(X), NDArray[np.floating[Any]])
+    assert_type(ensemble.spread(X), NDArray[np.floating[Any]])
+    assert_type(ensemble.predict(X), NDArray[Any])
+    assert_type(ensemble.evaluate(X, y), dict[str, float])
+    assert_type(ensemble.members, tuple[fastbp.Network, ...])
+    ensemble.save(path)
+    assert_type(fastbp.Ensemble.load(path), fastbp.Ensemble)
+    print(ensemble.summary(), len(ensemble), ensemble.loss, ensemble.dtype.name)
+
+
 class Halves(data.Source):
     """A source written by a caller."""
 

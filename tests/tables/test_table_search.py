@@ -12,9 +12,10 @@ import pytest
 from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 
 from fastbp import DivergenceError, TableModel, train
-from fastbp.tables.folds import folds_of, run_at_once
+from fastbp.tables.folds import run_at_once
 from fastbp.tables.job import Job
 from fastbp.tables.options import TrainOptions
+from fastbp.tables.parts import folds_of
 from fastbp.tables.search import drawn
 from fastbp.training.interrupt import Stop
 
@@ -210,6 +211,7 @@ def test_rows_for_validation_may_be_given():
         ({"search": 2.5}, TypeError, "search=2.5"),
         ({"search": 3, "valid_share": 0}, ValueError, "search=3: options are chosen by rows"),
         ({"search": 3, "checkpoints": "kept"}, ValueError, "checkpoints: a search keeps none"),
+        ({"search": 3, "ensemble": 2}, ValueError, "ensemble=2: a search keeps one network"),
         ({"search": 3, "callbacks": print}, ValueError, "callbacks: a search trains many"),
         ({"search": 3, "serch": 3}, TypeError, "serch"),
     ],

@@ -72,6 +72,8 @@ WRONG = {
     "batch_size": [0, -1, 1.5, "32", True],
     "search": [0, -1, 2.5, "5", True],
     "seed": [-1, 2**63, 1.5, None, "a"],
+    "ensemble": [0, -1, 1.5, None, "3", True],
+    "ensemble_by": ["seed", None, 3],
     "dtype": ["float16", np.float32, None],
     "n_threads": [0, -1, 1.5, "many", None, True],
     "max_time": [0, -1, NAN, math.inf, 10**400, "1h"],

@@ -114,6 +114,7 @@ OTHERS = {
     "class_weight": "balanced",
     "batch_size": 16,
     "seed": 1,
+    "ensemble": 2,
     "dtype": "float64",
     "target": "paid",
 }

@@ -99,7 +99,7 @@ def test_folds_and_rows_of_a_pack_are_those_of_one(kind, weight, calls):
         twin.fit(X[trains], y[trains], sample_weight=weights[0], epochs=2)
         assert_equal(result.network, twin)
         assert result.scores == twin.evaluate(X[tests], y[tests], weights[1])
-    bags = [rng.integers(0, 300, size=250) for _ in range(4)]
+    bags = [rng.integers(0, 300, size=size) for size in (250, 250, 2_500, 2_500)]
     jobs = [{**KINDS[kind], "seed": 1, "rows": bag} for bag in bags]
     for result, bag in zip(fit_many(jobs, X, y, **given).wait(), bags, strict=True):
         twin = Network(**KINDS[kind], seed=1)

@@ -25,39 +25,72 @@ def ids_of(schema: Schema, table: Table, keep: str | Sequence[str] = ()) -> list
     return [*dict.fromkeys([*ids, *keep])]
 
 
-def frame_of(schema: Schema, ids: pl.DataFrame, first: int, outputs: npt.NDArray) -> pl.DataFrame:
+def frame_of(
+    schema: Schema,
+    ids: pl.DataFrame,
+    first: int,
+    outputs: npt.NDArray,
+    spread: npt.NDArray | None = None,
+) -> pl.DataFrame:
     """Return the predictions of n rows as a frame, from the outputs (n, n_out) of a network.
 
     `ids` has the columns that identify the rows; without any, rows are numbered after `first`.
+    `spread` (n, n_out) is that of the outputs, if it is asked for: the columns show that of the
+    predicted number, in its units, or of the probability of the predicted class.
     """
     if not ids.width:
         ids = pl.DataFrame({"row": np.arange(first + 1, first + 1 + len(outputs))})
     columns: dict[str, pl.Series] = {}
     if schema.more_targets:
-        for target, output in zip(schema.targets, schema.uncrossed(outputs).T, strict=True):
-            columns |= _of_one(target, output)
+        spreads = [None] * len(schema.targets) if spread is None else spread.T
+        each = zip(schema.targets, schema.uncrossed(outputs).T, spreads, strict=True)
+        for target, output, deviation in each:
+            columns |= _of_one(target, output, deviation)
     elif schema.target.task == "regression":
         columns = {"prediction": pl.Series(in_units(schema.target, outputs[:, 0]))}
+        if spread is not None:
+            columns["spread"] = pl.Series(_scaled(schema.target, spread[:, 0]))
     else:
         labels = outputs.argmax(axis=1)
         columns = {"prediction": class_values(schema.target).gather(labels)}
         for place, name in enumerate(schema.target.classes):
             columns[f"probability of {name}"] = pl.Series(outputs[:, place])
+        if spread is not None:
+            columns["spread"] = pl.Series(spread[np.arange(len(spread)), labels])
     free: dict[str, pl.Series] = {}
     for name, values in columns.items():
         free[_free(name, {*ids.columns, *free})] = values
     return ids.hstack([values.alias(name) for name, values in free.items()])
 
 
-def _of_one(target, output):
-    """Return the columns of one of several targets, from its output (n,)."""
+def out_of_fold(
+    schema: Schema, ids: pl.DataFrame, folds: npt.NDArray, outputs: npt.NDArray
+) -> pl.DataFrame:
+    """Return the frame of `frame_of`, with the number of the fold of each row before it."""
+    return frame_of(
+        schema, ids.with_columns(pl.Series(_free("fold", ids.columns), folds)), 0, outputs
+    )
+
+
+def _of_one(target, output, spread):
+    """Return the columns of one of several targets, from its output (n,) and its spread or None."""
     if target.task == "regression":
-        return {f"prediction of {target.label}": pl.Series(in_units(target, output))}
-    labels = class_values(target).gather((output > 0.5).astype(np.int64))
-    return {
-        f"prediction of {target.name}": labels,
-        f"probability of {target.name}={target.classes[1]}": pl.Series(output.copy()),
-    }
+        columns = {f"prediction of {target.label}": pl.Series(in_units(target, output))}
+    else:
+        labels = class_values(target).gather((output > 0.5).astype(np.int64))
+        columns = {
+            f"prediction of {target.name}": labels,
+            f"probability of {target.name}={target.classes[1]}": pl.Series(output.copy()),
+        }
+    if spread is not None:
+        columns[f"spread of {target.label}"] = pl.Series(_scaled(target, spread))
+    return columns
+
+
+def _scaled(target, spread):
+    """Return the spread (n,) of outputs in the units of a target; of classes as it is."""
+    is_number = target.task == "regression"
+    return spread.astype(np.float64) * target.scale if is_number else spread.copy()
 
 
 def in_units(target: Target, output: npt.NDArray) -> npt.NDArray[np.float64]:

@@ -47,6 +47,33 @@ class _Folds(Struct):
             _check_rows(each)
 
 
+class _Member(Struct):
+    number: Count
+    seed: Count
+    epochs: Count
+    seconds: Finite
+    stopped: str | None
+    best_epoch: Count | None
+    metrics: dict[str, Finite | None]
+    history: dict[str, Numbers]
+
+    def __post_init__(self):
+        _check_rows(self.metrics)
+        _check_lengths(self.history, self.best_epoch)
+
+
+class _LeftOut(Struct):
+    number: Count
+    seed: Count
+    why: str
+
+
+class _Ensemble(Struct):
+    by: str
+    members: list[_Member]
+    left_out: list[_LeftOut]
+
+
 class _Record(Struct):
     """The entries that commands and reports read; all are optional, and others may be there."""
 
@@ -62,6 +89,7 @@ class _Record(Struct):
     best_epoch: Count | None = None
     metrics: dict[str, dict[str, Finite | None]] | None = None
     folds: _Folds | None = None
+    ensemble: _Ensemble | None = None
     confusion: list[list[Amount]] | None = None
     residuals: _Residuals | None = None
 
@@ -78,19 +106,22 @@ def _check_rows(scores):
         raise ValueError("scores need the number of their rows")
 
 
+def _check_lengths(lists, best_epoch=None):
+    lengths = {len(values) for values in lists.values()}
+    if len(lengths) > 1:
+        raise ValueError("the lists of the history differ in length")
+    if best_epoch is not None and lengths and best_epoch >= max(lengths):
+        raise ValueError(f"best_epoch={best_epoch}: expected less than {max(lengths)}")
+
+
 def check_history(history: object) -> None:
     """Check that a history holds lists of numbers or None by name, of one length."""
-    lists = read_as(dict[str, Numbers], history, "history")
-    if len({len(values) for values in lists.values()}) > 1:
-        raise ValueError("the lists of the history differ in length")
+    _check_lengths(read_as(dict[str, Numbers], history, "history"))
 
 
 def check_record(record: object, history: dict[str, Numbers], classes: Sequence[str]) -> None:
     """Check the known entries of a record beside its checked history; it may hold others."""
     known = read_as(_Record, record, "record")
-    epochs = max(map(len, history.values()), default=None)
-    best = known.best_epoch
-    if best is not None and epochs is not None and best >= epochs:
-        raise ValueError(f"best_epoch={best}: expected less than {epochs}")
+    _check_lengths(history, known.best_epoch)
     if known.confusion and {len(classes)} != {len(known.confusion), *map(len, known.confusion)}:
         raise ValueError(f"confusion: expected {len(classes)} rows of {len(classes)} numbers")

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from ...ensemble import Ensemble
 from ...network import Network
 from ..columns.schema import Schema, Target
 
@@ -15,7 +16,7 @@ _BINS = 40
 _OF_QUANTILES = ("pinball_loss", "coverage")
 
 
-def scores_of(schema: Schema, network: Network) -> "Scores":
+def scores_of(schema: Schema, network: Network | Ensemble) -> "Scores":
     """Return empty scores for the target of a schema, or for several, by the network's loss."""
     level = network.loss_parameter if network.loss == "quantile" else None
     levels = schema.quantiles or [level] * len(schema.targets)
