@@ -14,6 +14,7 @@ import sys
 import time
 import warnings
 from datetime import date
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -168,14 +169,17 @@ def throughput(count, peer_count, rounds):
 
 
 def members(rounds):
-    """Print how long an ensemble takes beside one network with all threads."""
+    """Print how long an ensemble takes beside one network, on one thread and on all."""
     X, y = data(SIZES, ROWS)
-    ratios = []
+    found = {"one thread": [], "all threads": []}
     for turn in range(rounds + 1):
-        one = per_second(1, lambda: Network(**jobs(SIZES, 1)[0]).fit(X, y, epochs=20))
-        all_of_them = per_second(1, lambda: fit_many(jobs(SIZES, MEMBERS), X, y, epochs=20).wait())
-        ratios += [one / all_of_them] if turn else []
-    print(f"{MEMBERS} networks take {median(ratios):.2f} times as long as one on all threads")
+        every = per_second(1, lambda: fit_many(jobs(SIZES, MEMBERS), X, y, epochs=20).wait())
+        for name, threads in zip(found, (1, "auto"), strict=True):
+            net = Network(**jobs(SIZES, 1)[0])
+            one = per_second(1, partial(net.fit, X, y, epochs=20, n_threads=threads))
+            found[name] += [one / every] if turn else []
+    for name, ratios in found.items():
+        print(f"{MEMBERS} networks take {median(ratios):.2f} times as long as one on {name}")
 
 
 def interpreter(count):
