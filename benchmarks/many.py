@@ -35,6 +35,7 @@ SIZES, ROWS, EPOCHS, BATCH = (32, 64, 64, 1), 20_000, 2, 128
 SMALL, SMALL_ROWS, SMALL_EPOCHS = (4, 16, 1), 200, 200
 MEMBERS, THREADS = 8, (1, 2, 4, 8, 16, 32, 64)
 FOLDER = Path(__file__).resolve().parent
+PARTS = ("throughput", "members", "interpreter", "memory")
 
 
 def data(sizes, rows):
@@ -208,17 +209,21 @@ def memory(count):
         print(f"{number} networks: peak memory {int(told.stdout.split()[1]) / 1024:.0f} MiB")
 
 
-def main():
-    """Measure what is asked for."""
+def parse(arguments=None):
+    """Return what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nets", type=int, default=1000)
     parser.add_argument("--peer-nets", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
-    parts = {"throughput", "members", "interpreter", "memory"}
-    parser.add_argument("--only", choices=sorted(parts), action="append")
-    given = parser.parse_args()
+    parser.add_argument("--only", choices=PARTS, action="append")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Measure what is asked for."""
+    given = parse(arguments)
     print(f"{processor_name()}, {available_threads()} threads, {date.today()}")
-    wanted = given.only or parts
+    wanted = given.only or PARTS
     if "throughput" in wanted:
         throughput(given.nets, given.peer_nets, given.rounds)
     if "members" in wanted:

@@ -28,8 +28,7 @@ def test_speed_ups_are_those_counted_by_hand(count, inside, held, threads, expec
 def test_a_small_run_prints_every_figure(capsys, monkeypatch):
     monkeypatch.setattr(many, "find_spec", lambda name: None)  # without peers
     monkeypatch.setattr(many, "ROWS", 300)
-    monkeypatch.setattr("sys.argv", ["many.py", "--nets", "20", "--rounds", "1"])
-    many.main()
+    many.main(["--nets", "20", "--rounds", "1"])
     told = capsys.readouterr().out
     assert "fit_many is 1.00 times as fast" in told and "8 networks take" in told
     assert len(re.findall(r"us compiled, .* us Python", told)) == 2
