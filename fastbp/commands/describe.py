@@ -123,7 +123,7 @@ def search_lines(model):
     tried.sort(key=lambda each: each["loss"])
     lines = [f"{len(tried)} of {search['asked']} options by {search['by']}, the best:"]
     lines += [f"  {each['loss']:.4g}: {_options_text(each['options'])}" for each in tried[:5]]
-    test = model.record["metrics"].get("test")
+    test = (model.record.get("metrics") or {}).get("test")
     return [*lines, *([f"test, rows that chose nothing: {scores_text(test)}"] if test else [])]
 
 

@@ -55,6 +55,8 @@ class Halving(_Race):
     """
 
     def __init__(self, count: int, most: int, factor: float, least: int | None) -> None:
+        if not count:
+            raise ValueError("param_grid: it has no candidates; give at least one")
         self.most = most
         self._factor = factor
         self._required = 1 + floor(log(count, factor))

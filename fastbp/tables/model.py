@@ -121,7 +121,7 @@ class TableModel:
         history, record = (model.sections.get(name, {}) for name in (_HISTORY, _RECORD))
         try:
             check_history(history)
-            check_record(record, history, schema.target.classes)
+            check_record(record, history, schema.target.classes, 1 + len(model.more))
         except ValueError as error:
             raise ModelFileError(
                 f"{path} does not describe how its model was trained: {one_line(error)}"

@@ -171,6 +171,7 @@ class Search:
         how, folds = folds_of(job)
         for number, (trains, tested) in enumerate(folds, 1):
             _steps.info("fold %d of %d", number, len(folds))
+            seen = len(self._tried[0].losses)
             try:
                 with not_told_again():
                     part = part_of(job, replace(job.options, search=None), trains)
@@ -179,11 +180,13 @@ class Search:
                     self._train(part, part.encoded(), part.held(tested), limit)
             except DataError as error:
                 _log.warning("fold %d of %d chooses nothing: %s", number, len(folds), error)
-            if self._stopped and number > 1:  # some have not seen this fold
+            if self._stopped and seen:  # some have not seen this fold
                 for tried in self._tried:
-                    tried.losses.pop()
+                    del tried.losses[seen:]
             if self._stopped:
                 break
+        if not self._tried[0].losses:
+            raise DataError(f"{job.table.name}: search: no fold chooses: give more rows")
         best = self._best()
         chosen = self._tried[best]
         if self._stopped is Stopped.INTERRUPTED:

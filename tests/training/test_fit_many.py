@@ -8,6 +8,7 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
@@ -381,3 +382,24 @@ def test_other_data_than_before_are_refused(tmp_path, form):
         with pytest.raises(ModelFileError, match="other data"):
             fit_many([NET], *others, **kept)
     assert fit_many([NET], form(X), Y, **kept).wait()[0].error is None
+
+
+def test_other_validation_data_than_before_are_refused(tmp_path):
+    held = rng.normal(size=(3_000, 8))  # too long to be printed whole
+    given = {"epochs": 2, "seeds": [1], "checkpoints": tmp_path}
+    fit_many([NET], X, Y, validation_data=(held, held[:, :1]), **given).wait()
+    fit_many([NET], X, Y, validation_data=(held.copy(), held[:, :1]), **given).wait()
+    held[1_500, 3] += 1
+    with pytest.raises(ModelFileError, match="other data"):
+        fit_many([NET], X, Y, validation_data=(held, held[:, :1]), **given)
+
+
+def test_a_frame_has_numbers_for_numbers_and_no_data(monkeypatch):
+    job = {**NET, "seed": np.int64(3), "validation_data": (X[:9], Y[:9]), "rows": np.arange(50)}
+    results = fit_many([job], X, Y, epochs=1)
+    frame = results.to_frame()
+    assert frame["seed"].to_list() == [3]
+    assert not {"validation_data", "rows"} & set(frame.columns)
+    monkeypatch.setattr("fastbp.many.fitting.find_spec", lambda name: None)
+    other = results.to_frame()  # without polars
+    assert isinstance(other, pd.DataFrame) and list(other.columns) == frame.columns

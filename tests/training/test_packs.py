@@ -10,6 +10,8 @@ from scipy import sparse
 
 from fastbp import Adam, Cosine, Dense, DivergenceError, Dropout, EarlyStopping, Network, fit_many
 from fastbp.engine import pack
+from fastbp.training.interrupt import Stop
+from fastbp.training.stopped import Stopped
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(300, 4))
@@ -211,3 +213,99 @@ def test_what_has_something_to_do_between_epochs_runs_alone(calls):
     results = fit_many([{**KINDS["plain"], **other} for other in others], X, Y, epochs=2).wait()
     assert [r.error is None for r in results] == [True] * 3 + [False] * 2
     assert len(seen) == 2 and not calls
+
+
+def test_a_pack_ends_within_a_slice_whatever_a_step_or_the_validation_takes():
+    many = rng.normal(size=(20_000, 32)).astype(np.float32)
+    y = many[:, :1]
+    jobs = [{"sizes": [32, 64, 64, 1], "seed": seed} for seed in range(2)]
+    steps = {"batch_size": 20_000, "epochs": 400}
+    validation = {"validation_data": (np.tile(X, (400, 1)), np.tile(Y, (400, 1))), "epochs": 200}
+    small = [{**KINDS["plain"], "seed": seed} for seed in range(2)]
+    for given, data, options in ((jobs, (many, y), steps), (small, (X, Y), validation)):
+        fit_many(given, *data, **{**options, "epochs": 1}).wait()  # which compiles
+        started = time.perf_counter()
+        results = fit_many(given, *data, max_time=0.3, n_threads=1, **options).wait()
+        assert time.perf_counter() - started < 3
+        assert [str(result.stopped) for result in results] == ["time", "time"]
+
+
+@pytest.mark.parametrize("early", [None, 1], ids=["time", "patience"])
+def test_epochs_without_end_take_no_memory(early):
+    scheduled = {**KINDS["scheduled"], "optimizer": Adam(0.01, schedule=Cosine(50))}
+    given = {"epochs": 10**11, "max_time": 1.0, "early_stopping": early}
+    given |= {"validation_data": (X[:50], Y[:50])}
+    results = fit_many([KINDS["plain"], scheduled] * 2, X, Y, seeds=2, **given).wait()
+    assert [result.error for result in results] == [None] * 8
+    assert all(str(result.stopped) in ("time", "early stopping") for result in results)
+
+
+def test_a_network_keeps_its_own_objective():
+    nets = [Network([4, 5, 2], dtype="float64", seed=seed) for seed in range(3)]
+    nets[1].engine.set_objective(penalty=10.0)
+    alone = [copy.deepcopy(net) for net in nets]
+    alone[1].engine.set_objective(penalty=10.0)
+    fit_many(nets, X, Y, epochs=2).wait()
+    for net, twin in zip(nets, alone, strict=True):
+        twin.fit(X, Y, epochs=2)
+        assert_equal(net, twin)
+
+
+class Halving:
+    """A schedule of the caller's, which does not print what it holds."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __repr__(self):
+        return "Halving()"
+
+    def factors(self, t):
+        return self.factor ** np.floor(t)
+
+
+def test_settings_that_print_alike_are_not_taken_for_each_other():
+    levels = [np.array([0.1, 0.9]), np.array([0.1000000001, 0.9])]
+    jobs = [{"sizes": [4, 3, 2], "loss": "quantile", "loss_parameter": each} for each in levels]
+    jobs += [
+        {"sizes": [4, 3, 2], "optimizer": Adam(schedule=Halving(factor))} for factor in (0.5, 0.1)
+    ]
+    results = fit_many(jobs, X, Y, seeds=[0], epochs=3).wait()
+    for result, job in zip(results, jobs, strict=True):
+        twin = Network(**job, seed=0)
+        twin.fit(X, Y, epochs=3)
+        assert result.network.loss_parameter == twin.loss_parameter
+        assert_equal(result.network, twin)
+
+
+def test_the_best_of_equal_losses_is_the_first():
+    zeros = np.zeros((101, 4))
+    jobs = [{"sizes": [4, 3, 2], "optimizer": Adam(1e-300), "dtype": "float64"}]
+    y = rng.normal(size=(101, 2))
+    for result in fit_many(jobs, zeros, y, seeds=20, epochs=6, batch_size=7).wait():
+        twin = Network(**jobs[0], seed=result.seed)
+        assert result.history.best_epoch == twin.fit(zeros, y, 6, 7).best_epoch
+
+
+class Unlike(Network):
+    """A network that trains in a way of its own."""
+
+    def fit(self, *arguments, **options):
+        self.was_called = True
+        return super().fit(*arguments, **options)
+
+
+def test_a_class_of_the_callers_trains_as_it_does(calls):
+    nets = [Unlike([4, 9, 2], seed=seed) for seed in range(2)]
+    fit_many(nets, X, Y, epochs=1).wait()
+    assert all(net.was_called for net in nets) and not calls
+
+
+def test_a_limit_around_ends_what_begins_within():
+    stop = Stop()
+    with stop.applies():
+        results = fit_many([KINDS["plain"]] * 3, X, Y, epochs=10**6, n_threads=1)
+        alone = fit_many([KINDS["plain"]], X, Y, epochs=10**6)
+    stop.now(Stopped.INTERRUPTED)
+    for each in (*results.wait(), *alone.wait()):
+        assert each.stopped is Stopped.INTERRUPTED

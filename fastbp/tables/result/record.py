@@ -1,6 +1,7 @@
 """The history and the record in a model file, checked before anything shows them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -62,6 +63,26 @@ class _Member(Struct):
         _check_lengths(self.history, self.best_epoch)
 
 
+class _Tried(Struct):
+    options: dict[str, Any]
+    loss: Finite | None
+    epochs: Count
+    seconds: Finite
+    error: str | None
+
+
+class _Search(Struct):
+    asked: Count
+    by: str
+    chosen: Count
+    stopped: str | None
+    tried: list[_Tried]
+
+    def __post_init__(self):
+        if self.chosen >= len(self.tried):
+            raise ValueError(f"chosen={self.chosen} of {len(self.tried)} that were tried")
+
+
 class _LeftOut(Struct):
     number: Count
     seed: Count
@@ -89,6 +110,7 @@ class _Record(Struct):
     best_epoch: Count | None = None
     metrics: dict[str, dict[str, Finite | None]] | None = None
     folds: _Folds | None = None
+    search: _Search | None = None
     ensemble: _Ensemble | None = None
     confusion: list[list[Amount]] | None = None
     residuals: _Residuals | None = None
@@ -119,9 +141,13 @@ def check_history(history: object) -> None:
     _check_lengths(read_as(dict[str, Numbers], history, "history"))
 
 
-def check_record(record: object, history: dict[str, Numbers], classes: Sequence[str]) -> None:
+def check_record(
+    record: object, history: dict[str, Numbers], classes: Sequence[str], networks: int
+) -> None:
     """Check the known entries of a record beside its checked history; it may hold others."""
     known = read_as(_Record, record, "record")
     _check_lengths(history, known.best_epoch)
+    if known.ensemble and len(known.ensemble.members) != networks:
+        raise ValueError(f"ensemble: {len(known.ensemble.members)} members, {networks} networks")
     if known.confusion and {len(classes)} != {len(known.confusion), *map(len, known.confusion)}:
         raise ValueError(f"confusion: expected {len(classes)} rows of {len(classes)} numbers")
