@@ -1,5 +1,6 @@
 """Networks, and models of tables with their preprocessing, as ONNX: onnxruntime gives the same."""
 
+import itertools
 import math
 import sys
 from types import SimpleNamespace
@@ -154,6 +155,7 @@ COLUMNS = {
     "number": Number("size", missing=False, center=3.5, scale=2.25),
     "bent number": Number("size", missing=False, center=3.5, scale=2.25, bound=3.5),
     "number or none": Number("size", missing=True, center=-3.5, scale=0.125),
+    "number with ramps": Number("size", True, 3.5, 2.25, 3.5, edges=(-1e3, 0.0, 0.1, 1e300)),
     "boolean": Boolean("is it", missing=False),
     "boolean or none": Boolean("is it", missing=True),
     "category": Category("kind", missing=False, categories=("", "A", "naïve", "z")),
@@ -168,6 +170,7 @@ COLUMNS = {
     "bent date": Date("day", missing=False, center=1.6e9, scale=3e7, bound=3.0),
     "date or none": Date("day", missing=True, center=1.6e9, scale=3e7),
     "date with a clock": Date("day", True, center=1.6e9, scale=3e7, clock=True),
+    "date with ramps": Date("day", True, 1.6e9, 3e7, 3.0, edges=(-1e9, 0.5, 1.7e9), clock=True),
 }
 VALUES = {
     "number": [0.0, 3.5, -1e3, 1e300, -1e300, math.inf, -math.inf, math.nan, 0.1],
@@ -189,7 +192,7 @@ def encoded(column, value):
     if column.kind == "category" and value in column.categories:
         missing = False
     if column.kind == "number":
-        features = [0.0 if missing else clipped(column, value)]
+        features = [0.0 if missing else clipped(column, value), *ramps(column, value)]
     elif column.kind == "boolean":
         features = [0.5 if missing else value]
     elif column.kind == "date":
@@ -197,7 +200,9 @@ def encoded(column, value):
         phases = [] if missing else [2 * math.pi * value / period for period in periods]
         features = [f(phase) for phase in phases for f in (math.sin, math.cos)]
         features = (
-            [0.0] * (1 + 2 * len(periods)) if missing else [clipped(column, value), *features]
+            [0.0] * (column.width - column.missing)
+            if missing
+            else [clipped(column, value), *ramps(column, value), *features]
         )
     else:
         features = [float(value == category) for category in column.categories]
@@ -210,6 +215,12 @@ def encoded(column, value):
 
 def clipped(column, value):
     return float(bend((value - column.center) / column.scale, column.bound))
+
+
+def ramps(column, value):
+    """The ramps of one value, by interpolation between two edges."""
+    pairs = itertools.pairwise(column.edges)
+    return [0.0 if math.isnan(value) else np.interp(value, pair, (0.0, 0.5)) for pair in pairs]
 
 
 def table_model(columns, target, loss="cross_entropy", n_out=None, dtype="float32"):
@@ -358,7 +369,7 @@ def test_it_predicts_what_the_model_of_the_table_predicts(target):
     loss = "squared_error" if target is REGRESSION else "cross_entropy"
     model = table_model(columns, target, loss)
     inputs = inputs_of(model)
-    for key in ("number", "bent number", "number or none"):
+    for key in ("number", "bent number", "number or none", "number with ramps"):
         inputs[key][~np.isfinite(inputs[key])] = np.nan  # a table with infinity is refused
     found = list(run(to_onnx(model), inputs).values())
     frame = TableModel(model.network, model.schema).predict(table_of(model, inputs))
