@@ -1,6 +1,5 @@
 """Networks, and models of tables with their preprocessing, as ONNX: onnxruntime gives the same."""
 
-import itertools
 import math
 import sys
 from types import SimpleNamespace
@@ -17,7 +16,7 @@ import onnx
 import onnxruntime as ort
 import polars as pl
 
-from bent_scaler import bend
+from bent_scaler import bend, ramps_of
 from export_nets import (
     N_IN,
     both_dtypes,
@@ -192,18 +191,15 @@ def encoded(column, value):
     if column.kind == "category" and value in column.categories:
         missing = False
     if column.kind == "number":
-        features = [0.0 if missing else clipped(column, value), *ramps(column, value)]
+        features = [0.0 if missing else clipped(column, value), *ramps_of(value, column.edges)]
     elif column.kind == "boolean":
         features = [0.5 if missing else value]
     elif column.kind == "date":
         periods = [31556952, 604800] + [86400] * column.clock
         phases = [] if missing else [2 * math.pi * value / period for period in periods]
         features = [f(phase) for phase in phases for f in (math.sin, math.cos)]
-        features = (
-            [0.0] * (column.width - column.missing)
-            if missing
-            else [clipped(column, value), *ramps(column, value), *features]
-        )
+        known = [clipped(column, value), *ramps_of(value, column.edges), *features]
+        features = [0.0] * (column.width - column.missing) if missing else known
     else:
         features = [float(value == category) for category in column.categories]
         if column.other:
@@ -215,12 +211,6 @@ def encoded(column, value):
 
 def clipped(column, value):
     return float(bend((value - column.center) / column.scale, column.bound))
-
-
-def ramps(column, value):
-    """The ramps of one value, by interpolation between two edges."""
-    pairs = itertools.pairwise(column.edges)
-    return [0.0 if math.isnan(value) else np.interp(value, pair, (0.0, 0.5)) for pair in pairs]
 
 
 def table_model(columns, target, loss="cross_entropy", n_out=None, dtype="float32"):
