@@ -276,7 +276,9 @@ class BaseMLP(CheckingMLP):
             self._begin_stopping(run.network)
 
         score = validation.score if self.early_stopping else None
-        around = callbacks.epoch_begins, lambda: self._epoch_ended(validation, callbacks)
+        around = None  # nothing to do between epochs
+        if callbacks or validation.notes_losses:
+            around = callbacks.epoch_begins, lambda: self._epoch_ended(validation, callbacks)
         solver = Stochastic(self, run, data, score, loss_share(run.network), around, span)
         reason = run.stopped = solver.fit(self.max_iter if span is None else 1)
         lost = solver.diverged

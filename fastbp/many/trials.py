@@ -162,7 +162,7 @@ class Trials:
     def __init__(self, task: Task, candidates: Sequence[dict[str, Any]]) -> None:
         self._task = task
         self._candidates = candidates
-        self._recipes = [task.recipe_of(parameters) for parameters in candidates]
+        self._recipes: dict[int, Recipe | None] = {}
         self._folds: dict[int, Fold] = {}
         self._going: dict[tuple[int, int], Going] = {}
         self._left = [len(task.splits)] * len(candidates)
@@ -186,8 +186,15 @@ class Trials:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
+    def _recipe(self, candidate):
+        """Return the recipe of a candidate, made when the first thread asks for it."""
+        with self._lock:
+            if candidate not in self._recipes:
+                self._recipes[candidate] = self._task.recipe_of(self._candidates[candidate])
+            return self._recipes[candidate]
+
     def _trial(self, candidate, number, epochs):
-        parameters, recipe = self._candidates[candidate], self._recipes[candidate]
+        parameters, recipe = self._candidates[candidate], self._recipe(candidate)
         with self._stop.applies():
             # whatever fails here fails in scikit-learn's function too, which tells of it
             with contextlib.suppress(Exception):
