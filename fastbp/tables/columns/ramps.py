@@ -65,14 +65,16 @@ def edges_by_tree(
 
     The tree learns the targets, (n,) labels if these are `classes`, or (n,) or (n, n_targets)
     numbers, with at most `bins` leaves, each of at least 8 rows and of a 256th of all. Its
-    thresholds are halfway between two values. There are no edges if they make fewer than two
-    ramps.
+    thresholds are halfway between two values. There are no edges of two values, or if they make
+    fewer than two ramps.
     """
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
     # of ranks, for scikit-learn's trees round numbers to float32, and take those 1e-7 apart for
     # equal: seconds of dates, and small numbers, would be
     distinct, ranks = np.unique(values, return_inverse=True)
+    if len(distinct) < _FEWEST_EDGES:
+        return ()
     kind = DecisionTreeClassifier if classes else DecisionTreeRegressor
     fewest = max(_FEWEST_ROWS, len(values) // _PART)
     tree = kind(max_leaf_nodes=bins, min_samples_leaf=fewest, random_state=0)

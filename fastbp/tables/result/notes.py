@@ -1,5 +1,6 @@
 """The meaning of a network's inputs and outputs in its table, for files that hold it alone."""
 
+from ..columns.date import Date
 from ..columns.number import Standardized
 from ..columns.ramps import FORMULA
 from ..columns.schema import Schema
@@ -15,7 +16,7 @@ def notes_of(schema: Schema) -> list[str]:
     lines = ["inputs, from the columns of a table; where a value is missing, 0:"]
     lines += [f"  {place}: {feature}" for place, feature in enumerate(features)]
     if any(isinstance(column, Standardized) and column.edges for column in schema.columns):
-        lines.append(f"  a ramp A to B is {FORMULA}")
+        lines.append(f"  a ramp A to B is {FORMULA}; that of a date is in {Date.quantity}")
     target = schema.target
     if schema.more_targets:
         outputs = [f"  {place}: {_of_one(each)}" for place, each in enumerate(schema.targets)]
