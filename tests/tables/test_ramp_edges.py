@@ -5,7 +5,9 @@ import polars as pl
 import pytest
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from bent_scaler import ramps_of
 from fastbp import train
+from fastbp.tables.columns.number import Number
 from fastbp.tables.columns.ramps import edges_by_quantiles, edges_by_tree
 from fastbp.tables.folds import part_of
 from fastbp.tables.parts import folds_of
@@ -105,6 +107,38 @@ def test_a_table_of_few_rows_has_no_ramps_or_few(by):
     edges = model.schema.columns[0].edges
     assert (edges == ()) if by == "tree" else edges == tuple(np.arange(12.0) ** 2)
     assert np.isfinite(model.predict(data)["prediction"].to_numpy()).all()
+
+
+ODD = {
+    "tiny": np.arange(40) * 1e-300,
+    "adjacent": 1e15 + 0.125 * np.arange(40),
+    "huge": np.linspace(-1e150, 1e150, 40),
+    "zeros of both signs": np.array([-0.0, 0.0, 1.0, 2.0] * 10),
+    "heavy tails": np.tan(np.linspace(-1.57, 1.57, 40)) ** 3,
+    "mostly one value": np.array([0.0] * 30 + [1.0, 2.0, 3.0] + [4.0] * 7),
+}
+
+
+@pytest.mark.parametrize("key", ODD)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_edges_of_odd_numbers_ascend_from_the_least_to_the_largest(key, weighted):
+    values = ODD[key]
+    y = np.argsort(np.argsort(values, kind="stable")) % 20 / 3.0
+    weights = 1e-9 + np.random.default_rng(0).random(40) ** 9 if weighted else None
+    for edges in (
+        edges_by_tree(values, y, 4, weights, classes=False),
+        edges_by_tree(values, (y > 3).astype(int), 4, weights, classes=True),
+        edges_by_quantiles(values, 4, weights),
+    ):
+        assert len(edges) in (0, *range(3, 6))
+        if not edges:
+            continue
+        assert (np.diff(edges) > 0).all()
+        assert values.min() <= edges[0] and edges[-1] <= values.max()
+        column = Number("a", False, edges=edges)
+        features = np.zeros((40, column.width))
+        column.encode(pl.Series(values), (), features, 0)
+        np.testing.assert_allclose(features[:, 1:], ramps_of(values, edges), atol=1e-12)
 
 
 @BY
