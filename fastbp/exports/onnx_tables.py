@@ -9,6 +9,7 @@ from ..tables.columns.boolean import Boolean
 from ..tables.columns.category import Category
 from ..tables.columns.date import PERIODS, Date
 from ..tables.columns.number import Number
+from ..tables.columns.ramps import HEIGHT
 from ..tables.columns.scaling import LARGEST
 
 
@@ -58,6 +59,10 @@ def _numeric(column, values):
             bent = clipped / column.bound
             clipped = clipped / (bent * bent + 1).node("Sqrt")
         features = [known(clipped, 0)]
+        if column.edges:
+            low, high = np.array([column.edges[:-1], column.edges[1:]])
+            rising = (values - values.constant(low)) / values.constant(high - low)
+            features.append(known(rising.node("Max", 0.0).node("Min", 1.0) * HEIGHT, 0))
     if isinstance(column, Date):
         for period in column.periods:
             phase = values * (2 * pi) / PERIODS[period]

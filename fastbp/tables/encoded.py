@@ -104,7 +104,7 @@ def encode_table(
         rows = slice(first, first + len(kept))
         no_target += int((split.trains[rows] | split.validates[rows])[~kept].sum())
         trains = kept & split.trains[rows]
-        y = _clipped(schema, y)
+        y = schema.clipped(y)
         X_train, y_train = X[trains], y[trains]
         digest.update(X_train.data)
         digest.update(y_train.data)
@@ -130,18 +130,6 @@ def encode_table(
         trained = (train.source(), None, None) if in_file else train.arrays()
     own_weight = np.concatenate(own) if own else None
     return Encoded(*trained, valid, train.rows, no_target, digest.hexdigest(), own_weight)
-
-
-def _clipped(schema, y):
-    """Return scaled targets within the bounds of the targets, if they have any."""
-    if all(target.low is None for target in schema.targets):
-        return y
-    bounds = [
-        [(bound - target.mean) / target.scale for bound in (target.low, target.high)]
-        for target in schema.targets
-    ]
-    low, high = zip(*bounds, strict=True)
-    return np.clip(y, low, high) if schema.more_targets else np.clip(y, low[0], high[0])
 
 
 def _weights(weights, labels, class_weight):

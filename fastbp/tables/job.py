@@ -13,20 +13,20 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from msgspec import Struct, to_builtins
+from msgspec import to_builtins
 
 from .. import __version__
 from ..annotations import Callback, FilePath
-from ..errors import DataError, ModelFileError
-from ..json_data import read_as
+from ..errors import DataError
 from ..machine import free_memory
 from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints, latest_in
-from ..training.state import SECTION as TRAINING
 from .all_classes import with_all_classes
+from .begun import JOB, Begun, begun_of
 from .class_weights import weights_of
 from .columns.encoding import Encoder
 from .columns.inference import infer
+from .columns.ramp_fit import with_ramps
 from .columns.schema import Schema
 from .encoded import Budget, Encoded, encode_table
 from .keys import read_keys
@@ -46,15 +46,6 @@ from .wording import bytes_shown, counted, listed
 
 _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
-JOB = "job"
-
-
-class _Own(Struct):
-    """The section of a checkpoint that belongs to a training on a table."""
-
-    data: str
-    options: dict[str, Any]
-    streamed: bool
 
 
 class Job:
@@ -91,7 +82,9 @@ class Job:
         self.options = options
         self.checkpoints = as_checkpoints(checkpoints, resume)
         self._begun: Any = latest_in(self.checkpoints) if resume else None
-        self._own = self._check_begun() if self.resumes else None
+        self._own = None
+        if self._begun is not None and self.checkpoints is not None:
+            self._own = begun_of(self._begun, self.checkpoints.folder, options)
         self.table = open_table(data, options.missing, options)
         like = Like(self.table.reading, frozenset(self.table.columns), options.targets)
         self.valid_table = (
@@ -175,7 +168,9 @@ class Job:
             groups=self.keys.groups,
             **roles_of(o, self._row_numbers()),
         )
-        return with_roles(found, self.table, o)
+        found = with_roles(found, self.table, o)
+        by: Any = o.ramp_edges
+        return with_ramps(found, self.table, self._settled.trains, o.ramps, by)
 
     def _row_numbers(self):
         """Return the columns without a name of their own that number the rows."""
@@ -335,7 +330,7 @@ class Job:
                 f"resume: {self.table.name} does not hold the rows that the training began with; "
                 "give it the same, or begin anew in an empty folder of checkpoints"
             )
-        own = _Own(digest, self.options.to_data(), self.budget.streamed)
+        own = Begun(digest, self.options.to_data(), self.budget.streamed)
         sections = {
             SECTION: self.schema.to_data(),
             READING: to_builtins(self.table.reading),
@@ -343,20 +338,6 @@ class Job:
         }
         kept = self.checkpoints
         return Checkpoints(kept.folder, kept.every, kept.keep, sections)
-
-    def _check_begun(self):
-        """Return the section of the checkpoint; raise unless it is of a table and these options."""
-        sections = self._begun.sections
-        try:
-            if not {SECTION, TRAINING} <= sections.keys():
-                raise ValueError("no table")
-            own = read_as(_Own, sections.get(JOB), JOB)
-        except ValueError as error:
-            raise ModelFileError(
-                f"{self.checkpoints.folder} holds checkpoints, but of no training on a table"
-            ) from error
-        self.options.check_begun(own.options)
-        return own
 
     def _record(self, trained, rows, valid, digest, seconds):
         metrics = {}

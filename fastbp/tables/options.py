@@ -27,8 +27,6 @@ from .wording import MISSING_WORDS, unknown
 # rows held back for validation by default: this share, and no more than tell enough
 _VALID_SHARE = 0.2
 _MOST_VALID_ROWS = 100_000
-# options that may change where a training goes on; epochs only where no rate depends on them
-_MAY_CHANGE = frozenset({"epochs", "patience", "n_threads", "max_time", "memory"})
 # the batch for n rows: n / 300, within these
 _BATCHES = 300
 _FEWEST_BATCH = 32
@@ -43,6 +41,8 @@ _COUNT = number(whole=True, least=1)
 _SEED = number(whole=True, least=0, below=2**63)
 _SHARE = number(least=0, below=1)
 _COLUMNS = texts("COL")
+# more would make models of any size
+_MOST_RAMPS = 512
 # scikit-learn's seeds are below
 SEEDS = 2**32
 
@@ -95,6 +95,12 @@ class TrainOptions(ReadOptions):
     max_categories : int, optional
         Most categories of a column that become inputs; the rarer ones share one. Default: 64, or
         more where there are four rows for each, at most 512.
+    ramps : int, default 0
+        Bins of each number and date, such as 16: between the edges of a bin a feature rises from 0
+        to 0.5, so that one layer learns functions of the number that are no straight lines.
+    ramp_edges : {"tree", "quantiles"}, default "tree"
+        Where bins end: at the thresholds of a decision tree that learns the target from the
+        number alone, or at the number's quantiles; of the rows that train.
     clip_target : float, optional
         Clip the targets that train and validate to this many deviations from their mean, both
         without what lies far out.
@@ -175,6 +181,8 @@ class TrainOptions(ReadOptions):
     folds: int | None = option(number(whole=True, least=2), None, panel="Data")
     missing: tuple = option(words("WORD"), MISSING_WORDS, panel="Data", adds=True)
     max_categories: int | None = option(_COUNT, None, panel="Data")
+    ramps: int = option(number(whole=True, least=0, below=_MOST_RAMPS + 1), 0, panel="Data")
+    ramp_edges: str = option(choice("tree", "quantiles"), "tree", panel="Data")
     clip_target: float | None = option(_ABOVE_0, None, panel="Data")
     valid_share: float | None = option(_SHARE, None, panel="Data")
     hidden: tuple = option(layers(), (100,), panel="Network")
@@ -223,8 +231,18 @@ class TrainOptions(ReadOptions):
                 "choose one"
             )
         self._check_ensemble()
+        self._check_ramps()
         if self.valid_share == 0 and self.folds is None:
             self.refuse_key("no rows are held back with valid_share=0")
+
+    def _check_ramps(self):
+        if self.ramps == 1:
+            raise ValueError("ramps=1: one bin says what the number says; give more, such as 16")
+        if self.ramp_edges != "tree" and not self.ramps:
+            raise ValueError(
+                f"ramp_edges={self.ramp_edges!r}: there are no ramps; give the number of bins, "
+                "such as ramps=16"
+            )
 
     def _check_ensemble(self):
         asked = f"ensemble_by={self.ensemble_by!r}"
@@ -365,23 +383,6 @@ class TrainOptions(ReadOptions):
                 f"search={self.search}: options are chosen by rows that are held back, and "
                 "valid_share=0 holds none; leave it out, or give folds=5"
             )
-
-    def check_begun(self, begun):
-        """Raise ValueError if a training that began with the options `begun` is another one."""
-        free = _MAY_CHANGE if self.schedule == "constant" else _MAY_CHANGE - {"epochs"}
-        if self.ensemble > 1:  # whose members that are done are not trained again
-            free = free - {"epochs", "patience"}
-        given = self.to_data()
-        for name in sorted({*given, *begun} - free):
-            if given.get(name) != begun.get(name):
-                then, now = (
-                    f"{options[name]!r}" if name in options else "the default"
-                    for options in (begun, given)
-                )
-                raise ValueError(
-                    f"resume: {name} was {then} when the training began, and is {now}: give the "
-                    "same, or begin anew in an empty folder of checkpoints"
-                )
 
     def to_data(self):
         """Return the options that differ from their defaults, as JSON holds them."""

@@ -16,7 +16,7 @@ import onnx
 import onnxruntime as ort
 import polars as pl
 
-from bent_scaler import bend
+from bent_scaler import bend, ramps_of
 from export_nets import (
     N_IN,
     both_dtypes,
@@ -154,6 +154,7 @@ COLUMNS = {
     "number": Number("size", missing=False, center=3.5, scale=2.25),
     "bent number": Number("size", missing=False, center=3.5, scale=2.25, bound=3.5),
     "number or none": Number("size", missing=True, center=-3.5, scale=0.125),
+    "number with ramps": Number("size", True, 3.5, 2.25, 3.5, edges=(-1e3, 0.0, 0.1, 1e300)),
     "boolean": Boolean("is it", missing=False),
     "boolean or none": Boolean("is it", missing=True),
     "category": Category("kind", missing=False, categories=("", "A", "naïve", "z")),
@@ -168,6 +169,7 @@ COLUMNS = {
     "bent date": Date("day", missing=False, center=1.6e9, scale=3e7, bound=3.0),
     "date or none": Date("day", missing=True, center=1.6e9, scale=3e7),
     "date with a clock": Date("day", True, center=1.6e9, scale=3e7, clock=True),
+    "date with ramps": Date("day", True, 1.6e9, 3e7, 3.0, edges=(-1e9, 0.5, 1.7e9), clock=True),
 }
 VALUES = {
     "number": [0.0, 3.5, -1e3, 1e300, -1e300, math.inf, -math.inf, math.nan, 0.1],
@@ -189,16 +191,15 @@ def encoded(column, value):
     if column.kind == "category" and value in column.categories:
         missing = False
     if column.kind == "number":
-        features = [0.0 if missing else clipped(column, value)]
+        features = [0.0 if missing else clipped(column, value), *ramps_of(value, column.edges)]
     elif column.kind == "boolean":
         features = [0.5 if missing else value]
     elif column.kind == "date":
         periods = [31556952, 604800] + [86400] * column.clock
         phases = [] if missing else [2 * math.pi * value / period for period in periods]
         features = [f(phase) for phase in phases for f in (math.sin, math.cos)]
-        features = (
-            [0.0] * (1 + 2 * len(periods)) if missing else [clipped(column, value), *features]
-        )
+        known = [clipped(column, value), *ramps_of(value, column.edges), *features]
+        features = [0.0] * (column.width - column.missing) if missing else known
     else:
         features = [float(value == category) for category in column.categories]
         if column.other:
@@ -358,7 +359,7 @@ def test_it_predicts_what_the_model_of_the_table_predicts(target):
     loss = "squared_error" if target is REGRESSION else "cross_entropy"
     model = table_model(columns, target, loss)
     inputs = inputs_of(model)
-    for key in ("number", "bent number", "number or none"):
+    for key in ("number", "bent number", "number or none", "number with ramps"):
         inputs[key][~np.isfinite(inputs[key])] = np.nan  # a table with infinity is refused
     found = list(run(to_onnx(model), inputs).values())
     frame = TableModel(model.network, model.schema).predict(table_of(model, inputs))

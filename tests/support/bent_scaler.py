@@ -1,5 +1,7 @@
 """How inputs of a table are scaled, from the definition, as a transformer of scikit-learn."""
 
+import itertools
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
@@ -8,6 +10,12 @@ def bend(x, bound):
     """Return ``x / sqrt(1 + (x / bound)^2)`` of x within 1e6; x itself where there is no bound."""
     x = np.clip(x, -1e6, 1e6)
     return x / np.sqrt(1 + (x / bound) ** 2) if bound else x
+
+
+def ramps_of(values, edges):
+    """Return the ramps (n, k) of values: lines between two points, flat outside; 0 if missing."""
+    ramps = [np.interp(values, pair, (0.0, 0.5)) for pair in itertools.pairwise(edges)]
+    return np.where(np.isnan(values), 0.0, ramps).T
 
 
 class BentScaler(TransformerMixin, BaseEstimator):

@@ -44,6 +44,8 @@ WRONG = {
     "folds": [1, 0, 2.5, "5", True],
     "missing": [3, [-999], None, ".,n.a."],
     "max_categories": [0, 1.5, "a"],
+    "ramps": [-1, 1, 513, 1.5, "16", None, True],
+    "ramp_edges": ["trees", None, 3, "quantiles"],
     "clip_target": [0, -1, NAN, "a"],
     "valid_share": [1, -0.1, NAN, "0.2", True],
     "hidden": [0, 5.5, [10, -1], "100", None, True, [True], [[5]]],

@@ -74,8 +74,9 @@ class _DateCandidate(Candidate):
 class Date(Standardized, frozen=True):
     """A column of dates, read as t seconds since 1970-01-01 UTC; UTC too without an offset.
 
-    After the scaled t come sin and cos of 2 pi t / P for the periods P of `PERIODS`, that
-    of a day only if `clock`: if the time of day varies. All are 0 where t is missing.
+    After the scaled t, and its ramps, come sin and cos of 2 pi t / P for the periods P of
+    `PERIODS`, that of a day only if `clock`: if the time of day varies. All are 0 where t is
+    missing.
     """
 
     clock: bool = False
@@ -108,24 +109,26 @@ class Date(Standardized, frozen=True):
 
     @property
     def names(self) -> list[str]:
-        """The names of the scaled date and of its phases."""
+        """The names of the scaled date, of its ramps and of its phases."""
         phases = (f"{self.name} {f}({p})" for p in self.periods for f in ("sin", "cos"))
-        return [self.name, *phases]
+        return [*super().names, *phases]
 
     def write(self, values, missing, features) -> None:
-        """Write scaled dates and their phases."""
+        """Write scaled dates, their ramps and their phases."""
         super().write(values, missing, features)
+        phases = features[:, 1 + self.n_ramps :]
         for place, period in enumerate(self.periods):
             phase = 2 * np.pi * values / PERIODS[period]
-            features[:, 1 + 2 * place] = np.where(missing, 0, np.sin(phase))
-            features[:, 2 + 2 * place] = np.where(missing, 0, np.cos(phase))
+            phases[:, 2 * place] = np.where(missing, 0, np.sin(phase))
+            phases[:, 2 * place + 1] = np.where(missing, 0, np.cos(phase))
 
     def describe(self, number: Callable[[float], str]) -> list[tuple[str, bool]]:
-        """Return center and scale, and whether the time of day varies."""
+        """Return center and scale, whether the time of day varies, and how many ramps it has."""
         try:
             day = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=self.center)
             around = day.date().isoformat()
         except OverflowError:
             around = f"{number(self.center)} s from 1970"
         clock = ", with the time of day" if self.clock else ""
-        return [(f"around {around}, deviation {number(self.scale / _DAY)} days{clock}", False)]
+        fitted = f"around {around}, deviation {number(self.scale / _DAY)} days{clock}"
+        return [(fitted, False), *self.ramps_described]

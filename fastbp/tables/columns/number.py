@@ -15,6 +15,7 @@ from ...json_data import Finite, NotNegative, Positive
 from ..wording import ALSO_MISSING, shown
 from .column import Candidate, Column, Fit, Offered, Range
 from .number_text import CLOCK, NEVER_BARE, NumberText, are_comparable, is_known_unit, is_letter
+from .ramps import check_edges, ramp_names, write_ramps
 from .scaling import LARGEST, Quartiles, bent
 from .values import NONE, Floats, Places, floats, is_text, parsed_text, seconds, unreadable, without
 
@@ -65,7 +66,8 @@ class Standardized(Column, frozen=True):
 
     The feature is x / sqrt(1 + (x / bound)^2), so that no value rules the column; see `Spread`.
     Where `bound` is 0, in models of earlier versions, `center` and `scale` are mean and standard
-    deviation, and the feature is x clipped to 1e6.
+    deviation, and the feature is x clipped to 1e6. If it has `edges`, a ramp between each two
+    follows.
 
     Reference: Holzmueller et al., Better by Default, NeurIPS 2024 (smooth clipping, bound 3).
     """
@@ -73,6 +75,7 @@ class Standardized(Column, frozen=True):
     center: Finite = msgspec.field(default=0.0, name="mean")
     scale: Positive = 1.0
     bound: NotNegative = 0.0
+    edges: tuple[Finite, ...] = ()
 
     in_text = True
     reports_mistakes = True
@@ -82,6 +85,9 @@ class Standardized(Column, frozen=True):
     formula = "{0.scaled}"
     # types that are read though no column of them is of this kind
     also_read: ClassVar[tuple[Any, ...]] = (pl.Null,)
+
+    def __post_init__(self) -> None:
+        check_edges(self.name, self.edges)
 
     @classmethod
     def read(
@@ -100,12 +106,28 @@ class Standardized(Column, frozen=True):
         return without(values, words, text.plain), bad
 
     def write(self, values, missing, features) -> None:
-        """Write the scaled values."""
+        """Write the scaled values, and their ramps."""
         with np.errstate(over="ignore"):
             x = values - self.center
             x /= self.scale
         features[:, 0] = bent(x, self.bound) if self.bound else np.clip(x, -LARGEST, LARGEST)
-        features[missing, 0] = 0
+        write_ramps(values, self.edges, features[:, 1 : 1 + self.n_ramps])
+        features[missing, : 1 + self.n_ramps] = 0
+
+    @property
+    def n_ramps(self) -> int:
+        """The number of ramps."""
+        return max(0, len(self.edges) - 1)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the scaled number and of its ramps."""
+        return [self.name, *ramp_names(self.name, self.edges)]
+
+    @property
+    def ramps_described(self) -> list[tuple[str, bool]]:
+        """How many ramps it has, as `describe` says it."""
+        return [(f"{self.n_ramps} ramps", False)] if self.n_ramps else []
 
     @property
     def scaled(self) -> str:
@@ -368,6 +390,7 @@ class Number(Standardized, frozen=True):
         return f"{self.expected} in {self.text.unit}" if self.text.unit else self.expected
 
     def describe(self, number: Callable[[float], str]) -> list[tuple[str, bool]]:
-        """Return center and scale, and the unit."""
+        """Return center and scale, the unit, and how many ramps it has."""
         unit = [(f"in {self.text.unit}", True)] if self.text.unit else []
-        return [(f"mean {number(self.center)}, deviation {number(self.scale)}", False), *unit]
+        fitted = f"mean {number(self.center)}, deviation {number(self.scale)}"
+        return [(fitted, False), *unit, *self.ramps_described]

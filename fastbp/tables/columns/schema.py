@@ -23,7 +23,7 @@ _FORMAT_2 |= {"mean": 0.0, "scale": 1.0, "categories": [], "other": False, "cloc
 # what later versions have added, and files need not hold
 _LATER: dict[str, Any] = {"weight": None, "more_targets": []}
 _LATER_OF_A_COLUMN: dict[str, Any] = {"text": {}, "bound": 0.0, "distinct": 0, "rest": 0.0}
-_LATER_OF_A_COLUMN |= {"effects": None}
+_LATER_OF_A_COLUMN |= {"effects": None, "edges": []}
 _LATER_OF_A_TARGET: dict[str, Any] = {"text": {}, "low": None, "high": None, "rate": False}
 _LATER_OF_A_TARGET |= {"quantile": None}
 
@@ -194,6 +194,18 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
         levels = len(self.targets) // len(self.target_names)
         groups = outputs.reshape(len(outputs), len(self.target_names), levels)
         return np.sort(groups, axis=2).reshape(outputs.shape)
+
+    def clipped(self, y: npt.NDArray) -> npt.NDArray:
+        """Return scaled targets, (n,) or (n, n_targets), within their bounds if they have any."""
+        targets: tuple[Any, ...] = self.targets
+        if all(target.low is None for target in targets):
+            return y
+        bounds = [
+            [(bound - target.mean) / target.scale for bound in (target.low, target.high)]
+            for target in targets
+        ]
+        low, high = zip(*bounds, strict=True)
+        return np.clip(y, low, high) if self.more_targets else np.clip(y, low[0], high[0])
 
     @property
     def n_outputs(self) -> int:

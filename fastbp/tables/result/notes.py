@@ -1,5 +1,8 @@
 """The meaning of a network's inputs and outputs in its table, for files that hold it alone."""
 
+from ..columns.date import Date
+from ..columns.number import Standardized
+from ..columns.ramps import FORMULA
 from ..columns.schema import Schema
 from ..wording import named
 
@@ -12,6 +15,8 @@ def notes_of(schema: Schema) -> list[str]:
         features += [f"{first}: {column.formula.format(column)}", *others]
     lines = ["inputs, from the columns of a table; where a value is missing, 0:"]
     lines += [f"  {place}: {feature}" for place, feature in enumerate(features)]
+    if any(isinstance(column, Standardized) and column.edges for column in schema.columns):
+        lines.append(f"  a ramp A to B is {FORMULA}; that of a date is in {Date.quantity}")
     target = schema.target
     if schema.more_targets:
         outputs = [f"  {place}: {_of_one(each)}" for place, each in enumerate(schema.targets)]

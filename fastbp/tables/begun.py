@@ -1,0 +1,59 @@
+"""A training on a table that has begun: what its checkpoints hold of it, and what may change."""
+
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from ..errors import ModelFileError
+from ..json_data import read_as
+from ..training.state import SECTION as TRAINING
+from .options import TrainOptions
+from .sections import SECTION
+
+JOB = "job"
+# options that may change where a training goes on; epochs only where no rate depends on them
+_MAY_CHANGE = frozenset({"epochs", "patience", "n_threads", "max_time", "memory"})
+
+
+class Begun(Struct):
+    """The section of a checkpoint that belongs to a training on a table."""
+
+    data: str
+    options: dict[str, Any]
+    streamed: bool
+
+
+def begun_of(checkpoint: Any, folder: Path, options: TrainOptions) -> Begun:
+    """Return the section of the newest checkpoint in a folder.
+
+    ModelFileError if it is of no table, ValueError if the training began with other options.
+    """
+    sections = checkpoint.sections
+    try:
+        if not {SECTION, TRAINING} <= sections.keys():
+            raise ValueError("no table")
+        begun = read_as(Begun, sections.get(JOB), JOB)
+    except ValueError as error:
+        raise ModelFileError(
+            f"{folder} holds checkpoints, but of no training on a table"
+        ) from error
+    _check_options(options, begun.options)
+    return begun
+
+
+def _check_options(options, begun):
+    """Raise ValueError if a training that began with the options `begun` is another one."""
+    free = _MAY_CHANGE if options.schedule == "constant" else _MAY_CHANGE - {"epochs"}
+    if options.ensemble > 1:  # whose members that are done are not trained again
+        free = free - {"epochs", "patience"}
+    given = options.to_data()
+    for name in sorted({*given, *begun} - free):
+        if given.get(name) != begun.get(name):
+            then, now = (
+                f"{each[name]!r}" if name in each else "the default" for each in (begun, given)
+            )
+            raise ValueError(
+                f"resume: {name} was {then} when the training began, and is {now}: give the "
+                "same, or begin anew in an empty folder of checkpoints"
+            )
