@@ -8,7 +8,6 @@ import sys
 import time
 
 import numpy as np
-import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
@@ -392,14 +391,3 @@ def test_other_validation_data_than_before_are_refused(tmp_path):
     held[1_500, 3] += 1
     with pytest.raises(ModelFileError, match="other data"):
         fit_many([NET], X, Y, validation_data=(held, held[:, :1]), **given)
-
-
-def test_a_frame_has_numbers_for_numbers_and_no_data(monkeypatch):
-    job = {**NET, "seed": np.int64(3), "validation_data": (X[:9], Y[:9]), "rows": np.arange(50)}
-    results = fit_many([job], X, Y, epochs=1)
-    frame = results.to_frame()
-    assert frame["seed"].to_list() == [3]
-    assert not {"validation_data", "rows"} & set(frame.columns)
-    monkeypatch.setattr("fastbp.many.fitting.find_spec", lambda name: None)
-    other = results.to_frame()  # without polars
-    assert isinstance(other, pd.DataFrame) and list(other.columns) == frame.columns
