@@ -180,8 +180,11 @@ def main(arguments=None):
     logging.getLogger("fastbp").setLevel(logging.ERROR)
     try:
         sources, methods = selected(options)
-        if not options.report:
-            run_all(options, sources, methods)
+    except ValueError as error:
+        sys.exit(f"quality.py: {error}")
+    if not options.report:
+        run_all(options, sources, methods)
+    try:
         write_report(options, sources, methods)
     except ValueError as error:
         sys.exit(f"quality.py: {error}")

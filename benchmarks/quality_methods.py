@@ -125,12 +125,16 @@ def _mlp(task, seed):
     return make_pipeline(encoding, TransformedTargetRegressor(net, transformer=StandardScaler()))
 
 
-def _pytabkit(name, task, seed):
+def _pytabkit(name, given, task, seed):
+    import logging
+
     import pytabkit
 
-    kind = "Classifier" if task == "classification" else "Regressor"
+    # importing it sets the level at which each fit names the processors
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    kind, given = ("Classifier", given) if task == "classification" else ("Regressor", {})
     make = getattr(pytabkit, f"{name}_{kind}")
-    return make(device="cpu", random_state=seed, n_threads=1, n_cv=1, verbosity=0)
+    return make(device="cpu", random_state=seed, n_threads=1, n_cv=1, verbosity=0, **given)
 
 
 @dataclass(frozen=True)
@@ -175,6 +179,20 @@ def _names(argument):
     return lambda categories: {argument: categories}
 
 
+def _nets():
+    """Yield pytabkit's nets, and as its documentation has them where the log loss counts."""
+    loss = {"val_metric_name": "cross_entropy"}
+    for name, title, kind, plain in (
+        ("realmlp-td-s", "RealMLP-TD-S", "RealMLP_TD_S", {"use_ls": False}),
+        ("realmlp-td", "RealMLP-TD", "RealMLP_TD", {"use_ls": False}),
+        ("tabm", "TabM", "TabM_D", {}),
+    ):
+        takes = {"words": True, "median": True}
+        for end, aim, given in (("", "", {}), ("-ce", ", for log loss", loss | plain)):
+            make, columns = partial(_pytabkit, kind, given), _names("cat_col_names")
+            yield _estimator(name + end, title + aim, "pytabkit", make, columns, **takes)
+
+
 PEERS = {
     method.name: method
     for method in (
@@ -184,22 +202,7 @@ PEERS = {
             "catboost", "CatBoost", "catboost", _catboost, _names("cat_features"), words=True
         ),
         _estimator("mlp", "scikit-learn's MLP", "scikit-learn", _mlp, words=True),
-        *(
-            _estimator(
-                name,
-                title,
-                "pytabkit",
-                partial(_pytabkit, kind),
-                _names("cat_col_names"),
-                words=True,
-                median=True,
-            )
-            for name, title, kind in (
-                ("realmlp-td-s", "RealMLP-TD-S", "RealMLP_TD_S"),
-                ("realmlp-td", "RealMLP-TD", "RealMLP_TD"),
-                ("tabm", "TabM", "TabM_D"),
-            )
-        ),
+        *_nets(),
     )
 }
 
