@@ -14,6 +14,7 @@ import sys
 import time
 import warnings
 from datetime import date
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -34,6 +35,7 @@ SIZES, ROWS, EPOCHS, BATCH = (32, 64, 64, 1), 20_000, 2, 128
 SMALL, SMALL_ROWS, SMALL_EPOCHS = (4, 16, 1), 200, 200
 MEMBERS, THREADS = 8, (1, 2, 4, 8, 16, 32, 64)
 FOLDER = Path(__file__).resolve().parent
+PARTS = ("throughput", "members", "interpreter", "memory")
 
 
 def data(sizes, rows):
@@ -168,14 +170,17 @@ def throughput(count, peer_count, rounds):
 
 
 def members(rounds):
-    """Print how long an ensemble takes beside one network with all threads."""
+    """Print how long an ensemble takes beside one network, on one thread and on all."""
     X, y = data(SIZES, ROWS)
-    ratios = []
+    found = {"one thread": [], "all threads": []}
     for turn in range(rounds + 1):
-        one = per_second(1, lambda: Network(**jobs(SIZES, 1)[0]).fit(X, y, epochs=20))
-        all_of_them = per_second(1, lambda: fit_many(jobs(SIZES, MEMBERS), X, y, epochs=20).wait())
-        ratios += [one / all_of_them] if turn else []
-    print(f"{MEMBERS} networks take {median(ratios):.2f} times as long as one on all threads")
+        every = per_second(1, lambda: fit_many(jobs(SIZES, MEMBERS), X, y, epochs=20).wait())
+        for name, threads in zip(found, (1, "auto"), strict=True):
+            net = Network(**jobs(SIZES, 1)[0])
+            one = per_second(1, partial(net.fit, X, y, epochs=20, n_threads=threads))
+            found[name] += [one / every] if turn else []
+    for name, ratios in found.items():
+        print(f"{MEMBERS} networks take {median(ratios):.2f} times as long as one on {name}")
 
 
 def interpreter(count):
@@ -192,28 +197,33 @@ def interpreter(count):
 
 def memory(count):
     """Print the peak memory of processes that train few and many networks."""
-    program = "import resource; from benchmarks.many import *; X, y = data(SIZES, ROWS); n = {}\n"
-    program += "for _ in fit_many(jobs(SIZES, n), X, y, epochs=EPOCHS): pass\n"
-    program += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    program = "from benchmarks.many import *; X, y = data(SIZES, ROWS)\n"
+    program += "for _ in fit_many(jobs(SIZES, {}), X, y, epochs=EPOCHS): pass\n"
+    # of this process alone: what getrusage tells includes that of the one that began it
+    program += "print(*(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     for number in (2, count):
         command = [sys.executable, "-c", program.format(number)]
         told = subprocess.run(
             command, cwd=FOLDER.parent, check=True, capture_output=True, text=True
         )
-        print(f"{number} networks: peak memory {int(told.stdout) / 1024:.0f} MiB")
+        print(f"{number} networks: peak memory {int(told.stdout.split()[1]) / 1024:.0f} MiB")
 
 
-def main():
-    """Measure what is asked for."""
+def parse(arguments=None):
+    """Return what is asked for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--nets", type=int, default=1000)
     parser.add_argument("--peer-nets", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=3)
-    parts = {"throughput", "members", "interpreter", "memory"}
-    parser.add_argument("--only", choices=sorted(parts), action="append")
-    given = parser.parse_args()
+    parser.add_argument("--only", choices=PARTS, action="append")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Measure what is asked for."""
+    given = parse(arguments)
     print(f"{processor_name()}, {available_threads()} threads, {date.today()}")
-    wanted = given.only or parts
+    wanted = given.only or PARTS
     if "throughput" in wanted:
         throughput(given.nets, given.peer_nets, given.rounds)
     if "members" in wanted:

@@ -69,6 +69,8 @@ def metrics_line(model):
         for name, words in _SCORED.items()
         if (metrics := (model.record.get("metrics") or {}).get(name))
     ]
+    if (model.record.get("search") or {}).get("by") == "validation loss":
+        lines = [line.replace(":", ", which chose the options:", 1) for line in lines]
     return "\n".join(lines) or "no rows for validation"
 
 
@@ -110,6 +112,26 @@ def folds_lines(model):
     spreads = (f"{name} {text}" for name, text in spread_of(scores).items())
     lines.append(f"{counted(len(scores), 'fold')} by {folds['by']}: {', '.join(spreads)}")
     return lines
+
+
+def search_lines(model):
+    """Return lines about a search: the best options, and the scores of rows that chose nothing."""
+    search = model.record.get("search")
+    if not search:
+        return []
+    tried = [each for each in search["tried"] if each["loss"] is not None]
+    tried.sort(key=lambda each: each["loss"])
+    lines = [f"{len(tried)} of {search['asked']} options by {search['by']}, the best:"]
+    lines += [f"  {each['loss']:.4g}: {_options_text(each['options'])}" for each in tried[:5]]
+    test = model.record["metrics"].get("test")
+    return [*lines, *([f"test, rows that chose nothing: {scores_text(test)}"] if test else [])]
+
+
+def _options_text(options):
+    """Return options as they are written on the command line."""
+    shown = {n: ",".join(map(str, v)) if isinstance(v, list) else v for n, v in options.items()}
+    parts = (f"--{name.replace('_', '-')} {value}" for name, value in shown.items())
+    return " ".join(parts) or "the options as given"
 
 
 def scores_text(metrics):

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from ..tables.declared import Declared, duration, flag, option, text
 from ..tables.options import TrainOptions
 from .config import ConfigOption
-from .describe import folds_lines, members_lines, metrics_line, plan_lines, summary_lines
+from .describe import (
+    folds_lines,
+    members_lines,
+    metrics_line,
+    plan_lines,
+    search_lines,
+    summary_lines,
+)
 from .exits import Code, Ended, guarded, usage
 from .options import made, with_options
 from .rows import DataArgument, dataset_of, open_rows
@@ -79,11 +86,11 @@ def train(
 
 
 def _train(out, data, values):
-    from ..tables.folds import train_job
     from ..tables.job import Job
     from ..tables.planning import plan_of, summary_of
     from ..tables.read.formats import suffix_of
     from ..tables.read.table import open_table
+    from ..tables.search import trained
     from ..training.checkpoints import Checkpoints
     from ..training.stopped import Stopped
 
@@ -116,7 +123,8 @@ def _train(out, data, values):
     if is_plan:
         out.text(*plan_lines(summary))
         return
-    model = train_job(job, [_Epochs(out)], progress=out.shows_progress)
+    callbacks = [_Epochs(out)] if asked.search is None else []
+    model = trained(job, callbacks, progress=out.shows_progress)
     if Stopped(model.record["stopped"]).by_signal and (kept or not model.record["steps"]):
         _preempted(model, kept)
     _end(out, model, output, job_options.out_of_fold)
@@ -154,11 +162,12 @@ def _end(out, model, output, out_of_fold):
     out.text(*members or [model.network.history])
     out.event(
         "done",
-        "\n".join(["", metrics_line(model), *folds_lines(model)]),
+        "\n".join(["", metrics_line(model), *folds_lines(model), *search_lines(model)]),
         stopped=stopped,
         metrics=model.record["metrics"],
         folds=model.record.get("folds"),
         ensemble=model.record.get("ensemble"),
+        search=model.record.get("search"),
         fingerprint=model.fingerprint,
         output=output or None,
     )

@@ -116,7 +116,7 @@ class Optimizer:
     @property
     def is_scheduled(self) -> bool:
         """Whether a schedule changes the learning rate over the epochs."""
-        return self.schedule != Constant()
+        return not isinstance(self.schedule, Constant)
 
     def factors(self, t: Floats) -> Floats:
         """Return the schedule's factors (n,) at times `t` (n,), in epochs."""

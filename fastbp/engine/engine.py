@@ -14,6 +14,7 @@ from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.loss import slope_of, value_of
 from ..kernels.net import loop
+from ..kernels.net.epochs import train_epochs
 from ..kernels.net.passes import (
     FORWARD,
     LOSS,
@@ -196,6 +197,22 @@ class Engine:
             note_apart()
         run["tasks"] = 1
         return loop.train.serial(*self.arrays())
+
+    def train_epochs(self, data, order, state, rates, batch, losses, penalties):
+        """Run epochs on one thread, each with the rows of `order` (n,) shuffled anew.
+
+        `state` is that of NumPy's generator: words (624,) and place (1,); None: no shuffling.
+        The arrays (epochs, batches) take losses and penalties. Return the epochs and, of the last
+        if its loss is not finite, the steps that are done.
+        """
+        run, (epochs, steps) = self._run[0], losses.shape
+        fields = {"order": address(order), "rates": address(rates), "steps": steps, "tasks": 1}
+        fields |= {"losses": address(losses), "penalties": address(penalties)}
+        _fill(run, {**fields, "start": 0, "stop": len(order), "batch": batch})
+        words, place = state or (np.empty(0, np.uint32), np.empty(0, np.int64))
+        partners = np.empty(0 if state is None else len(order), np.uint64)
+        done = train_epochs.serial(words, place, partners, order, epochs, *self.arrays())
+        return done, int(run["done"])
 
     def refresh(self):
         """Transpose the weights anew, since a caller may have set the parameters.

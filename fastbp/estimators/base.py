@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from copy import copy, deepcopy
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.utils import check_random_state, column_or_1d
+from sklearn.utils import check_random_state
 from sklearn.utils.optimize import _check_optimize_result
-from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from ..annotations import EvalSet, Matrix, Weights
 from ..checks import all_finite
 from ..data.source import Source
+from ..network import Network
 from ..training.stopped import Stopped
 from .build import (
     an_optimizer,
@@ -27,7 +27,7 @@ from .build import (
     set_objective,
 )
 from .callbacks import Callbacks, check_callbacks
-from .fitted import FittedMLP
+from .checked import CheckingMLP, Known
 from .lbfgs import STOPPED, minimize_loss
 from .parameters import CONSTRAINTS, fitting, is_stochastic
 from .stochastic import Rates, Run, Stochastic, note_divergence, warn_of_divergence, warn_of_the_end
@@ -43,11 +43,10 @@ _NOT_FINITE = (
 )
 
 
-class BaseMLP(FittedMLP, ABC):
+class BaseMLP(CheckingMLP):
     """The part of a multilayer perceptron that does not depend on what its targets are."""
 
     _parameter_constraints: ClassVar = CONSTRAINTS
-    _numeric_targets: ClassVar[bool]
     loss_curve_: list[float]
     validation_scores_: list[float] | None
     best_validation_score_: float | None
@@ -55,46 +54,43 @@ class BaseMLP(FittedMLP, ABC):
     _best_parameters: Any
 
     @abstractmethod
-    def _encode(self, y):
-        """Return targets as a dict of `Samples`: y (n, n_out), or labels (n,)."""
-
-    def _meet(self, y, incremental):
-        """Learn what there is to know of the targets, or check them against what is known."""
-
-    def _check_known(self, y):
-        """Raise ValueError if targets to score on are not such as the net can have learned."""
-
-    def _weights(self, y, weight, incremental):
-        """Return the weights of the samples, or None."""
-        return weight
-
-    @abstractmethod
     def _output(self):
         """Return the names of the output activation, and of the loss in ``LOSSES``."""
 
-    @abstractmethod
-    def _score_outputs(self, outputs, data):
-        """Return scikit-learn's score of outputs against the targets of `data`."""
+    def _fit(
+        self,
+        X,
+        y,
+        sample_weight=None,
+        span=None,
+        validation_data=(),
+        known=None,
+        spare=None,
+        is_part=False,
+    ):
+        """Fit to data, which `known` holds if they are checked already.
 
-    def _fit(self, X, y, sample_weight=None, span=None, validation_data=()):
-        """Fit to data; `span` is that of a partial_fit; for `validation_data` see `held_out`."""
+        `span` is that of a partial_fit; for `validation_data` see `held_out`. A `spare` network
+        is begun anew, if it has the right shape. A fit that is a part of a longer one, as those
+        of a `span` are, does not warn of too few epochs.
+        """
         given = (X, y)
         incremental = span is not None
         sizes = hidden_sizes(self)
         check_combination(self, incremental)
         goes_on = hasattr(self, "coefs_") and (incremental or bool(self.warm_start))
-        X, y = self._check_data(X, y, reset=not goes_on)
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
-        self._meet(y, incremental)
-        weight = self._weights(y, weight, incremental)
-        targets = self._encode(y)
-        self.n_outputs_ = self._count(targets)
+        if known is None:
+            known = self._known_of(X, y, sample_weight, goes_on, incremental)
+        self.__dict__.update(known.learned)
         own: Any = held_out(*validation_data) if validation_data else None
         checked: Any = None if own is None else self._check_held_out(*own)
         plain, protocol = check_callbacks(self.callbacks)
         self._random_state = check_random_state(self.random_state)
-        run = self._run_of(X, [X.shape[1], *sizes, self.n_outputs_], goes_on, incremental)
-        data = self._samples(X, targets, weight)
+        sizes = [known.X.shape[1], *sizes, self.n_outputs_]
+        run = self._run_of(known.X.dtype, sizes, goes_on, incremental, spare)
+        data = known.samples
+        if data is None:
+            data = self._samples(known.X, known.targets, known.weight)
         held = None if own is None else (self._samples(*checked), own[:2])
         if held is None:
             self.__dict__.pop("validation_loss_curve_", None)
@@ -112,7 +108,8 @@ class BaseMLP(FittedMLP, ABC):
             if not is_stochastic(self):
                 finite = self._fit_lbfgs(run, data, validation, callbacks)
             else:
-                finite = self._fit_stochastic(run, data, validation, callbacks, span)
+                part = is_part or span is not None
+                finite = self._fit_stochastic(run, data, validation, callbacks, span, part)
             callbacks.fit_ended()
         if not (finite and all_finite(engine.params)):
             raise ValueError(_NOT_FINITE)
@@ -180,7 +177,7 @@ class BaseMLP(FittedMLP, ABC):
         if begin is not None:
             self._run.network.engine.epochs = int(begin) + isinstance(X, Source)
 
-    def _run_of(self, X, sizes, goes_on, incremental):
+    def _run_of(self, dtype, sizes, goes_on, incremental, spare):
         """Return what the solver carries on, or begin anew; the fitted attributes show its net."""
         shapes = list(pairwise(sizes))
         if goes_on and shapes[-1][1] != self.coefs_[-1].shape[1]:
@@ -192,7 +189,7 @@ class BaseMLP(FittedMLP, ABC):
                 f"hidden_layer_sizes={self.hidden_layer_sizes!r}: the fitted estimator, which goes "
                 f"on, has {fitted}; expected the same, or warm_start=False"
             )
-        dtype = self.coefs_[0].dtype if goes_on else X.dtype
+        dtype = self.coefs_[0].dtype if goes_on else dtype
         activation, loss = self._output()
         kept: Any = self._run if goes_on else None
         key = (sizes, repr(self.activation), repr(self.dropout), loss, self.loss_parameter, dtype)
@@ -202,7 +199,11 @@ class BaseMLP(FittedMLP, ABC):
             # every call begins its order anew
             run = Run(kept.network, kept.rates, key, random_state=self._random_state)
         else:
-            network = build_network(self, sizes, activation, loss, dtype, self._random_state)
+            # a fit that goes on exactly must not draw from the caller's generator
+            exact = goes_on and self.warm_start == "exact"
+            generator = deepcopy(self._random_state) if exact else self._random_state
+            of_network = (self, sizes, activation, loss, dtype, generator)
+            network = build_network(*of_network, spare)
             is_sgd = self.solver == "sgd" and self.optimizer is None
             policy = self.learning_rate if is_sgd else "constant"
             rates = Rates(network.optimizer, policy, self.power_t)
@@ -266,7 +267,7 @@ class BaseMLP(FittedMLP, ABC):
             run.split = split_rows(rows, classes, self.validation_fraction, self._random_state)
         return Validation(self, run.network, data, run.split, given, held, self._score_outputs)
 
-    def _fit_stochastic(self, run, data, validation, callbacks, span):
+    def _fit_stochastic(self, run, data, validation, callbacks, span, is_part):
         """Train by mini-batches; return whether the net stayed finite."""
         if not hasattr(self, "loss_curve_"):  # the net comes from L-BFGS
             self.loss_curve_ = []
@@ -275,7 +276,9 @@ class BaseMLP(FittedMLP, ABC):
             self._begin_stopping(run.network)
 
         score = validation.score if self.early_stopping else None
-        around = callbacks.epoch_begins, lambda: self._epoch_ended(validation, callbacks)
+        around = None  # nothing to do between epochs
+        if callbacks or validation.notes_losses:
+            around = callbacks.epoch_begins, lambda: self._epoch_ended(validation, callbacks)
         solver = Stochastic(self, run, data, score, loss_share(run.network), around, span)
         reason = run.stopped = solver.fit(self.max_iter if span is None else 1)
         lost = solver.diverged
@@ -285,7 +288,7 @@ class BaseMLP(FittedMLP, ABC):
             elif validation.is_lost:
                 lost = f"the outputs became infinite in epoch {self.n_iter_}"
             self._back_to_the_best(run, lost)
-        if not ((span and reason is Stopped.EPOCHS) or lost):
+        if not ((is_part and reason is Stopped.EPOCHS) or lost):
             warn_of_the_end(reason, self)
         return self.early_stopping or not lost
 
@@ -356,25 +359,18 @@ class BaseMLP(FittedMLP, ABC):
         run = Run(network, copy(self._run.rates), self._run.key, self._run.stochastic)
         return {"_run": run, **run.shown, **lists}
 
-    def _check_data(self, X, y, reset):
-        floats = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype).type
-        of_y = {"multi_output": True, "y_numeric": self._numeric_targets}
-        sparse = ["csr", "csc"]
-        X, y = validate_data(self, X, y, accept_sparse=sparse, dtype=floats, reset=reset, **of_y)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return X, y
 
-    def _check_held_out(self, X, y, weight, name):
-        X, y = self._check_data(X, y, reset=False)
-        self._check_known(y)
-        targets = self._encode(y)
-        if self._count(targets) != self.n_outputs_:
-            raise ValueError(
-                f"{name}: y has {self._count(targets)} outputs, expected {self.n_outputs_}"
-            )
-        return X, targets, None if weight is None else _check_sample_weight(weight, X)
+def fit_known(
+    estimator: Any, known: Known, spare: Network | None = None, is_part: bool = False
+) -> Any:
+    """Fit an estimator, whose parameters are checked, to data that are; return it.
 
-    def _count(self, targets):
-        """Return how many outputs encoded targets ask for."""
-        return len(self.classes_) if "labels" in targets else targets["y"].shape[1]
+    A `spare` network is that of an estimator with the same parameters, which is needed no more.
+    One that `is_part` of a longer fit does not warn of too few epochs.
+    """
+    return estimator._fit(*known.given, known=known, spare=spare, is_part=is_part)
+
+
+def stopped_of(estimator: Any) -> Stopped:
+    """Return why the last fit of an estimator ended."""
+    return estimator._run.stopped

@@ -63,12 +63,21 @@ def an_optimizer(e):
     return Optimizer("sgd")
 
 
-def build_network(estimator, sizes, output_activation, loss, dtype, random_state):
-    """Return a network of zeros for the sizes of all layers, inputs first."""
+def build_network(estimator, sizes, output_activation, loss, dtype, random_state, spare=None):
+    """Return a network for the sizes of all layers, inputs first, whose weights are to be drawn.
+
+    That is `spare`, a network that was built with the same parameters, if it has these sizes.
+    """
     hidden = len(sizes) - 2
-    names = _per_layer("activation", estimator.activation, hidden)
     rates = _per_layer("dropout", estimator.dropout, hidden)
+    seed = random_state.randint(2**31 - 1) if any(rates) else 0
+    dtype = np.dtype(dtype)
+    if spare is not None:
+        fits = [spec.n_out for spec in spare.layers] == sizes[1:] and spare.loss == loss
+        if fits and spare.layers[0].n_in == sizes[0] and spare.dtype == dtype:
+            return _as_new(spare, seed)
     layers: list = []
+    names = _per_layer("activation", estimator.activation, hidden)
     for units, name, rate in zip(sizes[1:-1], names, rates, strict=True):
         layers.append(Dense(index(units), name, initializer="zeros"))
         if rate != 0:
@@ -80,9 +89,18 @@ def build_network(estimator, sizes, output_activation, loss, dtype, random_state
         loss=loss,
         loss_parameter=estimator.loss_parameter,
         optimizer=an_optimizer(estimator),
-        dtype=np.dtype(dtype).name,
-        seed=random_state.randint(2**31 - 1) if any(rates) else 0,
+        dtype=dtype.name,
+        seed=seed,
     )
+
+
+def _as_new(network, seed):
+    """Let a network forget what its optimizer knows."""
+    engine = network.engine
+    engine.moments[:] = 0
+    engine.steps = engine.epochs = 0
+    engine.seed = seed
+    return network
 
 
 def set_objective(estimator, network):

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
@@ -303,11 +302,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return ("softmax" if several else "logistic"), loss
 
     def _score_outputs(self, outputs, data):
-        if data.labels is not None:
-            pair = data.labels, outputs.argmax(axis=1)
+        if data.labels is None:
+            right = ((outputs > 0.5) == (data.y > 0.5)).all(axis=1)
         else:
-            pair = data.y > 0.5, outputs > 0.5
-        return accuracy_score(*pair, sample_weight=data.weight)
+            right = outputs.argmax(axis=1) == data.labels
+        return float(np.average(right, weights=data.weight))
 
     def predict(self, X: Matrix) -> Array:
         """Return the labels (n_samples,), or the indicator matrix (n_samples, n_classes).

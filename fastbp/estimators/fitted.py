@@ -27,19 +27,10 @@ class FittedMLP(CallbackSupport, BaseEstimator):
 
     def _samples(self, X, targets, weight=None):
         """Return checked arrays as the kernels read them."""
-        dtype = self._run.network.dtype
         n_in = len(self._run.network.weights[0])
         if X.shape[1] != n_in:  # as after a fit to other data that failed
             raise ValueError(f"X has {X.shape[1]} features, but the fitted net has {n_in}")
-        x = sparse_rows("X", X, dtype) if issparse(X) else np.ascontiguousarray(X, dtype)
-        targets = dict(targets)
-        if targets.get("y") is not None:
-            targets["y"] = np.ascontiguousarray(targets["y"], dtype)
-        if weight is not None:
-            weight = np.ascontiguousarray(weight, dtype)
-            if weight.sum(dtype=np.float64) == 0:
-                raise ValueError("Weights sum to zero, can't be normalized")
-        return Samples(x, weight=weight, **targets)
+        return samples_of(X, targets, weight, self._run.network.dtype)
 
     def _keep_coefs(self):
         """Let the network hold what `coefs_` and `intercepts_` hold, if they are not its own."""
@@ -99,6 +90,19 @@ class FittedMLP(CallbackSupport, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def samples_of(X, targets, weight, dtype):
+    """Return checked arrays as the kernels of a dtype read them."""
+    x = sparse_rows("X", X, dtype) if issparse(X) else np.ascontiguousarray(X, dtype)
+    targets = dict(targets)
+    if targets.get("y") is not None:
+        targets["y"] = np.ascontiguousarray(targets["y"], dtype)
+    if weight is not None:
+        weight = np.ascontiguousarray(weight, dtype)
+        if weight.sum(dtype=np.float64) == 0:
+            raise ValueError("Weights sum to zero, can't be normalized")
+    return Samples(x, weight=weight, **targets)
 
 
 def _input_gradient(network, X, n_threads):

@@ -4,9 +4,12 @@ The order of an epoch is a permutation of the order before it, drawn from the ca
 generator, draw for draw as scikit-learn does; so is the split for early stopping.
 """
 
+import time
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from operator import is_
 from typing import Any
 
@@ -14,9 +17,10 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ..data.windows import Feed, Window
+from ..kernels.tuning import SLICE_SECONDS
 from ..training.history import History
 from ..training.interrupt import Interrupt
-from ..training.loop import Loop, Policy
+from ..training.loop import Epoch, Loop, Policy
 from ..training.state import State
 from ..training.stopped import Stopped
 from .stream import Span
@@ -33,6 +37,8 @@ class Rates:
     `policy` is scikit-learn's parameter `learning_rate`; `power_t` belongs to "invscaling".
     """
 
+    _constant = np.zeros(0)  # the rates of the last span, which the next mostly has too
+
     def __init__(self, optimizer, policy="constant", power_t=0.5):
         self._optimizer = optimizer
         self._policy = policy
@@ -40,9 +46,11 @@ class Rates:
         self.value = optimizer.hyper_parameters["learning_rate"]
 
     def of_span(self, span, batches):
-        """Return the rates (batches,) of the steps of a `Span`."""
+        """Return the rates (batches,) of the steps of a `Span`; they are not to be written to."""
         if span.begin is None or not self._optimizer.is_scheduled:
-            return np.full(batches, self.value)
+            if len(self._constant) != batches or self._constant[0] != self.value:
+                self._constant = np.full(batches, self.value)
+            return self._constant
         times = span.begin + span.length * np.arange(batches) / batches
         return self.value * self._optimizer.factors(times)
 
@@ -130,22 +138,38 @@ class Order(Feed):
         """Yield the one window of an epoch, in an order drawn from the caller's generator."""
         run = self._run
         if self._shuffle:
-            places = np.arange(self.rows)
-            run.random_state.shuffle(places)
-            run.order = run.order[places]
+            run.order = run.order.copy()  # the last epoch's may still be read
+            run.random_state.shuffle(run.order)
             self.order = run.order if run.split is None else self._rows[run.order]
         else:
             self.order = None if run.split is None else self._rows
         yield Window(self.head, self.order, 0)
+
+    @contextmanager
+    def shuffling(self):
+        """Yield the order, to be shuffled in place, and the state of the generator to shuffle by.
+
+        The state is None without shuffling; what is left of it is given back to the generator.
+        """
+        run = self._run
+        run.order = run.order.copy()  # the last epoch's may still be read
+        if not self._shuffle:
+            yield run.order, None
+            return
+        kind, words, place, *normal = run.random_state.get_state()
+        state = words.copy(), np.array([place])
+        yield run.order, state
+        run.random_state.set_state((kind, state[0], int(state[1][0]), *normal))
+        self.order = run.order
 
 
 class Stochastic(Policy):
     """One call of fit or partial_fit by mini-batches; it sets the estimator's fitted attributes.
 
     `score` returns a score of the rows held back, for early stopping. `share` is a factor of the
-    samples' losses where they are shown; the penalty has none. `callbacks` are called before and
-    after each epoch; True of the latter stops. `span` is that of a partial_fit. `diverged` says
-    where a loss was not finite.
+    samples' losses where they are shown; the penalty has none. `callbacks`, if any, are called
+    before and after each epoch; True of the latter stops. `span` is that of a partial_fit.
+    `diverged` says where a loss was not finite.
     """
 
     def __init__(self, estimator, run, data, score, share, callbacks, span=None):
@@ -154,10 +178,19 @@ class Stochastic(Policy):
         self._data = data
         self._score = score
         self._share = share
-        self._before_epoch, self._after_epoch = callbacks
+        around: Any = callbacks or (_nothing, _nothing)
+        self._before_epoch, self._after_epoch = around
         self._span = span
         self.diverged = None
         self._order = Order(run, data, estimator.batch_size, estimator.shuffle)
+        # nothing to do between epochs but to count, and a generator of its own that NumPy seeded
+        self._is_plain = (
+            not (callbacks or score or span or estimator.verbose)
+            and data.weight is None
+            and estimator.learning_rate != "invscaling"
+            and not run.network.optimizer.is_scheduled
+            and isinstance(estimator.random_state, Integral)
+        )
 
     def fit(self, most):
         """Train `most` epochs at most; return why training ended, as `Stopped`."""
@@ -182,6 +215,28 @@ class Stochastic(Policy):
     def rates(self, epoch, batches):
         """Return the learning rates (batches,) for the steps of an epoch."""
         return self._run.rates.of_span(self._span or Span(epoch, 1.0), batches)
+
+    def train_ahead(self, epoch, most):
+        """Train the epochs before which training cannot have converged, within a slice."""
+        if not self._is_plain:
+            return ()
+        estimator, run, order = self._estimator, self._run, self._order
+        left = estimator.n_iter_no_change + 1 - estimator._no_improvement_count
+        count = int(min(most, left, SLICE_SECONDS / max(epoch.seconds, 1e-9)))
+        if count < 2:
+            return ()
+        engine, batches = run.network.engine, order.batches(0)
+        losses, penalties = np.zeros((2, count, batches))
+        rates = run.rates.of_span(Span(engine.epochs, 1.0), batches)
+        begin = time.perf_counter()
+        engine.start_training(self._data, order.batch, 1)
+        with order.shuffling() as shuffled:
+            given = (rates, order.batch, losses, penalties)
+            done, steps = engine.train_epochs(self._data, *shuffled, *given)
+        seconds = (time.perf_counter() - begin) / count
+        made = [batches] * done + [steps] * (done < count)
+        each = zip(losses, penalties, made, strict=False)
+        return [(Epoch(rates, own, of_w, self._data, seconds), n) for own, of_w, n in each]
 
     def epoch_begins(self):
         """Tell the callbacks."""
@@ -214,14 +269,15 @@ class Stochastic(Policy):
         """Return the mean loss of the batches, weighted by their numbers of samples."""
         rows = self._order.rows
         order = self._order.order
-        losses = epoch.losses * self._share + epoch.penalties
+        losses = epoch.losses * self._share
+        losses += epoch.penalties
         if self._data.weight is not None:
             weight = self._data.weight[slice(None) if order is None else order].astype(np.float64)
             starts = np.arange(0, rows, self._order.batch)
             total = np.add.reduceat(weight, starts)
             count = np.diff(np.append(starts, rows))
             losses = np.divide(losses * count, total, where=total != 0, out=np.zeros_like(losses))
-        return float(losses.sum() / rows)
+        return float(np.add.reduce(losses) / rows)
 
     def _note_score(self):
         estimator = self._estimator
@@ -259,6 +315,10 @@ class Stochastic(Policy):
         if goes_on:
             estimator._no_improvement_count = 0
         return not goes_on
+
+
+def _nothing():
+    return None
 
 
 def warn_of_the_end(reason, estimator):

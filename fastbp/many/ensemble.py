@@ -16,8 +16,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..annotations import Floats, Matrix, Weights
+from ..ensemble import Ensemble, ensemble_of
 from ..estimators.parameters import CONSTRAINTS as OF_MEMBERS
 from ..estimators.parameters import fitting
+from ..network import Network
 from .members import bags_of, train, training_rows_of
 from .shared import Rows
 
@@ -95,6 +97,15 @@ class MLPEnsemble(BaseEstimator, ABC):
             self.estimators_samples_ = samples
             self._predict_the_unseen(*data)
         return self
+
+    @property
+    def network_(self) -> Network | Ensemble:
+        """The `fastbp.Ensemble` of the members' networks, to save and to export; of one, it.
+
+        ValueError if a bag lacks a class, as its network has no output for it.
+        """
+        check_is_fitted(self)
+        return ensemble_of(member.network_ for member in self.estimators_)
 
     def _drawn(self, X, y, weight):
         """Return the seeds of the members, and the rows that each trains on, or none."""

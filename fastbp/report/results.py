@@ -134,13 +134,14 @@ def curves_of(history, best_epoch, members=1):
 def results(schema, record):
     """Return the sections about predictions of validation rows; those without data are None."""
     sections: dict[str, Any] = dict.fromkeys(
-        ["balance", "classes", "confusions", "folds", "residuals"]
+        ["balance", "classes", "confusions", "folds", "residuals", "test"]
     )
     scores, held = _held(record)
     sections["metrics"] = _in_words(scores)
     sections["title"] = "On validation rows"
     if held != "valid":
         sections["title"] = "On rows that a network has not seen, out of fold"
+    sections["test"] = _in_words((record.get("metrics") or {}).get("test") or {})
     sections["folds"] = _folds(record.get("folds") or {})
     if schema is None or schema.more_targets:
         return sections

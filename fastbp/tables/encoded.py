@@ -70,6 +70,16 @@ class Encoded:
     digest: str
     own_weight: npt.NDArray | None = None
 
+    def check_weights(self, table_name: str) -> None:
+        """Raise DataError if all rows that train, or all that validate, have a weight of 0."""
+        held = self.valid[2] if self.valid is not None and len(self.valid) > 2 else None
+        for what, weights in (("training", self.weight), ("validation", held)):
+            if weights is not None and len(weights) and not np.any(weights):
+                raise DataError(
+                    f"{table_name}: all {what} rows have a weight of 0: give weights above it, or "
+                    "hold other rows back"
+                )
+
 
 def encode_table(
     table: Table,
@@ -86,7 +96,7 @@ def encode_table(
     schema, weight = encoder.schema, encoder.schema.weight
     in_file = budget.streamed and bool(split.trains.any())
     train: Any = Spool() if in_file else _Memory(budget.rows)
-    held = _Memory(budget.held)
+    held = _Memory(int(split.validates.sum()))
     own: list[npt.NDArray] = []
     digest = hashlib.blake2b(digest_size=16)
     no_target = first = 0

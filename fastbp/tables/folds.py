@@ -3,18 +3,23 @@
 import logging
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from ..annotations import Callback
 from ..errors import DataError, DivergenceError
+from ..kernels.compiler.threads import available_threads
+from ..machine import free_memory
+from ..training.interrupt import Stop
 from ..training.state import to_json
 from ..training.stopped import Stopped
 from .job import Job
 from .model import TableModel
+from .options import TrainOptions
 from .parts import folds_of
-from .split import hold_out
+from .split import Mask, hold_out
 
 _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
@@ -40,19 +45,29 @@ def _scored(job, how, folds, deadline):
     """Return the scores of the folds, and how they were made, as JSON.
 
     A fold whose rows cannot be trained on, for example as they are of one class, is not scored.
+    Several are trained at once, each on one thread, if memory holds the rows of all.
     """
     options = job.options
-    found: dict[str, Any] = {"by": how, "asked": options.folds, "scores": [], "stopped": None}
-    for number, (trains, tested) in enumerate(folds, 1):
+    at_once = min(_at_once(job), len(folds))
+    alone = options if at_once == 1 else replace(options, n_threads=1)
+    stop = Stop()
+
+    def score(number):
         left = None if deadline is None else deadline - time.perf_counter()
-        if left is not None and left <= 0:
-            found["stopped"] = Stopped.TIME.value
-            break
+        if stop.seen or (left is not None and left <= 0):
+            return (stop.stopped if stop.seen else Stopped.TIME), []
         _steps.info("fold %d of %d", number, options.folds)
-        stopped, scores = _one_fold(job, replace(options, max_time=left), trains, tested, number)
-        if stopped:
-            found["stopped"] = stopped
-            break
+        with stop.applies():
+            return _one_fold(job, replace(alone, max_time=left), *folds[number - 1])
+
+    found: dict[str, Any] = {"by": how, "asked": options.folds, "scores": [], "stopped": None}
+    with not_told_again():
+        results = run_at_once(score, range(1, len(folds) + 1), at_once, stop)
+    for number, (stopped, scores) in enumerate(results, 1):
+        if isinstance(stopped, Exception):
+            _log.warning("fold %d of %d is not scored: %s", number, options.folds, stopped)
+        elif stopped:
+            found["stopped"] = found["stopped"] or stopped.value
         found["scores"] += scores
     if found["stopped"]:
         done = len(found["scores"])
@@ -60,26 +75,61 @@ def _scored(job, how, folds, deadline):
     return found
 
 
-def _one_fold(job, options, trains, tested, number):
-    """Return the signal that ended a fold, or None, and a list of its scores."""
-    name = job.table.name
+def run_at_once(task, numbers, at_once, stop):
+    """Return what a function returns for each number; Ctrl-C ends what runs by `stop`.
+
+    One after the other they run in this thread, else in others.
+    """
+    if at_once == 1:
+        return [task(number) for number in numbers]
+    futures: list[Future[Any]] = []
+    with ThreadPoolExecutor(at_once, "fastbp-folds") as pool:
+        try:
+            futures.extend(pool.submit(task, number) for number in numbers)
+            return [future.result() for future in futures]
+        except KeyboardInterrupt:  # perhaps before all have begun
+            stop.now(Stopped.INTERRUPTED)
+            futures += [pool.submit(task, number) for number in numbers[len(futures) :]]
+            return [future.result() for future in futures]
+        except BaseException:
+            stop.now(Stopped.TERMINATED)
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _at_once(job):
+    """Return how many folds may be trained at once: one for each thread, if memory holds them."""
+    threads = job.options.n_threads
+    threads = available_threads() if threads == "auto" else threads
+    budget, free = job.budget, free_memory()
+    limit = job.options.memory or (None if free is None else free // 2)
+    if budget.streamed or limit is None:
+        return 1 if budget.streamed else threads
+    return max(1, min(threads, limit // max(1, budget.bytes + budget.held_bytes)))
+
+
+def part_of(job: Job, options: TrainOptions, trains: Mask) -> Job:
+    """Return the job of the rows of a fold that train, some of which validate; or DataError."""
     held = 0 if job.valid_table is not None else options.valid_rows(int(trains.sum()))
+    split = hold_out(trains, held, options.seed, job.keys, job.table.name)
+    return Job(job.table, options, job.valid_table, split=split)
+
+
+def _one_fold(job, options, trains, tested):
+    """Return what ended a fold before its score, a signal or an error, or None; and its scores."""
     try:
-        split = hold_out(trains, held, options.seed, job.keys, name)
-        part = Job(job.table, options, job.valid_table, split=split)
-        with _not_told_again():
-            model = part.run()
-            if Stopped(model.record["stopped"]).by_signal:
-                return model.record["stopped"], []
-            scores = model.scores(job.table, options.n_threads, among=tested).metrics()
+        model = part_of(job, options, trains).run()
+        stopped = Stopped(model.record["stopped"])
+        if stopped.by_signal:
+            return stopped, []
+        scores = model.scores(job.table, options.n_threads, among=tested).metrics()
     except (DataError, DivergenceError) as error:
-        _log.warning("fold %d of %d is not scored: %s", number, options.folds, error)
-        return None, []
+        return error, []
     return None, [{name: to_json(value) for name, value in scores.items()}]
 
 
 @contextmanager
-def _not_told_again() -> Iterator[None]:
+def not_told_again() -> Iterator[None]:
     """Keep what was said of the table in the training of the model from being said of each fold."""
 
     def is_new(record: logging.LogRecord) -> bool:

@@ -4,6 +4,8 @@ import logging
 import platform
 import time
 from collections.abc import Iterable
+from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +32,7 @@ from .encoded import Budget, Encoded, encode_table
 from .keys import read_keys
 from .members import most_at_once, parts_of, train_members
 from .model import TableModel, tell_unknown
-from .options import TrainOptions
+from .options import TrainOptions, held_rows
 from .parts import labels_of
 from .read.frames import is_pandas, with_index
 from .read.naming import Like
@@ -38,7 +40,7 @@ from .read.table import Data, open_table
 from .result.outputs import ids_of, out_of_fold
 from .roles import check_roles, roles_of, with_roles
 from .sections import READING, SECTION, schema_of
-from .split import Keys, Split, hold_out
+from .split import Keys, Mask, Split, hold_out
 from .trained import One, Several, metrics_of
 from .wording import bytes_shown, counted, listed
 
@@ -82,6 +84,8 @@ class Job:
             )
         if valid is not None and options.folds is None and split is None:
             options.refuse_key("no rows are held back where `valid` gives them")
+        if options.search is not None:
+            options.check_search(valid, checkpoints)
         self._split = split
         self._data: Any = data
         self.options = options
@@ -133,9 +137,17 @@ class Job:
     def _drawn(self) -> Split:
         if self._split is not None:
             return self._split
-        held = 0 if self.valid_table is not None else self.options.valid_rows(self.rows)
-        among = np.ones(self.rows, bool)
+        among = ~self.tested
+        held = 0 if self.valid_table is not None else self.options.valid_rows(int(among.sum()))
         return hold_out(among, held, self.options.seed, self.keys, self.table.name)
+
+    @cached_property
+    def tested(self) -> Mask:
+        """Which rows neither train nor validate, and measure what a search has chosen."""
+        count = 0 if self.options.search is None else held_rows(self.rows)
+        rows = np.ones(self.rows, bool)
+        held = hold_out(rows, count, self.options.seed, self.keys, self.table.name)
+        return held.validates
 
     @cached_property
     def schema(self) -> Schema:
@@ -228,37 +240,21 @@ class Job:
         # before the rows are encoded: what does not fit is refused at once
         at_once = most_at_once(self.budget, o)
         parts = parts_of(self) if o.ensemble > 1 else []
-        rows = self._encoded(self.table, self.split)
-        if not rows.count:
-            raise DataError(
-                f"{self.table.name} has no training row with a value of {listed(o.targets)}: "
-                "give some"
-            )
-        if rows.no_target:
-            count = counted(rows.no_target, "row")
-            message = "%s: %s without a value of %s: left out"
-            _log.warning(message, self.table.name, count, listed(o.targets))
-        valid, digest = rows.valid, rows.digest
-        if self.valid_table is not None:
-            all_rows = np.ones(self.valid_table.require_rows(), bool)
-            more = self._encoded(self.valid_table, Split(~all_rows, all_rows))
-            valid = more.valid
-            digest += more.digest
-        _check_weights(self, rows, valid)
+        rows = self.encoded()
         if not progress:
             several = f"training {o.ensemble} networks" if parts else "training"
             _steps.info("%s, at most %s", several, counted(o.epochs, "epoch"))
-        kept = self._kept(digest)
+        kept = self._kept(rows.digest)
         trained: One | Several
         if parts:
-            members = train_members(self, parts, rows, valid, kept, callbacks, progress)
+            members = train_members(self, parts, rows, rows.valid, kept, callbacks, progress)
             trained = Several(o.ensemble_by, members, min(at_once, o.ensemble))
         else:
             history = self.network.fit(
                 rows.X,
                 rows.y,
                 sample_weight=rows.weight,
-                validation_data=valid,
+                validation_data=rows.valid,
                 n_threads=self._threads,
                 progress=progress,
                 callbacks=callbacks,
@@ -268,10 +264,46 @@ class Job:
                 **self.fit_options,
             )
             trained = One(self.network, history)
-        record = self._record(trained, rows, valid, digest, time.perf_counter() - started)
+        return self.model(trained, rows, time.perf_counter() - started)
+
+    def model(self, trained: One | Several, rows: Encoded, seconds: float) -> TableModel:
+        """Return the model of what was trained on encoded rows in so many seconds."""
+        record = self._record(trained, rows, rows.valid, rows.digest, seconds)
         model = TableModel(trained.network, self.schema, trained.lists, record, self.table.reading)
         model.out_of_fold = self._out_of_fold(trained)
         return model
+
+    def encoded(self) -> Encoded:
+        """Return the rows that train and that validate, encoded; DataError if none trains."""
+        name, targets = self.table.name, listed(self.options.targets)
+        rows = self._encoded(self.table, self.split)
+        if not rows.count:
+            raise DataError(f"{name} has no training row with a value of {targets}: give some")
+        if rows.no_target:
+            count = counted(rows.no_target, "row")
+            _log.warning("%s: %s without a value of %s: left out", name, count, targets)
+        if self.valid_table is not None:
+            all_rows = np.ones(self.valid_table.require_rows(), bool)
+            more = self._encoded(self.valid_table, Split(~all_rows, all_rows))
+            rows = replace(rows, valid=more.valid, digest=rows.digest + more.digest)
+        rows.check_weights(name)
+        return rows
+
+    def held(self, among: Mask) -> tuple[Any, ...]:
+        """Return X and y, and weights if there are some, of other rows of the table, encoded."""
+        encoder = Encoder(self.schema, self.table.name, self.network.dtype)
+        return (
+            encode_table(self.table, encoder, Split(~among & among, among), self.budget).valid or ()
+        )
+
+    def with_options(self, options: TrainOptions) -> "Job":
+        """Return a job on the same rows with other options, which do not change their features."""
+        _ = self.split, self.tested
+        twin = copy(self)
+        twin.options = options
+        for name in ("network", "batch"):  # which depend on them
+            vars(twin).pop(name, None)
+        return twin
 
     def _out_of_fold(self, trained):
         """Return the predictions of rows by the members that have not seen them, or None."""
@@ -364,14 +396,3 @@ class Job:
             **details,
             **trained.more(),
         }
-
-
-def _check_weights(job, rows, valid):
-    """Raise DataError if all rows that train, or all that validate, have a weight of 0."""
-    held = valid[2] if valid is not None and len(valid) > 2 else None
-    for what, weights in (("training", rows.weight), ("validation", held)):
-        if weights is not None and len(weights) and not np.any(weights):
-            raise DataError(
-                f"{job.table.name}: all {what} rows have a weight of 0: give weights above it, or "
-                "hold other rows back"
-            )

@@ -47,6 +47,11 @@ _COLUMNS = texts("COL")
 SEEDS = 2**32
 
 
+def held_rows(rows):
+    """Return how many of so many rows are held back by default, to validate or to measure."""
+    return min(round(rows * _VALID_SHARE), _MOST_VALID_ROWS)
+
+
 @dataclass(frozen=True)
 class TrainOptions(ReadOptions):
     """How to train on a table.
@@ -132,6 +137,9 @@ class TrainOptions(ReadOptions):
         Epochs without improvement before training stops; 0 never stops early.
     batch_size : int, optional
         Samples per step. Default: 32 to 256, by the number of rows.
+    search : int, optional
+        Trainings with different options, drawn at random, of which the best is kept; the first has
+        the options that are given, and these are the same in all. A fifth of the rows measure it.
     seed : int, default 0
         Seed for split, weights, shuffling and dropout.
     ensemble : int, default 1
@@ -192,6 +200,7 @@ class TrainOptions(ReadOptions):
     epochs: int = option(_COUNT, 100, panel="Training")
     patience: int = option(number(whole=True, least=0), 10, panel="Training")
     batch_size: int | None = option(_COUNT, None, panel="Training")
+    search: int | None = option(_COUNT, None, panel="Training")
     seed: int = option(_SEED, 0, panel="Training")
     ensemble: int = option(_COUNT, 1, panel="Training")
     ensemble_by: str = option(choice("seeds", "bags", "folds"), "seeds", panel="Training")
@@ -338,9 +347,24 @@ class TrainOptions(ReadOptions):
         """Return how many rows are held back for validation; none where folds validate."""
         if self.ensemble_by == "folds":
             return 0
-        if self.valid_share is None:
-            return min(round(rows * _VALID_SHARE), _MOST_VALID_ROWS)
-        return round(rows * self.valid_share)
+        return held_rows(rows) if self.valid_share is None else round(rows * self.valid_share)
+
+    def check_search(self, valid, checkpoints):
+        """Raise ValueError if a search has nothing to choose by, or is to keep what it cannot."""
+        if self.ensemble > 1:
+            raise ValueError(
+                f"ensemble={self.ensemble}: a search keeps one network; leave one of them out, "
+                "and train the ensemble with the options that were found"
+            )
+        if checkpoints is not None:
+            raise ValueError(
+                "checkpoints: a search keeps none; leave out checkpoints and resume, or search"
+            )
+        if self.valid_share == 0 and self.folds is None and valid is None:
+            raise ValueError(
+                f"search={self.search}: options are chosen by rows that are held back, and "
+                "valid_share=0 holds none; leave it out, or give folds=5"
+            )
 
     def check_begun(self, begun):
         """Raise ValueError if a training that began with the options `begun` is another one."""

@@ -24,6 +24,7 @@ def folds_of(job, option="folds"):
     name, count = job.table.name, getattr(job.options, option)
     asked = f"{option}={count}"
     labels, known = labels_of(job)
+    known &= ~job.tested
     rows, keys = np.flatnonzero(known), job.keys
     if keys.times is not None:
         known &= ~np.isnan(keys.times)

@@ -39,7 +39,7 @@ def plan_of(job):
         },
         "seconds_an_epoch": seconds,
         "expected_seconds": min(
-            seconds * job.options.epochs * job.options.ensemble * (1 + (job.options.folds or 0)),
+            seconds * job.options.epochs * job.options.ensemble * _trainings(job.options),
             job.options.max_time or np.inf,
         ),
         "features": job.schema.n_features,
@@ -69,6 +69,12 @@ def summary_of(job):
         "streamed": job.budget.streamed,
         "resumes": job.resumes,
     }
+
+
+def _trainings(options):
+    """Return how many trainings a job is, as if one ran after the other."""
+    folds = options.folds or 0
+    return 1 + folds if options.search is None else options.search * max(folds, 1) + bool(folds)
 
 
 def _keys(options):

@@ -9,13 +9,13 @@ from ..checks import as_callables
 from ..kernels.support.scalars import a_flag
 from ..training.checkpoints import Checkpoints
 from .declared import takes
-from .folds import train_job
 from .job import Job
 from .model import TableModel
 from .options import TrainOptions
 from .read.notes import left_out
 from .read.table import Data
 from .roles import ASKED
+from .search import trained
 from .wording import unknown
 
 
@@ -86,4 +86,4 @@ def train(
         if column.reason not in ASKED:  # the command shows them in its plan
             where = f"{job.table.name}: column {column.name!r}"
             left_out(f"{where} is left out: {column.reason}")
-    return train_job(job, callbacks, progress)
+    return trained(job, callbacks, progress)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,15 @@ class Policy:
     def rates(self, epoch, batches):
         """Return the learning rates (batches,) of the steps of an epoch, counted from 0."""
         raise NotImplementedError
+
+    def train_ahead(self, epoch, most):
+        """Train some epochs at once, at most so many, of which only the last may have a verdict.
+
+        Return each as an `Epoch` with the number of its steps that are done; all but those of the
+        last, if its loss is not finite. `epoch` is the one before, which tells how long one takes.
+        By default it trains none.
+        """
+        return ()
 
     def epoch_begins(self):
         """Act before an epoch."""
@@ -95,6 +105,7 @@ class Loop:
         self._all_busy = adapts and 1 < self.threads >= available_threads()
         self._max_time = np.inf if max_time is None else max_time
         self._reason: Stopped | None = None
+        self.epoch: Any = None
 
     def compile(self):
         """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
@@ -117,21 +128,47 @@ class Loop:
     def _epochs(self):
         state = self.state
         while state.epoch < self.epochs:
-            self.policy.epoch_begins()
-            self._train_epoch()
-            if state.done < len(state.losses) or not len(state.losses):
-                return self._reason or Stopped.DIVERGED
-            self.epoch.seconds = time.perf_counter() - self._started
-            if not self.policy.score(self.epoch):
-                return self.interrupt.stopped
-            self.engine.epochs += 1
-            verdict = self.policy.verdict(self.epoch)
-            state.next_epoch()
-            self._look_for_limits()
-            is_late = self._reason is Stopped.TIME and state.epoch >= self.epochs
-            if verdict or (self._reason and not is_late):
-                return verdict or self._reason
+            before = state.epoch
+            reason = self._several()
+            if state.epoch == before and reason is None:
+                reason = self._one()
+            if reason:
+                return reason
         return Stopped.EPOCHS
+
+    def _one(self):
+        """Train an epoch; return the reason to stop after it, or None."""
+        state = self.state
+        self.policy.epoch_begins()
+        self._train_epoch()
+        if state.done < len(state.losses) or not len(state.losses):
+            return self._reason or Stopped.DIVERGED
+        self.epoch.seconds = time.perf_counter() - self._started
+        return self._judged()
+
+    def _several(self):
+        """Train as many epochs as the policy trains at once, perhaps none; as `_one`."""
+        if self.threads > 1 or self.epoch is None:
+            return None
+        state, reason = self.state, None
+        for epoch, done in self.policy.train_ahead(self.epoch, self.epochs - state.epoch):
+            self.epoch, state.losses, state.done = epoch, epoch.losses, done
+            if done < len(epoch.losses):
+                return Stopped.DIVERGED
+            reason = self._judged()
+        return reason
+
+    def _judged(self):
+        """Record an epoch that is done; return the reason to stop after it, or None."""
+        state = self.state
+        if not self.policy.score(self.epoch):
+            return self.interrupt.stopped
+        self.engine.epochs += 1
+        verdict = self.policy.verdict(self.epoch)
+        state.next_epoch()
+        self._look_for_limits()
+        is_late = self._reason is Stopped.TIME and state.epoch >= self.epochs
+        return verdict or (None if is_late else self._reason)
 
     def _train_epoch(self):
         """Train the batches of an epoch that are not done yet."""

@@ -33,7 +33,8 @@ class State:
     def begin(self, batches):
         """Make room for the losses of an epoch, keeping those of its trained batches."""
         losses = np.zeros(batches)
-        losses[: self.done] = self.losses[: self.done]
+        if self.done:
+            losses[: self.done] = self.losses[: self.done]
         self.losses = losses
 
     def next_epoch(self):

@@ -1,5 +1,6 @@
 """``fastbp train``: its plan, its words, and what it refuses."""
 
+import json
 import os
 import re
 import subprocess
@@ -77,6 +78,12 @@ def test_a_plan_knows_the_scratch_file_and_the_limit_of_time():
     assert plan["memory"]["scratch_file"] == (ROWS - HELD) * (4 * FEATURES + 8)
     assert plan["memory"]["rows"] == HELD * (4 * FEATURES + 8)
     assert plan["expected_seconds"] == 0.001
+    plan = dry_run("--folds", 4)
+    assert plan["expected_seconds"] == pytest.approx(3 * plan["seconds_an_epoch"] * 5)
+    lines = fastbp(*BASE, "--search", 6, "--dry-run", "--log", "json").out.splitlines()
+    plan = next(event for event in map(json.loads, lines) if event["event"] == "plan")
+    assert plan["expected_seconds"] == pytest.approx(3 * plan["seconds_an_epoch"] * 6)
+    assert plan["train"] + plan["valid"] == ROWS * 4 // 5  # a fifth measures the best
 
 
 def test_the_expected_time_is_about_that_of_the_training():
@@ -98,6 +105,48 @@ def test_a_plan_is_told_to_people_as_well():
 def test_a_net_that_memory_does_not_hold_is_refused_before_it_is_made():
     done = fastbp(*BASE, "--hidden", 10**13, "--dry-run")
     assert done.code == 1 and "not enough memory" in done.complaint and "GiB" in done.complaint
+
+
+# ---------------------------------------------------------------------------------- a search
+
+
+def test_a_search_tells_the_best_options_and_the_score_of_rows_that_chose_nothing():
+    given = ("--search", 7, "--epochs", 4, "--hidden", "5", "-o", "best.safetensors")
+    text = fastbp(*BASE, *given).out
+    assert "7 of 7 options by validation loss, the best:" in text
+    best = re.findall(r"^  (\d\.\d+): (.+)$", text, re.MULTILINE)
+    losses = [float(loss) for loss, _ in best]
+    assert len(best) == 5 and losses == sorted(losses)
+    model = TableModel.load("best.safetensors")
+    record = model.record
+    assert losses[0] == pytest.approx(
+        record["search"]["tried"][record["search"]["chosen"]]["loss"], rel=1e-3
+    )
+    test = re.search(
+        r"^test, rows that chose nothing: accuracy ([\d.]+)%.*\((\d+) rows\)$", text, re.M
+    )
+    assert float(test[1]) == pytest.approx(100 * record["metrics"]["test"]["accuracy"], abs=0.01)
+    assert int(test[2]) == ROWS // 5
+    assert test[0] in fastbp("info", "best.safetensors").out
+    # the options that are printed, and those that are given, are those of the model
+    printed = () if "as given" in best[0][1] else best[0][1].split()
+    again = trained(*given[2:6], *printed)
+    assert again.record["options"] == record["options"]
+
+
+def test_events_of_a_search_hold_all_that_was_tried():
+    lines = fastbp(
+        *BASE, "--search", 3, "--folds", 2, "--epochs", 2, "--log", "json"
+    ).out.splitlines()
+    done = next(event for event in map(json.loads, lines) if event["event"] == "done")
+    assert len(done["search"]["tried"]) == 3 and done["metrics"]["test"]["rows"] == ROWS // 5
+    assert done["search"]["by"] == "mean loss of 2 of 2 folds by class"
+
+
+def test_a_search_keeps_no_checkpoints():
+    done = fastbp(*BASE, "--search", 3, "--checkpoint", "ck")
+    assert done.code == 2 and "--checkpoint: a search keeps none" in done.complaint
+    assert not Path("ck").exists() or not list(Path("ck").iterdir())
 
 
 # ------------------------------------------------------------------------- files of options

@@ -10,7 +10,16 @@ from sklearn.ensemble import BaggingClassifier, VotingClassifier, VotingRegresso
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import RepeatedKFold, StratifiedKFold, cross_val_predict
 
-from fastbp import Adam, MLPClassifier, MLPEnsembleClassifier, MLPEnsembleRegressor, MLPRegressor
+from fastbp import (
+    Adam,
+    Ensemble,
+    MLPClassifier,
+    MLPEnsembleClassifier,
+    MLPEnsembleRegressor,
+    MLPRegressor,
+    Network,
+    to_numpy,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
 X, LABELS = load_digits(return_X_y=True)
@@ -302,3 +311,27 @@ def test_a_member_without_a_class_gives_it_no_probability(missing):
     logarithms = ensemble.predict_log_proba(X)
     assert np.isfinite(logarithms).all()
     assert (ensemble.oob_decision_function_[150:, missing] == 0).all()
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_the_networks_of_the_members_are_saved_and_exported_as_one(members, tmp_path):
+    ensemble = MLPEnsembleClassifier(NET, members, random_state=0).fit(X, LABELS)
+    network = ensemble.network_
+    expected = ensemble.predict_proba(X)
+    np.testing.assert_allclose(network.forward(X), expected, rtol=1e-12)
+    network.save(tmp_path / "net.safetensors")
+    kind = Network if members == 1 else Ensemble
+    loaded = kind.load(tmp_path / "net.safetensors")
+    assert (loaded.forward(X) == network.forward(X)).all()
+    module = {}
+    exec(to_numpy(network), module)
+    np.testing.assert_allclose(module["predict"](X), expected, rtol=1e-9)
+
+
+def test_a_bag_without_a_class_has_no_place_in_the_ensemble_of_networks():
+    y = np.r_[np.zeros(30, int), np.ones(30, int), 2]  # of which most bags lack the last
+    net = clone(NET).set_params(batch_size="auto")
+    ensemble = MLPEnsembleClassifier(net, 6, members="bags", random_state=0).fit(X[:61], y)
+    assert len({len(member.classes_) for member in ensemble.estimators_}) == 2
+    with pytest.raises(ValueError, match="outputs"):
+        _ = ensemble.network_

@@ -3,6 +3,7 @@
 import pickle
 import time
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -271,13 +272,16 @@ def test_the_gradient_by_the_inputs_is_that_of_finite_differences(activation):
         np.testing.assert_allclose(found, expected, atol=1e-8)
 
 
-@pytest.mark.parametrize("options", [{}, {"early_stopping": True}, {"solver": "sgd"}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"early_stopping": True}, {"solver": "sgd"}, {"random_state": np.random.RandomState(3)}],
+)
 def test_an_exact_warm_start_is_one_fit_in_two_parts(options):
     options = {**FEW, **options, "n_iter_no_change": 100, "dropout": 0.1}
     if options.get("solver"):
         options["learning_rate"] = "invscaling"
-    whole = MLPClassifier(**{**options, "max_iter": 16}).fit(X, LABELS)
-    parts = MLPClassifier(warm_start="exact", **options).fit(X, LABELS)
+    whole = MLPClassifier(**deepcopy({**options, "max_iter": 16})).fit(X, LABELS)
+    parts = MLPClassifier(warm_start="exact", **deepcopy(options)).fit(X, LABELS)
     parts = pickle.loads(pickle.dumps(parts))
     parts.fit(X, LABELS)
     assert parts.loss_curve_ == whole.loss_curve_

@@ -138,6 +138,7 @@ def fit_estimators(folder: Path) -> None:
     assert_type([result.scores for result in results], list[dict[str, float]])
     search = fastbp.MLPSearchCV(regressor, {"alpha": [0.1, 1.0]}, cv=2, n_threads="auto")
     assert_type(search.fit(X, X[:, 0]), fastbp.MLPSearchCV)
+    fastbp.MLPSearchCV(regressor, {"alpha": [0.1]}, pruning="halving", factor=2, min_epochs=None)
     votes = fastbp.MLPEnsembleClassifier(classifier, 3, members="folds", cv=4, n_threads=2)
     assert_type(votes.fit(X, y, sample_weight=weights), fastbp.MLPEnsembleClassifier)
     assert_type(votes.predict_proba(X), NDArray[np.floating[Any]])
@@ -157,6 +158,7 @@ def train_on_a_table(folder: Path) -> None:
     """Train on a table, and use the model."""
     try:
         model = fastbp.train(folder / "rows.csv", "label", epochs=3, checkpoints=folder)
+        model = fastbp.train(folder / "rows.csv", "label", epochs=3, search=2)
     except fastbp.DataError as error:
         print(error)
         return

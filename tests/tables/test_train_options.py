@@ -70,6 +70,7 @@ WRONG = {
     "epochs": [0, -1, 1.5, None, "10", True],
     "patience": [-1, 1.5, None, True],
     "batch_size": [0, -1, 1.5, "32", True],
+    "search": [0, -1, 2.5, "5", True],
     "seed": [-1, 2**63, 1.5, None, "a"],
     "ensemble": [0, -1, 1.5, None, "3", True],
     "ensemble_by": ["seed", None, 3],

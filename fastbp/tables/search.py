@@ -1,0 +1,258 @@
+"""The search of a training on a table: options drawn at random, many networks at once.
+
+A fifth of the rows is put aside first. The others train and validate, and choose the options; what
+is chosen on rows is not measured on them, so the score of the chosen model is that of the fifth.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..annotations import Callback
+from ..data import Source
+from ..errors import DataError, DivergenceError
+from ..many.fitting import fit_many
+from ..many.jobs import Result
+from ..training.state import to_json
+from ..training.stopped import Stopped
+from .folds import not_told_again, part_of, train_job
+from .job import Job
+from .model import TableModel
+from .options import TrainOptions
+from .parts import folds_of
+from .trained import One
+
+_log = logging.getLogger("fastbp")
+_steps = logging.getLogger("fastbp.steps")
+# networks of one width, dropout, decay and rates, as searched for tables by Gorishniy et al.
+# (NeurIPS 2021, arXiv 2106.11959, appendix) and for TabM (ICLR 2025, arXiv 2410.24210), in steps
+# of two; a schedule as RealMLP needs one (arXiv 2407.04491). Rates are multiples of the
+# optimizer's own
+_LAYERS = (1, 2, 3, 4)
+_UNITS = (32, 64, 128, 256, 512)
+_RATES = (0.1, 10.0)
+_DROPOUTS = (0.0, 0.5)
+_DECAYS = (1e-4, 1e-1)
+_BATCHES = (32, 64, 128, 256, 512)
+_ACTIVATIONS = ("relu", "gelu", "silu")
+_SCHEDULES = ("constant", "cosine")
+
+
+@dataclass
+class Tried:
+    """Options that a search has tried, with their losses on the rows that choose, by folds."""
+
+    options: TrainOptions
+    losses: list[float]
+    epochs: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+
+    @property
+    def loss(self) -> float:
+        """The mean loss; infinite if there is none."""
+        known = bool(self.losses) and np.isfinite(self.losses).all()
+        return float(np.mean(self.losses)) if known else math.inf
+
+    def to_data(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Return it as JSON: of the options those that were not given."""
+        own = {name: v for name, v in self.options.to_data().items() if given.get(name) != v}
+        facts = {"loss": to_json(self.loss), "epochs": self.epochs, "seconds": self.seconds}
+        return {"options": own, **facts, "error": self.error}
+
+
+def trained(job: Job, callbacks: Iterable[Callback] = (), progress: bool = False) -> TableModel:
+    """Train the model of a job; or of the best of many options if its own ask for a search."""
+    if job.options.search is None:
+        return train_job(job, callbacks, progress)
+    if tuple(callbacks):
+        raise ValueError("callbacks: a search trains many networks at once; leave one of them out")
+    return Search(job, progress).run()
+
+
+def drawn(options: TrainOptions) -> list[TrainOptions]:
+    """Return the options that a search tries: first as they are given, then with others drawn.
+
+    What differs from its default is given, and stays.
+    """
+    given = options.to_data().keys()
+    rng = np.random.default_rng(options.seed)
+    first = replace(options, search=None)
+    rate = first.an_optimizer().hyper_parameters["learning_rate"]
+    found = [first]
+    for _ in range((options.search or 1) - 1):
+        drawn = _draw(rng, rate)
+        found.append(replace(first, **{n: v for n, v in drawn.items() if n not in given}))
+    return found
+
+
+def _draw(rng, rate):
+    """Return options drawn at random; each draw takes as many numbers as any other."""
+
+    def log_uniform(low, high):
+        return float(f"{math.exp(rng.uniform(math.log(low), math.log(high))):.3g}")
+
+    return {
+        "hidden": (int(rng.choice(_UNITS)),) * int(rng.choice(_LAYERS)),
+        "activation": str(rng.choice(_ACTIVATIONS)),
+        "dropout": _or_zero(rng, round(rng.uniform(*_DROPOUTS), 3)),
+        "learning_rate": float(f"{rate * log_uniform(*_RATES):.3g}"),
+        "schedule": str(rng.choice(_SCHEDULES)),
+        "weight_decay": _or_zero(rng, log_uniform(*_DECAYS)),
+        "batch_size": int(rng.choice(_BATCHES)),
+    }
+
+
+def _or_zero(rng, value):
+    return float(rng.choice((0.0, value)))
+
+
+class Search:
+    """One search: `job` has the table and the options that all trainings share."""
+
+    def __init__(self, job: Job, progress: bool = False) -> None:
+        self._job = job
+        self._progress = progress
+        self._given = job.options.to_data()
+        self._started = time.perf_counter()
+        self._stopped: Stopped | None = None
+        self._tried = [Tried(options, []) for options in drawn(job.options)]
+
+    def run(self) -> TableModel:
+        """Train, choose, and measure; return the model of the best options.
+
+        Ctrl-C and `max_time` end the search, and the best so far is kept; with folds, Ctrl-C is
+        raised, as there is no model yet.
+        """
+        job = self._job
+        job.options.check_task(job.schema)
+        model, best, by = self._by_folds() if job.options.folds else self._by_validation()
+        stopped = None if self._stopped is None else self._stopped.value
+        rows = [tried.to_data(self._given) for tried in self._tried]
+        told = {"asked": len(rows), "by": by, "chosen": best, "stopped": stopped, "tried": rows}
+        model.record["search"] = told
+        model.record["options"] = self._tried[best].options.to_data()
+        model.record["stopped"] = stopped or model.record["stopped"]
+        if model.record["steps"]:
+            _steps.info("scoring the rows that have chosen nothing")
+            scores = model.scores(job.table, job.options.n_threads, among=job.tested).metrics()
+            model.record["metrics"]["test"] = {n: to_json(value) for n, value in scores.items()}
+        return model
+
+    def _by_validation(self):
+        """Return the model with the least loss on the validation rows, its place, and how."""
+        rows = self._job.encoded()
+        if rows.valid is None:
+            raise DataError(f"{self._job.table.name}: search: no row validates: give more rows")
+        results = self._train(self._job, rows, rows.valid, self._left(1))
+        best = self._best()
+        chosen = self._job.with_options(self._tried[best].options)
+        result = results[best]
+        if result.error is not None:  # all have failed
+            raise result.error
+        if result.history is None:  # none was begun
+            return chosen.with_options(replace(chosen.options, max_time=1e-3)).run(), best, ""
+        assert result.network is not None
+        chosen.network = result.network
+        model = chosen.model(One(result.network, result.history), rows, result.seconds)
+        return model, best, "validation loss"
+
+    def _by_folds(self):
+        """Return the model of the options with the least mean loss of the folds, as above.
+
+        It is trained like any other, on the rows that train.
+        """
+        job = self._job
+        how, folds = folds_of(job)
+        for number, (trains, tested) in enumerate(folds, 1):
+            _steps.info("fold %d of %d", number, len(folds))
+            try:
+                with not_told_again():
+                    part = part_of(job, replace(job.options, search=None), trains)
+                    # a share of the time is left for the training of the best
+                    limit = self._left(len(folds) / (len(folds) + 1))
+                    self._train(part, part.encoded(), part.held(tested), limit)
+            except DataError as error:
+                _log.warning("fold %d of %d chooses nothing: %s", number, len(folds), error)
+            if self._stopped and number > 1:  # some have not seen this fold
+                for tried in self._tried:
+                    tried.losses.pop()
+            if self._stopped:
+                break
+        best = self._best()
+        chosen = self._tried[best]
+        if self._stopped is Stopped.INTERRUPTED:
+            own = chosen.to_data(self._given)["options"]
+            _log.warning("search: the best so far, with a loss of %.4g: %s", chosen.loss, own)
+            raise KeyboardInterrupt
+        options = replace(chosen.options, max_time=self._left(1))
+        model = job.with_options(options).run(progress=self._progress)
+        by = f"mean loss of {len(chosen.losses)} of {len(folds)} folds by {how}"
+        return model, best, by
+
+    def _left(self, share):
+        """Return the seconds left of a share of `max_time`, at least some; None without it."""
+        limit = self._job.options.max_time
+        if limit is None:
+            return None
+        return max(share * limit - (time.perf_counter() - self._started), 1e-3)
+
+    def _train(self, part, rows, held, limit):
+        """Train a network for each of the options, and note its loss on rows that are held back."""
+        jobs = []
+        for tried in self._tried:
+            own = part.with_options(tried.options)
+            given = {**own.fit_options, "validation_data": rows.valid}
+            jobs.append({"network": own.network, **given})
+        results = _trained(jobs, rows, part.options, limit, self._progress)
+        for tried, result in zip(self._tried, results, strict=True):
+            tried.seconds += result.seconds
+            tried.error = None if result.error is None else str(result.error)
+            loss = math.inf
+            if result.error is None and result.history and result.network is not None:
+                X, y, weight = (*held, None)[:3]
+                loss = result.network.evaluate(X, y, weight, part.options.n_threads)["loss"]
+                tried.epochs = max(tried.epochs, len(result.history))
+            tried.losses.append(loss)
+            if result.stopped in (Stopped.TIME, Stopped.INTERRUPTED):
+                self._stopped = self._stopped or result.stopped
+        return results
+
+    def _best(self):
+        """Return the place of the best options, the first if none has a loss."""
+        for tried in self._tried:
+            if tried.error is not None:
+                own = tried.to_data(self._given)["options"]
+                _log.warning("search: %s: %s", own, tried.error)
+        return int(np.argmin([tried.loss for tried in self._tried]))
+
+
+def _trained(jobs, rows, options, limit, progress) -> list[Result]:
+    """Train networks on encoded rows: all at once, or one by one on rows from a scratch file."""
+    shared = {"sample_weight": rows.weight, "n_threads": options.n_threads}
+    if not isinstance(rows.X, Source):
+        given = {**shared, "max_time": limit, "progress": progress}
+        with fit_many(jobs, rows.X, rows.y, **given) as results:
+            return results.wait()
+    found: list[Result] = []
+    deadline = math.inf if limit is None else time.perf_counter() + limit
+    for number, job in enumerate(jobs):
+        network, begun = job.pop("network"), time.perf_counter()
+        result = Result(number, job, network=network, stopped=Stopped.TIME)
+        ends = found and found[-1].stopped is Stopped.INTERRUPTED
+        if ends or begun > deadline:
+            found.append(replace(result, stopped=found[-1].stopped if ends else Stopped.TIME))
+            continue
+        left = None if limit is None else deadline - begun
+        try:
+            history = network.fit(rows.X, max_time=left, **job, **shared)
+            result = replace(result, history=history, stopped=history.stopped)
+        except DivergenceError as error:
+            result = replace(result, error=error, stopped=Stopped.DIVERGED)
+        found.append(replace(result, seconds=time.perf_counter() - begun))
+    return found
