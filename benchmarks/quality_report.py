@@ -11,6 +11,7 @@ from benchmarks.quality_ranks import ALPHA, compare
 HEAD = (
     "method",
     "error, % against {}",
+    "median of it, %",
     "mean rank",
     "wins against {}, %",
     "wins against all, %",
@@ -28,6 +29,8 @@ def _mean(values, style, scale=1):
 def summary(found, baseline):
     """Return a row of figures for each method, the best mean rank first."""
     means, deviations = found.mean_ratios(baseline)
+    # one table with tiny losses may rule the mean, and not the median
+    medians = np.median(found.ratios(baseline), axis=0)
     ranks, place = found.ranks.mean(axis=0), found.methods.index(baseline)
     rows = [[cell.format(method_named(baseline).title) for cell in HEAD]]
     for n in np.argsort(ranks, kind="stable"):
@@ -37,6 +40,7 @@ def summary(found, baseline):
             [
                 method_named(found.methods[n]).title,
                 "0" if own else f"{100 * (means[n] - 1):+.1f} +- {100 * deviations[n]:.1f}",
+                "0" if own else f"{100 * (medians[n] - 1):+.1f}",
                 f"{ranks[n]:.2f}",
                 "-" if own else f"{100 * wins[place]:.0f}",
                 _mean(np.delete(wins, n), ".0f", 100),

@@ -140,14 +140,18 @@ def test_the_calibration_error_by_hand():
 
 
 def test_the_summary_sorts_by_rank_and_compares_with_the_baseline():
-    found = comparison([[0.4, 0.2, 0.4], [0.4, 0.2, 0.5]], classes=[True, False])
+    errors = [[0.4, 0.2, 0.4], [0.4, 0.2, 0.5]]
+    found = comparison(errors, classes=[True, False])
     head, _, *lines = reports.summary(found, "fastbp").splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert [row[0] for row in cells] == ["HistGradientBoosting", "fastbp", "LightGBM"]
     assert "against fastbp" in head
     # ranks 1 and 1, both tables won, accuracy of the first and R2 of the second
-    assert cells[0][1:] == ["-50.0 +- 0.0", "1.00", "100", "100", "80.00", "0.8000", "2.00", "1"]
-    assert cells[1][1:4] == ["0", "2.25", "-"]
+    shares = ["-50.0 +- 0.0", "-50.0", "1.00", "100", "100"]
+    assert cells[0][1:] == [*shares, "80.00", "0.8000", "2.00", "1"]
+    assert cells[1][1:5] == ["0", "0", "2.25", "-"]
+    # the median of 1 and 1.25
+    assert cells[2][2] == "+12.5"
 
 
 def test_the_best_error_on_a_table_is_bold():
