@@ -26,6 +26,10 @@ def _mean(values, style, scale=1):
     return f"{scale * values.mean():{style}}" if len(values) else "-"
 
 
+def _error(deviation):
+    return "" if np.isnan(deviation) else f" +- {100 * deviation:.1f}"
+
+
 def summary(found, baseline):
     """Return a row of figures for each method, the best mean rank first."""
     means, deviations = found.mean_ratios(baseline)
@@ -39,7 +43,7 @@ def summary(found, baseline):
         rows.append(
             [
                 method_named(found.methods[n]).title,
-                "0" if own else f"{100 * (means[n] - 1):+.1f} +- {100 * deviations[n]:.1f}",
+                "0" if own else f"{100 * (means[n] - 1):+.1f}{_error(deviations[n])}",
                 "0" if own else f"{100 * (medians[n] - 1):+.1f}",
                 f"{ranks[n]:.2f}",
                 "-" if own else f"{100 * wins[place]:.0f}",

@@ -154,6 +154,11 @@ def test_the_summary_sorts_by_rank_and_compares_with_the_baseline():
     assert cells[2][2] == "+12.5"
 
 
+def test_one_table_has_no_standard_error():
+    *_, last = reports.summary(comparison([[0.4, 0.5]]), "fastbp").splitlines()
+    assert last.startswith("| HistGradientBoosting | +25.0 | +25.0 | 2.00 |")
+
+
 def test_the_best_error_on_a_table_is_bold():
     lines = reports.per_table(comparison([[0.4, 0.25], [1, 3]], classes=[True, False])).splitlines()
     assert lines[2] == "| table0 | log loss | 0.4 | **0.25** |"
