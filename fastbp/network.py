@@ -368,10 +368,7 @@ class Network(Described):
         """Take the parameters of a model, and its place in training."""
         engine = self._engine
         engine.seed = model.seed
-        engine.params[:] = model.params
-        engine.moments[:] = model.moments
-        engine.steps = model.steps
-        engine.epochs = model.epochs
+        engine.set_progress(model.params, model.moments, model.steps, model.epochs)
 
     def __reduce__(self):
         """Pickle and copy by the content of the model file: addresses do not travel."""

@@ -130,6 +130,8 @@ READING_STEPS = 16
 # parameters fit the second-level cache with their moments: Python takes about 1.3 ms for each that
 # is trained by itself [32-64-64-1, 20,000 rows, 2 epochs: 7.3 ms, of which kernels take 6.7].
 PACKED_EPOCH_FLOPS, PACKED_PARAMETERS = 1_000_000_000, 1 << 15
+# Packs keep the loss of every step: of one network, and of all of a pack.
+PACKED_STEPS, PACK_STEPS = 1 << 17, 1 << 23
 # The work of one pack: long against what Python does for it [0.4 ms], but short enough that all
 # threads end at about the same time: so many for each thread.
 PACK_FLOPS_LEAST, PACK_FLOPS_MOST, PACKS_PER_THREAD = 100_000_000, 100_000_000_000, 8

@@ -128,6 +128,15 @@ class Engine:
     def steps(self, count):
         self._run[0]["step"] = count
 
+    def progress(self):
+        """Return copies of the parameters and the moments, and the steps and epochs made."""
+        return self.params.copy(), self.moments.copy(), self.steps, self.epochs
+
+    def set_progress(self, params, moments, steps, epochs):
+        """Go back, or on, to what `progress` returned."""
+        self.params[:], self.moments[:] = params, moments
+        self.steps, self.epochs = steps, epochs
+
     def release(self):
         """Give back the buffers, those of idle workspaces too; they are laid out anew if needed."""
         self._training = None

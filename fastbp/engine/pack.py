@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..kernels.net.many import FIT, train_many
 from ..kernels.net.records import gathered
 from ..kernels.support.arrays import address
-from ..kernels.tuning import FIRST_SLICE_STEPS, SLICE_GROWTH, SLICE_SECONDS
+from ..kernels.tuning import FIRST_SLICE_FLOPS, FIRST_SLICE_STEPS, SLICE_GROWTH, SLICE_SECONDS
 from ..kernels.update import UPDATES
 from .engine import Engine
 
@@ -23,21 +23,17 @@ if TYPE_CHECKING:
 # the fields of a run that belong to one network; the others say where data and buffers lie
 _OWN = (
     *("seed", "step", "corrects", "beta1", "beta2", "epsilon"),
-    *("l1", "l2", "own_l2", "decay", "clip_norm"),
+    *("l1", "l2", "own_l2", "decay", "clip_norm", "penalty", "loss_limit"),
 )
 
 
 class Fit(NamedTuple):
-    """The training of one network: epochs, and the numbers of its rows, or None for all."""
+    """The training of one network: epochs, its rows or None for all, and their total weight."""
 
     engine: Engine
     epochs: int
-    rows: npt.NDArray[np.intp] | None = None
-
-    @property
-    def which(self) -> Any:
-        """The index of its rows among those of the data."""
-        return slice(None) if self.rows is None else self.rows
+    rows: npt.NDArray[np.intp] | None
+    weight: float
 
     def count(self, data: Samples) -> int:
         """Return the number of its rows."""
@@ -61,11 +57,11 @@ class Judging(NamedTuple):
 class Trained(NamedTuple):
     """What became of one network.
 
-    `losses` (epochs, batches) are the sums of the losses of the steps of the epochs that are done,
-    and `rates` (epochs, batches) the learning rates; (1, batches) if those of all epochs are the
-    same. `best` is the epoch of the lowest sum. `seconds` is its share of the time of the calls. If
-    it `failed`, a number was not finite. `valid` (2, epochs) are the losses and scores of the
-    validation data, if there are any, and `stopped` says that the patience was over.
+    `losses` (epochs,) are the mean losses of the epochs that are done, `rates` (epochs,) the
+    learning rates of their last steps. `best` is the epoch of the lowest loss, that of the
+    validation data if there are any, whose losses and scores are `valid` (2, epochs). `seconds` is
+    its share of the time of the calls. If it `failed`, a number was not finite; if it `stopped`,
+    the patience was over.
     """
 
     losses: npt.NDArray[np.float64]
@@ -111,7 +107,11 @@ class Pack:
         self._runs["order"] = address(order) if in_order else 0
         self._records = self._records_of(fits, batch)
         self._judging, valid = judging, self._judged(judging, layers, run, work)
-        self._arrays = (shuffle, order, layers, self._runs, grads, work, valid)
+        step, judged = batch * plan.flops_per_row, 0
+        if judging is not None:  # in steps
+            judged = -(-len(judging.data) * plan.flops_per_row_forward // step)
+        self._arrays = (judged, shuffle, order, layers, self._runs, grads, work, valid)
+        self._first_steps = max(1, min(FIRST_SLICE_FLOPS // step, FIRST_SLICE_STEPS))
 
     def _records_of(self, fits, batch):
         """Return the records of the fits; keep the arrays that they point at."""
@@ -122,6 +122,7 @@ class Pack:
         self._rates = [
             rates_of(fit.engine.optimizer, fit.engine.epochs, epochs, batches) for fit in fits
         ]
+        self._weights = np.array([[fit.weight] for fit in fits])
         self._losses = np.zeros((len(fits), epochs, batches))
         self._penalties = np.empty(batches)
         records["rows"] = [address(fit.rows) for fit in fits]
@@ -163,7 +164,7 @@ class Pack:
         ``goes_on()`` is asked after each slice of about 50 ms; if it returns False, the training
         of one network ends within an epoch, and those after it do not begin.
         """
-        number, steps, seconds = 0, FIRST_SLICE_STEPS, np.zeros(len(self._engines))
+        number, steps, seconds = 0, self._first_steps, np.zeros(len(self._engines))
         while number < len(self._engines):
             began, before = time.perf_counter(), self._runs["step"].copy()
             ended = train_many.serial(self._records, number, steps, *self._arrays)
@@ -186,24 +187,25 @@ class Pack:
             records[name].tolist() for name in ("epoch", "failed", "stopped")
         )
         with np.errstate(over="ignore", invalid="ignore"):  # of those that failed
-            lowest = self._losses[first:last].sum(axis=2).argmin(axis=1).tolist()
+            means = self._losses[first:last].sum(axis=2) / self._weights[first:last]
+        lowest = means.argmin(axis=1).tolist()
         for i, engine in enumerate(self._engines[first:last]):
             epochs, best = all_epochs[i], lowest[i]
             engine.steps = steps[i]
             engine.epochs += epochs
-            losses = self._losses[first + i, :epochs].copy()  # no history holds those of others
-            if epochs < self._losses.shape[1]:
-                best = int(losses.sum(axis=1).argmin()) if epochs else None
+            losses, rates = means[i], self._rates[first + i][:, -1]
+            if epochs < len(losses):
+                losses = losses[:epochs].copy()
+                best = int(losses.argmin()) if epochs else None
+            rates = np.broadcast_to(rates[:epochs], epochs)
             valid = None
             if self._judging is not None and epochs:
-                valid, best = (
-                    self._valid[first + i, :, :epochs].copy(),
-                    int(records["best_epoch"][i]),
-                )
+                valid = self._valid[first + i, :, :epochs].copy()
+                best = int(records["best_epoch"][i])
                 if self._judging.restores:
                     engine.params[:] = self._best[first + i]
             facts = (seconds[first + i], bool(failed[i]), valid, bool(stopped[i]))
-            yield Trained(losses, self._rates[first + i], best, *facts)
+            yield Trained(losses, rates, best, *facts)
 
 
 def _rates_of(optimizer, first, epochs, batches):

@@ -156,10 +156,11 @@ class Order(Feed):
         if not self._shuffle:
             yield run.order, None
             return
-        kind, words, place, *normal = run.random_state.get_state()
-        state = words.copy(), np.array([place])
-        yield run.order, state
-        run.random_state.set_state((kind, state[0], int(state[1][0]), *normal))
+        state = run.random_state.get_state(legacy=False)
+        words, place = state["state"]["key"].copy(), np.array([state["state"]["pos"]])
+        yield run.order, (words, place)
+        own = {"key": words, "pos": int(place[0])}
+        run.random_state.set_state({**state, "state": own})
         self.order = run.order
 
 
@@ -190,6 +191,7 @@ class Stochastic(Policy):
             and estimator.learning_rate != "invscaling"
             and not run.network.optimizer.is_scheduled
             and isinstance(estimator.random_state, Integral)
+            and not estimator.warm_start  # whose generator may be of another kind
         )
 
     def fit(self, most):

@@ -5,8 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from queue import Empty, SimpleQueue
 from typing import Any
+
+import numpy as np
 
 from ..annotations import ArrayLike, FilePath, Matrix, Threads, Weights
 from ..kernels.compiler.threads import available_threads
@@ -19,12 +23,16 @@ from .kept import kept_in
 from .packs import Alone, Packed, tasks_of
 from .shared import Shared, folds_of, shared_of
 
+# settings that are data
+_OF_ARRAYS = frozenset({"validation_data", "sample_weight", "rows"})
+
 
 class Results:
     """The results of `fit_many`, in the order in which they end; each is yielded once.
 
     Iterating waits for the next. Ctrl-C ends all trainings at their next slice, and the rest of
-    the results say so. The trainings go on if nobody iterates; a ``with`` block ends them.
+    the results say so. The trainings go on if nobody iterates, and keep the program from ending; a
+    ``with`` block ends them.
     """
 
     def __init__(
@@ -73,10 +81,13 @@ class Results:
     def _put(self, result):
         self._ended.append(result)
         self._wakes.put(None)
+        is_last = next(self._numbers) == self._count
+        if is_last:  # nothing begins any more
+            self._pool.shutdown(wait=False)
         if self._bar is not None:
             self._bar.update()
-        if next(self._numbers) == self._count:  # nothing begins any more
-            self._pool.shutdown(wait=False)
+            if is_last:
+                self._bar.close()
 
     def __len__(self) -> int:
         return self._count
@@ -119,27 +130,32 @@ class Results:
         return sorted(self._ended, key=lambda r: (r.job, r.seed or 0, r.fold or 0))
 
     def to_frame(self) -> Any:
-        """Return all results as a polars frame in the order of the jobs, waiting for them.
+        """Return all results in the order of the jobs as a frame, waiting for them.
+
+        It is one of polars, or of pandas where polars is not installed.
 
         A row has the place of its job, its fold and seed, its settings (text, where they are
         neither numbers nor text), its scores, such as ``test_loss``, why it stopped, its error, and
         its seconds.
         """
-        import polars as pl
-
         rows = []
         for result in self.wait():
-            settings = {name: _shown(value) for name, value in result.settings.items()}
+            settings = {n: _shown(v) for n, v in result.settings.items() if n not in _OF_ARRAYS}
             row: dict[str, Any] = {"job": result.job, "fold": result.fold, "seed": result.seed}
             row |= settings | ({} if result.seed is None else {"seed": result.seed})
             row |= {f"test_{name}": score for name, score in result.scores.items()}
             row["stopped"] = None if result.stopped is None else str(result.stopped)
             row["error"] = None if result.error is None else str(result.error)
             rows.append(row | {"seconds": result.seconds})
+        if find_spec("polars") is None:
+            return import_module("pandas").DataFrame(rows)
+        import polars as pl
+
         return pl.DataFrame(rows, infer_schema_length=None, strict=False)
 
 
 def _shown(value):
+    value = value.item() if isinstance(value, np.generic) else value
     return value if isinstance(value, (int, float, str, bool, type(None))) else repr(value)
 
 

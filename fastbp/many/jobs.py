@@ -28,6 +28,7 @@ _OF_FIT = frozenset(inspect.signature(Network.fit).parameters) - {
     *("self", "X", "y", "sample_weight", "n_threads", "progress", "max_time"),
     *("checkpoints", "resume", "steps_per_epoch"),
 }
+_COMPONENTS = f"{__package__.rpartition('.')[0]}.components"
 _MODELS = ("network", "estimator")
 _KNOWN = _OF_NETWORK | _OF_FIT | {*_MODELS, "rows", "sample_weight"}
 
@@ -93,11 +94,13 @@ class Kind(NamedTuple):
             raise ValueError(f"X has {columns} columns but the network has {n_in} inputs")
         products = [layer.n_in * layer.n_out for layer in network.layers]
         classifies = LOSSES.find(network.loss).targets in ("classes", "unit")
-        shape, small = None, len(network.parameters) <= PACKED_PARAMETERS
-        if small:
-            drop, dtype = network.input_dropout, network.dtype
-            shape = (network.layers, drop, dtype, network.loss, network.loss_parameter)
-        return cls(True, classifies, step_flops(products), network if small else None, shape)
+        flops = step_flops(products)
+        # a class of the caller's may train otherwise
+        if type(network) is not Network or len(network.parameters) > PACKED_PARAMETERS:
+            return cls(True, classifies, flops)
+        drop, dtype = network.input_dropout, network.dtype
+        shape = (network.layers, drop, dtype, network.loss, network.loss_parameter)
+        return cls(True, classifies, flops, network, shape)
 
     @classmethod
     def of_estimator(cls, estimator: Any, columns: int) -> "Kind":
@@ -244,7 +247,7 @@ def jobs_of(given: Iterable[Any], options: Mapping[str, Any], shape: tuple[int, 
     if isinstance(given, (Network, Mapping, str)) or not isinstance(given, Iterable):
         raise TypeError(f"jobs={given!r}: expected a sequence of networks, estimators or dicts")
     _check_names("fit_many", options, _OF_FIT)
-    kinds: dict[str, Kind] = {}
+    kinds: dict[Any, Kind] = {}
     jobs = [_job(number, each, options, shape, kinds) for number, each in enumerate(given)]
     if not jobs:
         raise ValueError("jobs: there are none; give at least one")
@@ -314,11 +317,24 @@ def _kind_of_new(name, parameters, columns, kinds):
     seed = parameters.get("seed")
     if seed is not None:
         a_whole_number(f"{name}: seed", seed, least=0, below=2**63)
-    key = repr({name: value for name, value in parameters.items() if name != "seed"})
+    key = tuple((name, _key(value)) for name, value in parameters.items() if name != "seed")
     if key not in kinds:
         network = _naming(name, Network, **parameters)
         kinds[key] = _naming(name, Kind.of_network, network, columns)
     return kinds[key]
+
+
+def _key(value):
+    """Return what tells a parameter from all others: of what we do not know, its identity."""
+    if isinstance(value, (list, tuple)):
+        return type(value), *map(_key, value)
+    if type(value) in (int, float, str, bool, type(None)):
+        return type(value), value
+    if type(value).__module__.startswith(_COMPONENTS):  # a layer, an optimizer or a schedule
+        return type(value), *map(_key, vars(value).items())
+    if type(value) is dict:
+        return dict, *map(_key, value.items())
+    return id(value)
 
 
 def _naming(name, function, *arguments, **options):

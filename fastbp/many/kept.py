@@ -12,8 +12,10 @@ from ..model_file import description
 from ..network import Network
 from ..training.checkpoints import Checkpoints
 from .jobs import Job
-from .shared import Shared
+from .shared import Shared, arrays_of
 
+# arguments of a fit that do not print what they are
+_OF_ARRAYS = {"callbacks", "validation_data"}
 _DIGEST, _NEW = "jobs.txt", "jobs.new"
 
 
@@ -47,15 +49,26 @@ def kept_in(checkpoints: FilePath | Checkpoints, jobs: Sequence[Job], shared: Sh
     return [replace(job, checkpoints=kept.part(job.name)) for job in jobs]
 
 
+def _add(digest, array):
+    digest.update(f"{array.dtype} {array.shape}".encode())
+    digest.update(np.ascontiguousarray(array).tobytes())
+
+
 def _digest(jobs, shared):
     """Return a digest of what is trained, on which data and rows, with which arguments."""
     digest = hashlib.blake2b(digest_size=32)
     for array in shared.arrays():
-        digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).data)
+        _add(digest, array)
+    seen = set()
     for job in jobs:
         model = description(job.model.to_model()) if isinstance(job.model, Network) else None
-        options = {name: value for name, value in job.options.items() if name != "callbacks"}
+        options = {n: value for n, value in job.options.items() if n not in _OF_ARRAYS}
+        validation = job.options.get("validation_data")
+        if id(validation) not in seen and isinstance(validation, (tuple, list)):
+            for data in validation:
+                for array in arrays_of(data):
+                    _add(digest, array)
+        seen.add(id(validation))  # most often that of all jobs
         digest.update(repr((job.name, job.parameters, model, options)).encode())
         fold = () if job.fold is None else (job.fold.trains, job.fold.tests)
         for array in (job.rows, job.weight, *fold):

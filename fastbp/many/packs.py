@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,14 @@ import numpy as np
 
 from ..checks import all_finite
 from ..engine.pack import Fit, Judging, Pack
-from ..kernels.tuning import PACK_FLOPS_LEAST, PACK_FLOPS_MOST, PACKED_EPOCH_FLOPS, PACKS_PER_THREAD
+from ..kernels.tuning import (
+    PACK_FLOPS_LEAST,
+    PACK_FLOPS_MOST,
+    PACK_STEPS,
+    PACKED_EPOCH_FLOPS,
+    PACKED_STEPS,
+    PACKS_PER_THREAD,
+)
 from ..training.history import History, entry_of
 from ..training.metrics import metric_of, scores_of, targets_of
 from ..training.stopped import Stopped
@@ -21,6 +27,7 @@ from ..training.stopping import EarlyStopping, as_stopping
 from .jobs import Job, Result
 
 if TYPE_CHECKING:
+    from ..network import Network
     from ..training.interrupt import Stop
     from .shared import Shared
 
@@ -37,24 +44,33 @@ class Steps(NamedTuple):
     stopping: EarlyStopping | None
     validation: int | None  # the identity of the validation data
 
+    def count(self, rows: int) -> int:
+        """Return how many steps there are on so many rows."""
+        return self.epochs * -(-rows // min(self.batch, rows))
+
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Steps | None:
         """Return that of the arguments of `Network.fit`; None if a pack does not train so."""
         batch, shuffle = options.get("batch_size", 128), options.get("shuffle", True)
         if type(batch) is not int or batch < 1 or type(shuffle) is not bool:
             return None
-        if any(options[name] for name in options.keys() - _TAKEN):
+        if any(not _is_nothing(options[name]) for name in options.keys() - _TAKEN):
             return None
         epochs, validation = options.get("epochs", 10), options.get("validation_data")
-        if not options.get("early_stopping"):
-            return cls(epochs, batch, shuffle, None, None if validation is None else id(validation))
+        validated = None if validation is None else id(validation)
+        early = options.get("early_stopping")
+        if _is_nothing(early):
+            return cls(epochs, batch, shuffle, None, validated)
         try:
-            stopping = as_stopping(options["early_stopping"])
-        except (TypeError, ValueError):
+            stopping = as_stopping(early)
+        except (TypeError, ValueError):  # which `fit` tells
             return None
         # the training loss is summed in Python
-        is_judged = validation is not None
-        return cls(epochs, batch, shuffle, stopping, id(validation)) if is_judged else None
+        return None if validated is None else cls(epochs, batch, shuffle, stopping, validated)
+
+
+def _is_nothing(value):
+    return value is None or (type(value) in (bool, tuple, list) and not value)
 
 
 # what a task yields: a job with its result, or None if the job must run alone
@@ -96,12 +112,13 @@ class Packed:
             yield from ((job, job.result(stopped=stop.stopped)) for job in self.jobs)
             return
         networks = [(job, job.made()) for job in self.jobs]
-        able = [self._is_able(*each, shared) for each in networks]
-        yield from (
-            (job, None) for (job, _), is_able in zip(networks, able, strict=True) if not is_able
-        )
-        here = list(itertools.compress(networks, able))
+        here: list[tuple[Job, Network]] = []
         try:
+            for job, network in networks:
+                if self._is_able(job, network, shared):
+                    here.append((job, network))
+                else:
+                    yield job, None
             if here:
                 yield from self._trained(here, shared, stop)
         finally:
@@ -115,8 +132,11 @@ class Packed:
             data = shared.samples(engine, None)
             if job.fold is not None:
                 shared.samples(engine, job.fold)
-            if self.steps.validation is not None and self._valid(job, engine, shared).is_sparse:
-                return False
+            if self.steps.validation is not None:
+                valid = self._valid(job, engine, shared)
+                work = len(valid) * engine.plan.flops_per_row_forward
+                if valid.is_sparse or work > PACKED_EPOCH_FLOPS:
+                    return False
         except (TypeError, ValueError):
             return False
         weighs = data.weight is None or job.trains is None or data.weight[job.trains].any()
@@ -144,76 +164,63 @@ class Packed:
         It is None if the network diverged.
         """
         data = shared.samples(here[0][1].engine, None)
-        epochs, batch = self.steps.epochs, self.steps.batch
-        fits = [Fit(network.engine, epochs, job.trains) for job, network in here]
-        judging = self._judging(here[0][0], fits[0].engine, shared)
-        plan, sums_of = fits[0].engine.plan, _sums_of(data)
-        name, flops, metric = (
-            plan.dtype.name,
-            plan.flops_per_row,
-            metric_of(fits[0].engine.loss).name,
-        )
+        epochs = self.steps.epochs
+        fits = [_fit_of(network.engine, epochs, job.trains, data) for job, network in here]
+        first, plan = fits[0], fits[0].engine.plan
+        judging = self._judging(here[0][0], first.engine, shared)
         # one that is the caller's must begin anew from where it was
         before = [
-            None if job.model is None else _state(fit.engine)
+            None if job.model is None else fit.engine.progress()
             for fit, (job, _) in zip(fits, here, strict=True)
         ]
-        most = min(batch, fits[0].count(data))
+        most = min(self.steps.batch, first.count(data))
         pack = Pack(fits, data, most, self.steps.shuffle, judging)
-        for fit, state, one in zip(fits, before, pack.train(lambda: not stop.seen), strict=False):
+        facts = (first.count(data), plan.flops_per_row, metric_of(first.engine.loss).name)
+        for fit, progress, one in zip(
+            fits, before, pack.train(lambda: not stop.seen), strict=False
+        ):
             job, network = here.pop(0)
-            if one.failed and state is not None:
-                _set_state(fit.engine, *state)
+            if one.failed and progress is not None:
+                fit.engine.set_progress(*progress)
             fit.engine.in_use.release()
             if one.failed:
                 yield job, None
                 continue
-            rows, weight = sums_of(fit.rows)
-            entries = partial(_entries, one, rows, weight, flops, metric)
-            history = network.history = History(name, entries=entries)
+            history = network.history = History(
+                plan.dtype.name, entries=partial(_entries, one, *facts)
+            )
             history.best_epoch, history.stopped = one.best, Stopped.EARLY
             if not one.stopped:
                 is_whole = len(one.losses) == epochs
                 history.stopped = Stopped.EPOCHS if is_whole else stop.stopped
-            scores = {}
-            if job.fold is not None and not stop.seen:
-                scores = scores_of(network.engine, shared.samples(network.engine, job.fold), 1)
-                network.engine.release()
-            facts = {"network": network, "history": history, "scores": scores}
-            yield job, job.result(**facts, stopped=history.stopped, seconds=one.seconds)
+            scores = self._scores(job, network.engine, shared, stop)
+            told = {"network": network, "history": history, "scores": scores}
+            yield job, job.result(**told, stopped=history.stopped, seconds=one.seconds)
         yield from ((job, job.result(stopped=stop.stopped)) for job, _ in here)
 
-
-def _state(engine):
-    return engine.params.copy(), engine.moments.copy(), engine.steps, engine.epochs
-
-
-def _set_state(engine, params, moments, steps, epochs):
-    engine.params[:], engine.moments[:] = params, moments
-    engine.steps, engine.epochs = steps, epochs
-
-
-def _sums_of(data):
-    """Return a function that returns how many rows there are of some, and the sum of weights."""
-    all_rows = len(data), data.total_weight
-
-    def sums_of(rows):
-        if rows is None:
-            return all_rows
-        weight = data.weight
-        return len(rows), len(rows) if weight is None else weight[rows].sum(dtype=np.float64)
-
-    return sums_of
+    def _scores(self, job, engine, shared, stop):
+        """Return the scores of the rows that a fold holds back, if there is one."""
+        if job.fold is None or stop.seen:
+            return {}
+        scores = scores_of(engine, shared.samples(engine, job.fold), 1)
+        engine.release()
+        return scores
 
 
-def _entries(trained, rows, weight, flops_per_row, metric):
+def _fit_of(engine, epochs, rows, data):
+    weight = data.total_weight
+    if rows is not None:
+        weights = data.weight
+        weight = float(len(rows) if weights is None else weights[rows].sum(dtype=np.float64))
+    return Fit(engine, epochs, rows, weight)
+
+
+def _entries(trained, rows, flops_per_row, metric):
     """Return the epochs of a history; the time of each is their mean."""
-    count = len(trained.losses)
-    seconds = trained.seconds / max(count, 1)
-    rates = np.broadcast_to(trained.rates[:count, -1], count)
+    seconds = trained.seconds / max(len(trained.losses), 1)
     entries = [
-        entry_of(epoch, losses.sum() / weight, rate, seconds, rows, flops_per_row)
-        for epoch, (losses, rate) in enumerate(zip(trained.losses, rates, strict=True))
+        entry_of(epoch, loss, rate, seconds, rows, flops_per_row)
+        for epoch, (loss, rate) in enumerate(zip(trained.losses, trained.rates, strict=True))
     ]
     if trained.valid is not None:
         for entry, loss, score in zip(entries, *trained.valid.tolist(), strict=True):
@@ -228,19 +235,25 @@ def tasks_of(jobs: Sequence[Job], shared: Shared, threads: int) -> list[Alone | 
     for job in jobs:
         work = job.work(shared.count)
         steps = Steps.of(job.options) if shared.is_dense and _is_small(job) else None
-        if steps is None or len(jobs) == 1 or work > PACKED_EPOCH_FLOPS * steps.epochs:
+        rows = job.rows_of(shared.count)
+        if steps is None or len(jobs) == 1 or not _is_short(steps, rows, work):
             tasks.append(Alone(job, work))
         else:
-            key = (job.kind.shape, job.rows_of(shared.count), steps)
-            groups.setdefault(key, []).append((job, work))
-    for (*_, steps), group in groups.items():
+            groups.setdefault((job.kind.shape, rows, steps), []).append((job, work))
+    for (_, rows, steps), group in groups.items():
         work = group[0][1]  # of each
         share = work * len(group) / (PACKS_PER_THREAD * threads)
         size = math.ceil(min(max(share, PACK_FLOPS_LEAST), PACK_FLOPS_MOST) / work)
+        size = min(size, PACK_STEPS // steps.count(rows))
         for first in range(0, len(group), size):
             pack = [job for job, _ in group[first : first + size]]
             tasks.append(Packed(pack, work * len(pack), steps))
     return sorted(tasks, key=lambda task: -task.work)
+
+
+def _is_short(steps, rows, work):
+    """Return whether an epoch takes little time, and the losses of all steps little memory."""
+    return work <= PACKED_EPOCH_FLOPS * steps.epochs and steps.count(rows) <= PACKED_STEPS
 
 
 def _is_small(job):

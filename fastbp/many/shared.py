@@ -37,7 +37,7 @@ class Shared:
     weight: npt.NDArray | None
     _parts: dict[Any, Any] = field(default_factory=dict)
     _samples: dict[Any, Samples] = field(default_factory=dict)
-    _lock: Any = field(default_factory=threading.Lock)
+    _lock: Any = field(default_factory=threading.RLock)
 
     @property
     def count(self) -> int:
@@ -46,9 +46,7 @@ class Shared:
 
     def arrays(self) -> list[npt.NDArray]:
         """Return the arrays that the data are."""
-        X = self.X.tocsr() if hasattr(self.X, "tocsr") else np.asarray(self.X)
-        own = [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
-        return [*own, self.y, *([] if self.weight is None else [self.weight])]
+        return [*arrays_of(self.X), self.y, *([] if self.weight is None else [self.weight])]
 
     def rows(self, dtype: np.dtype | None, fold: Fold | None, tests: bool = False) -> Any:
         """Return X of the rows of a fold that train, or are scored; all without a fold.
@@ -68,9 +66,10 @@ class Shared:
         plan = engine.plan
         # by its identity: the jobs that it belongs to hold it
         key = (plan.dtype, plan.specs[-1].n_out, engine.loss, "validation", id(given))
-        if key not in self._samples:
-            self._samples[key] = validation_samples(given, plan, engine.loss)
-        return self._samples[key]
+        with self._lock:
+            if key not in self._samples:
+                self._samples[key] = validation_samples(given, plan, engine.loss)
+            return self._samples[key]
 
     @property
     def is_dense(self) -> bool:
@@ -85,12 +84,13 @@ class Shared:
         plan = engine.plan
         number = None if fold is None else fold.number
         key = (plan.dtype, plan.specs[-1].n_out, engine.loss, number)
-        if key not in self._samples:
-            X, y, weight = self.rows(plan.dtype, fold, tests=fold is not None), self.y, self.weight
-            if fold is not None:
-                y, weight = y[fold.tests], None if weight is None else weight[fold.tests]
-            self._samples[key] = samples(X, y, plan, engine.loss, weight)
-        return self._samples[key]
+        with self._lock:
+            if key not in self._samples:
+                X, y, weight = self.rows(plan.dtype, fold, fold is not None), self.y, self.weight
+                if fold is not None:
+                    y, weight = y[fold.tests], None if weight is None else weight[fold.tests]
+                self._samples[key] = samples(X, y, plan, engine.loss, weight)
+            return self._samples[key]
 
     def _made(self, dtype, which):
         if which is not None:
@@ -101,6 +101,12 @@ class Shared:
         if dtype is None or hasattr(self.X, "tocsr"):
             return self.X
         return float_array("X", self.X, dtype, rank=2)
+
+
+def arrays_of(data: Any) -> list[npt.NDArray]:
+    """Return the arrays that a matrix consists of, which may be sparse."""
+    X = data.tocsr() if hasattr(data, "tocsr") else np.asarray(data)
+    return [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
 
 
 def taken(array: Any, rows: Rows | Sequence[int]) -> Any:

@@ -14,21 +14,27 @@ from .stopped import Stopped
 class Stop:
     """Ends, in any thread, the trainings that begin within `applies`: at the next slice.
 
-    It does so once `now` is called, or after `max_time` seconds.
+    It does so once `now` is called, after `max_time` seconds, or when a `Stop` ends all that
+    applies where this one is made.
     """
 
     def __init__(self, max_time: float | None = None) -> None:
         self._deadline = math.inf if max_time is None else time.perf_counter() + max_time
         self._reason: Stopped | None = None
+        self._around = _STOP.get()
 
     @property
     def seen(self) -> bool:
         """Whether the trainings must end."""
-        return self._reason is not None or time.perf_counter() > self._deadline
+        if self._reason is not None or time.perf_counter() > self._deadline:
+            return True
+        return self._around is not None and self._around.seen
 
     @property
     def stopped(self) -> Stopped:
         """Why they must end."""
+        if self._reason is None and self._around is not None and self._around.seen:
+            return self._around.stopped
         return self._reason or Stopped.TIME
 
     def now(self, reason: Stopped) -> None:

@@ -116,13 +116,13 @@ def judge(fits, params, kind, weights, batch, total, layers, runs, work, out, y,
 
 
 @kernel
-def train_many(fits, number, steps, shuffles, order, layers, runs, grads, work, valid):
+def train_many(fits, number, steps, judged, shuffles, order, layers, runs, grads, work, valid):
     """Train networks one after the other from `number` on, for about so many steps in all.
 
     Return the number of the network to go on with: those before are done, or failed. `fits` (n,)
     of `FIT` says how far each has come, and `runs` (n,) are theirs; `layers`, `grads` (size,) and
-    `work` serve all. `valid` are the validation data and their buffers, as `judge` takes them,
-    or empty ones.
+    `work` serve all. `valid` are the validation data and their buffers, as `judge` takes them, who
+    takes the time of `judged` steps; 0 if there are none.
     """
     size = grads.size
     while number < fits.size and steps > 0:
@@ -133,8 +133,9 @@ def train_many(fits, number, steps, shuffles, order, layers, runs, grads, work, 
         pass_over_weights(*arrays, TRANSPOSE)
         while steps > 0 and goes_on(fit[0]):
             steps -= go_on(fit, shuffles, order, steps, *arrays)
-            if fit[0].done == 0 and fit[0].failed == 0 and len(valid[7]) > 0:
+            if fit[0].done == 0 and fit[0].failed == 0 and judged > 0:
                 judge(fit, params, *valid)
+                steps -= judged
         if not goes_on(fit[0]):
             number += 1
     return number

@@ -40,8 +40,8 @@ def _weight_of(weight, i):
 
 @inner
 def _sums_of_squares(outputs, y, weight, j):
-    """Return the residual and the total sum of squares of an output."""
-    total, mean, residual, spread = 0.0, 0.0, 0.0, 0.0
+    """Return the residual and the total sum of squares of an output; 0 if it is constant."""
+    total, mean, residual, spread, varies = 0.0, 0.0, 0.0, 0.0, False
     for i in range(len(y)):
         total += _weight_of(weight, i)
         mean += _weight_of(weight, i) * y[i, j]
@@ -49,7 +49,8 @@ def _sums_of_squares(outputs, y, weight, j):
     for i in range(len(y)):
         residual += _weight_of(weight, i) * (np.float64(outputs[i, j]) - y[i, j]) ** 2
         spread += _weight_of(weight, i) * (y[i, j] - mean) ** 2
-    return residual, spread
+        varies = varies or y[i, j] != y[0, j]
+    return residual, spread if varies else 0.0
 
 
 @kernel
