@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -28,12 +27,16 @@ _OWN = (
 
 
 class Fit(NamedTuple):
-    """The training of one network: epochs, its rows or None for all, and their total weight."""
+    """The training of one network: epochs, its rows or None for all, and their total weight.
+
+    `rates` are the learning rates (epochs, batches), or (1, batches) if all epochs have the same.
+    """
 
     engine: Engine
     epochs: int
     rows: npt.NDArray[np.intp] | None
     weight: float
+    rates: npt.NDArray[np.float64]
 
     def count(self, data: Samples) -> int:
         """Return the number of its rows."""
@@ -58,10 +61,10 @@ class Trained(NamedTuple):
     """What became of one network.
 
     `losses` (epochs,) are the mean losses of the epochs that are done, `rates` (epochs,) the
-    learning rates of their last steps. `best` is the epoch of the lowest loss, that of the
-    validation data if there are any, whose losses and scores are `valid` (2, epochs). `seconds` is
-    its share of the time of the calls. If it `failed`, a number was not finite; if it `stopped`,
-    the patience was over.
+    learning rates of their last steps, or one if all are the same. `best` is the epoch of the
+    lowest loss, that of the validation data if there are any, whose losses and scores are `valid`
+    (2, epochs). `seconds` is its share of the time of the calls. If it `failed`, a number was not
+    finite; if it `stopped`, the patience was over.
     """
 
     losses: npt.NDArray[np.float64]
@@ -118,10 +121,7 @@ class Pack:
         records = np.zeros(len(fits), FIT)
         epochs, count = fits[0].epochs, fits[0].count(self._data)
         batches = -(-count // batch)
-        rates_of = cache(_rates_of)
-        self._rates = [
-            rates_of(fit.engine.optimizer, fit.engine.epochs, epochs, batches) for fit in fits
-        ]
+        self._rates = [fit.rates for fit in fits]
         self._weights = np.array([[fit.weight] for fit in fits])
         self._losses = np.zeros((len(fits), epochs, batches))
         self._penalties = np.empty(batches)
@@ -193,11 +193,9 @@ class Pack:
             epochs, best = all_epochs[i], lowest[i]
             engine.steps = steps[i]
             engine.epochs += epochs
-            losses, rates = means[i], self._rates[first + i][:, -1]
-            if epochs < len(losses):
-                losses = losses[:epochs].copy()
+            losses, rates = means[i, :epochs], self._rates[first + i][:epochs, -1].copy()
+            if epochs < means.shape[1]:
                 best = int(losses.argmin()) if epochs else None
-            rates = np.broadcast_to(rates[:epochs], epochs)
             valid = None
             if self._judging is not None and epochs:
                 valid = self._valid[first + i, :, :epochs].copy()
@@ -205,12 +203,4 @@ class Pack:
                 if self._judging.restores:
                     engine.params[:] = self._best[first + i]
             facts = (seconds[first + i], bool(failed[i]), valid, bool(stopped[i]))
-            yield Trained(losses, rates, best, *facts)
-
-
-def _rates_of(optimizer, first, epochs, batches):
-    """Return the learning rates (epochs, batches), or (1, batches) if all epochs have the same."""
-    times = np.arange(batches) / batches
-    if not optimizer.is_scheduled:
-        return optimizer.rates(first + times)[None]
-    return np.stack([optimizer.rates(first + epoch + times) for epoch in range(epochs)])
+            yield Trained(losses.copy(), rates, best, *facts)

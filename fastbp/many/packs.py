@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..checks import all_finite
+from ..components.schedules import SCHEDULES
 from ..engine.pack import Fit, Judging, Pack
 from ..kernels.tuning import (
     PACK_FLOPS_LEAST,
@@ -111,22 +112,24 @@ class Packed:
         if stop.seen:
             yield from ((job, job.result(stopped=stop.stopped)) for job in self.jobs)
             return
-        networks = [(job, job.made()) for job in self.jobs]
-        here: list[tuple[Job, Network]] = []
+        rates_of = cache(_rates_of)
+        here: list[tuple[Job, Network, Any]] = []
         try:
-            for job, network in networks:
-                if self._is_able(job, network, shared):
-                    here.append((job, network))
+            for job in self.jobs:
+                network = job.made()
+                rates = self._rates(job, network, shared, rates_of)
+                if rates is not None and network.engine.in_use.acquire(blocking=False):
+                    here.append((job, network, rates))
                 else:
                     yield job, None
             if here:
                 yield from self._trained(here, shared, stop)
         finally:
-            for _, network in here:
+            for _, network, _ in here:
                 network.engine.in_use.release()
 
-    def _is_able(self, job, network, shared):
-        """Return whether a network can train in the pack; then hold its lock."""
+    def _rates(self, job, network, shared, rates_of):
+        """Return the rates of a network, None if it cannot train in the pack."""
         engine = network.engine
         try:
             data = shared.samples(engine, None)
@@ -136,12 +139,15 @@ class Packed:
                 valid = self._valid(job, engine, shared)
                 work = len(valid) * engine.plan.flops_per_row_forward
                 if valid.is_sparse or work > PACKED_EPOCH_FLOPS:
-                    return False
-        except (TypeError, ValueError):
-            return False
-        weighs = data.weight is None or job.trains is None or data.weight[job.trains].any()
-        is_finite = job.model is None or all_finite(engine.params)
-        return weighs and is_finite and engine.in_use.acquire(blocking=False)
+                    return None
+            weighs = data.weight is None or job.trains is None or data.weight[job.trains].any()
+            if not (weighs and (job.model is None or all_finite(engine.params))):
+                return None
+            epochs = self.steps.epochs
+            batches = self.steps.count(job.rows_of(shared.count)) // epochs
+            return rates_of(engine.optimizer, engine.epochs, epochs, batches)
+        except (TypeError, ValueError):  # of data, or of a rate too large, which `fit` tells
+            return None
 
     def _valid(self, job, engine, shared):
         return shared.validation(engine, job.options["validation_data"])
@@ -165,13 +171,16 @@ class Packed:
         """
         data = shared.samples(here[0][1].engine, None)
         epochs = self.steps.epochs
-        fits = [_fit_of(network.engine, epochs, job.trains, data) for job, network in here]
+        fits = [
+            Fit(network.engine, epochs, job.trains, _weight_of(job.trains, data), rates)
+            for job, network, rates in here
+        ]
         first, plan = fits[0], fits[0].engine.plan
         judging = self._judging(here[0][0], first.engine, shared)
         # one that is the caller's must begin anew from where it was
         before = [
             None if job.model is None else fit.engine.progress()
-            for fit, (job, _) in zip(fits, here, strict=True)
+            for fit, (job, *_) in zip(fits, here, strict=True)
         ]
         most = min(self.steps.batch, first.count(data))
         pack = Pack(fits, data, most, self.steps.shuffle, judging)
@@ -179,7 +188,7 @@ class Packed:
         for fit, progress, one in zip(
             fits, before, pack.train(lambda: not stop.seen), strict=False
         ):
-            job, network = here.pop(0)
+            job, network, _ = here.pop(0)
             if one.failed and progress is not None:
                 fit.engine.set_progress(*progress)
             fit.engine.in_use.release()
@@ -196,7 +205,7 @@ class Packed:
             scores = self._scores(job, network.engine, shared, stop)
             told = {"network": network, "history": history, "scores": scores}
             yield job, job.result(**told, stopped=history.stopped, seconds=one.seconds)
-        yield from ((job, job.result(stopped=stop.stopped)) for job, _ in here)
+        yield from ((job, job.result(stopped=stop.stopped)) for job, *_ in here)
 
     def _scores(self, job, engine, shared, stop):
         """Return the scores of the rows that a fold holds back, if there is one."""
@@ -207,20 +216,36 @@ class Packed:
         return scores
 
 
-def _fit_of(engine, epochs, rows, data):
-    weight = data.total_weight
-    if rows is not None:
-        weights = data.weight
-        weight = float(len(rows) if weights is None else weights[rows].sum(dtype=np.float64))
-    return Fit(engine, epochs, rows, weight)
+def _weight_of(rows, data):
+    """Return the total weight of rows, None for all."""
+    if rows is None:
+        return data.total_weight
+    weight = data.weight
+    return float(len(rows) if weight is None else weight[rows].sum(dtype=np.float64))
+
+
+def _rates_of(optimizer, first, epochs, batches):
+    """Return the learning rates of epochs, as `Fit` has them."""
+    times = np.arange(batches) / batches
+    if not optimizer.is_scheduled:
+        return optimizer.rates(first + times)[None]
+    with np.errstate(over="ignore"):  # which the rates are checked for
+        return np.stack([optimizer.rates(first + epoch + times) for epoch in range(epochs)])
+
+
+def _is_ours(schedule):
+    """Return whether a schedule is one of fastbp, whose factors depend on nothing but the time."""
+    after = getattr(schedule, "after", None)
+    return type(schedule) in SCHEDULES.values() and (after is None or _is_ours(after))
 
 
 def _entries(trained, rows, flops_per_row, metric):
     """Return the epochs of a history; the time of each is their mean."""
     seconds = trained.seconds / max(len(trained.losses), 1)
+    rates = np.broadcast_to(trained.rates, len(trained.losses))
     entries = [
         entry_of(epoch, loss, rate, seconds, rows, flops_per_row)
-        for epoch, (loss, rate) in enumerate(zip(trained.losses, trained.rates, strict=True))
+        for epoch, (loss, rate) in enumerate(zip(trained.losses, rates, strict=True))
     ]
     if trained.valid is not None:
         for entry, loss, score in zip(entries, *trained.valid.tolist(), strict=True):
@@ -258,4 +283,7 @@ def _is_short(steps, rows, work):
 
 def _is_small(job):
     """Return whether a job is one of a small network, without checkpoints or weights of its own."""
-    return job.kind.shape is not None and job.checkpoints is None and job.weight is None
+    network = job.kind.network
+    if network is None or job.checkpoints is not None or job.weight is not None:
+        return False
+    return _is_ours(network.optimizer.schedule)

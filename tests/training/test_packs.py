@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastbp import Adam, Cosine, Dense, DivergenceError, Dropout, EarlyStopping, Network, fit_many
+from fastbp import (
+    Adam,
+    Cosine,
+    Dense,
+    DivergenceError,
+    Dropout,
+    EarlyStopping,
+    Exponential,
+    Network,
+    fit_many,
+)
 from fastbp.engine import pack
 from fastbp.training.interrupt import Stop
 from fastbp.training.stopped import Stopped
@@ -276,6 +286,21 @@ def test_settings_that_print_alike_are_not_taken_for_each_other():
         twin.fit(X, Y, epochs=3)
         assert result.network.loss_parameter == twin.loss_parameter
         assert_equal(result.network, twin)
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_rate_that_fails_stops_no_other_network(calls):
+    schedules = [None, Exponential(1e200), Cosine(3), Halving(0.5)]
+    jobs = [{"sizes": [4, 3, 2], "optimizer": Adam(schedule=each)} for each in schedules]
+    results = fit_many(jobs, X, Y, seeds=[0], epochs=5).wait()
+    assert sum(calls) == 2  # a schedule of the caller's may do anything
+    with pytest.raises(DivergenceError) as alone:  # before the rate is infinite
+        Network(**jobs[1], seed=0).fit(X, Y, epochs=5)
+    assert str(results[1].error) == str(alone.value)
+    for place in (0, 2, 3):
+        twin = Network(**jobs[place], seed=0)
+        twin.fit(X, Y, epochs=5)
+        assert_equal(results[place].network, twin)
 
 
 def test_the_best_of_equal_losses_is_the_first():
