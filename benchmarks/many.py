@@ -197,15 +197,16 @@ def interpreter(count):
 
 def memory(count):
     """Print the peak memory of processes that train few and many networks."""
-    program = "from benchmarks.many import *; X, y = data(SIZES, ROWS)\n"
-    program += "for _ in fit_many(jobs(SIZES, {}), X, y, epochs=EPOCHS): pass\n"
+    # behind the installed packages, as above
+    program = f"import sys; sys.path.append({str(FOLDER.parent)!r})\n"
+    program += "from benchmarks.many import *; X, y = data(SIZES, ROWS)\n"
+    program += "for _ in fit_many(jobs(SIZES, COUNT), X, y, epochs=EPOCHS): pass\n"
     # of this process alone: what getrusage tells includes that of the one that began it
     program += "print(*(line for line in open('/proc/self/status') if line.startswith('VmHWM')))"
     for number in (2, count):
-        command = [sys.executable, "-c", program.format(number)]
-        told = subprocess.run(
-            command, cwd=FOLDER.parent, check=True, capture_output=True, text=True
-        )
+        # a fastbp in the folder where it begins would hide the installed one
+        command = [sys.executable, "-I", "-c", program.replace("COUNT", str(number))]
+        told = subprocess.run(command, check=True, capture_output=True, text=True)
         print(f"{number} networks: peak memory {int(told.stdout.split()[1]) / 1024:.0f} MiB")
 
 

@@ -176,8 +176,6 @@ def parse(arguments):
 def main(arguments=None):
     """Run the command line."""
     options = parse(arguments)
-    # what a training decides on a table is said there, and not among the results
-    logging.getLogger("fastbp").setLevel(logging.ERROR)
     try:
         sources, methods = selected(options)
     except ValueError as error:
@@ -195,4 +193,6 @@ if __name__ == "__main__":
     if any(os.environ.get(name) != "1" for name in ONE_THREAD):
         variables = {**os.environ, **dict.fromkeys(ONE_THREAD, "1")}
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], variables)
+    # what a training decides on a table is said there, and not among the results
+    logging.getLogger("fastbp").setLevel(logging.ERROR)
     main()
