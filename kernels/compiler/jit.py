@@ -19,7 +19,7 @@ from numba.core.dispatcher import Dispatcher
 from numba.core.types import unliteral
 
 from .cache import DiskCache
-from .pipeline import CodeCompiler, InnerCompiler, no_collector
+from .pipeline import CodeCompiler, InnerCompiler, no_collector, uninterrupted
 
 if config.DISABLE_JIT:
     raise ImportError("the kernels of fastbp exist only compiled: unset NUMBA_DISABLE_JIT")
@@ -167,7 +167,7 @@ def _on_disk(dispatcher, source, options):
     compiled = dispatcher.compile
 
     def compile_without_collector(signature):
-        with no_collector():
+        with uninterrupted(), no_collector():
             return compiled(signature)
 
     dispatcher.compile = compile_without_collector

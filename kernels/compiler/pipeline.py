@@ -6,6 +6,9 @@ closures, NumPy expressions and reference counts, and triggers the garbage colle
 
 import contextlib
 import gc
+import signal
+import threading
+from typing import Any
 
 from llvmlite import binding as llvm
 from numba.core.codegen import JITCodeLibrary
@@ -111,3 +114,37 @@ def no_collector():
     finally:
         if collects:
             gc.enable()
+
+
+class _Waiting:
+    """A handler of a signal that keeps the first, and hands on those after it."""
+
+    def __init__(self, handler):
+        self.seen: list[tuple[Any, ...]] = []
+        self._handler = handler
+
+    def __call__(self, *signalled):
+        self.seen.append(signalled)
+        if len(self.seen) > 1:
+            self._handler(*signalled)
+
+
+@contextlib.contextmanager
+def uninterrupted():
+    """Let a Ctrl-C wait until a compilation ends; a second one does not.
+
+    An exception that it raises between two of LLVM's calls may crash the process.
+    """
+    before: Any = signal.getsignal(signal.SIGINT)
+    is_main = threading.current_thread() is threading.main_thread()
+    if not (is_main and callable(before)) or isinstance(before, _Waiting):  # which does it already
+        yield
+        return
+    waiting = _Waiting(before)
+    signal.signal(signal.SIGINT, waiting)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if waiting.seen:
+        before(*waiting.seen[0])
