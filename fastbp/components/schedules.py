@@ -155,6 +155,15 @@ SCHEDULES: Registry[type[NamedSchedule]] = Registry(
 )
 
 
+def is_own(schedule: Schedule) -> bool:
+    """Return whether a schedule is one of ``SCHEDULES``, and what comes after it too.
+
+    One of the caller's may do anything.
+    """
+    after = getattr(schedule, "after", None)
+    return type(schedule) in SCHEDULES.values() and (after is None or is_own(after))
+
+
 def as_schedule(name: str, value: Schedule | str | None) -> Schedule:
     """Return a schedule, or the one called `value`; None gives the constant one.
 

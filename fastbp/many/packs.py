@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..checks import all_finite
-from ..components.schedules import SCHEDULES
+from ..components.schedules import is_own
 from ..engine.pack import Fit, Judging, Pack
 from ..kernels.tuning import (
     PACK_FLOPS_LEAST,
@@ -233,12 +233,6 @@ def _rates_of(optimizer, first, epochs, batches):
         return np.stack([optimizer.rates(first + epoch + times) for epoch in range(epochs)])
 
 
-def _is_ours(schedule):
-    """Return whether a schedule is one of fastbp, whose factors depend on nothing but the time."""
-    after = getattr(schedule, "after", None)
-    return type(schedule) in SCHEDULES.values() and (after is None or _is_ours(after))
-
-
 def _entries(trained, rows, flops_per_row, metric):
     """Return the epochs of a history; the time of each is their mean."""
     seconds = trained.seconds / max(len(trained.losses), 1)
@@ -286,4 +280,4 @@ def _is_small(job):
     network = job.kind.network
     if network is None or job.checkpoints is not None or job.weight is not None:
         return False
-    return _is_ours(network.optimizer.schedule)
+    return is_own(network.optimizer.schedule)

@@ -141,9 +141,8 @@ class MLPSearchCV(GridSearchCV):
         if not hasattr(asked, "fit") or isinstance(asked, type):
             raise TypeError(f"estimator={asked!r}: expected an estimator, such as MLPClassifier()")
         self._validate_params()
-        if (
-            getattr(self, "_skl_callbacks", None) and self.pruning is None
-        ):  # which follow scikit-learn's own loop
+        # callbacks of a search follow scikit-learn's own loop
+        if getattr(self, "_skl_callbacks", None) and self.pruning is None:
             with joblib.parallel_config("threading", n_jobs=threads):
                 return super().fit(X, y, **params)
         own = [name for name in asked.get_params() if name.rpartition("__")[2] == "n_threads"]

@@ -5,12 +5,12 @@ candidate, its data once for each fold. All else, and whatever fails, goes throu
 own function, so that scores and errors are the same.
 """
 
-import contextlib
 import itertools
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -20,11 +20,13 @@ from sklearn.model_selection._validation import _fit_and_score, _score
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
+from ..components.schedules import is_own
 from ..estimators import MLPClassifier, MLPRegressor
 from ..estimators.base import fit_known, stopped_of
 from ..estimators.checked import Recipe, SharedRows
 from ..training.interrupt import Stop
 from ..training.stopped import Stopped
+from .pool import threads_of
 
 Said = dict[str, Any]  # what scikit-learn's `_fit_and_score` says of a fit
 
@@ -52,7 +54,7 @@ class Task:
             return None
         try:
             estimator = clone(self.estimator).set_params(**clone(parameters, safe=False))
-            return Recipe(estimator) if estimator.callbacks is None else None
+            return Recipe(estimator) if _is_plain(estimator) else None
         except (TypeError, ValueError):  # which scikit-learn tells of as it does
             return None
 
@@ -86,6 +88,14 @@ class Task:
             candidate_progress=progress,
             **self.options,
         )
+
+
+def _is_plain(estimator):
+    """Return whether a fit runs no code of the caller's, which may raise anything."""
+    given = (estimator.schedule, getattr(estimator.optimizer, "schedule", None))
+    schedules = [each for each in given if each is not None and not isinstance(each, str)]
+    is_ours = estimator.callbacks is None and not callable(estimator.scoring)
+    return is_ours and all(map(is_own, schedules))
 
 
 @dataclass
@@ -167,7 +177,6 @@ class Trials:
         self._going: dict[tuple[int, int], Going] = {}
         self._left = [len(task.splits)] * len(candidates)
         self._lock = Lock()
-        self._stop = Stop()
 
     def run(self, numbers: Sequence[int], epochs: int | None, threads: int) -> list[Said]:
         """Return what is said of the candidates of some numbers, the folds of each together.
@@ -175,16 +184,12 @@ class Trials:
         They are fitted on so many threads, to the end or, at a rung, until they have seen so many
         `epochs`. Ctrl-C ends all fits at their next slice, and is raised.
         """
-        config = get_config()
-        with ThreadPoolExecutor(threads, "fastbp-search", lambda: set_config(**config)) as pool:
-            try:
-                places = itertools.product(numbers, range(len(self._task.splits)))
-                futures = [pool.submit(self._trial, *place, epochs) for place in places]
-                return [future.result() for future in futures]
-            except BaseException:  # Ctrl-C, or the first error: the others are not waited for
-                self._stop.now(Stopped.INTERRUPTED)
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        config, stop = get_config(), Stop()
+        begin = partial(set_config, **config)
+        with threads_of(threads, "fastbp-search", stop, begin) as pool:
+            places = itertools.product(numbers, range(len(self._task.splits)))
+            futures = [pool.submit(self._trial, *place, epochs, stop) for place in places]
+            return [future.result() for future in futures]
 
     def _recipe(self, candidate):
         """Return the recipe of a candidate, made when the first thread asks for it."""
@@ -193,11 +198,11 @@ class Trials:
                 self._recipes[candidate] = self._task.recipe_of(self._candidates[candidate])
             return self._recipes[candidate]
 
-    def _trial(self, candidate, number, epochs):
+    def _trial(self, candidate, number, epochs, stop):
         parameters, recipe = self._candidates[candidate], self._recipe(candidate)
-        with self._stop.applies():
-            # whatever fails here fails in scikit-learn's function too, which tells of it
-            with contextlib.suppress(Exception):
+        with stop.applies():
+            # a fit that fails here fails in scikit-learn's function too, which tells of it
+            with suppress(TypeError, ValueError, Warning):
                 if recipe is not None and epochs is None:
                     return self._fitted(recipe, candidate, number)
                 if recipe is not None and recipe.goes_on:

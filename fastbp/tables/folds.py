@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,6 +12,7 @@ from ..annotations import Callback
 from ..errors import DataError, DivergenceError
 from ..kernels.compiler.threads import available_threads
 from ..machine import free_memory
+from ..many.pool import threads_of
 from ..training.interrupt import Stop
 from ..training.state import to_json
 from ..training.stopped import Stopped
@@ -83,7 +84,7 @@ def run_at_once(task, numbers, at_once, stop):
     if at_once == 1:
         return [task(number) for number in numbers]
     futures: list[Future[Any]] = []
-    with ThreadPoolExecutor(at_once, "fastbp-folds") as pool:
+    with threads_of(at_once, "fastbp-folds", stop) as pool:
         try:
             futures.extend(pool.submit(task, number) for number in numbers)
             return [future.result() for future in futures]
@@ -91,10 +92,6 @@ def run_at_once(task, numbers, at_once, stop):
             stop.now(Stopped.INTERRUPTED)
             futures += [pool.submit(task, number) for number in numbers[len(futures) :]]
             return [future.result() for future in futures]
-        except BaseException:
-            stop.now(Stopped.TERMINATED)
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _at_once(job):
