@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from . import model_file
 from .annotations import Array, ArrayLike, FilePath, Floats, Matrix, Threads, Weights
@@ -90,7 +89,7 @@ class Ensemble:
 
     def forward(self, X: Matrix, n_threads: Threads = "auto") -> Floats:
         """Return the mean of the members' outputs (n, n_out), which is taken in float64."""
-        return self._mean(self._outputs(X, n_threads))
+        return mean_of(self._outputs(X, n_threads))
 
     def spread(self, X: Matrix, n_threads: Threads = "auto") -> Floats:
         """Return the standard deviation of the members' outputs (n, n_out): that of `np.std`.
@@ -102,9 +101,7 @@ class Ensemble:
 
     def mean_and_spread(self, X: Matrix, n_threads: Threads = "auto") -> tuple[Floats, Floats]:
         """Return what `forward` and `spread` do, from one pass of each member."""
-        outputs = np.stack(list(self._outputs(X, n_threads)))
-        deviation = outputs.std(axis=0, dtype=np.float64)
-        return self._mean(outputs), deviation.astype(self.dtype)
+        return mean_and_spread_of(self._outputs(X, n_threads))
 
     def predict(self, X: Matrix, n_threads: Threads = "auto") -> Array:
         """Return predictions for `X`, as `Network.predict` does from the mean outputs."""
@@ -115,7 +112,7 @@ class Ensemble:
     ) -> dict[str, float]:
         """Return the mean loss of the mean outputs, and their accuracy or R2, by name."""
         data = samples(X, y, self.members[0].engine.plan, self.loss, sample_weight)
-        outputs = self._mean(each.engine.forward(data, n_threads) for each in self.members)
+        outputs = mean_of(each.engine.forward(data, n_threads) for each in self.members)
         targets: Any = data.y if data.labels is None else data.labels
         weight = None if data.weight is None else data.weight.astype(self.dtype)
         rule: Any = {"parameter": self.loss_parameter or None, "sample_weight": weight}
@@ -126,11 +123,6 @@ class Ensemble:
     def _outputs(self, X, n_threads):
         rows = features(X, self.members[0].engine.plan)  # converted and checked once
         return (member.engine.forward(rows, n_threads) for member in self.members)
-
-    def _mean(self, outputs: Iterable[npt.NDArray]) -> Floats:
-        total = sum(each.astype(np.float64) for each in outputs)
-        mean: Floats = np.asarray(total / len(self), self.dtype)
-        return mean
 
     def summary(self, batch_size: int = 128) -> str:
         """Return a table of the layers of each member; of all in one, if they are equal."""
@@ -167,6 +159,30 @@ class Ensemble:
         """Return the content of the ensemble's model file; its arrays are the members' own."""
         first, *more = (member.to_model() for member in self.members)
         return replace(first, more=tuple(more))
+
+
+def mean_of(outputs: Iterable[Floats]) -> Floats:
+    """Return the mean of arrays, in their dtype; it is taken in float64."""
+    return mean_and_spread_of(outputs, spreads=False)[0]
+
+
+def mean_and_spread_of(outputs: Iterable[Floats], spreads: bool = True) -> tuple[Floats, Floats]:
+    """Return the mean of arrays, as `mean_of`, and their standard deviation, that of `np.std`.
+
+    One is in memory at a time (Welford, Technometrics 4, 1962). Without `spreads` it is 0.
+    """
+    total: Any = 0.0
+    mean: Any = 0.0
+    squares: Any = 0.0
+    for count, each in enumerate(outputs, 1):
+        wide = each.astype(np.float64)
+        total = total + wide
+        if spreads:
+            away = wide - mean
+            mean = mean + away / count
+            squares = squares + away * (wide - mean)
+    squares = np.broadcast_to(squares, np.shape(total))
+    return np.asarray(total / count, each.dtype), np.asarray(np.sqrt(squares / count), each.dtype)
 
 
 def ensemble_of(members: Iterable[Network]) -> Network | Ensemble:

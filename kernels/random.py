@@ -18,7 +18,7 @@ from .support.scalars import a_whole_number
 from .tuning import RANDOM_FLOPS
 
 # purposes
-WEIGHTS, SHUFFLE, DROPOUT, BLOCKS, WINDOWS = 1, 2, 3, 4, 5
+WEIGHTS, SHUFFLE, DROPOUT, BLOCKS, WINDOWS, BAGS = 1, 2, 3, 4, 5, 6
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)

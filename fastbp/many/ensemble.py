@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..annotations import Floats, Matrix, Weights
-from ..ensemble import Ensemble, ensemble_of
+from ..ensemble import Ensemble, ensemble_of, mean_and_spread_of
 from ..estimators.parameters import CONSTRAINTS as OF_MEMBERS
 from ..estimators.parameters import fitting
 from ..network import Network
@@ -175,19 +175,9 @@ class MLPEnsemble(BaseEstimator, ABC):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
         """
-        return mean_and_std(self._outputs(X))[1]
+        return mean_and_spread_of(self._outputs(X))[1]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
-
-
-def mean_and_std(outputs):
-    """Return the mean and the standard deviation of arrays, one in memory at a time (Welford)."""
-    mean, squares = 0.0, 0.0
-    for number, each in enumerate(outputs, start=1):
-        difference = each - mean
-        mean = mean + difference / number
-        squares = squares + difference * (each - mean)
-    return mean, np.sqrt(squares / number)

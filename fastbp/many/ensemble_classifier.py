@@ -10,9 +10,10 @@ from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 
 from ..annotations import Array, Floats, Matrix, Threads
+from ..ensemble import mean_of
 from ..estimators import MLPClassifier
 from ..estimators.parameters import keep_arguments
-from .ensemble import CONSTRAINTS, MLPEnsemble, mean_and_std
+from .ensemble import CONSTRAINTS, MLPEnsemble
 
 
 class MLPEnsembleClassifier(ClassifierMixin, MLPEnsemble):
@@ -146,7 +147,7 @@ class MLPEnsembleClassifier(ClassifierMixin, MLPEnsemble):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             Samples.
         """
-        return mean_and_std(self._outputs(X))[0]
+        return mean_of(self._outputs(X))
 
     def predict_log_proba(self, X: Matrix) -> Floats:
         """Return the logarithms (n_samples, n_classes) of `predict_proba`.

@@ -9,9 +9,10 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
 from ..annotations import Floats, Matrix, Threads
+from ..ensemble import mean_and_spread_of, mean_of
 from ..estimators import MLPRegressor
 from ..estimators.parameters import keep_arguments
-from .ensemble import CONSTRAINTS, MLPEnsemble, mean_and_std
+from .ensemble import CONSTRAINTS, MLPEnsemble
 
 
 class MLPEnsembleRegressor(RegressorMixin, MLPEnsemble):
@@ -124,5 +125,5 @@ class MLPEnsembleRegressor(RegressorMixin, MLPEnsemble):
         return_std : bool, default False
             Whether to return a pair: the means, and their spread as `predict_std` gives it.
         """
-        mean, std = mean_and_std(self._outputs(X))
-        return (mean, std) if return_std else mean
+        outputs = self._outputs(X)
+        return mean_and_spread_of(outputs) if return_std else mean_of(outputs)

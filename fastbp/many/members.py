@@ -9,6 +9,7 @@ from sklearn.base import clone
 from ..annotations import Array, Threads
 from ..training.interrupt import Interrupt
 from ..training.stopped import Stopped
+from .bags import bag_of
 from .fitting import fit_many
 from .shared import Rows, Shared, folds_of
 
@@ -21,8 +22,7 @@ def bags_of(seeds: Sequence[int], count: int, weight: Array | None) -> list[Rows
     rows = np.arange(count) if weight is None else np.flatnonzero(weight)
     if not rows.size:
         raise ValueError("sample_weight: all weights are zero; expected one that is not")
-    # another generator than that of the member's initial weights, which has the same seed
-    return [rows[np.random.default_rng(seed).integers(len(rows), size=len(rows))] for seed in seeds]
+    return [rows[bag_of(len(rows), seed)] for seed in seeds]
 
 
 def training_rows_of(cv: Any, n_members: int, X: Any, y: Array, classifies: bool) -> list[Rows]:

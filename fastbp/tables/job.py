@@ -287,9 +287,8 @@ class Job:
     def held(self, among: Mask) -> tuple[Any, ...]:
         """Return X and y, and weights if there are some, of other rows of the table, encoded."""
         encoder = Encoder(self.schema, self.table.name, self.network.dtype)
-        return (
-            encode_table(self.table, encoder, Split(~among & among, among), self.budget).valid or ()
-        )
+        split = Split(np.zeros_like(among), among)
+        return encode_table(self.table, encoder, split, self.budget).valid or ()
 
     def with_options(self, options: TrainOptions) -> "Job":
         """Return a job on the same rows with other options, which do not change their features."""

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..annotations import Callback
 from ..errors import DataError, DivergenceError
 from ..kernels.compiler.threads import available_threads
-from ..kernels.random import random_uniform
+from ..many.bags import bag_of
 from ..many.fitting import Results, fit_many
 from ..network import Network
 from ..training.checkpoints import Checkpoints
@@ -73,16 +73,10 @@ def parts_of(job: Any) -> list[Part]:
 def _bag(rows, groups, seed, number):
     """Return as many rows as there are, drawn with replacement; whole groups, where there are."""
     if groups is None:
-        return np.sort(_drawn(rows, seed, number))
+        return np.sort(bag_of(rows, seed, number))
     _, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     of_groups = np.split(np.argsort(place, kind="stable"), np.cumsum(sizes)[:-1])
-    drawn = _drawn(len(sizes), seed, number)
-    return np.sort(np.concatenate([of_groups[group] for group in drawn]))
-
-
-def _drawn(count, seed, number):
-    places = (random_uniform(count, seed, place=number) * count).astype(np.intp)
-    return np.minimum(places, count - 1)  # a product may round up
+    return np.sort(np.concatenate([of_groups[n] for n in bag_of(len(sizes), seed, number)]))
 
 
 def most_at_once(budget: Budget, options: TrainOptions) -> int:

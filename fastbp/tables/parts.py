@@ -1,4 +1,4 @@
-"""The rows of a table in parts: the folds of cross-validation, and bags with replacement."""
+"""The rows of a table in folds, by scikit-learn's splitters."""
 
 import logging
 import warnings
@@ -71,9 +71,8 @@ def _by_time(rows, keys: Keys, count, table_name):
 
     assert keys.times is not None
     times = keys.times
-    there = len(np.unique(times[rows]))
-    more = count + 1
-    _check_enough(there, more, f"times in {keys.name!r}", table_name, f"folds={more}")
+    there, what = len(np.unique(times[rows])), f"times in {keys.name!r}"
+    _check_enough(there, count + 1, what, table_name, f"folds={count}")
     ordered = rows[np.argsort(times[rows], kind="stable")]
     for train, test in TimeSeriesSplit(count).split(ordered):
         earlier = ordered[train][times[ordered[train]] < times[ordered[test]].min()]
@@ -103,7 +102,7 @@ def labels_of(job) -> tuple[npt.NDArray | None, Mask]:
 
 def _check_enough(there, count, what, table_name, asked):
     if there < count:
-        raise DataError(f"{table_name} has {there:,} {what}, fewer than {asked} need")
+        raise DataError(f"{table_name} has {there:,} {what}; {asked} needs {count:,} or more")
 
 
 def _check_classes(job, labels, count, asked):

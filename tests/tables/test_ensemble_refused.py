@@ -40,8 +40,8 @@ def test_what_makes_no_sense_together_is_refused_before_anything_is_read(name):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({}, "201 rows|200 rows with a target, fewer than ensemble=201"),
-        ({"group": "city"}, "groups in 'city', fewer than ensemble=201"),
+        ({}, "201 rows|200 rows with a target; ensemble=201 needs 201"),
+        ({"group": "city"}, "groups in 'city'; ensemble=201 needs 201"),
     ],
 )
 def test_more_folds_than_the_table_has_are_refused(options, message):
@@ -50,7 +50,7 @@ def test_more_folds_than_the_table_has_are_refused(options, message):
 
 
 def test_more_folds_than_rows_of_the_most_frequent_class_are_refused():
-    with pytest.raises(DataError, match="most frequent class, fewer than ensemble=150"):
+    with pytest.raises(DataError, match="most frequent class; ensemble=150 needs 150"):
         train(FRAME, "y", ensemble_by="folds", **{**RUN, "ensemble": 150})
 
 

@@ -289,9 +289,9 @@ def test_a_limit_of_time_ends_the_folds(caplog):
 @pytest.mark.parametrize(
     ("rows", "options", "words"),
     [
-        (200, {"folds": 100}, "rows of its most frequent class, fewer than folds=100 need"),
-        (200, {"folds": 40, "group": "patient"}, "groups in 'patient', fewer than folds=40"),
-        (200, {"folds": 100, "time": "seen"}, "times in 'seen', fewer than folds=101"),
+        (200, {"folds": 100}, "rows of its most frequent class; folds=100 needs 100"),
+        (200, {"folds": 40, "group": "patient"}, "groups in 'patient'; folds=40 needs 40"),
+        (200, {"folds": 100, "time": "seen"}, "times in 'seen'; folds=100 needs 101"),
     ],
 )
 def test_more_folds_than_rows_are_refused(rows, options, words):
@@ -323,7 +323,7 @@ def test_a_fold_that_cannot_be_trained_is_told_and_the_model_is_kept(caplog):
 
 def test_a_table_that_cannot_be_split_is_refused_before_the_training(monkeypatch):
     monkeypatch.setattr(Job, "run", lambda *_: pytest.fail("it was trained"))
-    with pytest.raises(DataError, match="fewer than folds=100 need"):
+    with pytest.raises(DataError, match="folds=100 needs 100"):
         train(patients(), "y", folds=100, **FEW)
 
 
