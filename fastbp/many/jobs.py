@@ -20,6 +20,7 @@ from ..network import Network
 from ..training.checkpoints import Checkpoints
 from ..training.interrupt import Stop
 from ..training.stopped import Stopped
+from .settings import key_of
 from .shared import Fold, Rows, Shared, taken
 
 # what a dict may hold: parameters of a network, or a model, and arguments of its `fit`
@@ -28,7 +29,6 @@ _OF_FIT = frozenset(inspect.signature(Network.fit).parameters) - {
     *("self", "X", "y", "sample_weight", "n_threads", "progress", "max_time"),
     *("checkpoints", "resume", "steps_per_epoch"),
 }
-_COMPONENTS = f"{__package__.rpartition('.')[0]}.components"
 _MODELS = ("network", "estimator")
 _KNOWN = _OF_NETWORK | _OF_FIT | {*_MODELS, "rows", "sample_weight"}
 
@@ -317,24 +317,11 @@ def _kind_of_new(name, parameters, columns, kinds):
     seed = parameters.get("seed")
     if seed is not None:
         a_whole_number(f"{name}: seed", seed, least=0, below=2**63)
-    key = tuple((name, _key(value)) for name, value in parameters.items() if name != "seed")
+    key = tuple((n, key_of(value)) for n, value in parameters.items() if n != "seed")
     if key not in kinds:
         network = _naming(name, Network, **parameters)
         kinds[key] = _naming(name, Kind.of_network, network, columns)
     return kinds[key]
-
-
-def _key(value):
-    """Return what tells a parameter from all others: of what we do not know, its identity."""
-    if isinstance(value, (list, tuple)):
-        return type(value), *map(_key, value)
-    if type(value) in (int, float, str, bool, type(None)):
-        return type(value), value
-    if type(value).__module__.startswith(_COMPONENTS):  # a layer, an optimizer or a schedule
-        return type(value), *map(_key, vars(value).items())
-    if type(value) is dict:
-        return dict, *map(_key, value.items())
-    return id(value)
 
 
 def _naming(name, function, *arguments, **options):

@@ -3,8 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-
-import numpy as np
+from typing import Any
 
 from ..annotations import FilePath
 from ..errors import ModelFileError
@@ -12,10 +11,9 @@ from ..model_file import description
 from ..network import Network
 from ..training.checkpoints import Checkpoints
 from .jobs import Job
-from .shared import Shared, arrays_of
+from .settings import lasting_key_of
+from .shared import Shared
 
-# arguments of a fit that do not print what they are
-_OF_ARRAYS = {"callbacks", "validation_data"}
 _DIGEST, _NEW = "jobs.txt", "jobs.new"
 
 
@@ -49,28 +47,22 @@ def kept_in(checkpoints: FilePath | Checkpoints, jobs: Sequence[Job], shared: Sh
     return [replace(job, checkpoints=kept.part(job.name)) for job in jobs]
 
 
-def _add(digest, array):
-    digest.update(f"{array.dtype} {array.shape}".encode())
-    digest.update(np.ascontiguousarray(array).tobytes())
-
-
 def _digest(jobs, shared):
     """Return a digest of what is trained, on which data and rows, with which arguments."""
     digest = hashlib.blake2b(digest_size=32)
-    for array in shared.arrays():
-        _add(digest, array)
-    seen = set()
+    known: dict[int, Any] = {}  # of what lives as long as the jobs: most are those of all
+
+    def told(value):
+        if id(value) not in known:
+            known[id(value)] = lasting_key_of(value)
+        return known[id(value)]
+
+    digest.update(repr(lasting_key_of(shared.arrays())).encode())
     for job in jobs:
         model = description(job.model.to_model()) if isinstance(job.model, Network) else None
-        options = {n: value for n, value in job.options.items() if n not in _OF_ARRAYS}
-        validation = job.options.get("validation_data")
-        if id(validation) not in seen and isinstance(validation, (tuple, list)):
-            for data in validation:
-                for array in arrays_of(data):
-                    _add(digest, array)
-        seen.add(id(validation))  # most often that of all jobs
-        digest.update(repr((job.name, job.parameters, model, options)).encode())
-        fold = () if job.fold is None else (job.fold.trains, job.fold.tests)
-        for array in (job.rows, job.weight, *fold):
-            digest.update(b"" if array is None else array.tobytes())
+        given = {n: value for n, value in job.options.items() if n != "callbacks"} | job.parameters
+        given |= {"rows": job.rows, "weight": job.weight}
+        given |= {} if job.fold is None else {"trains": job.fold.trains, "tests": job.fold.tests}
+        settings = [(name, told(value)) for name, value in sorted(given.items())]
+        digest.update(repr((job.name, model, settings)).encode())
     return digest.hexdigest()

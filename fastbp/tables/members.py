@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from ..errors import DataError, DivergenceError
 from ..kernels.compiler.threads import available_threads
 from ..many.bags import bag_of
 from ..many.fitting import Results, fit_many
+from ..many.in_turn import fit_in_turn
 from ..network import Network
 from ..training.checkpoints import Checkpoints
 from ..training.history import History
@@ -223,25 +223,16 @@ def _take(member, history, stopped, error=None):
 
 
 def _one_by_one(job, members, rows, valid, kept, told, progress):
-    options, started = job.options, time.perf_counter()
-    for member, callbacks in zip(members, told, strict=True):
-        own = None
-        if kept is not None:
-            own = kept.part(f"job-{member.number:05d}")
-        left = options.max_time
-        if left is not None:
-            left -= time.perf_counter() - started
-            if left <= 0:
-                _take(member, None, Stopped.TIME)
-                continue
-        given = {"validation_data": valid, "n_threads": options.n_threads, "progress": progress}
-        given |= {"callbacks": callbacks, "max_time": left, "checkpoints": own}
-        try:
-            history = member.network.fit(rows.X, **given, resume=own is not None, **job.fit_options)
-        except DivergenceError as error:
-            _take(member, None, Stopped.DIVERGED, error)
-            continue
-        member.network.engine.release()
-        _take(member, history, history.stopped)
-        if history.stopped.by_signal:
-            return
+    options = job.options
+    jobs = [
+        {
+            "network": member.network,
+            "callbacks": callbacks,
+            "checkpoints": None if kept is None else kept.part(f"job-{member.number:05d}"),
+        }
+        for member, callbacks in zip(members, told, strict=True)
+    ]
+    given = {"validation_data": valid, "n_threads": options.n_threads, "progress": progress}
+    given |= {"resume": kept is not None, "max_time": options.max_time, **job.fit_options}
+    for result in fit_in_turn(jobs, rows.X, **given):
+        _take(members[result.job], result.history, result.stopped, result.error)

@@ -15,8 +15,9 @@ import numpy as np
 
 from ..annotations import Callback
 from ..data import Source
-from ..errors import DataError, DivergenceError
+from ..errors import DataError
 from ..many.fitting import fit_many
+from ..many.in_turn import fit_in_turn
 from ..many.jobs import Result
 from ..training.state import to_json
 from ..training.stopped import Stopped
@@ -236,26 +237,9 @@ class Search:
 
 
 def _trained(jobs, rows, options, limit, progress) -> list[Result]:
-    """Train networks on encoded rows: all at once, or one by one on rows from a scratch file."""
-    shared = {"sample_weight": rows.weight, "n_threads": options.n_threads}
-    if not isinstance(rows.X, Source):
-        given = {**shared, "max_time": limit, "progress": progress}
-        with fit_many(jobs, rows.X, rows.y, **given) as results:
-            return results.wait()
-    found: list[Result] = []
-    deadline = math.inf if limit is None else time.perf_counter() + limit
-    for number, job in enumerate(jobs):
-        network, begun = job.pop("network"), time.perf_counter()
-        result = Result(number, job, network=network, stopped=Stopped.TIME)
-        ends = found and found[-1].stopped is Stopped.INTERRUPTED
-        if ends or begun > deadline:
-            found.append(replace(result, stopped=found[-1].stopped if ends else Stopped.TIME))
-            continue
-        left = None if limit is None else deadline - begun
-        try:
-            history = network.fit(rows.X, max_time=left, **job, **shared)
-            result = replace(result, history=history, stopped=history.stopped)
-        except DivergenceError as error:
-            result = replace(result, error=error, stopped=Stopped.DIVERGED)
-        found.append(replace(result, seconds=time.perf_counter() - begun))
-    return found
+    """Train networks on encoded rows: all at once, or in turn on rows from a scratch file."""
+    shared = {"n_threads": options.n_threads, "max_time": limit, "progress": progress}
+    if isinstance(rows.X, Source):
+        return list(fit_in_turn(jobs, rows.X, **shared))
+    with fit_many(jobs, rows.X, rows.y, sample_weight=rows.weight, **shared) as results:
+        return results.wait()

@@ -381,13 +381,3 @@ def test_other_data_than_before_are_refused(tmp_path, form):
         with pytest.raises(ModelFileError, match="other data"):
             fit_many([NET], *others, **kept)
     assert fit_many([NET], form(X), Y, **kept).wait()[0].error is None
-
-
-def test_other_validation_data_than_before_are_refused(tmp_path):
-    held = rng.normal(size=(3_000, 8))  # too long to be printed whole
-    given = {"epochs": 2, "seeds": [1], "checkpoints": tmp_path}
-    fit_many([NET], X, Y, validation_data=(held, held[:, :1]), **given).wait()
-    fit_many([NET], X, Y, validation_data=(held.copy(), held[:, :1]), **given).wait()
-    held[1_500, 3] += 1
-    with pytest.raises(ModelFileError, match="other data"):
-        fit_many([NET], X, Y, validation_data=(held, held[:, :1]), **given)
