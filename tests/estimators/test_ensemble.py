@@ -5,32 +5,16 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_digits
 from sklearn.ensemble import BaggingClassifier, VotingClassifier, VotingRegressor
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import RepeatedKFold, StratifiedKFold, cross_val_predict
 
-from fastbp import (
-    Adam,
-    Ensemble,
-    MLPClassifier,
-    MLPEnsembleClassifier,
-    MLPEnsembleRegressor,
-    MLPRegressor,
-    Network,
-    to_numpy,
-)
+from ensemble_data import AMOUNTS, DIABETES, LABELS, LINE, NAMES, NET, X
+from fastbp import Adam, Ensemble, MLPEnsembleClassifier, MLPEnsembleRegressor, Network, to_numpy
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
-X, LABELS = load_digits(return_X_y=True)
-X, LABELS = X[:300] / 16, LABELS[:300]
-NAMES = np.array([f"digit {label}" for label in range(10)])[LABELS]
-DIABETES, AMOUNTS = load_diabetes(return_X_y=True)
-DIABETES, AMOUNTS = DIABETES[:200] * 20, AMOUNTS[:200] / 77
 MARKS = (X[:, [20, 28, 36]] > 0.5).astype(int)
 WEIGHT = np.random.default_rng(0).uniform(0.2, 3, 300)
-NET = MLPClassifier((12,), max_iter=6, learning_rate_init=0.01, batch_size=40)
-LINE = MLPRegressor(hidden_layer_sizes=(12,), max_iter=6, learning_rate_init=0.01)
 EARLY = {"early_stopping": True, "n_iter_no_change": 2, "max_iter": 30}
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from ensemble_data import AMOUNTS, DIABETES, LABELS, LINE, NAMES, NET, X
 from fastbp import (
     MLPClassifier,
     MLPEnsembleClassifier,
@@ -27,13 +27,6 @@ from fastbp import (
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
-X, LABELS = load_digits(return_X_y=True)
-X, LABELS = X[:300] / 16, LABELS[:300]
-NAMES = np.array([f"digit {label}" for label in range(10)])[LABELS]
-DIABETES, AMOUNTS = load_diabetes(return_X_y=True)
-DIABETES, AMOUNTS = DIABETES[:200] * 20, AMOUNTS[:200] / 77
-NET = MLPClassifier((12,), max_iter=6, learning_rate_init=0.01, batch_size=40)
-LINE = MLPRegressor(hidden_layer_sizes=(12,), max_iter=6, learning_rate_init=0.01)
 
 
 def test_it_is_an_estimator_of_scikit_learn():
