@@ -112,51 +112,66 @@ class Packed:
         if stop.seen:
             yield from ((job, job.result(stopped=stop.stopped)) for job in self.jobs)
             return
-        rates_of = cache(_rates_of)
-        here: list[tuple[Job, Network, Any]] = []
+        networks = [job.made() for job in self.jobs]
+        data = self._data(networks[0].engine, shared)
+        here: list[tuple[Job, Network, Fit]] = []
         try:
-            for job in self.jobs:
-                network = job.made()
-                rates = self._rates(job, network, shared, rates_of)
-                if rates is not None and network.engine.in_use.acquire(blocking=False):
-                    here.append((job, network, rates))
+            fit_of = partial(self._fit, data=data, shared=shared, rates_of=cache(_rates_of))
+            for job, network in zip(self.jobs, networks, strict=True):
+                fit = None if data is None else fit_of(job, network.engine)
+                if fit is not None and network.engine.in_use.acquire(blocking=False):
+                    here.append((job, network, fit))
                 else:
                     yield job, None
             if here:
-                yield from self._trained(here, shared, stop)
+                yield from self._trained(here, data, shared, stop)
         finally:
             for _, network, _ in here:
                 network.engine.in_use.release()
 
-    def _rates(self, job, network, shared, rates_of):
-        """Return the rates of a network, None if it cannot train in the pack."""
-        engine = network.engine
+    def _data(self, engine, shared):
+        """Return all rows, checked for one network, which stands for all: they have one shape.
+
+        None if these, or the rows to validate, do not suit.
+        """
         try:
             data = shared.samples(engine, None)
-            if job.fold is not None:
-                shared.samples(engine, job.fold)
             if self.steps.validation is not None:
-                valid = self._valid(job, engine, shared)
+                valid = shared.validation(engine, self._given)
                 work = len(valid) * engine.plan.flops_per_row_forward
                 if valid.is_sparse or work > PACKED_EPOCH_FLOPS:
                     return None
-            weighs = data.weight is None or job.trains is None or data.weight[job.trains].any()
-            if not (weighs and (job.model is None or all_finite(engine.params))):
-                return None
-            epochs = self.steps.epochs
-            batches = self.steps.count(job.rows_of(shared.count)) // epochs
-            return rates_of(engine.optimizer, engine.epochs, epochs, batches)
-        except (TypeError, ValueError):  # of data, or of a rate too large, which `fit` tells
+        except (TypeError, ValueError):
             return None
+        return data
 
-    def _valid(self, job, engine, shared):
-        return shared.validation(engine, job.options["validation_data"])
+    @property
+    def _given(self):
+        return self.jobs[0].options["validation_data"]
 
-    def _judging(self, job, engine, shared):
+    def _fit(self, job, engine, data, shared, rates_of):
+        """Return the training of one network; None if it cannot be one of the pack."""
+        rows, weight = job.trains, data.weight
+        if job.model is not None and not all_finite(engine.params):
+            return None
+        total = float(len(data) if rows is None else len(rows))
+        if weight is not None:
+            total = float(weight[slice(None) if rows is None else rows].sum(dtype=np.float64))
+        epochs = self.steps.epochs
+        batches = self.steps.count(job.rows_of(shared.count)) // epochs
+        try:
+            rates = rates_of(engine.optimizer, engine.epochs, epochs, batches)
+            if job.fold is not None:
+                shared.samples(engine, job.fold)
+        except (TypeError, ValueError):  # of a rate too large, or rows that `evaluate` refuses
+            return None
+        return Fit(engine, epochs, rows, total, rates) if total else None
+
+    def _judging(self, engine, shared):
         """Return how a pack scores its epochs, or None."""
         if self.steps.validation is None:
             return None
-        data, metric = self._valid(job, engine, shared), metric_of(engine.loss)
+        data, metric = shared.validation(engine, self._given), metric_of(engine.loss)
         like = np.empty((0, engine.plan.specs[-1].n_out), engine.plan.dtype)
         stopping, targets = self.steps.stopping, targets_of(data, like)
         if stopping is None:
@@ -164,30 +179,24 @@ class Packed:
         facts = (stopping.patience, stopping.min_delta, stopping.restore_best)
         return Judging(data, metric.kind, targets, *facts)
 
-    def _trained(self, here, shared, stop):
+    def _trained(self, here, data, shared, stop):
         """Train networks, and take them off the list as they end; yield each job with its result.
 
         It is None if the network diverged.
         """
-        data = shared.samples(here[0][1].engine, None)
-        epochs = self.steps.epochs
-        fits = [
-            Fit(network.engine, epochs, job.trains, _weight_of(job.trains, data), rates)
-            for job, network, rates in here
-        ]
+        fits = [fit for _, _, fit in here]
         first, plan = fits[0], fits[0].engine.plan
-        judging = self._judging(here[0][0], first.engine, shared)
         # one that is the caller's must begin anew from where it was
-        before = [
-            None if job.model is None else fit.engine.progress()
-            for fit, (job, *_) in zip(fits, here, strict=True)
-        ]
-        most = min(self.steps.batch, first.count(data))
-        pack = Pack(fits, data, most, self.steps.shuffle, judging)
-        facts = (first.count(data), plan.flops_per_row, metric_of(first.engine.loss).name)
-        for fit, progress, one in zip(
-            fits, before, pack.train(lambda: not stop.seen), strict=False
-        ):
+        before = [None if job.model is None else fit.engine.progress() for job, _, fit in here]
+        rows = first.count(data)
+        judging = self._judging(first.engine, shared)
+        pack = Pack(fits, data, min(self.steps.batch, rows), self.steps.shuffle, judging)
+        dtype, facts = (
+            plan.dtype.name,
+            (rows, plan.flops_per_row, metric_of(first.engine.loss).name),
+        )
+        trained = pack.train(lambda: not stop.seen)
+        for fit, progress, one in zip(fits, before, trained, strict=False):
             job, network, _ = here.pop(0)
             if one.failed and progress is not None:
                 fit.engine.set_progress(*progress)
@@ -195,12 +204,11 @@ class Packed:
             if one.failed:
                 yield job, None
                 continue
-            history = network.history = History(
-                plan.dtype.name, entries=partial(_entries, one, *facts)
-            )
+            entries = partial(_entries, one, *facts)
+            history = network.history = History(dtype, entries=entries)
             history.best_epoch, history.stopped = one.best, Stopped.EARLY
             if not one.stopped:
-                is_whole = len(one.losses) == epochs
+                is_whole = len(one.losses) == fit.epochs
                 history.stopped = Stopped.EPOCHS if is_whole else stop.stopped
             scores = self._scores(job, network.engine, shared, stop)
             told = {"network": network, "history": history, "scores": scores}
@@ -214,14 +222,6 @@ class Packed:
         scores = scores_of(engine, shared.samples(engine, job.fold), 1)
         engine.release()
         return scores
-
-
-def _weight_of(rows, data):
-    """Return the total weight of rows, None for all."""
-    if rows is None:
-        return data.total_weight
-    weight = data.weight
-    return float(len(rows) if weight is None else weight[rows].sum(dtype=np.float64))
 
 
 def _rates_of(optimizer, first, epochs, batches):
