@@ -34,14 +34,18 @@ def summary_lines(summary, job):
     ]
     for reason, names in _by_reason(summary["dropped"]).items():
         lines.append(f"dropped, {reason}: {', '.join(map(named, names))}")
-    if summary["ensemble"] > 1:
-        by = job.options.ensemble_by
-        lines.append(f"an ensemble of {summary['ensemble']} networks, {_MEMBERS[by]}")
+    lines.append(f"preset {job.options.preset}: {_networks(job.options)}")
     if summary["streamed"]:
         lines.append("the rows exceed --memory: they go through a scratch file, window by window")
     if summary["resumes"]:
         lines.append("resumes from a checkpoint")
     return lines
+
+
+def _networks(options):
+    if options.ensemble == 1:
+        return "one network"
+    return f"an ensemble of {options.ensemble} networks, {_MEMBERS[options.ensemble_by]}"
 
 
 def plan_lines(plan):

@@ -42,8 +42,9 @@ def taking(kind, words, *names, panel=None, default=None, several=False, adds=Fa
     repeats = "repeatable, beside the default" if adds else "repeatable"
     extras = ("" if adds else _default(kind, default), kind.limits, repeats if several else "")
     extra = "; ".join(filter(None, extras))
+    is_optional = default is None and not several and not kind.empty
     reads = (
-        {"metavar": kind.metavar, "parser": parser(kind, default is None and not several)}
+        {"metavar": kind.metavar, "parser": parser(kind, is_optional)}
         if kind.metavar
         else {}
     )

@@ -87,6 +87,7 @@ def train(
 
 def _train(out, data, values):
     from ..tables.job import Job
+    from ..tables.networks import check_task
     from ..tables.planning import plan_of, summary_of
     from ..tables.read.formats import suffix_of
     from ..tables.read.table import open_table
@@ -104,7 +105,8 @@ def _train(out, data, values):
                 f"output={output!r}: that is the name of a table; expected a name such as "
                 "model.safetensors"
             )
-        _check_out_of_fold(job_options, asked)
+        if asked.ensemble_by is not None:
+            _check_out_of_fold(job_options, asked)
         kept = Checkpoints(folder, job_options.every) if folder else None
         table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
         job = Job(table, asked, job_options.valid or None, kept, job_options.resume)
@@ -112,7 +114,8 @@ def _train(out, data, values):
     not_the_input(job_options.out_of_fold, *job.files, option="--out-of-fold")
     schema = job.schema
     with usage():
-        asked.check_task(schema)
+        check_task(job.options, schema)
+        _check_out_of_fold(job_options, job.options)
     is_plan = job_options.dry_run
     summary = plan_of(job) if is_plan else summary_of(job)
     out.event("plan" if is_plan else "data", **summary)

@@ -17,11 +17,21 @@ _MAY_CHANGE = frozenset({"epochs", "patience", "n_threads", "max_time", "memory"
 
 
 class Begun(Struct):
-    """The section of a checkpoint that belongs to a training on a table."""
+    """The section of a checkpoint that belongs to a training on a table.
+
+    `options` are those that were given, and `settled` what they were with those of the preset.
+    """
 
     data: str
     options: dict[str, Any]
+    settled: dict[str, Any]
     streamed: bool
+
+    def continued(self, options: TrainOptions) -> TrainOptions:
+        """Return the settled options, with those given now that may change."""
+        given = options.to_data()
+        may = {name: given[name] for name in _MAY_CHANGE & given.keys()}
+        return TrainOptions(**{**self.settled, **may})
 
 
 def begun_of(checkpoint: Any, folder: Path, options: TrainOptions) -> Begun:
@@ -38,21 +48,20 @@ def begun_of(checkpoint: Any, folder: Path, options: TrainOptions) -> Begun:
         raise ModelFileError(
             f"{folder} holds checkpoints, but of no training on a table"
         ) from error
-    _check_options(options, begun.options)
+    _check_options(options, begun)
     return begun
 
 
 def _check_options(options, begun):
     """Raise ValueError if a training that began with the options `begun` is another one."""
-    free = _MAY_CHANGE if options.schedule == "constant" else _MAY_CHANGE - {"epochs"}
-    if options.ensemble > 1:  # whose members that are done are not trained again
+    settled = begun.settled
+    free = _MAY_CHANGE if settled["schedule"] == "constant" else _MAY_CHANGE - {"epochs"}
+    if settled["ensemble"] > 1:  # whose members that are done are not trained again
         free = free - {"epochs", "patience"}
-    given = options.to_data()
-    for name in sorted({*given, *begun} - free):
-        if given.get(name) != begun.get(name):
-            then, now = (
-                f"{each[name]!r}" if name in each else "the default" for each in (begun, given)
-            )
+    both = begun.options, options.to_data()
+    for name in sorted({*both[0], *both[1]} - free):
+        if both[0].get(name) != both[1].get(name):
+            then, now = (f"{each[name]!r}" if name in each else "the default" for each in both)
             raise ValueError(
                 f"resume: {name} was {then} when the training began, and is {now}: give the "
                 "same, or begin anew in an empty folder of checkpoints"

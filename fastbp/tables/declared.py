@@ -40,6 +40,7 @@ class Kind(NamedTuple):
     check: Callable[[str, Any], Any]
     several: bool = False  # it may be repeated; `check` takes one value, or all at once
     limits: str = ""  # the bounds of a number, or how it is written, for --help
+    empty: bool = False  # whether an empty text is a value, where others mean that none is given
 
     def parse(self, text):
         """Return the checked value of a text; ValueError with what is expected."""
@@ -200,7 +201,7 @@ def layers():
         values = value if isinstance(value, Iterable) else (value,)
         return tuple(units.check(name, n) for n in values)
 
-    return Kind("N,N,...", read, check)
+    return Kind("N,N,...", read, check, empty=True)
 
 
 def weights(word, of):

@@ -20,7 +20,7 @@ from .job import Job
 from .model import TableModel
 from .options import TrainOptions
 from .parts import folds_of
-from .split import Mask, hold_out
+from .split import Mask
 
 _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
@@ -106,10 +106,8 @@ def _at_once(job):
 
 
 def part_of(job: Job, options: TrainOptions, trains: Mask) -> Job:
-    """Return the job of the rows of a fold that train, some of which validate; or DataError."""
-    held = 0 if job.valid_table is not None else options.valid_rows(int(trains.sum()))
-    split = hold_out(trains, held, options.seed, job.keys, job.table.name)
-    return Job(job.table, options, job.valid_table, split=split)
+    """Return the job of the rows of a fold that train, some of which validate."""
+    return Job(job.table, options, job.valid_table, among=trains)
 
 
 def _one_fold(job, options, trains, tested):

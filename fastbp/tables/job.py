@@ -1,13 +1,11 @@
 """Training on a table, from the file to the model: plan, encode, train, score."""
 
 import logging
-import platform
 import time
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import replace
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +13,12 @@ import numpy as np
 import polars as pl
 from msgspec import to_builtins
 
-from .. import __version__
 from ..annotations import Callback, FilePath
 from ..errors import DataError
+from ..kernels.peak import measure_peak
 from ..machine import free_memory
 from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints, latest_in
-from .all_classes import with_all_classes
 from .begun import JOB, Begun, begun_of
 from .class_weights import weights_of
 from .columns.encoding import Encoder
@@ -30,18 +27,22 @@ from .columns.ramp_fit import with_ramps
 from .columns.schema import Schema
 from .encoded import Budget, Encoded, encode_table
 from .keys import read_keys
+from .labels import labels_in
 from .members import most_at_once, parts_of, train_members
 from .model import TableModel, tell_unknown
+from .networks import batch_of, network_bytes, network_of
 from .options import TrainOptions, held_rows
 from .parts import labels_of
+from .presets import Facts, settled
 from .read.frames import is_pandas, with_index
 from .read.naming import Like
 from .read.table import Data, open_table
+from .recording import record_of
 from .result.outputs import ids_of, out_of_fold
 from .roles import check_roles, roles_of, with_roles
 from .sections import READING, SECTION, schema_of
 from .split import Keys, Mask, Split, hold_out
-from .trained import One, Several, metrics_of
+from .trained import One, Several
 from .wording import bytes_shown, counted, listed
 
 _log = logging.getLogger("fastbp")
@@ -51,7 +52,8 @@ _steps = logging.getLogger("fastbp.steps")
 class Job:
     """A planned training on a table; for the arguments see `train`.
 
-    With a `split`, its rows train and validate; by default the options split the table.
+    The rows `among` all, (rows,) bool, train and validate; by default all. `asked` are the options
+    that were given.
     """
 
     def __init__(
@@ -61,7 +63,7 @@ class Job:
         valid: Data | None = None,
         checkpoints: FilePath | Checkpoints | None = None,
         resume: bool = False,
-        split: Split | None = None,
+        among: Mask | None = None,
     ):
         if valid is not None and options.valid_share:
             raise ValueError(
@@ -73,13 +75,14 @@ class Job:
                 "ensemble_by='folds': each fold validates in turn, and `valid` gives rows for all; "
                 "expected one of the two"
             )
-        if valid is not None and options.folds is None and split is None:
+        if valid is not None and options.folds is None and among is None:
             options.refuse_key("no rows are held back where `valid` gives them")
         if options.search is not None:
             options.check_search(valid, checkpoints)
-        self._split = split
+        self._among = among
         self._data: Any = data
-        self.options = options
+        self._started = time.perf_counter()
+        self.asked = options
         self.checkpoints = as_checkpoints(checkpoints, resume)
         self._begun: Any = latest_in(self.checkpoints) if resume else None
         self._own = None
@@ -110,7 +113,13 @@ class Job:
     @cached_property
     def keys(self) -> Keys:
         """The groups or the times of the rows, if they are split by these."""
-        return read_keys(self.table, self.options)
+        return read_keys(self.table, self.asked)
+
+    @property
+    def options(self) -> Any:
+        """The `TrainOptions` of the table, in which nothing is left to the preset."""
+        _ = self.schema
+        return self._options
 
     @property
     def split(self) -> Split:
@@ -118,37 +127,54 @@ class Job:
         _ = self.schema  # whose target settles it
         return self._settled
 
-    def _settle(self, targets, fewest):
-        """Settle the split; return which rows train. A class has at least `fewest` rows."""
-        self._settled = drawn = self._drawn
-        is_free = self._split is None and not (self.options.group or self.options.time)
-        if is_free and len(targets) == 1 and fewest <= drawn.validates.sum():
-            self._settled = with_all_classes(self.table, targets[0], drawn)
+    def _settle(self, targets, known):
+        """Settle options and split; return which rows train. So many have all targets."""
+        self._options = settled(self.asked, self._facts(known))
+        self._settle_split(targets)
         return self._settled.trains
 
-    @cached_property
-    def _drawn(self) -> Split:
-        if self._split is not None:
-            return self._split
-        among = ~self.tested
-        held = 0 if self.valid_table is not None else self.options.valid_rows(int(among.sum()))
-        return hold_out(among, held, self.options.seed, self.keys, self.table.name)
+    def _facts(self, known):
+        o, groups, free = self.asked, self.keys.groups, free_memory()
+        return Facts(
+            rows=min(known, int(self._rows_split.sum())),
+            columns=len(self.table.columns),
+            groups=None if groups is None else len(np.unique(groups)),
+            holds=self.valid_table is not None,
+            free=o.memory or (None if free is None else free // 2),
+            peak=measure_peak("float32", o.n_threads) if o.time_budget else None,
+            elapsed=time.perf_counter() - self._started,
+        )
+
+    def _settle_split(self, targets):
+        """Settle which rows train and which validate."""
+        among = self._rows_split
+        held = 0 if self.valid_table is not None else self._options.valid_rows(int(among.sum()))
+        is_free = held and len(targets) == 1 and not (self.asked.group or self.asked.time)
+        labels = labels_in(self.table, targets[0]) if is_free and targets[0].classes else None
+        drawn = (held, self.asked.seed, self.keys, self.table.name, labels)
+        self._settled = hold_out(among, *drawn)
+
+    @property
+    def _rows_split(self) -> Mask:
+        """The rows that train or validate, (rows,) bool."""
+        return ~self.tested if self._among is None else self._among
 
     @cached_property
     def tested(self) -> Mask:
         """Which rows neither train nor validate, and measure what a search has chosen."""
-        count = 0 if self.options.search is None else held_rows(self.rows)
+        count = 0 if self.asked.search is None else held_rows(self.rows)
         rows = np.ones(self.rows, bool)
-        held = hold_out(rows, count, self.options.seed, self.keys, self.table.name)
+        held = hold_out(rows, count, self.asked.seed, self.keys, self.table.name)
         return held.validates
 
     @cached_property
     def schema(self) -> Schema:
         """The schema of the table; that of the checkpoint if the training resumes."""
-        o = self.options
-        if self.resumes:
+        o = self.asked
+        if self._own is not None:
             begun = schema_of(self._begun, "the checkpoint")
-            self._settle(begun.targets, min(begun.target.counts, default=0))
+            self._options = self._own.continued(o)
+            self._settle_split(begun.targets)
             return begun
         check_roles(self.table, o)
         task: Any = o.task
@@ -169,12 +195,12 @@ class Job:
             **roles_of(o, self._row_numbers()),
         )
         found = with_roles(found, self.table, o)
-        by: Any = o.ramp_edges
-        return with_ramps(found, self.table, self._settled.trains, o.ramps, by)
+        ramps, by = self._options.ramps, self._options.ramp_edges
+        return with_ramps(found, self.table, self._settled.trains, ramps, by)
 
     def _row_numbers(self):
         """Return the columns without a name of their own that number the rows."""
-        o = self.options
+        o = self.asked
         given = {*o.targets, o.weight, o.group, o.time, *o.ids, *o.drop, *o.categorical, *o.numeric}
         numbers = [name for name in self.table.row_numbers if name not in given]
         if numbers:
@@ -188,7 +214,7 @@ class Job:
 
         MemoryError if it, or the ensemble, takes more than the free memory.
         """
-        needed = self.options.network_bytes(self.schema)
+        needed = network_bytes(self.options, self.schema)
         free = free_memory()
         if free is not None and needed > free:
             count = self.options.ensemble
@@ -198,12 +224,12 @@ class Job:
                 f"{'take' if count > 1 else 'takes'} {bytes_shown(needed)}, and "
                 f"{bytes_shown(free)} are free"
             )
-        return self.options.network(self.schema)
+        return network_of(self.options, self.schema)
 
     @cached_property
     def batch(self) -> int:
         """The number of samples per step."""
-        return self.options.batch_of(self._trained)
+        return batch_of(self.options, self._trained)
 
     @cached_property
     def budget(self) -> Budget:
@@ -263,7 +289,7 @@ class Job:
 
     def model(self, trained: One | Several, rows: Encoded, seconds: float) -> TableModel:
         """Return the model of what was trained on encoded rows in so many seconds."""
-        record = self._record(trained, rows, rows.valid, rows.digest, seconds)
+        record = record_of(self, trained, rows, seconds)
         model = TableModel(trained.network, self.schema, trained.lists, record, self.table.reading)
         model.out_of_fold = self._out_of_fold(trained)
         return model
@@ -294,7 +320,7 @@ class Job:
         """Return a job on the same rows with other options, which do not change their features."""
         _ = self.split, self.tested
         twin = copy(self)
-        twin.options = options
+        twin._options = options
         for name in ("network", "batch"):  # which depend on them
             vars(twin).pop(name, None)
         return twin
@@ -304,7 +330,7 @@ class Job:
         if trained.out_of_fold is None:
             return None
         folds, outputs = trained.out_of_fold
-        there = np.flatnonzero(labels_of(self)[1])[folds > 0]
+        there = np.flatnonzero(labels_of(self)[1] & self.split.trains)[folds > 0]
         ids = pl.DataFrame({"row": there + 1})
         if names := ids_of(self.schema, self.table):
             ids = pl.concat(self.table.frames(names))[there]
@@ -329,7 +355,8 @@ class Job:
                 f"resume: {self.table.name} does not hold the rows that the training began with; "
                 "give it the same, or begin anew in an empty folder of checkpoints"
             )
-        own = Begun(digest, self.options.to_data(), self.budget.streamed)
+        asked, settled_ones = self.asked.to_data(), self.options.to_data()
+        own = Begun(digest, asked, settled_ones, self.budget.streamed)
         sections = {
             SECTION: self.schema.to_data(),
             READING: to_builtins(self.table.reading),
@@ -337,42 +364,3 @@ class Job:
         }
         kept = self.checkpoints
         return Checkpoints(kept.folder, kept.every, kept.keep, sections)
-
-    def _record(self, trained, rows, valid, digest, seconds):
-        metrics = {}
-        details = {"confusion": None, "residuals": None}
-        # a training that a signal ended is not scored if it resumes later, nor before its first
-        # step: Numba, interrupted while it compiles, may fail to compile what scores
-        unscored = self.checkpoints is not None or not trained.steps
-        preempted = unscored and trained.stopped.by_signal
-        if not preempted:
-            if valid is not None:
-                _steps.info("scoring %s", counted(len(valid[0]), "validation row"))
-            for name, scores in trained.scores(self.schema, rows, valid, self._threads).items():
-                metrics[name] = metrics_of(scores)
-                details = scores.details()
-        return {
-            "fastbp": __version__,
-            "versions": {"python": platform.python_version()}
-            | {name: version(name) for name in ("numpy", "numba", "polars", "scikit-learn")},
-            "data": {
-                "name": self.table.name,
-                "rows": self.rows,
-                "train": rows.count,
-                "valid": 0 if valid is None else len(valid[0]),
-                "no_target": rows.no_target,
-                "digest": digest,
-            },
-            "options": self.options.to_data(),
-            "batch_size": self.batch,
-            "streamed": self.budget.streamed,
-            "steps": trained.steps,
-            "seconds": seconds,
-            "threads": trained.threads,
-            "peak": None if preempted else trained.peak,
-            "stopped": trained.stopped.value,
-            "best_epoch": trained.best_epoch,
-            "metrics": metrics,
-            **details,
-            **trained.more(),
-        }

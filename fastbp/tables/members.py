@@ -21,8 +21,10 @@ from ..training.history import History
 from ..training.interrupt import Interrupt
 from ..training.stopped import Stopped
 from .encoded import Budget, Encoded
+from .networks import network_of
 from .options import TrainOptions
-from .parts import folds_of, labels_of
+from .parts import check_enough, labels_of
+from .split import folds_of_rows
 from .wording import bytes_shown
 
 _log = logging.getLogger("fastbp")
@@ -55,18 +57,21 @@ class Member:
 def parts_of(job: Any) -> list[Part]:
     """Return the rows of each member, as the options of a `Job` say that they differ.
 
-    DataError if there are fewer rows, groups or rows of the most frequent class than folds.
+    DataError if there are fewer rows or groups than folds.
     """
-    options: TrainOptions = job.options
+    options: Any = job.options
     if options.ensemble_by == "seeds":
         return [Part()] * options.ensemble
-    known = labels_of(job)[1] & job.split.trains
-    if options.ensemble_by == "folds":
-        _, folds = folds_of(job, "ensemble")
-        both = [[np.flatnonzero(mask[known]) for mask in fold] for fold in folds]
-        return [Part(trains, tests) for trains, tests in both]
+    labels, known = labels_of(job)
+    known &= job.split.trains
     groups = None if job.keys.groups is None else job.keys.groups[known]
     rows = int(known.sum())
+    if options.ensemble_by == "folds":
+        check_enough(job, "ensemble", known)
+        own = None if labels is None else labels[known]
+        folds = folds_of_rows(rows, options.ensemble, options.seed, own, groups)
+        each = (folds == number for number in range(options.ensemble))
+        return [Part(np.flatnonzero(~held), np.flatnonzero(held)) for held in each]
     return [Part(_bag(rows, groups, options.seed, n)) for n in range(options.ensemble)]
 
 
@@ -133,7 +138,7 @@ def train_members(
     """
     _check_weights(parts, rows, job.table.name)
     networks = [job.network]
-    networks += [job.options.network(job.schema, n) for n in range(1, len(parts))]
+    networks += [network_of(job.options, job.schema, n) for n in range(1, len(parts))]
     members = [Member(n, *pair) for n, pair in enumerate(zip(parts, networks, strict=True))]
     lock = threading.Lock()
     told = [[_telling(each, member.number, lock) for each in callbacks] for member in members]

@@ -1,9 +1,7 @@
 """The options of a training on a table; ``fastbp train`` and ``fastbp.train`` share them."""
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
 
 from .declared import (
     choice,
@@ -20,29 +18,23 @@ from .declared import (
     words,
 )
 from .losses import LOSSES
+from .networks import optimizer_of
 from .option_kinds import hidden_activations, optimizers, quantiles
+from .presets import PRESETS, preset_of
 from .read_options import ReadOptions
-from .wording import MISSING_WORDS, unknown
+from .wording import MISSING_WORDS
 
 # rows held back for validation by default: this share, and no more than tell enough
 _VALID_SHARE = 0.2
 _MOST_VALID_ROWS = 100_000
-# the batch for n rows: n / 300, within these
-_BATCHES = 300
-_FEWEST_BATCH = 32
-_MOST_BATCH = 256
-# other activations begin with Glorot's weights, rectifiers too: smaller than He's, they gave
-# better scores on eight of the nine tables of tests/support/messy_tables.py, up to 0.05 of R2,
-# and level on the ninth
-_INITIALIZERS = {"selu": "lecun_normal"}
 _AT_LEAST_0 = number(least=0)
 _ABOVE_0 = number(above=0)
 _COUNT = number(whole=True, least=1)
 _SEED = number(whole=True, least=0, below=2**63)
 _SHARE = number(least=0, below=1)
 _COLUMNS = texts("COL")
-# more would make models of any size
-_MOST_RAMPS = 512
+# more bins would make models of any size
+_RAMPS = number(whole=True, least=0, below=513)
 # scikit-learn's seeds are below
 SEEDS = 2**32
 
@@ -95,24 +87,29 @@ class TrainOptions(ReadOptions):
     max_categories : int, optional
         Most categories of a column that become inputs; the rarer ones share one. Default: 64, or
         more where there are four rows for each, at most 512.
-    ramps : int, default 0
-        Bins of each number and date, such as 16: between the edges of a bin a feature rises from 0
-        to 0.5, so that one layer learns functions of the number that are no straight lines.
-    ramp_edges : {"tree", "quantiles"}, default "tree"
+    ramps : int, optional
+        Bins of each number and date, such as 16, or 0: between the edges of a bin a feature rises
+        from 0 to 0.5, so that one layer learns functions of the number that are no straight lines.
+        Default: by the preset.
+    ramp_edges : {"tree", "quantiles"}, optional
         Where bins end: at the thresholds of a decision tree that learns the target from the
-        number alone, or at the number's quantiles; of the rows that train.
+        number alone, or at the number's quantiles; of the rows that train. Default: quantiles.
     clip_target : float, optional
         Clip the targets that train and validate to this many deviations from their mean, both
         without what lies far out.
     valid_share : float, optional
         Share of the rows held back for validation; 0 holds none back. Default: 0.2, at most
         100,000 rows.
-    hidden : sequence of int, default (100,)
-        Units of each hidden layer; none makes a linear model.
+    preset : {"fast", "default", "accurate"}, optional
+        What the options are that say "by the preset" and are not given: fast trains one network of
+        100 units; default trains five, of 256 units on ramps; accurate spends some five times as
+        long. Default: default.
+    hidden : sequence of int, optional
+        Units of each hidden layer; none makes a linear model. Default: by the preset.
     activation : str, default "relu"
         Activation of the hidden layers: relu, tanh, gelu and others of ``fastbp.ACTIVATIONS``.
-    dropout : float, default 0
-        Dropout rate after each hidden layer.
+    dropout : float, optional
+        Dropout rate after each hidden layer. Default: by the preset.
     loss : str, optional
         Loss of a regression, in units of the target's deviation: squared_error (the default),
         absolute_error, huber, quantile, or poisson for counts and rates, whose targets are at
@@ -125,8 +122,8 @@ class TrainOptions(ReadOptions):
         Optimizer: adam, adamw, sgd and others of ``fastbp.OPTIMIZERS``.
     learning_rate : float, optional
         Learning rate. Default: the optimizer's.
-    schedule : {"constant", "cosine", "one_cycle"}, default "constant"
-        How the learning rate changes over the epochs.
+    schedule : {"constant", "cosine", "one_cycle"}, optional
+        How the learning rate changes over the epochs. Default: by the preset.
     l2 : float, default 0
         L2 penalty of the weights.
     weight_decay : float, optional
@@ -137,10 +134,11 @@ class TrainOptions(ReadOptions):
     class_weight : "balanced" or dict, optional
         Weights of the classes, such as yes=10,no=1, and 1 for the others; or balanced: every
         class counts the same.
-    epochs : int, default 100
-        Passes over the data, at most.
-    patience : int, default 10
-        Epochs without improvement before training stops; 0 never stops early.
+    epochs : int, optional
+        Passes over the data, at most. Default: by the preset.
+    patience : int, optional
+        Epochs without improvement before training stops; 0 never stops early. Default: by the
+        preset.
     batch_size : int, optional
         Samples per step. Default: 32 to 256, by the number of rows.
     search : int, optional
@@ -148,17 +146,23 @@ class TrainOptions(ReadOptions):
         the options that are given, and these are the same in all. A fifth of the rows measure it.
     seed : int, default 0
         Seed for split, weights, shuffling and dropout.
-    ensemble : int, default 1
-        Networks to train, one on each core; the prediction is the mean of their outputs.
-    ensemble_by : {"seeds", "bags", "folds"}, default "seeds"
+    ensemble : int, optional
+        Networks to train, one on each core; the prediction is the mean of their outputs. Default:
+        by the preset.
+    ensemble_by : {"seeds", "bags", "folds"}, optional
         How they differ: by their seeds alone; also by their rows, drawn with replacement, whole
         groups with `group`; or each by the fold that it stops early on, and does not train on.
+        Default: folds of four networks or more, if rows are neither held back for all nor split by
+        `time`, and there are enough; else seeds.
     dtype : {"float32", "float64"}, default "float32"
         Precision of the network.
     n_threads : int or "auto", default "auto"
         Threads to compute on; the result does not depend on it.
     max_time : float, in seconds, optional
         Stop training after this time.
+    time_budget : float, in seconds, optional
+        Choose the most accurate preset that is expected to be trained in this time, by the speed
+        of the machine, and stop after it.
     memory : int, in bytes, optional
         Memory for encoded rows; more rows go through a scratch file, window by window.
         Default: half of what is free.
@@ -181,15 +185,16 @@ class TrainOptions(ReadOptions):
     folds: int | None = option(number(whole=True, least=2), None, panel="Data")
     missing: tuple = option(words("WORD"), MISSING_WORDS, panel="Data", adds=True)
     max_categories: int | None = option(_COUNT, None, panel="Data")
-    ramps: int = option(number(whole=True, least=0, below=_MOST_RAMPS + 1), 0, panel="Data")
-    ramp_edges: str = option(choice("tree", "quantiles"), "tree", panel="Data")
+    ramps: int | None = option(_RAMPS, None, panel="Data")
+    ramp_edges: str | None = option(choice("tree", "quantiles"), None, panel="Data")
     clip_target: float | None = option(_ABOVE_0, None, panel="Data")
     valid_share: float | None = option(_SHARE, None, panel="Data")
-    hidden: tuple = option(layers(), (100,), panel="Network")
+    preset: str | None = option(choice(*PRESETS), None, panel="Network")
+    hidden: tuple | None = option(layers(), None, panel="Network")
     activation: str = option(
         choice(known=hidden_activations, metavar="NAME"), "relu", panel="Network"
     )
-    dropout: float = option(_SHARE, 0.0, panel="Network")
+    dropout: float | None = option(_SHARE, None, panel="Network")
     loss: str | None = option(
         choice(*(loss for known in LOSSES.values() for loss in known), metavar="NAME"),
         None,
@@ -198,29 +203,30 @@ class TrainOptions(ReadOptions):
     quantile: float | tuple[float, ...] | None = option(quantiles(), None, panel="Network")
     optimizer: str = option(choice(known=optimizers, metavar="NAME"), "adam", panel="Training")
     learning_rate: float | None = option(_ABOVE_0, None, panel="Training")
-    schedule: str = option(choice("constant", "cosine", "one_cycle"), "constant", panel="Training")
+    schedule: str | None = option(choice("constant", "cosine", "one_cycle"), None, panel="Training")
     l2: float = option(_AT_LEAST_0, 0.0, panel="Training")
     weight_decay: float | None = option(_AT_LEAST_0, None, panel="Training")
     clip_norm: float | None = option(_ABOVE_0, None, panel="Training")
     class_weight: str | Mapping[str, float] | None = option(
         weights("balanced", "CLASS"), None, panel="Training"
     )
-    epochs: int = option(_COUNT, 100, panel="Training")
-    patience: int = option(number(whole=True, least=0), 10, panel="Training")
+    epochs: int | None = option(_COUNT, None, panel="Training")
+    patience: int | None = option(number(whole=True, least=0), None, panel="Training")
     batch_size: int | None = option(_COUNT, None, panel="Training")
     search: int | None = option(_COUNT, None, panel="Training")
     seed: int = option(_SEED, 0, panel="Training")
-    ensemble: int = option(_COUNT, 1, panel="Training")
-    ensemble_by: str = option(choice("seeds", "bags", "folds"), "seeds", panel="Training")
+    ensemble: int | None = option(_COUNT, None, panel="Training")
+    ensemble_by: str | None = option(choice("seeds", "bags", "folds"), None, panel="Training")
     dtype: str = option(choice("float32", "float64"), "float32", panel="Network")
     n_threads: int | str = option(threads(), "auto", panel="Job", names=("--threads",))
     max_time: float | None = option(duration(above=0), None, panel="Job")
+    time_budget: float | None = option(duration(above=0), None, panel="Job")
     memory: int | None = option(size(), None, panel="Job")
 
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "missing", tuple(dict.fromkeys(self.missing)))
-        self.an_optimizer()
+        optimizer_of(self)
         if self.quantile is not None and self.loss not in (None, "quantile"):
             raise ValueError(
                 f"quantile={self.quantile!r}: loss={self.loss!r} has no quantile; leave one out"
@@ -230,6 +236,11 @@ class TrainOptions(ReadOptions):
                 f"group={self.group!r}: rows are split by group or by time={self.time!r}; "
                 "choose one"
             )
+        if self.preset is not None and self.time_budget is not None:
+            raise ValueError(
+                f"time_budget={self.time_budget}: it chooses the preset; leave it or "
+                f"preset={self.preset!r} out"
+            )
         self._check_ensemble()
         self._check_ramps()
         if self.valid_share == 0 and self.folds is None:
@@ -238,7 +249,8 @@ class TrainOptions(ReadOptions):
     def _check_ramps(self):
         if self.ramps == 1:
             raise ValueError("ramps=1: one bin says what the number says; give more, such as 16")
-        if self.ramp_edges != "tree" and not self.ramps:
+        ramps = preset_of(self).ramps if self.ramps is None else self.ramps
+        if self.ramp_edges is not None and not ramps:
             raise ValueError(
                 f"ramp_edges={self.ramp_edges!r}: there are no ramps; give the number of bins, "
                 "such as ramps=16"
@@ -246,7 +258,8 @@ class TrainOptions(ReadOptions):
 
     def _check_ensemble(self):
         asked = f"ensemble_by={self.ensemble_by!r}"
-        if self.ensemble == 1 and self.ensemble_by != "seeds":
+        networks = self.ensemble or preset_of(self).ensemble
+        if networks == 1 and self.ensemble_by not in (None, "seeds"):
             raise ValueError(f"{asked}: there is one network; give the number, such as ensemble=5")
         if self.ensemble_by != "folds":
             return
@@ -254,11 +267,6 @@ class TrainOptions(ReadOptions):
             raise ValueError(
                 f"valid_share={self.valid_share}: with {asked} each fold validates in turn; leave "
                 "valid_share out"
-            )
-        if self.folds is not None:
-            raise ValueError(
-                f"folds={self.folds}: with {asked} every row is scored by a network that has not "
-                "seen it; leave folds out"
             )
         if self.time is not None:
             raise ValueError(
@@ -273,20 +281,6 @@ class TrainOptions(ReadOptions):
             if column is not None and (name, self.ensemble_by) != ("group", "bags"):
                 raise ValueError(f"{name}={column!r}: {why}; leave it out, or give folds=5")
 
-    def an_optimizer(self):
-        """Return the optimizer with its schedule."""
-        from ..components.optimizers import Optimizer
-        from ..components.schedules import SCHEDULES
-
-        schedule: Any = SCHEDULES.find(self.schedule)
-        rates = {name: getattr(self, name) for name in ("learning_rate", "weight_decay", "l2")}
-        return Optimizer(
-            self.optimizer,
-            schedule=schedule() if self.schedule == "constant" else schedule(self.epochs),
-            clip_norm=self.clip_norm,
-            **{name: value for name, value in rates.items() if value is not None},
-        )
-
     @property
     def learned_loss(self):
         """The loss that is asked for, by its name or by a quantile; None for the task's own."""
@@ -297,70 +291,6 @@ class TrainOptions(ReadOptions):
         """The columns to learn."""
         return (self.target,) if isinstance(self.target, str) else self.target
 
-    def check_task(self, schema):
-        """Raise ValueError if the loss or the class weights do not suit the target's task."""
-        target = schema.target
-        suitable = LOSSES[target.task]
-        other = "leave it out, or choose another task"
-        if self.learned_loss and self.learned_loss not in suitable:
-            name = "loss" if self.loss else "quantile"
-            raise ValueError(
-                f"{name}={getattr(self, name)!r}: a {target.task} has {', '.join(suitable)}; "
-                f"{other}"
-            )
-        if self.class_weight and not target.classes:
-            raise ValueError(
-                f"class_weight={self.class_weight!r}: a {target.task} has no classes; {other}"
-            )
-        if self.class_weight and schema.more_targets:
-            raise ValueError(
-                f"class_weight={self.class_weight!r}: several targets have no classes in common; "
-                "leave it out"
-            )
-        for name in self.class_weight if isinstance(self.class_weight, dict) else ():
-            if target.class_named(name) is None:
-                wrong = unknown("class", name, target.classes, "classes")
-                raise ValueError(f"class_weight={self.class_weight!r}: {wrong}")
-
-    def network(self, schema, member=0):
-        """Return an untrained network of a schema; ValueError as of `check_task`.
-
-        The seeds of the members of an ensemble, counted from 0, are one after another.
-        """
-        from ..components.layers import Dense, Dropout
-        from ..network import Network
-
-        self.check_task(schema)
-        initializer = _INITIALIZERS.get(self.activation, "glorot_uniform")
-        stack: list[Dense | Dropout] = []
-        for units in self.hidden:
-            stack.append(Dense(units, self.activation, initializer=initializer))
-            if self.dropout:
-                stack.append(Dropout(self.dropout))
-        stack.append(Dense(schema.n_outputs))
-        return Network(
-            inputs=schema.n_features,
-            layers=stack,
-            loss=schema.loss if schema.target.classes else self.learned_loss or schema.loss,
-            loss_parameter=schema.quantiles or self.quantile,
-            optimizer=self.an_optimizer(),
-            dtype=self.dtype,
-            seed=(self.seed + member) % 2**63,
-        )
-
-    def network_bytes(self, schema):
-        """Return the bytes of parameters, moments and best parameters of all networks."""
-        widths = (schema.n_features, *self.hidden, schema.n_outputs)
-        count = sum((n_in + 1) * n_out for n_in, n_out in itertools.pairwise(widths))
-        return self.ensemble * 4 * count * (8 if self.dtype == "float64" else 4)
-
-    def batch_of(self, rows):
-        """Return the batch size for a number of rows: by default a power of 2."""
-        if self.batch_size is not None:
-            return min(self.batch_size, max(1, rows))
-        batch = 2 ** max(0, rows // _BATCHES).bit_length()
-        return min(max(batch, _FEWEST_BATCH), _MOST_BATCH)
-
     def valid_rows(self, rows):
         """Return how many rows are held back for validation; none where folds validate."""
         if self.ensemble_by == "folds":
@@ -369,7 +299,7 @@ class TrainOptions(ReadOptions):
 
     def check_search(self, valid, checkpoints):
         """Raise ValueError if a search has nothing to choose by, or is to keep what it cannot."""
-        if self.ensemble > 1:
+        if (self.ensemble or 1) > 1:
             raise ValueError(
                 f"ensemble={self.ensemble}: a search keeps one network; leave one of them out, "
                 "and train the ensemble with the options that were found"

@@ -16,13 +16,9 @@ _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
 
 
-def folds_of(job, option="folds"):
-    """Return how the rows with a target are split, and of each fold which train and are tested.
-
-    `option` is the one that says how many folds there are.
-    """
-    name, count = job.table.name, getattr(job.options, option)
-    asked = f"{option}={count}"
+def folds_of(job):
+    """Return how the rows with a target are split, and of each fold which train and are tested."""
+    name, count = job.table.name, job.options.folds
     labels, known = labels_of(job)
     known &= ~job.tested
     rows, keys = np.flatnonzero(known), job.keys
@@ -30,13 +26,10 @@ def folds_of(job, option="folds"):
         known &= ~np.isnan(keys.times)
         rows = np.flatnonzero(known)
         return "time", list(_by_time(rows, keys, count, name))
-    if keys.groups is not None:
-        there = len(np.unique(keys.groups[rows]))
-        _check_enough(there, count, f"groups in {keys.name!r}", name, asked)
-    _check_enough(len(rows), count, "rows with a target", name, asked)
+    check_enough(job, "folds", known)
     by, splitter = _splitter(job, labels, count)
     if labels is not None:
-        _check_classes(job, labels[rows], count, asked)
+        _check_classes(job, labels[rows], count, f"folds={count}")
     groups = None if keys.groups is None else keys.groups[rows]
     classes = None if labels is None else labels[rows]
     with warnings.catch_warnings():
@@ -98,6 +91,19 @@ def labels_of(job) -> tuple[npt.NDArray | None, Mask]:
     schema = job.schema
     classifies = schema.target.task == "classification" and not schema.more_targets
     return np.concatenate(labels) if classifies else None, np.concatenate(known)
+
+
+def check_enough(job, option, known):
+    """Raise DataError if the `known` rows, (rows,) bool, or their groups, are fewer than folds.
+
+    `option` is the one that says how many folds there are.
+    """
+    count, keys, name = getattr(job.options, option), job.keys, job.table.name
+    asked = f"{option}={count}"
+    if keys.groups is not None:
+        there = len(np.unique(keys.groups[known]))
+        _check_enough(there, count, f"groups in {keys.name!r}", name, asked)
+    _check_enough(int(known.sum()), count, "rows with a target", name, asked)
 
 
 def _check_enough(there, count, what, table_name, asked):

@@ -9,6 +9,8 @@ import numpy as np
 from ..machine import free_memory
 from ..training.interrupt import unless_interrupted
 from .columns.encoding import Encoder
+from .members import most_at_once
+from .networks import network_bytes
 
 _steps = logging.getLogger("fastbp.steps")
 # rows and operations of the trial that measures an epoch, at most
@@ -26,7 +28,11 @@ def plan_of(job):
     rows = budget.rows
     plan = job.network.engine.plan
     workspace = plan.workspace(job.batch, 1, training=True).bytes
-    seconds = _seconds_per_epoch(job)
+    # the networks of an ensemble train at once, on one thread each
+    ensemble = job.options.ensemble
+    at_once = min(most_at_once(budget, job.options), ensemble)
+    rounds = -(-ensemble // at_once)
+    seconds = _seconds_per_epoch(job, job.options.n_threads if ensemble == 1 else 1)
     return {
         **summary_of(job),
         "parameters": plan.size,
@@ -35,11 +41,11 @@ def plan_of(job):
         "memory": {
             "rows": budget.held_bytes + (0 if budget.streamed else budget.bytes),
             "scratch_file": budget.bytes if budget.streamed else 0,
-            "network": job.options.ensemble * (4 * job.network.parameters.nbytes + workspace),
+            "network": ensemble * (4 * job.network.parameters.nbytes + workspace),
         },
         "seconds_an_epoch": seconds,
         "expected_seconds": min(
-            seconds * job.options.epochs * job.options.ensemble * _trainings(job.options),
+            seconds * job.options.epochs * rounds * _trainings(job.options),
             job.options.max_time or np.inf,
         ),
         "features": job.schema.n_features,
@@ -81,7 +87,7 @@ def _keys(options):
     return ("group", options.group), ("time", options.time)
 
 
-def _seconds_per_epoch(job):
+def _seconds_per_epoch(job, n_threads):
     """Return the seconds of an epoch, measured on some rows with a copy of the network.
 
     It is NaN if memory is too small for a copy, or none of the first rows has a target.
@@ -94,10 +100,10 @@ def _seconds_per_epoch(job):
     kept = first.kept[:rows]
     X, y = first.X[:rows][kept], first.y[:rows][kept]
     free = free_memory()
-    if not len(X) or (free is not None and job.options.network_bytes(job.schema) > free):
+    if not len(X) or (free is not None and network_bytes(job.options, job.schema) > free):
         return float("nan")
     trial = copy.deepcopy(job.network)
-    options = {"epochs": 1, "batch_size": job.batch, "n_threads": job.options.n_threads}
+    options = {"epochs": 1, "batch_size": job.batch, "n_threads": n_threads}
     unless_interrupted(trial.fit(X, y, **options))  # compiles
     started = time.perf_counter()
     unless_interrupted(trial.fit(X, y, **options))

@@ -7,7 +7,7 @@ is chosen on rows is not measured on them, so the score of the chosen model is t
 import logging
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from ..training.stopped import Stopped
 from .folds import not_told_again, part_of, train_job
 from .job import Job
 from .model import TableModel
+from .networks import check_task, optimizer_of
 from .options import TrainOptions
 from .parts import folds_of
 from .trained import One
@@ -76,15 +77,14 @@ def trained(job: Job, callbacks: Iterable[Callback] = (), progress: bool = False
     return Search(job, progress).run()
 
 
-def drawn(options: TrainOptions) -> list[TrainOptions]:
-    """Return the options that a search tries: first as they are given, then with others drawn.
+def drawn(options: TrainOptions, given: Collection[str]) -> list[TrainOptions]:
+    """Return the options that a search tries: first settled ones, then with others drawn.
 
-    What differs from its default is given, and stays.
+    Those whose names are `given` stay.
     """
-    given = options.to_data().keys()
     rng = np.random.default_rng(options.seed)
     first = replace(options, search=None)
-    rate = first.an_optimizer().hyper_parameters["learning_rate"]
+    rate = optimizer_of(first).hyper_parameters["learning_rate"]
     found = [first]
     for _ in range((options.search or 1) - 1):
         drawn = _draw(rng, rate)
@@ -122,7 +122,7 @@ class Search:
         self._given = job.options.to_data()
         self._started = time.perf_counter()
         self._stopped: Stopped | None = None
-        self._tried = [Tried(options, []) for options in drawn(job.options)]
+        self._tried = [Tried(options, []) for options in drawn(job.options, job.asked.to_data())]
 
     def run(self) -> TableModel:
         """Train, choose, and measure; return the model of the best options.
@@ -131,7 +131,7 @@ class Search:
         raised, as there is no model yet.
         """
         job = self._job
-        job.options.check_task(job.schema)
+        check_task(job.options, job.schema)
         model, best, by = self._by_folds() if job.options.folds else self._by_validation()
         stopped = None if self._stopped is None else self._stopped.value
         rows = [tried.to_data(self._given) for tried in self._tried]

@@ -32,11 +32,20 @@ class Keys:
     times: npt.NDArray | None = None
 
 
-def hold_out(among: Mask, count: int, seed: int, keys: Keys, table_name: str) -> Split:
+def hold_out(
+    among: Mask,
+    count: int,
+    seed: int,
+    keys: Keys,
+    table_name: str,
+    labels: npt.NDArray[np.int64] | None = None,
+) -> Split:
     """Split the rows `among` all: about `count` validate, and the others train.
 
-    At random they are exactly `count`. Groups are drawn at random, and none is in both parts.
-    By time, all that validate are later than all that train; rows without a time train.
+    At random they are `count`. If there are labels (rows,) of classes, -1 where a row has none,
+    each class has its share of these, and a row that trains. Groups are drawn at random, and none
+    is in both parts. By time, all that validate are later than all that train; rows without a time
+    train.
 
     Raises
     ------
@@ -56,13 +65,59 @@ def hold_out(among: Mask, count: int, seed: int, keys: Keys, table_name: str) ->
         held = _last_of(keys.times[rows], count)
         lacking = "time"
     else:
+        order = permutation(len(rows), seed)
         held = np.zeros(len(rows), bool)
-        held[permutation(len(rows), seed)[:count]] = True
+        held[order[:count] if labels is None else _of_each_class(order, labels[rows], count)] = True
     if not held.any():
         raise DataError(f"{where}, but column {keys.name!r} has only one {lacking}")
     validates = np.zeros_like(among)
     validates[rows[held]] = True
     return Split(among & ~validates, validates)
+
+
+def folds_of_rows(
+    rows: int,
+    count: int,
+    seed: int,
+    labels: npt.NDArray | None = None,
+    groups: npt.NDArray | None = None,
+) -> npt.NDArray[np.int64]:
+    """Return the fold (rows,) of each row, from 0 to ``count - 1``, drawn at random.
+
+    Folds differ by one row at most, and by one row of each class if there are labels (rows,). With
+    groups (rows,) no group is in two: the largest goes first, each to the fold of fewest rows.
+    """
+    found = np.empty(rows, np.int64)
+    if groups is None:
+        order = permutation(rows, seed)
+        if labels is not None:
+            order = order[np.argsort(labels[order], kind="stable")]
+        found[order] = np.arange(rows) % count
+        return found
+    _, place, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    order = permutation(len(sizes), seed)
+    of_group, filled = np.empty(len(sizes), np.int64), np.zeros(count, np.int64)
+    for group in order[np.argsort(-sizes[order], kind="stable")]:
+        of_group[group] = fold = filled.argmin()
+        filled[fold] += sizes[group]
+    return of_group[place]
+
+
+def _of_each_class(order, labels, count):
+    """Return `count` rows of those in an order, of each class its share, the first of the order.
+
+    A class keeps one row, so that there may be fewer. The shares are rounded by the largest
+    remainders. Where every class has one row, they are the first of all.
+    """
+    classes, sizes = np.unique(labels, return_counts=True)
+    exact = count * sizes / len(labels)
+    shares = exact.astype(np.intp)
+    shares[np.argsort(shares - exact, kind="stable")[: count - shares.sum()]] += 1
+    shares = np.minimum(shares, sizes - (classes >= 0))
+    drawn = [
+        order[labels[order] == label][:share] for label, share in zip(classes, shares, strict=True)
+    ]
+    return np.concatenate(drawn) if shares.any() else order[:count]
 
 
 def _groups_of(groups, count, seed):

@@ -25,7 +25,9 @@ def test_weights_are_typed_or_in_a_file():
     for text in ("{ rich = 10, poor = 1 }", '"rich=10"', '["rich=10", "poor=1"]'):
         Path("job.toml").write_text(f"class_weight = {text}")
         assert trained("--config", "job.toml").fingerprint == expected.fingerprint
-    in_python = train("people.csv", "rich", drop="income", epochs=3, class_weight={"rich": 10})
+    in_python = train(
+        "people.csv", "rich", drop="income", epochs=3, class_weight={"rich": 10}, preset="fast"
+    )
     assert in_python.fingerprint == expected.fingerprint
     assert trained("--class-weight", " rich = 1e1 ").fingerprint == expected.fingerprint
 

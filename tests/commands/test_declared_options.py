@@ -122,12 +122,12 @@ def test_the_check_of_a_new_field_names_it_as_it_was_written(run):
 def test_a_new_field_is_in_the_signature_and_the_documentation_of_a_function():
     parameters = inspect.signature(train_in_python).parameters
     assert list(parameters)[:3] == ["data", "target", "valid"]
-    assert (parameters["label_smoothing"].default, parameters["epochs"].default) == (0.125, 100)
+    assert (parameters["label_smoothing"].default, parameters["seed"].default) == (0.125, 0)
     assert "options" not in parameters
     text = inspect.getdoc(train_in_python)
     assert "**options" not in text and "Those of" not in text
     assert re.search(r"    A table\.\n(.*\n)+label_smoothing : float.*\n(.*\n)+\nReturns\n-", text)
-    assert text.count("\nepochs : int, default 100\n    Passes over the data") == 1
+    assert text.count("\nepochs : int, optional\n    Passes over the data") == 1
     assert text.index("\nepochs :") < text.index("\nlabel_smoothing :")
 
 

@@ -25,11 +25,18 @@ def test_the_command_makes_the_model_of_the_function():
     done = fastbp(*SEVERAL, "-o", "model", "--ensemble-by", "bags", "--seed", 4)
     assert (done.code, done.err) == (0, "")
     model = train(
-        "people.csv", "rich", drop="income", epochs=3, ensemble=3, ensemble_by="bags", seed=4
+        "people.csv",
+        "rich",
+        drop="income",
+        preset="fast",
+        epochs=3,
+        ensemble=3,
+        ensemble_by="bags",
+        seed=4,
     )
     assert TableModel.load("model").fingerprint == model.fingerprint
     lines = done.out.splitlines()
-    assert "an ensemble of 3 networks, each of rows drawn with replacement" in lines
+    assert "preset fast: an ensemble of 3 networks, each of rows drawn with replacement" in lines
     members = [line for line in lines if line.startswith("network ")]
     assert [line.split(":")[0] for line in members] == [
         f"network {n}, seed {3 + n}" for n in (1, 2, 3)
@@ -49,7 +56,7 @@ def test_predictions_out_of_fold_are_written():
     done = fastbp(*SEVERAL, *options, "--out-of-fold", "held.csv")
     assert (done.code, done.err) == (0, "")
     assert "400 rows out of fold in held.csv" in done.out
-    more = {"ensemble": 3, "ensemble_by": "folds"}
+    more = {"preset": "fast", "ensemble": 3, "ensemble_by": "folds"}
     model = train("people.csv", "rich", drop="income", epochs=3, **more)
     found = pl.read_csv("held.csv")
     assert found.columns == model.out_of_fold.columns
@@ -119,10 +126,6 @@ WRONG = {
     "another kind of file": (
         ("--ensemble", 3, "--ensemble-by", "folds", "--out-of-fold", "held.txt"),
         "--out-of-fold 'held.txt': expected a name ending in .csv or .parquet",
-    ),
-    "folds beside folds": (
-        ("--ensemble", 3, "--ensemble-by", "folds", "--folds", 3),
-        "--folds 3: with --ensemble-by 'folds' every row is scored",
     ),
     "the input": (
         ("--ensemble", 3, "--ensemble-by", "folds", "--out-of-fold", "people.csv"),

@@ -13,8 +13,8 @@ import pytest
 import fastbp as library
 from command_line import fastbp, people
 from fastbp import Adam, AdamW, Cosine, Dense, Dropout, Network, OneCycle, TableModel
-from fastbp.kernels.random import permutation
 from fastbp.tables.columns.encoding import Encoder
+from fastbp.tables.split import Keys, hold_out
 from people_trained import (
     BASE,
     FEATURES,
@@ -56,7 +56,9 @@ def by_hand(
     frame = pl.read_csv("people.csv", infer_schema=False)
     X, (y, _) = encoder.encode(frame), encoder.encode_target(frame)
     trains = np.ones(ROWS, bool)
-    trains[permutation(ROWS, seed)[:held]] = False
+    if held:
+        labels = y if schema.target.classes else None
+        trains = hold_out(trains, held, seed, Keys(), "", labels).trains
     weight = None
     if weigh:
         counts = np.bincount(y[trains])
@@ -116,7 +118,7 @@ def test_an_option_makes_the_net_that_fit_makes_with_it(options):
 
 
 def test_the_loss_of_a_regression_can_be_chosen():
-    base = [*BASE[:3], "income", "--drop", "rich", "--epochs", 3]
+    base = [*BASE[:3], "income", "--drop", "rich", "--epochs", 3, "--preset", "fast"]
     plain, model = trained(base=base), trained("--loss", "huber", base=base)
     assert (plain.network.loss, model.network.loss) == ("squared_error", "huber")
     expected = by_hand(model.schema, loss="huber")
@@ -359,7 +361,14 @@ def test_a_folder_and_a_glob_are_one_table():
 def test_python_trains_the_same_model():
     model = trained("--hidden", "7,5", "--id", "zip", "--max-time", "1h")
     same = library.train(
-        "people.csv", "rich", drop=["income"], ids="zip", hidden=(7, 5), epochs=3, max_time=3600
+        "people.csv",
+        "rich",
+        drop="income",
+        ids="zip",
+        preset="fast",
+        hidden=(7, 5),
+        epochs=3,
+        max_time=3600,
     )
     assert same.fingerprint == model.fingerprint
     assert same.record["metrics"] == model.record["metrics"]

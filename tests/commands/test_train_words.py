@@ -14,7 +14,6 @@ import pytest
 from command_line import command, events, fastbp, in_a_process, people
 from fastbp import TableModel
 from fastbp.commands import train as train_command
-from fastbp.kernels.random import permutation
 from people_trained import (
     BASE,
     FEATURES,
@@ -52,10 +51,9 @@ def dry_run(*options):
 def test_a_dry_run_writes_nothing_and_tells_what_would_be_done():
     plan = dry_run("--hidden", "30,20", "--batch-size", 16, "--epochs", 50)
     assert (plan["rows"], plan["train"], plan["valid"]) == (ROWS, ROWS - HELD, HELD)
-    trains = np.ones(ROWS, bool)
-    trains[permutation(ROWS, 0)[:HELD]] = False
-    counts = PEOPLE.filter(trains)["rich"].value_counts()
-    assert plan["classes"] == dict(counts.iter_rows())
+    for name, count in PEOPLE["rich"].value_counts().iter_rows():
+        assert abs(plan["classes"][name] - count * (ROWS - HELD) / ROWS) < 1
+    assert sum(plan["classes"].values()) == ROWS - HELD
     assert plan["features"] == FEATURES
     layers = [(FEATURES, 30), (30, 20), (20, 2)]
     parameters = sum((n_in + 1) * n_out for n_in, n_out in layers)
@@ -157,7 +155,7 @@ def test_a_file_holds_options_and_the_command_line_wins():
         'target = "rich"\ndrop = ["income", "zip"]\nepochs = 50\n'
         '[train]\nhidden = "7,5"\nseed = 3\nevery = "1h"\ncheckpoint = "ck"\n'
     )
-    model = trained("--config", "job.toml", "--epochs", 3, base=BASE[:2])
+    model = trained("--config", "job.toml", "--epochs", 3, base=(*BASE[:2], "--preset", "fast"))
     same = trained("--hidden", "7,5", "--seed", 3, "--drop", "zip")
     assert model.fingerprint == same.fingerprint
     assert len(model.history["loss"]) == 3
@@ -207,9 +205,7 @@ def test_classes_that_are_unbalanced_are_named():
     rare = pl.Series(np.where(np.arange(ROWS) % 20 == 0, "rare", "common"))
     PEOPLE.with_columns(rare.alias("rich")).write_csv("people.csv")
     out = fastbp(*BASE).out
-    said = (
-        r"2 classes: common 305 \(95\.3%\), rare 15 \(4\.7%\); unbalanced: --class-weight balanced"
-    )
+    said = r"2 classes: common 304 \(95%\), rare 16 \(5%\); unbalanced: --class-weight balanced"
     assert re.search(said, out)
 
 
@@ -217,8 +213,8 @@ def test_of_many_classes_the_extremes_are_told():
     common = np.where(np.arange(ROWS) % 2 == 0, "most", "a, b")
     names = pl.Series(np.where(np.arange(ROWS) % 4 == 1, "1\n2", common))
     for more, said in (
-        (["c", "d"], r"5 classes: most \d+ \(\d+\.\d%\), \.\.\., [cd] "),
-        ([], r"3 classes: most \d+ \(\d+\.\d%\), ('a, b'|'1\\n2') "),
+        (["c", "d"], r"5 classes: most \d+ \(\d+(\.\d)?%\), \.\.\., [cd] "),
+        ([], r"3 classes: most \d+ \(\d+(\.\d)?%\), ('a, b'|'1\\n2') "),
     ):
         few = [more[n // 40] if n // 40 < len(more) else name for n, name in enumerate(names)]
         PEOPLE.with_columns(pl.Series("rich", few)).write_csv("people.csv")

@@ -8,7 +8,7 @@ from report_models import HOSTILE, Page, text_of
 from table_makers import people
 
 pytest.importorskip("jinja2")
-RUN = {"ensemble": 3, "hidden": 8, "epochs": 5, "patience": 2}
+RUN = {"preset": "fast", "ensemble": 3, "hidden": 8, "epochs": 5, "patience": 2}
 
 
 @pytest.fixture(scope="module")

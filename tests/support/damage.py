@@ -31,7 +31,7 @@ BEFORE = b"what was there before"
 MOST_SECONDS = 30.0
 _DEADLINE = 150.0
 _LONGEST_LINE = 1500
-TINY = ("--epochs", "1", "--hidden", "2", "--threads", "1")
+TINY = ("--preset", "fast", "--epochs", "1", "--hidden", "2", "--threads", "1")
 
 
 def good_frame():

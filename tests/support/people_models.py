@@ -27,6 +27,8 @@ def make_models(folder):
             "--target",
             target,
             *options,
+            "--preset",
+            "fast",
             "--epochs",
             15,
             "--hidden",

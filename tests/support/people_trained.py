@@ -7,7 +7,8 @@ from fastbp import TableModel
 
 ROWS, HELD = 400, 80
 PEOPLE = people(ROWS)
-BASE = ("train", "people.csv", "--target", "rich", "--drop", "income", "--epochs", 3)
+BASE = ("train", "people.csv", "--target", "rich", "--drop", "income")
+BASE = (*BASE, "--preset", "fast", "--epochs", 3)
 # age and whether it is missing, zip, 4 cities, a date with year and week, member and missing
 FEATURES = 2 + 1 + 4 + 5 + 2
 

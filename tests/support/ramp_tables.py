@@ -29,7 +29,8 @@ def table(rows=600, seed=0):
 
 
 def job_of(data, **options):
-    return Job(data, TrainOptions(**{"target": "y", "ramps": 8, **options}))
+    given = {"target": "y", "preset": "fast", "ramps": 8, "ramp_edges": "tree", **options}
+    return Job(data, TrainOptions(**given))
 
 
 def column_of(schema, name):

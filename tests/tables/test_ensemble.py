@@ -9,10 +9,11 @@ from fastbp.tables.columns.encoding import Encoder
 from fastbp.tables.gradients import input_gradients
 from fastbp.tables.job import Job
 from fastbp.tables.members import parts_of
+from fastbp.tables.networks import network_of
 from fastbp.tables.options import TrainOptions
 from table_makers import people
 
-RUN = {"hidden": 8, "epochs": 6, "patience": 2, "ensemble": 3, "seed": 5}
+RUN = {"preset": "fast", "hidden": 8, "epochs": 6, "patience": 2, "ensemble": 3, "seed": 5}
 FRAME = people()
 # classes, and numbers of which some are missing
 every_target = pytest.mark.parametrize("target", ["y", "age"])
@@ -31,7 +32,7 @@ def encoded(schema, frame):
 
 def fitted(job, number, batch, X, y, rows, held, weight=None):
     """Return a member trained on some encoded rows, on its own, held back others."""
-    net = job.options.network(job.schema, number)
+    net = network_of(job.options, job.schema, number)
     own = () if weight is None else (weight[held],)
     net.fit(
         X[rows],
@@ -244,7 +245,7 @@ def test_weights_of_classes_train_and_do_not_validate():
     model, job = train(FRAME, "y", **more, **RUN), job_of(**more)
     X, y, _ = encoded(model.schema, FRAME)
     part = parts_of(job)[0]
-    net = job.options.network(job.schema)
+    net = network_of(job.options, job.schema)
     net.fit(
         X[part.trains],
         y[part.trains],

@@ -11,7 +11,7 @@ import pytest
 from fastbp import Checkpoints, DataError, DivergenceError, Network, TableModel, train
 from table_makers import people
 
-RUN = {"epochs": 12, "hidden": 16, "dropout": 0.1, "patience": 0, "ensemble": 3}
+RUN = {"preset": "fast", "epochs": 12, "hidden": 16, "dropout": 0.1, "patience": 0, "ensemble": 3}
 EVERY = ({}, {"ensemble_by": "bags"}, {"ensemble_by": "folds"}, {"memory": 4000})
 how = pytest.mark.parametrize("more", EVERY, ids=["seeds", "bags", "folds", "streamed"])
 

@@ -14,7 +14,7 @@ from fastbp.report.build import build_report
 from fastbp.tables.gradients import input_gradients
 from table_makers import people
 
-FEW = {"epochs": 20, "hidden": 8}
+FEW = {"preset": "fast", "epochs": 20, "hidden": 8}
 
 
 def pipeline(model):
@@ -80,7 +80,7 @@ def test_what_decides_is_first_and_what_does_not_matter_is_0():
     rng = np.random.default_rng(0)
     data = {name: rng.normal(size=3000) for name in ("little", "much", "nothing")}
     data["y"] = 3 * data["much"] + 0.5 * data["little"] + rng.normal(0, 0.1, 3000)
-    model = train(pl.DataFrame(data), "y", hidden=(), epochs=60)
+    model = train(pl.DataFrame(data), "y", hidden=(), epochs=60, preset="fast")
     found = model.explain(pl.DataFrame(data), repeats=10)
     assert found["column"].to_list() == ["much", "little", "nothing"]
     # permuting a column of a linear model takes twice its share of the variance away

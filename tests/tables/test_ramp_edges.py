@@ -13,7 +13,7 @@ from fastbp.tables.folds import part_of
 from fastbp.tables.parts import folds_of
 from ramp_tables import column_of, job_of, table
 
-FEW = {"epochs": 3, "hidden": 8}
+FEW = {"preset": "fast", "epochs": 3, "hidden": 8}
 BY = pytest.mark.parametrize("by", ["tree", "quantiles"])
 
 

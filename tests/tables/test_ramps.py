@@ -18,7 +18,7 @@ from fastbp.tables.options import TrainOptions
 from fastbp.tables.result.notes import notes_of
 from ramp_tables import column_of, job_of, table
 
-FEW = {"epochs": 3, "hidden": 8}
+FEW = {"preset": "fast", "epochs": 3, "hidden": 8}
 BY = pytest.mark.parametrize("by", ["tree", "quantiles"])
 
 
@@ -37,7 +37,7 @@ def breaks_off(entry):
 @BY
 def test_features_are_those_of_interpolation_by_hand(by):
     frame = table()
-    job, plain = job_of(frame, ramp_edges=by), job_of(frame, ramps=0)
+    job, plain = job_of(frame, ramp_edges=by), job_of(frame, ramps=0, ramp_edges=None)
     X, without = (Encoder(each.schema, dtype=np.float64).encode(frame) for each in (job, plain))
     names = list(job.schema.feature_names)
     assert [name for name in names if " ramp " not in name] == list(plain.schema.feature_names)
@@ -95,7 +95,7 @@ def test_ramps_learn_steps_that_the_plain_number_does_not():
     frame = table(2_000)
     options = {"hidden": 32, "epochs": 40, "seed": 1}
     r2 = [
-        train(frame[:1_500], "y", **options, **more).evaluate(frame[1_500:])["r2"]
+        train(frame[:1_500], "y", **options, **more, preset="fast").evaluate(frame[1_500:])["r2"]
         for more in ({}, {"ramps": 16}, {"ramps": 16, "ramp_edges": "quantiles"})
     ]
     # a linear model in the steps has all but the noise, which is 1 % of the variance of y
@@ -105,7 +105,7 @@ def test_ramps_learn_steps_that_the_plain_number_does_not():
 def test_without_ramps_nothing_is_changed(tmp_path):
     frame = table()
     model = train(frame, "y", **FEW)
-    assert "ramps" not in model.record["options"] and "ramp_edges" not in model.record["options"]
+    assert model.record["options"]["ramps"] == 0 and "ramp_edges" not in model.record["options"]
     data = json.loads(json.dumps(model.schema.to_data()))
     assert not any("edges" in column for column in data["columns"])
     same = train(frame, "y", ramps=0, **FEW)
@@ -250,7 +250,10 @@ def test_the_command_trains_with_ramps_and_tells_of_them(tmp_path):
     ("options", "words"),
     [
         ({"ramps": 1}, "ramps=1: one bin"),
-        ({"ramp_edges": "quantiles"}, "ramp_edges='quantiles': there are no ramps"),
+        (
+            {"preset": "fast", "ramp_edges": "quantiles"},
+            "ramp_edges='quantiles': there are no ramps",
+        ),
     ],
 )
 def test_ramps_that_make_no_sense_are_refused(options, words):

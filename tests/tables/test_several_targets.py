@@ -13,7 +13,7 @@ from fastbp.tables.columns.schema import Schema
 from fastbp.tables.result.notes import notes_of
 from table_makers import numeric, people, written
 
-FEW = {"epochs": 20, "hidden": 8}
+FEW = {"preset": "fast", "epochs": 20, "hidden": 8}
 NUMBERS, LABELS = ["price", "rooms"], ["old", "rich"]
 
 
@@ -58,7 +58,7 @@ def test_numbers_are_learned_together_as_by_hand():
     for part in (data, valid):
         part["u"], part["v"] = 3 * part["a"] - 7, part["b"] ** 2 / 10
         del part["y"]
-    model = train(data, ["u", "v"], valid=valid, epochs=4, hidden=8)
+    model = train(data, ["u", "v"], valid=valid, epochs=4, hidden=8, preset="fast")
     scaler = BentScaler().fit(np.stack([data[name] for name in "abc"], axis=1))
     targets = model.schema.targets
     assert [t.name for t in targets] == ["u", "v"]
@@ -94,16 +94,18 @@ def test_the_losses_and_outputs(models):
 def test_both_are_learned(memory):
     table, new = frame(1500), frame(500, seed=1)
     options = {"epochs": 60, "memory": memory}
-    numbers = train(table, NUMBERS, drop=LABELS, **options)
+    numbers = train(table, NUMBERS, drop=LABELS, **options, preset="fast")
     assert numbers.record["streamed"] == (memory is not None)
     scores = numbers.evaluate(new)
-    labels = train(table, LABELS, drop=NUMBERS, **options).evaluate(new)
+    labels = train(table, LABELS, drop=NUMBERS, **options, preset="fast").evaluate(new)
     # no worse than one model for each, but for chance
     for name, others in zip(NUMBERS, (["rooms"], ["price"]), strict=True):
-        alone = train(table, name, task="regression", drop=[*LABELS, *others], **options)
+        alone = train(
+            table, name, task="regression", drop=[*LABELS, *others], **options, preset="fast"
+        )
         assert scores[f"r2 of {name}"] > alone.evaluate(new)["r2"] - 0.05
     for name, others in zip(LABELS, (["rich"], ["old"]), strict=True):
-        alone = train(table, name, drop=[*NUMBERS, *others], **options)
+        alone = train(table, name, drop=[*NUMBERS, *others], **options, preset="fast")
         assert labels[f"accuracy of {name}"] > alone.evaluate(new)["accuracy"] - 0.03
 
 

@@ -14,7 +14,7 @@ from fastbp.tables.read.table import open_table
 
 ROWS = 300
 X = np.random.default_rng(0).normal(50, 20, ROWS)
-FEW = {"epochs": 2, "hidden": 4}
+FEW = {"preset": "fast", "epochs": 2, "hidden": 4}
 
 
 def frame_of(**columns):

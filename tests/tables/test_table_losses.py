@@ -10,7 +10,7 @@ from command_line import fastbp
 from fastbp import DataError, ModelFileError, TableModel, train
 from table_makers import people, written
 
-FEW = {"epochs": 4, "hidden": 8}
+FEW = {"preset": "fast", "epochs": 4, "hidden": 8}
 
 
 def spread(rows=2000, seed=0):
@@ -193,7 +193,7 @@ def test_several_quantiles_are_predicted_and_do_not_cross():
 
 
 def test_crossed_outputs_are_put_in_order():
-    model = train(spread(), "y", quantile=LEVELS, epochs=1, hidden=4, seed=3)
+    model = train(spread(), "y", quantile=LEVELS, epochs=1, hidden=4, seed=3, preset="fast")
     model.network.biases[-1][:] = [3.0, 0.0, -3.0]
     p = model.predict(spread(seed=5))[:, 1:].to_numpy()
     assert (np.diff(p, axis=1) > 0).all()

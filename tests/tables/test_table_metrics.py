@@ -9,7 +9,7 @@ from command_line import fastbp
 from fastbp import DataError, train
 from table_makers import classes_and_probabilities, people
 
-FEW = {"epochs": 4, "hidden": 8}
+FEW = {"preset": "fast", "epochs": 4, "hidden": 8}
 
 
 @pytest.fixture(scope="module")

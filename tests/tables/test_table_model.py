@@ -21,7 +21,8 @@ every_target = pytest.mark.parametrize("target", TARGETS)
 def models():
     """Return a model of all rows for each kind of target."""
     return {
-        target: train(people(target=target), "y", epochs=25, valid_share=0) for target in TARGETS
+        target: train(people(target=target), "y", epochs=25, valid_share=0, preset="fast")
+        for target in TARGETS
     }
 
 

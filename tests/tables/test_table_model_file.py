@@ -23,7 +23,8 @@ every_target = pytest.mark.parametrize("target", TARGETS)
 def models():
     """Return a model of all rows for each kind of target."""
     return {
-        target: train(people(target=target), "y", epochs=25, valid_share=0) for target in TARGETS
+        target: train(people(target=target), "y", epochs=25, valid_share=0, preset="fast")
+        for target in TARGETS
     }
 
 
@@ -66,7 +67,7 @@ def test_the_fingerprint_is_of_what_is_computed(models):
     model = models["class"]
     same = TableModel(model.network, model.schema, {}, {"seconds": 3})
     assert same.fingerprint == model.fingerprint
-    other = train(people(), "y", epochs=25, valid_share=0)
+    other = train(people(), "y", epochs=25, valid_share=0, preset="fast")
     assert other.fingerprint == model.fingerprint
     other.network.parameters[3] += 1e-6
     assert other.fingerprint != model.fingerprint
@@ -227,7 +228,7 @@ def test_other_categories_and_times_of_day_are_read_by_hand_too(tmp_path):
             "y": rng.choice(["a", "b", "c"], rows),
         }
     )
-    model = train(frame, "y", epochs=5, hidden=(12, 7), max_categories=64)
+    model = train(frame, "y", epochs=5, hidden=(12, 7), max_categories=64, preset="fast")
     town, at = model.schema.columns
     assert town.other
     assert at.clock
@@ -246,7 +247,10 @@ def test_history_and_record_are_in_the_file(models, saved):
     sections = read_model(saved["flag"])[0]["sections"]
     assert sections["history"] == models["flag"].history
     assert sections["record"]["data"]["rows"] == 200
-    assert sections["record"]["options"] == {"target": "y", "epochs": 25, "valid_share": 0.0}
+    given = {"target": "y", "epochs": 25, "valid_share": 0.0, "preset": "fast"}
+    preset = {"hidden": [100], "ramps": 0, "ensemble": 1, "ensemble_by": "seeds", "dropout": 0.0}
+    preset |= {"schedule": "constant", "patience": 10}
+    assert sections["record"]["options"] == given | preset
 
 
 # ------------------------------------------------------------------------- altered sections

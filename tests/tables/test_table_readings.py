@@ -11,7 +11,7 @@ from fastbp.errors import DataError, ModelFileError
 from fastbp.model_file import load, save
 from fastbp.tables.read.naming import Reading
 
-FEW = {"epochs": 2, "hidden": 4}
+FEW = {"preset": "fast", "epochs": 2, "hidden": 4}
 ROWS = 80
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=ROWS).round(3)

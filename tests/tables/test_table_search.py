@@ -16,10 +16,11 @@ from fastbp.tables.folds import run_at_once
 from fastbp.tables.job import Job
 from fastbp.tables.options import TrainOptions
 from fastbp.tables.parts import folds_of
+from fastbp.tables.presets import Facts, settled
 from fastbp.tables.search import drawn
 from fastbp.training.interrupt import Stop
 
-FEW = {"hidden": (4,), "epochs": 3, "seed": 5}
+FEW = {"preset": "fast", "hidden": (4,), "epochs": 3, "seed": 5}
 
 
 def table(rows=240, target="class", seed=0):
@@ -82,17 +83,17 @@ def test_the_best_by_validation_has_the_bits_of_its_options_trained_alone():
     asked = job(frame, search=6, epochs=5, seed=1)
     model = train(frame, "y", search=6, epochs=5, seed=1)
     search = model.record["search"]
-    tried = drawn(asked.options)
+    given = {"target": "y", "epochs": 5, "seed": 1}
+    tried = drawn(asked.options, given)
     assert search["asked"] == len(search["tried"]) == len(tried) == 6
     losses = []
     for options, each in zip(tried, search["tried"], strict=True):
-        alone = Job(frame, options, split=asked.split)
+        alone = Job(frame, options, among=~asked.tested)
         trained = alone.run()
         losses.append(trained.record["metrics"]["valid"]["log_loss"])
         assert each["loss"] == pytest.approx(losses[-1], rel=1e-5)
         assert each["epochs"] == len(trained.history["loss"]) and each["error"] is None
-        given = {"target": "y", "epochs": 5, "seed": 1}
-        assert {**given, **each["options"]} == options.to_data()
+        assert {**tried[0].to_data(), **each["options"]} == options.to_data()
         if len(losses) - 1 == search["chosen"]:
             assert (trained.network.parameters == model.network.parameters).all()
             assert trained.history["loss"] == model.history["loss"]
@@ -108,7 +109,8 @@ def test_folds_choose_by_the_mean_loss_and_the_best_is_trained_on_all_that_train
     assert all(not ((train | test) & asked.tested).any() for train, test in folds)
     assert sum(test.astype(int) for _, test in folds)[~asked.tested].tolist() == [1] * 192
     losses = []
-    for options in drawn(asked.options):
+    tried = drawn(asked.options, asked.asked.to_data())
+    for options in tried:
         of_folds = []
         for rows, test in folds:
             part = Job(frame.filter(rows), replace(options, folds=None))
@@ -117,8 +119,8 @@ def test_folds_choose_by_the_mean_loss_and_the_best_is_trained_on_all_that_train
         losses.append(np.mean(of_folds))
     found = [each["loss"] for each in model.record["search"]["tried"]]
     np.testing.assert_allclose(found, losses, rtol=1e-4)
-    chosen = drawn(asked.options)[int(np.argmin(losses))]
-    alone = Job(frame, replace(chosen, folds=None), split=asked.split).run()
+    chosen = tried[int(np.argmin(losses))]
+    alone = Job(frame, replace(chosen, folds=None), among=~asked.tested).run()
     assert (alone.network.parameters == model.network.parameters).all()
 
 
@@ -137,12 +139,14 @@ def test_a_seed_makes_it_again_and_threads_do_not_matter(tmp_path):
 
 def test_what_is_given_stays_and_the_rest_is_drawn_within_its_range():
     asked = TrainOptions(target="y", hidden=(7,), optimizer="sgd", search=60, dropout=0.25)
-    found = drawn(asked)
-    assert found[0] == replace(asked, search=None)
+    facts = Facts(rows=500, columns=4)
+    first = settled(asked, facts)
+    found = drawn(first, asked.to_data())
+    assert found[0] == replace(first, search=None)
     assert {(each.hidden, each.optimizer, each.dropout) for each in found} == {((7,), "sgd", 0.25)}
     rates = [each.learning_rate for each in found[1:]]
     assert 1e-3 <= min(rates) < 2e-3 and 0.05 < max(rates) <= 0.1  # that of sgd is 0.01
-    free = drawn(TrainOptions(target="y", search=60))[1:]
+    free = drawn(settled(TrainOptions(target="y", search=60), facts), ("target", "search"))[1:]
     assert {len(each.hidden) for each in free} == {1, 2, 3, 4}
     assert {each.schedule for each in free} == {"constant", "cosine"}
     assert 0.0 in {each.dropout for each in free} and max(each.dropout for each in free) < 0.5
@@ -152,8 +156,8 @@ def test_what_is_given_stays_and_the_rest_is_drawn_within_its_range():
 
 @pytest.mark.parametrize("options", [{}, {"folds": 2}])
 def test_options_that_diverge_are_named_and_do_not_win(options, monkeypatch, caplog):
-    def with_one_that_diverges(asked):
-        found = drawn(asked)
+    def with_one_that_diverges(options, given):
+        found = drawn(options, given)
         return [replace(found[0], optimizer="sgd", learning_rate=1e30), *found[1:]]
 
     monkeypatch.setattr("fastbp.tables.search.drawn", with_one_that_diverges)
@@ -191,7 +195,7 @@ def test_ctrl_c_keeps_the_best_so_far():
 
 def test_rows_in_a_scratch_file_are_searched_too():
     frame = table(4000)
-    options = {"search": 3, "epochs": 2, "memory": 60_000, "hidden": (5,)}
+    options = {"preset": "fast", "search": 3, "epochs": 2, "memory": 60_000, "hidden": (5,)}
     assert job(frame, **options).budget.streamed
     model = train(frame, "y", **options)
     assert model.record["streamed"] and len(told(model)["tried"]) == 3

@@ -18,7 +18,7 @@ from fastbp.tables.options import TrainOptions
 from fastbp.tables.split import Keys, hold_out
 from table_makers import people, written
 
-FEW = {"epochs": 2, "hidden": 4}
+FEW = {"preset": "fast", "epochs": 2, "hidden": 4}
 ALL = np.ones(200, bool)
 
 
@@ -240,7 +240,8 @@ def test_the_scores_are_of_models_that_have_not_seen_the_rows():
     assert (folds["by"], folds["asked"], folds["stopped"]) == ("class", 3, None)
     _, parts = folds_of(job(frame, folds=3, seed=3))
     for (trains, test), scores in zip(parts, folds["scores"], strict=True):
-        split = hold_out(trains, round(0.2 * trains.sum()), 3, Keys(), "t")
+        labels = frame["y"].to_numpy().astype(int)
+        split = hold_out(trains, round(0.2 * trains.sum()), 3, Keys(), "t", labels)
         rows = np.flatnonzero
         seen = frame[np.concatenate([rows(split.trains), rows(split.validates)])]
         # the same model, from the rows that it may see and a file of those that validate
@@ -364,24 +365,24 @@ def rare_table(rows, where):
     return pl.DataFrame({"x": np.arange(rows) * 7 % 31, "y": labels.astype(str)})
 
 
-def test_a_class_whose_only_row_would_validate_trains(tmp_path, caplog):
-    frame = rare_table(100, 0)
-    held = np.flatnonzero(Job(frame, TrainOptions("y")).split.validates)
+def test_the_only_row_of_a_class_trains(caplog):
+    held = np.flatnonzero(job(rare_table(100, 0), preset="fast").split.validates)
     assert len(held) == 20
     for row in held[:3]:
         rare = rare_table(100, row)
-        job = Job(rare, TrainOptions("y", epochs=1, hidden=(4,)))
-        assert (job.split.trains.sum(), job.split.validates.sum()) == (81, 19)
-        assert job.split.trains[row]
-        counts = dict(zip(job.schema.target.classes, job.schema.target.counts, strict=True))
+        job_of_rare = job(rare, preset="fast")
+        split, target = job_of_rare.split, job_of_rare.schema.target
+        assert (split.trains.sum(), split.validates.sum()) == (80, 20)
+        assert split.trains[row]
+        counts = dict(zip(target.classes, target.counts, strict=True))
         assert counts["rare"] == 1
     assert "the model cannot predict it" not in caplog.text
 
 
 def test_a_resumed_training_has_the_same_split(tmp_path):
-    held = np.flatnonzero(Job(rare_table(100, 0), TrainOptions("y")).split.validates)
+    held = np.flatnonzero(job(rare_table(100, 0), preset="fast").split.validates)
     rare = rare_table(100, held[0])
-    options = {"hidden": (4,), "patience": 0}
+    options = {"preset": "fast", "hidden": (4,), "patience": 0}
     train(rare, "y", epochs=2, checkpoints=tmp_path / "c", **options)
     resumed = train(rare, "y", epochs=4, checkpoints=tmp_path / "c", resume=True, **options)
     whole = train(rare, "y", epochs=4, **options)

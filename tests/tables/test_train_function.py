@@ -10,7 +10,7 @@ import pytest
 from fastbp import DataError, DivergenceError, train
 from table_makers import WRITERS, numeric, people, written
 
-FEW = {"epochs": 4, "hidden": 8}
+FEW = {"preset": "fast", "epochs": 4, "hidden": 8}
 
 
 # ------------------------------------------------------------------------- what it takes
@@ -133,7 +133,9 @@ def test_what_is_no_table_is_a_type_error(data):
 @pytest.mark.parametrize("memory", [None, 4000])
 def test_a_seed_gives_the_same_bits_on_any_number_of_threads(memory):
     options = {"hidden": (40, 20), "epochs": 4, "dropout": 0.2, "memory": memory}
-    models = [train(people(), "y", n_threads=n, **options) for n in (1, 2, "auto", 1)]
+    models = [
+        train(people(), "y", n_threads=n, **options, preset="fast") for n in (1, 2, "auto", 1)
+    ]
     assert len({model.fingerprint for model in models}) == 1
     assert len({model.record["data"]["digest"] for model in models}) == 1
     assert all(model.record["metrics"] == models[0].record["metrics"] for model in models)
@@ -193,7 +195,7 @@ def test_nothing_is_held_back_if_nobody_wants_it():
 
 def test_the_record_scores_the_rows_that_were_held_back():
     data = {"x": np.arange(100.0) ** 2, "y": np.arange(100.0) * 3}
-    model = train(data, "y", hidden=8, epochs=3)
+    model = train(data, "y", hidden=8, epochs=3, preset="fast")
     metrics, residuals = model.record["metrics"]["valid"], model.record["residuals"]
     error = np.subtract(residuals["predicted"], residuals["actual"])
     assert len(error) == metrics["rows"] == 20
@@ -260,7 +262,7 @@ def test_callbacks_see_epochs_and_can_stop():
         seen.append(entry["epoch"])
         return entry["epoch"] == 2
 
-    model = train(people(), "y", epochs=50, callbacks=stop)
+    model = train(people(), "y", epochs=50, callbacks=stop, preset="fast")
     assert seen == [0, 1, 2]
     assert model.record["stopped"] == "callback"
     assert len(model.history["loss"]) == 3

@@ -14,7 +14,7 @@ from fastbp import DataError, Dense, Dropout, Network, TableModel, train
 from fastbp.tables.options import TrainOptions
 from table_makers import numeric, people
 
-FEW = {"epochs": 4, "hidden": 8}
+FEW = {"preset": "fast", "epochs": 4, "hidden": 8}
 
 
 def encoded(data, scaler):
@@ -44,18 +44,19 @@ WRONG = {
     "folds": [1, 0, 2.5, "5", True],
     "missing": [3, [-999], None, ".,n.a."],
     "max_categories": [0, 1.5, "a"],
-    "ramps": [-1, 1, 513, 1.5, "16", None, True],
-    "ramp_edges": ["trees", None, 3, "quantiles"],
+    "ramps": [-1, 1, 513, 1.5, "16", True],
+    "ramp_edges": ["trees", 3],
     "clip_target": [0, -1, NAN, "a"],
     "valid_share": [1, -0.1, NAN, "0.2", True],
-    "hidden": [0, 5.5, [10, -1], "100", None, True, [True], [[5]]],
+    "preset": ["slow", 3, ["fast"]],
+    "hidden": [0, 5.5, [10, -1], "100", True, [True], [[5]]],
     "activation": ["rleu", None, 3, "softmax"],
-    "dropout": [1, -0.1, NAN, None, "0.5"],
+    "dropout": [1, -0.1, NAN, "0.5"],
     "loss": ["mse2", 3, ["huber"]],
     "quantile": [0, 1, -0.5, NAN, "0.5", [], [0.1, 0.1], [0.1, 2], [0.1, "0.9"]],
     "optimizer": ["adm", None],
     "learning_rate": [0, -1, NAN, "fast", True],
-    "schedule": ["cos", None, ["cosine"]],
+    "schedule": ["cos", ["cosine"]],
     "l2": [-1, NAN, None, "a"],
     "weight_decay": [-1, NAN, "a"],
     "clip_norm": [0, -1, NAN, "a"],
@@ -69,16 +70,17 @@ WRONG = {
         {"": 1},
         {1: 2, "1": 2},
     ],
-    "epochs": [0, -1, 1.5, None, "10", True],
-    "patience": [-1, 1.5, None, True],
+    "epochs": [0, -1, 1.5, "10", True],
+    "patience": [-1, 1.5, True],
     "batch_size": [0, -1, 1.5, "32", True],
     "search": [0, -1, 2.5, "5", True],
     "seed": [-1, 2**63, 1.5, None, "a"],
-    "ensemble": [0, -1, 1.5, None, "3", True],
-    "ensemble_by": ["seed", None, 3],
+    "ensemble": [0, -1, 1.5, "3", True],
+    "ensemble_by": ["seed", 3],
     "dtype": ["float16", np.float32, None],
     "n_threads": [0, -1, 1.5, "many", None, True],
     "max_time": [0, -1, NAN, math.inf, 10**400, "1h"],
+    "time_budget": [0, -1, NAN, math.inf, "1h"],
     "memory": [0, -1, 1.5, "1GB"],
 }
 
@@ -224,7 +226,7 @@ TWINS = {
 def test_the_net_is_the_one_trained_by_hand(name):
     options, twin = TWINS[name]
     data, valid = numeric(), numeric(50, seed=4)
-    model = train(data, "y", valid=valid, **{"hidden": 8, "epochs": 5, **options})
+    model = train(data, "y", valid=valid, **{**FEW, "epochs": 5, **options})
     net = by_hand(data, valid, **twin)
     if net.dtype == np.float32:
         np.testing.assert_array_equal(model.network.parameters, net.parameters)
@@ -239,7 +241,7 @@ def test_the_net_is_the_one_trained_by_hand(name):
 def test_a_regression_learns_the_standardised_target(loss):
     data = numeric()
     data["y"] = 300 + 20 * data["a"] + np.random.default_rng(0).normal(0, 5, 120)
-    model = train(data, "y", valid_share=0, loss=loss, hidden=8, epochs=5)
+    model = train(data, "y", valid_share=0, loss=loss, **{**FEW, "epochs": 5})
     X = (
         BentScaler()
         .fit_transform(np.stack([data[name] for name in "abc"], axis=1))
@@ -299,7 +301,8 @@ def test_balanced_classes_find_more_of_a_rare_one(memory):
     data = {"x": x + y, "y": y}
     recall = []
     for class_weight in (None, "balanced"):
-        model = train(data, "y", epochs=30, class_weight=class_weight, memory=memory)
+        options = {"preset": "fast", "epochs": 30, "memory": memory}
+        model = train(data, "y", class_weight=class_weight, **options)
         assert model.record["streamed"] == (memory is not None)
         recall.append(model.predict(data)["prediction"].to_numpy()[y].mean())
     assert recall[1] > recall[0] + 0.3

@@ -8,7 +8,7 @@ import pytest
 from fastbp import Checkpoints, DataError, ModelFileError, Network, train
 from table_makers import people
 
-RUN = {"epochs": 12, "hidden": 16, "dropout": 0.1, "patience": 0}
+RUN = {"preset": "fast", "epochs": 12, "hidden": 16, "dropout": 0.1, "patience": 0}
 
 
 class Stopped(Exception):

@@ -48,7 +48,7 @@ def test_a_table_trains_to_the_bits_of_its_parquet_twin(tmp_path, style):
     frame = a_table(0, rows=150)
     frame.write_parquet(tmp_path / "twin.parquet")
     path = saved(tmp_path, frame, style)
-    options = {"epochs": 2, "hidden": 8}
+    options = {"preset": "fast", "epochs": 2, "hidden": 8}
     model = train(path, TARGET if style.header else "column_1", **options)
     twin = train(tmp_path / "twin.parquet", TARGET, **options)
     assert model.network.parameters.tobytes() == twin.network.parameters.tobytes()
@@ -64,7 +64,7 @@ def check_bits(folder, style, seed):
     twin = folder / f"twin{seed}.parquet"
     if not twin.exists():
         frame.write_parquet(twin)
-    options = {"epochs": 1, "hidden": (4,), "n_threads": 1}
+    options = {"preset": "fast", "epochs": 1, "hidden": (4,), "n_threads": 1}
     model = train(saved(folder, frame, style), TARGET if style.header else "column_1", **options)
     expected = train(twin, TARGET, **options)
     assert model.network.parameters.tobytes() == expected.network.parameters.tobytes()

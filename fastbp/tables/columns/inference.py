@@ -53,7 +53,7 @@ def infer(
 
     By default the task is classification of text, booleans, and whole numbers of at most 20
     values, and all rows train; `is_training` is (rows,) bool, or returns that, given the targets
-    and how many rows each class has at least. `loss` is the loss that is asked for: one of numbers
+    and how many rows have them. `loss` is the loss that is asked for: one of numbers
     makes a regression of whole numbers. `groups` (rows,) are those that rows are split by: no row
     that trains is told the targets of its group. The other arguments are those of `TrainOptions`.
     What was guessed or lies far out is logged. DataError if a column is absent or unfit, or no
@@ -83,7 +83,7 @@ def infer(
     habits.proved += [text for text in proved if text]
     unfitted = targets_of(learned, table.name, habits)
     if callable(is_training):
-        is_training = is_training(unfitted, min(each.fewest for each in learned))
+        is_training = is_training(unfitted, min(each.known for each in learned))
     reasons = {name: survey.reason_to_drop() for name, survey in surveys.items()}
     found = {
         name: survey.find(table.name, habits)

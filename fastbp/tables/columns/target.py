@@ -94,9 +94,9 @@ class TargetSurvey:
         return Target(survey.name, "regression", "number", text=found.text, rate=rate)
 
     @property
-    def fewest(self) -> int:
-        """In how many rows each value of a target with classes is at least."""
-        return min(self._counts.values(), default=0)
+    def known(self) -> int:
+        """In how many rows the target has a value."""
+        return self._survey.present
 
     def proved(self):
         """Return the only way in which the text can be written, None if it is open or plain."""
