@@ -23,6 +23,7 @@ from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints, latest_in
 from .all_classes import with_all_classes
 from .begun import JOB, Begun, begun_of
+from .calibration import calibrate
 from .class_weights import weights_of
 from .columns.encoding import Encoder
 from .columns.inference import infer
@@ -263,7 +264,12 @@ class Job:
 
     def model(self, trained: One | Several, rows: Encoded, seconds: float) -> TableModel:
         """Return the model of what was trained on encoded rows in so many seconds."""
+        unseen = [] if self._is_preempted(trained) else trained.unseen(self.schema, rows)
+        temperature = None
+        if self.options.calibrate:
+            temperature = calibrate(trained.networks, unseen, self.schema, self._threads)
         record = self._record(trained, rows, rows.valid, rows.digest, seconds)
+        record["temperature"] = temperature
         model = TableModel(trained.network, self.schema, trained.lists, record, self.table.reading)
         model.out_of_fold = self._out_of_fold(trained)
         return model
@@ -338,13 +344,19 @@ class Job:
         kept = self.checkpoints
         return Checkpoints(kept.folder, kept.every, kept.keep, sections)
 
+    def _is_preempted(self, trained):
+        """Return whether a signal ended a training that is not to be scored.
+
+        It is not if it resumes later, nor before its first step: Numba, interrupted while it
+        compiles, may fail to compile what scores.
+        """
+        unscored = self.checkpoints is not None or not trained.steps
+        return unscored and trained.stopped.by_signal
+
     def _record(self, trained, rows, valid, digest, seconds):
         metrics = {}
         details = {"confusion": None, "residuals": None}
-        # a training that a signal ended is not scored if it resumes later, nor before its first
-        # step: Numba, interrupted while it compiles, may fail to compile what scores
-        unscored = self.checkpoints is not None or not trained.steps
-        preempted = unscored and trained.stopped.by_signal
+        preempted = self._is_preempted(trained)
         if not preempted:
             if valid is not None:
                 _steps.info("scoring %s", counted(len(valid[0]), "validation row"))

@@ -9,6 +9,7 @@ from .declared import (
     choice,
     columns,
     duration,
+    flag,
     layers,
     number,
     option,
@@ -143,6 +144,9 @@ class TrainOptions(ReadOptions):
         Epochs without improvement before training stops; 0 never stops early.
     batch_size : int, optional
         Samples per step. Default: 32 to 256, by the number of rows.
+    calibrate : bool, default True
+        Divide the logits of classes by a temperature, after training, so that probabilities fit
+        the rows that did not train; where there are some, and it matters.
     search : int, optional
         Trainings with different options, drawn at random, of which the best is kept; the first has
         the options that are given, and these are the same in all. A fifth of the rows measure it.
@@ -208,6 +212,7 @@ class TrainOptions(ReadOptions):
     epochs: int = option(_COUNT, 100, panel="Training")
     patience: int = option(number(whole=True, least=0), 10, panel="Training")
     batch_size: int | None = option(_COUNT, None, panel="Training")
+    calibrate: bool = option(flag(), True, panel="Training", names=("--calibrate/--no-calibrate",))
     search: int | None = option(_COUNT, None, panel="Training")
     seed: int = option(_SEED, 0, panel="Training")
     ensemble: int = option(_COUNT, 1, panel="Training")
