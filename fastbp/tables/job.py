@@ -29,12 +29,14 @@ from .columns.encoding import Encoder
 from .columns.inference import infer
 from .columns.ramp_fit import with_ramps
 from .columns.schema import Schema
+from .conformal import residuals_of
 from .encoded import Budget, Encoded, encode_table
 from .keys import read_keys
 from .members import most_at_once, parts_of, train_members
-from .model import TableModel, tell_unknown
+from .model import TableModel
 from .options import TrainOptions, held_rows
 from .parts import labels_of
+from .predicting import tell_unknown
 from .read.frames import is_pandas, with_index
 from .read.naming import Like
 from .read.table import Data, open_table
@@ -270,7 +272,9 @@ class Job:
             temperature = calibrate(trained.networks, unseen, self.schema, self._threads)
         record = self._record(trained, rows, rows.valid, rows.digest, seconds)
         record["temperature"] = temperature
-        model = TableModel(trained.network, self.schema, trained.lists, record, self.table.reading)
+        residuals = residuals_of(self.schema, unseen, self._threads)
+        given = (self.schema, trained.lists, record, self.table.reading, residuals)
+        model = TableModel(trained.network, *given)
         model.out_of_fold = self._out_of_fold(trained)
         return model
 
