@@ -186,16 +186,15 @@ class TableModel:
             networks of an ensemble, of the population as `numpy.std` has it. It is that of the
             number, in its units, or of the probability of the predicted class.
         interval : float, optional
-            Add columns ``lower`` and ``upper``, or two of each target, between which a share of
-            the rows lie, such as 0.9: the prediction give or take the residual that this share
-            of the rows that did not train do not exceed, ceil((n + 1) interval) of n; or what
-            they exceed the lowest and highest of several quantiles by. If the rows are drawn as
-            those of the training were, and had validated alone, the probability that an interval
-            holds the target is at least the share, and at most 1 / (n + 1) more (Lei et al.,
-            JASA 2018, theorem 2.2). Rows that have chosen when to stop have residuals that are a
-            little too small. Those out of fold are of one network, and the mean of all has
-            smaller ones: no theorem says that these intervals hold the share, and in
-            practice they hold a little more (cross-conformal, Vovk 2015).
+            Add columns ``lower`` and ``upper``, or two of each target, between which this share
+            of the rows lie: the prediction give or take the ceil((n + 1) interval)-th smallest
+            of the n absolute residuals of rows that did not train; with several quantiles, what
+            rows lie beyond the outermost (see ``fastbp.tables.conformal``). If all rows are drawn
+            alike, the probability that the target is within is at least `interval` (Lei et al.,
+            JASA 2018, theorem 2.2) for residuals of rows that the network does not depend on.
+            Validation rows have chosen when to stop, and residuals out of fold are of one network
+            where the mean of all predicts (as Vovk's cross-conformal predictors, 2015): the share
+            then holds about, by folds with a little to spare, without a theorem.
         **options
             The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
 

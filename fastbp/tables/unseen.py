@@ -33,10 +33,11 @@ class Unseen:
         return np.stack([_linear(each).forward(self.X, n_threads) for each in self.networks])
 
     def thinned(self, most: int) -> "Unseen":
-        """Return at most so many of the rows, spread evenly."""
-        step = -(-len(self.X) // max(1, most))
-        weight = None if self.weight is None else self.weight[::step]
-        return replace(self, X=self.X[::step], y=self.y[::step], weight=weight)
+        """Return at most so many of the rows that have a weight, spread evenly."""
+        rows = np.arange(len(self.X)) if self.weight is None else np.flatnonzero(self.weight)
+        rows = rows[:: max(1, -(-len(rows) // max(1, most)))]
+        weight = None if self.weight is None else self.weight[rows]
+        return replace(self, X=self.X[rows], y=self.y[rows], weight=weight)
 
 
 def _linear(network):

@@ -11,6 +11,7 @@ from sklearn.metrics import log_loss
 from command_line import fastbp
 from fastbp import TableModel, train
 from fastbp.ensemble import members_of
+from fastbp.report.build import build_report
 from fastbp.tables.calibration import fitted
 from fastbp.tables.unseen import Unseen
 from table_makers import people
@@ -108,6 +109,16 @@ def test_logits_are_those_of_probabilities_that_are_0_or_1():
     assert (network.forward(X) == 0).any()
 
 
+def test_rows_are_thinned_evenly_and_those_without_a_weight_are_left_out():
+    X = np.arange(1000.0)[:, None]
+    weight = (np.arange(1000) % 10 > 0) * 2.0
+    some = Unseen((), X, X[:, 0], weight).thinned(100)
+    assert 90 <= len(some.X) <= 100 and (some.weight == 2).all()
+    assert (some.X[:, 0] == some.y).all() and np.abs(np.diff(some.y) - 10).max() <= 2
+    assert len(Unseen((), X, X[:, 0]).thinned(5000).X) == 1000
+    assert len(Unseen((), X, X[:, 0], np.zeros(1000)).thinned(5).X) == 0
+
+
 # ------------------------------------------------------------------------------ a training
 
 
@@ -167,7 +178,7 @@ def test_out_of_fold_it_is_less_than_that_of_the_networks_alone():
     P = plain.out_of_fold.select(pl.col("^probability.*$")).to_numpy().astype(float)
     labels = np.searchsorted(["u", "v", "w"], rows["y"].to_numpy())
     alone = fitted([(np.log(np.maximum(P, 1e-37))[None], labels, np.ones(600))])
-    assert model.record["temperature"] == pytest.approx(0.87 * alone.value, rel=2e-3)
+    assert model.record["temperature"] == pytest.approx(0.89 * alone.value, rel=2e-3)
     known = model.out_of_fold.select(pl.col("^probability.*$")).to_numpy()
     scaled = softmax(np.log(np.maximum(P, 1e-37)) / model.record["temperature"], axis=1)
     np.testing.assert_allclose(known, scaled, atol=1e-4)
@@ -224,4 +235,6 @@ def test_the_command_says_it(tmp_path):
     line = f"calibrated on these rows: the logits are divided by a temperature of {found:.3g}"
     assert done.code == 0 and line in done.out.splitlines()
     assert line in fastbp("info", tmp_path / "model").out.splitlines()
+    page = build_report(TableModel.load(tmp_path / "model"))
+    assert "temperature of the probabilities" in page and f"{found:.3g}" in page
     assert "calibrated" not in fastbp(*base, "--no-calibrate").out

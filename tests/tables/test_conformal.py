@@ -132,6 +132,11 @@ def test_the_residuals_are_those_of_the_rows_that_validate(kind):
         assert scored.drop("lower", "upper").equals(model.predict(NEW))
 
 
+def test_no_rows_have_no_intervals():
+    model = train(NUMBERS, "y", valid=HELD, **RUN)
+    assert model.predict(NEW[:0], interval=0.9).columns[-2:] == ["lower", "upper"]
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_by_folds_they_are_those_out_of_fold(weighted):
     weight = np.random.default_rng(0).integers(1, 4, 400)

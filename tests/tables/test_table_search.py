@@ -79,8 +79,9 @@ def test_the_score_is_that_of_rows_that_have_chosen_nothing(options, target):
 
 def test_the_best_by_validation_has_the_bits_of_its_options_trained_alone():
     frame = table()
-    asked = job(frame, search=6, epochs=5, seed=1)
-    model = train(frame, "y", search=6, epochs=5, seed=1)
+    given = {"epochs": 5, "seed": 1, "calibrate": False}
+    asked = job(frame, search=6, **given)
+    model = train(frame, "y", search=6, **given)
     search = model.record["search"]
     tried = drawn(asked.options)
     assert search["asked"] == len(search["tried"]) == len(tried) == 6
@@ -91,8 +92,7 @@ def test_the_best_by_validation_has_the_bits_of_its_options_trained_alone():
         losses.append(trained.record["metrics"]["valid"]["log_loss"])
         assert each["loss"] == pytest.approx(losses[-1], rel=1e-5)
         assert each["epochs"] == len(trained.history["loss"]) and each["error"] is None
-        given = {"target": "y", "epochs": 5, "seed": 1}
-        assert {**given, **each["options"]} == options.to_data()
+        assert {"target": "y", **given, **each["options"]} == options.to_data()
         if len(losses) - 1 == search["chosen"]:
             assert (trained.network.parameters == model.network.parameters).all()
             assert trained.history["loss"] == model.history["loss"]
