@@ -78,6 +78,16 @@ def metrics_line(model):
     return "\n".join(lines) or "no rows for validation"
 
 
+def temperature_lines(model):
+    """Return a line on the temperature of a classifier, if it is not 1."""
+    found = model.record.get("temperature") or 1
+    values = found if isinstance(found, list) else [found]
+    if all(value == 1 for value in values):
+        return []
+    shown = ", ".join(f"{value:.3g}" for value in values)
+    return [f"calibrated on these rows: the logits are divided by a temperature of {shown}"]
+
+
 def members_lines(model):
     """Return lines about the members of an ensemble: of each, and of their scores."""
     ensemble = model.record.get("ensemble")

@@ -6,7 +6,7 @@ from .. import __version__
 from ..durations import duration
 from ..tables.wording import counted, named
 from ..training.stopped import Stopped
-from .describe import folds_lines, members_lines, metrics_line, search_lines
+from .describe import folds_lines, members_lines, metrics_line, search_lines, temperature_lines
 from .exits import guarded
 from .models import load_model
 from .values import LogOption, ModelArgument
@@ -93,7 +93,7 @@ def _table_lines(model):
     if len(columns) > _MOST_COLUMNS:
         lines.append(f"  and {len(columns) - _MOST_COLUMNS:,} more columns: --log json has them")
     if any((record.get("metrics") or {}).values()):
-        lines += ["", metrics_line(model)]
+        lines += ["", metrics_line(model), *temperature_lines(model)]
     lines += [*folds_lines(model)[-1:], *search_lines(model)[-1:]]
     if members := members_lines(model):
         lines += ["", *members]

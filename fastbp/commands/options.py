@@ -43,11 +43,7 @@ def taking(kind, words, *names, panel=None, default=None, several=False, adds=Fa
     extras = ("" if adds else _default(kind, default), kind.limits, repeats if several else "")
     extra = "; ".join(filter(None, extras))
     is_optional = default is None and not several and not kind.empty
-    reads = (
-        {"metavar": kind.metavar, "parser": parser(kind, is_optional)}
-        if kind.metavar
-        else {}
-    )
+    reads = {"metavar": kind.metavar, "parser": parser(kind, is_optional)} if kind.metavar else {}
     help_text = f"{words}  [{extra}]" if extra else words
     return typer.Option(*names, help=help_text, show_default=False, rich_help_panel=panel, **reads)
 

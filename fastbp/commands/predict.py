@@ -1,17 +1,18 @@
 """``fastbp predict``: scored rows of a table."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ..tables.declared import texts
+from ..tables.declared import Declared, number, option, texts
 from ..tables.options import ReadOptions
 from .config import ConfigOption
-from .exits import Code, Ended, guarded
+from .exits import Code, Ended, guarded, usage
 from .models import load_table_model
-from .options import taking, with_options
+from .options import made, taking, with_options
 from .rows import DataArgument, rows_for
 from .values import (
     LogOption,
@@ -23,7 +24,20 @@ from .values import (
 )
 
 
-@with_options(ReadOptions)
+@dataclass(frozen=True)
+class IntervalOptions(Declared):
+    """What the command has beside `ReadOptions`.
+
+    Parameters
+    ----------
+    interval : float, optional
+        Add lower and upper, between which this share of the rows of a regression lie, such as 0.9.
+    """
+
+    interval: float | None = option(number(above=0, below=1), None, panel="Options")
+
+
+@with_options(IntervalOptions, ReadOptions)
 def predict(
     model: ModelArgument,
     data: DataArgument,
@@ -50,7 +64,7 @@ def predict(
     config: ConfigOption = "",
     log: LogOption = "text",
     quiet: QuietOption = False,
-    **reading,
+    **values,
 ):
     """Predict the target for each row of a table.
 
@@ -78,9 +92,11 @@ def predict(
         if spread and len(members_of(loaded.network)) == 1:
             why = f"{model} holds one network; train several, such as --ensemble 5"
             raise Ended(Code.USAGE, f"--spread: {why}")
-        table = rows_for(loaded, data, reading)
+        table = rows_for(loaded, data, values)
         not_the_input(output, model, *table.files)
-        frames = loaded.predictions(table, keep, threads, spread)
+        with usage():
+            interval = made(IntervalOptions, values).interval
+            frames = loaded.predictions(table, keep, threads, spread, interval)
         with out.progress(unit="row") as bar:
             counted = _counted(frames, bar)
             if not output:

@@ -14,6 +14,7 @@ from .describe import (
     plan_lines,
     search_lines,
     summary_lines,
+    temperature_lines,
 )
 from .exits import Code, Ended, guarded, usage
 from .options import made, with_options
@@ -163,10 +164,12 @@ def _end(out, model, output, out_of_fold):
     stopped = model.record["stopped"]
     members = members_lines(model)
     out.text(*members or [model.network.history])
+    scores = [metrics_line(model), *temperature_lines(model), *folds_lines(model)]
     out.event(
         "done",
-        "\n".join(["", metrics_line(model), *folds_lines(model), *search_lines(model)]),
+        "\n".join(["", *scores, *search_lines(model)]),
         stopped=stopped,
+        temperature=model.record.get("temperature"),
         metrics=model.record["metrics"],
         folds=model.record.get("folds"),
         ensemble=model.record.get("ensemble"),

@@ -137,7 +137,7 @@ def results(schema, record):
         ["balance", "classes", "confusions", "folds", "residuals", "test"]
     )
     scores, held = _held(record)
-    sections["metrics"] = _in_words(scores)
+    sections["metrics"] = [*_in_words(scores), *_temperature(record.get("temperature"))]
     sections["title"] = "On validation rows"
     if held != "valid":
         sections["title"] = "On rows that a network has not seen, out of fold"
@@ -179,6 +179,14 @@ def _in_words(scores):
         elif isinstance(value, (int, float)):
             pairs.append((words, show(value)))
     return pairs
+
+
+def _temperature(found):
+    """Return the temperature of calibrated probabilities as a pair of words, if it is not 1."""
+    values = found if isinstance(found, list) else [found or 1]
+    if all(value == 1 for value in values):
+        return []
+    return [("temperature of the probabilities", ", ".join(number(v, 3) for v in values))]
 
 
 def _balance(target):

@@ -13,7 +13,7 @@ from .sections import SECTION
 
 JOB = "job"
 # options that may change where a training goes on; epochs only where no rate depends on them
-_MAY_CHANGE = frozenset({"epochs", "patience", "n_threads", "max_time", "memory"})
+_MAY_CHANGE = frozenset({"epochs", "patience", "n_threads", "max_time", "memory", "calibrate"})
 
 
 class Begun(Struct):

@@ -20,24 +20,27 @@ from ..machine import free_memory
 from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints, latest_in
 from .begun import JOB, Begun, begun_of
+from .calibration import calibrate
 from .class_weights import weights_of
 from .columns.encoding import Encoder
 from .columns.inference import infer
 from .columns.ramp_fit import with_ramps
 from .columns.schema import Schema
+from .conformal import residuals_of
 from .encoded import Budget, Encoded, encode_table
 from .keys import read_keys
 from .labels import labels_in
 from .members import most_at_once, parts_of, train_members
-from .model import TableModel, tell_unknown
+from .model import TableModel
 from .networks import batch_of, network_bytes, network_of
 from .options import TrainOptions, held_rows
 from .parts import labels_of
+from .predicting import tell_unknown
 from .presets import Facts, settled
 from .read.frames import is_pandas, with_index
 from .read.naming import Like
 from .read.table import Data, open_table
-from .recording import record_of
+from .recording import is_preempted, record_of
 from .result.outputs import ids_of, out_of_fold
 from .roles import check_roles, roles_of, with_roles
 from .sections import READING, SECTION, schema_of
@@ -289,8 +292,16 @@ class Job:
 
     def model(self, trained: One | Several, rows: Encoded, seconds: float) -> TableModel:
         """Return the model of what was trained on encoded rows in so many seconds."""
-        record = record_of(self, trained, rows, seconds)
-        model = TableModel(trained.network, self.schema, trained.lists, record, self.table.reading)
+        preempted = is_preempted(self, trained)
+        unseen = [] if preempted else trained.unseen(self.schema, rows)
+        temperature = None
+        if self.options.calibrate:
+            temperature = calibrate(trained.networks, unseen, self.schema, self._threads)
+        record = record_of(self, trained, rows, seconds, preempted)
+        record["temperature"] = temperature
+        residuals = residuals_of(self.schema, unseen, self._threads)
+        given = (self.schema, trained.lists, record, self.table.reading, residuals)
+        model = TableModel(trained.network, *given)
         model.out_of_fold = self._out_of_fold(trained)
         return model
 

@@ -15,19 +15,22 @@ from .. import model_file
 from ..annotations import FilePath, Threads
 from ..ensemble import Ensemble, networks_of
 from ..errors import DataError, ModelFileError
-from ..kernels.support.scalars import a_flag, a_whole_number
+from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from ..model_file import Model
 from ..network import Network
 from .columns.encoding import Encoder
 from .columns.schema import Schema, Weight
+from .conformal import SECTION as RESIDUALS
+from .conformal import Residuals, radii_of, residuals_in
 from .declared import takes
 from .explaining import Explained
 from .options import ReadOptions
+from .predicting import Shown, predicted, tell_unknown
 from .read.frames import is_pandas, with_index
 from .read.naming import Like, Reading
 from .read.table import Data, Table, open_table
 from .result.asked import AskedScores, scorers_of
-from .result.outputs import frame_of, ids_of
+from .result.outputs import ids_of
 from .result.record import check_history, check_record
 from .result.scores import Scores, scores_of
 from .roles import weight_of
@@ -56,6 +59,8 @@ class TableModel:
         The data, options, versions, times and scores of the training, as JSON.
     reading : Reading, optional
         How the table was read: whether its file had a header, and its columns in order.
+    residuals : sequence of Residuals, optional
+        Those of each target on rows that did not train, for intervals.
 
     Attributes
     ----------
@@ -71,10 +76,12 @@ class TableModel:
         history: dict[str, list[float | None]] | None = None,
         record: dict[str, Any] | None = None,
         reading: Reading | None = None,
+        residuals: Sequence[Residuals] = (),
     ) -> None:
         self.network = network
         self.schema = schema
         self.reading = reading or Reading()
+        self.residuals = tuple(residuals)
         self.history = dict(history or {})
         self.record = dict(record or {})
         self.out_of_fold: Any = None
@@ -94,6 +101,8 @@ class TableModel:
             _HISTORY: self.history,
             _RECORD: self.record,
         }
+        if self.residuals:
+            sections[RESIDUALS] = to_builtins(self.residuals)
         model_file.save(path, replace(self.network.to_model(), sections=sections))
 
     @classmethod
@@ -127,7 +136,8 @@ class TableModel:
                 f"{path} does not describe how its model was trained: {one_line(error)}"
             ) from error
         network = networks_of(model, path)
-        return cls(network, schema, history, record, reading_of(model, path))
+        residuals = residuals_in(model, schema, path)
+        return cls(network, schema, history, record, reading_of(model, path), residuals)
 
     @property
     def fingerprint(self) -> str:
@@ -153,6 +163,7 @@ class TableModel:
         n_threads: Threads = "auto",
         keep: str | Sequence[str] = (),
         spread: bool = False,
+        interval: float | None = None,
         **options: Any,
     ) -> Any:
         """Return predictions as a frame, one row per row of the data.
@@ -174,6 +185,16 @@ class TableModel:
             Add a column ``spread``, or one of each target: the standard deviation over the
             networks of an ensemble, of the population as `numpy.std` has it. It is that of the
             number, in its units, or of the probability of the predicted class.
+        interval : float, optional
+            Add columns ``lower`` and ``upper``, or two of each target, between which this share
+            of the rows lie: the prediction give or take the ceil((n + 1) interval)-th smallest
+            of the n absolute residuals of rows that did not train; with several quantiles, what
+            rows lie beyond the outermost (see ``fastbp.tables.conformal``). If all rows are drawn
+            alike, the probability that the target is within is at least `interval` (Lei et al.,
+            JASA 2018, theorem 2.2) for residuals of rows that the network does not depend on.
+            Validation rows have chosen when to stop, and residuals out of fold are of one network
+            where the mean of all predicts (as Vovk's cross-conformal predictors, 2015): the share
+            then holds about, by folds with a little to spare, without a theorem.
         **options
             The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
 
@@ -182,10 +203,12 @@ class TableModel:
         DataError
             If a column is missing or a value is not of its kind.
         ValueError
-            If the spread is asked for, and the model is one network.
+            If the spread is asked for, and the model is one network; or an interval, and it
+            learns classes, or has no residuals or too few: its file is of an older fastbp, or no
+            row validated.
         """
         table = self.open(data, ReadOptions(**options))
-        found = pl.concat(self.predictions(table, keep, n_threads, spread))
+        found = pl.concat(self.predictions(table, keep, n_threads, spread, interval))
         return with_index(found, data) if is_pandas(data) else found
 
     def predictions(
@@ -194,35 +217,21 @@ class TableModel:
         keep: str | Sequence[str] = (),
         n_threads: Threads = "auto",
         spread: bool = False,
+        interval: float | None = None,
     ) -> Iterator[pl.DataFrame]:
         """Return the rows of `predict` in frames of some thousand rows, in bounded memory."""
+        radii = None
+        if interval is not None:
+            level = a_number("interval", interval, above=0, below=1)
+            radii = radii_of(self.schema, self.residuals, level)
         if a_flag("spread", spread) and not isinstance(self.network, Ensemble):
             raise ValueError(
                 "spread=True: the model is one network, without a spread; train several, such as "
                 "ensemble=5"
             )
-        return self._predictions(data, keep, n_threads, spread)
-
-    def _predictions(self, data, keep, n_threads, spread):
         table = self.open(data)
-        ids = ids_of(self.schema, table, keep)
-        encoder = Encoder(self.schema.written(table.how), table.name, self.network.dtype)
-        encoder.require(table)
-        _steps.info("predicting the rows of %s", table.name)
-        first = 0
-        width = self.schema.n_outputs
-        network: Any = self.network
-        for frame in encoder.frames(table, ids):
-            outputs: Any = np.empty((0, width), self.network.dtype)
-            deviation: Any = outputs if spread else None
-            if len(frame) and spread:
-                features = encoder.encode(frame, first)
-                outputs, deviation = network.mean_and_spread(features, n_threads)
-            elif len(frame):
-                outputs = network.forward(encoder.encode(frame, first), n_threads)
-            yield frame_of(self.schema, frame.select(ids), first, outputs, deviation)
-            first += len(frame)
-        tell_unknown(encoder)
+        shown = Shown(ids_of(self.schema, table, keep), spread, radii)
+        return predicted(self.network, self.schema, table, shown, n_threads)
 
     @takes(ReadOptions)
     def evaluate(
@@ -381,10 +390,3 @@ class TableModel:
             _log.warning(message, table.name, own.name)
             return None
         return own
-
-
-def tell_unknown(encoder: Encoder) -> None:
-    """Warn of categories that the schema does not know."""
-    message = "%s: %d values of column %r are categories unknown to the model: it ignores them"
-    for column, count in encoder.unknown.items():
-        _log.warning(message, encoder.table_name, count, column)

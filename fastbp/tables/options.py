@@ -7,6 +7,7 @@ from .declared import (
     choice,
     columns,
     duration,
+    flag,
     layers,
     number,
     option,
@@ -141,6 +142,9 @@ class TrainOptions(ReadOptions):
         preset.
     batch_size : int, optional
         Samples per step. Default: 32 to 256, by the number of rows.
+    calibrate : bool, default True
+        Divide the logits of classes by a temperature, after training, so that probabilities fit
+        the rows that did not train; where there are some, and it matters.
     search : int, optional
         Trainings with different options, drawn at random, of which the best is kept; the first has
         the options that are given, and these are the same in all. A fifth of the rows measure it.
@@ -213,6 +217,7 @@ class TrainOptions(ReadOptions):
     epochs: int | None = option(_COUNT, None, panel="Training")
     patience: int | None = option(number(whole=True, least=0), None, panel="Training")
     batch_size: int | None = option(_COUNT, None, panel="Training")
+    calibrate: bool = option(flag(), True, panel="Training", names=("--calibrate/--no-calibrate",))
     search: int | None = option(_COUNT, None, panel="Training")
     seed: int = option(_SEED, 0, panel="Training")
     ensemble: int | None = option(_COUNT, None, panel="Training")

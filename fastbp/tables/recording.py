@@ -13,15 +13,23 @@ from .wording import counted
 _steps = logging.getLogger("fastbp.steps")
 
 
-def record_of(job: Any, trained: One | Several, rows: Encoded, seconds: float) -> dict[str, Any]:
+def is_preempted(job: Any, trained: One | Several) -> bool:
+    """Return whether a signal ended the training of a `Job`, which is then not scored.
+
+    It is scored unless it resumes later, or had not made a step: Numba, interrupted while it
+    compiles, may fail to compile what scores.
+    """
+    unscored = job.checkpoints is not None or not trained.steps
+    return unscored and trained.stopped.by_signal
+
+
+def record_of(
+    job: Any, trained: One | Several, rows: Encoded, seconds: float, preempted: bool
+) -> dict[str, Any]:
     """Return the record of the training of a `Job` on encoded rows in so many seconds, as JSON."""
     valid = rows.valid
     metrics: dict[str, Any] = {}
     details: dict[str, Any] = {"confusion": None, "residuals": None}
-    # a training that a signal ended is not scored if it resumes later, nor before its first
-    # step: Numba, interrupted while it compiles, may fail to compile what scores
-    unscored = job.checkpoints is not None or not trained.steps
-    preempted = unscored and trained.stopped.by_signal
     if not preempted:
         if valid is not None:
             _steps.info("scoring %s", counted(len(valid[0]), "validation row"))

@@ -16,6 +16,7 @@ from .columns.schema import Schema
 from .encoded import Encoded
 from .members import Member
 from .result.scores import Scores, scores_of
+from .unseen import Unseen
 
 _log = logging.getLogger("fastbp")
 Held = tuple[npt.NDArray, ...] | None
@@ -42,6 +43,15 @@ class One:
     def peak(self) -> float | None:
         """The measured peak of the processor."""
         return self._history.peak
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The network alone."""
+        return (self.network,)
+
+    def unseen(self, schema: Schema, rows: Encoded) -> list[Unseen]:
+        """Return the rows that did not train with their targets, if there are some."""
+        return [] if rows.valid is None else [Unseen(self.networks, *rows.valid)]
 
     def scores(
         self, schema: Schema, rows: Encoded, valid: Held, n_threads: Threads
@@ -83,6 +93,21 @@ class Several:
         #: before `scores`.
         self.out_of_fold: tuple[npt.NDArray, npt.NDArray] | None = None
 
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks of the ensemble."""
+        return tuple(member.network for member in self.members)
+
+    def unseen(self, schema: Schema, rows: Encoded) -> list[Unseen]:
+        """Return the rows that did not train, with the networks that have not seen them.
+
+        By folds it is one network of each fold's rows, without those of a class that no other
+        fold has, else all of the same rows.
+        """
+        if self.by == "folds":
+            return [_fold(schema, rows, member) for member in self.members]
+        return [] if rows.valid is None else [Unseen(self.networks, *rows.valid)]
+
     def scores(
         self, schema: Schema, rows: Encoded, valid: Held, n_threads: Threads
     ) -> dict[str, Scores]:
@@ -118,6 +143,15 @@ class Several:
         each = zip(self.members, self._scores, strict=True)
         members = [_described(member, scores) for member, scores in each]
         return {"ensemble": {"by": self.by, "members": members, "left_out": self._left_out}}
+
+
+def _fold(schema, rows, member):
+    part = member.part
+    tests = part.tests
+    if schema.target.classes and not schema.more_targets:
+        tests = tests[np.isin(rows.y[tests], rows.y[part.trains])]
+    weight = None if rows.own_weight is None else rows.own_weight[tests]
+    return Unseen((member.network,), rows.X[tests], rows.y[tests], weight)
 
 
 def lists_of(history: History | None) -> dict[str, list[float | None]]:

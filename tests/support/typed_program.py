@@ -165,7 +165,7 @@ def train_on_a_table(folder: Path) -> None:
     assert_type(model, fastbp.TableModel)
     model.save(folder / "model.safetensors")
     assert_type(fastbp.TableModel.load(folder / "model.safetensors"), fastbp.TableModel)
-    model.predict(folder / "more.csv")
+    model.predict(folder / "more.csv", interval=0.9)
     model.evaluate(folder / "more.csv")
 
 

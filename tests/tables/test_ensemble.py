@@ -188,7 +188,7 @@ def test_bags_hold_whole_groups():
 def test_members_by_folds_predict_the_rows_that_they_have_not_seen(target, weighted):
     weight = np.random.default_rng(4).uniform(0.5, 2, len(FRAME))
     frame = FRAME.with_columns(w=pl.Series(weight)) if weighted else FRAME
-    more = {"ensemble_by": "folds"} | ({"weight": "w"} if weighted else {})
+    more = {"ensemble_by": "folds", "calibrate": False} | ({"weight": "w"} if weighted else {})
     model, job = train(frame, target, **more, **RUN), job_of(frame, target, **more)
     X, y, known = encoded(model.schema, frame)
     own = weight.astype(np.float64)[known] if weighted else None
@@ -241,7 +241,7 @@ def test_folds_keep_groups_and_the_shares_of_classes():
 
 
 def test_weights_of_classes_train_and_do_not_validate():
-    more = {"ensemble_by": "folds", "class_weight": {"low": 3.0}}
+    more = {"ensemble_by": "folds", "class_weight": {"low": 3.0}, "calibrate": False}
     model, job = train(FRAME, "y", **more, **RUN), job_of(**more)
     X, y, _ = encoded(model.schema, FRAME)
     part = parts_of(job)[0]

@@ -80,11 +80,11 @@ def test_the_score_is_that_of_rows_that_have_chosen_nothing(options, target):
 
 def test_the_best_by_validation_has_the_bits_of_its_options_trained_alone():
     frame = table()
-    asked = job(frame, search=6, epochs=5, seed=1)
-    model = train(frame, "y", search=6, epochs=5, seed=1)
+    given = {"epochs": 5, "seed": 1, "calibrate": False}
+    asked = job(frame, search=6, **given)
+    model = train(frame, "y", search=6, **given)
     search = model.record["search"]
-    given = {"target": "y", "epochs": 5, "seed": 1}
-    tried = drawn(asked.options, given)
+    tried = drawn(asked.options, asked.asked.to_data())
     assert search["asked"] == len(search["tried"]) == len(tried) == 6
     losses = []
     for options, each in zip(tried, search["tried"], strict=True):

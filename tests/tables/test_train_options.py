@@ -73,6 +73,7 @@ WRONG = {
     "epochs": [0, -1, 1.5, "10", True],
     "patience": [-1, 1.5, True],
     "batch_size": [0, -1, 1.5, "32", True],
+    "calibrate": ["no", 0],
     "search": [0, -1, 2.5, "5", True],
     "seed": [-1, 2**63, 1.5, None, "a"],
     "ensemble": [0, -1, 1.5, "3", True],
@@ -226,7 +227,8 @@ TWINS = {
 def test_the_net_is_the_one_trained_by_hand(name):
     options, twin = TWINS[name]
     data, valid = numeric(), numeric(50, seed=4)
-    model = train(data, "y", valid=valid, **{**FEW, "epochs": 5, **options})
+    few = {**FEW, "epochs": 5, "calibrate": False}
+    model = train(data, "y", valid=valid, **{**few, **options})
     net = by_hand(data, valid, **twin)
     if net.dtype == np.float32:
         np.testing.assert_array_equal(model.network.parameters, net.parameters)
@@ -255,7 +257,7 @@ def test_a_regression_learns_the_standardised_target(loss):
 
 def test_balanced_classes_have_scikit_learns_weights():
     data, valid = numeric(), numeric(50, seed=4)
-    model = train(data, "y", valid=valid, class_weight="balanced", **FEW)
+    model = train(data, "y", valid=valid, class_weight="balanced", calibrate=False, **FEW)
     classes = np.array(["u", "v", "w"])
     weights = compute_class_weight("balanced", classes=classes, y=data["y"])
     assert weights.max() > 1.2 * weights.min()
@@ -266,7 +268,8 @@ def test_balanced_classes_have_scikit_learns_weights():
 
 def test_classes_have_the_weights_that_are_named():
     data, valid = numeric(), numeric(50, seed=4)
-    model = train(data, "y", valid=valid, class_weight={"v": 2.5, "w": 0}, **FEW)
+    named = {"v": 2.5, "w": 0}
+    model = train(data, "y", valid=valid, class_weight=named, calibrate=False, **FEW)
     weights = np.array([1, 2.5, 0])[np.searchsorted(["u", "v", "w"], data["y"])]
     net = by_hand(data, valid, layers=ONE, fit={"sample_weight": weights, "epochs": 4})
     np.testing.assert_allclose(model.network.parameters, net.parameters, atol=1e-5)

@@ -200,12 +200,18 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
         targets: tuple[Any, ...] = self.targets
         if all(target.low is None for target in targets):
             return y
-        bounds = [
-            [(bound - target.mean) / target.scale for bound in (target.low, target.high)]
-            for target in targets
-        ]
-        low, high = zip(*bounds, strict=True)
+        low, high = zip(*map(_scaled_bounds, targets), strict=True)
         return np.clip(y, low, high) if self.more_targets else np.clip(y, low[0], high[0])
+
+    def at_bounds(self, y: npt.NDArray) -> npt.NDArray[np.bool_]:
+        """Return which of `clipped` targets (n, n_targets) may lie beyond: not rates of 0."""
+        found = np.zeros(y.shape, bool)
+        for place, target in enumerate(self.targets):
+            if target.low is not None:
+                low, high = (y.dtype.type(bound) for bound in _scaled_bounds(target))
+                below = False if target.rate else y[:, place] <= low
+                found[:, place] = below | (y[:, place] >= high)
+        return found
 
     @property
     def n_outputs(self) -> int:
@@ -247,6 +253,10 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
         if isinstance(data, dict) and isinstance(data["columns"], list):
             data = data | {"columns": [_own_fields(column) for column in data["columns"]]}
         return read_as(cls, data, "table")
+
+
+def _scaled_bounds(target):
+    return [(bound - target.mean) / target.scale for bound in (target.low, target.high)]
 
 
 def _without(later, data):

@@ -31,12 +31,14 @@ def frame_of(
     first: int,
     outputs: npt.NDArray,
     spread: npt.NDArray | None = None,
+    bounds: Sequence[tuple[npt.NDArray, npt.NDArray]] | None = None,
 ) -> pl.DataFrame:
     """Return the predictions of n rows as a frame, from the outputs (n, n_out) of a network.
 
     `ids` has the columns that identify the rows; without any, rows are numbered after `first`.
     `spread` (n, n_out) is that of the outputs, if it is asked for: the columns show that of the
-    predicted number, in its units, or of the probability of the predicted class.
+    predicted number, in its units, or of the probability of the predicted class. `bounds` are the
+    lower and the upper (n,) of each column that is learned, in its units.
     """
     if not ids.width:
         ids = pl.DataFrame({"row": np.arange(first + 1, first + 1 + len(outputs))})
@@ -57,6 +59,9 @@ def frame_of(
             columns[f"probability of {name}"] = pl.Series(outputs[:, place])
         if spread is not None:
             columns["spread"] = pl.Series(spread[np.arange(len(spread)), labels])
+    for name, both in zip(schema.target_names, bounds or (), strict=bounds is not None):
+        of = f" of {name}" if schema.more_targets else ""
+        columns |= {f"lower{of}": pl.Series(both[0]), f"upper{of}": pl.Series(both[1])}
     free: dict[str, pl.Series] = {}
     for name, values in columns.items():
         free[_free(name, {*ids.columns, *free})] = values

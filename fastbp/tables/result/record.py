@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from ...json_data import Amount, Count, Finite, read_as
+from ...json_data import Amount, Count, Finite, Positive, read_as
 
 Numbers = list[Finite | None]
 
@@ -108,6 +108,7 @@ class _Record(Struct):
     peak: Finite | None = None
     stopped: str | None = None
     best_epoch: Count | None = None
+    temperature: Positive | list[Positive] | None = None
     metrics: dict[str, dict[str, Finite | None]] | None = None
     folds: _Folds | None = None
     search: _Search | None = None
