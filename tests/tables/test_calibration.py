@@ -17,7 +17,7 @@ from fastbp.tables.unseen import Unseen
 from table_makers import people
 
 # too long for so few rows with so much noise
-SURE = {"hidden": (64,), "epochs": 60, "patience": 0, "learning_rate": 0.01}
+SURE = {"preset": "fast", "hidden": (64,), "epochs": 60, "patience": 0, "learning_rate": 0.01}
 
 
 def noisy(rows, seed=0, classes=2):
@@ -99,7 +99,7 @@ def test_rows_of_large_weight_are_worth_fewer():
 
 
 def test_logits_are_those_of_probabilities_that_are_0_or_1():
-    model = train(noisy(300, classes=3), "y", hidden=4, epochs=2, calibrate=False)
+    model = train(noisy(300, classes=3), "y", hidden=4, epochs=2, calibrate=False, preset="fast")
     network = model.network
     network.weights[-1][:] *= 1e4
     X = np.random.default_rng(0).normal(size=(50, network.layers[0].n_in)).astype(np.float32)

@@ -15,7 +15,7 @@ from fastbp.tables.conformal import residuals_of
 from fastbp.tables.unseen import Unseen
 from table_makers import people
 
-RUN = {"hidden": 8, "epochs": 8}
+RUN = {"preset": "fast", "hidden": 8, "epochs": 8}
 NUMBERS = people(400, target="number")
 HELD, NEW = people(150, 1, target="number"), people(80, 2, target="number")
 
