@@ -25,9 +25,12 @@ def summary_lines(summary, job):
     task, names = summary["task"], job.schema.target_names
     kinds = Counter((column.kind, column.plural) for column in job.schema.columns)
     inputs = ", ".join(counted(n, kind, plural) for (kind, plural), n in kinds.items())
+    validating = f"{summary['valid']:,} for validation"
+    if job.options.ensemble_by == "folds":
+        validating = f"each validates one of the {job.options.ensemble} networks"
     lines = [
         f"{summary['rows']:,} rows: {summary['train']:,} for training, "
-        f"{summary['valid']:,} for validation{_split(summary['split_by'])}",
+        f"{validating}{_split(summary['split_by'])}",
         f"target{'s' * (len(names) > 1)} {', '.join(map(named, names))}: {task}"
         f"{_classes(summary['classes'], job.options)}",
         f"inputs: {inputs}, as {counted(job.schema.n_features, 'feature')}",
