@@ -47,6 +47,8 @@ from .network import Network as Network
 from .report.display import LossCurveDisplay as LossCurveDisplay
 from .tables.model import TableModel as TableModel
 from .tables.training import train as train
+from .tabular import TabularClassifier as TabularClassifier
+from .tabular import TabularRegressor as TabularRegressor
 from .training.checkpoints import Checkpoints as Checkpoints
 from .training.history import History as History
 from .training.stopping import EarlyStopping as EarlyStopping

@@ -125,6 +125,7 @@ ORDER = (
     "estimators",
     "many",
     "tables",
+    "tabular",
     "exports",
     "report",
     "diagnostics",

@@ -8,7 +8,7 @@ import inspect
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, field, fields
 from difflib import get_close_matches
 from functools import cache
@@ -356,21 +356,26 @@ def descriptions(cls):
     return {name: " ".join(map(str.strip, lines)) for name, (_, *lines) in _entries(cls).items()}
 
 
-def takes(cls: type) -> Callable[[Function], Function]:
-    """Decorate a function of ``**options``: name a dataclass's in its signature and docstring."""
+def takes(cls: type, without: Collection[str] = ()) -> Callable[[Function], Function]:
+    """Decorate a function of ``**options``: name a dataclass's in its signature and docstring.
+
+    Those `without` are not named. Of a class, the signature is that of its constructor.
+    """
 
     def decorate(function: Any) -> Any:
-        signature = inspect.signature(function)
+        called: Any = function.__init__ if inspect.isclass(function) else function
+        signature = inspect.signature(called)
         own = {p.name: p for p in signature.parameters.values() if p.kind != p.VAR_KEYWORD}
         more = [
             inspect.Parameter(
                 f.name, inspect.Parameter.KEYWORD_ONLY, default=f.default, annotation=f.type
             )
             for f in sorted(fields(cls), key=lambda each: bool(each.kw_only))
-            if f.name not in own
+            if f.name not in {*own, *without}
         ]
-        function.__signature__ = signature.replace(parameters=[*own.values(), *more])
-        entries = ("\n".join(lines) for name, lines in _entries(cls).items() if name not in own)
+        called.__signature__ = signature.replace(parameters=[*own.values(), *more])
+        named = {parameter.name for parameter in more}
+        entries = ("\n".join(lines) for name, lines in _entries(cls).items() if name in named)
         text = indent("\n".join(entries), "    ") + "\n"
         place = r" {4}\*\*options\n(?: {8}.*\n)+"
         function.__doc__ = re.sub(place, lambda _: text, function.__doc__ or "")

@@ -10,6 +10,7 @@ from .columns.inference import find_column
 from .columns.number import Number
 from .columns.schema import Dropped, Schema, Weight
 from .options import TrainOptions
+from .read.notes import left_out
 from .read.table import Table
 from .wording import shown
 
@@ -17,6 +18,13 @@ _WEIGHT = "the weights of the rows"
 _GROUP = "the groups of the rows"
 # the reasons to leave a column out that the user has given
 ASKED = ("asked", _WEIGHT, _GROUP)
+
+
+def tell_left_out(schema: Schema, table: Table) -> None:
+    """Warn of the columns that are no inputs, though nobody asked for it."""
+    for column in schema.dropped:
+        if column.reason not in ASKED:
+            left_out(f"{table.name}: column {column.name!r} is left out: {column.reason}")
 
 
 def check_roles(table: Table, options: TrainOptions) -> None:

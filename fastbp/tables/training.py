@@ -12,9 +12,8 @@ from .declared import takes
 from .job import Job
 from .model import TableModel
 from .options import TrainOptions
-from .read.notes import left_out
 from .read.table import Data
-from .roles import ASKED
+from .roles import tell_left_out
 from .search import trained
 from .wording import unknown
 
@@ -82,8 +81,5 @@ def train(
     callbacks = as_callables(callbacks)
     progress = a_flag("progress", progress)
     job = Job(data, asked, valid, checkpoints, a_flag("resume", resume))
-    for column in job.schema.dropped:
-        if column.reason not in ASKED:  # the command shows them in its plan
-            where = f"{job.table.name}: column {column.name!r}"
-            left_out(f"{where} is left out: {column.reason}")
+    tell_left_out(job.schema, job.table)  # the command shows them in its plan
     return trained(job, callbacks, progress)

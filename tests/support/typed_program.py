@@ -169,6 +169,21 @@ def train_on_a_table(folder: Path) -> None:
     model.evaluate(folder / "more.csv")
 
 
+def fit_tables() -> None:
+    """Fit scikit-learn's estimators over tables."""
+    classifier = fastbp.TabularClassifier(random_state=0, epochs=3, hidden=(8,))
+    assert_type(classifier.fit(X, y, np.ones(8), groups=y), fastbp.TabularClassifier)
+    assert_type(classifier.predict(X), NDArray[Any])
+    assert_type(classifier.predict_proba(X), NDArray[np.floating[Any]])
+    assert_type(classifier.predict_log_proba(X), NDArray[np.floating[Any]])
+    assert_type(classifier.feature_importances_, NDArray[np.floating[Any]])
+    assert_type(classifier.model_, fastbp.TableModel)
+    regressor = fastbp.TabularRegressor(epochs=3, loss="huber")
+    assert_type(regressor.fit(X, y), fastbp.TabularRegressor)
+    assert_type(regressor.predict(X), NDArray[np.floating[Any]])
+    print(classifier.classes_, regressor.n_outputs_)
+
+
 def export(folder: Path, network: fastbp.Network) -> None:
     """Write a network in other forms, and read it back."""
     fastbp.to_c(network, folder / "net.c")

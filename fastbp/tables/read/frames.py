@@ -3,6 +3,7 @@
 polars converts most columns itself. The others are converted here, or left out and named.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -62,11 +63,11 @@ def _series(name, column):
     if kind.startswith(("interval", "complex")):
         column = column.astype(object)
     if isinstance(column.dtype, np.dtype) and column.dtype.kind == "O":
-        return _of_objects(name, column)
+        return of_objects(name, column, column.isna())
     try:
         return pl.from_pandas(column.rename(name))
     except ImportError:  # polars has pyarrow read what is no plain array
-        return _of_objects(name, column.astype(object))
+        return of_objects(name, column.astype(object), column.isna())
 
 
 def _are_values(column):
@@ -74,11 +75,10 @@ def _are_values(column):
     return column.cat.categories.dtype.kind in "iufMm" and not column.isna().any()
 
 
-def _of_objects(name, column):
+def of_objects(name: str, objects: Iterable[Any], are_missing: Iterable[bool]) -> pl.Series | None:
     """Return a series of Python objects: of one type, or as text; None without any that fits."""
-    values = [
-        None if missing else value for value, missing in zip(column, column.isna(), strict=True)
-    ]
+    pairs = zip(objects, are_missing, strict=True)
+    values = [None if missing else value for value, missing in pairs]
     present = {type(value) for value in values if value is not None}
     if any(issubclass(kind, (complex, np.complexfloating)) for kind in present):
         left_out(

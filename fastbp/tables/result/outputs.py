@@ -64,7 +64,7 @@ def frame_of(
         columns |= {f"lower{of}": pl.Series(both[0]), f"upper{of}": pl.Series(both[1])}
     free: dict[str, pl.Series] = {}
     for name, values in columns.items():
-        free[_free(name, {*ids.columns, *free})] = values
+        free[free_name(name, {*ids.columns, *free})] = values
     return ids.hstack([values.alias(name) for name, values in free.items()])
 
 
@@ -73,7 +73,7 @@ def out_of_fold(
 ) -> pl.DataFrame:
     """Return the frame of `frame_of`, with the number of the fold of each row before it."""
     return frame_of(
-        schema, ids.with_columns(pl.Series(_free("fold", ids.columns), folds)), 0, outputs
+        schema, ids.with_columns(pl.Series(free_name("fold", ids.columns), folds)), 0, outputs
     )
 
 
@@ -112,7 +112,7 @@ def class_values(target: Target) -> pl.Series:
     return pl.Series(list(target.classes), dtype=pl.String)
 
 
-def _free(name, taken):
+def free_name(name, taken):
     """Return a name that is not taken: `name`, or with underscores behind it."""
     while name in taken:
         name += "_"

@@ -1,0 +1,209 @@
+"""What both estimators share: a table of samples and targets, its training, its predictions."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted
+
+from ..annotations import Array, Floats, Weights
+from ..tables.job import Job
+from ..tables.model import TableModel
+from ..tables.read.readers import from_arrays
+from ..tables.result.outputs import free_name
+from ..tables.roles import tell_left_out
+from .importance import Unseen, importances, unseen_by
+from .parameters import options_of
+from .samples import Samples, samples_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+# one is held back, or there is nothing to learn
+_FEWEST_SAMPLES = 2
+
+
+class TabularEstimator(BaseEstimator):
+    """The part of an estimator over tables that does not depend on what its targets are."""
+
+    n_threads: Any
+    model_: TableModel
+    n_outputs_: int
+    _task: ClassVar[str]
+    _names: list[str]
+    _unseen: list[Unseen]
+    _importances: Floats | None
+
+    @abstractmethod
+    def _targets(self, y, kept) -> dict[str, Any]:
+        """Return targets at the places `kept` by name, and keep what predictions are made of."""
+
+    def _parameters(self) -> dict[str, Any]:
+        """Return the parameters as options of a training."""
+        return self.get_params(deep=False)
+
+    def fit(
+        self, X: Any, y: ArrayLike, sample_weight: Weights = None, groups: ArrayLike | None = None
+    ) -> Self:
+        """Train on samples, some of which are held back for early stopping.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            Samples: a frame of pandas, polars or pyarrow with numbers, booleans, categories, text
+            and dates, each with missing values; or an array, NaN and None are missing. Columns of
+            numbers in an array are all inputs. Those of a frame are read as `fastbp.train` reads
+            them: ids and constant columns are left out with a warning. A column whose type is that
+            of categories holds categories, also where these are numbers.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            A classifier's labels, or an indicator matrix of several; a regressor's numbers.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the samples, in losses and scores. Samples of weight 0 are left out.
+        groups : array-like of shape (n_samples,), optional
+            Groups, such as patients: none has samples both in training and in validation. The
+            parameter `group` names a column of X for it instead.
+
+        Returns
+        -------
+        self : TabularClassifier or TabularRegressor
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is invalid, also as `DataError` if the samples cannot be learned from.
+        DivergenceError
+            If a loss is not finite.
+        """
+        if y is None:  # in the words of scikit-learn
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y "
+                "is None."
+            )
+        samples = samples_of(self, X)
+        check_consistent_length(samples.frame, y)
+        weight, kept = self._weights(sample_weight, samples.frame)
+        table = _Table(samples, kept)
+        targets = self._targets(y, kept)
+        roles: dict[str, Any] = {"target": [table.add(*each) for each in targets.items()]}
+        parameters = self._parameters()
+        if weight is not None:
+            roles["weight"] = table.add("sample_weight", weight)
+        if groups is not None:
+            if parameters["group"] is not None:
+                raise ValueError(
+                    f"group={parameters['group']!r}: fit has `groups` too; leave one of them out"
+                )
+            given = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
+            check_consistent_length(samples.frame, given)
+            parameters["group"] = table.add("groups", given[kept])
+        options = options_of(parameters, samples.names, task=self._task, **roles)
+        self._train(table.frame, _with_kinds(options, samples))
+        self._names = samples.names
+        self.n_outputs_ = len(targets)
+        return self
+
+    def _weights(self, given, frame):
+        """Return the weights of samples above 0, or None, and the places of these samples."""
+        weights = _check_sample_weight(given, frame, dtype=np.float64, ensure_non_negative=True)
+        kept = np.flatnonzero(weights)
+        if len(kept) < _FEWEST_SAMPLES:
+            raise ValueError(
+                f"Found array with {len(kept)} sample(s){'' if given is None else ' of weight'} "
+                f"while a minimum of {_FEWEST_SAMPLES} is required by {type(self).__name__}."
+            )
+        return None if given is None else weights[kept], kept
+
+    def _train(self, frame, options):
+        job = Job(frame, options)
+        tell_left_out(job.schema, job.table)
+        self.model_ = job.run()
+        self._unseen = unseen_by(job, self.model_, frame)
+        self._importances = None
+
+    def _predictions(self, X) -> pl.DataFrame:
+        """Return the predictions of `TableModel.predict`, without the ids of samples."""
+        check_is_fitted(self)
+        frame = samples_of(self, X, self._names).frame
+        inputs = frame.drop(self.model_.schema.ids, strict=False)
+        return self.model_.predict(inputs, n_threads=self.n_threads)
+
+    @property
+    def feature_importances_(self) -> Floats:
+        """The permutation importance of each feature, (n_features_in_,).
+
+        It is how much the score, accuracy or R2, falls if the values of the column are permuted
+        among samples that were not trained on: the mean of five permutations, as of scikit-learn's
+        ``permutation_importance``. These samples are those that were held back or, of an ensemble
+        by folds, those of each fold with its network: the mean of the folds, weighted by their
+        samples. A column that is no input has 0, and one that only misleads is below 0.
+
+        They are computed when they are first asked for: 5 · n_features_in_ + 1 predictions of the
+        samples, of which at most 10,000 are drawn. A pickle has the importances, if they were
+        computed before, but not the samples.
+
+        Raises
+        ------
+        AttributeError
+            If there are no such samples.
+        """
+        check_is_fitted(self)
+        if self._importances is None:
+            unseen = vars(self).get("_unseen")
+            if not unseen:
+                raise AttributeError(
+                    "feature_importances_: there are no samples to measure them on, which are not "
+                    "held back with valid_share=0, and are not in a pickle; use "
+                    "model_.explain(frame)"
+                )
+            seed = self.model_.record["options"].get("seed", 0)
+            given = (self.model_.schema, self._names, seed, self.n_threads)
+            self._importances = importances(unseen, *given)
+        return self._importances
+
+    def __getstate__(self):
+        """Leave the samples out that importances are measured on: a model need not hold data."""
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_unseen"}
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+
+class _Table:
+    """The columns of samples, with others under names that are free."""
+
+    def __init__(self, samples: Samples, kept: Array) -> None:
+        self.frame = samples.frame[kept]
+        self._taken = set(samples.names)
+
+    def add(self, name, values):
+        """Add a column of as many values as there are samples; return its name."""
+        name = free_name(name, self._taken)
+        self._taken.add(name)
+        self.frame = self.frame.hstack(from_arrays("fit", {name: values}).frame)
+        return name
+
+
+def _with_kinds(options, samples):
+    """Return options with the kinds that columns are of by their types, unless they say another."""
+    taken = {*options.ids, *options.drop, *options.categorical, *options.numeric, options.group}
+    numeric, categorical = (
+        [name for name in names if name not in taken]
+        for names in (samples.numeric, samples.categorical)
+    )
+    return replace(
+        options,
+        numeric=(*options.numeric, *numeric),
+        categorical=(*options.categorical, *categorical),
+    )

@@ -1,0 +1,146 @@
+"""`TabularClassifier`: classes from the rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from ..annotations import Array, Floats
+from ..estimators.parameters import keep_arguments
+from ..tables.declared import takes
+from ..tables.options import TrainOptions
+from .base import TabularEstimator
+from .parameters import INSTEAD, OF_NUMBERS, arguments_of
+from .targets import as_held, names_of
+
+
+@takes(TrainOptions, without={*INSTEAD, *OF_NUMBERS})
+class TabularClassifier(ClassifierMixin, TabularEstimator):
+    """Predicts classes from frames as they are, by the networks of `fastbp.train`.
+
+    Columns of categories, dates, booleans and numbers are encoded by their kinds, missing values
+    included, and part of the samples is held back for early stopping. All parameters are keywords.
+
+    Parameters
+    ----------
+    **options
+        The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
+    random_state : int, RandomState instance or None, default None
+        Seed for split, weights, shuffling and dropout: a whole number is the `seed` of
+        `fastbp.train`.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Sorted labels, as they were given; of an indicator matrix the places of its columns.
+    model_ : TableModel
+        The trained model: to save, to export, and with the ``record`` of its training.
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        Permutation importance on samples that were not trained on; computed when first read.
+    n_outputs_ : int
+        Targets: 1, or the columns of an indicator matrix.
+    n_features_in_ : int
+        Columns of X.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of these columns; only if X has names.
+
+    See Also
+    --------
+    TabularRegressor : For numbers.
+    train : The same without scikit-learn, from files too.
+
+    Examples
+    --------
+    >>> from fastbp import TabularClassifier
+    >>> from sklearn.datasets import load_iris
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> clf = TabularClassifier(random_state=0).fit(X, y)
+    >>> bool(clf.score(X, y) > 0.9)
+    True
+    """
+
+    _task: ClassVar = "classification"
+    classes_: Array
+
+    def __init__(
+        self, *, random_state: int | np.random.RandomState | None = None, **options: Any
+    ) -> None:
+        given = {"random_state": random_state, **options}
+        keep_arguments(self, arguments_of(TabularClassifier.__init__, given))
+
+    def _targets(self, y, kept):
+        values = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)
+        values = values[kept]
+        check_classification_targets(values)
+        self._is_multilabel = type_of_target(values) == "multilabel-indicator"
+        if self._is_multilabel:
+            self.classes_ = np.arange(values.shape[1])
+            return dict(zip(names_of(y, values), values.astype(np.int64).T, strict=True))
+        values = column_or_1d(values, warn=True)
+        self.classes_, places = np.unique(values, return_inverse=True)
+        self._held = as_held(self.classes_, self.missing)
+        return {names_of(y, values)[0]: self._held[places]}
+
+    def _parameters(self):
+        parameters = super()._parameters()
+        weights = parameters["class_weight"]
+        if isinstance(weights, Mapping) and not self._is_multilabel:
+            named = dict(zip(self.classes_.tolist(), self._held.tolist(), strict=True))
+            parameters["class_weight"] = {named.get(k, k): w for k, w in weights.items()}
+        return parameters
+
+    def predict(self, X: Any) -> Array:
+        """Return the labels (n_samples,), or the indicator matrix (n_samples, n_outputs).
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            Samples with the columns that were fitted.
+        """
+        probabilities = self.predict_proba(X)
+        if self._is_multilabel:
+            return (probabilities > 0.5).astype(np.int64)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> Floats:
+        """Return the probabilities (n_samples, n_classes), in the order of `classes_`.
+
+        Of an indicator matrix they are those that a column is 1.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            Samples with the columns that were fitted.
+        """
+        found = self._predictions(X)
+        schema = self.model_.schema
+        if self._is_multilabel:
+            names = [f"probability of {t.name}={t.classes[1]}" for t in schema.targets]
+        else:
+            names = [f"probability of {_written(each)}" for each in self._held]
+        return found.select(names).to_numpy()
+
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Return the logarithms (n_samples, n_classes) of `predict_proba`.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            Samples with the columns that were fitted.
+        """
+        return np.log(self.predict_proba(X))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _written(held):
+    """Return the name of a class as a table has it."""
+    return str(held).lower() if isinstance(held, np.bool_) else str(held)

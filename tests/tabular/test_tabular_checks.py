@@ -1,0 +1,25 @@
+"""scikit-learn's own checks of what an estimator must do."""
+
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from fastbp import TabularClassifier, TabularRegressor
+
+_BY_ROWS = "samples are held back, and drawn into batches, one by one: two of weight 1 or one of 2"
+_EARLY = "early stopping watches the loss in which all samples count the same, not their classes"
+
+
+def fails(estimator):
+    """Return the checks that an estimator is not to pass, and why."""
+    failed = {"check_sample_weight_equivalence_on_dense_data": _BY_ROWS}
+    if isinstance(estimator, TabularClassifier):
+        failed["check_class_weight_classifiers"] = _EARLY
+    return failed
+
+
+@parametrize_with_checks(
+    [TabularClassifier(random_state=0), TabularRegressor(random_state=0)],
+    expected_failed_checks=fails,
+    xfail_strict=True,
+)
+def test_scikit_learns_checks_of_estimators_pass(estimator, check):
+    check(estimator)
