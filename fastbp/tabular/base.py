@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -19,6 +20,7 @@ from ..tables.model import TableModel
 from ..tables.read.readers import from_arrays
 from ..tables.result.outputs import free_name
 from ..tables.roles import tell_left_out
+from ..training.stopped import Stopped
 from .importance import Unseen, importances, unseen_by
 from .parameters import options_of
 from .samples import Samples, samples_of
@@ -124,6 +126,8 @@ class TabularEstimator(BaseEstimator):
         job = Job(frame, options)
         tell_left_out(job.schema, job.table)
         self.model_ = job.run()
+        if Stopped(self.model_.record["stopped"]) is Stopped.INTERRUPTED:
+            warnings.warn("Training interrupted by user.", stacklevel=3)
         self._unseen = unseen_by(job, self.model_, frame)
         self._importances = None
 

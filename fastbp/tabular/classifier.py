@@ -14,8 +14,10 @@ from ..annotations import Array, Floats
 from ..estimators.parameters import keep_arguments
 from ..tables.declared import takes
 from ..tables.options import TrainOptions
+from ..tables.wording import listed
 from .base import TabularEstimator
 from .parameters import INSTEAD, OF_NUMBERS, arguments_of
+from .samples import are_missing
 from .targets import as_held, names_of
 
 
@@ -28,11 +30,11 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
 
     Parameters
     ----------
-    **options
-        The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
     random_state : int, RandomState instance or None, default None
         Seed for split, weights, shuffling and dropout: a whole number is the `seed` of
         `fastbp.train`.
+    **options
+        The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
 
     Attributes
     ----------
@@ -76,6 +78,9 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
     def _targets(self, y, kept):
         values = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)
         values = values[kept]
+        if values.dtype == object and (missing := are_missing(values)).any():
+            place = 1 + kept[missing.nonzero()[0][0]]
+            raise ValueError(f"y has no label in row {place:,}: give one, or leave the row out")
         check_classification_targets(values)
         self._is_multilabel = type_of_target(values) == "multilabel-indicator"
         if self._is_multilabel:
@@ -90,8 +95,14 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
         parameters = super()._parameters()
         weights = parameters["class_weight"]
         if isinstance(weights, Mapping) and not self._is_multilabel:
-            named = dict(zip(self.classes_.tolist(), self._held.tolist(), strict=True))
-            parameters["class_weight"] = {named.get(k, k): w for k, w in weights.items()}
+            held = dict(zip(self.classes_.tolist(), self._held.tolist(), strict=True))
+            for label in weights:
+                if label not in held:
+                    raise ValueError(
+                        f"class_weight={weights!r}: {label!r} is no class; expected some of "
+                        f"{listed(held)}"
+                    )
+            parameters["class_weight"] = {held[label]: w for label, w in weights.items()}
         return parameters
 
     def predict(self, X: Any) -> Array:
@@ -122,7 +133,9 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
         if self._is_multilabel:
             names = [f"probability of {t.name}={t.classes[1]}" for t in schema.targets]
         else:
-            names = [f"probability of {_written(each)}" for each in self._held]
+            are_booleans = schema.target.kind == "boolean"
+            held = [str(each).lower() if are_booleans else str(each) for each in self._held]
+            names = [f"probability of {each}" for each in held]
         return found.select(names).to_numpy()
 
     def predict_log_proba(self, X: Any) -> Floats:
@@ -139,8 +152,3 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-
-def _written(held):
-    """Return the name of a class as a table has it."""
-    return str(held).lower() if isinstance(held, np.bool_) else str(held)

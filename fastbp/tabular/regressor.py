@@ -26,11 +26,11 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
 
     Parameters
     ----------
-    **options
-        The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
     random_state : int, RandomState instance or None, default None
         Seed for split, weights, shuffling and dropout: a whole number is the `seed` of
         `fastbp.train`.
+    **options
+        The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
 
     def _targets(self, y, kept):
         values = check_array(y, ensure_2d=False, dtype="numeric", input_name="y", estimator=self)
-        values = values[kept]
+        values = values[kept].astype(np.float64)
         names = names_of(y, values)
         columns = [values] if values.ndim == 1 else values.T
         self._is_flat = values.ndim == 1

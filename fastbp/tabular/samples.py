@@ -3,9 +3,11 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from sklearn.utils.validation import validate_data
 
+from ..annotations import Array
 from ..tables.read.frames import is_pandas, of_objects, of_pandas
 from ..tables.read.readers import from_arrays
 
@@ -72,7 +74,7 @@ def _of_array(estimator, X, names):
     X = validate_data(estimator, X, reset=names is None, dtype=None, ensure_all_finite="allow-nan")
     names = names or [f"x{place}" for place in range(X.shape[1])]
     if X.dtype == object:
-        columns = zip(names, X.T, _are_missing(X).T, strict=True)
+        columns = zip(names, X.T, are_missing(X).T, strict=True)
         series = [of_objects(*column) for column in columns]
         frame = pl.DataFrame([each for each in series if each is not None])
     else:
@@ -81,8 +83,8 @@ def _of_array(estimator, X, names):
     return Samples(frame, names, numeric, [])
 
 
-def _are_missing(X):
-    """Return which objects are None, NaN, NaT or the NA of pandas, (n_samples, n_features)."""
+def are_missing(X: Array) -> npt.NDArray[np.bool_]:
+    """Return which objects are None, NaN, NaT or the NA of pandas, as an array of flags."""
     missing = [
         each is None or type(each).__name__ == "NAType" or (np.isscalar(each) and each != each)
         for each in X.flat
