@@ -13,7 +13,6 @@ from dataclasses import MISSING, field, fields
 from difflib import get_close_matches
 from functools import cache
 from numbers import Integral, Real
-from textwrap import indent
 from typing import Any, NamedTuple, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -376,9 +375,10 @@ def takes(cls: type, without: Collection[str] = ()) -> Callable[[Function], Func
         called.__signature__ = signature.replace(parameters=[*own.values(), *more])
         named = {parameter.name for parameter in more}
         entries = ("\n".join(lines) for name, lines in _entries(cls).items() if name in named)
-        text = indent("\n".join(entries), "    ") + "\n"
-        place = r" {4}\*\*options\n(?: {8}.*\n)+"
-        function.__doc__ = re.sub(place, lambda _: text, function.__doc__ or "")
+        text = "\n".join(entries)
+        described = inspect.cleandoc(function.__doc__ or "")
+        place = re.compile(r"^\*\*options(?:\n {4}.*)+", re.MULTILINE)
+        function.__doc__ = place.sub(lambda _: text, described)
         return function
 
     return decorate

@@ -14,14 +14,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted
 
-from ..annotations import Array, Floats, Weights
+from ..annotations import Array, Weights
 from ..tables.job import Job
 from ..tables.model import TableModel
 from ..tables.read.readers import from_arrays
 from ..tables.result.outputs import free_name
 from ..tables.roles import tell_left_out
 from ..training.stopped import Stopped
-from .importance import Unseen, importances, unseen_by
+from .importance import Importances, unseen_by
 from .parameters import options_of
 from .samples import Samples, samples_of
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _FEWEST_SAMPLES = 2
 
 
-class TabularEstimator(BaseEstimator):
+class TabularEstimator(BaseEstimator, Importances):
     """The part of an estimator over tables that does not depend on what its targets are."""
 
     n_threads: Any
@@ -40,8 +40,6 @@ class TabularEstimator(BaseEstimator):
     n_outputs_: int
     _task: ClassVar[str]
     _names: list[str]
-    _unseen: list[Unseen]
-    _importances: Floats | None
 
     @abstractmethod
     def _targets(self, y, kept) -> dict[str, Any]:
@@ -128,8 +126,7 @@ class TabularEstimator(BaseEstimator):
         self.model_ = job.run()
         if Stopped(self.model_.record["stopped"]) is Stopped.INTERRUPTED:
             warnings.warn("Training interrupted by user.", stacklevel=3)
-        self._unseen = unseen_by(job, self.model_, frame)
-        self._importances = None
+        self._measure_on(unseen_by(job, self.model_, frame))
 
     def _predictions(self, X) -> pl.DataFrame:
         """Return the predictions of `TableModel.predict`, without the ids of samples."""
@@ -137,44 +134,6 @@ class TabularEstimator(BaseEstimator):
         frame = samples_of(self, X, self._names).frame
         inputs = frame.drop(self.model_.schema.ids, strict=False)
         return self.model_.predict(inputs, n_threads=self.n_threads)
-
-    @property
-    def feature_importances_(self) -> Floats:
-        """The permutation importance of each feature, (n_features_in_,).
-
-        It is how much the score, accuracy or R2, falls if the values of the column are permuted
-        among samples that were not trained on: the mean of five permutations, as of scikit-learn's
-        ``permutation_importance``. These samples are those that were held back or, of an ensemble
-        by folds, those of each fold with its network: the mean of the folds, weighted by their
-        samples. A column that is no input has 0, and one that only misleads is below 0.
-
-        They are computed when they are first asked for: 5 · n_features_in_ + 1 predictions of the
-        samples, of which at most 10,000 are drawn. A pickle has the importances, if they were
-        computed before, but not the samples.
-
-        Raises
-        ------
-        AttributeError
-            If there are no such samples.
-        """
-        check_is_fitted(self)
-        if self._importances is None:
-            unseen = vars(self).get("_unseen")
-            if not unseen:
-                raise AttributeError(
-                    "feature_importances_: there are no samples to measure them on, which are not "
-                    "held back with valid_share=0, and are not in a pickle; use "
-                    "model_.explain(frame)"
-                )
-            seed = self.model_.record["options"].get("seed", 0)
-            given = (self.model_.schema, self._names, seed, self.n_threads)
-            self._importances = importances(unseen, *given)
-        return self._importances
-
-    def __getstate__(self):
-        """Leave the samples out that importances are measured on: a model need not hold data."""
-        state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_unseen"}
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

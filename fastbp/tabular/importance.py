@@ -1,15 +1,16 @@
 """Permutation importance of features, on rows that the networks have not been trained on."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
+from sklearn.utils.validation import check_is_fitted
 
 from ..annotations import Floats, Threads
 from ..ensemble import Ensemble, members_of
 from ..kernels.random import permutation
 from ..network import Network
-from ..tables.columns.schema import Schema
 from ..tables.explaining import Explained
 from ..tables.folds import not_told_again
 from ..tables.job import Job
@@ -40,11 +41,11 @@ def unseen_by(job: Job, model: TableModel, frame: pl.DataFrame) -> list[Unseen]:
     10,000 rows are drawn.
     """
     found: list[tuple[Network | Ensemble, Any]]
-    if job.options.ensemble_by == "folds":
+    ensemble = model.record.get("ensemble", {})
+    if ensemble.get("by") == "folds":
         with not_told_again():
             parts, known = parts_of(job), np.flatnonzero(labels_of(job)[1])
-        members = model.record["ensemble"]["members"]
-        pairs = zip(members_of(model.network), members, strict=True)
+        pairs = zip(members_of(model.network), ensemble["members"], strict=True)
         found = [(network, known[parts[own["number"] - 1].tests]) for network, own in pairs]
     else:
         found = [(model.network, np.flatnonzero(job.split.validates))]
@@ -57,9 +58,7 @@ def _drawn(rows, most, seed):
     return rows if len(rows) <= most else np.sort(rows[permutation(len(rows), seed)[:most]])
 
 
-def importances(
-    unseen: list[Unseen], schema: Schema, names: list[str], seed: int, n_threads: Threads
-) -> Floats:
+def _measured(unseen, schema, names, seed, n_threads):
     """Return how much accuracy, or R2, falls if a column is permuted, (n_features,).
 
     It is the mean of five permutations, and over folds the mean weighted by their rows. A column
@@ -74,3 +73,59 @@ def importances(
         falls = dict(zip(found["column"], found["importance"], strict=True))
         total += len(rows) * np.array([falls.get(name, 0.0) for name in names])
     return total / sum(len(rows) for _, rows in unseen)
+
+
+class Importances:
+    """The part of an estimator that measures its features; it stands behind BaseEstimator."""
+
+    model_: TableModel
+    n_threads: Threads
+    _names: list[str]
+    _unseen: Sequence[Unseen] = ()
+    _importances: Floats | None = None
+
+    def _measure_on(self, unseen: list[Unseen]) -> None:
+        """Keep what the importances of a new fit are measured on."""
+        self._unseen, self._importances = unseen, None
+
+    @property
+    def feature_importances_(self) -> Floats:
+        """The permutation importance of each feature, (n_features_in_,).
+
+        It is how much the score, accuracy or R2, falls if the values of the column are permuted
+        among samples that were not trained on: the mean of five permutations, as of scikit-learn's
+        ``permutation_importance``. These samples are those that were held back or, of an ensemble
+        by folds, those of each fold with its network: the mean of the folds, weighted by their
+        samples. A column that is no input has 0, and one that only misleads is below 0.
+
+        They are computed when they are first asked for: 5 · n_features_in_ + 1 predictions of the
+        samples, of which at most 10,000 are drawn. A pickle has the importances, if they were
+        computed before, but not the samples.
+
+        Raises
+        ------
+        AttributeError
+            If there are no such samples.
+        """
+        check_is_fitted(self)
+        if self._importances is None:
+            if not self._unseen:
+                raise AttributeError(
+                    "feature_importances_: there are no samples to measure them on, which are not "
+                    "held back with valid_share=0, and are not in a pickle; use "
+                    "model_.explain(frame)"
+                )
+            seed = self.model_.record["options"].get("seed", 0)
+            given = (self.model_.schema, self._names, seed, self.n_threads)
+            self._importances = _measured(self._unseen, *given)
+        return self._importances
+
+    def __dir__(self):
+        """Leave the importances out until they are computed: what shows an estimator reads all."""
+        names = super().__dir__()
+        is_known = self._importances is not None
+        return [name for name in names if is_known or name != "feature_importances_"]
+
+    def __getstate__(self):
+        """Leave the samples out that importances are measured on: a model need not hold data."""
+        return {name: value for name, value in vars(self).items() if name != "_unseen"}

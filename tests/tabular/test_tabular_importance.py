@@ -103,6 +103,14 @@ def test_a_pickle_has_them_once_they_are_computed_and_never_the_samples():
     assert len(pickle.dumps(fitted)) < len(pickle.dumps(without)) + 1000
 
 
+def test_to_show_an_estimator_does_not_compute_them():
+    fitted = TabularClassifier(random_state=0, **QUICK).fit(PEOPLE, RICH)
+    assert "classes_" in dir(fitted) and "feature_importances_" not in dir(fitted)
+    assert "TabularClassifier" in fitted._repr_html_() and "feature_importances_" not in dir(fitted)
+    assert hasattr(fitted, "feature_importances_") and "feature_importances_" in dir(fitted)
+    assert "feature_importances_" in dir(TabularClassifier)
+
+
 def test_without_rows_held_back_there_are_none():
     fitted = TabularClassifier(random_state=0, valid_share=0, **QUICK).fit(PEOPLE, RICH)
     with pytest.raises(AttributeError, match="not held back with valid_share=0"):
