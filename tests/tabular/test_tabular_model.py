@@ -1,0 +1,47 @@
+"""The model of a fit is a TableModel: it is saved, exported, scored and reported."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fastbp import TableModel, TabularClassifier, TabularRegressor, to_onnx
+from fastbp.report.build import build_report
+from tabular_data import INCOME, PEOPLE, RICH
+
+QUICK = {"epochs": 8, "hidden": (16,), "learning_rate": 0.01, "random_state": 0}
+NUMBERS = PEOPLE[["age"]].to_numpy()
+
+
+def test_a_saved_model_predicts_and_scores_tables(tmp_path):
+    frame = PEOPLE.assign(floor=PEOPLE["floor"].astype(int))
+    fitted = TabularClassifier(**QUICK).fit(PEOPLE, RICH)
+    fitted.model_.save(tmp_path / "rich.safetensors")
+    frame.assign(y=RICH).to_csv(tmp_path / "people.csv", index=False)
+    model = TableModel.load(tmp_path / "rich.safetensors")
+    found = model.predict(tmp_path / "people.csv")
+    assert found["prediction"].to_list() == fitted.predict(PEOPLE).tolist()
+    score = model.evaluate(tmp_path / "people.csv")["accuracy"]
+    assert score == pytest.approx(fitted.score(PEOPLE, RICH))
+
+
+def test_of_folds_it_has_the_predictions_of_each_row_by_a_network_that_has_not_seen_it():
+    fitted = TabularClassifier(ensemble=3, ensemble_by="folds", **QUICK).fit(PEOPLE, RICH)
+    held = fitted.model_.out_of_fold
+    assert isinstance(held, pl.DataFrame) and held["row"].to_list() == [*range(1, len(PEOPLE) + 1)]
+    members = fitted.model_.network.members
+    for fold, network in enumerate(members, 1):
+        rows = np.flatnonzero(held["fold"] == fold)
+        alone = TabularClassifier(ensemble=3, ensemble_by="folds", **QUICK).fit(PEOPLE, RICH)
+        alone.model_.network = network
+        assert (alone.predict(PEOPLE.iloc[rows]) == held["prediction"].to_numpy()[rows]).all()
+
+
+def test_it_is_exported_and_reported():
+    runtime = pytest.importorskip("onnxruntime")
+    fitted = TabularRegressor(**QUICK).fit(NUMBERS, INCOME)
+    content = to_onnx(fitted.model_).SerializeToString()
+    session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (found,) = session.run(["prediction"], {"x0": NUMBERS})
+    np.testing.assert_allclose(found, fitted.predict(NUMBERS), rtol=1e-5)
+    page = build_report(fitted.model_)
+    assert "x0" in page and f"{fitted.model_.record['metrics']['valid']['r2']:.3f}" in page
