@@ -12,7 +12,7 @@ from .columns.schema import Dropped, Schema, Weight
 from .options import TrainOptions
 from .read.notes import left_out
 from .read.table import Table
-from .wording import shown
+from .wording import listed, shown
 
 _WEIGHT = "the weights of the rows"
 _GROUP = "the groups of the rows"
@@ -21,10 +21,14 @@ ASKED = ("asked", _WEIGHT, _GROUP)
 
 
 def tell_left_out(schema: Schema, table: Table) -> None:
-    """Warn of the columns that are no inputs, though nobody asked for it."""
+    """Warn of the columns that are no inputs, though nobody asked for it: once for each reason."""
+    reasons: dict[str, list[str]] = {}
     for column in schema.dropped:
         if column.reason not in ASKED:
-            left_out(f"{table.name}: column {column.name!r} is left out: {column.reason}")
+            reasons.setdefault(column.reason, []).append(column.name)
+    for reason, names in reasons.items():
+        are = "column {} is" if len(names) == 1 else "columns {} are"
+        left_out(f"{table.name}: {are.format(listed(names))} left out: {reason}")
 
 
 def check_roles(table: Table, options: TrainOptions) -> None:

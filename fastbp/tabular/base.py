@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import _check_sample_weight, check_array, check_is_fitted
+from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ..annotations import Array, Weights
 from ..tables.job import Job
@@ -100,9 +100,8 @@ class TabularEstimator(BaseEstimator, Importances):
                 raise ValueError(
                     f"group={parameters['group']!r}: fit has `groups` too; leave one of them out"
                 )
-            given = check_array(groups, ensure_2d=False, dtype=None, input_name="groups")
-            check_consistent_length(samples.frame, given)
-            parameters["group"] = table.add("groups", given[kept])
+            check_consistent_length(samples.frame, groups)
+            parameters["group"] = table.add("groups", column_or_1d(groups)[kept])
         options = options_of(parameters, samples.names, task=self._task, **roles)
         self._train(table.frame, _with_kinds(options, samples))
         self._names = samples.names
@@ -147,7 +146,8 @@ class _Table:
     """The columns of samples, with others under names that are free."""
 
     def __init__(self, samples: Samples, kept: Array) -> None:
-        self.frame = samples.frame[kept]
+        frame = samples.frame
+        self.frame = frame if len(kept) == len(frame) else frame[kept]
         self._taken = set(samples.names)
 
     def add(self, name, values):

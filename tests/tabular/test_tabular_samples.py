@@ -169,6 +169,16 @@ def test_single_rows_are_predicted_as_among_others():
 # ------------------------------------------------------------------ arrays
 
 
+def test_columns_that_tell_nothing_are_left_out_with_one_warning():
+    array = np.column_stack([np.ones((90, 7)), X])
+    with pytest.warns(UserWarning) as told:
+        fitted = regressor().fit(array, Y)
+    (message,) = [str(each.message) for each in told]
+    names = "'x0', 'x1', 'x2', 'x3', 'x4' and 2 more"
+    assert message == f"the table: columns {names} are left out: constant"
+    assert (fitted.feature_importances_[:7] == 0).all() and fitted.feature_importances_[7] > 0
+
+
 def test_all_columns_of_numbers_in_an_array_are_inputs():
     rows = np.arange(90.0)
     array = np.column_stack([rows, rows % 2, 2000 + rows % 20])
