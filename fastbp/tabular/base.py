@@ -17,6 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from ..annotations import Array, Weights
 from ..tables.job import Job
 from ..tables.model import TableModel
+from ..tables.options import TrainOptions
 from ..tables.read.readers import from_arrays
 from ..tables.result.outputs import free_name
 from ..tables.roles import tell_left_out
@@ -24,6 +25,7 @@ from ..training.stopped import Stopped
 from .importance import Importances, unseen_by
 from .parameters import options_of
 from .samples import Samples, samples_of
+from .targets import are_missing_in_a_table, numbered
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,6 +37,7 @@ _FEWEST_SAMPLES = 2
 class TabularEstimator(BaseEstimator, Importances):
     """The part of an estimator over tables that does not depend on what its targets are."""
 
+    missing: Any
     n_threads: Any
     model_: TableModel
     n_outputs_: int
@@ -42,8 +45,11 @@ class TabularEstimator(BaseEstimator, Importances):
     _names: list[str]
 
     @abstractmethod
-    def _targets(self, y, kept) -> dict[str, Any]:
-        """Return targets at the places `kept` by name, and keep what predictions are made of."""
+    def _targets(self, y, kept, words) -> dict[str, Any]:
+        """Return targets at the places `kept` by name, and keep what predictions are made of.
+
+        A table takes `words` for missing values.
+        """
 
     def _parameters(self) -> dict[str, Any]:
         """Return the parameters as options of a training."""
@@ -89,8 +95,9 @@ class TabularEstimator(BaseEstimator, Importances):
         samples = samples_of(self, X)
         check_consistent_length(samples.frame, y)
         weight, kept = self._weights(sample_weight, samples.frame)
-        table = _Table(samples, kept)
-        targets = self._targets(y, kept)
+        words = TrainOptions("y", missing=self.missing).missing
+        table = _Table(samples, kept, words)
+        targets = self._targets(y, kept, words)
         roles: dict[str, Any] = {"target": [table.add(*each) for each in targets.items()]}
         parameters = self._parameters()
         if weight is not None:
@@ -101,7 +108,8 @@ class TabularEstimator(BaseEstimator, Importances):
                     f"group={parameters['group']!r}: fit has `groups` too; leave one of them out"
                 )
             check_consistent_length(samples.frame, groups)
-            parameters["group"] = table.add("groups", column_or_1d(groups)[kept])
+            _, place = np.unique(column_or_1d(groups), return_inverse=True)
+            parameters["group"] = table.add("groups", numbered("group", place[kept]))
         options = options_of(parameters, samples.names, task=self._task, **roles)
         self._train(table.frame, _with_kinds(options, samples))
         self._names = samples.names
@@ -145,13 +153,23 @@ class TabularEstimator(BaseEstimator, Importances):
 class _Table:
     """The columns of samples, with others under names that are free."""
 
-    def __init__(self, samples: Samples, kept: Array) -> None:
+    def __init__(self, samples: Samples, kept: Array, words: tuple[str, ...]) -> None:
         frame = samples.frame
         self.frame = frame if len(kept) == len(frame) else frame[kept]
         self._taken = set(samples.names)
+        self._words = words
 
     def add(self, name, values):
-        """Add a column of as many values as there are samples; return its name."""
+        """Add a column of as many values as there are samples; return its name.
+
+        ValueError if the words that mean a missing value would leave one of them out.
+        """
+        lost = are_missing_in_a_table(values, self._words).nonzero()[0]
+        if len(lost):
+            raise ValueError(
+                f"missing={self._words!r}: {values[lost[0]]} of {name!r} is one of these; give "
+                "X with None in their place instead"
+            )
         name = free_name(name, self._taken)
         self._taken.add(name)
         self.frame = self.frame.hstack(from_arrays("fit", {name: values}).frame)

@@ -75,7 +75,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
         given = {"random_state": random_state, **options}
         keep_arguments(self, arguments_of(TabularClassifier.__init__, given))
 
-    def _targets(self, y, kept):
+    def _targets(self, y, kept, words):
         values = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)
         values = values[kept]
         if values.dtype == object and (missing := are_missing(values)).any():
@@ -88,7 +88,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
             return dict(zip(names_of(y, values), values.astype(np.int64).T, strict=True))
         values = column_or_1d(values, warn=True)
         self.classes_, places = np.unique(values, return_inverse=True)
-        self._held = as_held(self.classes_, self.missing)
+        self._held = as_held(self.classes_, words)
         return {names_of(y, values)[0]: self._held[places]}
 
     def _parameters(self):

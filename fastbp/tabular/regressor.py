@@ -68,7 +68,7 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
         given = {"random_state": random_state, **options}
         keep_arguments(self, arguments_of(TabularRegressor.__init__, given))
 
-    def _targets(self, y, kept):
+    def _targets(self, y, kept, words):
         values = check_array(y, ensure_2d=False, dtype="numeric", input_name="y", estimator=self)
         values = values[kept].astype(np.float64)
         names = names_of(y, values)

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..tables.columns.number import Number
+from ..tables.columns.values import text
+from ..tables.read.readers import from_arrays
 from ..tables.wording import shown
 
 _log = logging.getLogger("fastbp")
@@ -32,18 +35,38 @@ def as_held(labels: npt.NDArray, missing: Sequence[str]) -> npt.NDArray:
     """Return what a table holds for sorted labels, (n_classes,), so that it tells them apart.
 
     Whole numbers, booleans and words are themselves. Other text is read as numbers, without the
-    spaces around it, or as one of the words that mean a missing value: then its places are held,
-    which is logged.
+    spaces around it, or as one of the words that mean a missing value: then "class 0", "class 1",
+    ... are held, which is logged.
     """
+    held = _plain(labels)
+    if held is not None and not are_missing_in_a_table(held, missing).any():
+        return held
+    _log.info("the model has other names of classes: 'class 0' is %s", shown(str(labels[0])))
+    return numbered("class", np.arange(len(labels)))
+
+
+def _plain(labels):
+    """Return labels as a table reads them back, but for missing ones; None if it does not."""
     kind = labels.dtype.kind
     if kind == "b":
         return labels
     if kind in "iuf" and (np.abs(labels.astype(np.float64)) < _EXACT).all():
         return labels.astype(np.int64)
-    if all(isinstance(each, str) for each in labels):
-        are_distinct = len({each.lower() for each in labels}) == len(labels)
-        are_words = all(_WORD.fullmatch(each) and each not in missing for each in labels)
-        if all(map(_WHOLE.fullmatch, labels)) or (are_words and are_distinct):
-            return labels.astype(str)
-    _log.info("the classes are numbered in the model: 0 is %s, and so on", shown(str(labels[0])))
-    return np.arange(len(labels))
+    if not all(isinstance(each, str) for each in labels):
+        return None
+    are_distinct = len({each.lower() for each in labels}) == len(labels)
+    are_words = are_distinct and all(map(_WORD.fullmatch, labels))
+    return labels.astype(str) if are_words or all(map(_WHOLE.fullmatch, labels)) else None
+
+
+def numbered(name: str, numbers: npt.NDArray) -> npt.NDArray:
+    """Return text of a name and whole numbers, (n,), which a table reads as it is."""
+    return np.char.add(f"{name} ", numbers.astype(str))
+
+
+def are_missing_in_a_table(values: npt.NDArray, words: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Return which values (n,) a table takes for missing ones, as `words` mean them."""
+    series = from_arrays("y", {"y": values}).frame["y"]
+    if series.dtype.is_numeric():
+        return np.isnan(Number.read(series, words)[0])
+    return text(series, words).is_null().to_numpy()

@@ -17,7 +17,11 @@ def fails(estimator):
 
 
 @parametrize_with_checks(
-    [TabularClassifier(random_state=0), TabularRegressor(random_state=0)],
+    [
+        estimator(random_state=0, **options)
+        for estimator in (TabularClassifier, TabularRegressor)
+        for options in ({}, {"ensemble": 3, "ensemble_by": "folds"})
+    ],
     expected_failed_checks=fails,
     xfail_strict=True,
 )

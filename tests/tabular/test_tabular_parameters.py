@@ -145,6 +145,8 @@ def test_other_parameters_are_refused(cls, name):
         ({"drop": [0], "numeric": [0]}, ValueError, "'x0' is named as to drop and as numeric"),
         ({"drop": [True]}, TypeError, "drop=True"),
         ({"n_threads": 0}, ValueError, "n_threads=0"),
+        ({"missing": 5}, TypeError, "missing=5: expected text"),
+        ({"missing": "a,b"}, ValueError, "missing='a,b': expected one word"),
     ],
 )
 @pytest.mark.parametrize("cls", BOTH)

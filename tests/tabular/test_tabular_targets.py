@@ -96,8 +96,26 @@ def test_the_model_knows_labels_by_their_names(tmp_path, caplog):
     assert found["prediction"].to_list() == named.predict(X).tolist()
     with caplog.at_level(logging.INFO, "fastbp"):
         numbered = classifier().fit(X, LABELS["blanks"][THIRD])
-    assert "the classes are numbered in the model: 0 is ' a'" in caplog.text
-    assert numbered.model_.schema.target.classes == ("0", "1", "2")
+    assert "the model has other names of classes: 'class 0' is ' a'" in caplog.text
+    assert numbered.model_.schema.target.classes == ("class 0", "class 1", "class 2")
+
+
+def test_words_for_missing_values_leave_no_label_and_no_number_out():
+    rows = np.where(RNG.random(X.shape) < 0.2, -1, X)
+    for labels in ([-1, 0, 5], [False, True, True], ["-1", "true", "b"]):
+        y = np.array(labels)[THIRD]
+        fitted = classifier(missing=["-1.0", "true", "0"]).fit(rows, y)
+        assert fitted.classes_.tolist() == sorted(set(labels))
+        assert fitted.model_.record["data"]["no_target"] == 0
+        assert all(column.missing for column in fitted.model_.schema.columns)
+    for y, weight in ((np.round(X[:, 0]), None), (X[:, 0], np.ones(150))):
+        with pytest.raises(ValueError, match=re.escape("missing=('-1.0', '1'): ")):
+            regressor(missing=["-1.0", "1"]).fit(rows, y, weight)
+    one = classifier(missing="-1").fit(rows, np.array(["1", "-", "NA"])[THIRD])
+    assert all(column.missing for column in one.model_.schema.columns)
+    groups = np.array(["NA", "", "None", "?", "a"])[np.arange(150) % 5]
+    kept = regressor().fit(rows, X[:, 0], groups=groups)
+    assert kept.model_.record["data"]["valid"] == 30
 
 
 def test_many_whole_numbers_are_classes_of_a_classifier_and_numbers_of_a_regressor():
