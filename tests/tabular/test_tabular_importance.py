@@ -17,14 +17,14 @@ from fastbp.tables.members import parts_of
 from fastbp.tables.options import TrainOptions
 from tabular_data import INCOME, PEOPLE, RICH, ROWS
 
-QUICK = {"epochs": 6, "hidden": (16,), "learning_rate": 0.01}
+QUICK = {"epochs": 6, "hidden": (16,), "learning_rate": 0.01, "ensemble": 1, "ensemble_by": "seeds"}
 CASES = [(TabularClassifier, RICH), (TabularRegressor, INCOME)]
 
 
 def job_of(y, **options):
     """Return a job on the same rows in the same order, which is split alike."""
     frame = pl.from_pandas(PEOPLE.assign(floor=PEOPLE["floor"].astype(int)))
-    return Job(frame.with_columns(y=y), TrainOptions(target="y", **QUICK, **options))
+    return Job(frame.with_columns(y=y), TrainOptions(target="y", **{**QUICK, **options}))
 
 
 def known_of(estimator, rows, y, weight=None):
@@ -36,7 +36,7 @@ def known_of(estimator, rows, y, weight=None):
 @pytest.mark.parametrize("cls, y", CASES)
 @pytest.mark.parametrize("options", [{}, {"ensemble": 3}, {"valid_share": 0.5}])
 def test_they_are_scikit_learns_on_the_rows_held_back(cls, y, options):
-    fitted = cls(random_state=4, **QUICK, **options).fit(PEOPLE, y)
+    fitted = cls(random_state=4, **{**QUICK, **options}).fit(PEOPLE, y)
     (rows,) = job_of(y, seed=4, **options).split.validates.nonzero()
     known = known_of(fitted, rows, y).importances_mean
     np.testing.assert_allclose(fitted.feature_importances_, known, atol=1e-6)
@@ -47,9 +47,9 @@ def test_they_are_scikit_learns_on_the_rows_held_back(cls, y, options):
 @pytest.mark.parametrize("cls, y", CASES)
 def test_of_folds_each_network_is_permuted_on_the_rows_it_has_not_seen(cls, y):
     options = {"ensemble": 4, "ensemble_by": "folds"}
-    fitted = cls(random_state=4, **QUICK, **options).fit(PEOPLE, y)
+    fitted = cls(random_state=4, **{**QUICK, **options}).fit(PEOPLE, y)
     job = job_of(y, seed=4, **options)
-    alone = cls(random_state=4, **QUICK, **options).fit(PEOPLE, y)
+    alone = cls(random_state=4, **{**QUICK, **options}).fit(PEOPLE, y)
     total = np.zeros(6)
     for network, part in zip(fitted.model_.network.members, parts_of(job), strict=True):
         alone.model_.network = network
@@ -78,7 +78,7 @@ def test_they_are_of_the_rows_held_back_by_group_and_by_time():
 
 def test_of_many_rows_10_000_are_drawn():
     X = np.random.default_rng(0).normal(size=(60_000, 2))
-    fitted = TabularRegressor(random_state=0, epochs=1).fit(X, X[:, 0])
+    fitted = TabularRegressor(random_state=0, **{**QUICK, "epochs": 1}).fit(X, X[:, 0])
     held = fitted.model_.record["data"]["valid"]
     assert held == 12_000
     first, second = fitted.feature_importances_

@@ -29,7 +29,14 @@ from sklearn.preprocessing import StandardScaler
 from fastbp import TabularClassifier, TabularRegressor
 from tabular_data import INCOME, PEOPLE, RICH
 
-QUICK = {"epochs": 8, "hidden": (16,), "learning_rate": 0.01, "random_state": 0}
+QUICK = {
+    "epochs": 8,
+    "hidden": (16,),
+    "learning_rate": 0.01,
+    "random_state": 0,
+    "ensemble": 1,
+    "ensemble_by": "seeds",
+}
 CLASSIFIER, REGRESSOR = TabularClassifier(**QUICK), TabularRegressor(**QUICK)
 
 

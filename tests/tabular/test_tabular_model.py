@@ -8,7 +8,15 @@ from fastbp import TableModel, TabularClassifier, TabularRegressor, to_onnx
 from fastbp.report.build import build_report
 from tabular_data import INCOME, PEOPLE, RICH
 
-QUICK = {"epochs": 8, "hidden": (16,), "learning_rate": 0.01, "random_state": 0}
+QUICK = {
+    "epochs": 8,
+    "hidden": (16,),
+    "learning_rate": 0.01,
+    "random_state": 0,
+    "ensemble": 1,
+    "ensemble_by": "seeds",
+}
+FOLDS = {"ensemble": 3, "ensemble_by": "folds"}
 NUMBERS = PEOPLE[["age"]].to_numpy()
 
 
@@ -25,13 +33,13 @@ def test_a_saved_model_predicts_and_scores_tables(tmp_path):
 
 
 def test_of_folds_it_has_the_predictions_of_each_row_by_a_network_that_has_not_seen_it():
-    fitted = TabularClassifier(ensemble=3, ensemble_by="folds", **QUICK).fit(PEOPLE, RICH)
+    fitted = TabularClassifier(**{**QUICK, **FOLDS}).fit(PEOPLE, RICH)
     held = fitted.model_.out_of_fold
     assert isinstance(held, pl.DataFrame) and held["row"].to_list() == [*range(1, len(PEOPLE) + 1)]
     members = fitted.model_.network.members
     for fold, network in enumerate(members, 1):
         rows = np.flatnonzero(held["fold"] == fold)
-        alone = TabularClassifier(ensemble=3, ensemble_by="folds", **QUICK).fit(PEOPLE, RICH)
+        alone = TabularClassifier(**{**QUICK, **FOLDS}).fit(PEOPLE, RICH)
         alone.model_.network = network
         assert (alone.predict(PEOPLE.iloc[rows]) == held["prediction"].to_numpy()[rows]).all()
 

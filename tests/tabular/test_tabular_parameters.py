@@ -109,7 +109,8 @@ def test_every_parameter_is_given_a_value_here():
 @pytest.mark.parametrize("cls, name", [(c, n) for c in BOTH for n in GIVEN if n in parameters(c)])
 def test_a_parameter_is_an_option_of_the_training(cls, name):
     value = GIVEN[name]
-    estimator = cls(random_state=3, **{"epochs": 1, **WITH.get(name, {})})
+    one = {"epochs": 1, "ensemble": 1, "ensemble_by": "seeds"}
+    estimator = cls(random_state=3, **{**one, **WITH.get(name, {})})
     estimator = clone(estimator).set_params(**{name: value})
     assert estimator.get_params()[name] is value
     options = estimator.fit(X, LABELS).model_.record["options"]

@@ -14,7 +14,14 @@ from tabular_data import INCOME, PEOPLE, RICH, ROWS
 RNG = np.random.default_rng(2)
 X = RNG.normal(size=(150, 2))
 THIRD = np.digitize(X[:, 0], [-0.5, 0.5])  # 0, 1 or 2
-QUICK = {"epochs": 20, "hidden": (16,), "random_state": 0, "learning_rate": 0.01}
+QUICK = {
+    "epochs": 20,
+    "hidden": (16,),
+    "random_state": 0,
+    "learning_rate": 0.01,
+    "ensemble": 1,
+    "ensemble_by": "seeds",
+}
 
 
 def classifier(**options):
