@@ -135,12 +135,12 @@ class TabularEstimator(BaseEstimator, Importances):
             warnings.warn("Training interrupted by user.", stacklevel=3)
         self._measure_on(unseen_by(job, self.model_, frame))
 
-    def _predictions(self, X) -> pl.DataFrame:
+    def _predictions(self, X, **asked) -> pl.DataFrame:
         """Return the predictions of `TableModel.predict`, without the ids of samples."""
         check_is_fitted(self)
         frame = samples_of(self, X, self._names).frame
         inputs = frame.drop(self.model_.schema.ids, strict=False)
-        return self.model_.predict(inputs, n_threads=self.n_threads)
+        return self.model_.predict(inputs, n_threads=self.n_threads, **asked)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

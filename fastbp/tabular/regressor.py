@@ -93,6 +93,31 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
         numbers = found.select(names).to_numpy()
         return numbers[:, 0] if self._is_flat and len(names) == 1 else numbers
 
+    def predict_interval(self, X: Any, level: float = 0.9) -> Floats:
+        """Return the lower and the upper bound of numbers, (n_samples, 2).
+
+        About a share `level` of the targets lies between them, by the residuals of samples that
+        did not train: see ``interval`` of `TableModel.predict`. Of a `y` with several columns they
+        are (n_samples, n_outputs, 2).
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            Samples with the columns that were fitted.
+        level : float, default 0.9
+            Share between 0 and 1.
+
+        Raises
+        ------
+        ValueError
+            If too few samples did not train, or none.
+        """
+        found = self._predictions(X, interval=level)
+        schema = self.model_.schema
+        of = [f" of {name}" for name in schema.target_names] if schema.more_targets else [""]
+        bounds = [found.select(f"lower{each}", f"upper{each}").to_numpy() for each in of]
+        return bounds[0] if self._is_flat else np.stack(bounds, axis=1)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True

@@ -181,6 +181,7 @@ def fit_tables() -> None:
     regressor = fastbp.TabularRegressor(epochs=3, loss="huber")
     assert_type(regressor.fit(X, y), fastbp.TabularRegressor)
     assert_type(regressor.predict(X), NDArray[np.floating[Any]])
+    assert_type(regressor.predict_interval(X, 0.8), NDArray[np.floating[Any]])
     print(classifier.classes_, regressor.n_outputs_)
 
 

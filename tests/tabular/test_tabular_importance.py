@@ -84,9 +84,8 @@ def test_of_many_rows_10_000_are_drawn():
     first, second = fitted.feature_importances_
     assert first > 0.5 and abs(second) < 0.1
     # of 12,000 rows it would be the same to two digits, and not to the bit
-    (rows,) = Job(
-        {"x0": X[:, 0], "x1": X[:, 1], "y": X[:, 0]}, TrainOptions("y")
-    ).split.validates.nonzero()
+    table = {"x0": X[:, 0], "x1": X[:, 1], "y": X[:, 0]}
+    (rows,) = Job(table, TrainOptions("y", **QUICK)).split.validates.nonzero()
     known = permutation_importance(fitted, X[rows], X[rows, 0], random_state=0).importances_mean
     np.testing.assert_allclose(fitted.feature_importances_, known, atol=0.05)
     assert (fitted.feature_importances_ != known).any()

@@ -12,7 +12,7 @@ def test_a_messy_table_is_learned_as_train_learns_it(name):
     frame = messy(name)[:1000]
     X, y = frame.drop(columns="target"), frame["target"]
     task = "regression" if name in NUMBERS else "classification"
-    options = {"epochs": 3, "hidden": (16,)}
+    options = {"epochs": 3, "preset": "fast"}
     model = train(frame, "target", task=task, seed=1, **options)
     cls = TabularRegressor if name in NUMBERS else TabularClassifier
     fitted = cls(random_state=1, **options).fit(X, y)

@@ -3,8 +3,11 @@
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
 
-from fastbp import TableModel, TabularClassifier, TabularRegressor, to_onnx
+from fastbp import TableModel, TabularClassifier, TabularRegressor, to_onnx, train
+from fastbp.ensemble import members_of
 from fastbp.report.build import build_report
 from tabular_data import INCOME, PEOPLE, RICH
 
@@ -53,3 +56,21 @@ def test_it_is_exported_and_reported():
     np.testing.assert_allclose(found, fitted.predict(NUMBERS), rtol=1e-5)
     page = build_report(fitted.model_)
     assert "x0" in page and f"{fitted.model_.record['metrics']['valid']['r2']:.3f}" in page
+
+
+@pytest.mark.parametrize("preset, networks", [(None, 5), ("fast", 1), ("accurate", 8)])
+def test_a_preset_chooses_the_networks_as_of_train(preset, networks):
+    frame = pl.from_pandas(PEOPLE.drop(columns=["floor", "size"]))
+    estimator = clone(TabularClassifier(epochs=2, random_state=0)).set_params(preset=preset)
+    groups = np.arange(len(PEOPLE)) // 6
+    for given, column in ((None, None), (groups, "who")):
+        fitted = estimator.fit(frame, RICH, groups=given)
+        table = frame.with_columns(y=RICH, who=groups)
+        drop = [] if column else ["who"]
+        model = train(table, "y", preset=preset, epochs=2, seed=0, group=column, drop=drop)
+        assert len(members_of(fitted.model_.network)) == networks
+        assert (fitted.model_.network.parameters == model.network.parameters).all()
+        assert fitted.feature_importances_.shape == (4,)
+        assert fitted.predict(frame).tolist() == model.predict(table)["prediction"].to_list()
+    found = cross_val_score(estimator, frame, RICH, cv=2)
+    assert found.min() > 0.5

@@ -74,6 +74,7 @@ GIVEN = {
     "ramps": 4,
     "clip_target": 3.0,
     "valid_share": 0.4,
+    "preset": "fast",
     "hidden": (7,),
     "activation": "tanh",
     "dropout": 0.1,
@@ -93,6 +94,8 @@ GIVEN = {
     "dtype": "float64",
     "n_threads": 1,
     "max_time": 60.0,
+    "time_budget": 60.0,
+    "calibrate": False,
     "memory": 10**8,
     "decimal": ",",
     "date_format": ["%d/%m/%Y"],
@@ -117,6 +120,8 @@ def test_a_parameter_is_an_option_of_the_training(cls, name):
     taken = options.get(name, OPTIONS[name].default)
     if name == "numeric":  # beside those that are numbers by their type
         assert taken == ["x1", "x0", "x2"]
+    elif name == "time_budget":  # it has chosen a preset, and when to stop
+        assert options["preset"] and options["max_time"] <= value
     else:
         assert taken == (list(value) if isinstance(value, tuple) else value)
     assert options["seed"] == 3

@@ -216,6 +216,30 @@ def test_quantiles_are_predicted_in_their_order():
     assert regressor(quantile=0.5).fit(X, X[:, 0]).predict(X).shape == (150,)
 
 
+def test_intervals_hold_the_share_that_was_asked_for():
+    rows = RNG.uniform(-1, 1, (2000, 2))
+    y = 3 * rows[:, 0] + RNG.normal(size=2000)
+    fitted = regressor().fit(rows[:1000], y[:1000])
+    for level, quantile in [(0.5, 0.674), (0.9, 1.645)]:  # of the normal distribution
+        low, high = fitted.predict_interval(rows[1000:], level).T
+        predicted = fitted.predict(rows[1000:])
+        np.testing.assert_allclose(high - predicted, predicted - low)
+        assert np.mean((low <= y[1000:]) & (y[1000:] <= high)) == pytest.approx(level, abs=0.06)
+        assert (high - low).mean() == pytest.approx(2 * quantile, rel=0.15)
+    both = regressor().fit(rows[:1000], np.column_stack([y, 9 * y])[:1000])
+    bounds = both.predict_interval(rows)
+    assert bounds.shape == (2000, 2, 2)
+    widths = (bounds[..., 1] - bounds[..., 0]).mean(axis=0)
+    assert widths[1] / widths[0] == pytest.approx(9, rel=0.2)
+    assert regressor().fit(rows, y[:, None]).predict_interval(rows).shape == (2000, 1, 2)
+    few = regressor(quantile=(0.1, 0.9)).fit(rows, y)
+    assert few.predict_interval(rows).shape == (2000, 2)
+    with pytest.raises(ValueError, match=r"interval=1\.5"):
+        fitted.predict_interval(rows, 1.5)
+    with pytest.raises(ValueError, match=r"interval=0\.9: "):
+        regressor(valid_share=0).fit(rows, y).predict_interval(rows)
+
+
 # ------------------------------------------------------------------ several targets
 
 
@@ -268,11 +292,15 @@ def test_samples_of_weight_0_are_as_if_they_were_not_there():
 
 
 def test_a_heavy_sample_draws_the_prediction_to_it():
-    y = np.where(np.arange(150) % 2, 1.0, 0.0)
-    rows = np.ones((150, 1)) * RNG.integers(0, 2, (150, 1))
-    weights = np.where(y == 1, 9.0, 1.0)
-    fitted = regressor(epochs=60).fit(rows, y, weights)
-    assert fitted.predict(rows).mean() == pytest.approx(0.9, abs=0.03)
+    y = RNG.normal(size=150)
+    sides = RNG.random(150) < 0.5
+    weights = np.where(y > 0, 9.0, 1.0)
+    fitted = regressor(valid_share=0, epochs=200).fit(sides[:, None], y, weights)
+    for side in (False, True):
+        own = sides == side
+        known = np.average(y[own], weights=weights[own])
+        assert known > np.mean(y[own]) + 0.3
+        assert fitted.predict([[side]]) == pytest.approx(known, abs=0.05)
 
 
 def test_groups_stay_on_one_side_of_the_split():
