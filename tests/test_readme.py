@@ -261,7 +261,8 @@ def test_an_epoch_is_logged_as_the_example_shows(tmp_path):
     shown = re.findall(r'"(\w+)":', line)
     command = [sys.executable, "-m", "fastbp", "train", "diabetes", "--epochs=1", "--log=json"]
     done = subprocess.run(command, cwd=tmp_path, check=True, **CAPTURED)
-    (epoch,) = [entry for entry in map(json.loads, done.stdout.splitlines()) if "epoch" in entry]
+    events = map(json.loads, done.stdout.splitlines())
+    epoch = next(event for event in events if event["event"] == "epoch")
     assert list(epoch)[: len(shown)] == shown
 
 

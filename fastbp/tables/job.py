@@ -144,7 +144,7 @@ class Job:
             groups=None if groups is None else len(np.unique(groups)),
             holds=self.valid_table is not None,
             free=o.memory or (None if free is None else free // 2),
-            peak=measure_peak("float32", o.n_threads) if o.time_budget else None,
+            peak=measure_peak("float32", self._threads) if o.time_budget else None,
             elapsed=time.perf_counter() - self._started,
         )
 
@@ -249,7 +249,7 @@ class Job:
 
     @property
     def _threads(self) -> Any:
-        return self.options.n_threads
+        return self.asked.n_threads
 
     @property
     def fit_options(self) -> dict[str, Any]:
