@@ -36,7 +36,7 @@ PRESETS = {
     "fast": Preset((100,), ramps=0, ensemble=1),
     "default": Preset((256,), ramps=32, ensemble=5),
     "accurate": Preset(
-        (256, 256), ramps=32, ensemble=8, dropout=0.1, schedule="cosine", patience=20
+        (128, 128), ramps=32, ensemble=8, dropout=0.05, schedule="cosine", patience=20
     ),
 }
 DEFAULT = "default"
