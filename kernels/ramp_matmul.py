@@ -26,20 +26,16 @@ from .simd.vector import Pointer
 from .simd.view import View, matrix, moved, shifted
 from .support import arrays
 from .support.ramp_rows import MOST_RAMPS, ramp_rows, ramp_work
+from .tuning import CACHE_LINE, RAMP_VECTORS
 
-# vectors of a panel of columns: as many of the table of a number's sums, and of Z of a batch, as
-# stay in the first-level cache
-PANEL = 4
-# floats of the table of one number, with a sum more than there are ramps
-TABLE_FLOATS = PANEL * 16 * (MOST_RAMPS + 1)
+# floats of the table of the sums of one number, one more than it has ramps
+TABLE_FLOATS = RAMP_VECTORS * CACHE_LINE // 4 * (MOST_RAMPS + 1)
 
 
 @inner
-def bin_of(position, ramps, like):
-    """Return the bin that a position is in, and the parts of it behind and before that."""
-    place = min(int(position), ramps - 1)
-    part = position - float_of(like, place)
-    return place, float_of(like, 1) - part, part
+def bin_of(position, ramps):
+    """Return the bin that a position is in; the last ends with its end."""
+    return min(int(position), ramps - 1)
 
 
 def _panel_product(vecs):
@@ -69,7 +65,10 @@ def _panel_product(vecs):
             total = tile_multiply_add(height, tile_load(moved(w, k, 0), 1, vecs, count), total)
             tile_store(total, moved(sums, k + 1, 0), None)
         for i in range(rows):
-            k, rest, part = bin_of(x.first[i * x.row], ramps, table)
+            position = x.first[i * x.row]
+            k = bin_of(position, ramps)
+            part = position - float_of(table, k)
+            rest = float_of(table, 1) - part
             here = moved(z, i, 0)
             total = tile_load(here, 1, vecs, count)
             total = tile_multiply_add(rest, tile_load(moved(sums, k, 0), 1, vecs, None), total)
@@ -97,7 +96,7 @@ def _panel_product(vecs):
     return panel_product
 
 
-_wide, _narrow = _panel_product(PANEL), _panel_product(1)
+_wide, _narrow = _panel_product(RAMP_VECTORS), _panel_product(1)
 
 
 def _types(kind):
@@ -115,10 +114,10 @@ def ramp_product(rows, N, layout, start, x, w, z, gate, table):
     columns, address, height = layout
     starts, n = integers_at(address), width(table)
     j = 0
-    while N - j >= PANEL * n:
+    while N - j >= RAMP_VECTORS * n:
         parts = (shifted(start, j), x, shifted(w, j), shifted(z, j))
         _wide(rows, columns, starts, height, *parts, gate, None, table)
-        j += PANEL * n
+        j += RAMP_VECTORS * n
     while j < N:
         parts = (shifted(start, j), x, shifted(w, j), shifted(z, j))
         _narrow(rows, columns, starts, height, *parts, gate, min(n, N - j), table)

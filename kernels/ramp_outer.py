@@ -1,11 +1,13 @@
 """The first layer's gradient from rows with ramps: ``G_W = X^T D`` (n_in, n_out).
 
-dL/dW(1) = delta(1) x^T, summed over the batch. What `ramp_matmul` adds to z makes the gradient of
-the sum C_k
+dL/dW(1) = delta(1) x^T, summed over the batch. Of a number with ramps, feature k is h f in the
+rows whose position is in bin k, and h in those whose position is in a later bin. So the gradient
+of its row of W is
 
-    E_k = sum (1 - f) delta over the rows in bin k, and sum f delta over those in bin k - 1
+    h (sum of f delta over the rows in bin k + sum of delta over the rows in later bins)
 
-and that of row i of a number's part of W is h (E_(i+1) + E_(i+2) + ... + E_B).
+and the second sum runs over the bins from the last to the first. The rows of a batch are sorted by
+their bins, so that both sums stay in registers.
 """
 
 from typing import Any
@@ -15,14 +17,20 @@ from numba import prange, types
 
 from .compiler.jit import Task, inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
-from .ramp_matmul import PANEL, TABLE_FLOATS, bin_of
+from .ramp_matmul import bin_of
 from .simd.dispatch import by_address
-from .simd.intrinsics import aligned, integers_at, pointer, pointer_at, width
+from .simd.intrinsics import address_of, float_of, integers_at, pointer, pointer_at, width
 from .simd.tile import tile_load, tile_multiply_add, tile_store, tile_zeros
 from .simd.vector import Pointer
 from .simd.view import View, matrix, moved, shifted
 from .support import arrays
-from .support.ramp_rows import ramp_rows, ramp_work
+from .support.ramp_rows import MOST_RAMPS, ramp_rows, ramp_work
+from .tuning import RAMP_VECTORS
+
+
+def place_integers(rows):
+    """Return the number of 64-bit integers that the gradient of `rows` rows needs as scratch."""
+    return MOST_RAMPS + rows
 
 
 @inner
@@ -55,82 +63,101 @@ def _panel_outer(vecs):
         tile_store(total, g, count)
 
     @inner
-    def of_ramps(rows, ramps, height, x, d, g, count, table):
-        # E (ramps + 1, panel), G (ramps, panel)
-        span = vecs * width(table)
-        parts = matrix(table, span)
-        for k in range(ramps + 1):
-            tile_store(tile_zeros(table, 1, vecs), moved(parts, k, 0), None)
-        for i in range(rows):
-            k, rest, part = bin_of(x.first[i * x.row], ramps, table)
-            delta = tile_load(moved(d, i, 0), 1, vecs, count)
-            low, high = moved(parts, k, 0), moved(parts, k + 1, 0)
-            tile_store(tile_multiply_add(rest, delta, tile_load(low, 1, vecs, None)), low, None)
-            tile_store(tile_multiply_add(part, delta, tile_load(high, 1, vecs, None)), high, None)
-        total = tile_zeros(d, 1, vecs)
-        for i in range(ramps - 1, -1, -1):
-            part_here = tile_load(moved(parts, i + 1, 0), 1, vecs, None)
-            total = tile_multiply_add(height, part_here, total)
-            tile_store(total, moved(g, i, 0), count)
+    def of_ramps(rows, ramps, height, x, d, g, count, ends, sorted_rows):
+        # G (ramps, panel), `behind` the sum of D over the rows in later bins
+        behind = tile_zeros(d, 1, vecs)
+        end = rows
+        for k in range(ramps - 1, -1, -1):
+            total = behind
+            begin = ends[k - 1] if k > 0 else 0
+            for place in range(begin, end):
+                i = sorted_rows[place]
+                delta = tile_load(moved(d, i, 0), 1, vecs, count)
+                part = x.first[i * x.row] - float_of(d, k)
+                total = tile_multiply_add(part, delta, total)
+                behind = tile_multiply_add(1, delta, behind)
+            end = begin
+            total = tile_multiply_add(height, total, tile_zeros(d, 1, vecs))
+            tile_store(total, moved(g, k, 0), count)
 
     @inner
-    def panel_outer(rows, lo, hi, starts, height, x, d, g, count, table):
-        for c in range(lo, hi):
-            ramps = starts[c + 1] - starts[c]
-            values, target = moved(x, 0, c), moved(g, starts[c] - starts[lo], 0)
-            if ramps > 1:
-                of_ramps(rows, ramps, height, values, d, target, count, table)
-            else:
-                of_feature(rows, values, d, target, count)
+    def panel_outer(rows, ramps, height, x, d, g, count, ends, sorted_rows):
+        if ramps > 1:
+            of_ramps(rows, ramps, height, x, d, g, count, ends, sorted_rows)
+        else:
+            of_feature(rows, x, d, g, count)
 
     return panel_outer
 
 
-_wide, _narrow = _panel_outer(PANEL), _panel_outer(1)
+_wide, _narrow = _panel_outer(RAMP_VECTORS), _panel_outer(1)
+
+
+@inner
+def _sort(rows, ramps, x, ends, sorted_rows):
+    """Write the numbers of the rows in the order of their bins, and where each bin ends."""
+    for k in range(ramps):
+        ends[k] = 0
+    for i in range(rows):
+        ends[bin_of(x.first[i * x.row], ramps)] += 1
+    end = 0
+    for k in range(ramps):
+        count = ends[k]
+        ends[k] = end
+        end += count
+    for i in range(rows):
+        k = bin_of(x.first[i * x.row], ramps)
+        sorted_rows[ends[k]] = i
+        ends[k] += 1
 
 
 def _types(kind):
     size, layout = types.intp, types.Tuple((types.intp, types.float64))
-    return size, size, size, size, layout, View(kind), View(kind), Pointer(kind), Pointer(kind)
+    return size, size, size, size, layout, View(kind), View(kind), Pointer(kind), size
 
 
 @Task.taking(_types)
-def ramp_outer_rows(rows, lo, hi, N, layout, x, d, g, table):
+def ramp_outer_rows(rows, lo, hi, N, layout, x, d, g, places):
     """Write the rows of ``G = X^T D`` of columns lo to hi of X to `g`; D (rows, N).
 
-    `layout` is ``(starts, height)`` of `RampRows`, `starts` an address; `table` is memory of
-    `TABLE_FLOATS`.
+    `layout` is ``(starts, height)`` of `RampRows`, `starts` an address; `places` is the address
+    of `place_integers` of the rows.
     """
     address, height = layout
     starts, n = integers_at(address), width(g)
-    target = matrix(g, N)
-    j = 0
-    while N - j >= PANEL * n:
-        parts = (x, shifted(d, j), shifted(target, j))
-        _wide(rows, lo, hi, starts, height, *parts, None, table)
-        j += PANEL * n
-    while j < N:
-        parts = (x, shifted(d, j), shifted(target, j))
-        _narrow(rows, lo, hi, starts, height, *parts, min(n, N - j), table)
-        j += n
+    ends, sorted_rows = integers_at(places), integers_at(places) + MOST_RAMPS
+    for c in range(lo, hi):
+        ramps, values = starts[c + 1] - starts[c], moved(x, 0, c)
+        target = matrix(g + (starts[c] - starts[lo]) * N, N)
+        if ramps > 1:
+            _sort(rows, ramps, values, ends, sorted_rows)
+        j = 0
+        while N - j >= RAMP_VECTORS * n:
+            parts = (values, shifted(d, j), shifted(target, j))
+            _wide(rows, ramps, height, *parts, None, ends, sorted_rows)
+            j += RAMP_VECTORS * n
+        while j < N:
+            parts = (values, shifted(d, j), shifted(target, j))
+            _narrow(rows, ramps, height, *parts, min(n, N - j), ends, sorted_rows)
+            j += n
 
 
 run_ramp_outer = by_address(ramp_outer_rows)
 
 
 @kernel
-def ramp_gradient(outer, rows, columns, N, starts, height, x, d, g, tables, tasks):
+def ramp_gradient(outer, rows, columns, N, starts, height, x, d, g, places, tasks):
     """Write ``G = X^T D``; columns of X shared by the tasks; X, its starts and D by address."""
     for task in prange(tasks):
         like = pointer(g)
-        places = integers_at(starts)
-        n_in = places[columns]
-        lo = column_of(places, columns, task * n_in // tasks)
-        hi = column_of(places, columns, (task + 1) * n_in // tasks)
-        table = aligned(pointer(tables)) + task * TABLE_FLOATS
+        first = integers_at(starts)
+        n_in = first[columns]
+        lo = column_of(first, columns, task * n_in // tasks)
+        hi = column_of(first, columns, (task + 1) * n_in // tasks)
+        own = address_of(pointer(places) + task * (places.size // tasks))
         source, delta = matrix(pointer_at(like, x), columns), matrix(pointer_at(like, d), N)
-        layout, target = (starts, height), like + places[lo] * N
-        run_ramp_outer(outer, rows, lo, hi, N, layout, source, delta, target, table)
+        layout, target = (starts, height), like + first[lo] * N
+        run_ramp_outer(outer, rows, lo, hi, N, layout, source, delta, target, own)
 
 
 def ramp_outer(
@@ -173,8 +200,8 @@ def ramp_outer(
     tasks = choose_threads(n_threads, ramp_work(rows, D.shape[1]), 1)
     layout = arrays.address(rows.starts), rows.height
     parts = (arrays.address(rows.values), arrays.address(D), out.reshape(-1))
-    tables = arrays.scratch(tasks * TABLE_FLOATS, D.dtype)
+    places = np.empty(tasks * place_integers(len(rows)), np.int64)
     sizes = (len(rows), rows.values.shape[1], D.shape[1])
     outer = ramp_outer_rows.address(D.dtype)
-    twin(ramp_gradient, tasks)(outer, *sizes, *layout, *parts, tables, tasks)
+    twin(ramp_gradient, tasks)(outer, *sizes, *layout, *parts, places, tasks)
     return out

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from ..kernels.ramp_matmul import ramp_product
-from ..kernels.ramp_outer import ramp_outer_rows
+from ..kernels.ramp_outer import place_integers, ramp_outer_rows
 from ..kernels.sparse_matmul import sparse_product
 from ..kernels.sparse_outer import sparse_outer_rows
 from ..kernels.support.arrays import address
@@ -23,6 +23,10 @@ class Inputs(NamedTuple):
 
     gathered: int
     together: int = 1
+
+    def places(self, rows: int) -> int:
+        """Return how many integers a task needs for the gradient of so many rows."""
+        return place_integers(rows) if self.together > 1 else 0
 
 
 def inputs_of(x: Any) -> Inputs:

@@ -177,7 +177,8 @@ class Workspace:
         for n, (record, spec) in enumerate(zip(self.layers, plan.specs, strict=True)):
             self._lay_out(record, spec, batch, training, n, n == len(plan.specs) - 1)
         self.row_losses = self._take(batch)
-        integers = ahead_integers(batch) if training else 0  # one task may take all rows
+        # one task may take all rows
+        integers = max(ahead_integers(batch), inputs.places(batch)) if training else 0
         self.ahead_row = self._row(integers * 8 // self._item)
         self.ahead = self._take(tasks * self.ahead_row)
         block = int(max(self.layers["block_rows"] * self.layers["n_out"] + self.layers["n_out"]))

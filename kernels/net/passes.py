@@ -248,12 +248,13 @@ def _sparse_gradient_part(layer, run, work, lo, hi, begins, number, g, biases):
 
 
 @inner
-def _ramp_gradient_part(layer, run, work, a, lo, hi, g, biases, scratch):
+def _ramp_gradient_part(layer, run, work, a, lo, hi, number, g, biases):
     """G_W = X^T D for rows lo to hi of W to `g`, of X with ramps, and G_b to `biases`."""
     starts, d = integers_at(run.ramps), matrix(work + layer.delta, layer.row)
     first, end = column_of(starts, run.x_row, lo), column_of(starts, run.x_row, hi)
     layout, n_out = (run.ramps, run.ramp_height), layer.n_out
-    run_ramp_outer(run.ramp_outer, run.rows, first, end, n_out, layout, a, d, g, scratch)
+    places = address_of(work + run.cursors + number * run.ahead_row)
+    run_ramp_outer(run.ramp_outer, run.rows, first, end, n_out, layout, a, d, g, places)
     _bias_part(layer, run, d, hi, biases)
 
 
@@ -316,7 +317,7 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
             if in_passing:
                 part, biases = block, block + (hi - lo) * layer.n_out
             if aims & GRADIENT and n == 0 and run.ramps != 0:
-                _ramp_gradient_part(layer, run, w, a, lo, hi, part, biases, scratch)
+                _ramp_gradient_part(layer, run, w, a, lo, hi, number, part, biases)
             elif aims & GRADIENT and n == 0 and run.columns != 0:
                 _sparse_gradient_part(layer, run, w, lo, hi, lo == first, number, part, biases)
             elif aims & GRADIENT:
