@@ -10,7 +10,7 @@ import numpy as np
 from ..annotations import Array, Floats
 from ..checks import as_array, float_array, not_finite, same_rows
 from ..kernels.formulas.losses import LOSSES, Loss
-from ..kernels.support.ramp_rows import RampRows, check_positions
+from ..kernels.support.ramp_rows import RampRows, ramp_rows
 from ..kernels.support.sparse_rows import SparseRows, joined_rows, sparse_rows
 from .source import joined
 
@@ -109,8 +109,7 @@ def _sparse_rows(name, X, dtype):
 def _ramp_rows(name, X, plan):
     """Return checked rows with ramps; dense ones if inputs drop out, each by itself."""
     values = float_array(name, X.values, plan.dtype, rank=2)
-    x = RampRows(values, X.starts, X.height)
-    check_positions(name, x)
+    x = ramp_rows(name, values, X.starts, X.height)
     return x.dense() if plan.input_drop else x
 
 

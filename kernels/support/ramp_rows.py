@@ -6,6 +6,7 @@ import numpy as np
 
 from ..tuning import MULTIPLY_ADD_FLOPS
 from . import arrays
+from .scalars import a_number
 
 # the kernels keep a table of the ramps of one number in their scratch memory
 MOST_RAMPS = 4096
@@ -42,10 +43,6 @@ class RampRows:
         values = np.ascontiguousarray(self.values[rows])
         return RampRows(values, self.starts, self.height)
 
-    def take(self, rows):
-        """Return a copy of the rows with these indices, in this order."""
-        return self[rows]
-
     @property
     def shape(self):
         """The numbers of rows and of features."""
@@ -60,15 +57,6 @@ class RampRows:
     def ramps(self):
         """The number of ramps of each column (columns,), 1 for one that is no position."""
         return np.diff(self.starts)
-
-    def astype(self, dtype):
-        """Return the rows with values of a dtype, without a copy if it is theirs."""
-        values = self.values.astype(dtype, copy=False)
-        return RampRows(values, self.starts, self.height)
-
-    def has_columns_of(self, other):
-        """Return whether the columns of other rows stand for the same features."""
-        return self.height == other.height and np.array_equal(self.starts, other.starts)
 
     def dense(self):
         """Return all features, (rows, features)."""
@@ -88,9 +76,11 @@ def ramp_rows(name, values, starts, height=1.0):
     Raises
     ------
     TypeError
-        If the values are neither float32 nor float64, or the starts no integers.
+        If the values are neither float32 nor float64, the starts no integers, or the height no
+        number.
     ValueError
-        If a shape or the starts are wrong, or a position is not from 0 to its number of ramps.
+        If a shape, the starts or the height are wrong, or a position is not from 0 to its number
+        of ramps.
     """
     values = np.ascontiguousarray(arrays.floats(name, values, 2))
     starts = np.asarray(starts)
@@ -100,14 +90,14 @@ def ramp_rows(name, values, starts, height=1.0):
     arrays.expect("starts", starts, (values.shape[1] + 1,))
     if starts[0] != 0 or (starts[1:] <= starts[:-1]).any():
         raise ValueError(f"starts: {starts.tolist()} does not ascend from 0")
-    rows = RampRows(values, starts, float(height))
+    rows = RampRows(values, starts, a_number("height", height, above=0))
     if (rows.ramps > MOST_RAMPS).any():
         raise ValueError(f"starts: a column has {rows.ramps.max()} ramps, of at most {MOST_RAMPS}")
-    check_positions(name, rows)
+    _check_positions(name, rows)
     return rows
 
 
-def check_positions(name, rows):
+def _check_positions(name, rows):
     """Raise ValueError unless each position is from 0 to its number of ramps, as kernels assume."""
     ramped = np.flatnonzero(rows.ramps > 1)
     positions, most = rows.values[:, ramped], rows.ramps[ramped]

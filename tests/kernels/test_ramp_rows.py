@@ -92,6 +92,8 @@ def test_no_rows():
         ({"starts": np.array([0, 4097, 4098])}, ValueError, "4097 ramps, of at most 4096"),
         ({"W": np.ones((5, 2))}, ValueError, r"W has shape \(5, 2\): expected \(4, 2\)"),
         ({"W": np.ones((4, 2), "f4")}, TypeError, "W has dtype float32"),
+        ({"height": np.inf}, ValueError, "height"),
+        ({"height": 0}, ValueError, "height"),
         ({"bias": np.ones(3)}, ValueError, r"bias has shape \(3,\)"),
     ],
 )
@@ -119,7 +121,7 @@ def test_slices_and_chosen_rows():
     assert np.shares_memory(rows[3:7].values, X)
     assert np.array_equal(rows[3:7].dense(), rows.dense()[3:7])
     chosen = np.array([5, 0, 5, 11])
-    assert np.array_equal(rows.take(chosen).dense(), rows.dense()[chosen])
+    assert np.array_equal(rows[chosen].dense(), rows.dense()[chosen])
 
 
 def trained(X, y, weight, dtype, threads=1, hidden=(24, 20), **options):

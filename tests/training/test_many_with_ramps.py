@@ -49,6 +49,6 @@ def test_folds_and_checkpoints(tmp_path):
     assert scores[0] == pytest.approx(scores[2], rel=1e-5)
     with (
         pytest.raises(ValueError, match="checkpoints"),
-        fit_many([parameters], X.take(np.arange(200)[::-1]), Y, folds=3, checkpoints=tmp_path),
+        fit_many([parameters], X[np.arange(200)[::-1]], Y, folds=3, checkpoints=tmp_path),
     ):
         pass
