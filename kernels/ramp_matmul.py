@@ -96,7 +96,7 @@ def _panel_product(vecs):
     return panel_product
 
 
-_wide, _narrow = _panel_product(RAMP_VECTORS), _panel_product(1)
+_wide, _middle, _narrow = (_panel_product(vecs) for vecs in (RAMP_VECTORS, 2, 1))
 
 
 def _types(kind):
@@ -114,14 +114,18 @@ def ramp_product(rows, N, layout, start, x, w, z, gate, table):
     columns, address, height = layout
     starts, n = integers_at(address), width(table)
     j = 0
-    while N - j >= RAMP_VECTORS * n:
-        parts = (shifted(start, j), x, shifted(w, j), shifted(z, j))
-        _wide(rows, columns, starts, height, *parts, gate, None, table)
-        j += RAMP_VECTORS * n
     while j < N:
+        left = N - j
         parts = (shifted(start, j), x, shifted(w, j), shifted(z, j))
-        _narrow(rows, columns, starts, height, *parts, gate, min(n, N - j), table)
-        j += n
+        if left >= RAMP_VECTORS * n:
+            _wide(rows, columns, starts, height, *parts, gate, None, table)
+            j += RAMP_VECTORS * n
+        elif left > n:
+            _middle(rows, columns, starts, height, *parts, gate, min(left - n, n), table)
+            j += 2 * n
+        else:
+            _narrow(rows, columns, starts, height, *parts, gate, left, table)
+            j += n
 
 
 run_ramp_product = by_address(ramp_product)

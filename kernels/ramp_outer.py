@@ -90,7 +90,7 @@ def _panel_outer(vecs):
     return panel_outer
 
 
-_wide, _narrow = _panel_outer(RAMP_VECTORS), _panel_outer(1)
+_wide, _middle, _narrow = (_panel_outer(vecs) for vecs in (RAMP_VECTORS, 2, 1))
 
 
 @inner
@@ -132,14 +132,18 @@ def ramp_outer_rows(rows, lo, hi, N, layout, x, d, g, places):
         if ramps > 1:
             _sort(rows, ramps, values, ends, sorted_rows)
         j = 0
-        while N - j >= RAMP_VECTORS * n:
-            parts = (values, shifted(d, j), shifted(target, j))
-            _wide(rows, ramps, height, *parts, None, ends, sorted_rows)
-            j += RAMP_VECTORS * n
         while j < N:
+            left = N - j
             parts = (values, shifted(d, j), shifted(target, j))
-            _narrow(rows, ramps, height, *parts, min(n, N - j), ends, sorted_rows)
-            j += n
+            if left >= RAMP_VECTORS * n:
+                _wide(rows, ramps, height, *parts, None, ends, sorted_rows)
+                j += RAMP_VECTORS * n
+            elif left > n:
+                _middle(rows, ramps, height, *parts, min(left - n, n), ends, sorted_rows)
+                j += 2 * n
+            else:
+                _narrow(rows, ramps, height, *parts, left, ends, sorted_rows)
+                j += n
 
 
 run_ramp_outer = by_address(ramp_outer_rows)

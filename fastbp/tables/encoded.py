@@ -112,7 +112,7 @@ def encode_table(
         trains = kept & split.trains[rows]
         y = schema.clipped(y)
         in_memory = short.kept(X)
-        X_train, y_train = (X if in_file else in_memory)[trains], y[trains]
+        X_train, y_train = in_memory[trains], y[trains]
         digest.update(X_train.data)
         digest.update(y_train.data)
         weights_own = None if weights is None else weights[trains]
@@ -121,7 +121,7 @@ def encode_table(
             own.append(weights_own)
         if weights_train is not None:
             digest.update(weights_train.data)
-        train.append(X_train, y_train, weights_train)
+        train.append(X[trains] if in_file else X_train, y_train, weights_train)
         validates = kept & split.validates[rows]
         held.append(
             in_memory[validates], y[validates], None if weights is None else weights[validates]

@@ -11,7 +11,7 @@ from .columns.ramps import HEIGHT
 from .columns.schema import Schema
 
 # below this many features for each number that is kept, the dense product is as quick
-_FEATURES_OF_EACH = 3
+_FEATURES_OF_EACH = 4
 
 
 class ShortRows:
