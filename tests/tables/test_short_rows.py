@@ -34,7 +34,7 @@ def test_short_rows_stand_for_the_features(dtype):
 @pytest.mark.parametrize("ramps", [0, 2])
 def test_rows_that_would_be_little_shorter_are_kept_as_they_are(ramps):
     frame = table()
-    schema = job_of(frame, ramps=ramps).schema
+    schema = job_of(frame, ramps=ramps, ramp_edges=None if ramps == 0 else "tree").schema
     X = Encoder(schema).encode(frame)
     short = ShortRows(schema)
     assert short.columns == schema.n_features
@@ -68,7 +68,8 @@ def test_a_training_is_that_on_all_features(weight):
     frame = table().with_columns(weight=rng.uniform(0.5, 2, 600))
     if weight is None:
         frame = frame.drop("weight")
-    options = {"ramps": 16, "hidden": 24, "epochs": 5, "seed": 0, "weight": weight}
+    options = {"preset": "fast", "ramps": 16, "ramp_edges": "tree", "weight": weight}
+    options |= {"hidden": 24, "epochs": 5, "seed": 0}
     model = train(frame, "y", **options)
     job = job_of(frame, **options)
     expected = trained_on_dense(job)
