@@ -160,7 +160,7 @@ class Workspace:
     """The intermediate results of one batch size, laid out in one flat array `work`.
 
     `layers` holds the records that the kernels read; `input`, `row_losses`, `ahead` and `scratch`
-    are places in `work`, names in ``_row`` their strides.
+    are places in `work`, names in ``_row`` their strides. `inputs` is what X needs.
     """
 
     def __init__(self, plan, batch, tasks, training, inputs):

@@ -61,9 +61,9 @@ class Encoded:
     """Encoded rows: `count` to train on, `valid` to validate on, and a hash of both, `digest`.
 
     A source in a scratch file, `X`, has targets and weights too; rows in memory are an array or,
-    of numbers with ramps, `RampRows`. `valid` is (X, y), or (X, y,
-    weights). `no_target` rows are left out. `own_weight` are the weights of the training rows in
-    memory without those of their classes.
+    of numbers with ramps, `RampRows`. `valid` is (X, y), or (X, y, weights). `no_target` rows are
+    left out. `own_weight` are the weights of the training rows in memory without those of their
+    classes.
     """
 
     X: Any
@@ -123,9 +123,8 @@ def encode_table(
             digest.update(weights_train.data)
         train.append(X[trains] if in_file else X_train, y_train, weights_train)
         validates = kept & split.validates[rows]
-        held.append(
-            in_memory[validates], y[validates], None if weights is None else weights[validates]
-        )
+        held_weights = None if weights is None else weights[validates]
+        held.append(in_memory[validates], y[validates], held_weights)
         first += len(kept)
     if not train.rows and not held.rows:
         raise DataError(
