@@ -77,6 +77,26 @@ class SparseProducts:
         self.run()
 
 
+class RampProducts:
+    """``Z = F W`` and ``G_W = F^T D`` of 128 rows of 13 numbers with 32 ramps each, 256 units."""
+
+    params = (("ramp_matmul", "ramp_outer"), DTYPES)
+    param_names = ("kernel", "dtype")
+
+    def setup(self, product, dtype):
+        rng = np.random.default_rng(0)
+        X = rng.random((128, 26)).astype(dtype)
+        X[:, 1::2] *= 32
+        starts = np.cumsum([0, *[1, 32] * 13])
+        other = rng.standard_normal((starts[-1] if product == "ramp_matmul" else 128, 256))
+        kernel, other = getattr(kernels, product), other.astype(dtype)
+        self.run = lambda: kernel(X, starts, other, n_threads=1)
+        self.run()
+
+    def time_product(self, product, dtype):
+        self.run()
+
+
 class Threads:
     """The time of all threads over that of one; n threads that share the work take 1 / n."""
 

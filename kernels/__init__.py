@@ -17,6 +17,8 @@ from .loss import loss
 from .matmul import matmul
 from .outer import outer
 from .peak import measure_peak
+from .ramp_matmul import ramp_matmul
+from .ramp_outer import ramp_outer
 from .random import permutation, random_normal, random_uniform
 from .sparse_matmul import sparse_matmul
 from .sparse_outer import sparse_outer
@@ -33,6 +35,8 @@ __all__ = [
     "measure_peak",
     "outer",
     "permutation",
+    "ramp_matmul",
+    "ramp_outer",
     "random_normal",
     "random_uniform",
     "sparse_matmul",

@@ -88,6 +88,10 @@ PACK_TILES_TALL = 16
 # copied apart (matmul 1024^3: 82 -> 88 % of peak).
 ALIAS_BYTES = 2048
 
+# Vectors of columns that a product of numbers with ramps computes at a time: the sums of a number
+# and Z of a batch stay in the first-level cache, and the gradient's sums in 16 registers.
+RAMP_VECTORS = 4
+
 # ---------------------------------------------------------------- layers
 
 # Tiles of rows of W whose gradient is computed and then applied: few, so that it stays in the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from ..annotations import Array, Floats
 from ..checks import as_array, float_array, not_finite, same_rows
 from ..kernels.formulas.losses import LOSSES, Loss
+from ..kernels.support.ramp_rows import RampRows, ramp_rows
 from ..kernels.support.sparse_rows import SparseRows, joined_rows, sparse_rows
 from .source import joined
 
@@ -24,7 +25,7 @@ _NAMES = ("X", "y", "sample_weight")
 class Samples:
     """Checked arrays of one data set, kept alive while kernels read them."""
 
-    x: Array | SparseRows  # (n, n_in), C-contiguous, of the network's dtype
+    x: Array | SparseRows | RampRows  # (n, n_in), C-contiguous, of the network's dtype
     y: Array | None = None  # (n, n_out) targets; None with `labels`
     labels: Array | None = None  # (n,) int64 classes
     weight: Array | None = None  # (n,) sample weights
@@ -57,6 +58,11 @@ class Samples:
         return isinstance(self.x, SparseRows)
 
     @property
+    def is_dense(self) -> bool:
+        """Whether `x` is an array."""
+        return isinstance(self.x, np.ndarray)
+
+    @property
     def total_weight(self) -> float:
         """Sum of the sample weights."""
         return float(len(self) if self.weight is None else self.weight.sum(dtype=np.float64))
@@ -64,7 +70,7 @@ class Samples:
 
 def joined_samples(first: Samples, second: Samples) -> Samples:
     """Return samples one after the other; raise ValueError if they are of different kinds."""
-    both = first, second
+    both = [replace(s, x=s.x.dense()) if isinstance(s.x, RampRows) else s for s in (first, second)]
     if first.is_sparse is not second.is_sparse:
         raise ValueError("X is sparse in some blocks, and dense in others: expected one of them")
     x = joined_rows([s.x for s in both]) if first.is_sparse else np.concatenate([s.x for s in both])
@@ -77,6 +83,8 @@ def features(X: Any, plan: Plan, name: str = "X") -> Samples:
     """Check `X` against the inputs of a plan; return `Samples`."""
     if hasattr(X, "tocsr"):
         x = _sparse_rows(name, X, plan.dtype)
+    elif isinstance(X, RampRows):
+        x = _ramp_rows(name, X, plan)
     else:
         x = float_array(name, X, plan.dtype, rank=2)
     n_in = plan.specs[0].n_in
@@ -96,6 +104,13 @@ def _sparse_rows(name, X, dtype):
         row = int(np.searchsorted(x.starts, place, side="right")) - 1
         raise not_finite(name, (row, x.columns[place]), x.data[place])
     return x
+
+
+def _ramp_rows(name, X, plan):
+    """Return checked rows with ramps; dense ones if inputs drop out, each by itself."""
+    values = float_array(name, X.values, plan.dtype, rank=2)
+    x = ramp_rows(name, values, X.starts, X.height)
+    return x.dense() if plan.input_drop else x
 
 
 def samples(

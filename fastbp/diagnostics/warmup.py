@@ -17,6 +17,8 @@ from ..kernels.compiler.cache import cache_folder
 from ..kernels.hadamard import SCALE
 from ..kernels.loss import LOGITS_VALUES, SLOPES, VALUES
 from ..kernels.peak import measure_peak
+from ..kernels.ramp_matmul import ramp_product
+from ..kernels.ramp_outer import ramp_outer_rows
 from ..kernels.random import draw_normal, draw_uniform, fill_permutation
 from ..kernels.sparse_matmul import sparse_product
 from ..kernels.sparse_outer import sparse_outer_rows
@@ -74,9 +76,13 @@ def _files(folder: Path) -> set[str]:
 
 
 def _compile_formulas(dtype: np.dtype[Any]) -> None:
-    """Compile the loops of all formulas and the sparse products; a network asks for its own."""
+    """Compile the loops of all formulas and the products of special rows.
+
+    A network asks for its own.
+    """
     loops = (ACTIVATE, SCALE, VALUES, LOGITS_VALUES, SLOPES, UPDATES)
-    tasks = itertools.chain(*(each.values() for each in loops), [sparse_product, sparse_outer_rows])
+    products = [sparse_product, sparse_outer_rows, ramp_product, ramp_outer_rows]
+    tasks = itertools.chain(*(each.values() for each in loops), products)
     for task in tasks:
         task.address(dtype)
     for draw in (draw_normal, draw_uniform):

@@ -26,8 +26,6 @@ from ..kernels.net.passes import (
 from ..kernels.net.records import RUN, gathered
 from ..kernels.simd.gemm import MAIN_ROWS, gemm
 from ..kernels.simd.meeting import CELLS
-from ..kernels.sparse_matmul import sparse_product
-from ..kernels.sparse_outer import sparse_outer_rows
 from ..kernels.support.arrays import address, aligned_zeros
 from ..kernels.tuning import (
     FAR_BYTES,
@@ -40,6 +38,7 @@ from ..kernels.tuning import (
     UPDATE_FLOPS,
 )
 from ..kernels.update import UPDATES
+from .inputs import Inputs, dense_fields, fields_of, inputs_of, numbers_of
 
 _NOTHING = np.zeros(1)
 
@@ -157,7 +156,7 @@ class Engine:
         `regions` is what it costs to share it, in parallel regions.
         """
         flops = rows / len(data) * self.plan.flops_of(data.x)
-        if data.is_sparse:  # products with few non-zeros take less time than the update
+        if not data.is_dense:  # the products may take less time than the update
             flops += UPDATE_FLOPS * self.plan.size
         parts = rows // MAIN_ROWS
         return choose_threads(n_threads, flops * self._in_float32, regions, parts)
@@ -265,11 +264,10 @@ class Engine:
         threads = self.threads_of_rows(n_threads, count)
         batch = min(count, self._inference_rows * threads)
         rows = max(1, INFERENCE_FLOPS // (batch * self.plan.flops_per_row_forward)) * batch
-        sparse = data.is_sparse
-        here, run = self._take_idle(batch, threads, sparse)
-        if aim == LOSS or sparse:
+        here, run = self._take_idle(batch, threads, inputs_of(data.x))
+        if aim == LOSS or not data.is_dense:
             self._place_data(run[0], data)
-        x = address(data.x.data if sparse else data.x)
+        x = address(numbers_of(data.x))
         infer = twin(loop.infer, threads)
         arrays = (here.layers, run, self.params, here.work)
         for first in range(0, count, rows):
@@ -277,28 +275,34 @@ class Engine:
                 return False
             part = out[first : first + rows]
             infer(*arrays, aim, x, first, len(part), batch, part, total)
-        if sparse:  # most calls are dense, and need not look
-            run[0]["columns"] = 0
+        if not data.is_dense:  # most calls are dense, and need not look
+            _fill(run[0], dense_fields(self._n_in))
         self._idle.append((here, run))
         return True
 
-    def _take_idle(self, batch, threads, sparse=False):
-        """Return an idle workspace for inference, and its run."""
+    @property
+    def _n_in(self):
+        return self.plan.specs[0].n_in
+
+    def _take_idle(self, batch, threads, inputs=None):
+        """Return an idle workspace for inference, of dense rows by default, and its run."""
+        inputs = inputs or Inputs(self._n_in)
         try:
             while True:
                 here, run = self._idle.pop()
-                if here.batch >= batch and here.tasks == threads and here.sparse <= sparse:
+                is_wide = here.inputs.gathered >= inputs.gathered
+                if here.batch >= batch and here.tasks == threads and is_wide:
                     return here, run
         except IndexError:  # not asked for before: another thread may take the last one
-            here = self._workspace(batch, threads, False, sparse)
+            here = self._workspace(batch, threads, False, inputs)
             run = gathered([self._run])
             run[0]["loss_slope"] = 0  # inference needs no deltas
             self._place(run, here)
-            _fill(run[0], {"x_row": self.plan.specs[0].n_in, "order": 0, "columns": 0})
+            _fill(run[0], {**dense_fields(self._n_in), "order": 0})
             return here, run
 
-    def _workspace(self, batch, threads, training, sparse):
-        here = self.plan.workspace(batch, threads, training, sparse)
+    def _workspace(self, batch, threads, training, inputs):
+        here = self.plan.workspace(batch, threads, training, inputs)
         here.link(self.plan.specs, self._canonical)
         return here
 
@@ -320,12 +324,12 @@ class Engine:
             self._run[0]["order"] = 0
             self._run[0]["tasks"] = threads
             return
-        sparse = data is not None and data.is_sparse
+        inputs = Inputs(self._n_in) if data is None else inputs_of(data.x)
         self._placed = _nothing if data is None else ref(data)
-        if here is None or (here.batch, here.tasks, here.sparse) != (batch, threads, sparse):
-            self._training = self._workspace(batch, threads, True, sparse)
+        if here is None or (here.batch, here.tasks, here.inputs) != (batch, threads, inputs):
+            self._training = self._workspace(batch, threads, True, inputs)
         self._place(self._run, self._training, data)
-        if data is not None and data.x.nbytes > FAR_DATA_BYTES and not sparse:
+        if data is not None and data.x.nbytes > FAR_DATA_BYTES and data.is_dense:
             self._run[0]["ahead"] = self._training.ahead
         self._run[0]["weights_task"] = weights_task.address(self.plan.dtype)
         self._run[0]["train_task"] = loop.train_task.address(self.plan.dtype)
@@ -346,26 +350,16 @@ class Engine:
 
     def _place_data(self, run, data):
         """Point a run at data, rows in their own order, and at the code for it."""
-        x, dtype = data.x, self.plan.dtype
-        source, value = value_of(self.loss, self._canonical, dtype)
+        source, value = value_of(self.loss, self._canonical, self.plan.dtype)
         fields = {
             "loss_source": source,
             "loss_value": value,
-            "x": address(x.data if data.is_sparse else x),
-            "x_row": x.shape[1],
-            "columns": address(x.columns) if data.is_sparse else 0,
-            "starts": address(x.starts) if data.is_sparse else 0,
             "y": address(data.y),
             "labels": address(data.labels),
             "sample_weight": address(data.weight),
             "order": 0,
         }
-        if data.is_sparse:
-            fields |= {
-                "sparse_product": sparse_product.address(dtype),
-                "sparse_outer": sparse_outer_rows.address(dtype),
-            }
-        _fill(run, fields)
+        _fill(run, fields_of(data.x, self.plan.dtype) | fields)
 
 
 def _fill(record, fields):

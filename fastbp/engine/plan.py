@@ -18,6 +18,7 @@ from ..kernels.net.records import LAYER
 from ..kernels.simd.gemm import MAIN_ROWS, SCRATCH_FLOATS
 from ..kernels.simd.prefetch import ahead_integers
 from ..kernels.support.arrays import aligned_zeros
+from ..kernels.support.ramp_rows import RampRows
 from ..kernels.support.sparse_rows import SparseRows
 from ..kernels.tuning import (
     CACHE_LINE,
@@ -26,6 +27,7 @@ from ..kernels.tuning import (
     GRADIENT_BLOCK_TILES,
     ODD_LINES,
 )
+from .inputs import Inputs
 
 _BLOCK_ROWS = GRADIENT_BLOCK_TILES * MAIN_ROWS
 
@@ -118,16 +120,19 @@ class Plan:
         )
 
     def flops_of(self, x):
-        """Return the operations of a training step on all rows of `x`, which may be sparse."""
-        dense = len(x) * self.flops_per_row
-        if not isinstance(x, SparseRows):
+        """Return the operations of a training step on all rows of `x`, of any kind."""
+        dense, first = len(x) * self.flops_per_row, self.specs[0]
+        if isinstance(x, SparseRows):
+            products = x.data.size
+        elif isinstance(x, RampRows):
+            products = 2 * x.values.size
+        else:
             return dense
-        first = self.specs[0].n_out
-        return dense + 4 * first * (x.data.size - len(x) * self.specs[0].n_in)
+        return dense + 4 * first.n_out * (products - len(x) * first.n_in)
 
-    def workspace(self, batch, tasks, training, sparse=False):
-        """Return a `Workspace` for `batch` rows and `tasks` parallel tasks."""
-        return Workspace(self, batch, tasks, training, sparse)
+    def workspace(self, batch, tasks, training, inputs=None):
+        """Return a `Workspace` for `batch` rows and `tasks` parallel tasks; see `inputs`."""
+        return Workspace(self, batch, tasks, training, inputs or Inputs(self.specs[0].n_in))
 
     def records(self):
         """Return the layers as records (layers,) of `LAYER`, without places in a workspace."""
@@ -155,25 +160,25 @@ class Workspace:
     """The intermediate results of one batch size, laid out in one flat array `work`.
 
     `layers` holds the records that the kernels read; `input`, `row_losses`, `ahead` and `scratch`
-    are places in `work`, names in ``_row`` their strides. `sparse` inputs are read where they
-    lie, so that there is no room to gather them.
+    are places in `work`, names in ``_row`` their strides. `inputs` is what X needs.
     """
 
-    def __init__(self, plan, batch, tasks, training, sparse=False):
+    def __init__(self, plan, batch, tasks, training, inputs):
         self.batch = batch
         self.tasks = tasks
-        self.sparse = sparse
+        self.inputs = inputs
         self._training = training
         self._dtype = plan.dtype
         self._item = plan.dtype.itemsize
         self._size = 0
         self.layers = plan.records()
-        self.input_row = self._row(plan.specs[0].n_in)
-        self.input = self._take(0 if sparse else batch * self.input_row)
+        self.input_row = self._row(inputs.gathered)
+        self.input = self._take(batch * self.input_row)
         for n, (record, spec) in enumerate(zip(self.layers, plan.specs, strict=True)):
             self._lay_out(record, spec, batch, training, n, n == len(plan.specs) - 1)
         self.row_losses = self._take(batch)
-        integers = ahead_integers(batch) if training else 0  # one task may take all rows
+        # one task may take all rows
+        integers = max(ahead_integers(batch), inputs.places(batch)) if training else 0
         self.ahead_row = self._row(integers * 8 // self._item)
         self.ahead = self._take(tasks * self.ahead_row)
         block = int(max(self.layers["block_rows"] * self.layers["n_out"] + self.layers["n_out"]))
@@ -218,7 +223,7 @@ class Workspace:
         record["delta"] = self._take(block) if training or last else -1
         packed = block * self._item >= FAR_BYTES
         rows = max(_BLOCK_ROWS, GRADIENT_BLOCK_ROWS_PACKED // self.tasks) if packed else _BLOCK_ROWS
-        record["block_rows"] = min(spec.n_in, rows)
+        record["block_rows"] = min(spec.n_in, max(rows, self.inputs.together if n == 0 else 1))
         hidden_weights = training and n > 0
         turned = spec.n_out * self._row(spec.n_in)
         record["transposed"] = self._take(turned) if hidden_weights else -1

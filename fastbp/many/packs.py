@@ -139,7 +139,7 @@ class Packed:
             if self.steps.validation is not None:
                 valid = shared.validation(engine, self._given)
                 work = len(valid) * engine.plan.flops_per_row_forward
-                if valid.is_sparse or work > PACKED_EPOCH_FLOPS:
+                if not valid.is_dense or work > PACKED_EPOCH_FLOPS:
                     return None
         except (TypeError, ValueError):
             return None

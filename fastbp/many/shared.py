@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..checks import as_array, float_array
 from ..data.samples import Samples, samples, validation_samples
 from ..engine.engine import Engine
+from ..kernels.support.ramp_rows import RampRows
 
 Rows = npt.NDArray[np.intp]
 
@@ -51,7 +52,7 @@ class Shared:
     def rows(self, dtype: np.dtype | None, fold: Fold | None, tests: bool = False) -> Any:
         """Return X of the rows of a fold that train, or are scored; all without a fold.
 
-        All but sparse matrices are arrays of `dtype`, if one is given, as networks need them.
+        What `is_dense` are arrays of `dtype`, if one is given, as networks need them.
         """
         which = None if fold is None else (fold.tests if tests else fold.trains)
         number = None if fold is None else fold.number
@@ -73,8 +74,8 @@ class Shared:
 
     @property
     def is_dense(self) -> bool:
-        """Whether X is no sparse matrix."""
-        return not hasattr(self.X, "tocsr")
+        """Whether X is neither a sparse matrix nor rows with ramps."""
+        return not (hasattr(self.X, "tocsr") or isinstance(self.X, RampRows))
 
     def samples(self, engine: Engine, fold: Fold | None) -> Samples:
         """Return all rows, or those that a fold scores, checked for an engine's network.
@@ -98,20 +99,22 @@ class Shared:
             if key not in self._parts:
                 self._parts[key] = self._made(dtype, None)
             return taken(self._parts[key], which)
-        if dtype is None or hasattr(self.X, "tocsr"):
+        if dtype is None or not self.is_dense:
             return self.X
         return float_array("X", self.X, dtype, rank=2)
 
 
 def arrays_of(data: Any) -> list[npt.NDArray]:
-    """Return the arrays that a matrix consists of, which may be sparse."""
+    """Return the arrays that a matrix consists of, which may be sparse or have ramps."""
+    if isinstance(data, RampRows):
+        return [data.values, data.starts]
     X = data.tocsr() if hasattr(data, "tocsr") else np.asarray(data)
     return [X] if isinstance(X, np.ndarray) else [X.data, X.indices, X.indptr]
 
 
 def taken(array: Any, rows: Rows | Sequence[int]) -> Any:
-    """Return some rows of an array, a sparse matrix, or a frame."""
-    if isinstance(array, np.ndarray) or hasattr(array, "tocsr"):
+    """Return some rows of an array, a sparse matrix, rows with ramps, or a frame."""
+    if isinstance(array, (np.ndarray, RampRows)) or hasattr(array, "tocsr"):
         return array[rows]
     from sklearn.utils import _safe_indexing
 

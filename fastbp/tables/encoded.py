@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..data import Source, Spool
+from ..data import Spool
 from ..errors import DataError
 from ..machine import free_memory
 from .columns.encoding import Encoder
 from .columns.schema import Schema
 from .read.table import Table
+from .short_rows import ShortRows
 from .split import Split
 from .wording import bytes_shown, listed
 
@@ -35,7 +36,8 @@ class Budget:
         streamed: bool | None = None,
     ):
         numbers = len(schema.targets) + bool(schema.weight)
-        bytes_per_row = schema.n_features * np.dtype(dtype).itemsize + 8 * numbers
+        item = np.dtype(dtype).itemsize
+        bytes_per_row = ShortRows(schema).columns * item + 8 * numbers
         self.rows = rows
         self.held = held
         self.bytes = rows * bytes_per_row
@@ -50,21 +52,24 @@ class Budget:
         if streamed is None:
             streamed = self.bytes + self.held_bytes > limit
         self.streamed = bool(streamed)
+        if streamed:  # a file holds all features
+            self.bytes = rows * (schema.n_features * item + 8 * numbers)
 
 
 @dataclass(frozen=True)
 class Encoded:
     """Encoded rows: `count` to train on, `valid` to validate on, and a hash of both, `digest`.
 
-    A source in a scratch file, `X`, has targets and weights too. `valid` is (X, y), or (X, y,
-    weights). `no_target` rows are left out. `own_weight` are the weights of the training rows in
-    memory without those of their classes.
+    A source in a scratch file, `X`, has targets and weights too; rows in memory are an array or,
+    of numbers with ramps, `RampRows`. `valid` is (X, y), or (X, y, weights). `no_target` rows are
+    left out. `own_weight` are the weights of the training rows in memory without those of their
+    classes.
     """
 
-    X: npt.NDArray | Source
+    X: Any
     y: npt.NDArray | None
     weight: npt.NDArray | None
-    valid: tuple[npt.NDArray, ...] | None
+    valid: tuple[Any, ...] | None
     count: int
     no_target: int
     digest: str
@@ -95,8 +100,9 @@ def encode_table(
     """
     schema, weight = encoder.schema, encoder.schema.weight
     in_file = budget.streamed and bool(split.trains.any())
-    train: Any = Spool() if in_file else _Memory(budget.rows)
-    held = _Memory(int(split.validates.sum()))
+    short = ShortRows(schema)
+    train: Any = Spool() if in_file else _Memory(budget.rows, short)
+    held = _Memory(int(split.validates.sum()), short)
     own: list[npt.NDArray] = []
     digest = hashlib.blake2b(digest_size=16)
     no_target = first = 0
@@ -105,7 +111,8 @@ def encode_table(
         no_target += int((split.trains[rows] | split.validates[rows])[~kept].sum())
         trains = kept & split.trains[rows]
         y = schema.clipped(y)
-        X_train, y_train = X[trains], y[trains]
+        in_memory = short.kept(X)
+        X_train, y_train = in_memory[trains], y[trains]
         digest.update(X_train.data)
         digest.update(y_train.data)
         weights_own = None if weights is None else weights[trains]
@@ -114,20 +121,21 @@ def encode_table(
             own.append(weights_own)
         if weights_train is not None:
             digest.update(weights_train.data)
-        train.append(X_train, y_train, weights_train)
+        train.append(X[trains] if in_file else X_train, y_train, weights_train)
         validates = kept & split.validates[rows]
-        held.append(X[validates], y[validates], None if weights is None else weights[validates])
+        held_weights = None if weights is None else weights[validates]
+        held.append(in_memory[validates], y[validates], held_weights)
         first += len(kept)
     if not train.rows and not held.rows:
         raise DataError(
             f"{table.name} has no row with a value of {listed(schema.target_names)}: give some"
         )
-    valid = tuple(a for a in held.arrays() if a is not None) if held.rows else None
-    for array in valid or ():
+    for array in held.arrays():
         digest.update(array.data)
+    valid = held.samples() if held.rows else None
     trained: tuple[Any, Any, Any] = (np.empty(0), None, None)
     if train.rows:
-        trained = (train.source(), None, None) if in_file else train.arrays()
+        trained = (train.source(), None, None) if in_file else (*train.samples(), None)[:3]
     own_weight = np.concatenate(own) if own else None
     return Encoded(*trained, valid, train.rows, no_target, digest.hexdigest(), own_weight)
 
@@ -143,8 +151,9 @@ def _weights(weights, labels, class_weight):
 class _Memory:
     """Rows in arrays of their final size; those of a `Spool` are in a file."""
 
-    def __init__(self, most_rows):
+    def __init__(self, most_rows, short):
         self._most_rows = most_rows
+        self._short = short
         self._arrays: Any = None
         self.rows = 0
 
@@ -161,5 +170,10 @@ class _Memory:
         self.rows += len(X)
 
     def arrays(self):
-        """Return X, y and weight."""
-        return tuple(a if a is None else a[: self.rows] for a in self._arrays)
+        """Return what is kept of X, y, and the weights if there are some; nothing of no rows."""
+        return tuple(a[: self.rows] for a in self._arrays or () if a is not None)
+
+    def samples(self):
+        """Return X as a network takes it, y, and the weights if there are some."""
+        X, *others = self.arrays()
+        return self._short.rows(X), *others

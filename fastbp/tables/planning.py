@@ -11,6 +11,7 @@ from ..training.interrupt import unless_interrupted
 from .columns.encoding import Encoder
 from .members import most_at_once
 from .networks import network_bytes
+from .short_rows import ShortRows
 
 _steps = logging.getLogger("fastbp.steps")
 # rows and operations of the trial that measures an epoch, at most
@@ -98,7 +99,8 @@ def _seconds_per_epoch(job, n_threads):
     encoder = Encoder(job.schema, job.table.name, job.network.dtype)
     first = next(encoder.encoded(job.table))
     kept = first.kept[:rows]
-    X, y = first.X[:rows][kept], first.y[:rows][kept]
+    short = ShortRows(job.schema)
+    X, y = short.rows(short.kept(first.X[:rows][kept])), first.y[:rows][kept]
     free = free_memory()
     if not len(X) or (free is not None and network_bytes(job.options, job.schema) > free):
         return float("nan")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..checks import all_finite, as_callables
+from ..engine.inputs import numbers_of
 from ..errors import DivergenceError
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from .history import History, entry_of
@@ -238,7 +239,7 @@ class FitPolicy(Policy):
 
 
 def _likely_cause(data, rate):
-    for name, array in (("X", data.x.data if data.is_sparse else data.x), ("y", data.y)):
+    for name, array in (("X", numbers_of(data.x)), ("y", data.y)):
         empty = array is None or not array.size  # a sparse X may hold zeros alone
         largest = 0.0 if empty else float(max(array.max(), -array.min()))
         if largest > 1e3:

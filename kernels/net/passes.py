@@ -15,6 +15,8 @@ from ..dropout import drop_row, drop_row_again
 from ..hadamard import SCALE
 from ..loss import FROM_OUTPUTS, loss_rows
 from ..outer import column_sums, outer_rows
+from ..ramp_matmul import run_ramp_product
+from ..ramp_outer import column_of, run_ramp_outer
 from ..random import DROPOUT, key_of, stream
 from ..simd.dispatch import by_address
 from ..simd.gemm import NO_GATE, RELU_GATE, SCRATCH_FLOATS, run_gemm, tiles_of
@@ -55,7 +57,7 @@ def _sparse_inputs(run, like):
 
 @inner
 def _gather(run, like, batch, columns, lo, hi):
-    """Copy rows lo to hi of the batch from X."""
+    """Copy rows lo to hi of the batch, `columns` long, from X."""
     x = pointer_at(like, run.x)
     for i in range(lo, hi):
         source = matrix(x + source_row(run.order, run.first + i) * run.x_row, 0)
@@ -112,7 +114,10 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
         start = matrix(params + max(layer.biases, 0), 0 if layer.biases >= 0 else -1)
         w = matrix(params + layer.weights, layer.n_out)
         gate = RELU_GATE if layer.relu and layer.activate == 0 else NO_GATE
-        if n == 0 and run.columns != 0:
+        if n == 0 and run.ramps != 0:
+            layout, n_out = (run.x_row, run.ramps, run.ramp_height), layer.n_out
+            run_ramp_product(run.ramp_product, rows, n_out, layout, start, x, w, z, gate, scratch)
+        elif n == 0 and run.columns != 0:
             first = run.first + lo
             X = _sparse_inputs(run, work)
             n_out, product = layer.n_out, run.sparse_product
@@ -184,7 +189,7 @@ def rows_task(layers, runs, params, work, aim, number):
     lo, hi = number * run.rows // run.tasks, (number + 1) * run.rows // run.tasks
     scratch = w + run.scratch + number * run.scratch_row
     if run.columns == 0:
-        _gather(run, w, matrix(w + run.input, run.input_row), layers[0].n_in, lo, hi)
+        _gather(run, w, matrix(w + run.input, run.input_row), run.x_row, lo, hi)
     _forward_rows(layers, run, p, w, lo, hi, scratch, aim == TRAIN)
     if aim >= LOSS:
         _loss_rows(layers, run, w, lo, hi)
@@ -243,6 +248,26 @@ def _sparse_gradient_part(layer, run, work, lo, hi, begins, number, g, biases):
 
 
 @inner
+def _ramp_gradient_part(layer, run, work, a, lo, hi, number, g, biases):
+    """G_W = X^T D for rows lo to hi of W to `g`, of X with ramps, and G_b to `biases`."""
+    starts, d = integers_at(run.ramps), matrix(work + layer.delta, layer.row)
+    first, end = column_of(starts, run.x_row, lo), column_of(starts, run.x_row, hi)
+    layout, n_out = (run.ramps, run.ramp_height), layer.n_out
+    places = address_of(work + run.cursors + number * run.ahead_row)
+    run_ramp_outer(run.ramp_outer, run.rows, first, end, n_out, layout, a, d, g, places)
+    _bias_part(layer, run, d, hi, biases)
+
+
+@inner
+def _end_of_part(run, n, row):
+    """Return the last row of W up to `row` that a part of layer n may end at: not among ramps."""
+    if n > 0 or run.ramps == 0:
+        return row
+    starts = integers_at(run.ramps)
+    return starts[column_of(starts, run.x_row, row)]
+
+
+@inner
 def _bias_part(layer, run, d, hi, biases):
     """G_b to `biases`, with the last rows of W."""
     if hi == layer.n_in and layer.biases >= 0:
@@ -279,17 +304,21 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
     a = matrix(w + run.input, run.input_row)
     for n in range(layers.size):
         layer = layers[n]
-        first, end = number * layer.n_in // tasks, (number + 1) * layer.n_in // tasks
+        first = _end_of_part(run, n, number * layer.n_in // tasks)
+        end = _end_of_part(run, n, (number + 1) * layer.n_in // tasks)
         ahead = 0
         if aims & GRADIENT and n == 0:
             ahead = _ask_ahead(layer, run, w, end - first, number)
-        for lo in range(first, end, layer.block_rows):
-            hi = min(lo + layer.block_rows, end)
+        lo = first
+        while lo < end:
+            hi = min(_end_of_part(run, n, min(lo + layer.block_rows, layer.n_in)), end)
             place = layer.weights + lo * layer.n_out
             part, biases = g + place, g + layer.biases
             if in_passing:
                 part, biases = block, block + (hi - lo) * layer.n_out
-            if aims & GRADIENT and n == 0 and run.columns != 0:
+            if aims & GRADIENT and n == 0 and run.ramps != 0:
+                _ramp_gradient_part(layer, run, w, a, lo, hi, number, part, biases)
+            elif aims & GRADIENT and n == 0 and run.columns != 0:
                 _sparse_gradient_part(layer, run, w, lo, hi, lo == first, number, part, biases)
             elif aims & GRADIENT:
                 _gradient_part(layer, run, w, a, lo, hi, part, biases, scratch, ahead)
@@ -301,6 +330,7 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
             if aims & TRANSPOSE and layer.transposed >= 0:
                 turned = matrix(w + layer.transposed + lo, layers[n - 1].row)
                 transpose(hi - lo, layer.n_out, weights, turned)
+            lo = hi
         a = matrix(w + layer.output, layer.row)
 
 

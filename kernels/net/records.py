@@ -38,19 +38,21 @@ LAYER = np.dtype(
 # a run over data: addresses, sizes and hyper-parameters
 RUN = np.dtype(
     [
-        ("x", _int),  # address of X (n, n_in)
+        ("x", _int),  # address of X (n, n_in), or (n, columns) with ramps
         ("x_row", _int),  # row stride of X in elements
         ("y", _int),  # address of targets (n, n_out)
         ("columns", _int),  # sparse X, its data at x: address of the column numbers; else 0
         ("starts", _int),  # sparse X: address of the offset of each row's first number
         ("cursors", _int),  # sparse X, workspace: position of the gradient in each row
+        ("ramps", _int),  # X with ramps, x_row columns: address of their first features; else 0
+        ("ramp_height", _float),
         ("labels", _int),  # address of class labels (n,), or 0
         ("sample_weight", _int),  # address of sample weights (n,), or 0
         ("order", _int),  # address of the order of rows (n,), or 0 for their own
         ("first", _int),  # position in the order of the batch's first row
         ("rows", _int),  # number of rows of the batch
         ("end", _int),  # position in the order after the last row
-        ("input", _int),  # workspace: the gathered batch (batch, n_in)
+        ("input", _int),  # workspace: the gathered batch (batch, x_row)
         ("input_row", _int),  # row stride of the gathered batch
         ("input_drop", _float),  # dropout rate of the inputs
         ("row_losses", _int),  # workspace: losses of the batch's rows
@@ -95,6 +97,8 @@ RUN = np.dtype(
         ("rows_task", _int),  # address of the machine code of `passes.rows_task`
         ("weights_task", _int),  # address of the machine code of `passes.weights_task`
         ("gemm", _int),  # address of that of `gemm.gemm`
+        ("ramp_product", _int),  # address of that of `ramp_matmul.ramp_product`, or 0
+        ("ramp_outer", _int),  # address of that of `ramp_outer.ramp_outer_rows`, or 0
         ("sparse_product", _int),  # address of that of `sparse_matmul.sparse_product`, or 0
         ("sparse_outer", _int),  # address of that of `sparse_outer.sparse_outer_rows`, or 0
     ]

@@ -168,6 +168,13 @@ def broadcast(like, scalar):
 
 
 @instruction
+def float_of(like, integer):
+    """Return an integer as a float of the dtype of `like`; NumPy would make it a float64."""
+    kind = llvm_scalar(like.dtype)
+    return like.dtype, lambda builder, _, integer: builder.sitofp(integer, kind)
+
+
+@instruction
 def fma(a, b, c):
     """Return ``a * b + c`` with one rounding where the target can."""
     vector = the_vector((a, b, c))

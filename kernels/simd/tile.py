@@ -25,6 +25,7 @@ from .vector import (
     first_lanes,
     fma_values,
     instruction,
+    lift,
     llvm_vector,
     load_values,
     splat,
@@ -130,6 +131,20 @@ def tile_store(tile, view, count):
             store_values(builder, value, address, kind.vector, here)
 
     return types.none, emit
+
+
+@instruction
+def tile_multiply_add(number, x, tile):
+    """Return ``number X + T`` of two tiles of one shape."""
+
+    def emit(builder, number, x, tile_value):
+        factor = lift(builder, tile.vector, number)
+        values = cgutils.unpack_tuple(builder, tile_value, tile_value.type.count)
+        others = cgutils.unpack_tuple(builder, x, x.type.count)
+        pairs = zip(others, values, strict=True)
+        return cgutils.pack_array(builder, [fma_values(builder, factor, *pair) for pair in pairs])
+
+    return tile, emit
 
 
 @instruction

@@ -276,7 +276,7 @@ def test_an_old_commit_that_cannot_run_the_benchmarks_is_not_compared(tmp_path):
 def test_the_workloads_and_the_kernels_are_guarded():
     guarded = {name.split(".")[0] for name in guard_process.cases()}
     expected = {"Activation", "ActivationDerivative", "Hadamard", "Loss", "Optimizer", "Random"}
-    expected |= {"Initializer", "Schedule", "Products", "SparseProducts"}
+    expected |= {"Initializer", "Schedule", "Products", "SparseProducts", "RampProducts"}
     assert guarded == expected | {"DropoutEpoch", "Epoch", "EpochFloat64", "Predict", "PredictWide"}
     assert guarded < {kind.__name__ for kind in CLASSES}
 

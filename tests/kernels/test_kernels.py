@@ -255,6 +255,13 @@ ISA = """
             rows = scipy.sparse.csr_array(x)
             np.testing.assert_allclose(kernels.sparse_matmul(rows, w), x @ w, atol=600 * eps)
             np.testing.assert_allclose(kernels.sparse_outer(rows, a), x.T @ a, atol=600 * eps)
+            # a column, and four numbers of nine ramps
+            starts = np.cumsum([0, 1, 9, 9, 9, 9])
+            p = np.column_stack([a[:, 0], np.abs(a[:, 1:5])])
+            ramps = (np.clip(c[:, None] - np.arange(9), 0, 1) for c in p.T[1:])
+            x = np.column_stack([p[:, :1], *ramps])
+            np.testing.assert_allclose(kernels.ramp_matmul(p, starts, w), x @ w, atol=600 * eps)
+            np.testing.assert_allclose(kernels.ramp_outer(p, starts, a), x.T @ a, atol=600 * eps)
     # ReLU in the product, one column, rows that are read beyond their end
     for sizes in ([37, 45, 33, 1], [5, 1, 9, 2], [70, 130, 64, 3]):
         net = Network(sizes, dtype="float64")

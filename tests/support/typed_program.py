@@ -213,6 +213,8 @@ def compute(network: fastbp.Network) -> None:
     kernels.dropout(A, 0.5, seed=0)
     kernels.sparse_matmul(csr_array(X), W)
     kernels.sparse_outer(csr_array(X), A)
+    kernels.ramp_matmul(X, [0, 1, 2, 3], W)
+    kernels.ramp_outer(X, np.arange(4), A)
     kernels.update("adam", W.ravel(), W.ravel(), np.zeros((2, 12), np.float32), 1)
     kernels.forward_row(network.row_state(), X[0], np.empty(2, np.float32))
     kernels.permutation(5, seed=0)
