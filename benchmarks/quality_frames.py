@@ -12,7 +12,8 @@ class Frames:
     """Makes frames of numbers and of categories, which are those of the rows that it was fitted on.
 
     A category that is new is missing. With `words`, categories are words, and so are missing ones;
-    with `median`, missing numbers are the median.
+    with `median`, missing numbers are the median. The columns are named by their places:
+    LightGBM refuses names with brackets, colons or quotation marks.
     """
 
     def __init__(self, words=False, median=False):
@@ -52,12 +53,13 @@ class Frames:
 def _plain(frame):
     """Return a frame of numbers and, as objects, of words: dates are days, and booleans 0 or 1."""
     columns = {}
-    for name, column in frame.items():
+    for place, (_, column) in enumerate(frame.items()):
         if pd.api.types.is_datetime64_any_dtype(column):
             first = pd.Timestamp(0, tz=column.dt.tz)
-            columns[str(name)] = (column - first) / pd.Timedelta(days=1)
+            column = (column - first) / pd.Timedelta(days=1)
         elif pd.api.types.is_numeric_dtype(column):
-            columns[str(name)] = column.astype(np.float64)
+            column = column.astype(np.float64)
         else:
-            columns[str(name)] = column.astype(object).map(str, na_action="ignore")
+            column = column.astype(object).map(str, na_action="ignore")
+        columns[f"x{place}"] = column
     return pd.DataFrame(columns)
