@@ -13,7 +13,9 @@ from .sections import SECTION
 
 JOB = "job"
 # options that may change where a training goes on; epochs only where no rate depends on them
-_MAY_CHANGE = frozenset({"epochs", "patience", "n_threads", "max_time", "memory", "calibrate"})
+_BY_PRESET = frozenset({"epochs", "patience"})
+_FREE = frozenset({"n_threads", "max_time", "memory", "calibrate"})
+_MAY_CHANGE = _BY_PRESET | _FREE | {"time_budget"}
 
 
 class Begun(Struct):
@@ -24,14 +26,15 @@ class Begun(Struct):
 
     data: str
     options: dict[str, Any]
-    settled: dict[str, Any]
     streamed: bool
+    settled: dict[str, Any] = {}
 
     def continued(self, options: TrainOptions) -> TrainOptions:
         """Return the settled options, with those given now that may change."""
-        given = options.to_data()
-        may = {name: given[name] for name in _MAY_CHANGE & given.keys()}
-        return TrainOptions(**{**self.settled, **may})
+        now = {name: getattr(options, name) for name in _FREE}
+        given = {name: getattr(options, name) for name in _BY_PRESET}
+        now |= {name: value for name, value in given.items() if value is not None}
+        return TrainOptions(**{**self.settled, **now})
 
 
 def begun_of(checkpoint: Any, folder: Path, options: TrainOptions) -> Begun:
@@ -48,6 +51,11 @@ def begun_of(checkpoint: Any, folder: Path, options: TrainOptions) -> Begun:
         raise ModelFileError(
             f"{folder} holds checkpoints, but of no training on a table"
         ) from error
+    if not begun.settled:
+        raise ModelFileError(
+            f"{folder} holds checkpoints of an earlier fastbp, which split rows in another "
+            "way: go on with that version, or begin anew in an empty folder"
+        )
     _check_options(options, begun)
     return begun
 

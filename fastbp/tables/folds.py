@@ -2,9 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -17,9 +16,11 @@ from ..training.interrupt import Stop
 from ..training.state import to_json
 from ..training.stopped import Stopped
 from .job import Job
+from .members import bytes_of_rows
 from .model import TableModel
 from .options import TrainOptions
 from .parts import folds_of
+from .settling import not_told_again
 from .split import Mask
 
 _log = logging.getLogger("fastbp")
@@ -36,7 +37,7 @@ def train_job(job: Job, callbacks: Iterable[Callback] = (), progress: bool = Fal
     how, folds = folds_of(job) if job.options.folds is not None else ("", [])
     model = job.run(callbacks, progress)
     if folds and not Stopped(model.record["stopped"]).by_signal:
-        limit = job.options.max_time
+        limit = job.time_limit
         deadline = None if limit is None else started + limit
         model.record["folds"] = _scored(job, how, folds, deadline)
     return model
@@ -102,11 +103,12 @@ def _at_once(job):
     limit = job.options.memory or (None if free is None else free // 2)
     if budget.streamed or limit is None:
         return 1 if budget.streamed else threads
-    return max(1, min(threads, limit // max(1, budget.bytes + budget.held_bytes)))
+    return max(1, min(threads, limit // max(1, bytes_of_rows(budget, job.options))))
 
 
 def part_of(job: Job, options: TrainOptions, trains: Mask) -> Job:
-    """Return the job of the rows of a fold that train, some of which validate."""
+    """Return the job of the rows of a fold that train; its networks differ as these rows allow."""
+    options = replace(options, ensemble_by=job.asked.ensemble_by)
     return Job(job.table, options, job.valid_table, among=trains)
 
 
@@ -121,17 +123,3 @@ def _one_fold(job, options, trains, tested):
     except (DataError, DivergenceError) as error:
         return error, []
     return None, [{name: to_json(value) for name, value in scores.items()}]
-
-
-@contextmanager
-def not_told_again() -> Iterator[None]:
-    """Keep what was said of the table in the training of the model from being said of each fold."""
-
-    def is_new(record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.ERROR
-
-    _log.addFilter(is_new)
-    try:
-        yield
-    finally:
-        _log.removeFilter(is_new)

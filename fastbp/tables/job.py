@@ -15,7 +15,6 @@ from msgspec import to_builtins
 
 from ..annotations import Callback, FilePath
 from ..errors import DataError
-from ..kernels.peak import measure_peak
 from ..machine import free_memory
 from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints, latest_in
@@ -29,14 +28,12 @@ from .columns.schema import Schema
 from .conformal import residuals_of
 from .encoded import Budget, Encoded, encode_table
 from .keys import read_keys
-from .labels import labels_in
 from .members import most_at_once, parts_of, train_members
 from .model import TableModel
 from .networks import batch_of, network_bytes, network_of
 from .options import TrainOptions, held_rows
 from .parts import labels_of
 from .predicting import tell_unknown
-from .presets import Facts, settled
 from .read.frames import is_pandas, with_index
 from .read.naming import Like
 from .read.table import Data, open_table
@@ -44,12 +41,15 @@ from .recording import is_preempted, record_of
 from .result.outputs import ids_of, out_of_fold
 from .roles import check_roles, roles_of, with_roles
 from .sections import READING, SECTION, schema_of
+from .settling import Settling, not_told_again
 from .split import Keys, Mask, Split, hold_out
 from .trained import One, Several
 from .wording import bytes_shown, counted, listed
 
 _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
+# a training stops after this time at the earliest, though none is left of its budget
+_LEAST_SECONDS = 0.1
 
 
 class Job:
@@ -128,34 +128,20 @@ class Job:
     def split(self) -> Split:
         """Which rows train and which validate."""
         _ = self.schema  # whose target settles it
-        return self._settled
+        return self._split
 
-    def _settle(self, targets, known):
-        """Settle options and split; return which rows train. So many have all targets."""
-        self._options = settled(self.asked, self._facts(known))
-        self._settle_split(targets)
-        return self._settled.trains
+    @property
+    def _budget_left(self) -> float | None:
+        """The seconds that are left of the time budget, at least some; None without one."""
+        if self.asked.time_budget is None:
+            return None
+        return max(self.asked.time_budget - (time.perf_counter() - self._started), _LEAST_SECONDS)
 
-    def _facts(self, known):
-        o, groups, free = self.asked, self.keys.groups, free_memory()
-        return Facts(
-            rows=min(known, int(self._rows_split.sum())),
-            columns=len(self.table.columns),
-            groups=None if groups is None else len(np.unique(groups)),
-            holds=self.valid_table is not None,
-            free=o.memory or (None if free is None else free // 2),
-            peak=measure_peak("float32", self._threads) if o.time_budget else None,
-            elapsed=time.perf_counter() - self._started,
-        )
-
-    def _settle_split(self, targets):
-        """Settle which rows train and which validate."""
-        among = self._rows_split
-        held = 0 if self.valid_table is not None else self._options.valid_rows(int(among.sum()))
-        is_free = held and len(targets) == 1 and not (self.asked.group or self.asked.time)
-        labels = labels_in(self.table, targets[0]) if is_free and targets[0].classes else None
-        drawn = (held, self.asked.seed, self.keys, self.table.name, labels)
-        self._settled = hold_out(among, *drawn)
+    @property
+    def time_limit(self) -> float | None:
+        """The seconds that a training may take from now on; None without a limit."""
+        limits = [t for t in (self.options.max_time, self._budget_left) if t is not None]
+        return min(limits, default=None)
 
     @property
     def _rows_split(self) -> Mask:
@@ -174,12 +160,26 @@ class Job:
     def schema(self) -> Schema:
         """The schema of the table; that of the checkpoint if the training resumes."""
         o = self.asked
+        holds = self.valid_table is not None
+        settling = Settling(o, self.table, self._rows_split, self.keys, holds)
         if self._own is not None:
-            begun = schema_of(self._begun, "the checkpoint")
+            found = schema_of(self._begun, "the checkpoint")
             self._options = self._own.continued(o)
-            self._settle_split(begun.targets)
-            return begun
+            settling.split_rows(found.targets, self._options)
+            self._split = settling.split
+            return found
         check_roles(self.table, o)
+        found, seconds = self._inferred(settling), self._budget_left
+        while settling.narrow(found, seconds):
+            seconds = None
+            with not_told_again():
+                found = self._inferred(settling)
+        self._options, self._split = settling.options, settling.split
+        return found
+
+    def _inferred(self, settling):
+        """Return the schema of the table, whose options and split are settled on the way."""
+        o = self.asked
         task: Any = o.task
         decimal: Any = o.decimal
         rows = self.rows
@@ -193,13 +193,14 @@ class Job:
             max_categories=o.max_categories,
             clip_target=o.clip_target,
             loss=o.learned_loss,
-            is_training=self._settle,
+            is_training=settling.settle,
             groups=self.keys.groups,
             **roles_of(o, self._row_numbers()),
         )
         found = with_roles(found, self.table, o)
-        ramps, by = self._options.ramps, self._options.ramp_edges
-        return with_ramps(found, self.table, self._settled.trains, ramps, by)
+        ramps: Any = settling.options.ramps
+        by: Any = settling.options.ramp_edges
+        return with_ramps(found, self.table, settling.split.trains, ramps, by)
 
     def _row_numbers(self):
         """Return the columns without a name of their own that number the rows."""
@@ -249,7 +250,7 @@ class Job:
 
     @property
     def _threads(self) -> Any:
-        return self.asked.n_threads
+        return self.options.n_threads
 
     @property
     def fit_options(self) -> dict[str, Any]:
@@ -282,7 +283,7 @@ class Job:
                 n_threads=self._threads,
                 progress=progress,
                 callbacks=callbacks,
-                max_time=o.max_time,
+                max_time=self.time_limit,
                 checkpoints=kept,
                 resume=self.resumes,
                 **self.fit_options,
@@ -366,8 +367,8 @@ class Job:
                 f"resume: {self.table.name} does not hold the rows that the training began with; "
                 "give it the same, or begin anew in an empty folder of checkpoints"
             )
-        asked, settled_ones = self.asked.to_data(), self.options.to_data()
-        own = Begun(digest, asked, settled_ones, self.budget.streamed)
+        asked, options = self.asked.to_data(), self.options.to_data()
+        own = Begun(digest, asked, self.budget.streamed, options)
         sections = {
             SECTION: self.schema.to_data(),
             READING: to_builtins(self.table.reading),

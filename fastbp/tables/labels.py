@@ -1,4 +1,6 @@
-"""The class of each row of a table."""
+"""Of each row of a table its class, and whether it has all targets."""
+
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,5 +16,17 @@ def labels_in(table: Table, target: Target) -> npt.NDArray[np.int64]:
     for frame in table.frames([target.name]):
         labels, kept = read_target(target, frame[target.name], table.missing_words, first)
         found.append(np.where(kept, labels, -1))
+        first += len(frame)
+    return np.concatenate(found)
+
+
+def rows_with(table: Table, targets: Sequence[Target]) -> npt.NDArray[np.bool_]:
+    """Return which rows (rows,) have a value of all targets, which may not be fitted yet."""
+    found, first = [], 0
+    for frame in table.frames([*dict.fromkeys(target.name for target in targets)]):
+        known = np.ones(len(frame), bool)
+        for target in targets:
+            known &= read_target(target, frame[target.name], table.missing_words, first)[1]
+        found.append(known)
         first += len(frame)
     return np.concatenate(found)

@@ -93,15 +93,26 @@ def most_at_once(budget: Budget, options: TrainOptions) -> int:
     threads: Any = available_threads() if options.n_threads == "auto" else options.n_threads
     if options.ensemble_by == "seeds":
         return threads
-    taken = budget.held_bytes + budget.bytes * (2 if options.ensemble_by == "folds" else 1)
-    free = budget.limit - taken
-    if budget.streamed or free < budget.bytes:
+    taken = bytes_of_rows(budget, options)
+    if not fits_at_once(budget, options):
         raise MemoryError(
             f"ensemble_by={options.ensemble_by!r}: each network trains on rows of its own, and "
-            f"these take {bytes_shown(taken + budget.bytes)} with the table, of "
+            f"these take {bytes_shown(taken)} with the table, of "
             f"{bytes_shown(budget.limit)}: give more memory, or ensemble_by='seeds'"
         )
-    return int(min(threads, free // max(budget.bytes, 1)))
+    more = (budget.limit - taken) // max(budget.bytes, 1)
+    return int(min(threads, 1 + more))
+
+
+def bytes_of_rows(budget: Budget, options: TrainOptions) -> int:
+    """Return what rows in memory take while one network trains, those of its own too."""
+    copies = {"seeds": 1, "bags": 2, "folds": 3}[options.ensemble_by or "seeds"]
+    return budget.held_bytes + copies * budget.bytes
+
+
+def fits_at_once(budget: Budget, options: TrainOptions) -> bool:
+    """Return whether memory holds the rows of at least one network beside those of the table."""
+    return not budget.streamed and bytes_of_rows(budget, options) <= budget.limit
 
 
 def _check_weights(parts: list[Part], rows: Encoded, name: str) -> None:
@@ -197,7 +208,7 @@ def _at_once(job, members, rows, valid, kept, told, progress):
     given: dict[str, Any] = {
         "sample_weight": rows.weight,
         "n_threads": most_at_once(job.budget, job.options),
-        "max_time": job.options.max_time,
+        "max_time": job.time_limit,
         "checkpoints": kept,
         "progress": progress,
         **job.fit_options,
@@ -238,6 +249,6 @@ def _one_by_one(job, members, rows, valid, kept, told, progress):
         for member, callbacks in zip(members, told, strict=True)
     ]
     given = {"validation_data": valid, "n_threads": options.n_threads, "progress": progress}
-    given |= {"resume": kept is not None, "max_time": options.max_time, **job.fit_options}
+    given |= {"resume": kept is not None, "max_time": job.time_limit, **job.fit_options}
     for result in fit_in_turn(jobs, rows.X, **given):
         _take(members[result.job], result.history, result.stopped, result.error)

@@ -92,9 +92,10 @@ class TrainOptions(ReadOptions):
         Bins of each number and date, such as 16, or 0: between the edges of a bin a feature rises
         from 0 to 0.5, so that one layer learns functions of the number that are no straight lines.
         Default: by the preset.
-    ramp_edges : {"tree", "quantiles"}, optional
+    ramp_edges : {"tree", "quantiles", "both"}, optional
         Where bins end: at the thresholds of a decision tree that learns the target from the
-        number alone, or at the number's quantiles; of the rows that train. Default: quantiles.
+        number alone, at the number's quantiles, or half of them at each; of the rows that train.
+        Default: both.
     clip_target : float, optional
         Clip the targets that train and validate to this many deviations from their mean, both
         without what lies far out.
@@ -190,7 +191,7 @@ class TrainOptions(ReadOptions):
     missing: tuple = option(words("WORD"), MISSING_WORDS, panel="Data", adds=True)
     max_categories: int | None = option(_COUNT, None, panel="Data")
     ramps: int | None = option(_RAMPS, None, panel="Data")
-    ramp_edges: str | None = option(choice("tree", "quantiles"), None, panel="Data")
+    ramp_edges: str | None = option(choice("tree", "quantiles", "both"), None, panel="Data")
     clip_target: float | None = option(_ABOVE_0, None, panel="Data")
     valid_share: float | None = option(_SHARE, None, panel="Data")
     preset: str | None = option(choice(*PRESETS), None, panel="Network")
@@ -263,6 +264,8 @@ class TrainOptions(ReadOptions):
 
     def _check_ensemble(self):
         asked = f"ensemble_by={self.ensemble_by!r}"
+        if self.search is not None and self.ensemble_by not in (None, "seeds"):
+            raise ValueError(f"{asked}: a search={self.search} keeps one network; leave one out")
         networks = self.ensemble or preset_of(self).ensemble
         if networks == 1 and self.ensemble_by not in (None, "seeds"):
             raise ValueError(f"{asked}: there is one network; give the number, such as ensemble=5")

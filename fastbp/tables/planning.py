@@ -9,8 +9,9 @@ import numpy as np
 from ..machine import free_memory
 from ..training.interrupt import unless_interrupted
 from .columns.encoding import Encoder
-from .members import most_at_once
+from .members import bytes_of_rows, most_at_once
 from .networks import network_bytes
+from .presets import trainings
 from .short_rows import ShortRows
 
 _steps = logging.getLogger("fastbp.steps")
@@ -40,14 +41,13 @@ def plan_of(job):
         "steps_an_epoch": -(-rows // job.batch),
         "flops_an_epoch": rows * plan.flops_per_row,
         "memory": {
-            "rows": budget.held_bytes + (0 if budget.streamed else budget.bytes),
+            "rows": budget.held_bytes if budget.streamed else bytes_of_rows(budget, job.options),
             "scratch_file": budget.bytes if budget.streamed else 0,
             "network": ensemble * (4 * job.network.parameters.nbytes + workspace),
         },
         "seconds_an_epoch": seconds,
         "expected_seconds": min(
-            seconds * job.options.epochs * rounds * _trainings(job.options),
-            job.options.max_time or np.inf,
+            seconds * job.options.epochs * rounds * trainings(job.options), job.time_limit or np.inf
         ),
         "features": job.schema.n_features,
     }
@@ -72,16 +72,12 @@ def summary_of(job):
         "split_by": {name: column for name, column in _keys(job.options) if column is not None},
         "batch_size": job.batch,
         "epochs": job.options.epochs,
+        "preset": job.options.preset,
         "ensemble": job.options.ensemble,
+        "ensemble_by": job.options.ensemble_by,
         "streamed": job.budget.streamed,
         "resumes": job.resumes,
     }
-
-
-def _trainings(options):
-    """Return how many trainings a job is, as if one ran after the other."""
-    folds = options.folds or 0
-    return 1 + folds if options.search is None else options.search * max(folds, 1) + bool(folds)
 
 
 def _keys(options):

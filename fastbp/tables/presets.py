@@ -1,22 +1,21 @@
 """Presets: what options of a training are that nobody gave, by the time that it may take."""
 
+from __future__ import annotations
+
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .options import TrainOptions
 
 # more rows than these train one network: several would take minutes, and gain less
 _MOST_ROWS_OF_SEVERAL = 100_000
 # fewer networks by folds would train on less than three quarters of the rows each
 _FEWEST_FOLDS = 4
-# what the features of a column take at most, about: 64 categories, in float32, and a copy for folds
-_BYTES_OF_A_VALUE = 2 * 64 * 4
-# rows that may take more than this stay in one place, whatever memory is free
-_MOST_BYTES = 2**31
-# about: the features of a column beside its ramps, the outputs, the share of the epochs before the
-# patience is over, and the share of the peak that a training reaches
-_FEATURES, _OUTPUTS, _SHARE_OF_EPOCHS, _SHARE_OF_PEAK = 4, 2, 0.5, 0.4
-# a training stops after this time at the earliest, though none is left
-_LEAST_SECONDS = 0.1
+# about: the features of a number that cost as much as all of its ramps, the share of the epochs
+# before the patience is over, and that of the peak that a training reaches
+_COST_OF_RAMPS, _SHARE_OF_EPOCHS, _SHARE_OF_PEAK = 6, 0.5, 0.4
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class Preset:
     patience: int = 10
 
 
+# from the quickest to the most accurate
 PRESETS = {
     "fast": Preset((100,), ramps=0, ensemble=1),
     "default": Preset((256,), ramps=32, ensemble=5),
@@ -39,7 +39,7 @@ PRESETS = {
         (128, 128), ramps=32, ensemble=8, dropout=0.05, schedule="cosine", patience=20
     ),
 }
-DEFAULT = "default"
+DEFAULT, BEST = "default", "accurate"
 
 
 @dataclass(frozen=True)
@@ -49,84 +49,55 @@ class Facts:
     Attributes
     ----------
     rows : int
-        Rows with a target that train or validate.
-    columns : int
-        Columns of the table.
+        Rows with all targets that train or validate.
     groups : int, optional
-        The groups that rows are split by.
+        The groups of these that rows are split by.
     holds : bool
         Whether rows are held back for all networks, whatever the options say.
-    free : int, optional
-        Bytes that encoded rows may take.
-    peak : float, optional
-        The peak of the threads that may be used, in operations per second, for a time budget.
-    elapsed : float
-        Seconds of the time budget that are spent.
     """
 
     rows: int
-    columns: int
     groups: int | None = None
     holds: bool = False
-    free: int | None = None
-    peak: float | None = None
-    elapsed: float = 0.0
 
 
-def preset_of(options: Any) -> Preset:
-    """Return the preset of options, for one network if they ask for a search."""
-    found = PRESETS[options.preset or DEFAULT]
+def preset_of(options: TrainOptions) -> Preset:
+    """Return the preset of options, for one network if they ask for a search.
+
+    Of a time budget it is the best, as it is not known yet which one fits.
+    """
+    unnamed = DEFAULT if options.time_budget is None else BEST
+    found = PRESETS[options.preset or unnamed]
     return found if options.search is None else replace(found, ensemble=1)
 
 
-def settled(options: Any, facts: Facts) -> Any:
-    """Return options in which nothing is left to the preset, for a table of such facts."""
-    if options.time_budget is not None:
-        return _within_budget(options, facts)
+def settled(options: TrainOptions, facts: Facts) -> TrainOptions:
+    """Return options in which nothing is left to the preset, for a table of such facts.
+
+    Those of a time budget keep it, beside the best preset.
+    """
+    found = _filled(options, facts.rows)
+    by = options.ensemble_by
+    if by is None:
+        by = "folds" if _can_fold(options, facts, found["ensemble"]) else "seeds"
+    name = options.preset or (DEFAULT if options.time_budget is None else BEST)
+    return replace(options, preset=name, time_budget=None, ensemble_by=by, **found)
+
+
+def _filled(options, rows) -> dict[str, Any]:
+    """Return the values of the options that a preset has, those that are given as they are."""
     preset = preset_of(options)
-    if facts.rows > _MOST_ROWS_OF_SEVERAL:
+    if rows > _MOST_ROWS_OF_SEVERAL and options.ensemble_by in (None, "seeds"):
         preset = replace(preset, ensemble=1)
     given = {name: getattr(options, name) for name in asdict(preset)}
     found = asdict(preset) | {name: value for name, value in given.items() if value is not None}
     if found["ramps"]:
-        found["ramp_edges"] = options.ramp_edges or "quantiles"
-    by = options.ensemble_by
-    if by is None:
-        by = "folds" if _can_fold(options, facts, found["ensemble"]) else "seeds"
-    return replace(options, preset=options.preset or DEFAULT, ensemble_by=by, **found)
-
-
-def _within_budget(options, facts):
-    """Return settled options of the last preset that fits into the time, or of the first."""
-    left = max(options.time_budget - facts.elapsed, _LEAST_SECONDS)
-    limit = min(left, options.max_time or left)
-    for name in reversed(PRESETS):
-        free = replace(options, preset=name, time_budget=None, max_time=limit)
-        found = settled(free, facts)
-        if expected_seconds(found, facts) <= left:
-            break
+        found["ramp_edges"] = options.ramp_edges or "both"
     return found
-
-
-def expected_seconds(options: Any, facts: Facts) -> float:
-    """Return about how long a training of settled options takes on a machine as of the facts."""
-    from ..engine.plan import step_flops
-
-    assert facts.peak
-    widths = (facts.columns * (_FEATURES + options.ramps), *options.hidden, _OUTPUTS)
-    operations = step_flops([n_in * n_out for n_in, n_out in pairwise(widths)])
-    operations *= facts.rows * options.epochs * _SHARE_OF_EPOCHS * options.ensemble
-    return (
-        operations
-        * max(options.search or 1, 1)
-        * (1 + (options.folds or 0))
-        / (_SHARE_OF_PEAK * facts.peak)
-    )
 
 
 def _can_fold(options, facts, ensemble):
     """Return whether each of so many networks can have a fold of its own to stop early on."""
-    limit = min(_MOST_BYTES, facts.free or _MOST_BYTES)
     return (
         ensemble >= _FEWEST_FOLDS
         and options.valid_share is None
@@ -134,5 +105,57 @@ def _can_fold(options, facts, ensemble):
         and not facts.holds
         and facts.rows >= ensemble
         and (facts.groups is None or facts.groups >= ensemble)
-        and facts.rows * facts.columns * _BYTES_OF_A_VALUE <= limit
     )
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a training takes time for: rows, encoded columns, and operations per second.
+
+    `numbers` are the columns that have ramps if there are any, and `inputs` the features without
+    these.
+    """
+
+    rows: int
+    numbers: int
+    inputs: int
+    outputs: int
+    peak: float
+
+
+def fitting(options: TrainOptions, work: Work, seconds: float) -> str:
+    """Return the best preset that is expected to be trained in so many seconds, or the quickest.
+
+    It is one that suits the options that are given.
+    """
+    suiting = [name for name in reversed(PRESETS) if _of_preset(options, name)]
+    for name in suiting:
+        if expected_seconds(options, name, work) <= seconds:
+            return name
+    return suiting[-1]
+
+
+def _of_preset(options, name):
+    """Return the options of a time budget with a preset instead; None if it does not suit them."""
+    try:
+        return replace(options, preset=name, time_budget=None)
+    except ValueError:  # such as edges of ramps, where the preset has none
+        return None
+
+
+def expected_seconds(options: TrainOptions, name: str, work: Work) -> float:
+    """Return about how long a training of options with a preset takes."""
+    from ..engine.plan import step_flops
+
+    found = _filled(_of_preset(options, name), work.rows)
+    inputs = work.inputs + work.numbers * min(found["ramps"], _COST_OF_RAMPS)
+    widths = (inputs, *found["hidden"], work.outputs)
+    operations = step_flops([n_in * n_out for n_in, n_out in pairwise(widths)])
+    operations *= work.rows * found["epochs"] * _SHARE_OF_EPOCHS * found["ensemble"]
+    return operations * trainings(options) / (_SHARE_OF_PEAK * work.peak)
+
+
+def trainings(options: TrainOptions) -> int:
+    """Return how many trainings the options ask for, as if one ran after the other."""
+    folds = options.folds or 0
+    return 1 + folds if options.search is None else options.search * max(folds, 1) + bool(folds)

@@ -21,12 +21,13 @@ from ..many.in_turn import fit_in_turn
 from ..many.jobs import Result
 from ..training.state import to_json
 from ..training.stopped import Stopped
-from .folds import not_told_again, part_of, train_job
+from .folds import part_of, train_job
 from .job import Job
 from .model import TableModel
 from .networks import check_task, optimizer_of
 from .options import TrainOptions
 from .parts import folds_of
+from .settling import not_told_again
 from .trained import One
 
 _log = logging.getLogger("fastbp")
@@ -120,6 +121,7 @@ class Search:
         self._job = job
         self._progress = progress
         self._given = job.options.to_data()
+        self._limit = job.time_limit
         self._started = time.perf_counter()
         self._stopped: Stopped | None = None
         self._tried = [Tried(options, []) for options in drawn(job.options, job.asked.to_data())]
@@ -201,7 +203,7 @@ class Search:
 
     def _left(self, share):
         """Return the seconds left of a share of `max_time`, at least some; None without it."""
-        limit = self._job.options.max_time
+        limit = self._limit
         if limit is None:
             return None
         return max(share * limit - (time.perf_counter() - self._started), 1e-3)
