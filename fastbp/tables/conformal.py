@@ -166,7 +166,9 @@ def _kept(sizes, weights):
     rows = len(order)
     shares = np.cumsum(weights[order]) / (weights.sum() + weights.mean())
     known = int(np.isfinite(sizes).sum())
+    if not known:
+        return Residuals(rows, (), ())
     evenly = np.linspace(0, known - 1, _EVENLY)
-    largest = known - np.geomspace(1, max(known, 1), _OF_THE_LARGEST)
+    largest = known - np.geomspace(1, known, _OF_THE_LARGEST)
     places = np.unique(np.concatenate([evenly, largest]).round().astype(int))[-known:]
     return Residuals(rows, tuple(sizes[order][places].tolist()), tuple(shares[places].tolist()))

@@ -224,6 +224,21 @@ def test_targets_that_were_clipped_lie_anywhere_beyond():
         model.predict(held, interval=0.97)
 
 
+def test_where_all_targets_were_clipped_there_are_none(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"x": rng.normal(size=200), "y": np.tile([1.0, 5.0], 100)})
+    frame = frame.with_columns(y=pl.col("y") + pl.Series(rng.normal(scale=0.01, size=200)))
+    for preset in ("fast", "default"):
+        model = train(frame, "y", clip_target=0.5, preset=preset, epochs=2, hidden=4)
+        model.save(tmp_path / "model")
+        for each in (model, TableModel.load(tmp_path / "model")):
+            assert each.residuals[0].rows == (40 if preset == "fast" else 200)
+            assert each.residuals[0].sizes == each.residuals[0].shares == ()
+            assert each.predict(frame)["prediction"].is_finite().all()
+            with pytest.raises(ValueError, match=r"interval=0.1: .*than 0.9 of the rows were clip"):
+                each.predict(frame, interval=0.1)
+
+
 # ------------------------------------------------------------------------------ files, refusals
 
 
