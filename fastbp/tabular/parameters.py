@@ -24,7 +24,7 @@ INSTEAD = {
     "header": "a frame",
 }
 # those of one task alone
-OF_CLASSES = ("class_weight",)
+OF_CLASSES = ("class_weight", "calibrate")
 OF_NUMBERS = ("loss", "quantile", "clip_target")
 # those that name columns of X
 _OF_COLUMNS = ("ids", "drop", "categorical", "numeric", "group", "time")

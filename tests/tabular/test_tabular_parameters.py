@@ -39,6 +39,12 @@ def test_what_takes_the_place_of_an_option_is_one():
     assert {*OF_CLASSES, *OF_NUMBERS} < set(OPTIONS) - set(INSTEAD)
 
 
+@pytest.mark.parametrize("name", ["calibrate", "class_weight"])
+def test_a_regressor_takes_nothing_that_is_of_classes(name):
+    with pytest.raises(TypeError, match=name):
+        TabularRegressor(**{name: None})
+
+
 @pytest.mark.parametrize("cls", BOTH)
 def test_the_documentation_names_every_parameter_and_attribute_once(cls):
     text = inspect.cleandoc(cls.__doc__)
