@@ -58,7 +58,10 @@ class TabularEstimator(BaseEstimator, Importances):
     def fit(
         self, X: Any, y: ArrayLike, sample_weight: Weights = None, groups: ArrayLike | None = None
     ) -> Self:
-        """Train on samples, some of which are held back for early stopping.
+        """Train on samples; each network stops early on those that it does not train on.
+
+        By default these are a fold of its own; of one network, a share that is held back. After an
+        error the estimator is as it was before.
 
         Parameters
         ----------
@@ -92,6 +95,14 @@ class TabularEstimator(BaseEstimator, Importances):
                 f"This {type(self).__name__} estimator requires y to be passed, but the target y "
                 "is None."
             )
+        # a twin, so that an error leaves nothing behind
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._fit(X, y, sample_weight, groups)
+        self.__dict__ = twin.__dict__
+        return self
+
+    def _fit(self, X, y, sample_weight, groups):
         samples = samples_of(self, X)
         check_consistent_length(samples.frame, y)
         weight, kept = self._weights(sample_weight, samples.frame)
@@ -114,7 +125,6 @@ class TabularEstimator(BaseEstimator, Importances):
         self._train(table.frame, _with_kinds(options, samples))
         self._names = samples.names
         self.n_outputs_ = len(targets)
-        return self
 
     def _weights(self, given, frame):
         """Return the weights of samples above 0, or None, and the places of these samples."""
@@ -132,7 +142,7 @@ class TabularEstimator(BaseEstimator, Importances):
         tell_left_out(job.schema, job.table)
         self.model_ = job.run()
         if Stopped(self.model_.record["stopped"]) is Stopped.INTERRUPTED:
-            warnings.warn("Training interrupted by user.", stacklevel=3)
+            warnings.warn("Training interrupted by user.", stacklevel=4)
         self._measure_on(unseen_by(job, self.model_, frame))
 
     def _predictions(self, X, **asked) -> pl.DataFrame:

@@ -26,7 +26,7 @@ from sklearn.model_selection import (
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastbp import TabularClassifier, TabularRegressor
+from fastbp import DivergenceError, TabularClassifier, TabularRegressor
 from tabular_data import INCOME, PEOPLE, RICH
 
 QUICK = {
@@ -108,6 +108,35 @@ def test_a_clone_fits_to_the_same_bits_and_a_refit_leaves_nothing_behind():
     assert refitted.feature_importances_.shape == (1,)
 
 
+@pytest.mark.parametrize("estimator, y", [(CLASSIFIER, RICH), (REGRESSOR, INCOME)])
+@pytest.mark.parametrize(
+    "X, options",
+    [
+        (PEOPLE, {"epochs": 0}),
+        (PEOPLE[["age"]], {"group": "none"}),
+        (np.ones((len(PEOPLE), 2)), {}),
+        (PEOPLE[["age"]].to_numpy(), {"learning_rate": 1e38, "optimizer": "sgd"}),
+    ],
+)
+def test_a_fit_that_fails_leaves_what_was_fitted_or_nothing(estimator, y, X, options):
+    other = np.arange(len(PEOPLE)) % 3
+    new = clone(estimator).set_params(**options)
+    names = set(vars(new))
+    with pytest.raises((ValueError, DivergenceError)):
+        new.fit(X, other)
+    assert set(vars(new)) == names
+    for ask in (new.predict, lambda _: new.feature_importances_):
+        with pytest.raises(NotFittedError):
+            ask(PEOPLE)
+    fitted = clone(estimator).fit(PEOPLE, y)
+    known, falls = fitted.predict(PEOPLE), fitted.feature_importances_
+    with pytest.raises((ValueError, DivergenceError)):
+        fitted.set_params(**options).fit(X, other)
+    assert (fitted.predict(PEOPLE) == known).all()
+    assert fitted.feature_importances_ is falls
+    assert fitted.feature_names_in_.tolist() == list(PEOPLE.columns)
+
+
 @pytest.mark.parametrize("options", [{}, {"ensemble": 3, "ensemble_by": "folds"}])
 def test_pickles_and_joblib_keep_the_bits(options, tmp_path):
     for estimator, y in [(CLASSIFIER, RICH), (REGRESSOR, INCOME)]:
@@ -172,6 +201,7 @@ def test_ctrl_c_ends_a_fit_with_a_warning_and_what_was_learned():
     rows = pd.concat([PEOPLE] * 20, ignore_index=True)
     timer = threading.Timer(1.0, _thread.interrupt_main)
     timer.start()
-    with pytest.warns(UserWarning, match="Training interrupted by user"):
+    with pytest.warns(UserWarning, match="Training interrupted by user") as told:
         fitted = endless.fit(rows, np.tile(INCOME, 20))
+    assert told[0].filename == __file__
     assert fitted.score(PEOPLE, INCOME) > 0.7
