@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from ..annotations import Array, Floats
@@ -18,7 +18,7 @@ from ..tables.wording import listed
 from .base import TabularEstimator
 from .parameters import INSTEAD, OF_NUMBERS, arguments_of
 from .samples import are_missing
-from .targets import as_held, names_of
+from .targets import as_held, as_scikit_learn_reads, names_of
 
 
 @takes(TrainOptions, without={*INSTEAD, *OF_NUMBERS})
@@ -26,7 +26,8 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
     """Predicts classes from frames as they are, by the networks of `fastbp.train`.
 
     Columns of categories, dates, booleans and numbers are encoded by their kinds, missing values
-    included, and part of the samples is held back for early stopping. All parameters are keywords.
+    included. By default each network stops early on a fold of its own, so that no sample is held
+    back from all. All parameters are keywords.
 
     Parameters
     ----------
@@ -76,11 +77,14 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
         keep_arguments(self, arguments_of(TabularClassifier.__init__, given))
 
     def _targets(self, y, kept, words):
-        values = check_array(y, ensure_2d=False, dtype=None, input_name="y", estimator=self)
+        given = as_scikit_learn_reads(y)
+        checks = {"dtype": None, "ensure_all_finite": False}  # pandas' NA is said below
+        values = check_array(given, ensure_2d=False, input_name="y", estimator=self, **checks)
         values = values[kept]
         if values.dtype == object and (missing := are_missing(values)).any():
             place = 1 + kept[missing.nonzero()[0][0]]
             raise ValueError(f"y has no label in row {place:,}: give one, or leave the row out")
+        assert_all_finite(values, input_name="y")
         check_classification_targets(values)
         self._is_multilabel = type_of_target(values) == "multilabel-indicator"
         if self._is_multilabel:

@@ -14,7 +14,7 @@ from ..tables.declared import takes
 from ..tables.options import TrainOptions
 from .base import TabularEstimator
 from .parameters import INSTEAD, OF_CLASSES, arguments_of
-from .targets import names_of
+from .targets import as_scikit_learn_reads, names_of
 
 
 @takes(TrainOptions, without={*INSTEAD, *OF_CLASSES})
@@ -22,7 +22,8 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
     """Predicts numbers from frames as they are, by the networks of `fastbp.train`.
 
     Columns of categories, dates, booleans and numbers are encoded by their kinds, missing values
-    included, and part of the samples is held back for early stopping. All parameters are keywords.
+    included. By default each network stops early on a fold of its own, so that no sample is held
+    back from all. All parameters are keywords.
 
     Parameters
     ----------
@@ -69,7 +70,10 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
         keep_arguments(self, arguments_of(TabularRegressor.__init__, given))
 
     def _targets(self, y, kept, words):
-        values = check_array(y, ensure_2d=False, dtype="numeric", input_name="y", estimator=self)
+        given = as_scikit_learn_reads(y)
+        values = check_array(
+            given, ensure_2d=False, dtype="numeric", input_name="y", estimator=self
+        )
         values = values[kept].astype(np.float64)
         names = names_of(y, values)
         columns = [values] if values.ndim == 1 else values.T

@@ -35,7 +35,7 @@ def samples_of(estimator: Any, X: Any, names: list[str] | None = None) -> Sample
         the fit.
     """
     if not is_pandas(X):
-        X = _of_polars(X)
+        X = of_polars(X)
     if not (is_pandas(X) or isinstance(X, pl.DataFrame)):
         return _of_array(estimator, X, names)
     _check_size(estimator, X)
@@ -51,7 +51,7 @@ def samples_of(estimator: Any, X: Any, names: list[str] | None = None) -> Sample
     return Samples(frame, names, [], categorical)
 
 
-def _of_polars(X):
+def of_polars(X: Any) -> Any:
     """Return what polars holds, lazily or as pyarrow, as a frame of polars; others as they are."""
     if isinstance(X, pl.LazyFrame):
         return X.collect()

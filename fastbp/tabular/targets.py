@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from ..tables.columns.number import Number
 from ..tables.columns.values import text
+from ..tables.read.frames import is_pandas
 from ..tables.read.readers import from_arrays
 from ..tables.wording import shown
+from .samples import of_polars
 
 _log = logging.getLogger("fastbp")
 # whole numbers below are exact in float64
@@ -20,13 +22,38 @@ _WHOLE = re.compile(r"0|-?[1-9]\d{0,14}")
 _WORD = re.compile(r"[^\W\d_](?:.*\S)?", re.DOTALL)
 
 
+def as_scikit_learn_reads(y: Any) -> Any:
+    """Return targets of pandas with numbered columns of NumPy's types, others as they are.
+
+    scikit-learn refuses columns of the same name, and reads the whole numbers and booleans of
+    pandas' own types as floats. Columns with missing values stay as they are.
+    """
+    if is_pandas(y):
+        columns = {place: as_scikit_learn_reads(y.iloc[:, place]) for place in range(y.shape[1])}
+        return type(y)(columns, index=y.index)
+    dtype = _numpy_type(y)
+    return y if dtype is None else np.asarray(y, dtype)
+
+
+def _numpy_type(column):
+    """Return the type of NumPy for the numbers or booleans of pandas' own types; None of others."""
+    dtype = getattr(column, "dtype", None)
+    of_categories = getattr(getattr(dtype, "categories", None), "dtype", dtype)
+    found = getattr(of_categories, "numpy_dtype", None)
+    is_plain = found is None or found.kind not in "biuf" or column.isna().any()
+    return None if is_plain else found
+
+
 def names_of(y: Any, values: npt.NDArray) -> list[str]:
-    """Return the names of targets (n_samples,) or (n_samples, n_outputs): those of y, or others."""
+    """Return the names of targets (n_samples,) or (n_samples, n_outputs): those of y, or others.
+
+    Others are taken if the text of a name is empty or that of another, such as of 1 and "1".
+    """
     if values.ndim == 1:
         name = getattr(y, "name", None)
         return [name if isinstance(name, str) and name else "y"]
-    own = [str(name) for name in getattr(y, "columns", ())]
-    if len(own) == values.shape[1] and all(own):
+    own = [str(name) for name in getattr(of_polars(y), "columns", ())]
+    if len(own) == len(set(own)) == values.shape[1] and all(own):
         return own
     return [f"y{place}" for place in range(values.shape[1])]
 

@@ -94,6 +94,48 @@ def test_two_labels_in_any_form_come_back(labels, form):
     assert ((positive > 0.5) == (fitted.predict(X) == max(labels))).all()
 
 
+OF_PANDAS = {
+    "Int64": (np.int64, [1, 2]),
+    "UInt8": (np.uint8, [1, 2]),
+    "boolean": (bool, [False, True]),
+    "Float32": (np.float32, [0.0, 1.0]),
+    "string": (object, ["high", "low"]),
+    "int32[pyarrow]": (np.int32, [1, 2]),
+    "bool[pyarrow]": (bool, [False, True]),
+}
+
+
+@pytest.mark.parametrize("dtype", OF_PANDAS)
+@pytest.mark.parametrize("form", ["series", "array", "categories", "frame"])
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+def test_labels_of_pandas_own_types_come_back_as_numpys(dtype, form):
+    kind, labels = OF_PANDAS[dtype]
+    if "pyarrow" in dtype:
+        pytest.importorskip("pyarrow")
+    places = (X[:, 0] > 0).astype(int)
+    y = pd.Series(np.array(labels, kind)[places], index=places).astype(dtype)
+    forms = {"array": y.array, "categories": y.astype("category"), "frame": y.to_frame()}
+    fitted = classifier().fit(X, forms.get(form, y))
+    assert fitted.classes_.dtype == kind and fitted.classes_.tolist() == labels
+    assert accuracy_of(fitted, np.array(labels, kind)[places]) > 0.9
+    known = classifier().fit(X, np.array(labels, kind)[places])
+    assert (fitted.predict_proba(X) == known.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("dtype", OF_PANDAS)
+def test_a_missing_label_of_pandas_own_types_is_refused(dtype):
+    kind, labels = OF_PANDAS[dtype]
+    if "pyarrow" in dtype:
+        pytest.importorskip("pyarrow")
+    y = pd.Series(np.array(labels, kind)[THIRD % 2]).astype(dtype)
+    y[3] = None
+    words = "y has no label in row 4" if kind is object else "Input y contains NaN"
+    with pytest.raises(ValueError, match=words):
+        classifier().fit(X, y)
+    with pytest.raises(ValueError, match="y has no label in row 4"):
+        classifier().fit(X, y.astype(object))
+
+
 def test_the_model_knows_labels_by_their_names(tmp_path, caplog):
     named = classifier().fit(X, LABELS["words"][THIRD])
     assert named.model_.schema.target.classes == ("high", "low", "mid")
@@ -271,6 +313,27 @@ def test_several_labels_are_an_indicator_matrix():
     assert fitted.feature_importances_.argmin() in (0, 1)
     with pytest.raises(DataError, match="one class only"):
         classifier().fit(X, y * [1, 1, 0])
+
+
+@pytest.mark.parametrize("names", [[1, "1"], ["a", "a"], [0, 1], ["", "b"], ["q", "p"]])
+def test_columns_of_targets_may_have_any_names(names):
+    numbers = np.column_stack([X[:, 0], 3 * X[:, 1] + 5])
+    known = regressor().fit(X, numbers)
+    fitted = regressor().fit(X, pd.DataFrame(numbers, columns=names))
+    own = list(map(str, names)) if names in ([0, 1], ["q", "p"]) else ["y0", "y1"]
+    assert fitted.n_outputs_ == 2 and list(fitted.model_.schema.target_names) == own
+    assert (fitted.predict(X) == known.predict(X)).all()
+    flags = numbers > [0, 5]
+    known = classifier().fit(X, flags.astype(int))
+    for dtype in (int, "Int64", "boolean"):
+        y = pd.DataFrame(flags, columns=names).astype(dtype)
+        fitted = classifier().fit(X, y)
+        assert fitted.n_outputs_ == 2 and (fitted.predict(X) == known.predict(X)).all()
+
+
+def test_targets_of_pyarrow_keep_their_names():
+    table = pytest.importorskip("pyarrow").table({"q": X[:, 0], "p": X[:, 1]})
+    assert regressor(epochs=1).fit(X, table).model_.schema.target_names == ["q", "p"]
 
 
 # ------------------------------------------------------------------ weights and groups
