@@ -28,9 +28,10 @@ def summary_lines(summary, job):
     validating = f"{summary['valid']:,} for validation"
     if job.options.ensemble_by == "folds":
         validating = f"each validates one of the {job.options.ensemble} networks"
+    both = "two folds" if job.options.ensemble_by == "folds" else "both"
     lines = [
         f"{summary['rows']:,} rows: {summary['train']:,} for training, "
-        f"{validating}{_split(summary['split_by'])}",
+        f"{validating}{_split(summary['split_by'], both)}",
         f"target{'s' * (len(names) > 1)} {', '.join(map(named, names))}: {task}"
         f"{_classes(summary['classes'], job.options)}",
         f"inputs: {inputs}, as {counted(job.schema.n_features, 'feature')}",
@@ -163,9 +164,9 @@ def _score_text(name, value):
     return f"{name} {value:.2%}" if name == "accuracy" else f"{name} {value:.4g}"
 
 
-def _split(by):
+def _split(by, both):
     if "group" in by:
-        return f", no group of {named(by['group'])} in both"
+        return f", no group of {named(by['group'])} in {both}"
     return f", the last by {named(by['time'])}" if "time" in by else ""
 
 

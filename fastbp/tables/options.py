@@ -92,10 +92,9 @@ class TrainOptions(ReadOptions):
         Bins of each number and date, such as 16, or 0: between the edges of a bin a feature rises
         from 0 to 0.5, so that one layer learns functions of the number that are no straight lines.
         Default: by the preset.
-    ramp_edges : {"tree", "quantiles", "both"}, optional
+    ramp_edges : {"tree", "quantiles"}, optional
         Where bins end: at the thresholds of a decision tree that learns the target from the
-        number alone, at the number's quantiles, or half of them at each; of the rows that train.
-        Default: both.
+        number alone, or at the number's quantiles; of the rows that train. Default: quantiles.
     clip_target : float, optional
         Clip the targets that train and validate to this many deviations from their mean, both
         without what lies far out.
@@ -191,7 +190,7 @@ class TrainOptions(ReadOptions):
     missing: tuple = option(words("WORD"), MISSING_WORDS, panel="Data", adds=True)
     max_categories: int | None = option(_COUNT, None, panel="Data")
     ramps: int | None = option(_RAMPS, None, panel="Data")
-    ramp_edges: str | None = option(choice("tree", "quantiles", "both"), None, panel="Data")
+    ramp_edges: str | None = option(choice("tree", "quantiles"), None, panel="Data")
     clip_target: float | None = option(_ABOVE_0, None, panel="Data")
     valid_share: float | None = option(_SHARE, None, panel="Data")
     preset: str | None = option(choice(*PRESETS), None, panel="Network")

@@ -92,7 +92,7 @@ def _filled(options, rows) -> dict[str, Any]:
     given = {name: getattr(options, name) for name in asdict(preset)}
     found = asdict(preset) | {name: value for name, value in given.items() if value is not None}
     if found["ramps"]:
-        found["ramp_edges"] = options.ramp_edges or "both"
+        found["ramp_edges"] = options.ramp_edges or "quantiles"
     return found
 
 

@@ -89,7 +89,8 @@ def test_a_seed_that_is_given_must_be_that_of_the_checkpoint(monkeypatch, tmp_pa
 def test_the_job_of_a_table_keeps_its_seed_0(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,y\n" + "\n".join(f"{n % 7},{n % 7 * 2.5}" for n in range(60)))
-    nets = [train_a_table(path, "y", hidden=(4,), epochs=2).network for _ in range(2)]
+    options = {"preset": "fast", "hidden": (4,), "epochs": 2}
+    nets = [train_a_table(path, "y", **options).network for _ in range(2)]
     assert nets[0].seed == nets[1].seed == 0
     assert np.array_equal(nets[0].parameters, nets[1].parameters)
 

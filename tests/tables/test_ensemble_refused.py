@@ -48,11 +48,6 @@ def test_more_folds_than_the_table_has_are_refused(options, message):
         train(FRAME, "y", ensemble_by="folds", **{**RUN, **options, "ensemble": 201})
 
 
-def test_more_folds_than_rows_of_the_most_frequent_class_are_refused():
-    with pytest.raises(DataError, match="most frequent class; ensemble=150 needs 150"):
-        train(FRAME, "y", ensemble_by="folds", **{**RUN, "ensemble": 150})
-
-
 @pytest.mark.parametrize("by, does", [("folds", "validates"), ("bags", "trains")])
 def test_rows_of_one_member_that_all_weigh_nothing_are_refused(by, does):
     weights = np.zeros(200)

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from fastbp import Ensemble, TableModel, train
 from fastbp.tables.job import Job
 from fastbp.tables.options import TrainOptions
-from fastbp.tables.presets import PRESETS, Facts, expected_seconds, settled
+from fastbp.tables.parts import folds_of
+from fastbp.tables.presets import PRESETS, Facts, Work, expected_seconds, fitting, settled
 from fastbp.tables.split import Keys, folds_of_rows, hold_out
 from table_makers import people
 
-FACTS = Facts(rows=1_000, columns=8)
+FACTS = Facts(rows=1_000)
 # quick, whatever the preset
 FEW = {"epochs": 3, "hidden": 8}
 
@@ -45,7 +46,7 @@ def test_what_is_given_stays():
     for name in PRESETS:
         found = asdict(settle(preset=name, **own))
         assert {key: found[key] for key in own} == own
-        assert found["ramp_edges"] is None
+        assert found["ramp_edges"] is None and found["time_budget"] is None
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,6 @@ def test_what_is_given_stays():
         ({}, {"holds": True}),
         ({}, {"rows": 4}),
         ({}, {"groups": 4}),
-        ({}, {"free": 100_000}),
         ({}, {"rows": 5_000_000}),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_settled_training_is_settled_once():
     [
         ({"preset": "fast", "ramp_edges": "tree"}, "ramp_edges='tree': there are no ramps"),
         ({"preset": "fast", "ensemble_by": "bags"}, "ensemble_by='bags': there is one network"),
-        ({"search": 3, "ensemble_by": "bags"}, "ensemble_by='bags': there is one network"),
+        ({"search": 3, "ensemble_by": "bags"}, "ensemble_by='bags': a search=3 keeps one network"),
         ({"preset": "fast", "time_budget": 9}, "time_budget=9.0: it chooses the preset; leave it"),
         ({"preset": "fastest"}, "preset='fastest': expected one of fast, default, accurate"),
     ],
@@ -133,8 +133,6 @@ def test_cross_validation_trains_an_ensemble_by_folds_in_each_fold():
     assert model.record["metrics"]["out_of_fold"]["rows"] == len(frame)
     # the rows that a fold tests decide nothing of it: the model of the others has its score
     job = Job(frame, TrainOptions("y", folds=3, **FEW))
-    from fastbp.tables.parts import folds_of
-
     _, parts = folds_of(job)
     trains, tests = parts[1]
     changed = frame.with_columns(y=pl.when(pl.Series(tests)).then(pl.col("y") * 3).otherwise("y"))
@@ -145,38 +143,115 @@ def test_cross_validation_trains_an_ensemble_by_folds_in_each_fold():
     assert model.record["folds"]["scores"][1] == pytest.approx(found)
 
 
+# ------------------------------------------------------------------ what does not fit
+
+
+SMALL = {"x": np.arange(60) * 7 % 31 / 3, "y": np.arange(60) % 7 / 2}
+
+
+def by(frame, target="y", **options):
+    """Return how the networks of a default training differ."""
+    model = train(frame, target, epochs=1, **options)
+    return model.record["options"]["ensemble_by"]
+
+
+def test_groups_without_a_target_are_no_folds():
+    frame = pl.DataFrame(SMALL).with_columns(g=pl.int_range(60) % 5)
+    assert by(frame, group="g") == "folds"
+    spoiled = frame.with_columns(y=pl.when(pl.col("g") == 0).then(None).otherwise("y"))
+    assert by(spoiled, group="g") == "seeds"
+
+
+def test_rows_that_lack_one_of_several_targets_are_no_folds():
+    numbers = np.arange(8.0)
+    frame = pl.DataFrame({"x": numbers**2 % 5, "a": numbers / 3, "b": numbers % 3 / 2})
+    assert by(frame, ["a", "b"]) == "folds"
+    first, last = pl.int_range(8) < 2, pl.int_range(8) > 5
+    spoiled = frame.with_columns(
+        a=pl.when(first).then(None).otherwise("a"), b=pl.when(last).then(None).otherwise("b")
+    )
+    assert by(spoiled, ["a", "b"]) == "seeds"
+
+
+def test_rows_without_a_weight_are_no_folds():
+    frame = pl.DataFrame(SMALL)
+    for count, how in ((60, "folds"), (4, "seeds")):
+        assert by(frame.with_columns(w=(pl.int_range(60) < count) * 1.0), weight="w") == how
+
+
+def test_rows_that_do_not_fit_into_memory_are_no_folds():
+    rows = 2_000
+    frame = pl.DataFrame({"x": np.arange(rows) * 7 % 31, "c": [f"c{n % 300}" for n in range(rows)]})
+    frame = frame.with_columns(y=pl.col("x") / 3)
+    job = Job(frame, TrainOptions("y"))
+    assert job.options.ensemble_by == "folds"
+    needed = 3 * job.budget.bytes
+    assert Job(frame, TrainOptions("y", memory=needed)).options.ensemble_by == "folds"
+    less = Job(frame, TrainOptions("y", memory=needed - 1))
+    assert (less.options.ensemble_by, less.options.ensemble) == ("seeds", 5)
+    assert less.split.validates.sum() == 400
+    assert by(frame, memory=job.budget.bytes // 2) == "seeds"
+    with pytest.raises(MemoryError, match="ensemble_by='folds': each network trains on rows"):
+        train(frame, "y", memory=needed - 1, ensemble_by="folds")
+
+
+def test_each_fold_of_a_cross_validation_settles_for_its_own_rows():
+    frame = pl.DataFrame(SMALL).with_columns(g=pl.int_range(60) % 5)
+    model = train(frame, "y", group="g", folds=3, epochs=1)
+    assert model.record["options"]["ensemble_by"] == "folds"
+    assert len(model.record["folds"]["scores"]) == 3  # though each trains on 3 or 4 groups
+    few = train(pl.DataFrame(SMALL)[:6], "y", task="regression", folds=3, epochs=1)
+    assert len(few.record["folds"]["scores"]) == 3
+
+
 # ------------------------------------------------------------------ the time budget
+
+WORK = Work(rows=5_000, numbers=8, inputs=12, outputs=1, peak=1e11)
+PLAIN = TrainOptions("y")
 
 
 def test_the_best_preset_that_fits_into_the_time_is_chosen():
-    facts = replace(FACTS, peak=1e9)
-    seconds = {name: expected_seconds(settle(facts, preset=name), facts) for name in PRESETS}
+    seconds = {name: expected_seconds(PLAIN, name, WORK) for name in PRESETS}
     assert seconds["fast"] < seconds["default"] < seconds["accurate"]
     for name, fits in seconds.items():
-        found = settle(facts, time_budget=1.01 * fits)
-        assert (found.preset, found.time_budget) == (name, None)
-        assert found.max_time == pytest.approx(1.01 * fits)
-        late = settle(replace(facts, elapsed=0.01 * fits), time_budget=1.02 * fits)
-        assert (late.preset, late.max_time) == (name, pytest.approx(1.01 * fits))
-    assert settle(facts, time_budget=1e-9).preset == "fast"
-    assert settle(facts, time_budget=1e6, max_time=3).max_time == 3
+        assert fitting(PLAIN, WORK, 1.01 * fits) == name
+    assert fitting(PLAIN, WORK, 1e-9) == "fast"
+    assert fitting(PLAIN, WORK, 1e9) == "accurate"
+
+
+@pytest.mark.parametrize("options", [{"ramp_edges": "tree"}, {"ensemble_by": "bags"}])
+def test_a_preset_that_does_not_suit_what_is_given_is_not_chosen(options):
+    assert fitting(TrainOptions("y", time_budget=1, **options), WORK, 1e-9) == "default"
 
 
 def test_twice_the_work_takes_twice_the_time():
-    facts = replace(FACTS, peak=1e11)
-    one = expected_seconds(settle(facts), facts)
-    assert expected_seconds(settle(facts, epochs=200), facts) == pytest.approx(2 * one)
-    assert expected_seconds(settle(facts), replace(facts, peak=2e11)) == pytest.approx(one / 2)
-    twice = replace(facts, rows=2_000)
-    assert expected_seconds(settle(twice), twice) == pytest.approx(2 * one)
-    assert expected_seconds(settle(facts, folds=3), facts) == pytest.approx(4 * one)
+    one = expected_seconds(PLAIN, "default", WORK)
+
+    def of(work=WORK, **options):
+        return expected_seconds(replace(PLAIN, **options), "default", work)
+
+    assert of(epochs=200) == pytest.approx(2 * one)
+    assert of(replace(WORK, peak=2e11)) == pytest.approx(one / 2)
+    assert of(replace(WORK, rows=10_000)) == pytest.approx(2 * one)
+    assert of(folds=3) == pytest.approx(4 * one)
+    assert of(search=10, folds=5) == pytest.approx(51 * of(search=1))
+    assert of(replace(WORK, inputs=2_000)) > 10 * one
 
 
-def test_a_time_budget_is_measured_and_kept():
-    model = train(people(), "y", time_budget=600, epochs=2)
+def test_a_time_budget_chooses_and_ends_the_training():
+    frame = people()
+    model = train(frame, "y", time_budget=600, epochs=2)
     chosen = model.record["options"]
-    assert chosen["preset"] == "accurate"
-    assert 0 < chosen["max_time"] < 600
+    assert (chosen["preset"], chosen["ensemble_by"]) == ("accurate", "folds")
+    assert "time_budget" not in chosen
+    assert train(frame, **chosen).fingerprint == model.fingerprint
+    # nothing fits: the quickest, which ends at once
+    last = train(frame, "y", time_budget=1e-6, epochs=10**6, patience=0)
+    assert last.record["options"]["preset"] == "fast"
+    assert last.record["stopped"] == "time"
+    job = Job(frame, TrainOptions("y", time_budget=60, max_time=5))
+    assert job.time_limit == 5
+    assert 5 < Job(frame, TrainOptions("y", time_budget=60)).time_limit < 60
 
 
 # ------------------------------------------------------------------ how rows are split

@@ -157,11 +157,12 @@ def test_a_scratch_file_has_the_same_edges():
 @pytest.mark.parametrize("by", ["seeds", "bags", "folds"])
 def test_an_ensemble_and_a_search_have_ramps(by):
     frame = table(200)
-    model = train(frame, "y", ramps=8, ensemble=2, ensemble_by=by, **FEW)
+    run = {"ramps": 8, "ramp_edges": "quantiles", **FEW}
+    model = train(frame, "y", ensemble=2, ensemble_by=by, **run)
     assert column_of(model.schema, "hour").n_ramps == 8
     assert {each.layers[0].n_in for each in model.network.members} == {model.schema.n_features}
     if by == "seeds":
-        found = train(frame, "y", ramps=8, search=2, batch_size=32, **FEW)
+        found = train(frame, "y", search=2, batch_size=32, **run)
         assert found.record["options"]["ramps"] == 8
         assert column_of(found.schema, "x").n_ramps == 8
 
@@ -186,7 +187,7 @@ def test_onnx_has_the_ramps_of_the_model(by):
 
 def test_an_export_says_how_ramps_are_computed():
     frame = table()
-    model = train(frame, "y", ramps=4, **FEW)
+    model = train(frame, "y", ramps=4, ramp_edges="tree", **FEW)
     lines = [line.strip() for line in notes_of(model.schema)]
     (formula,) = (line for line in lines if line.startswith("a ramp A to B is "))
     expression = formula.removeprefix("a ramp A to B is ").partition(";")[0]

@@ -139,7 +139,7 @@ def test_a_seed_makes_it_again_and_threads_do_not_matter(tmp_path):
 
 def test_what_is_given_stays_and_the_rest_is_drawn_within_its_range():
     asked = TrainOptions(target="y", hidden=(7,), optimizer="sgd", search=60, dropout=0.25)
-    facts = Facts(rows=500, columns=4)
+    facts = Facts(rows=500)
     first = settled(asked, facts)
     found = drawn(first, asked.to_data())
     assert found[0] == replace(first, search=None)

@@ -5,7 +5,7 @@ import signal
 import numpy as np
 import pytest
 
-from fastbp import Checkpoints, DataError, ModelFileError, Network, train
+from fastbp import Checkpoints, DataError, ModelFileError, Network, model_file, train
 from table_makers import people
 
 RUN = {"preset": "fast", "epochs": 12, "hidden": 16, "dropout": 0.1, "patience": 0}
@@ -165,3 +165,27 @@ def test_a_folder_that_cannot_be_written_is_an_error_at_once(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file"):
         train(people(), "y", checkpoints=tmp_path / "file", **RUN)
+
+
+def test_limits_that_are_given_no_more_end_no_more(tmp_path):
+    run = {**RUN, "epochs": 400, "n_threads": 1}
+    first = train(people(), "y", checkpoints=tmp_path, max_time=1e-3, calibrate=False, **run)
+    assert first.record["stopped"] == "time"
+    resumed = train(people(), "y", checkpoints=tmp_path, resume=True, **run)
+    whole = train(people(), "y", **run)
+    assert resumed.record["stopped"] == "epochs"
+    assert resumed.fingerprint == whole.fingerprint
+    assert resumed.record["options"] == whole.record["options"]
+    assert resumed.record["temperature"] == whole.record["temperature"]
+
+
+def test_checkpoints_of_an_earlier_version_are_named(tmp_path):
+    train(people(), "y", checkpoints=tmp_path, **RUN)
+    (newest, *_) = sorted(tmp_path.iterdir(), reverse=True)
+    model = model_file.load(newest)
+    del model.sections["job"]["settled"]
+    for path in tmp_path.iterdir():
+        path.unlink()
+    model_file.save(newest, model)
+    with pytest.raises(ModelFileError, match=r"checkpoints of an earlier fastbp.*begin anew"):
+        train(people(), "y", checkpoints=tmp_path, resume=True, **RUN)

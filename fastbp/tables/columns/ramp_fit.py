@@ -11,7 +11,7 @@ from ..read.table import Table
 from ..wording import counted
 from .encoding import Encoder
 from .number import Standardized
-from .ramps import edges_by_quantiles, edges_by_tree, joined
+from .ramps import edges_by_quantiles, edges_by_tree
 from .schema import Schema
 from .values import golden_fractions
 
@@ -25,7 +25,7 @@ def with_ramps(
     table: Table,
     trains: npt.NDArray[np.bool_],
     bins: int,
-    by: Literal["tree", "quantiles", "both"],
+    by: Literal["tree", "quantiles"],
 ) -> Schema:
     """Return a schema whose numbers and dates have at most `bins` ramps each; none if it is 0.
 
@@ -36,7 +36,7 @@ def with_ramps(
     columns = [column for column in schema.columns if isinstance(column, Standardized)]
     if not bins or not columns:
         return schema
-    if by != "quantiles":
+    if by == "tree":
         _steps.info("loading scikit-learn")
     _steps.info("finding the ramps of %s", counted(len(columns), "column"))
     values, y, weights = _sampled(schema, table, columns, trains)
@@ -47,13 +47,10 @@ def with_ramps(
         own = values[column.name][known], None if weights is None else weights[known]
         if not known.any():
             continue
-        each = bins // 2 if by == "both" else bins
-        parts = []
-        if by != "quantiles":
-            parts.append(edges_by_tree(own[0], y[known], each, own[1], is_classes))
-        if by != "tree":
-            parts.append(edges_by_quantiles(own[0], each, own[1]))
-        found[column.name] = joined(parts)
+        if by == "tree":
+            found[column.name] = edges_by_tree(own[0], y[known], bins, own[1], is_classes)
+        else:
+            found[column.name] = edges_by_quantiles(own[0], bins, own[1])
     return replace(
         schema,
         columns=tuple(

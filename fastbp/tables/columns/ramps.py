@@ -84,10 +84,5 @@ def edges_by_tree(
     return _enough(np.unique([distinct[0], *halfway, distinct[-1]]))
 
 
-def joined(parts: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    """Return all distinct edges in ascending order."""
-    return tuple(sorted({edge for part in parts for edge in part}))
-
-
 def _enough(edges):
     return tuple(edges.tolist()) if len(edges) >= _FEWEST_EDGES else ()
