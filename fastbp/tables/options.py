@@ -99,12 +99,12 @@ class TrainOptions(ReadOptions):
         Clip the targets that train and validate to this many deviations from their mean, both
         without what lies far out.
     valid_share : float, optional
-        Share of the rows held back for validation; 0 holds none back. Default: 0.2, at most
-        100,000 rows.
+        Share of the rows held back for the validation of all networks; 0 holds none back. Default:
+        0.2, at most 100,000 rows, where no folds validate.
     preset : {"fast", "default", "accurate"}, optional
         What the options are that say "by the preset" and are not given: fast trains one network of
-        100 units; default trains five, of 256 units on ramps; accurate trains eight, of two layers,
-        and takes some three times as long. Default: default.
+        100 units; default trains eight, of 128 and 64 units on ramps; accurate takes some two
+        times as long. Default: default.
     hidden : sequence of int, optional
         Units of each hidden layer; none makes a linear model. Default: by the preset.
     activation : str, default "relu"
@@ -166,7 +166,7 @@ class TrainOptions(ReadOptions):
         Stop training after this time.
     time_budget : float, in seconds, optional
         Choose the most accurate preset that is expected to be trained in this time, by the speed
-        of the machine, and stop after it.
+        of the machine, and stop training after it.
     memory : int, in bytes, optional
         Memory for encoded rows; more rows go through a scratch file, window by window.
         Default: half of what is free.

@@ -34,7 +34,7 @@ class Preset:
 # from the quickest to the most accurate
 PRESETS = {
     "fast": Preset((100,), ramps=0, ensemble=1),
-    "default": Preset((256,), ramps=32, ensemble=5),
+    "default": Preset((128, 64), ramps=32, ensemble=8),
     "accurate": Preset(
         (128, 128), ramps=32, ensemble=8, dropout=0.05, schedule="cosine", patience=20
     ),
@@ -77,9 +77,11 @@ def settled(options: TrainOptions, facts: Facts) -> TrainOptions:
     Those of a time budget keep it, beside the best preset.
     """
     found = _filled(options, facts.rows)
-    by = options.ensemble_by
+    by, folds = options.ensemble_by, _folds(options, facts, found["ensemble"])
     if by is None:
-        by = "folds" if _can_fold(options, facts, found["ensemble"]) else "seeds"
+        by = "folds" if folds >= _FEWEST_FOLDS else "seeds"
+    if by == "folds" and options.ensemble is None:
+        found["ensemble"] = max(folds, 2)
     name = options.preset or (DEFAULT if options.time_budget is None else BEST)
     return replace(options, preset=name, time_budget=None, ensemble_by=by, **found)
 
@@ -96,16 +98,15 @@ def _filled(options, rows) -> dict[str, Any]:
     return found
 
 
-def _can_fold(options, facts, ensemble):
-    """Return whether each of so many networks can have a fold of its own to stop early on."""
-    return (
-        ensemble >= _FEWEST_FOLDS
-        and options.valid_share is None
-        and options.time is None
-        and not facts.holds
-        and facts.rows >= ensemble
-        and (facts.groups is None or facts.groups >= ensemble)
-    )
+def _folds(options, facts, ensemble):
+    """Return how many networks, of so many, can have a fold of their own; 0 if none can.
+
+    They are as many as there are groups or rows where these are fewer, unless that number is given.
+    """
+    if options.valid_share is not None or options.time is not None or facts.holds:
+        return 0
+    most = facts.rows if facts.groups is None else facts.groups
+    return ensemble if ensemble <= most else (0 if options.ensemble else most)
 
 
 @dataclass(frozen=True)

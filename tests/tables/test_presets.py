@@ -57,14 +57,17 @@ def test_what_is_given_stays():
         ({"valid_share": 0}, {}),
         ({"ensemble": 3}, {}),
         ({}, {"holds": True}),
-        ({}, {"rows": 4}),
-        ({}, {"groups": 4}),
+        ({}, {"rows": 3}),
+        ({"ensemble": 8}, {"rows": 7}),
+        ({}, {"groups": 3}),
+        ({"ensemble": 8}, {"groups": 7}),
         ({}, {"rows": 5_000_000}),
     ],
 )
 def test_rows_are_held_back_for_all_where_folds_cannot_be_or_were_not_asked_for(options, facts):
     assert settle(replace(FACTS, **facts), **options).ensemble_by == "seeds"
-    assert settle(replace(FACTS, groups=5)).ensemble_by == "folds"
+    found = settle(replace(FACTS, groups=5))
+    assert (found.ensemble_by, found.ensemble) == ("folds", 5)
 
 
 def test_very_many_rows_train_one_network():
@@ -121,7 +124,8 @@ def test_the_options_in_the_record_give_the_model_again(preset, target, tmp_path
 def test_a_few_rows_are_enough(rows):
     frame = pl.DataFrame({"x": np.arange(rows) * 7 % 31, "y": np.resize(["a", "b"], rows)})
     model = train(frame, "y", numeric="x", **FEW)
-    assert model.record["options"]["ensemble_by"] == ("folds" if rows >= 5 else "seeds")
+    assert model.record["options"]["ensemble_by"] == ("folds" if rows >= 4 else "seeds")
+    assert model.record["options"]["ensemble"] == (rows if 4 <= rows < 8 else 8)
     assert len(model.predict(frame)) == rows
 
 
@@ -156,17 +160,17 @@ def by(frame, target="y", **options):
 
 
 def test_groups_without_a_target_are_no_folds():
-    frame = pl.DataFrame(SMALL).with_columns(g=pl.int_range(60) % 5)
+    frame = pl.DataFrame(SMALL).with_columns(g=pl.int_range(60) % 4)
     assert by(frame, group="g") == "folds"
     spoiled = frame.with_columns(y=pl.when(pl.col("g") == 0).then(None).otherwise("y"))
     assert by(spoiled, group="g") == "seeds"
 
 
 def test_rows_that_lack_one_of_several_targets_are_no_folds():
-    numbers = np.arange(8.0)
+    numbers = np.arange(7.0)
     frame = pl.DataFrame({"x": numbers**2 % 5, "a": numbers / 3, "b": numbers % 3 / 2})
     assert by(frame, ["a", "b"]) == "folds"
-    first, last = pl.int_range(8) < 2, pl.int_range(8) > 5
+    first, last = pl.int_range(7) < 2, pl.int_range(7) > 4
     spoiled = frame.with_columns(
         a=pl.when(first).then(None).otherwise("a"), b=pl.when(last).then(None).otherwise("b")
     )
@@ -175,7 +179,7 @@ def test_rows_that_lack_one_of_several_targets_are_no_folds():
 
 def test_rows_without_a_weight_are_no_folds():
     frame = pl.DataFrame(SMALL)
-    for count, how in ((60, "folds"), (4, "seeds")):
+    for count, how in ((60, "folds"), (7, "seeds")):
         assert by(frame.with_columns(w=(pl.int_range(60) < count) * 1.0), weight="w") == how
 
 
@@ -188,7 +192,7 @@ def test_rows_that_do_not_fit_into_memory_are_no_folds():
     needed = 3 * job.budget.bytes
     assert Job(frame, TrainOptions("y", memory=needed)).options.ensemble_by == "folds"
     less = Job(frame, TrainOptions("y", memory=needed - 1))
-    assert (less.options.ensemble_by, less.options.ensemble) == ("seeds", 5)
+    assert (less.options.ensemble_by, less.options.ensemble) == ("seeds", 8)
     assert less.split.validates.sum() == 400
     assert by(frame, memory=job.budget.bytes // 2) == "seeds"
     with pytest.raises(MemoryError, match="ensemble_by='folds': each network trains on rows"):
