@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -50,6 +50,14 @@ _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")
 # a training stops after this time at the earliest, though none is left of its budget
 _LEAST_SECONDS = 0.1
+
+
+class _Settled(NamedTuple):
+    """What a table settles of a training."""
+
+    schema: Schema
+    options: TrainOptions
+    split: Split
 
 
 class Job:
@@ -121,14 +129,12 @@ class Job:
     @property
     def options(self) -> Any:
         """The `TrainOptions` of the table, in which nothing is left to the preset."""
-        _ = self.schema
-        return self._options
+        return self._settled.options
 
     @property
     def split(self) -> Split:
         """Which rows train and which validate."""
-        _ = self.schema  # whose target settles it
-        return self._split
+        return self._settled.split
 
     @property
     def _budget_left(self) -> float | None:
@@ -156,26 +162,28 @@ class Job:
         held = hold_out(rows, count, self.asked.seed, self.keys, self.table.name)
         return held.validates
 
-    @cached_property
+    @property
     def schema(self) -> Schema:
         """The schema of the table; that of the checkpoint if the training resumes."""
+        return self._settled.schema
+
+    @cached_property
+    def _settled(self) -> "_Settled":
         o = self.asked
         holds = self.valid_table is not None
         settling = Settling(o, self.table, self._rows_split, self.keys, holds)
         if self._own is not None:
             found = schema_of(self._begun, "the checkpoint")
-            self._options = self._own.continued(o)
-            settling.split_rows(found.targets, self._options)
-            self._split = settling.split
-            return found
+            options = self._own.continued(o)
+            settling.split_rows(found.targets, options)
+            return _Settled(found, options, settling.split)
         check_roles(self.table, o)
         found, seconds = self._inferred(settling), self._budget_left
         while settling.narrow(found, seconds):
             seconds = None
             with not_told_again():
                 found = self._inferred(settling)
-        self._options, self._split = settling.options, settling.split
-        return found
+        return _Settled(found, settling.options, settling.split)
 
     def _inferred(self, settling):
         """Return the schema of the table, whose options and split are settled on the way."""
@@ -330,9 +338,9 @@ class Job:
 
     def with_options(self, options: TrainOptions) -> "Job":
         """Return a job on the same rows with other options, which do not change their features."""
-        _ = self.split, self.tested
+        _ = self.tested
         twin = copy(self)
-        twin._options = options
+        twin._settled = self._settled._replace(options=options)
         for name in ("network", "batch"):  # which depend on them
             vars(twin).pop(name, None)
         return twin

@@ -74,7 +74,7 @@ def preset_of(options: TrainOptions) -> Preset:
 def settled(options: TrainOptions, facts: Facts) -> TrainOptions:
     """Return options in which nothing is left to the preset, for a table of such facts.
 
-    Those of a time budget keep it, beside the best preset.
+    Those of a time budget have the best preset; `fitting` says whether there is time for it.
     """
     found = _filled(options, facts.rows)
     by, folds = options.ensemble_by, _folds(options, facts, found["ensemble"])
