@@ -4,10 +4,10 @@ import logging
 import time
 from collections.abc import Iterable
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -52,7 +52,8 @@ _steps = logging.getLogger("fastbp.steps")
 _LEAST_SECONDS = 0.1
 
 
-class _Settled(NamedTuple):
+@dataclass(frozen=True)
+class _Settled:
     """What a table settles of a training."""
 
     schema: Schema
@@ -340,7 +341,7 @@ class Job:
         """Return a job on the same rows with other options, which do not change their features."""
         _ = self.tested
         twin = copy(self)
-        twin._settled = self._settled._replace(options=options)
+        twin._settled = replace(self._settled, options=options)
         for name in ("network", "batch"):  # which depend on them
             vars(twin).pop(name, None)
         return twin
