@@ -102,9 +102,9 @@ class TrainOptions(ReadOptions):
         Share of the rows held back for the validation of all networks; 0 holds none back. Default:
         0.2, at most 100,000 rows, where no folds validate.
     preset : {"fast", "default", "accurate"}, optional
-        What the options are that say "by the preset" and are not given: fast trains one network of
-        100 units; default trains eight, of 128 and 64 units on ramps; accurate takes some two
-        times as long. Default: default.
+        The values of the options below that are not given: fast trains one network of 100 units;
+        default trains eight, of 128 and 64 units on ramps; accurate trains them for longer, some
+        two times as long. Default: default.
     hidden : sequence of int, optional
         Units of each hidden layer; none makes a linear model. Default: by the preset.
     activation : str, default "relu"
