@@ -103,8 +103,8 @@ class TrainOptions(ReadOptions):
         0.2, at most 100,000 rows, where no folds validate.
     preset : {"fast", "default", "accurate"}, optional
         The values of the options below that are not given: fast trains one network of 100 units;
-        default trains eight, of 128 and 64 units on ramps; accurate trains them for longer, some
-        two times as long. Default: default.
+        default trains five, of 128 and 64 units on ramps; accurate trains eight that are wider, and
+        takes some three times as long. Default: default.
     hidden : sequence of int, optional
         Units of each hidden layer; none makes a linear model. Default: by the preset.
     activation : str, default "relu"

@@ -66,8 +66,8 @@ def test_what_is_given_stays():
 )
 def test_rows_are_held_back_for_all_where_folds_cannot_be_or_were_not_asked_for(options, facts):
     assert settle(replace(FACTS, **facts), **options).ensemble_by == "seeds"
-    found = settle(replace(FACTS, groups=5))
-    assert (found.ensemble_by, found.ensemble) == ("folds", 5)
+    found = settle(replace(FACTS, groups=4))
+    assert (found.ensemble_by, found.ensemble) == ("folds", 4)
 
 
 def test_very_many_rows_train_one_network():
@@ -120,12 +120,12 @@ def test_the_options_in_the_record_give_the_model_again(preset, target, tmp_path
     assert loaded.predict(frame).equals(model.predict(frame))
 
 
-@pytest.mark.parametrize("rows", [3, 5, 8, 30])
+@pytest.mark.parametrize("rows", [3, 4, 8, 30])
 def test_a_few_rows_are_enough(rows):
     frame = pl.DataFrame({"x": np.arange(rows) * 7 % 31, "y": np.resize(["a", "b"], rows)})
     model = train(frame, "y", numeric="x", **FEW)
     assert model.record["options"]["ensemble_by"] == ("folds" if rows >= 4 else "seeds")
-    assert model.record["options"]["ensemble"] == (rows if 4 <= rows < 8 else 8)
+    assert model.record["options"]["ensemble"] == (4 if rows == 4 else 5)
     assert len(model.predict(frame)) == rows
 
 
@@ -167,10 +167,10 @@ def test_groups_without_a_target_are_no_folds():
 
 
 def test_rows_that_lack_one_of_several_targets_are_no_folds():
-    numbers = np.arange(7.0)
+    numbers = np.arange(6.0)
     frame = pl.DataFrame({"x": numbers**2 % 5, "a": numbers / 3, "b": numbers % 3 / 2})
     assert by(frame, ["a", "b"]) == "folds"
-    first, last = pl.int_range(7) < 2, pl.int_range(7) > 4
+    first, last = pl.int_range(6) < 2, pl.int_range(6) > 3
     spoiled = frame.with_columns(
         a=pl.when(first).then(None).otherwise("a"), b=pl.when(last).then(None).otherwise("b")
     )
@@ -179,7 +179,7 @@ def test_rows_that_lack_one_of_several_targets_are_no_folds():
 
 def test_rows_without_a_weight_are_no_folds():
     frame = pl.DataFrame(SMALL)
-    for count, how in ((60, "folds"), (7, "seeds")):
+    for count, how in ((60, "folds"), (4, "seeds")):
         assert by(frame.with_columns(w=(pl.int_range(60) < count) * 1.0), weight="w") == how
 
 
@@ -192,7 +192,7 @@ def test_rows_that_do_not_fit_into_memory_are_no_folds():
     needed = 3 * job.budget.bytes
     assert Job(frame, TrainOptions("y", memory=needed)).options.ensemble_by == "folds"
     less = Job(frame, TrainOptions("y", memory=needed - 1))
-    assert (less.options.ensemble_by, less.options.ensemble) == ("seeds", 8)
+    assert (less.options.ensemble_by, less.options.ensemble) == ("seeds", 5)
     assert less.split.validates.sum() == 400
     assert by(frame, memory=job.budget.bytes // 2) == "seeds"
     with pytest.raises(MemoryError, match="ensemble_by='folds': each network trains on rows"):

@@ -345,7 +345,7 @@ def test_the_command_tells_the_scores_and_their_spread(tmp_path, monkeypatch):
     base = ("train", "table.csv", "--target", "y", "--epochs", 2, "--folds", 3)
     done = fastbp(*base, "--group", "patient", "-o", "model")
     assert done.code == 0 and done.out.count("\nfold ") == 3
-    words = "each validates one of the 8 networks, no group of patient in two folds"
+    words = "each validates one of the 5 networks, no group of patient in two folds"
     assert words in done.out
     assert "dropped, the groups of the rows: patient" in done.out
     scores = [each["accuracy"] for each in TableModel.load("model").record["folds"]["scores"]]
