@@ -18,7 +18,8 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="no such signals and 
 
 @pytest.mark.slow
 def test_digits_are_learned_and_the_model_is_saved(tmp_path):
-    done = in_a_process("train", "digits", "-o", "digits.safetensors", folder=tmp_path)
+    arguments = ("train", "digits", "--preset", "fast", "-o", "digits.safetensors")
+    done = in_a_process(*arguments, folder=tmp_path)
     assert done.code == 0, done.err
     accuracy = float(re.search(r"validation: accuracy ([\d.]+)%", done.out).group(1))
     assert accuracy >= 97
@@ -38,7 +39,7 @@ def test_digits_are_learned_and_the_model_is_saved(tmp_path):
 def test_the_other_data_sets_are_learned_as_well(tmp_path, name, score):
     done = in_a_process("train", name, folder=tmp_path)
     assert done.code == 0, done.err
-    assert f"validation: {score}" in done.out
+    assert f"out of fold: {score}" in done.out
     assert not list(tmp_path.iterdir())
 
 
@@ -102,7 +103,7 @@ def test_a_model_that_cannot_be_saved_exits_with_1_and_says_why(tmp_path):
     )
     assert done.code == 1
     assert done.complaint == "fastbp: File too large"
-    assert "validation: accuracy" in done.out
+    assert "out of fold: accuracy" in done.out
     assert not list(tmp_path.iterdir())
 
 
@@ -111,7 +112,8 @@ def test_a_model_that_cannot_be_saved_exits_with_1_and_says_why(tmp_path):
 
 def _told_to_end(number, after, folder, *options, wait=0.0, **env):
     """Return status, output and errors of a long training, sent a signal `after` some output."""
-    arguments = ["train", "digits", "--epochs", "9999999", "--patience", "0", "-o", "model"]
+    arguments = ["train", "digits", "--preset", "fast", "--epochs", "9999999", "--patience", "0"]
+    arguments += ["-o", "model"]
     with subprocess.Popen(
         [sys.executable, "-u", *command(*arguments, *options)[1:]],
         stdout=subprocess.PIPE,

@@ -109,6 +109,8 @@ class Victim:
             "rich",
             "--drop",
             "income",
+            "--preset",
+            "fast",
             "--log",
             "json",
             *options,

@@ -109,7 +109,8 @@ def by_scikit_learn(name, train_path, test_path, options):
 
 def by_fastbp(name, train_path, test_path, options):
     """Train, save, load, and score a CSV file into another; return the score and the model."""
-    train(train_path, "target", hidden=LAYERS, **options).save(train_path.with_suffix(".model"))
+    model = train(train_path, "target", preset="fast", hidden=LAYERS, **options)
+    model.save(train_path.with_suffix(".model"))
     model = TableModel.load(train_path.with_suffix(".model"))
     scored_path = test_path.with_suffix(".scored.csv")
     rows = write_frames(scored_path, model.predictions(test_path, keep=["target"]))
