@@ -34,7 +34,7 @@ class Preset:
 # from the quickest to the most accurate
 PRESETS = {
     "fast": Preset((100,), ramps=0, ensemble=1),
-    "default": Preset((128, 64), ramps=16, ensemble=5),
+    "default": Preset((128, 64), ramps=32, ensemble=5),
     "accurate": Preset(
         (128, 128), ramps=32, ensemble=8, dropout=0.05, schedule="cosine", patience=20
     ),
