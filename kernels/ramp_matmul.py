@@ -188,11 +188,7 @@ def ramp_matmul(
         If an argument has another dtype, rank or shape, or a position is out of range.
     """
     rows = ramp_rows("X", X, starts, height)
-    W = np.ascontiguousarray(arrays.floats("W", W, 2, like=rows.values))
-    arrays.expect("W", W, (rows.shape[1], W.shape[1]))
-    if bias is not None:
-        bias = np.ascontiguousarray(arrays.floats("bias", bias, 1, like=W))
-        arrays.expect("bias", bias, W.shape[1:])
+    W, bias = arrays.layer(W, bias, rows.shape[1], like=rows.values)
     out = np.empty((len(rows), W.shape[1]), W.dtype)
     tasks = choose_threads(n_threads, ramp_work(rows, W.shape[1]), 1)
     layout = rows.values.shape[1], arrays.address(rows.starts), rows.height

@@ -124,11 +124,7 @@ def sparse_matmul(
         If an argument has another dtype, rank or shape.
     """
     X = sparse_rows("X", X)
-    W = np.ascontiguousarray(arrays.floats("W", W, 2, like=X.data))
-    arrays.expect("W", W, (X.shape[1], W.shape[1]))
-    if bias is not None:
-        bias = np.ascontiguousarray(arrays.floats("bias", bias, 1, like=X.data))
-        arrays.expect("bias", bias, W.shape[1:])
+    W, bias = arrays.layer(W, bias, X.shape[1], like=X.data)
     out = np.empty((len(X), W.shape[1]), W.dtype)
     tasks = choose_threads(n_threads, sparse_work(X, W.shape[1]), 1)
     x = sparse_addresses(X)

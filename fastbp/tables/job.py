@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from msgspec import to_builtins
 
@@ -28,11 +29,11 @@ from .columns.schema import Schema
 from .conformal import residuals_of
 from .encoded import Budget, Encoded, encode_table
 from .keys import read_keys
+from .labels import labels_in
 from .members import most_at_once, parts_of, train_members
 from .model import TableModel
 from .networks import batch_of, network_bytes, network_of
 from .options import TrainOptions, held_rows
-from .parts import labels_of
 from .predicting import tell_unknown
 from .read.frames import is_pandas, with_index
 from .read.naming import Like
@@ -254,6 +255,12 @@ class Job:
         return Budget(self.schema, dtype, self._trained, held, self.options.memory, streamed)
 
     @property
+    def trained_rows(self) -> npt.NDArray[np.intp]:
+        """The places in the table of the rows that train and have all targets, in their order."""
+        known = labels_in(self.table, self.schema.targets)[1]
+        return np.flatnonzero(known & self.split.trains)
+
+    @property
     def _trained(self):
         return int(self.split.trains.sum())
 
@@ -351,7 +358,7 @@ class Job:
         if trained.out_of_fold is None:
             return None
         folds, outputs = trained.out_of_fold
-        there = np.flatnonzero(labels_of(self)[1] & self.split.trains)[folds > 0]
+        there = self.trained_rows[folds > 0]
         ids = pl.DataFrame({"row": there + 1})
         if names := ids_of(self.schema, self.table):
             ids = pl.concat(self.table.frames(names))[there]

@@ -10,23 +10,22 @@ from .columns.target import read_target
 from .read.table import Table
 
 
-def labels_in(table: Table, target: Target) -> npt.NDArray[np.int64]:
-    """Return the place of each row's class in ``target.classes``, -1 where it has none."""
-    found, first = [], 0
-    for frame in table.frames([target.name]):
-        labels, kept = read_target(target, frame[target.name], table.missing_words, first)
-        found.append(np.where(kept, labels, -1))
-        first += len(frame)
-    return np.concatenate(found)
+def labels_in(
+    table: Table, targets: Sequence[Target]
+) -> tuple[npt.NDArray[np.int64] | None, npt.NDArray[np.bool_]]:
+    """Return the labels (rows,), and which rows (rows,) have a value of all targets.
 
-
-def rows_with(table: Table, targets: Sequence[Target]) -> npt.NDArray[np.bool_]:
-    """Return which rows (rows,) have a value of all targets, which may not be fitted yet."""
-    found, first = [], 0
-    for frame in table.frames([*dict.fromkeys(target.name for target in targets)]):
-        known = np.ones(len(frame), bool)
-        for target in targets:
-            known &= read_target(target, frame[target.name], table.missing_words, first)[1]
-        found.append(known)
-        first += len(frame)
-    return np.concatenate(found)
+    A label is the place of the row's class in ``target.classes``, -1 where it has none. There are
+    no labels of several targets, or of numbers. The targets need not be fitted.
+    """
+    first = targets[0]
+    classifies = bool(first.classes) and len(targets) == 1
+    by_name = {target.name: target for target in targets}
+    labels, known, row = [], [], 0
+    for frame in table.frames(list(by_name)):
+        read = [read_target(t, frame[t.name], table.missing_words, row) for t in by_name.values()]
+        known.append(np.logical_and.reduce([kept for _, kept in read]))
+        if classifies:
+            labels.append(np.where(known[-1], read[0][0], -1))
+        row += len(frame)
+    return np.concatenate(labels) if classifies else None, np.concatenate(known)

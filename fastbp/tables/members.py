@@ -21,9 +21,10 @@ from ..training.history import History
 from ..training.interrupt import Interrupt
 from ..training.stopped import Stopped
 from .encoded import Budget, Encoded
+from .labels import labels_in
 from .networks import network_of
 from .options import TrainOptions
-from .parts import check_enough, labels_of
+from .parts import check_enough
 from .split import folds_of_rows
 from .wording import bytes_shown
 
@@ -62,7 +63,7 @@ def parts_of(job: Any) -> list[Part]:
     options: Any = job.options
     if options.ensemble_by == "seeds":
         return [Part()] * options.ensemble
-    labels, known = labels_of(job)
+    labels, known = labels_in(job.table, job.schema.targets)
     known &= job.split.trains
     groups = None if job.keys.groups is None else job.keys.groups[known]
     rows = int(known.sum())

@@ -4,10 +4,9 @@ import logging
 import warnings
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import DataError
-from .columns.encoding import Encoder
+from .labels import labels_in
 from .options import SEEDS
 from .split import Keys, Mask
 from .wording import counted, shown
@@ -19,7 +18,7 @@ _steps = logging.getLogger("fastbp.steps")
 def folds_of(job):
     """Return how the rows with a target are split, and of each fold which train and are tested."""
     name, count = job.table.name, job.options.folds
-    labels, known = labels_of(job)
+    labels, known = labels_in(job.table, job.schema.targets)
     known &= ~job.tested
     rows, keys = np.flatnonzero(known), job.keys
     if keys.times is not None:
@@ -77,20 +76,6 @@ def _masks(shape, *parts) -> tuple[Mask, ...]:
     for mask, part in zip(masks, parts, strict=True):
         mask[part] = True
     return masks
-
-
-def labels_of(job) -> tuple[npt.NDArray | None, Mask]:
-    """Return the class of each row, None for other targets, and which rows have a target."""
-    encoder = Encoder(job.schema, job.table.name)
-    labels, known, first = [], [], 0
-    for frame in job.table.frames(job.schema.target_names):
-        values, kept = encoder.encode_target(frame, first)
-        labels.append(values)
-        known.append(kept)
-        first += len(frame)
-    schema = job.schema
-    classifies = schema.target.task == "classification" and not schema.more_targets
-    return np.concatenate(labels) if classifies else None, np.concatenate(known)
 
 
 def check_enough(job, option, known):

@@ -66,8 +66,7 @@ def preset_of(options: TrainOptions) -> Preset:
 
     Of a time budget it is the best, as it is not known yet which one fits.
     """
-    unnamed = DEFAULT if options.time_budget is None else BEST
-    found = PRESETS[options.preset or unnamed]
+    found = PRESETS[_name_of(options)]
     return found if options.search is None else replace(found, ensemble=1)
 
 
@@ -82,8 +81,11 @@ def settled(options: TrainOptions, facts: Facts) -> TrainOptions:
         by = "folds" if folds >= _FEWEST_FOLDS else "seeds"
     if by == "folds" and options.ensemble is None:
         found["ensemble"] = max(folds, 2)
-    name = options.preset or (DEFAULT if options.time_budget is None else BEST)
-    return replace(options, preset=name, time_budget=None, ensemble_by=by, **found)
+    return replace(options, preset=_name_of(options), time_budget=None, ensemble_by=by, **found)
+
+
+def _name_of(options):
+    return options.preset or (DEFAULT if options.time_budget is None else BEST)
 
 
 def _filled(options, rows) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from .columns.encoding import Encoder
 from .columns.number import Standardized
 from .columns.schema import Schema, Target
 from .encoded import Budget
-from .labels import labels_in, rows_with
+from .labels import labels_in
 from .members import fits_at_once
 from .options import TrainOptions
 from .presets import Facts, Work, fitting, settled
@@ -49,7 +49,7 @@ class Settling:
         """Settle both for unfitted targets; return which rows train. So many have each target."""
         has_all = self._among
         if known < len(has_all):
-            has_all = has_all & rows_with(self._table, targets)
+            has_all = has_all & labels_in(self._table, targets)[1]
         groups = self._keys.groups
         facts = Facts(
             rows=int(has_all.sum()),
@@ -64,8 +64,8 @@ class Settling:
         """Settle the split by settled options."""
         asked, among = self._asked, self._among
         held = 0 if self._holds else options.valid_rows(int(among.sum()))
-        is_free = held and len(targets) == 1 and not (asked.group or asked.time)
-        labels = labels_in(self._table, targets[0]) if is_free and targets[0].classes else None
+        is_free = held and not (asked.group or asked.time)
+        labels = labels_in(self._table, targets)[0] if is_free else None
         self.split = hold_out(among, held, asked.seed, self._keys, self._table.name, labels)
 
     def narrow(self, schema: Schema, seconds: float | None) -> bool:

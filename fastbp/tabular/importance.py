@@ -12,12 +12,11 @@ from ..ensemble import Ensemble, members_of
 from ..kernels.random import permutation
 from ..network import Network
 from ..tables.explaining import Explained
-from ..tables.folds import not_told_again
 from ..tables.job import Job
 from ..tables.members import parts_of
 from ..tables.model import TableModel
-from ..tables.parts import labels_of
 from ..tables.read.table import open_table
+from ..tables.settling import not_told_again
 
 # as `TableModel.explain` draws
 _MOST_ROWS = 10_000
@@ -26,14 +25,14 @@ _REPEATS = 5
 _FEWEST_ROWS = 2
 
 
-class Unseen(NamedTuple):
+class Measured(NamedTuple):
     """A network, and rows of the table that it has not been trained on."""
 
     network: Network | Ensemble
     rows: pl.DataFrame
 
 
-def unseen_by(job: Job, model: TableModel, frame: pl.DataFrame) -> list[Unseen]:
+def unseen_by(job: Job, model: TableModel, frame: pl.DataFrame) -> list[Measured]:
     """Return the rows of a training that validated, with the network that has not seen them.
 
     Of an ensemble by folds these are the folds with their networks; else the network, or all
@@ -44,14 +43,14 @@ def unseen_by(job: Job, model: TableModel, frame: pl.DataFrame) -> list[Unseen]:
     ensemble = model.record.get("ensemble", {})
     if ensemble.get("by") == "folds":
         with not_told_again():
-            parts, known = parts_of(job), np.flatnonzero(labels_of(job)[1])
+            parts, trained = parts_of(job), job.trained_rows
         pairs = zip(members_of(model.network), ensemble["members"], strict=True)
-        found = [(network, known[parts[own["number"] - 1].tests]) for network, own in pairs]
+        found = [(network, trained[parts[own["number"] - 1].tests]) for network, own in pairs]
     else:
         found = [(model.network, np.flatnonzero(job.split.validates))]
     most = _MOST_ROWS // len(found)
     drawn = [(each, _drawn(rows, most, job.options.seed)) for each, rows in found]
-    return [Unseen(each, frame[rows]) for each, rows in drawn if len(rows) >= _FEWEST_ROWS]
+    return [Measured(each, frame[rows]) for each, rows in drawn if len(rows) >= _FEWEST_ROWS]
 
 
 def _drawn(rows, most, seed):
@@ -81,10 +80,10 @@ class Importances:
     model_: TableModel
     n_threads: Threads
     _names: list[str]
-    _unseen: Sequence[Unseen] = ()
+    _unseen: Sequence[Measured] = ()
     _importances: Floats | None = None
 
-    def _measure_on(self, unseen: list[Unseen]) -> None:
+    def _measure_on(self, unseen: list[Measured]) -> None:
         """Keep what the importances of a new fit are measured on."""
         self._unseen, self._importances = unseen, None
 

@@ -89,6 +89,16 @@ def expect(name, array, shape):
         raise ValueError(f"{name} has shape {array.shape}: expected {shape}")
 
 
+def layer(W, bias, n_in, like):
+    """Return W (n_in, n_out) and its bias (n_out,) or None: contiguous, of the dtype of `like`."""
+    W = np.ascontiguousarray(floats("W", W, 2, like=like))
+    expect("W", W, (n_in, W.shape[1]))
+    if bias is not None:
+        bias = np.ascontiguousarray(floats("bias", bias, 1, like=like))
+        expect("bias", bias, W.shape[1:])
+    return W, bias
+
+
 def aligned_zeros(count, dtype):
     """Return `count` zeros that start on a cache line."""
     dtype = np.dtype(dtype)
