@@ -6,6 +6,11 @@ Rinaldo, Tibshirani and Wasserman, Distribution-Free Predictive Inference for Re
 113(523), 2018, section 2.2). Of several quantiles it reaches from the lowest to the highest, give
 or take what the rows lie beyond them, which may be negative: they lie within (Romano, Patterson and
 Candes, Conformalized Quantile Regression, NeurIPS 2019).
+
+By folds one network predicts a row that it has not seen, and later the mean of all predicts, which
+is nearer: the mean squared error of K networks is that of their mean and the mean square of their
+distance from it (Krogh and Vedelsby, Neural Network Ensembles, Cross Validation, and Active
+Learning, NIPS 1994, eq. 6). Residuals are scaled to it.
 """
 
 import itertools
@@ -29,6 +34,8 @@ from .wording import one_line
 SECTION = "residuals"
 # residuals that a file keeps of more: so many evenly spread, and so many towards the largest
 _EVENLY, _OF_THE_LARGEST = 500, 500
+# rows that tell how far networks lie apart
+_ROWS_APART = 2_000
 # rounding of sums of weights, and of 1 - level
 _SLACK = 1e-9
 
@@ -86,14 +93,47 @@ def residuals_of(
         return ()
     outputs = np.concatenate([each.outputs(n_threads) for each in unseen])
     y = np.concatenate([each.y for each in unseen]).reshape(outputs.shape)
-    weights = np.concatenate([_weights(each) for each in unseen])
+    weights = np.concatenate([each.weights for each in unseen])
     clipped = schema.at_bounds(y)
+    apart = _apart(schema, unseen, n_threads)
     found = []
-    for first, (low, high) in _ends(schema, outputs):
-        truth = in_units(schema.targets[first], y[:, first])
-        sizes = np.where(clipped[:, first], np.inf, np.maximum(low - truth, truth - high))
-        found.append(_kept(sizes, weights))
+    for (first, (low, high)), variance in zip(_ends(schema, outputs), apart, strict=True):
+        known = ~clipped[:, first]
+        away = np.abs(in_units(schema.targets[first], y[:, first]) - (low + high) / 2)
+        away *= _nearer(away[known], weights[known], variance, len(unseen))
+        found.append(_kept(np.where(known, away - (high - low) / 2, np.inf), weights))
     return tuple(found)
+
+
+def _apart(schema, unseen, n_threads):
+    """Return the variance of what networks predict of a row, the mean of rows, of each column.
+
+    It is that of networks that trained on the row, which lie no further apart than they would of
+    others; 0 where there are no two.
+    """
+    count = len(schema.target_names)
+    if len(unseen[0].others) < 2:
+        return np.zeros(count)
+    thinned = [each.thinned(max(1, _ROWS_APART // len(unseen))) for each in unseen]
+    total = np.zeros(count)
+    for each in thinned:
+        outputs = (network.forward(each.X, n_threads) for network in each.others)
+        ends = [[low + high for _, (low, high) in _ends(schema, found)] for found in outputs]
+        total += np.var(np.array(ends) / 2, axis=0, ddof=1) @ each.weights
+    return total / sum(each.weights.sum() for each in thinned)
+
+
+def _nearer(away, weights, variance, networks):
+    """Return how much nearer to targets the mean of networks lies than one of them.
+
+    It is sqrt(1 - (1 - 1 / K) variance / e) where one of K is off by e in the mean square, and at
+    least 1 / sqrt(K), as of networks that err independently.
+    """
+    error = away**2 @ weights
+    if not variance or not error:
+        return 1.0
+    taken = (1 - 1 / networks) * variance * weights.sum() / error
+    return math.sqrt(max(1 - taken, 1 / networks))
 
 
 def intervals_of(
@@ -153,10 +193,6 @@ def _ends(schema, outputs):
     for first in range(0, len(schema.targets), levels):
         places = (first, first + levels - 1)
         yield first, tuple(in_units(schema.targets[n], outputs[:, n]) for n in places)
-
-
-def _weights(unseen):
-    return np.ones(len(unseen.X)) if unseen.weight is None else unseen.weight.astype(np.float64)
 
 
 def _kept(sizes, weights):

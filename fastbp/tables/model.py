@@ -193,8 +193,8 @@ class TableModel:
             alike, the probability that the target is within is at least `interval` (Lei et al.,
             JASA 2018, theorem 2.2) for residuals of rows that the network does not depend on.
             Validation rows have chosen when to stop, and residuals out of fold are of one network
-            where the mean of all predicts (as Vovk's cross-conformal predictors, 2015): the share
-            then holds about, by folds with a little to spare, without a theorem.
+            (as of Vovk's cross-conformal predictors, 2015), made smaller by what the mean of all
+            takes from its error: the share then holds about, without a theorem.
         **options
             The fields of ``fastbp.tables.options.ReadOptions``; `takes` names them here.
 

@@ -105,8 +105,17 @@ class Several:
         fold has, else all of the same rows.
         """
         if self.by == "folds":
-            return [_fold(schema, rows, member) for member in self.members]
+            return [self._fold(schema, rows, member) for member in self.members]
         return [] if rows.valid is None else [Unseen(self.networks, *rows.valid)]
+
+    def _fold(self, schema, rows, member):
+        part = member.part
+        tests = part.tests
+        if schema.target.classes and not schema.more_targets:
+            tests = tests[np.isin(rows.y[tests], rows.y[part.trains])]
+        weight = None if rows.own_weight is None else rows.own_weight[tests]
+        others = [each.network for each in self.members if each is not member]
+        return Unseen((member.network,), rows.X[tests], rows.y[tests], weight, others)
 
     def scores(
         self, schema: Schema, rows: Encoded, valid: Held, n_threads: Threads
@@ -143,15 +152,6 @@ class Several:
         each = zip(self.members, self._scores, strict=True)
         members = [_described(member, scores) for member, scores in each]
         return {"ensemble": {"by": self.by, "members": members, "left_out": self._left_out}}
-
-
-def _fold(schema, rows, member):
-    part = member.part
-    tests = part.tests
-    if schema.target.classes and not schema.more_targets:
-        tests = tests[np.isin(rows.y[tests], rows.y[part.trains])]
-    weight = None if rows.own_weight is None else rows.own_weight[tests]
-    return Unseen((member.network,), rows.X[tests], rows.y[tests], weight)
 
 
 def lists_of(history: History | None) -> dict[str, list[float | None]]:

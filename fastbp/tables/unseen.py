@@ -16,13 +16,20 @@ class Unseen:
     """Encoded rows X (n, n_features) with their targets y, and networks that train on others.
 
     What the networks predict is the mean of their outputs. `weight` (n,) are the rows' own
-    weights, without those of their classes; None where all rows count the same.
+    weights, without those of their classes; None where all rows count the same. `others` are the
+    networks of the same ensemble that trained on these rows.
     """
 
     networks: Sequence[Network]
     X: npt.NDArray
     y: npt.NDArray
     weight: npt.NDArray | None = None
+    others: Sequence[Network] = ()
+
+    @property
+    def weights(self) -> npt.NDArray:
+        """The rows' own weights (n,), ones where all rows count the same."""
+        return np.ones(len(self.X)) if self.weight is None else self.weight.astype(np.float64)
 
     def outputs(self, n_threads: Threads = "auto") -> npt.NDArray:
         """Return the mean outputs (n, n_out) of the networks."""

@@ -12,6 +12,7 @@ from ..annotations import Floats
 from ..estimators.parameters import keep_arguments
 from ..tables.declared import takes
 from ..tables.options import TrainOptions
+from ..tables.result.outputs import bound_names
 from .base import TabularEstimator
 from .parameters import INSTEAD, OF_CLASSES, arguments_of
 from .targets import as_scikit_learn_reads, names_of
@@ -117,9 +118,8 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
             If too few samples did not train, or none.
         """
         found = self._predictions(X, interval=level)
-        schema = self.model_.schema
-        of = [f" of {name}" for name in schema.target_names] if schema.more_targets else [""]
-        bounds = [found.select(f"lower{each}", f"upper{each}").to_numpy() for each in of]
+        names = bound_names(self.model_.schema)
+        bounds = [found.select(both).to_numpy() for both in names]
         return bounds[0] if self._is_flat else np.stack(bounds, axis=1)
 
     def __sklearn_tags__(self):

@@ -115,6 +115,33 @@ def test_of_many_rows_a_file_keeps_some_that_are_no_smaller():
         assert beyond < min(0.0025, 0.03 * (1 - level) + 2 / 50_000)
 
 
+class Column:
+    """A network whose output is one of its inputs."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def forward(self, X, n_threads):
+        return X[:, self.place : self.place + 1]
+
+
+@pytest.mark.parametrize("noise, apart", [(1, 0), (1, 0.5), (1, 2), (0, 1)])
+def test_by_folds_they_are_those_of_the_mean_of_networks(noise, apart):
+    schema = train(NUMBERS, "y", drop="code", **RUN).schema
+    rng, count, networks = np.random.default_rng(0), 8000, [Column(place) for place in range(5)]
+    truth = rng.normal(size=(count, 1))
+    X = truth + rng.normal(scale=apart, size=(count, 5))
+    y = (truth + rng.normal(scale=noise, size=(count, 1)))[:, 0]
+    unseen = []
+    for place, network in enumerate(networks):
+        rows = slice(place, None, 5)
+        others = [each for each in networks if each is not network]
+        unseen.append(Unseen((network,), X[rows], y[rows], None, others))
+    found = residuals_of(schema, unseen, 1)[0].within(0.9) / schema.target.scale
+    # normal errors, of which a mean of five has a fifth of the networks' variance
+    assert found == pytest.approx(1.645 * math.hypot(noise, apart / math.sqrt(5)), rel=0.05)
+
+
 # ------------------------------------------------------------------------------ a training
 
 KINDS = {"one": {}, "seeds": {"ensemble": 3}, "bags": {"ensemble": 3, "ensemble_by": "bags"}}
@@ -147,6 +174,15 @@ def test_by_folds_they_are_those_out_of_fold(weighted):
     )
     sizes = np.abs(frame["y"] - model.out_of_fold["prediction"]).to_numpy()
     weights = weight if weighted else np.ones(400)
+    # of three networks, the two that trained on a row have half of the square of their gap as
+    # variance, of which the mean of three takes two thirds
+    each = np.stack(
+        [TableModel(net, model.schema).predict(frame)["prediction"] for net in model.network]
+    )
+    fold = model.out_of_fold["fold"].to_numpy()
+    gaps = [np.diff(np.delete(each[:, row], fold[row] - 1))[0] for row in range(400)]
+    taken = np.average(np.square(gaps), weights=weights) / 3
+    sizes = sizes * math.sqrt(1 - taken / np.average(sizes**2, weights=weights))
     order = np.argsort(sizes)
     among = np.cumsum(weights[order]) >= 0.9 * (weights.sum() + weights.mean())
     scored = model.predict(NEW.with_columns(w=pl.lit(1)), interval=0.9)
@@ -177,11 +213,11 @@ def test_of_several_quantiles_the_outermost_are_moved():
     beyond = np.sort(np.where(y < (low + high) / 2, low - y, y - high))
     moved = beyond[math.ceil(1501 * 0.9) - 1]
     names = ("prediction of y at 0.2", "prediction of y at 0.8")
-    np.testing.assert_allclose(scored["lower of y"], scored[names[0]] - moved, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(scored["upper of y"], scored[names[1]] + moved, rtol=1e-5, atol=1e-5)
-    assert abs(shares(scored, new, of=" of y") - 0.9) < 0.03
+    np.testing.assert_allclose(scored["lower"], scored[names[0]] - moved, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(scored["upper"], scored[names[1]] + moved, rtol=1e-5, atol=1e-5)
+    assert abs(shares(scored, new) - 0.9) < 0.03
     narrow = model.predict(new, interval=0.05)  # moved inwards, past one another
-    assert (narrow["lower of y"] <= narrow["upper of y"]).all()
+    assert (narrow["lower"] <= narrow["upper"]).all()
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9])

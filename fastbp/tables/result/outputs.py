@@ -59,13 +59,19 @@ def frame_of(
             columns[f"probability of {name}"] = pl.Series(outputs[:, place])
         if spread is not None:
             columns["spread"] = pl.Series(spread[np.arange(len(spread)), labels])
-    for name, both in zip(schema.target_names, bounds or (), strict=bounds is not None):
-        of = f" of {name}" if schema.more_targets else ""
-        columns |= {f"lower{of}": pl.Series(both[0]), f"upper{of}": pl.Series(both[1])}
+    for names, both in zip(bound_names(schema), bounds or (), strict=bounds is not None):
+        columns |= {name: pl.Series(bound) for name, bound in zip(names, both, strict=True)}
     free: dict[str, pl.Series] = {}
     for name, values in columns.items():
         free[free_name(name, {*ids.columns, *free})] = values
     return ids.hstack([values.alias(name) for name, values in free.items()])
+
+
+def bound_names(schema: Schema) -> list[tuple[str, str]]:
+    """Return the names of the lower and the upper bound of each column that is learned."""
+    several = len(schema.target_names) > 1
+    of = [f" of {name}" if several else "" for name in schema.target_names]
+    return [(f"lower{each}", f"upper{each}") for each in of]
 
 
 def out_of_fold(
