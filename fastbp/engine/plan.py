@@ -5,7 +5,6 @@ A `Plan` fixes where each weight lies in the one array of parameters; a
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from ..kernels.net.records import LAYER
 from ..kernels.simd.gemm import MAIN_ROWS, SCRATCH_FLOATS
 from ..kernels.simd.prefetch import ahead_integers
 from ..kernels.support.arrays import aligned_zeros
+from ..kernels.support.once import cached_property
 from ..kernels.support.ramp_rows import RampRows
 from ..kernels.support.sparse_rows import SparseRows
 from ..kernels.tuning import (

@@ -8,7 +8,6 @@ import time
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from numbers import Integral
 from operator import is_
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ..data.windows import Feed, Window
+from ..kernels.support.once import cached_property
 from ..kernels.tuning import SLICE_SECONDS
 from ..training.history import History
 from ..training.interrupt import Interrupt

@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from msgspec import to_builtins
 
 from ..annotations import Callback, FilePath
 from ..errors import DataError
+from ..kernels.support.once import cached_property
 from ..machine import free_memory
 from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints, latest_in

@@ -8,6 +8,7 @@ import polars as pl
 from sklearn.utils.validation import validate_data
 
 from ..annotations import Array
+from ..tables.read.forked import require_polars
 from ..tables.read.frames import is_pandas, of_objects, of_pandas
 from ..tables.read.readers import from_arrays
 
@@ -33,7 +34,10 @@ def samples_of(estimator: Any, X: Any, names: list[str] | None = None) -> Sample
     ValueError, TypeError
         If X is empty, sparse, or complex, is no table, holds infinity, or has not the columns of
         the fit.
+    RuntimeError
+        In a forked child where polars would wait without end.
     """
+    require_polars()
     if not is_pandas(X):
         X = of_polars(X)
     if not (is_pandas(X) or isinstance(X, pl.DataFrame)):

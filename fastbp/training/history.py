@@ -1,11 +1,11 @@
 """The history of a training: a record per epoch, printed as a table."""
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any
 
 from ..durations import duration
 from ..kernels.peak import measure_peak
+from ..kernels.support.once import cached_property
 from .stopped import Stopped
 
 # columns of the printed table: title, and what shows a value

@@ -10,14 +10,14 @@ A kernel calls the twins of its own kind. A `Task` is called by its address
 (`dispatch.by_address`). Nothing is compiled before the first call.
 """
 
-from functools import cached_property
-from threading import RLock
 from types import FunctionType
 
 from numba import config, from_dtype, njit
 from numba.core.dispatcher import Dispatcher
 from numba.core.types import unliteral
 
+from ..support.forks import safe_lock
+from ..support.once import cached_property
 from .cache import DiskCache
 from .pipeline import CodeCompiler, InnerCompiler, no_collector, uninterrupted
 
@@ -71,14 +71,19 @@ def _of_plain_types(dispatcher):
     return dispatcher
 
 
-class _made_once(cached_property):
-    """A cached property that is computed once among threads (Python 3.12 removed the lock)."""
+# held while kernels are made, compiled and loaded, which all take locks of Numba and LLVM: a child
+# that is forked meanwhile would wait for these without end
+_COMPILING = safe_lock()
 
-    _lock = RLock()  # a kernel's twin makes those of the kernels it calls
+
+class _made_once(cached_property):
+    """A cached property that is computed once among threads."""
 
     def __get__(self, instance, owner=None):
-        with self._lock:
-            return super().__get__(instance, owner)
+        with _COMPILING:  # a kernel's twin makes those of the kernels it calls
+            known = () if instance is None else vars(instance)
+            name = self.attrname
+            return known[name] if name in known else super().__get__(instance, owner)
 
 
 class Kernel:
@@ -154,11 +159,12 @@ class Task:
         """Return the address of the function for floats of a NumPy `dtype`."""
         known = self._addresses.get(dtype)
         if known is None:
-            types = self._types(from_dtype(dtype))
-            self.dispatcher.compile(types)
-            result = self.dispatcher.overloads[types]
-            known = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
-            self._addresses[dtype] = known
+            with _COMPILING:
+                types = self._types(from_dtype(dtype))
+                self.dispatcher.compile(types)
+                result = self.dispatcher.overloads[types]
+                known = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
+                self._addresses[dtype] = known
         return known
 
 
@@ -167,7 +173,7 @@ def _on_disk(dispatcher, source, options):
     compiled = dispatcher.compile
 
     def compile_without_collector(signature):
-        with uninterrupted(), no_collector():
+        with _COMPILING, uninterrupted(), no_collector():
             return compiled(signature)
 
     dispatcher.compile = compile_without_collector

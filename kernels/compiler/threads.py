@@ -1,11 +1,12 @@
 """The number of threads of a computation, and whether parallel code is safe to enter.
 
 Numba aborts the process when two Python threads enter parallel code under its
-``workqueue`` layer, and a forked child is killed when it enters parallel code
-after its parent did under ``omp``. Both run the serial twin here.
+``workqueue`` layer, and a forked child waits without end, or is killed, when it enters parallel
+code after its parent did. Both run the serial twin here.
 """
 
 import contextlib
+import logging
 import os
 import threading
 import warnings
@@ -16,30 +17,13 @@ from typing import Literal
 
 import numba
 
+from ..support.forks import in_forked_children, may_lack_threads
 from ..tuning import FLOPS_PER_SECOND, REGION_SECONDS, REGION_WORTH
 
+_log = logging.getLogger("fastbp")
 Threads = int | Literal["auto"]
 # set where parts that wait for each other were seen to run one after the other, see `simd.meeting`
 _APART = threading.Event()
-
-
-def _started():
-    """Return whether Numba's threads were started, in this process or before it was forked."""
-    try:
-        numba.threading_layer()
-    except ValueError:
-        return False
-    return True
-
-
-def _orphaned():
-    """Return whether Numba's threads belong to a parent process: this one has a single thread."""
-    tasks = Path("/proc/self/task")
-    return _started() and tasks.is_dir() and len(list(tasks.iterdir())) == 1
-
-
-# the process that Numba's threads belong to if they run already; 0 for another process
-_IMPORTED_IN = 0 if _orphaned() else os.getpid()
 
 
 def available_threads():
@@ -121,13 +105,22 @@ def choose_threads(n_threads: Threads, flops: float, regions: int, parts: int | 
 
 
 def _parallel_is_safe():
-    return _process_of_threads() == os.getpid() and _layer_is_safe()
+    return _process_is_safe() and _layer_is_safe()
 
 
 @lru_cache(maxsize=1)
-def _process_of_threads():
-    """Return the process that Numba's threads belong to; a forked child inherits the answer."""
-    return _IMPORTED_IN if _started() else os.getpid()
+def _process_is_safe():
+    if not may_lack_threads():
+        return True
+    _log.warning(
+        "fastbp runs on one thread in process %d, which was forked: parallel loops might wait for "
+        "threads of its parent without end. Start processes with spawn or forkserver to use more.",
+        os.getpid(),
+    )
+    return False
+
+
+in_forked_children(_process_is_safe.cache_clear)
 
 
 @lru_cache(maxsize=1)

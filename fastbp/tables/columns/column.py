@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 from msgspec import Struct
 
+from ...kernels.support.once import cached_property
 from ..wording import shown
 from .values import Floats, Places, floats, is_text, wrong_value
 from .values import distinct as distinct_values

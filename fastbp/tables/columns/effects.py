@@ -1,12 +1,11 @@
 """What rare categories tell of the targets: shrunken means, for training rows without their own."""
 
-from functools import cached_property
-
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
 from ...json_data import Finite
+from ...kernels.support.once import cached_property
 from .values import Floats, Places, golden_fractions
 
 # parts of the training rows; a row is told the means of the others

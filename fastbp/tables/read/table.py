@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, Union, cast
 
@@ -14,8 +13,10 @@ import polars as pl
 
 from ...annotations import FilePath
 from ...errors import DataError
+from ...kernels.support.once import cached_property
 from ..options import ReadOptions
 from ..wording import MISSING_WORDS, one_line, shown, unknown
+from .forked import require_polars
 from .formats import Opened, open_part
 from .frames import of_pandas
 from .naming import Like, Reading, may_number_rows, numbers_rows
@@ -161,8 +162,9 @@ def open_table(
 
     `how` says how text is read; what it leaves open is told from each file. A table for a model
     is read `like` that of the model. DataError if it cannot be opened;
-    TypeError if `data` is none of these.
+    TypeError if `data` is none of these; RuntimeError where polars would wait without end.
     """
+    require_polars()
     if isinstance(data, Table):
         return data
     paths = data if isinstance(data, (list, tuple)) else [data]

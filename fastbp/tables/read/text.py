@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import polars as pl
 from msgspec import structs
 
 from ...errors import DataError
+from ...kernels.support.once import cached_property
 from ..options import ReadOptions
 from ..wording import bytes_shown, counted, listed, shown
 from .delimited import Shape, Unfit, first_row, look_through
