@@ -12,6 +12,7 @@ A kernel calls the twins of its own kind. A `Task` is called by its address
 
 from types import FunctionType
 
+import numpy.ma  # noqa: F401 - Numba imports it at the first call, where a fork may meet the import
 from numba import config, from_dtype, njit
 from numba.core.dispatcher import Dispatcher
 from numba.core.types import unliteral
