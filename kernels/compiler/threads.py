@@ -19,6 +19,7 @@ import numba
 
 from ..support.forks import in_forked_children, may_lack_threads
 from ..tuning import FLOPS_PER_SECOND, REGION_SECONDS, REGION_WORTH
+from .tbb import load_tbb
 
 _log = logging.getLogger("fastbp")
 Threads = int | Literal["auto"]
@@ -125,6 +126,7 @@ in_forked_children(_process_is_safe.cache_clear)
 
 @lru_cache(maxsize=1)
 def _layer_is_safe():
+    load_tbb()
     numba.get_num_threads()  # starts the threads, after which the layer is known
     if numba.threading_layer() != "workqueue":
         return True

@@ -349,3 +349,28 @@ def test_what_a_child_must_know_is_asked_for_once(monkeypatch):
 
 def test_this_process_was_not_forked():
     assert not forks.was_forked() and not forks.began_forked()
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_workers_of_joblib_fit_estimators(run_python, backend, when):
+    # `n_threads` is that of the workers; joblib's multiprocessing forks
+    code = _CHILDREN + "from fastbp import MLPRegressor\n"
+    if when == "after":
+        code += _FOREST + _OURS
+    code += f"""
+from joblib import Parallel, delayed
+X = np.random.default_rng(0).normal(size=(600, 9))
+
+def fit(seed):
+    net = MLPRegressor(hidden_layer_sizes=(40,), max_iter=3, random_state=seed, n_threads=2)
+    return net.fit(X, X[:, 0]).coefs_[0]
+
+expected = [fit(seed) for seed in range(4)] if "{when}" == "after" else None
+found = Parallel(n_jobs=2, backend="{backend}", timeout={HANGS})(
+    delayed(fit)(seed) for seed in range(4)
+)
+for one, other in zip(expected or [fit(seed) for seed in range(4)], found, strict=True):
+    np.testing.assert_array_equal(one, other)
+"""
+    run_python(code, NUMBA_NUM_THREADS=2)
