@@ -8,7 +8,6 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -59,43 +58,6 @@ def quota_of_first_version(root: Path = Path("/sys/fs/cgroup")) -> float | None:
         period = int((root / "cpu/cpu.cfs_period_us").read_text())
         return quota / period if quota > 0 else None
     return None
-
-
-def free_memory(
-    root: Path = Path("/sys/fs/cgroup"), groups: str | Path = "/proc/self/cgroup"
-) -> int | None:
-    """Return the bytes that can still be allocated; None where unknown.
-
-    This is the minimum of the kernel's available memory and the free memory of the control
-    group and its parents; inactive file pages count as free.
-    """
-    lines = (line.split() for line in _lines("/proc/meminfo"))
-    free = [int(words[1]) * 1024 for words in lines if words[0] == "MemAvailable:"]
-    for folder, (limit, used, cached) in _memory_groups(root, groups):
-        with contextlib.suppress(OSError, ValueError):  # "max" is no limit
-            allowed = int((folder / limit).read_text())
-            taken = int((folder / used).read_text())
-            pairs = (line.split() for line in _lines(folder / "memory.stat"))
-            taken -= sum(int(count) for name, count in pairs if name == cached)
-            free.append(max(0, allowed - taken))
-    return min(free, default=None)
-
-
-def _memory_groups(root: Path, groups: str | Path) -> Iterator[tuple[Path, tuple[str, str, str]]]:
-    """Yield the folders of this process's control groups, and the names of their files."""
-    names = {
-        root: ("memory.max", "memory.current", "inactive_file"),
-        root / "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-    }
-    inside = {top: Path("/") for top in names}
-    for line in _lines(groups):
-        number, _, rest = line.partition(":")
-        kinds, _, group = rest.partition(":")
-        if number == "0" or "memory" in kinds.split(","):
-            inside[root if number == "0" else root / "memory"] = Path(group.strip())
-    for top, inner in inside.items():
-        for folder in (inner, *inner.parents):
-            yield top / str(folder).lstrip("/"), names[top]
 
 
 def file_system(path: str | Path, mounts: Path = Path("/proc/mounts")) -> str:

@@ -114,6 +114,7 @@ ORDER = (
     "durations",
     "errors",
     "machine",
+    "memory",
     "json_data",
     "components",
     "engine",

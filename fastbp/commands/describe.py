@@ -4,9 +4,10 @@ import math
 from collections import Counter
 
 from ..durations import duration
+from ..memory import bytes_shown
 from ..report.words import percent
 from ..tables.result.folds import spread_of
-from ..tables.wording import bytes_shown, counted, named
+from ..tables.wording import counted, named
 from ..training.stopped import Stopped
 
 _MOST_CLASSES = 4

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import __version__, machine
+from ..memory import free_memory
 
 _PACKAGES = ("numpy", "numba", "llvmlite", "safetensors", "tqdm")
 _EXTRAS = {
@@ -108,7 +109,7 @@ def gather() -> Facts:
         {extra: {name: _version(name) for name in names} for extra, names in _EXTRAS.items()},
         {name: os.environ[name] for name in sorted(os.environ) if name.startswith(_PREFIXES)},
         machine.load(),  # before the measurements add to it
-        machine.free_memory(),
+        free_memory(),
     )
     try:
         threads = _threads()

@@ -9,13 +9,13 @@ import numpy.typing as npt
 
 from ..data import Spool
 from ..errors import DataError
-from ..machine import free_memory
+from ..memory import bytes_shown, free_memory
 from .columns.encoding import Encoder
 from .columns.schema import Schema
 from .read.table import Table
 from .short_rows import ShortRows
 from .split import Split
-from .wording import bytes_shown, listed
+from .wording import listed
 
 
 class Budget:

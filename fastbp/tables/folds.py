@@ -10,8 +10,8 @@ from typing import Any
 from ..annotations import Callback
 from ..errors import DataError, DivergenceError
 from ..kernels.compiler.threads import available_threads
-from ..machine import free_memory
 from ..many.pool import threads_of
+from ..memory import free_memory
 from ..training.interrupt import Stop
 from ..training.state import to_json
 from ..training.stopped import Stopped

@@ -16,7 +16,7 @@ from msgspec import to_builtins
 from ..annotations import Callback, FilePath
 from ..errors import DataError
 from ..kernels.support.once import cached_property
-from ..machine import free_memory
+from ..memory import bytes_shown, free_memory
 from ..network import Network
 from ..training.checkpoints import Checkpoints, as_checkpoints, latest_in
 from .begun import JOB, Begun, begun_of
@@ -45,7 +45,7 @@ from .sections import READING, SECTION, schema_of
 from .settling import Settling, not_told_again
 from .split import Keys, Mask, Split, hold_out
 from .trained import One, Several
-from .wording import bytes_shown, counted, listed
+from .wording import counted, listed
 
 _log = logging.getLogger("fastbp")
 _steps = logging.getLogger("fastbp.steps")

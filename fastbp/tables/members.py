@@ -15,6 +15,7 @@ from ..kernels.compiler.threads import available_threads
 from ..many.bags import bag_of
 from ..many.fitting import Results, fit_many
 from ..many.in_turn import fit_in_turn
+from ..memory import bytes_shown
 from ..network import Network
 from ..training.checkpoints import Checkpoints
 from ..training.history import History
@@ -26,7 +27,6 @@ from .networks import network_of
 from .options import TrainOptions
 from .parts import check_enough
 from .split import folds_of_rows
-from .wording import bytes_shown
 
 _log = logging.getLogger("fastbp")
 Rows = npt.NDArray[np.intp]

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from ..machine import free_memory
+from ..memory import free_memory
 from ..training.interrupt import unless_interrupted
 from .columns.encoding import Encoder
 from .members import bytes_of_rows, most_at_once

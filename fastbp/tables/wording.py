@@ -48,14 +48,6 @@ def counted(count, one, many=None):
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
-def bytes_shown(count):
-    """Return a number of bytes as 12 bytes, 3.4 KiB, 56 MiB or 7.8 GiB."""
-    for unit, scale in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if count >= scale:
-            return f"{count / scale:.3g} {unit}"
-    return counted(count, "byte")
-
-
 def printable(text):
     """Return text with unprintable characters escaped, line ends too."""
     if text.isprintable():

@@ -303,48 +303,6 @@ def test_the_quota_of_old_control_groups_is_read(tmp_path, quota, expected):
     assert machine.quota_of_first_version(tmp_path / "none") is None
 
 
-@pytest.mark.parametrize(
-    ("limit", "used"),
-    [
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    ],
-)
-def test_the_memory_a_control_group_leaves_is_the_limit(tmp_path, limit, used):
-    assert machine.free_memory(_write(tmp_path, {limit: "5000\n", used: "2000\n"})) == 3000
-    free = machine.free_memory(_write(tmp_path, {limit: "max\n"}))
-    assert free is None or free > 5000
-
-
-@pytest.mark.parametrize(
-    ("line", "folder", "limit", "used"),
-    [
-        ("0::/job/step", "job/step", "memory.max", "memory.current"),
-        ("0::/job/step", "job", "memory.max", "memory.current"),
-        ("4:cpu,memory:/job/step", "memory/job", "memory.limit_in_bytes", "memory.usage_in_bytes"),
-    ],
-)
-def test_the_memory_that_a_group_of_this_process_leaves_is_the_limit(
-    tmp_path, line, folder, limit, used
-):
-    files = {f"{folder}/{limit}": "5000\n", f"{folder}/{used}": "1000\n", "own": f"1:x:/\n{line}\n"}
-    assert machine.free_memory(_write(tmp_path, files), tmp_path / "own") == 4000
-
-
-@pytest.mark.parametrize(
-    ("limit", "used", "cached"),
-    [
-        ("memory.max", "memory.current", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
-    ],
-)
-def test_what_a_control_group_keeps_of_files_counts_as_free(tmp_path, limit, used, cached):
-    files = {limit: "5000\n", used: "4000\n"}
-    stat = str(Path(limit).with_name("memory.stat"))
-    files[stat] = f"anon 700\n{cached} 1500\nactive_file 900\n"
-    assert machine.free_memory(_write(tmp_path, files)) == 5000 - (4000 - 1500)
-
-
 def test_copying_has_a_bandwidth_that_numpy_confirms():
     source, times = np.ones(1 << 23), []
     target = source.copy()

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from ...errors import DataError
-from ..wording import bytes_shown
+from ...memory import bytes_shown
 from .delimited import not_utf8
 from .dialect import RUNS, Dialect, blanks_behind_quotes
 from .notes import step

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 from weakref import finalize
 
 from ...errors import DataError
-from ..wording import bytes_shown, listed, shown
+from ...memory import bytes_shown
+from ..wording import listed, shown
 from .notes import step
 
 # the same module, a part of Python since 3.14

@@ -11,8 +11,9 @@ from msgspec import structs
 
 from ...errors import DataError
 from ...kernels.support.once import cached_property
+from ...memory import bytes_shown
 from ..options import ReadOptions
-from ..wording import bytes_shown, counted, listed, shown
+from ..wording import counted, listed, shown
 from .delimited import Shape, Unfit, first_row, look_through
 from .dialect import OF_SUFFIX, RUNS, Dialect, Known, sniff
 from .encodings import UTF8, decoded, encoding_of

@@ -1,0 +1,156 @@
+"""How much memory this process may still take, and an error before work that does not fit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+# what is smaller is never refused, so that small calls read no file
+SMALL = 1 << 26
+_GROUPS = Path("/sys/fs/cgroup")
+_PROCESS = Path("/proc")
+# limits of a process, how a shell sets them, and the line of its status that counts against them
+_OF_PROCESS = (("RLIMIT_AS", "ulimit -v", "VmSize"), ("RLIMIT_DATA", "ulimit -d", "VmData"))
+
+
+class Free(NamedTuple):
+    """The bytes that are left, and what limits them."""
+
+    bytes: int
+    limit: str
+
+
+class _Names(NamedTuple):
+    """The files of a control group that say how much it may take, and how much it takes."""
+
+    limits: tuple[str, ...]
+    used: str
+    prefix: str  # of what counts the groups below it, in memory.stat
+    mapped: str
+
+
+_SECOND = _Names(("memory.max", "memory.high"), "memory.current", "", "file_mapped")
+_FIRST = _Names(("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_", "mapped_file")
+
+
+def free_memory(groups: Path = _GROUPS, process: Path = _PROCESS, swap: bool = False) -> int | None:
+    """Return the bytes that can still be taken; None where unknown.
+
+    That is the least of what the system has available, what each control group of this process
+    leaves, and what the limits of the process leave, ``ulimit -v`` and ``ulimit -d``. What is kept
+    of files counts as free; with `swap`, so does free swap space.
+    """
+    found = least_free(groups, process, swap)
+    return None if found is None else found.bytes
+
+
+def least_free(groups: Path = _GROUPS, process: Path = _PROCESS, swap: bool = False) -> Free | None:
+    """Return what `free_memory` does with its limit."""
+    return min(_limits(groups, process, swap), default=None)
+
+
+def require_memory(needed: int, what: str, remedy: str) -> None:
+    """Raise MemoryError if `needed` bytes are more than memory and swap space that are free.
+
+    `what` needs them, and `remedy` says what to do. Less than 64 MiB are not looked at. Where
+    ``FASTBP_CHECK_MEMORY`` is 0, nothing is.
+    """
+    if needed < SMALL or os.environ.get("FASTBP_CHECK_MEMORY") == "0":
+        return
+    free = least_free(swap=True)
+    if free is not None and needed > free.bytes:
+        raise MemoryError(
+            f"{what} needs about {bytes_shown(needed)}, and {free.limit} leaves "
+            f"{bytes_shown(free.bytes)}: {remedy}"
+        )
+
+
+def bytes_shown(count: float) -> str:
+    """Return a number of bytes as 12 bytes, 3.4 KiB, 56 MiB or 7.8 GiB."""
+    for unit, scale in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if count >= scale:
+            number = count / scale
+            return f"{number:.3g} {unit}" if number < 1000 else f"{number:,.0f} {unit}"
+    return f"{count:,} byte{'s' * (count != 1)}"
+
+
+def _limits(groups: Path, process: Path, swap: bool) -> Iterator[Free]:
+    system = _numbers(process / "meminfo", unit=1024)
+    more = system.get("SwapFree:", 0) if swap else 0
+    if "MemAvailable:" in system:
+        yield Free(system["MemAvailable:"] + more, "the machine")
+    with contextlib.suppress(OSError, KeyError):
+        # the system promises no more than it has
+        if (process / "sys/vm/overcommit_memory").read_text().strip() == "2":
+            left = system["CommitLimit:"] - system["Committed_AS:"]
+            yield Free(max(0, left), "the machine, which promises no more than it has,")
+    for folder, names in _memory_groups(groups, process / "self/cgroup"):
+        for limit in names.limits[: 1 if swap else None]:
+            with contextlib.suppress(OSError, ValueError):  # "max" is no limit
+                allowed = int((folder / limit).read_text())
+                left = allowed - int((folder / names.used).read_text())
+                in_swap = min(more, _swap_of(folder, left, more)) if more else 0
+                left += _kept_of_files(folder, names) + in_swap
+                yield Free(max(0, left), f"its control group, {bytes_shown(allowed)} in all,")
+    if resource is not None and (process / "self/status").exists():
+        taken = _numbers(process / "self/status", unit=1024)
+        for name, shell, line in _OF_PROCESS:
+            most = resource.getrlimit(getattr(resource, name))[0]
+            if most != resource.RLIM_INFINITY:
+                left = max(0, most - taken.get(f"{line}:", 0))
+                yield Free(left, f"`{shell}`, {bytes_shown(most)} in all,")
+
+
+def _kept_of_files(folder: Path, names: _Names) -> int:
+    """Return the bytes of files that the group can drop: those that no process has mapped."""
+    stat = _numbers(folder / "memory.stat")
+    inactive, active, mapped = (
+        stat.get(names.prefix + name, 0) for name in ("inactive_file", "active_file", names.mapped)
+    )
+    return max(inactive, inactive + active - mapped)
+
+
+def _swap_of(folder: Path, left: int, free: int) -> int:
+    """Return how much swap space the group may take beside the memory that is `left`."""
+    for limit, used, beside in (
+        ("memory.swap.max", "memory.swap.current", 0),
+        ("memory.memsw.limit_in_bytes", "memory.memsw.usage_in_bytes", left),  # of both
+    ):
+        with contextlib.suppress(OSError, ValueError):
+            both = int((folder / limit).read_text()) - int((folder / used).read_text())
+            return max(0, both - beside)
+    return free
+
+
+def _memory_groups(root: Path, listed: Path) -> Iterator[tuple[Path, _Names]]:
+    """Yield the folders of this process's control groups, and the names of their files."""
+    tops = {root: _SECOND, root / "memory": _FIRST}
+    inside = dict.fromkeys(tops, Path("/"))
+    with contextlib.suppress(OSError):
+        for line in listed.read_text(errors="replace").splitlines():
+            number, _, rest = line.partition(":")
+            kinds, _, group = rest.partition(":")
+            if number == "0" or "memory" in kinds.split(","):
+                inside[root if number == "0" else root / "memory"] = Path(group.strip())
+    for top, inner in inside.items():
+        for folder in (inner, *inner.parents):
+            yield top / str(folder).lstrip("/"), tops[top]
+
+
+def _numbers(path: Path, unit: int = 1) -> dict[str, int]:
+    """Return the numbers of a file with a name and a number in each line."""
+    found = {}
+    with contextlib.suppress(OSError):
+        for line in path.read_text(errors="replace").splitlines():
+            words = line.split()
+            if len(words) > 1 and words[1].isdigit():
+                found[words[0]] = int(words[1]) * unit
+    return found
