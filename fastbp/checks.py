@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .annotations import Array, Floats
+from .memory import SMALL, require_memory
 
 # large arrays are checked in pieces, which keeps temporaries small
 _NUMBERS_AT_ONCE = 65536
@@ -88,6 +89,10 @@ def float_array(name: str, value: Any, dtype: DTypeLike, rank: int) -> Floats:
     if array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}: expected at least one sample and column")
     if array.dtype != dtype or not array.flags.c_contiguous:
+        needed = array.size * np.dtype(dtype).itemsize
+        if needed >= SMALL:
+            remedy = f"give it as {dtype} in contiguous rows, or fewer rows at once"
+            require_memory(needed, f"a copy of {name} as {dtype}", remedy)
         with np.errstate(over="ignore"):
             array = np.ascontiguousarray(array, dtype=dtype)
     rows = 1 + _NUMBERS_AT_ONCE * len(array) // array.size

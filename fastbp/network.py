@@ -71,6 +71,9 @@ class Network(Described):
     ------
     ValueError, TypeError
         If an argument is invalid; the message names it.
+    MemoryError
+        If the network takes more memory than is free, swap space included; so do `fit`, `predict`
+        and the others before they begin.
     """
 
     #: The `History` of the last `fit`, or None.

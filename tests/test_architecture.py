@@ -110,11 +110,11 @@ def test_kernels_import_nothing_above_them(name):
 ORDER = (
     "kernels",
     "annotations",
+    "memory",
     "checks",
     "durations",
     "errors",
     "machine",
-    "memory",
     "json_data",
     "components",
     "engine",

@@ -14,6 +14,7 @@ import numpy as np
 from ..annotations import Array
 from ..kernels.random import BLOCKS, SHUFFLE, WINDOWS, fill_permutation
 from ..kernels.tuning import SLICE_SECONDS
+from ..memory import require_memory
 from .samples import Samples
 from .source import Source, joined, read_block, windows_of
 
@@ -122,6 +123,8 @@ class Streamed(Feed):
         }
         # X of the current window and of the next, allocated once
         most = min(max(self._window_rows, *source.blocks), self.rows)
+        needed = 2 * most * source.columns * dtype.itemsize
+        require_memory(needed, f"two windows of {most:,} rows", "a smaller window_rows takes less")
         self._buffers = [np.empty((most, source.columns), dtype) for _ in range(2)]
         self._reader = ThreadPoolExecutor(1, "fastbp-reader")
         self._coming: dict[tuple[int, int], Future[Window | None]] = {}

@@ -38,6 +38,7 @@ from ..kernels.tuning import (
     UPDATE_FLOPS,
 )
 from ..kernels.update import UPDATES
+from ..memory import SMALL, require_memory
 from .inputs import Inputs, dense_fields, fields_of, inputs_of, numbers_of
 
 _NOTHING = np.zeros(1)
@@ -88,6 +89,8 @@ class Engine:
     def _begin(self, seed):
         """Make the arrays, all zeros, and what is not shared with siblings."""
         size, row = self.plan.size, self.plan.row
+        needed = size * self.plan.dtype.itemsize
+        require_memory(needed, f"a network of {size:,} parameters", "fewer units take less")
         flat = aligned_zeros(4 * row, self.plan.dtype)
         self.params, self.grads = flat[:size], flat[row : row + size]
         self.moments = flat[2 * row : 2 * (row + size)]
@@ -185,6 +188,11 @@ class Engine:
         self._run[0]["rate"] = rate
         twin(loop.update, threads)(*self.arrays())
 
+    def bytes_to_train(self, data, batch):
+        """Return the bytes of buffers for batches of `data`, beside those that there are."""
+        new = self.plan.workspace(batch, 1, True, inputs_of(data.x)).bytes
+        return new if self._training is None else max(0, new - self._training.bytes)
+
     def start_training(self, data, batch, threads):
         """Prepare buffers for mini-batches of `batch` rows of `data`."""
         self._prepare(batch, threads, data)
@@ -231,7 +239,7 @@ class Engine:
 
     def forward(self, data, n_threads="auto"):
         """Return the outputs (n, n_out) for the rows of `data`."""
-        out = np.empty((len(data), self.plan.specs[-1].n_out), self.plan.dtype)
+        out = self._outputs(len(data))
         self._infer(FORWARD, data, out, _NOTHING, n_threads)
         return out
 
@@ -245,11 +253,18 @@ class Engine:
 
         `go_on` is called between slices; if it returns False, the result is None.
         """
-        out = np.empty((len(data), self.plan.specs[-1].n_out), self.plan.dtype)
-        total = np.zeros(1)
+        out, total = self._outputs(len(data)), np.zeros(1)
         if not self._infer(LOSS, data, out, total, n_threads, go_on):
             return None
         return out, float(total[0] / data.total_weight)
+
+    def _outputs(self, rows):
+        """Return the array of the outputs for so many rows."""
+        shape = rows, self.plan.specs[-1].n_out
+        needed = rows * shape[1] * self.plan.dtype.itemsize
+        if needed >= SMALL:  # most calls are small: no words are made for them
+            require_memory(needed, f"the array {shape} of outputs", "give fewer rows at once")
+        return np.empty(shape, self.plan.dtype)
 
     def scoring(self, data):
         """Return what `loop.infer` takes to score dense `data`: layers, run, work, batch."""
@@ -303,6 +318,8 @@ class Engine:
 
     def _workspace(self, batch, threads, training, inputs):
         here = self.plan.workspace(batch, threads, training, inputs)
+        what = f"a batch of {batch:,} rows"
+        require_memory(here.bytes, what, "smaller batches, or fewer units, take less")
         here.link(self.plan.specs, self._canonical)
         return here
 

@@ -21,6 +21,7 @@ from ..kernels.tuning import SLICE_SECONDS
 from ..training.history import History
 from ..training.interrupt import Interrupt
 from ..training.loop import Epoch, Loop, Policy
+from ..training.needs import require_training
 from ..training.state import State
 from ..training.stopped import Stopped
 from .stream import Span
@@ -199,6 +200,7 @@ class Stochastic(Policy):
         estimator = self._estimator
         engine = self._run.network.engine
         estimator.n_iter_ = 0
+        require_training(engine, self._order)
         state = State(History(engine.plan.dtype.name), engine.params)
         max_time = estimator.max_time if self._span is None else self._span.seconds
         limits = (most, estimator.n_threads, max_time)

@@ -15,6 +15,7 @@ import numpy as np
 from ..annotations import ArrayLike, FilePath, Matrix, Threads, Weights
 from ..kernels.compiler.threads import available_threads
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
+from ..memory import require_memory
 from ..training.checkpoints import Checkpoints
 from ..training.interrupt import Stop
 from ..training.stopped import Stopped
@@ -217,6 +218,8 @@ def fit_many(
         Before any work: if there is no job, one is neither a model of fastbp nor a dict, two are
         one network, an argument is unknown, the folds do not fit the rows, or the folder of
         checkpoints is that of other jobs.
+    MemoryError
+        Before any work: if the networks take more memory than is free.
     """
     limit = None if max_time is None else a_number("max_time", max_time, above=0)
     threads = available_threads()
@@ -228,6 +231,8 @@ def fit_many(
     found = crossed(templates, seeds_of(seeds), parts)
     if checkpoints is not None:
         found = kept_in(checkpoints, found, shared)
+    made = [job.kind.bytes for job in found if job.model is None]
+    require_memory(sum(made), f"{len(made):,} networks", "fewer jobs, or units, take less")
     bar = _bar(len(found)) if a_flag("progress", progress) else None
     return Results(tasks_of(found, shared, threads), shared, Stop(limit), threads, bar)
 

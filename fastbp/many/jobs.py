@@ -76,13 +76,15 @@ class Result:
 class Kind(NamedTuple):
     """What a model is: a network or an estimator, of classes or not, and its work per row.
 
-    That of a network is of one epoch, that of an estimator of all. `network` is a small one,
+    That of a network is of one epoch, that of an estimator of all. `bytes` are those that a new
+    network takes, once it is trained. `network` is a small one,
     of which the networks of dicts are siblings, and `shape` what a pack has in common; None else.
     """
 
     is_network: bool
     classifies: bool
     flops: int
+    bytes: int = 0
     network: Network | None = None
     shape: tuple[Any, ...] | None = None
 
@@ -94,13 +96,13 @@ class Kind(NamedTuple):
             raise ValueError(f"X has {columns} columns but the network has {n_in} inputs")
         products = [layer.n_in * layer.n_out for layer in network.layers]
         classifies = LOSSES.find(network.loss).targets in ("classes", "unit")
-        flops = step_flops(products)
+        flops, taken = step_flops(products), 4 * network.parameters.nbytes
         # a class of the caller's may train otherwise
         if type(network) is not Network or len(network.parameters) > PACKED_PARAMETERS:
-            return cls(True, classifies, flops)
+            return cls(True, classifies, flops, taken)
         drop, dtype = network.input_dropout, network.dtype
         shape = (network.layers, drop, dtype, network.loss, network.loss_parameter)
-        return cls(True, classifies, flops, network, shape)
+        return cls(True, classifies, flops, taken, network, shape)
 
     @classmethod
     def of_estimator(cls, estimator: Any, columns: int) -> "Kind":

@@ -15,6 +15,7 @@ from .history import History, entry_of
 from .interrupt import Interrupt
 from .loop import Loop, Policy
 from .metrics import metric_of
+from .needs import require_training
 from .state import State
 from .stopped import Stopped
 from .stopping import EarlyStopping, as_stopping
@@ -62,6 +63,7 @@ class Training:
     """
 
     def __init__(self, engine, feed, validation, options, keeper=None, state=None):
+        require_training(engine, feed, validation)
         self.engine = engine
         self.options = options
         self.state = state or State(History(engine.plan.dtype.name), engine.params.copy())

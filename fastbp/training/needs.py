@@ -1,0 +1,27 @@
+"""What a training takes of memory, estimated before it begins."""
+
+from typing import Any
+
+from ..memory import SMALL, bytes_shown, require_memory
+
+# a buffer has at most so many arrays for each layer: Z, A, what drops out of it, its deltas
+_ARRAYS = 5
+
+
+def require_training(engine: Any, feed: Any, validation: Any = None) -> None:
+    """Raise MemoryError, with the numbers, if a training takes more memory than is free."""
+    plan = engine.plan
+    item, outputs = plan.dtype.itemsize, plan.specs[-1].n_out
+    columns = plan.specs[0].n_in + _ARRAYS * sum(spec.n_out for spec in plan.specs)
+    scored = 0 if validation is None else len(validation) * outputs * item
+    if scored + item * (6 * plan.size + feed.batch * columns) < SMALL:
+        return
+    parts = {
+        # the gradient and the moments are there, but take nothing before the first step
+        "the network": plan.size * item * (1 if engine.steps else 4),
+        f"a batch of {feed.batch:,} rows": engine.bytes_to_train(feed.head, feed.batch),
+        "outputs of the validation data": scored,
+    }
+    shown = ", ".join(f"{bytes_shown(size)} for {name}" for name, size in parts.items() if size)
+    remedy = "a smaller batch_size, fewer units or fewer rows to validate take less"
+    require_memory(sum(parts.values()), f"training ({shown})", remedy)
