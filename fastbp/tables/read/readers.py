@@ -51,6 +51,8 @@ def reported(name):
 class FrameReader:
     """Reads a frame in memory."""
 
+    row_bytes = 0
+
     def __init__(self, name: str, frame: pl.DataFrame) -> None:
         self.name = name
         self.frame = frame
@@ -67,6 +69,8 @@ class FrameReader:
 
 class ScanReader:
     """Reads what polars scans; `has_count` if the file holds its number of rows."""
+
+    row_bytes = 0
 
     def __init__(self, name: str, scan: pl.LazyFrame, has_count: bool = False) -> None:
         self.name = name
@@ -100,6 +104,10 @@ class Reader(Protocol):
 
     name: str
     schema: dict[str, Any]
+
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of a row of text, on average; 0 of other formats."""
 
     def count(self) -> int:
         """Return the number of rows."""

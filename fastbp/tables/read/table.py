@@ -14,6 +14,7 @@ import polars as pl
 from ...annotations import FilePath
 from ...errors import DataError
 from ...kernels.support.once import cached_property
+from ...memory import free_memory
 from ..options import ReadOptions
 from ..wording import MISSING_WORDS, one_line, shown, unknown
 from .forked import require_polars
@@ -25,10 +26,16 @@ from .remote import is_address, without_secrets
 from .sources import STANDARD_INPUT, parts_of, standard_input
 from .text import TextReader
 
-# the rows per frame: the more columns, or features, the fewer
+# the rows per frame: the more columns, or features, the fewer; and the less memory is free
 _MOST_ROWS = 65_536
 _FEWEST_ROWS = 256
 _MOST_CELLS = 2**23
+_FEWEST_CELLS = 2**17
+_AMPLE = 2**30
+# a cell of text takes 16 bytes, beside what is longer
+_CELL = 16
+# smaller tables in memory are not worth a look at what is free
+_FEW_CELLS = 2**20
 
 # a little less than the largest block by which glibc learns
 _LARGEST_KEPT = 2**25 - 2**16
@@ -115,13 +122,14 @@ class Table:
         """Yield frames of `rows` rows, the last of fewer, in the order of the files.
 
         By default they have all columns and 65,536 rows, or fewer where columns, or `width`, the
-        features or classes per row, are many. A table without rows has one frame, without rows.
+        features or classes per row, are many, rows of text are long, or less than 1 GiB of memory
+        was free at the first call. A table without rows has one frame, without rows.
         """
         columns = self.columns if columns is None else list(columns)
         self.require(columns)
         types = {name: self.dtypes[name] for name in columns}
         if rows is None:
-            fitting = _MOST_CELLS // max(1, width, len(columns))
+            fitting = self._cells_at_once // max(1, width, len(columns), self._row_cells)
             rows = min(max(fitting, _FEWEST_ROWS), _MOST_ROWS)
         _keep_what_is_freed()
         found = False
@@ -130,6 +138,20 @@ class Table:
             yield frame
         if not found:
             yield pl.DataFrame(schema=types)
+
+    @cached_property
+    def _cells_at_once(self) -> int:
+        """The cells of a frame: all passes over the table have the same."""
+        in_memory = all(isinstance(part.reader, FrameReader) for part in self._parts)
+        if in_memory and self.count() * len(self.columns) < _FEW_CELLS:
+            return _MOST_CELLS
+        free = free_memory()
+        share = 1.0 if free is None else min(1.0, free / _AMPLE)
+        return max(_FEWEST_CELLS, int(_MOST_CELLS * share))
+
+    @cached_property
+    def _row_cells(self) -> int:
+        return max(part.reader.row_bytes for part in self._parts) // _CELL
 
     def _raw_frames(self, types, rows):
         for part in self._parts:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from .encodings import UTF8, decoded, encoding_of
 from .naming import Like, distinct, names_of
 from .notes import say, step, warn
 from .plain import in_utf8, tidied
-from .readers import ScanReader, reported
+from .readers import reported
 from .scratch import Scratch
 
 SAMPLE = 1 << 18
@@ -180,35 +182,49 @@ class TextReader:
         """Return the number of rows."""
         return self._shape.rows
 
+    @property
+    def row_bytes(self) -> int:
+        """The bytes of a row in the file, on average."""
+        return self._shape.row_bytes
+
     def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Yield frames of some columns in order, of about `rows` rows each."""
+        """Yield frames of some columns in order, one for each piece of the file."""
         if self.count() == 0:
             return
-        blank = self._shape.blank
-        leading = int(np.count_nonzero(blank == np.arange(len(blank))))
-        blank = blank[leading:] - leading
-        scan = pl.scan_csv(
-            self._path,
-            has_header=False,  # it was read above: polars renames duplicates
-            # polars takes the number of fields from the next row
-            skip_lines=self._start.lines + leading,
-            schema=self.schema,
-            separator=self._separator,
-            glob=False,
-        )
-        start = 0
-        for frame in ScanReader(self.name, scan).frames(columns, rows):
-            end = start + frame.height
-            first, last = np.searchsorted(blank, (start, end))
-            keep = np.ones(frame.height, bool)
-            keep[blank[first:last] - start] = False
-            yield frame if last == first else frame.filter(keep)
-            start = end
-        if start - len(blank) != self.count():
+        found = 0
+        with open(self._path, "rb") as file, reported(self.name):
+            for begin, end in pairwise(self._shape.cuts):
+                frame = self._piece(file, begin, end, columns)
+                found += frame.height
+                yield frame
+        if found != self.count():
             raise DataError(
-                f"{self.name}: {start - len(blank):,} of {self.count():,} rows can be read: "
+                f"{self.name}: {found:,} of {self.count():,} rows can be read: "
                 "the file changed meanwhile, or has quotes inside fields that are not doubled"
             )
+
+    def _piece(self, file, begin, end, columns):
+        """Return some columns of the rows between two places of the file."""
+        first, last = np.searchsorted(self._shape.blank, (begin.lines, end.lines))
+        blank = self._shape.blank[first:last] - begin.lines
+        # polars takes the number of fields from the first line
+        leading = int(np.count_nonzero(blank == np.arange(len(blank))))
+        file.seek(begin.offset)
+        scan = pl.scan_csv(
+            io.BytesIO(file.read(end.offset - begin.offset)),
+            has_header=False,  # it was read above: polars renames duplicates
+            skip_lines=leading,
+            schema=self.schema,
+            separator=self._separator,
+        )
+        if leading == end.lines - begin.lines:
+            return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
+        frame = scan.select(columns).collect()
+        if last == first:
+            return frame
+        keep = np.ones(frame.height, bool)
+        keep[blank[leading:] - leading] = False
+        return frame.filter(keep)
 
 
 def _sample_of(path):
