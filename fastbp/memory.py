@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ except ImportError:  # Windows
 
 # what is smaller is never refused, so that small calls read no file
 SMALL = 1 << 26
+# M_ARENA_MAX of malloc.h
+_ARENA_MAX = -8
 _GROUPS = Path("/sys/fs/cgroup")
 _PROCESS = Path("/proc")
 # limits of a process, how a shell sets them, and the line of its status that counts against them
@@ -57,19 +60,41 @@ def least_free(groups: Path = _GROUPS, process: Path = _PROCESS, swap: bool = Fa
     return min(_limits(groups, process, swap), default=None)
 
 
-def require_memory(needed: int, what: str, remedy: str) -> None:
+def require_memory(needed: int, what: str, remedy: str, small: int = SMALL) -> None:
     """Raise MemoryError if `needed` bytes are more than memory and swap space that are free.
 
-    `what` needs them, and `remedy` says what to do. Less than 64 MiB are not looked at. Where
-    ``FASTBP_CHECK_MEMORY`` is 0, nothing is.
+    `what` needs them, and `remedy` says what to do. Less than 64 MiB, or another `small`, are not
+    looked at. Where ``FASTBP_CHECK_MEMORY`` is 0, nothing is.
     """
-    if needed < SMALL or os.environ.get("FASTBP_CHECK_MEMORY") == "0":
+    if needed < small or _is_unchecked():
         return
     free = least_free(swap=True)
     if free is not None and needed > free.bytes:
         raise MemoryError(
             f"{what} needs about {bytes_shown(needed)}, and {free.limit} leaves "
             f"{bytes_shown(free.bytes)}: {remedy}"
+        )
+
+
+def share_arenas() -> None:
+    """Let all threads take memory from one arena, where the process may take few addresses.
+
+    glibc reserves 64 MiB of them for the arena of each thread: libraries with a thread on each
+    processor then use up ``ulimit -v`` before they take memory, and end the process.
+    """
+    if resource is not None and resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY:
+        set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+        if set_option is not None:
+            set_option(_ARENA_MAX, 1)
+
+
+def require_addresses(needed: int, what: str) -> None:
+    """Raise MemoryError if `what` needs more addresses than the limits of the process leave."""
+    free = min(_of_process(_PROCESS), default=None)
+    if free is not None and free.bytes < needed and not _is_unchecked():
+        raise MemoryError(
+            f"{what} needs about {bytes_shown(needed)} of addresses, and {free.limit} leaves "
+            f"{bytes_shown(free.bytes)}: give it more"
         )
 
 
@@ -100,13 +125,22 @@ def _limits(groups: Path, process: Path, swap: bool) -> Iterator[Free]:
                 in_swap = min(more, _swap_of(folder, left, more)) if more else 0
                 left += _kept_of_files(folder, names) + in_swap
                 yield Free(max(0, left), f"its control group, {bytes_shown(allowed)} in all,")
-    if resource is not None and (process / "self/status").exists():
-        taken = _numbers(process / "self/status", unit=1024)
-        for name, shell, line in _OF_PROCESS:
-            most = resource.getrlimit(getattr(resource, name))[0]
-            if most != resource.RLIM_INFINITY:
-                left = max(0, most - taken.get(f"{line}:", 0))
-                yield Free(left, f"`{shell}`, {bytes_shown(most)} in all,")
+    yield from _of_process(process)
+
+
+def _is_unchecked() -> bool:
+    return os.environ.get("FASTBP_CHECK_MEMORY") == "0"
+
+
+def _of_process(process: Path) -> Iterator[Free]:
+    if resource is None or not (process / "self/status").exists():
+        return
+    taken = _numbers(process / "self/status", unit=1024)
+    for name, shell, line in _OF_PROCESS:
+        most = resource.getrlimit(getattr(resource, name))[0]
+        if most != resource.RLIM_INFINITY:
+            left = max(0, most - taken.get(f"{line}:", 0))
+            yield Free(left, f"`{shell}`, {bytes_shown(most)} in all,")
 
 
 def _kept_of_files(folder: Path, names: _Names) -> int:

@@ -22,12 +22,14 @@ class Begun(Struct):
     """The section of a checkpoint that belongs to a training on a table.
 
     `options` are those that were given, and `settled` what they were with those of the preset.
+    Rows in a file were trained on in windows of `window_rows`, None where these are as usual.
     """
 
     data: str
     options: dict[str, Any]
     streamed: bool
     settled: dict[str, Any] = {}
+    window_rows: int | None = None
 
     def continued(self, options: TrainOptions) -> TrainOptions:
         """Return the settled options, with those given now that may change."""

@@ -2,12 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ..data import Spool
+from ..data.source import rows_of_window
 from ..errors import DataError
 from ..memory import bytes_shown, free_memory
 from .columns.encoding import Encoder
@@ -17,13 +18,25 @@ from .short_rows import ShortRows
 from .split import Split
 from .wording import listed
 
+# a window of rows in a file takes so much, though less memory is left
+_LEAST_WINDOW = 1 << 22
+
+
+class Kept(Protocol):
+    """How the rows of a training were kept that goes on."""
+
+    streamed: bool
+    window_rows: int | None
+
 
 class Budget:
     """Decides where the training rows, `rows`, are kept: in a file if `streamed`, else in memory.
 
     The validation rows, `held`, are always in memory: MemoryError if they alone take more than
-    `memory` bytes, by default half of the free memory. `streamed` is passed where a training is
-    resumed. `bytes` and `held_bytes` are the sizes of both, and `limit` is what they may take.
+    `memory` bytes, by default half of what is free beside so many bytes of `networks`. `begun`
+    says how rows were kept where a training is resumed. `bytes` and `held_bytes` are the sizes of
+    both, and `limit` is what they may take. Of rows in a file, windows of `window_rows` are in
+    memory, by default those of `Source`.
     """
 
     def __init__(
@@ -33,7 +46,8 @@ class Budget:
         rows: int,
         held: int,
         memory: int | None = None,
-        streamed: bool | None = None,
+        begun: Kept | None = None,
+        networks: int = 0,
     ):
         numbers = len(schema.targets) + bool(schema.weight)
         item = np.dtype(dtype).itemsize
@@ -43,17 +57,27 @@ class Budget:
         self.bytes = rows * bytes_per_row
         self.held_bytes = held * bytes_per_row
         free = free_memory()
-        self.limit = limit = memory or (np.inf if free is None else free // 2)
+        beside = np.inf if free is None else max(0, free - networks) // 2
+        self.limit = limit = memory or beside
         if self.held_bytes > limit:
             raise MemoryError(
                 f"the {held:,} validation rows take {bytes_shown(self.held_bytes)}, and encoded "
                 f"rows may take {bytes_shown(limit)}: hold fewer back, or give more memory"
             )
-        if streamed is None:
-            streamed = self.bytes + self.held_bytes > limit
-        self.streamed = bool(streamed)
-        if streamed:  # a file holds all features
-            self.bytes = rows * (schema.n_features * item + 8 * numbers)
+        is_over = self.bytes + self.held_bytes > limit
+        self.streamed = is_over if begun is None else begun.streamed
+        self.window_rows = None if begun is None else begun.window_rows
+        if self.streamed:  # a file holds all features
+            bytes_per_row = schema.n_features * item + 8 * numbers
+            self.bytes = rows * bytes_per_row
+            if begun is None:
+                fitting = self._window_bytes() // (bytes_per_row + 8)  # of the order too
+                usual = rows_of_window(None, schema.n_features)
+                self.window_rows = None if fitting >= usual else int(max(1, fitting))
+
+    def _window_bytes(self):
+        """Return what a window may take: two are in memory beside the validation rows."""
+        return max(_LEAST_WINDOW, (self.limit - self.held_bytes) // 2)
 
 
 @dataclass(frozen=True)
@@ -135,7 +159,11 @@ def encode_table(
     valid = held.samples() if held.rows else None
     trained: tuple[Any, Any, Any] = (np.empty(0), None, None)
     if train.rows:
-        trained = (train.source(), None, None) if in_file else (*train.samples(), None)[:3]
+        trained = (
+            (train.source(budget.window_rows), None, None)
+            if in_file
+            else (*train.samples(), None)[:3]
+        )
     own_weight = np.concatenate(own) if own else None
     return Encoded(*trained, valid, train.rows, no_target, digest.hexdigest(), own_weight)
 

@@ -250,9 +250,8 @@ class Job:
         """Where encoded rows are kept: in memory, or in a scratch file."""
         valid = self.valid_table
         held = int(self.split.validates.sum()) if valid is None else valid.require_rows()
-        streamed = self._own.streamed if self._own else None
-        dtype = self.network.dtype
-        return Budget(self.schema, dtype, self._trained, held, self.options.memory, streamed)
+        given = (self.schema, self.network.dtype, self._trained, held, self.options.memory)
+        return Budget(*given, self._own, network_bytes(self.options, self.schema))
 
     @property
     def trained_rows(self) -> npt.NDArray[np.intp]:
@@ -384,7 +383,8 @@ class Job:
                 "give it the same, or begin anew in an empty folder of checkpoints"
             )
         asked, options = self.asked.to_data(), self.options.to_data()
-        own = Begun(digest, asked, self.budget.streamed, options)
+        budget = self.budget
+        own = Begun(digest, asked, budget.streamed, options, budget.window_rows)
         sections = {
             SECTION: self.schema.to_data(),
             READING: to_builtins(self.table.reading),

@@ -9,17 +9,21 @@ from typing import Any
 import numpy as np
 
 from ..kernels.peak import measure_peak
+from ..memory import require_memory
 from .columns.encoding import Encoder
 from .columns.number import Standardized
 from .columns.schema import Schema, Target
 from .encoded import Budget
 from .labels import labels_in
 from .members import fits_at_once
+from .networks import network_bytes
 from .options import TrainOptions
 from .presets import Facts, Work, fitting, settled
 from .read.table import Table
 from .split import Keys, Mask, Split, hold_out
 
+# what looking at labels and drawing rows takes of each row, at least
+_BYTES_OF_A_ROW = 20
 _log = logging.getLogger("fastbp")
 
 
@@ -65,6 +69,8 @@ class Settling:
         asked, among = self._asked, self._among
         held = 0 if self._holds else options.valid_rows(int(among.sum()))
         is_free = held and not (asked.group or asked.time)
+        needed = _BYTES_OF_A_ROW * len(among)
+        require_memory(needed, f"splitting {len(among):,} rows", "give fewer rows, or more memory")
         labels = labels_in(self._table, targets)[0] if is_free else None
         self.split = hold_out(among, held, asked.seed, self._keys, self._table.name, labels)
 
@@ -101,7 +107,8 @@ class Settling:
     def _can_fold(self, schema):
         """Return whether memory holds the rows of folds, and each may have one with a weight."""
         options, trains = self.options, self.split.trains
-        budget = Budget(schema, options.dtype, int(trains.sum()), 0, options.memory)
+        rows, networks = int(trains.sum()), network_bytes(options, schema)
+        budget = Budget(schema, options.dtype, rows, 0, options.memory, networks=networks)
         if not fits_at_once(budget, options):
             return False
         return schema.weight is None or self._weighed(schema) >= options.ensemble

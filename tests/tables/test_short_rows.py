@@ -6,6 +6,7 @@ import pytest
 
 from fastbp import Network, train
 from fastbp.kernels.support.ramp_rows import RampRows
+from fastbp.tables.begun import Begun
 from fastbp.tables.columns.encoding import Encoder
 from fastbp.tables.encoded import Budget
 from fastbp.tables.short_rows import ShortRows
@@ -44,7 +45,8 @@ def test_rows_that_would_be_little_shorter_are_kept_as_they_are(ramps):
 def test_a_file_holds_all_features():
     schema = job_of(table(), ramps=16).schema
     short = ShortRows(schema)
-    memory, file = (Budget(schema, "f4", 100, 7, streamed=each) for each in (False, True))
+    ways = [Begun("", {}, streamed) for streamed in (False, True)]
+    memory, file = (Budget(schema, "f4", 100, 7, begun=each) for each in ways)
     assert memory.bytes == 100 * (4 * short.columns + 8)
     assert file.bytes == 100 * (4 * schema.n_features + 8)
     assert memory.held_bytes == file.held_bytes == 7 * (4 * short.columns + 8)

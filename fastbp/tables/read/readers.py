@@ -51,7 +51,7 @@ def reported(name):
 class FrameReader:
     """Reads a frame in memory."""
 
-    row_bytes = 0
+    row_bytes = bytes_at_once = 0
 
     def __init__(self, name: str, frame: pl.DataFrame) -> None:
         self.name = name
@@ -70,7 +70,7 @@ class FrameReader:
 class ScanReader:
     """Reads what polars scans; `has_count` if the file holds its number of rows."""
 
-    row_bytes = 0
+    row_bytes = bytes_at_once = 0
 
     def __init__(self, name: str, scan: pl.LazyFrame, has_count: bool = False) -> None:
         self.name = name
@@ -108,6 +108,10 @@ class Reader(Protocol):
     @property
     def row_bytes(self) -> int:
         """The bytes of a row of text, on average; 0 of other formats."""
+
+    @property
+    def bytes_at_once(self) -> int:
+        """What reading takes beside the frame, at least; 0 of other formats."""
 
     def count(self) -> int:
         """Return the number of rows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, Union, cast
 
@@ -15,6 +16,7 @@ from ...annotations import FilePath
 from ...errors import DataError
 from ...kernels.support.once import cached_property
 from ...memory import free_memory
+from ...memory import free_memory, require_addresses, require_memory
 from ..options import ReadOptions
 from ..wording import MISSING_WORDS, one_line, shown, unknown
 from .forked import require_polars
@@ -34,6 +36,11 @@ _FEWEST_CELLS = 2**17
 _AMPLE = 2**30
 # a cell of text takes 16 bytes, beside what is longer
 _CELL = 16
+# what polars takes for its threads and the first frame
+_LEAST_TO_READ = 2**24
+# what polars, SciPy and LLVM reserve of addresses where they begin: with less, one of them ends the
+# process (polars, LLVM), or waits for ever (OpenBLAS)
+_ADDRESSES = 320 * 2**20
 # smaller tables in memory are not worth a look at what is free
 _FEW_CELLS = 2**20
 
@@ -131,7 +138,7 @@ class Table:
         if rows is None:
             fitting = self._cells_at_once // max(1, width, len(columns), self._row_cells)
             rows = min(max(fitting, _FEWEST_ROWS), _MOST_ROWS)
-        _keep_what_is_freed()
+        self._make_room()
         found = False
         for frame in _regrouped(self._raw_frames(types, rows), rows):
             found = True
@@ -148,6 +155,15 @@ class Table:
         free = free_memory()
         share = 1.0 if free is None else min(1.0, free / _AMPLE)
         return max(_FEWEST_CELLS, int(_MOST_CELLS * share))
+
+    def _make_room(self) -> None:
+        """Prepare for a pass; MemoryError where memory is short and a frame may not fit."""
+        if self._cells_at_once == _MOST_CELLS:
+            _keep_what_is_freed()
+            return
+        most = max(part.reader.bytes_at_once for part in self._parts)
+        remedy = "give it more memory, or fewer columns"
+        require_memory(_LEAST_TO_READ + most, f"reading {self.name}", remedy, small=0)
 
     @cached_property
     def _row_cells(self) -> int:
@@ -189,6 +205,7 @@ def open_table(
     require_polars()
     if isinstance(data, Table):
         return data
+    _require_addresses()
     paths = data if isinstance(data, (list, tuple)) else [data]
     if not paths or not all(isinstance(path, (str, os.PathLike)) for path in paths):
         frame = Opened("a frame", _frame_reader(data), {}, ())
@@ -202,6 +219,12 @@ def open_table(
     name = first + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")
     parts = [part for path in paths for part in parts_of(cast(FilePath, path))]
     return Table(name, _opened(name, parts, how, like), _local(parts), missing_words, how)
+
+
+@cache
+def _require_addresses():
+    """Raise MemoryError if there are too few to begin with; once for a process."""
+    require_addresses(_ADDRESSES, "a table")
 
 
 def _local(parts):

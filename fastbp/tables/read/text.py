@@ -28,6 +28,8 @@ from .scratch import Scratch
 SAMPLE = 1 << 18
 # a longer first line is the header of no table
 _LONGEST_LINE = 1 << 24
+# what polars takes of memory for a piece of text, in its bytes: 8 to 16
+_TIMES = 8
 _CALLED = {"\t": "tabs", " ": "blanks", RUNS: "blanks"}
 
 
@@ -186,6 +188,11 @@ class TextReader:
     def row_bytes(self) -> int:
         """The bytes of a row in the file, on average."""
         return self._shape.row_bytes
+
+    @property
+    def bytes_at_once(self) -> int:
+        """What polars takes for a piece of the file, at least."""
+        return _TIMES * max(b.offset - a.offset for a, b in pairwise(self._shape.cuts))
 
     def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
         """Yield frames of some columns in order, one for each piece of the file."""
