@@ -22,8 +22,9 @@ from .presets import Facts, Work, fitting, settled
 from .read.table import Table
 from .split import Keys, Mask, Split, hold_out
 
-# what looking at labels and drawing rows takes of each row, at least
-_BYTES_OF_A_ROW = 20
+# what drawing the rows that are held back takes of each row, as measured: at random, of each class,
+# by group, by time
+_AT_RANDOM, _BY_CLASS, _BY_GROUP, _BY_TIME = 19, 46, 56, 40
 _log = logging.getLogger("fastbp")
 
 
@@ -69,8 +70,12 @@ class Settling:
         asked, among = self._asked, self._among
         held = 0 if self._holds else options.valid_rows(int(among.sum()))
         is_free = held and not (asked.group or asked.time)
-        needed = _BYTES_OF_A_ROW * len(among)
-        require_memory(needed, f"splitting {len(among):,} rows", "give fewer rows, or more memory")
+        if held:
+            of_a_row = _BY_GROUP if asked.group else _BY_TIME if asked.time else _AT_RANDOM
+            if is_free and targets[0].classes and len(targets) == 1:
+                of_a_row = _BY_CLASS
+            what = f"splitting {len(among):,} rows"
+            require_memory(of_a_row * len(among), what, "give fewer rows, or more memory")
         labels = labels_in(self._table, targets)[0] if is_free else None
         self.split = hold_out(among, held, asked.seed, self._keys, self._table.name, labels)
 

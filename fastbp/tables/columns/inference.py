@@ -9,6 +9,7 @@ import numpy.typing as npt
 from msgspec.structs import replace
 
 from ...errors import DataError
+from ...memory import require_memory
 from ..read.table import Table
 from ..wording import shown
 from .category import Category
@@ -25,6 +26,8 @@ from .target import TargetFit, TargetSurvey, targets_of
 from .telling import tell, tell_target
 from .values import places_of
 
+# what columns may keep of their rows without a look at what is free
+_LITTLE = 2**24
 _log = logging.getLogger("fastbp")
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -98,6 +101,7 @@ def infer(
     }
     for fit in fits.values():
         fit.most = max_categories
+    _require_memory(table, fits, is_training)
     target_fits = [TargetFit(each, words, clip_target, loss) for each in unfitted]
     _look_at_training_rows(table, fits, target_fits, is_training)
     first, *others = [each.fitted(table.name) for each in target_fits]
@@ -181,6 +185,16 @@ def _look_at_all_rows(table, surveys, learned):
         for survey in learned:
             survey.add(frame[survey.name], first)
         first += len(frame)
+
+
+def _require_memory(table, fits, is_training):
+    """Raise MemoryError if what the columns keep of their rows does not fit beside a frame."""
+    rows = table.count() if is_training is None else int(is_training.sum())
+    kept = sum(fit.bytes_kept(rows) for fit in fits.values())
+    if kept >= _LITTLE:
+        what = f"looking at {len(fits):,} columns of {table.name}"
+        remedy = "give it more memory, or name columns in `drop`"
+        require_memory(kept + table.bytes_to_read, what, remedy, small=0)
 
 
 def _look_at_training_rows(table, fits, target_fits, is_training):

@@ -45,6 +45,10 @@ class NumberFit(Fit):
         super().__post_init__()
         self._quartiles = Quartiles()
 
+    def bytes_kept(self, rows):
+        """Return what quartiles keep of so many rows."""
+        return self._quartiles.bytes_kept(rows)
+
     def add_values(self, values: Floats) -> None:
         """Add numbers, NaN where missing."""
         self._quartiles.add(values)

@@ -35,6 +35,10 @@ class Quartiles:
         self._limit = _ALL
         self._parts: list[tuple[Floats, npt.NDArray[np.uint64]]] = []
 
+    def bytes_kept(self, rows: int) -> int:
+        """Return what is kept of so many numbers, at least: these, and their fractions."""
+        return 16 * min(rows, _SAMPLE)
+
     def add(self, values: Floats) -> None:
         """Add numbers; NaN does not count."""
         missing = np.isnan(values)

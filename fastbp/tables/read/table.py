@@ -161,9 +161,12 @@ class Table:
         if self._cells_at_once == _MOST_CELLS:
             _keep_what_is_freed()
             return
-        most = max(part.reader.bytes_at_once for part in self._parts)
-        remedy = "give it more memory, or fewer columns"
-        require_memory(_LEAST_TO_READ + most, f"reading {self.name}", remedy, small=0)
+        require_memory(self.bytes_to_read, f"reading {self.name}", "give it more memory", small=0)
+
+    @property
+    def bytes_to_read(self) -> int:
+        """What reading takes of memory beside the frames, at least."""
+        return _LEAST_TO_READ + max(part.reader.bytes_at_once for part in self._parts)
 
     @cached_property
     def _row_cells(self) -> int:
