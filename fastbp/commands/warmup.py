@@ -40,5 +40,8 @@ def warmup(
             seconds=report.seconds,
         )
         if not report.kept:
-            message = f"{report.folder} cannot be written; set FASTBP_CACHE_DIR"
+            why = (
+                f"{report.folder} cannot be written" if report.folder else "there is no home folder"
+            )
+            message = f"{why}; set FASTBP_CACHE_DIR"
             raise Ended(Code.FAILED, message)

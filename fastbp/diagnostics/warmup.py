@@ -13,7 +13,7 @@ import numpy as np
 
 from ..components.optimizers import Adam
 from ..kernels.activation import ACTIVATE
-from ..kernels.compiler.cache import cache_folder
+from ..kernels.compiler.cache_folder import cache_folder
 from ..kernels.hadamard import SCALE
 from ..kernels.loss import LOGITS_VALUES, SLOPES, VALUES
 from ..kernels.peak import measure_peak
@@ -33,8 +33,8 @@ class WarmUpReport:
 
     Attributes
     ----------
-    folder : pathlib.Path
-        Folder of the compiled kernels.
+    folder : pathlib.Path or None
+        Folder of the compiled kernels; None if there is no place for one.
     compiled : tuple of str
         Kernels compiled now, one name per signature.
     kept : int
@@ -43,7 +43,7 @@ class WarmUpReport:
         Duration.
     """
 
-    folder: Path
+    folder: Path | None
     compiled: tuple[str, ...]
     kept: int
     seconds: float
@@ -71,8 +71,8 @@ def warm_up(dtypes: Iterable[str] = ("float32",)) -> WarmUpReport:
     return WarmUpReport(folder, tuple(names), len(after), time.perf_counter() - started)
 
 
-def _files(folder: Path) -> set[str]:
-    return {path.name for path in folder.glob("*.bin")}
+def _files(folder: Path | None) -> set[str]:
+    return {path.name for path in folder.glob("*.bin")} if folder else set()
 
 
 def _compile_formulas(dtype: np.dtype[Any]) -> None:

@@ -31,7 +31,7 @@ def test_one_more_byte_in_any_kernel_file_means_another_cache(run_python, copy):
         run_python(
             """
             import importlib, json, pathlib
-            import fastbp.kernels.compiler.cache as cache
+            import fastbp.kernels.compiler.cache_folder as cache
             kernels = pathlib.Path(cache.__file__).parent.parent
             files = sorted(kernels.rglob("*.py"))
             folders = {"unedited": str(cache.cache_folder())}
@@ -101,7 +101,7 @@ def test_an_edit_in_a_folder_of_kernels_is_compiled_anew(run_python, copy, file,
 
 
 def test_a_file_moved_to_another_folder_means_another_cache(run_python, copy):
-    code = "from fastbp.kernels.compiler.cache import cache_folder\nprint(cache_folder())"
+    code = "from fastbp.kernels.compiler.cache_folder import cache_folder\nprint(cache_folder())"
     kernels = copy / "fastbp" / "kernels"
     # a module that nothing imports, so that what is hashed is all that changes
     (kernels / "simd" / "unused.py").write_text("")
