@@ -45,6 +45,8 @@ def _cache(cache):
     yield "cache", str(cache.folder)
     if cache.refused:
         yield "", f"in the place of one that is not trusted: {cache.refused}"
+    if cache.made_for:
+        yield "", cache.unusable or f"made for {cache.made_for}"
     can = f"cannot be written ({cache.unwritable})" if cache.unwritable else "can be written"
     warm = "warm" if cache.warm else "not warmed up"
     size = f"{cache.files} files, {cache.bytes / 1e6:.1f} MB"

@@ -53,13 +53,15 @@ class Cache:
     folder: Path | None  # None: there is no place for one
     refused: str  # the folder that should have been taken and is not trusted, and why; or ""
     unwritable: str  # reason why it cannot be written; "" if it can
-    files: int
-    bytes: int
-    warm: bool  # whether training and prediction are compiled
-    file_system: str  # such as "ext4" or "nfs4"; "" where unknown
-    temporary: bool  # whether it is inside the folder for temporary files
-    older: int  # folders of other versions beside it
-    older_bytes: int
+    files: int = 0
+    bytes: int = 0
+    warm: bool = False  # whether training and prediction are compiled
+    file_system: str = ""  # such as "ext4" or "nfs4"; "" where unknown
+    temporary: bool = False  # whether it is inside the folder for temporary files
+    older: int = 0  # folders of other versions beside it
+    older_bytes: int = 0
+    made_for: str = ""  # the level of processors that it is made for, see `warm_up`
+    unusable: str = ""  # why it is not used for that level, as a phrase
 
 
 @dataclass(frozen=True)
@@ -157,11 +159,14 @@ def _threads() -> Threads:
 def _cache() -> Cache:
     from ..kernels.compiler.cache_folder import find_place
     from ..kernels.compiler.cache_prune import folders_of_kernels
+    from ..kernels.compiler.target import level_of_cache, refused_level
 
-    place = find_place()
+    place, level = find_place(), level_of_cache()
     folder = place.folder
     if folder is None:
-        return Cache(None, place.refused, "there is no home folder", 0, 0, False, "", False, 0, 0)
+        return Cache(
+            None, place.refused, "there is no home folder", 0, 0, False, "", False, 0, 0, "", ""
+        )
     files = list(folder.glob("*.bin"))
     older = [each for each in folders_of_kernels(folder.parent) if each != folder]
     return Cache(
@@ -175,6 +180,8 @@ def _cache() -> Cache:
         folder.resolve().is_relative_to(Path(tempfile.gettempdir()).resolve()),
         len(older),
         _bytes(path for each in older for path in each.iterdir()),
+        level.processor if level else "",
+        refused_level(),
     )
 
 

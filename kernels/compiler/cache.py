@@ -21,10 +21,12 @@ from .cache_code import from_bytes, to_bytes
 from .cache_file import read_sealed, write_sealed
 from .cache_folder import DIGEST, find_place, make_folder
 from .cache_prune import note_use, prune
+from .target import host, refused_level, target
 
 _log = logging.getLogger("fastbp.cache")
 # told of what begins and may take long, at the level of information
 _steps = logging.getLogger("fastbp.steps")
+_COMPILING = "every process compiles kernels, about 8 s: {}; set FASTBP_CACHE_DIR"
 _RARELY = 0.1  # seconds between two times of telling
 # Numba's settings that change machine code; the processor is in Numba's own key
 _SETTINGS = (
@@ -76,10 +78,13 @@ class DiskCache:
         self._options = sorted(options.items())
         place = find_place()
         self._folder = place.folder
+        self._is_told = bool(place.refused)
         self.cache_path = str(place.folder or "")
         if place.refused:
             instead = f"{place.folder} is used" if place.folder else "kernels are not kept"
             _warn_once(f"cache of kernels: {place.refused}, so it is not trusted; {instead}")
+        if why := refused_level():
+            _warn_once(f"cache of kernels: {place.folder} {why}; kernels are compiled for this one")
 
     def load_overload(self, wanted, target_context):
         """Return the compiled signature `wanted`, or None if it is not in the cache.
@@ -89,20 +94,25 @@ class DiskCache:
         """
         rtsys.initialize(target_context)
         arguments, _ = normalize_signature(wanted)
-        found = None
-        if self._folder is not None:
-            path, key = self._path(arguments, target_context.codegen())
-            payload = read_sealed(path, key)
-            found = payload and from_bytes(payload, arguments, target_context)
-            _note_use(self._folder)
+        found = None if self._folder is None else self._load(arguments, target_context)
         if found is None:
             _tell_of_compiling(self._folder)
         return found
 
+    def _load(self, arguments, target_context):
+        _note_use(self._folder)
+        # code for the level of the cache; else what was compiled here in its place
+        for made_by in dict.fromkeys((target(), host())):
+            payload = read_sealed(*self._path(arguments, made_by))
+            if payload is not None:
+                return from_bytes(payload, arguments, target_context)
+        return None
+
     def save_overload(self, wanted, result):
         """Write a compiled signature, or say once that this cannot be done."""
         if self._folder is None:
-            _warn_once(_COMPILING.format("there is no home folder"))
+            if not self._is_told:
+                _warn_once(_COMPILING.format("there is no home folder"))
             return
         arguments, _ = normalize_signature(wanted)
         try:
@@ -112,7 +122,7 @@ class DiskCache:
         if payload is None:
             return
         try:
-            self._write(*self._path(arguments, result.codegen), payload)
+            self._write(*self._path(arguments, host()), payload)
         except OSError as error:
             why = f"{self._folder} cannot be written ({error.strerror or error})"
             _warn_once(_COMPILING.format(why))
@@ -126,12 +136,9 @@ class DiskCache:
             make_folder(path.parent)
             write_sealed(path, key, payload)
 
-    def _path(self, arguments, codegen):
+    def _path(self, arguments, made_by):
         settings = [str(getattr(config, name, None)) for name in _SETTINGS]
         what = (self._name, self._options, str(arguments))
-        key = repr((DIGEST, *what, settings, codegen.magic_tuple()))
+        key = repr((DIGEST, *what, settings, target(), made_by))
         digest = hashlib.sha256(key.encode()).hexdigest()[:20]
         return self._folder / f"{self._name.rsplit('.', 1)[-1]}-{digest}.bin", key
-
-
-_COMPILING = "every process compiles kernels, about 8 s: {}; set FASTBP_CACHE_DIR"

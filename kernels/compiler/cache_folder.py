@@ -16,6 +16,8 @@ from pathlib import Path
 import llvmlite
 import numba
 
+# what is in the folder beside kernels: the processor that it is made for, see `target`
+LEVEL_FILE = "processor"
 _ROOT_USER = 0
 
 
@@ -67,7 +69,7 @@ def find_place():
     """
     refused = []
     for root in _roots():
-        why = _why_refused(root)
+        why = why_refused(root)
         if not why:
             return Place(root / DIGEST, "; ".join(refused))
         refused.append(why)
@@ -127,7 +129,7 @@ def distrust(status):
     return ""
 
 
-def _why_refused(root):
+def why_refused(root):
     """Return why the cache below `root` is not trusted, "" if it is, or is not there yet."""
     with contextlib.suppress(OSError):
         status = os.stat(root)
@@ -144,8 +146,8 @@ def _why_refused(root):
     return ""
 
 
-def make_folder(folder):
-    """Make a folder and its parents for this user alone; return whether it was not there.
+def make_folder(folder, mode=0o700):
+    """Make a folder and its parents, for this user alone; return whether it was not there.
 
     Raises
     ------
@@ -157,7 +159,15 @@ def make_folder(folder):
     for each in reversed(missing):
         made = True
         try:
-            each.mkdir(0o700)
+            each.mkdir(mode)
+            each.chmod(mode)  # the user's umask may have taken some of it
         except FileExistsError:  # by another process meanwhile, or it is a file
             made = False
     return made
+
+
+def share_folder(folder):
+    """Let all users read a folder of compiled kernels, whatever this user's umask."""
+    folder.chmod(0o755)
+    for each in folder.iterdir():
+        each.chmod(0o644)

@@ -6,14 +6,15 @@ import re
 import stat
 import time
 
-from .cache_folder import DIGEST
+from .cache_folder import DIGEST, LEVEL_FILE
 
 _KEPT = 3
 _DAY = 86400.0  # seconds
 _UNUSED_DAYS = 90
 _DIGEST = re.compile(r"[0-9a-f]{20}")
-# a kernel, or what a process that was killed left of one
-_KERNEL = re.compile(r"\w+-[0-9a-f]{20}\.bin|\.\w+-[0-9a-f]{20}\.bin\.[0-9a-f]{16}")
+_FILE = rf"(\w+-[0-9a-f]{{20}}\.bin|{re.escape(LEVEL_FILE)})"
+# such a file, or what a process that was killed left of one
+_OURS = re.compile(rf"{_FILE}|\.{_FILE}\.[0-9a-f]{{16}}")
 
 
 def note_use(folder):
@@ -37,7 +38,7 @@ def folders_of_kernels(root):
             with contextlib.suppress(OSError):  # another process removed it
                 status = each.lstat()
                 names = os.listdir(each) if stat.S_ISDIR(status.st_mode) else []
-                ours = names and all(map(_KERNEL.fullmatch, names))
+                ours = names and all(map(_OURS.fullmatch, names))
                 if ours and _DIGEST.fullmatch(each.name):
                     found.append((status.st_mtime, each))
     return [each for _, each in sorted(found, reverse=True)]
@@ -72,6 +73,6 @@ def prune(root):
 
 def _remove(folder):
     for name in os.listdir(folder):
-        if _KERNEL.fullmatch(name):
+        if _OURS.fullmatch(name):
             (folder / name).unlink(missing_ok=True)
     folder.rmdir()  # not if another program put a file there meanwhile

@@ -211,7 +211,7 @@ WELL = Facts(
     load=1.0,
     memory=8 << 30,
     threads=Threads(4, 4, {"affinity": 4, "quota": None}, ("affinity",), "omp", True, None),
-    cache=Cache(Path("/home/u/.cache/fastbp/d"), "", "", 9, 99, True, "ext4", False, 2, 7),
+    cache=Cache(Path("/home/u/.cache/fastbp/d"), "", "", 9, 99, True, "ext4", False, 2, 7, "", ""),
     processor=Processor("P", {"AVX2": True, "FMA": True, "AVX-512": False}, {"float32": 8}, ""),
     speed=Speed(1e11, 3.9e11, 1e10, 2e10),
 )
@@ -231,6 +231,12 @@ ILL = {
     "no place": (_with(cache={"folder": None, "unwritable": "no home"}), "slow", "no home"),
     "not trusted": (_with(cache={"refused": "/x belongs to user 7"}), "note", "/x belongs to"),
     "old kernels": (_with(cache={"older": 9, "older_bytes": 2e8}), "note", "--prune"),
+    "lower level": (_with(cache={"made_for": "v9", "unusable": "lacks x"}), "slow", "lacks x"),
+    "narrow level": (
+        _with(cache={"made_for": "x86-64-v2"}, processor={"lanes": {"float32": 4}}),
+        "slow",
+        "made for x86-64-v2",
+    ),
     "cold": (_with(cache={"warm": False}), "note", "fastbp warmup"),
     "network": (_with(cache={"file_system": "nfs4"}), "note", "nfs4"),
     "memory disk": (_with(cache={"file_system": "tmpfs"}), "note", "temporary"),
