@@ -10,6 +10,7 @@ error.
 
 import hashlib
 import logging
+import os
 import time
 from functools import cache
 
@@ -44,7 +45,7 @@ class _Telling:
 
     def __call__(self, folder):
         now = time.monotonic()
-        some = folder is not None and folder.is_dir()
+        some = folder is not None and os.path.isdir(folder)
         self._how_long = self._how_long or ("some seconds" if some else "about 8 s")
         if now - self._last >= _RARELY:
             self._last = now

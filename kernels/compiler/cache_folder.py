@@ -154,7 +154,7 @@ def make_folder(folder, mode=0o700):
     OSError
         If it cannot be made.
     """
-    missing = [each for each in (folder, *folder.parents) if not each.is_dir()]
+    missing = [each for each in (folder, *folder.parents) if not os.path.isdir(each)]
     made = False
     for each in reversed(missing):
         made = True
