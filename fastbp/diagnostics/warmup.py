@@ -181,14 +181,14 @@ _SCRIPT = """
 import json, sys
 sys.path[:], dtypes, for_level = json.loads(sys.argv[1])
 from fastbp import warm_up
-from fastbp.kernels.compiler.target import set_level_of_cache
+from fastbp.kernels.compiler.target import host, set_level_of_cache
 try:
     report = warm_up(dtypes)
 except ValueError as error:
     print(json.dumps(str(error)))
 else:
     if for_level and report.kept:
-        set_level_of_cache()
+        set_level_of_cache(host())
     print(json.dumps([report.compiled, report.kept]))
 """
 

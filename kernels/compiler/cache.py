@@ -129,8 +129,9 @@ class DiskCache:
             _warn_once(_COMPILING.format(why))
 
     def _write(self, path, key, payload):
-        if make_folder(path.parent):
-            prune(path.parent.parent)
+        if make_folder(path.parent) and (removed := prune(path.parent.parent)):
+            count = f"{len(removed)} folder" + "s" * (len(removed) > 1)
+            _log.info("removed %s of other versions from %s", count, path.parent.parent)
         try:
             write_sealed(path, key, payload)
         except FileNotFoundError:  # another process pruned the folder

@@ -95,12 +95,12 @@ def level_of_cache():
         return None
 
 
-def set_level_of_cache():
-    """Say in the cache's folder that it is made for the target of Numba.
+def set_level_of_cache(level):
+    """Say in the cache's folder that it is made for a `Target`.
 
     Raises
     ------
     OSError
         If it cannot be written.
     """
-    write_sealed(cache_folder() / LEVEL_FILE, _KEY, json.dumps(host()).encode())
+    write_sealed(cache_folder() / LEVEL_FILE, _KEY, json.dumps(level).encode())
