@@ -31,7 +31,7 @@ def warmup(
         Any,
         taking(
             choice(known=_levels, metavar="LEVEL"),
-            "Processors that --to is for, x86-64-v2, -v3 or -v4; else this one alone.",
+            "Processors that --to is for, x86-64-v3 or -v4; else this one alone.",
             "--cpu",
         ),
     ] = None,
@@ -49,6 +49,8 @@ def warmup(
     with guarded(log, quiet) as out:
         from ..diagnostics.warmup import warm_up
 
+        if cpu and not to:
+            raise Ended(Code.USAGE, f"--cpu {cpu}: name the folder to fill with --to")
         try:
             report = warm_up(dtype, to=to, cpu=cpu, prune=prune)
         except ValueError as error:

@@ -14,7 +14,6 @@ from .facts import Facts, gather
 _LEAST_SCALING = 0.65
 _LITTLE_MEMORY = 1 << 30
 _GIB = 1 << 30
-_LANES_OF_AVX2 = 8  # of float32
 # the folders of other versions that pruning may leave
 _MOST_OLDER = 2
 _NETWORKS = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "fuse.sshfs")
@@ -142,17 +141,12 @@ def _trusted(facts: Facts) -> Finding | None:
 
 
 def _level(facts: Facts) -> Finding | None:
-    """Find a cache of another processor, or one whose vectors are narrower than they could be."""
-    cache, processor = facts.cache, facts.processor
-    if not cache or not cache.made_for:
+    """Find a cache that is made for a level of processors which this one does not have."""
+    cache = facts.cache
+    if not cache or not cache.unusable:
         return None
-    remedy = "fastbp warmup, with FASTBP_CACHE_DIR set to a folder for this machine alone"
-    if cache.unusable:
-        return Finding("level", "slow", f"{cache.folder} {cache.unusable}", remedy)
-    if processor and processor.features.get("AVX2") and processor.lanes["float32"] < _LANES_OF_AVX2:
-        message = f"{cache.folder} is made for {cache.made_for}, but the processor has AVX2"
-        return Finding("level", "slow", message, remedy)
-    return None
+    remedy = "fastbp warmup, with FASTBP_CACHE_DIR set to a folder for this machine"
+    return Finding("level", "slow", f"{cache.folder} {cache.unusable}", remedy)
 
 
 def _old(facts: Facts) -> Finding | None:
@@ -235,7 +229,7 @@ def _instructions(facts: Facts) -> Finding | None:
         message = f"{processor.name} lacks AVX2 or FMA, which would be about four times as fast"
         remedy = "use another machine; expose the host's processor to a virtual one"
         return Finding("processor", "slow", message, remedy)
-    if processor.lanes["float32"] < _LANES_OF_AVX2 and not (facts.cache and facts.cache.made_for):
+    if processor.lanes["float32"] < 8:
         message = f"kernels use {processor.lanes['float32']} lanes, but the processor has 8 or more"
         return Finding("processor", "slow", message, "unset NUMBA_CPU_NAME and NUMBA_CPU_FEATURES")
     return None

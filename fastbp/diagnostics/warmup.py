@@ -36,6 +36,7 @@ from ..kernels.random import draw_normal, draw_uniform, fill_permutation
 from ..kernels.sparse_matmul import sparse_product
 from ..kernels.sparse_outer import sparse_outer_rows
 from ..kernels.update import UPDATES
+from ..many.fitting import fit_many
 from ..network import Network
 from ..training.interrupt import unless_interrupted
 
@@ -84,7 +85,7 @@ def warm_up(
         A folder to fill in the place of the user's cache, in a process of its own: all users can
         read it, as in the image of a container. Processes use it where ``FASTBP_CACHE_DIR`` names
         it.
-    cpu : {"x86-64-v2", "x86-64-v3", "x86-64-v4"}, optional
+    cpu : {"x86-64-v3", "x86-64-v4"}, optional
         The level of processors that `to` is made for; default: this processor alone.
     prune : bool
         Whether to remove kernels of other versions, but the last two that were used in 90 days.
@@ -117,6 +118,7 @@ def _warm_up(dtypes: Iterable[str]) -> WarmUpReport:
         for threads in (1, 2):
             _use_everything(dtype, threads)
         _compile_formulas(np.dtype(dtype))
+        _train_together(dtype)
         measure_peak(dtype)
     after = _files(folder)
     names = sorted(name.rpartition("-")[0] for name in after - before)
@@ -149,6 +151,14 @@ def _use_everything(dtype: str, threads: int) -> None:
     unless_interrupted(net.fit(X, X, epochs=1, validation_data=(X, X), n_threads=threads))
     net.update(net.backward(X, X, n_threads=threads)[1], n_threads=threads)
     net.predict(X, n_threads=threads)
+
+
+def _train_together(dtype: str) -> None:
+    """Train small networks in one pack, as ensembles and the models of tables do."""
+    X = np.ones((8, 2), dtype)
+    nets = [Network([2, 2], dtype=dtype, seed=seed) for seed in range(2)]
+    for _ in fit_many(nets, X, X, epochs=1, validation_data=(X, X), n_threads=1):
+        pass
 
 
 # ---------------------------------------------------------------- another folder

@@ -82,8 +82,9 @@ class DiskCache:
         self._is_told = bool(place.refused)
         self.cache_path = str(place.folder or "")
         if place.refused:
-            instead = f"{place.folder} is used" if place.folder else "kernels are not kept"
-            _warn_once(f"cache of kernels: {place.refused}, so it is not trusted; {instead}")
+            none = "kernels are not kept: set FASTBP_CACHE_DIR to a folder of your own"
+            instead = f"{place.folder} is used" if place.folder else none
+            _warn_once(f"cache of kernels: {place.refused}: not trusted; {instead}")
         if why := refused_level():
             _warn_once(f"cache of kernels: {place.folder} {why}; kernels are compiled for this one")
 

@@ -69,7 +69,7 @@ def find_place():
     """
     refused = []
     for root in _roots():
-        why = why_refused(root)
+        why = f"{root} names no home folder" if root.parts[0][0] == "~" else why_refused(root)
         if not why:
             return Place(root / DIGEST, "; ".join(refused))
         refused.append(why)
@@ -85,9 +85,8 @@ def _roots():
     """Yield the folders that may hold the cache, first the one that is wanted."""
     for name, below in (("FASTBP_CACHE_DIR", ""), ("NUMBA_CACHE_DIR", "fastbp")):
         if wanted := os.environ.get(name):
-            expanded = os.path.expanduser(wanted)
-            if not expanded.startswith("~"):  # it does where there is no home folder
-                yield Path(_START, expanded, below)
+            folder = Path(os.path.expanduser(wanted), below)
+            yield folder if folder.parts[0][0] == "~" else _START / folder
             break
     if folder := _user_cache():
         yield folder / "fastbp"

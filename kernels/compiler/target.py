@@ -15,14 +15,15 @@ from numba.core.registry import cpu_target
 from .cache_file import read_sealed, write_sealed
 from .cache_folder import DIGEST, LEVEL_FILE, cache_folder
 
-# the levels of x86-64, https://gitlab.com/x86-psABIs/x86-64-ABI (2020), with LLVM's names
+# The levels of x86-64, https://gitlab.com/x86-psABIs/x86-64-ABI (2020), with LLVM's names. Those
+# below have no fused multiply-add: what such a cache lacks, compiled here, would round otherwise.
 _FIRST = ("cmov", "cx8", "fxsr", "mmx", "sse", "sse2")
 _SECOND = (*_FIRST, "cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3")
 _THIRD = (*_SECOND, "avx", "avx2", "bmi", "bmi2", "f16c", "fma", "lzcnt", "movbe", "xsave")
 _FOURTH = (*_THIRD, "avx512bw", "avx512cd", "avx512dq", "avx512f", "avx512vl")
 LEVELS = {
     name: ",".join(f"+{feature}" for feature in features)
-    for name, features in (("x86-64-v2", _SECOND), ("x86-64-v3", _THIRD), ("x86-64-v4", _FOURTH))
+    for name, features in (("x86-64-v3", _THIRD), ("x86-64-v4", _FOURTH))
 }
 _KEY = f"processor of {DIGEST}"
 

@@ -232,11 +232,6 @@ ILL = {
     "not trusted": (_with(cache={"refused": "/x belongs to user 7"}), "note", "/x belongs to"),
     "old kernels": (_with(cache={"older": 9, "older_bytes": 2e8}), "note", "--prune"),
     "lower level": (_with(cache={"made_for": "v9", "unusable": "lacks x"}), "slow", "lacks x"),
-    "narrow level": (
-        _with(cache={"made_for": "x86-64-v2"}, processor={"lanes": {"float32": 4}}),
-        "slow",
-        "made for x86-64-v2",
-    ),
     "cold": (_with(cache={"warm": False}), "note", "fastbp warmup"),
     "network": (_with(cache={"file_system": "nfs4"}), "note", "nfs4"),
     "memory disk": (_with(cache={"file_system": "tmpfs"}), "note", "temporary"),

@@ -231,6 +231,22 @@ def test_no_pickle_is_unpickled(filled, tmp_path, kind):
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.parametrize(
+    "variables",
+    [{"NUMBA_CPU_NAME": "generic"}, {"NUMBA_OPT": "1"}, {"NUMBA_BOUNDSCHECK": "1"}],
+    ids=" ".join,
+)
+def test_code_for_another_processor_or_of_other_settings_is_not_used(
+    filled, tmp_path, monkeypatch, variables
+):
+    folder = _copy(filled[0], tmp_path)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert _run(folder) == (filled[1], True, "")
+    assert _run(folder) == (filled[1], False, "")
+    assert len(_files(folder)) == 2
+
+
 # ---------------------------------------------------------------- other users
 
 

@@ -14,8 +14,7 @@ from fastbp.kernels.compiler.cache_folder import DIGEST
 from fastbp.kernels.compiler.target import LEVELS, missing_features
 from kernel_scripts import FILL
 
-_LEVEL = "x86-64-v2"  # whose vectors are narrower than those of most processors
-_LANES = 4
+_LEVEL, _LANES = "x86-64-v3", 8
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -24,9 +23,9 @@ pytestmark = [
         reason="the levels are those of x86-64",
     ),
 ]
-# prints as JSON what was compiled, how wide vectors are, the bits of a training, and what was said
-_USE = """
-import hashlib, json, logging, sys
+# counts what Numba compiles, and keeps what the cache says
+_WATCH = """
+import hashlib, json, logging
 import numpy as np
 from numba import float32
 from numba.core import event
@@ -39,16 +38,27 @@ class Compilations(event.Listener):
 said = []
 logging.getLogger("fastbp.cache").addFilter(lambda record: said.append(record.getMessage()))
 event.register("numba:compile", Compilations())
-from fastbp import Network
+from fastbp import Network, fit_many
 from fastbp.kernels.simd.vector import lanes
 
 rng = np.random.default_rng(0)
 X, Y = rng.normal(size=(300, 9)), rng.normal(size=(300, 3))
 bits = hashlib.sha256()
+"""
+_TRAIN = """
 for threads in (1, 2):
-    net = Network([9, 33, 3], "gelu", dtype=DTYPE, seed=1)
+    net = Network([9, 33, 3], "gelu", seed=1)
     net.fit(X, Y, epochs=2, batch_size=50, n_threads=threads)
+    for _ in fit_many([net, Network([9, 33, 3])], X, Y, epochs=1, n_threads=1):
+        pass
     bits.update(net.parameters.tobytes() + net.predict(X, n_threads=threads).tobytes())
+"""
+_INFER = """
+net = Network([9, 33, 3], "tanh", seed=1)
+bits.update(net.predict(X, n_threads=1).tobytes())
+"""
+# what was compiled, how wide vectors are, the bits of the results, and what was said
+_TELL = """
 print(json.dumps([Compilations.count, lanes(float32), bits.hexdigest(), said]))
 """
 
@@ -69,12 +79,11 @@ def image(tmp_path_factory):
 
 @pytest.fixture
 def use(run_python):
-    """Return ``use(folder, dtype="float32", **env)``: what a process with that cache does."""
+    """Return ``use(folder, code, **env)``: what a process with that cache does."""
 
-    def used(folder, dtype="float32", **env):
-        code = f"DTYPE = {dtype!r}\n{_USE}"
+    def used(folder, code, **env):
         env = {"NUMBA_NUM_THREADS": 2, "NUMBA_CPU_NAME": None, "NUMBA_CPU_FEATURES": None, **env}
-        return json.loads(run_python(code, FASTBP_CACHE_DIR=folder, **env))
+        return json.loads(run_python(_WATCH + code + _TELL, FASTBP_CACHE_DIR=folder, **env))
 
     return used
 
@@ -89,25 +98,29 @@ def test_all_users_can_read_it_whatever_the_umask_was(image):
 
 def test_a_process_loads_it_and_compiles_nothing(use, image):
     before = {path: path.stat().st_mtime_ns for path in image.rglob("*.bin")}
-    compiled, lanes, _, said = use(image)
+    compiled, lanes, _, said = use(image, _TRAIN)
     assert (compiled, lanes, said) == (0, _LANES, [])
     assert {path: path.stat().st_mtime_ns for path in image.rglob("*.bin")} == before
 
 
 def test_it_computes_the_bits_of_the_level(use, image, tmp_path):
     of_level = {"NUMBA_CPU_NAME": _LEVEL, "NUMBA_CPU_FEATURES": LEVELS[_LEVEL]}
-    compiled, lanes, bits, _ = use(tmp_path, **of_level)
+    compiled, lanes, bits, _ = use(tmp_path, _TRAIN, **of_level)
     assert compiled > 0 and lanes == _LANES
-    assert bits == use(image)[2]
+    assert bits == use(image, _TRAIN)[2]
 
 
 def test_what_it_lacks_is_compiled_for_the_level(use, image, tmp_path):
-    # of the other dtype there is nothing; where the folder can be written, it is kept
     folder = shutil.copytree(image, tmp_path / "copy")
-    compiled, lanes, bits, _ = use(folder, "float64")
-    assert compiled > 0 and lanes == _LANES
-    assert use(folder, "float64") == [0, _LANES, bits, []]
-    assert use(folder)[0] == 0
+    *loaded, bits, _ = use(folder, _INFER)
+    assert loaded == [0, _LANES]
+    (lacking,) = folder.rglob("activate_tanh-*.bin")
+    lacking.unlink()
+    compiled, lanes, same, said = use(folder, _INFER)
+    assert compiled > 0 and (lanes, same, said) == (_LANES, bits, [])
+    # where the folder can be written, it is kept under another name
+    assert use(folder, _INFER) == [0, _LANES, bits, []]
+    assert not lacking.exists()
 
 
 def test_a_process_on_a_lesser_processor_says_why_it_compiles(run_python, use, image, tmp_path):
@@ -117,16 +130,16 @@ def test_a_process_on_a_lesser_processor_says_why_it_compiles(run_python, use, i
     set_level_of_cache(Target(host().triple, "x86-64-v9", "+sse2,+teleport"))
     """
     run_python(code, FASTBP_CACHE_DIR=folder)
-    compiled, lanes, _, (said,) = use(folder)
+    compiled, lanes, _, (said,) = use(folder, _INFER)
     assert compiled > 0 and lanes >= _LANES
     assert "x86-64-v9" in said and "lacks teleport" in said
-    assert use(folder)[0] == 0
+    assert use(folder, _INFER)[0] == 0
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--cpu", "x86-64-v3"), "to="),
+        (("--cpu", "x86-64-v3"), "--to"),
         (("--cpu", "x86-64-v9", "--to", "x"), "x86-64-v3"),
         (("--to", "file"), "file"),
     ],
@@ -144,6 +157,11 @@ def test_a_folder_that_no_process_would_trust_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"0777.*no process would trust it"):
         warm_up(to=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_level_needs_a_folder():
+    with pytest.raises(ValueError, match=r"x86-64-v3.*to="):
+        warm_up(cpu="x86-64-v3")
 
 
 def test_an_unknown_dtype_is_refused_in_the_other_process_too(tmp_path):

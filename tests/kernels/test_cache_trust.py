@@ -133,6 +133,14 @@ def test_relative_homes_are_ignored_and_paths_of_variables_are_made_absolute(
 
 
 @on_posix
+def test_a_home_folder_that_is_not_there_is_said(root, monkeypatch):
+    monkeypatch.setenv("FASTBP_CACHE_DIR", "~nobody-of-this-name/cache")
+    place = find_place()
+    assert place.folder == root.parent / "user" / "fastbp" / DIGEST
+    assert place.refused == "~nobody-of-this-name/cache names no home folder"
+
+
+@on_posix
 @pytest.mark.parametrize("umask", [0o000, 0o002, 0o077])
 def test_what_is_made_is_for_this_user_alone(tmp_path, umask):
     before = os.umask(umask)
@@ -236,6 +244,23 @@ def test_writing_replaces_what_is_there_and_follows_no_link(file, name):
     assert stat.S_ISREG(file.lstat().st_mode)
     if name == "a link":
         assert read_sealed(file.with_name("other"), "key") == _PAYLOAD
+
+
+def test_where_files_need_names_as_on_nfs_they_are_replaced_whole(file, monkeypatch):
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    replaced = []
+
+    def replace(source, target):
+        replaced.append((Path(source).stat().st_size, read_sealed(target, "key")))
+        os.rename(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    monkeypatch.setattr(os, "link", None)  # no hard links, no locks
+    write_sealed(file, "key", b"new")
+    # the new file was complete while the old one was still there
+    assert replaced == [(file.stat().st_size, _PAYLOAD)]
+    assert read_sealed(file, "key") == b"new"
+    assert list(file.parent.iterdir()) == [file]
 
 
 # ---------------------------------------------------------------- pruning
