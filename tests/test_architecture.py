@@ -249,7 +249,7 @@ FOREIGN = {
     "fastbp.estimators.stochastic": {"_best_parameters", "_no_improvement_count"},
     "fastbp.estimators.validation": {"_accept_sample_weight"},
     "fastbp.exports.sklearn": {"_label_binarizer"},
-    "fastbp.kernels.compiler.cache": {"_rebuild", "_reduce"},
+    "fastbp.kernels.compiler.cache_code": {"_rebuild", "_reduce"},
     "fastbp.kernels.compiler.jit": {"_cache"},
     "fastbp.kernels.compiler.pipeline": {"_data_layout", "_tm"},
     "fastbp.exports.torch_modules": {"_modules"},

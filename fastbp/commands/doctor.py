@@ -39,14 +39,22 @@ def _threads(threads):
 def _cache(cache):
     if cache is None:
         return
+    if cache.folder is None:
+        yield "cache", f"none: {cache.refused or cache.unwritable}"
+        return
     yield "cache", str(cache.folder)
+    if cache.refused:
+        yield "", f"in the place of one that is not trusted: {cache.refused}"
+    if cache.made_for:
+        yield "", cache.unusable or f"made for {cache.made_for}"
     can = f"cannot be written ({cache.unwritable})" if cache.unwritable else "can be written"
     warm = "warm" if cache.warm else "not warmed up"
     size = f"{cache.files} files, {cache.bytes / 1e6:.1f} MB"
     kind = f", {cache.file_system}" if cache.file_system else ""
     yield "", f"{can}, {size}, {warm} for this version{kind}"
     if cache.older:
-        yield "", f"{cache.older} more of other versions in {cache.folder.parent}"
+        size = f"{cache.older_bytes / 1e6:.1f} MB"
+        yield "", f"{cache.older} more of other versions, {size}, in {cache.folder.parent}"
 
 
 def _processor(processor):

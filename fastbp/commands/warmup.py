@@ -1,12 +1,21 @@
 """``fastbp warmup``: compile the kernels ahead of time."""
 
 from collections import Counter
-from typing import Annotated
+from typing import Annotated, Any
+
+import typer
 
 from ..durations import duration
+from ..tables.declared import choice
 from .exits import Code, Ended, guarded
 from .options import taking
-from .values import DTYPE, LogOption, QuietOption
+from .values import DTYPE, LogOption, QuietOption, folder_to_write
+
+
+def _levels():
+    from ..kernels.compiler.target import LEVELS
+
+    return LEVELS
 
 
 def warmup(
@@ -14,6 +23,21 @@ def warmup(
         list[str],
         taking(DTYPE, "Precision to compile for.", "--dtype", default="float32", several=True),
     ] = ["float32"],  # noqa: B006 - Typer copies it
+    to: Annotated[
+        Any,
+        taking(folder_to_write(), "Folder to fill for an image; all users can read it.", "--to"),
+    ] = None,
+    cpu: Annotated[
+        Any,
+        taking(
+            choice(known=_levels, metavar="LEVEL"),
+            "Processors that --to is for, x86-64-v3 or -v4; else this one alone.",
+            "--cpu",
+        ),
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove old versions, but the last two used in 90 days.")
+    ] = False,
     log: LogOption = "text",
     quiet: QuietOption = False,
 ):
@@ -25,7 +49,12 @@ def warmup(
     with guarded(log, quiet) as out:
         from ..diagnostics.warmup import warm_up
 
-        report = warm_up(dtype)
+        if cpu and not to:
+            raise Ended(Code.USAGE, f"--cpu {cpu}: name the folder to fill with --to")
+        try:
+            report = warm_up(dtype, to=to, cpu=cpu, prune=prune)
+        except ValueError as error:
+            raise Ended(Code.USAGE, str(error)) from None
         compiled = Counter(report.compiled)
         for name, count in sorted(compiled.items()):
             out.text(f"compiled {name}" + (f" x {count}" if count > 1 else ""))
@@ -38,7 +67,13 @@ def warmup(
             there_before=before,
             folder=report.folder,
             seconds=report.seconds,
+            pruned=report.pruned,
         )
+        for old in report.pruned:
+            out.text(f"removed {old}")
         if not report.kept:
-            message = f"{report.folder} cannot be written; set FASTBP_CACHE_DIR"
+            why = (
+                f"{report.folder} cannot be written" if report.folder else "there is no home folder"
+            )
+            message = f"{why}; set FASTBP_CACHE_DIR"
             raise Ended(Code.FAILED, message)

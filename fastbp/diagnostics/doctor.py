@@ -14,6 +14,8 @@ from .facts import Facts, gather
 _LEAST_SCALING = 0.65
 _LITTLE_MEMORY = 1 << 30
 _GIB = 1 << 30
+# the folders of other versions that pruning may leave
+_MOST_OLDER = 2
 _NETWORKS = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "fuse.sshfs")
 _IN_MEMORY = ("tmpfs", "ramfs")
 _DEBUGGING = ("DEBUG", "DEBUGINFO", "DEBUG_JIT", "DUMP_LLVM", "DUMP_OPTIMIZED", "DUMP_ASSEMBLY")
@@ -120,8 +122,40 @@ def _writable(facts: Facts) -> Finding | None:
     if not cache or not cache.unwritable:
         return None
     why = f"{cache.folder} cannot be written: {cache.unwritable}"
+    if cache.folder is None:
+        why = f"kernels cannot be kept: {cache.unwritable}"
     remedy = "set FASTBP_CACHE_DIR to a writable folder"
     return Finding("cache", "slow", f"every process compiles for seconds: {why}", remedy)
+
+
+def _trusted(facts: Facts) -> Finding | None:
+    cache = facts.cache
+    if not cache or not cache.refused:
+        return None
+    instead = f"{cache.folder} is used" if cache.folder else "kernels are not kept"
+    remedy = (
+        "set FASTBP_CACHE_DIR to a folder that you own, or root does, and others cannot write "
+        "(chmod go-w)"
+    )
+    return Finding("trust", "note", f"{cache.refused}: {instead} in its place", remedy)
+
+
+def _level(facts: Facts) -> Finding | None:
+    """Find a cache that is made for a level of processors which this one does not have."""
+    cache = facts.cache
+    if not cache or not cache.unusable:
+        return None
+    remedy = "fastbp warmup, with FASTBP_CACHE_DIR set to a folder for this machine"
+    return Finding("level", "slow", f"{cache.folder} {cache.unusable}", remedy)
+
+
+def _old(facts: Facts) -> Finding | None:
+    """Find kernels of other versions beyond what is kept."""
+    cache = facts.cache
+    if not cache or cache.older <= _MOST_OLDER:
+        return None
+    message = f"{cache.older} other versions take {cache.older_bytes / 1e6:.0f} MB of the cache"
+    return Finding("old kernels", "note", message, "fastbp warmup --prune")
 
 
 def _warm(facts: Facts) -> Finding | None:
@@ -135,7 +169,7 @@ def _warm(facts: Facts) -> Finding | None:
 def _place(facts: Facts) -> Finding | None:
     """Find a cache on a slow or temporary file system."""
     cache = facts.cache
-    if not cache or cache.unwritable:
+    if not cache or cache.folder is None or cache.unwritable:
         return None
     if cache.file_system.startswith(_NETWORKS):
         place = f"on a network file system ({cache.file_system}): starting takes longer"
@@ -214,6 +248,8 @@ def _variables(facts: Facts) -> Finding | None:
 CHECKS = (
     _kernels,
     _writable,
+    _trusted,
+    _level,
     _layer,
     _limits,
     _quota,
@@ -224,5 +260,6 @@ CHECKS = (
     _memory,
     _warm,
     _place,
+    _old,
     _busy,
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import platform
-import re
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -27,8 +28,6 @@ _EXTRAS = {
 }
 # beginnings of the environment variables that affect kernels
 _PREFIXES = ("NUMBA_", "OMP_", "FASTBP_", "KMP_", "GOMP_")
-# name of a folder of compiled kernels
-_DIGEST = re.compile(r"[0-9a-f]{20}")
 # the kernels that every training and prediction needs, whatever the network
 _WARM = {"train", "infer"}
 # minimum free memory for measuring the bandwidth
@@ -52,14 +51,18 @@ class Threads:
 class Cache:
     """The folder of compiled kernels for these sources and versions."""
 
-    folder: Path
+    folder: Path | None  # None: there is no place for one
+    refused: str  # the folder that should have been taken and is not trusted, and why; or ""
     unwritable: str  # reason why it cannot be written; "" if it can
-    files: int
-    bytes: int
-    warm: bool  # whether training and prediction are compiled
-    file_system: str  # such as "ext4" or "nfs4"; "" where unknown
-    temporary: bool  # whether it is inside the folder for temporary files
-    older: int  # folders of other versions beside it
+    files: int = 0
+    bytes: int = 0
+    warm: bool = False  # whether training and prediction are compiled
+    file_system: str = ""  # such as "ext4" or "nfs4"; "" where unknown
+    temporary: bool = False  # whether it is inside the folder for temporary files
+    older: int = 0  # folders of other versions beside it
+    older_bytes: int = 0
+    made_for: str = ""  # the level of processors that it is made for, see `warm_up`
+    unusable: str = ""  # why it is not used for that level, as a phrase
 
 
 @dataclass(frozen=True)
@@ -115,7 +118,8 @@ def gather() -> Facts:
         threads = _threads()
         cache = _cache()  # before the peak, whose kernel is added to it
         processor = _processor()
-        speed = _speed(threads.available, facts.memory)
+        with _no_words_of_the_cache():
+            speed = _speed(threads.available, facts.memory)
     except (ImportError, ValueError) as error:  # Numba's errors for invalid variables
         return replace(facts, broken=" ".join(str(error).split()))
     return replace(facts, threads=threads, cache=cache, processor=processor, speed=speed)
@@ -154,21 +158,53 @@ def _threads() -> Threads:
 
 
 def _cache() -> Cache:
-    from ..kernels.compiler.cache import cache_folder
+    from ..kernels.compiler.cache_folder import find_place
+    from ..kernels.compiler.cache_prune import folders_of_kernels
+    from ..kernels.compiler.target import level_of_cache, refused_level
 
-    folder = cache_folder()
+    place, level = find_place(), level_of_cache()
+    folder = place.folder
+    if folder is None:
+        return Cache(
+            None, place.refused, "there is no home folder", 0, 0, False, "", False, 0, 0, "", ""
+        )
     files = list(folder.glob("*.bin"))
-    beside = {path for path in folder.parent.glob("*") if _DIGEST.fullmatch(path.name)}
+    older = [each for each in folders_of_kernels(folder.parent) if each != folder]
     return Cache(
         folder,
+        place.refused,
         _unwritable(folder),
         len(files),
-        sum(path.stat().st_size for path in files),
+        _bytes(files),
         {path.name.rpartition("-")[0] for path in files} >= _WARM,
         machine.file_system(folder),
         folder.resolve().is_relative_to(Path(tempfile.gettempdir()).resolve()),
-        len(beside - {folder}),
+        len(older),
+        _bytes(path for each in older for path in each.iterdir()),
+        level.processor if level else "",
+        refused_level(),
     )
+
+
+@contextlib.contextmanager
+def _no_words_of_the_cache() -> Iterator[None]:
+    """Let the cache of kernels say nothing of itself: the report tells it."""
+    logger = logging.getLogger("fastbp.cache")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _bytes(files: Iterable[Path]) -> int:
+    """Return the size of all files, without those that another process removes meanwhile."""
+    total = 0
+    for path in files:
+        with contextlib.suppress(OSError):
+            total += path.lstat().st_size
+    return total
 
 
 def _unwritable(folder: Path) -> str:

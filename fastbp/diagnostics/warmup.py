@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import json
+import logging
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +18,15 @@ import numpy as np
 
 from ..components.optimizers import Adam
 from ..kernels.activation import ACTIVATE
-from ..kernels.compiler.cache import cache_folder
+from ..kernels.compiler.cache_folder import (
+    DIGEST,
+    cache_folder,
+    make_folder,
+    share_folder,
+    why_refused,
+)
+from ..kernels.compiler.cache_prune import prune as remove_old
+from ..kernels.compiler.target import LEVELS, missing_features
 from ..kernels.hadamard import SCALE
 from ..kernels.loss import LOGITS_VALUES, SLOPES, VALUES
 from ..kernels.peak import measure_peak
@@ -23,8 +36,11 @@ from ..kernels.random import draw_normal, draw_uniform, fill_permutation
 from ..kernels.sparse_matmul import sparse_product
 from ..kernels.sparse_outer import sparse_outer_rows
 from ..kernels.update import UPDATES
+from ..many.fitting import fit_many
 from ..network import Network
 from ..training.interrupt import unless_interrupted
+
+_steps = logging.getLogger("fastbp.steps")
 
 
 @dataclass(frozen=True)
@@ -33,31 +49,68 @@ class WarmUpReport:
 
     Attributes
     ----------
-    folder : pathlib.Path
-        Folder of the compiled kernels.
+    folder : pathlib.Path or None
+        Folder of the compiled kernels; None if there is no place for one.
     compiled : tuple of str
         Kernels compiled now, one name per signature.
     kept : int
         Files in the folder; 0 if it cannot be written.
     seconds : float
         Duration.
+    pruned : tuple of pathlib.Path
+        Folders of other versions that were removed.
     """
 
-    folder: Path
+    folder: Path | None
     compiled: tuple[str, ...]
     kept: int
     seconds: float
+    pruned: tuple[Path, ...] = ()
 
 
-def warm_up(dtypes: Iterable[str] = ("float32",)) -> WarmUpReport:
+def warm_up(
+    dtypes: Iterable[str] = ("float32",),
+    *,
+    to: str | Path | None = None,
+    cpu: str | None = None,
+    prune: bool = False,
+) -> WarmUpReport:
     """Compile or load all kernels of training and prediction; return a `WarmUpReport`.
 
     Parameters
     ----------
     dtypes : iterable of {"float32", "float64"}
         Dtypes of the networks.
+    to : path, optional
+        A folder to fill in the place of the user's cache, in a process of its own: all users can
+        read it, as in the image of a container. Processes use it where ``FASTBP_CACHE_DIR`` names
+        it.
+    cpu : {"x86-64-v3", "x86-64-v4"}, optional
+        The level of processors that `to` is made for; default: this processor alone.
+    prune : bool
+        Whether to remove kernels of other versions, but the last two that were used in 90 days.
+
+    Raises
+    ------
+    ValueError
+        If there is no such level, this processor lacks some of it, `to` is missing, or is a folder
+        that a process would not trust.
+    OSError
+        If `to` cannot be written.
     """
     started = time.perf_counter()
+    if to is None:
+        if cpu is not None:
+            raise ValueError(f"cpu={cpu!r}: name the folder to fill, to=")
+        report = _warm_up(dtypes)
+    else:
+        report = _fill(Path(to), tuple(dtypes), cpu)
+    folder = report.folder
+    pruned = tuple(remove_old(folder.parent)) if prune and folder else ()
+    return replace(report, pruned=pruned, seconds=time.perf_counter() - started)
+
+
+def _warm_up(dtypes: Iterable[str]) -> WarmUpReport:
     folder = cache_folder()
     before = _files(folder)
     fill_permutation.serial(0, 0, 0, np.arange(1))
@@ -65,14 +118,15 @@ def warm_up(dtypes: Iterable[str] = ("float32",)) -> WarmUpReport:
         for threads in (1, 2):
             _use_everything(dtype, threads)
         _compile_formulas(np.dtype(dtype))
+        _train_together(dtype)
         measure_peak(dtype)
     after = _files(folder)
     names = sorted(name.rpartition("-")[0] for name in after - before)
-    return WarmUpReport(folder, tuple(names), len(after), time.perf_counter() - started)
+    return WarmUpReport(folder, tuple(names), len(after), 0.0)
 
 
-def _files(folder: Path) -> set[str]:
-    return {path.name for path in folder.glob("*.bin")}
+def _files(folder: Path | None) -> set[str]:
+    return {path.name for path in folder.glob("*.bin")} if folder else set()
 
 
 def _compile_formulas(dtype: np.dtype[Any]) -> None:
@@ -97,3 +151,64 @@ def _use_everything(dtype: str, threads: int) -> None:
     unless_interrupted(net.fit(X, X, epochs=1, validation_data=(X, X), n_threads=threads))
     net.update(net.backward(X, X, n_threads=threads)[1], n_threads=threads)
     net.predict(X, n_threads=threads)
+
+
+def _train_together(dtype: str) -> None:
+    """Train small networks in one pack, as ensembles and the models of tables do."""
+    X = np.ones((8, 2), dtype)
+    nets = [Network([2, 2], dtype=dtype, seed=seed) for seed in range(2)]
+    for _ in fit_many(nets, X, X, epochs=1, validation_data=(X, X), n_threads=1):
+        pass
+
+
+# ---------------------------------------------------------------- another folder
+
+
+def _fill(root: Path, dtypes: tuple[str, ...], cpu: str | None) -> WarmUpReport:
+    """Warm up in a process whose cache is `root`, and let all users read what is there."""
+    variables = {"FASTBP_CACHE_DIR": str(root.absolute()), **_processor(cpu)}
+    make_folder(root.absolute(), 0o755)
+    if why := why_refused(root.absolute()):
+        raise ValueError(f"to={str(root)!r}: {why}, so that no process would trust it")
+    _steps.info("compiling kernels for another folder: about 20 s")
+    # with the path of this process, where the working folder need not be
+    words = [sys.executable, "-c", _SCRIPT, json.dumps([sys.path, dtypes, cpu is not None])]
+    env = {**os.environ, **variables}
+    done = subprocess.run(words, env=env, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise ChildProcessError(f"the process that compiles ended with status {done.returncode}")
+    answer = json.loads(done.stdout.splitlines()[-1])
+    if isinstance(answer, str):
+        raise ValueError(answer)
+    compiled, kept = answer
+    folder = root.absolute() / DIGEST
+    if kept:
+        share_folder(folder)
+    return WarmUpReport(folder, tuple(compiled), kept, 0.0)
+
+
+_SCRIPT = """
+import json, sys
+sys.path[:], dtypes, for_level = json.loads(sys.argv[1])
+from fastbp import warm_up
+from fastbp.kernels.compiler.target import host, set_level_of_cache
+try:
+    report = warm_up(dtypes)
+except ValueError as error:
+    print(json.dumps(str(error)))
+else:
+    if for_level and report.kept:
+        set_level_of_cache(host())
+    print(json.dumps([report.compiled, report.kept]))
+"""
+
+
+def _processor(cpu: str | None) -> dict[str, str]:
+    """Return the variables that make Numba compile for a level."""
+    if cpu is None:
+        return {}
+    if cpu not in LEVELS:
+        raise ValueError(f"cpu={cpu!r}: expected {', '.join(LEVELS)}")
+    if missing := missing_features(LEVELS[cpu]):
+        raise ValueError(f"cpu={cpu!r}: this processor lacks {', '.join(missing)}")
+    return {"NUMBA_CPU_NAME": cpu, "NUMBA_CPU_FEATURES": LEVELS[cpu]}

@@ -3,83 +3,36 @@
 Numba's own cache checks one file per function, so that stale machine code would run after an
 edit of a callee or an upgrade. Here the folder's name is a digest of all kernel sources, with
 their paths, and of the versions of numba, llvmlite and Python; the file's name is a digest of the
-function, its signature, its options and the processor. Files are written atomically and have a
-checksum. If anything is wrong with the cache, the kernel is compiled again, without an error.
+function, its signature, its options and the processor, and the file is sealed with them. Files are
+written atomically. If anything is wrong with the cache, the kernel is compiled again, without an
+error.
 """
 
-import contextlib
 import hashlib
 import logging
 import os
-import pickle
-import sys
 import time
-from pathlib import Path
+from functools import cache
 
-import llvmlite
-import numba
-from numba.core.compiler import CompileResult
+from numba import config
 from numba.core.runtime import rtsys
-from numba.core.serialize import dumps
+from numba.core.sigutils import normalize_signature
 
-from ..support.files import write_whole
+from .cache_code import from_bytes, to_bytes
+from .cache_file import read_sealed, write_sealed
+from .cache_folder import DIGEST, find_place, make_folder
+from .cache_prune import note_use, prune
+from .target import host, refused_level, target
 
-_CHECKSUM_BYTES = 32
+_log = logging.getLogger("fastbp.cache")
 # told of what begins and may take long, at the level of information
 _steps = logging.getLogger("fastbp.steps")
+_COMPILING = "every process compiles kernels, about 8 s: {}; set FASTBP_CACHE_DIR"
 _RARELY = 0.1  # seconds between two times of telling
-
-
-def cache_folder():
-    """Return the folder of compiled kernels for these sources and versions.
-
-    Its parent is ``FASTBP_CACHE_DIR``, else ``NUMBA_CACHE_DIR/fastbp``, else
-    ``fastbp`` in the user's cache folder.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder; it may not exist yet, or not be writable.
-    """
-    if folder := os.environ.get("FASTBP_CACHE_DIR"):
-        parent = Path(folder)
-    elif folder := os.environ.get("NUMBA_CACHE_DIR"):
-        parent = Path(folder) / "fastbp"
-    else:
-        parent = _user_cache() / "fastbp"
-    return parent / _DIGEST
-
-
-def _user_cache():
-    if folder := os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA"):
-        return Path(folder)
-    home = os.path.expanduser("~")
-    if home == "~":  # no home folder: this path cannot be a folder, so nothing is cached
-        return Path(os.devnull)
-    return Path(home) / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-
-
-def _digest_of_sources():
-    versions = (numba.__version__, llvmlite.__version__, sys.version)
-    digest = hashlib.sha256(repr(versions).encode())
-    kernels = Path(__file__).parent.parent
-    for path in sorted(kernels.rglob("*.py")):
-        digest.update(path.relative_to(kernels).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:20]
-
-
-# of the sources as they are imported, not as they may be edited later
-_DIGEST = _digest_of_sources()
-# the exceptions of reading a damaged pickle
-_UNREADABLE = (
-    pickle.UnpicklingError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    IndexError,
-    KeyError,
-    TypeError,
-    ValueError,
+# Numba's settings that change machine code; the processor is in Numba's own key
+_SETTINGS = (
+    *("OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "LOOP_VECTORIZE", "SLP_VECTORIZE"),
+    *("USING_SVML", "DISABLE_INTEL_SVML"),
 )
 
 
@@ -92,13 +45,22 @@ class _Telling:
 
     def __call__(self, folder):
         now = time.monotonic()
-        self._how_long = self._how_long or ("some seconds" if folder.is_dir() else "about 8 s")
+        some = folder is not None and os.path.isdir(folder)
+        self._how_long = self._how_long or ("some seconds" if some else "about 8 s")
         if now - self._last >= _RARELY:
             self._last = now
             _steps.info("compiling kernels, once: %s", self._how_long)
 
 
 _tell_of_compiling = _Telling()
+
+
+@cache
+def _warn_once(message):
+    _log.warning(message)
+
+
+_note_use = cache(note_use)
 
 
 class DiskCache:
@@ -115,48 +77,71 @@ class DiskCache:
     def __init__(self, name, options):
         self._name = name
         self._options = sorted(options.items())
-        self.cache_path = str(cache_folder())
+        place = find_place()
+        self._folder = place.folder
+        self._is_told = bool(place.refused)
+        self.cache_path = str(place.folder or "")
+        if place.refused:
+            none = "kernels are not kept: set FASTBP_CACHE_DIR to a folder of your own"
+            instead = f"{place.folder} is used" if place.folder else none
+            _warn_once(f"cache of kernels: {place.refused}: not trusted; {instead}")
+        if why := refused_level():
+            _warn_once(f"cache of kernels: {place.folder} {why}; kernels are compiled for this one")
 
-    def load_overload(self, signature, target_context):
-        """Return the compiled `signature`, or None if it is not in the cache.
+    def load_overload(self, wanted, target_context):
+        """Return the compiled signature `wanted`, or None if it is not in the cache.
 
         Loaded code calls Numba's runtime, but needs none of what Numba imports to compile:
         without `refresh`, and so without scipy.linalg, a first warm fit is 0.1 s shorter.
         """
         rtsys.initialize(target_context)
-        path = self._path(signature, target_context.codegen())
-        found = _read(path, target_context)
+        arguments, _ = normalize_signature(wanted)
+        found = None if self._folder is None else self._load(arguments, target_context)
         if found is None:
-            _tell_of_compiling(path.parent)
+            _tell_of_compiling(self._folder)
         return found
 
-    def save_overload(self, signature, result):
-        """Write a compiled signature, if the folder can be written."""
-        path = self._path(signature, result.codegen)
+    def _load(self, arguments, target_context):
+        _note_use(self._folder)
+        # code for the level of the cache; else what was compiled here in its place
+        for made_by in dict.fromkeys((target(), host())):
+            payload = read_sealed(*self._path(arguments, made_by))
+            if payload is not None:
+                return from_bytes(payload, arguments, target_context)
+        return None
+
+    def save_overload(self, wanted, result):
+        """Write a compiled signature, or say once that this cannot be done."""
+        if self._folder is None:
+            if not self._is_told:
+                _warn_once(_COMPILING.format("there is no home folder"))
+            return
+        arguments, _ = normalize_signature(wanted)
         try:
-            payload = dumps(result._reduce())
+            payload = to_bytes(result, arguments)
         except RuntimeError:  # a signal met LLVM's callback, where Python drops it: nothing to keep
             return
-        with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, hashlib.sha256(payload).digest() + payload)
+        if payload is None:
+            return
+        try:
+            self._write(*self._path(arguments, host()), payload)
+        except OSError as error:
+            why = f"{self._folder} cannot be written ({error.strerror or error})"
+            _warn_once(_COMPILING.format(why))
 
-    def _path(self, signature, codegen):
-        key = repr((self._name, self._options, str(signature), codegen.magic_tuple()))
+    def _write(self, path, key, payload):
+        if make_folder(path.parent) and (removed := prune(path.parent.parent)):
+            count = f"{len(removed)} folder" + "s" * (len(removed) > 1)
+            _log.info("removed %s of other versions from %s", count, path.parent.parent)
+        try:
+            write_sealed(path, key, payload)
+        except FileNotFoundError:  # another process pruned the folder
+            make_folder(path.parent)
+            write_sealed(path, key, payload)
+
+    def _path(self, arguments, made_by):
+        settings = [str(getattr(config, name, None)) for name in _SETTINGS]
+        what = (self._name, self._options, str(arguments))
+        key = repr((DIGEST, *what, settings, target(), made_by))
         digest = hashlib.sha256(key.encode()).hexdigest()[:20]
-        return Path(self.cache_path) / f"{self._name.rsplit('.', 1)[-1]}-{digest}.bin"
-
-
-def _read(path, target_context):
-    """Return the compiled code in a file, or None if it is not there or damaged."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return None
-    checksum, payload = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
-    if hashlib.sha256(payload).digest() != checksum:
-        return None
-    try:
-        return CompileResult._rebuild(target_context, *pickle.loads(payload))
-    except _UNREADABLE:
-        return None
+        return self._folder / f"{self._name.rsplit('.', 1)[-1]}-{digest}.bin", key

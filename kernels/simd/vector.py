@@ -18,21 +18,21 @@ from inspect import signature as python_signature
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
+from ..compiler.target import LEVELS, target
+
 _REGISTER_BITS = (("+avx512f", 512), ("+avx", 256))
-# a processor named by its level has the level's features without listing them
-_LEVELS = {"x86-64-v3": "+avx", "x86-64-v4": "+avx512f"}
 
 
 @cache
 def target_features():
-    """Return the processor features Numba compiles for, as a set of ``+name`` strings."""
-    triple, cpu, features = cpu_target.target_context.codegen().magic_tuple()
+    """Return the processor features that kernels are compiled for, a set of ``+name`` strings."""
+    triple, cpu, features = target()
     neon = {"+neon"} if triple.startswith(("aarch64", "arm64")) else set()
-    return frozenset({*features.split(","), _LEVELS.get(cpu, "")} | neon)
+    # a processor named by its level has the level's features without listing them
+    return frozenset({*features.split(","), *LEVELS.get(cpu, "").split(",")} | neon)
 
 
 def has_cheap_masks():

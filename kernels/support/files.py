@@ -5,20 +5,20 @@ import os
 import secrets
 
 
-def write_whole(path, content, sync=False):
+def write_whole(path, content, sync=False, mode=0o666):
     """Write `content` to `path` atomically; see `whole_file`."""
-    with whole_file(path, sync) as file:
+    with whole_file(path, sync, mode) as file:
         file.write(content)
 
 
 @contextlib.contextmanager
-def whole_file(path, sync=False):
+def whole_file(path, sync=False, mode=0o666):
     """Open a binary file that becomes `path` when the block ends; not if the block raises.
 
-    The file has the permissions of the user's umask; for a link, its target is written. `sync`
-    waits until the file is on the disk. After an error `path` is as it was before. A process that
-    is killed may leave a file ``.name.*``; where the system has files without a name, it does so
-    only while a complete file replaces another.
+    The file has the permissions `mode`, less those that the user's umask takes; for a link, its
+    target is written. `sync` waits until the file is on the disk. After an error `path` is as it
+    was before. A process that is killed may leave a file ``.name.*``; where the system has files
+    without a name, it does so only while a complete file replaces another.
 
     Raises
     ------
@@ -29,12 +29,12 @@ def whole_file(path, sync=False):
     if path.exists() and not path.is_file():
         raise OSError(f"{path} is not a regular file")
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
-    handle = _open_unnamed(path.parent)
+    handle = _open_unnamed(path.parent, mode)
     unnamed = handle is not None
     if not unnamed:
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
         try:
-            handle = os.open(temporary, flags, 0o666)
+            handle = os.open(temporary, flags, mode)
         except OSError as error:  # name the path of the caller
             raise OSError(error.errno, error.strerror, str(path)) from None
     try:
@@ -53,12 +53,12 @@ def whole_file(path, sync=False):
         temporary.unlink(missing_ok=True)  # it exists if something failed
 
 
-def _open_unnamed(folder):
+def _open_unnamed(folder, mode):
     """Return the handle of a file without a name, or None if the system has none."""
     if not (hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd")):
         return None
     with contextlib.suppress(OSError):  # not supported, or what a named file will raise too
-        return os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o666)
+        return os.open(folder, os.O_TMPFILE | os.O_RDWR, mode)
     return None
 
 

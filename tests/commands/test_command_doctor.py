@@ -135,11 +135,13 @@ def test_a_cache_that_cannot_be_written_is_found(tmp_path):
 @pytest.mark.slow
 def test_a_cache_is_cold_before_warmup_and_warm_after(tmp_path):
     place = tmp_path / "cache"
-    (place / f"{0:020x}").mkdir(parents=True)
-    (place / "not-ours").mkdir()
+    for name in (f"{0:020x}", f"{1:020x}", "not-ours"):
+        (place / name).mkdir(parents=True)
+    (place / f"{0:020x}" / f"kernel-{0:020x}.bin").write_bytes(b"12345")
     facts, findings = _doctor(tmp_path, FASTBP_CACHE_DIR=place)
     assert findings["warm-up"]["remedy"] == "fastbp warmup"
     assert (facts["cache"]["warm"], facts["cache"]["older"]) == (False, 1)
+    assert facts["cache"]["older_bytes"] == 5
     _fastbp("warmup", folder=tmp_path, FASTBP_CACHE_DIR=place)
     facts, findings = _doctor(tmp_path, FASTBP_CACHE_DIR=place)
     files = list(Path(facts["cache"]["folder"]).glob("*.bin"))
@@ -209,7 +211,7 @@ WELL = Facts(
     load=1.0,
     memory=8 << 30,
     threads=Threads(4, 4, {"affinity": 4, "quota": None}, ("affinity",), "omp", True, None),
-    cache=Cache(Path("/home/u/.cache/fastbp/d"), "", 9, 99, True, "ext4", False, 0),
+    cache=Cache(Path("/home/u/.cache/fastbp/d"), "", "", 9, 99, True, "ext4", False, 2, 7, "", ""),
     processor=Processor("P", {"AVX2": True, "FMA": True, "AVX-512": False}, {"float32": 8}, ""),
     speed=Speed(1e11, 3.9e11, 1e10, 2e10),
 )
@@ -226,6 +228,10 @@ def _with(**parts):
 
 ILL = {
     "unwritable": (_with(cache={"unwritable": "Read-only"}), "slow", "Read-only"),
+    "no place": (_with(cache={"folder": None, "unwritable": "no home"}), "slow", "no home"),
+    "not trusted": (_with(cache={"refused": "/x belongs to user 7"}), "note", "/x belongs to"),
+    "old kernels": (_with(cache={"older": 9, "older_bytes": 2e8}), "note", "--prune"),
+    "lower level": (_with(cache={"made_for": "v9", "unusable": "lacks x"}), "slow", "lacks x"),
     "cold": (_with(cache={"warm": False}), "note", "fastbp warmup"),
     "network": (_with(cache={"file_system": "nfs4"}), "note", "nfs4"),
     "memory disk": (_with(cache={"file_system": "tmpfs"}), "note", "temporary"),

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import fastbp
-from fastbp.kernels.compiler.cache import cache_folder
+from fastbp.kernels.compiler.cache_folder import cache_folder
 from kernel_scripts import FILL
 
 # counts what Numba compiles; a kernel from the cache is not compiled

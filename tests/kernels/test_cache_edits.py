@@ -2,6 +2,10 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -31,7 +35,7 @@ def test_one_more_byte_in_any_kernel_file_means_another_cache(run_python, copy):
         run_python(
             """
             import importlib, json, pathlib
-            import fastbp.kernels.compiler.cache as cache
+            import fastbp.kernels.compiler.cache_folder as cache
             kernels = pathlib.Path(cache.__file__).parent.parent
             files = sorted(kernels.rglob("*.py"))
             folders = {"unedited": str(cache.cache_folder())}
@@ -101,7 +105,7 @@ def test_an_edit_in_a_folder_of_kernels_is_compiled_anew(run_python, copy, file,
 
 
 def test_a_file_moved_to_another_folder_means_another_cache(run_python, copy):
-    code = "from fastbp.kernels.compiler.cache import cache_folder\nprint(cache_folder())"
+    code = "from fastbp.kernels.compiler.cache_folder import cache_folder\nprint(cache_folder())"
     kernels = copy / "fastbp" / "kernels"
     # a module that nothing imports, so that what is hashed is all that changes
     (kernels / "simd" / "unused.py").write_text("")
@@ -125,3 +129,37 @@ path.write_text(path.read_text().replace("_UNIT = 2.0**-53", "_UNIT = 2.0**-54")
     old = float(run_python(edit + _FILL_AND_PRINT, **env))
     assert "_UNIT = 2.0**-54" in (copy / "fastbp" / "kernels" / "random.py").read_text()
     assert float(run_python(_FILL_AND_PRINT, **env)) == old / 2
+
+
+def _wheel(folder, version):
+    """Return a wheel of the package in a folder."""
+    name = f"fastbp-{version}"
+    info = f"{name}.dist-info"
+    meta = {
+        "METADATA": f"Metadata-Version: 2.1\nName: fastbp\nVersion: {version}\n",
+        "WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files = list((folder / "fastbp").rglob("*.py*"))
+    record = [str(path.relative_to(folder).as_posix()) for path in files]
+    record += [f"{info}/{each}" for each in (*meta, "RECORD")]
+    wheel = folder / f"{name}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path in files:
+            archive.write(path, path.relative_to(folder).as_posix())
+        for each, text in {**meta, "RECORD": "".join(f"{r},,\n" for r in record)}.items():
+            archive.writestr(f"{info}/{each}", text)
+    return wheel
+
+
+@pytest.mark.skipif(find_spec("pip") is None, reason="no pip here")
+def test_an_upgrade_by_pip_of_one_file_runs_the_new_code(run_python, copy):
+    site = copy / "site"
+    env = {"PYTHONPATH": site, "FASTBP_CACHE_DIR": copy / "cache"}
+    printed = []
+    for version in ("1.0", "1.1"):
+        install = ["install", "--quiet", "--no-index", "--no-deps", "--upgrade", "--target", site]
+        subprocess.run([sys.executable, "-m", "pip", *install, _wheel(copy, version)], check=True)
+        printed.append(float(run_python(_FILL_AND_PRINT, **env)))
+        if version == "1.0":
+            _halve_the_numbers(copy / "fastbp" / "kernels" / "random.py")
+    assert printed[1] == printed[0] / 2
