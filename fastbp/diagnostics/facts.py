@@ -130,7 +130,8 @@ def _version(package: str) -> str | None:
 def _threads() -> Threads:
     import numba
 
-    from ..kernels.compiler.threads import available_threads, choose_threads, thread_limits
+    from ..kernels.compiler.processors import available_threads, thread_limits
+    from ..kernels.compiler.threads import choose_threads
 
     limits = thread_limits()
     numbas = limits["NUMBA_NUM_THREADS"]

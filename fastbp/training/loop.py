@@ -18,7 +18,7 @@ from ..data.samples import Samples
 from ..data.windows import Feed
 from ..engine.engine import Engine
 from ..kernels import tuning
-from ..kernels.compiler.threads import available_threads
+from ..kernels.compiler.processors import available_threads
 from .interrupt import Interrupt
 from .pace import Pace
 from .state import State

@@ -13,7 +13,7 @@ import pytest
 from fastbp import Network
 from fastbp.kernels.compiler import jit, threads
 from fastbp.kernels.compiler.cache import DiskCache
-from fastbp.kernels.compiler.threads import available_threads
+from fastbp.kernels.compiler.processors import available_threads
 
 # every case is trained on 1, 2 and 3 threads; widths and batches leave tails everywhere
 CASES = {

@@ -65,7 +65,7 @@ def test_a_limit_of_openmp_is_no_reason_to_wait(run_python):
     import warnings
     import numpy as np
     from fastbp import Network
-    from fastbp.kernels.compiler.threads import available_threads
+    from fastbp.kernels.compiler.processors import available_threads
 
     assert available_threads() == 1
     X = np.ones((640, 256), "float32")
