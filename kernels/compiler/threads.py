@@ -16,7 +16,7 @@ from typing import Literal
 import numba
 
 from ..tuning import FLOPS_PER_SECOND, REGION_SECONDS, REGION_WORTH
-from .processors import available_threads
+from .processors import physical_threads
 
 Threads = int | Literal["auto"]
 # set where parts that wait for each other were seen to run one after the other, see `simd.meeting`
@@ -48,8 +48,8 @@ def choose_threads(n_threads: Threads, flops: float, regions: int, parts: int | 
     Parameters
     ----------
     n_threads : int or "auto"
-        An integer is used up to ``NUMBA_NUM_THREADS``; "auto" uses all available threads where
-        they save more time than they cost (`tuning`).
+        An integer is used up to ``NUMBA_NUM_THREADS``; "auto" uses one thread for each physical
+        processor where they save more time than they cost (`tuning`).
     flops, regions : float, int
         The operations of the computation and the parallel regions it enters.
     parts : int, optional
@@ -67,7 +67,7 @@ def choose_threads(n_threads: Threads, flops: float, regions: int, parts: int | 
         worth = REGION_WORTH * regions * REGION_SECONDS
         if alone <= worth:  # even infinitely many threads would save less
             return 1
-        wanted = available_threads() if parts is None else max(1, min(available_threads(), parts))
+        wanted = physical_threads() if parts is None else max(1, min(physical_threads(), parts))
         if alone * (1 - 1 / wanted) < worth:
             wanted = 1
     elif isinstance(n_threads, Integral) and not isinstance(n_threads, bool) and n_threads >= 1:

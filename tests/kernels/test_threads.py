@@ -271,7 +271,7 @@ def _pretend_to_have_three(monkeypatch):
 
 
 def test_auto_asks_nothing_of_the_system_for_work_that_is_too_small(monkeypatch):
-    monkeypatch.setattr(threads, "available_threads", lambda: pytest.fail("was asked"))
+    monkeypatch.setattr(threads, "physical_threads", lambda: pytest.fail("was asked"))
     assert threads.choose_threads("auto", 1000.0, 1) == 1
 
 
