@@ -137,6 +137,14 @@ def memory_nodes(allowed, root=_ROOT):
     return {name: found[name] for name in names if found[name]}
 
 
+def is_crowded(root=_ROOT):
+    """Return whether more threads of all processes want to run now than there are processors."""
+    running = _text(root / "proc/loadavg").split(" ")[3:4]
+    with contextlib.suppress(ValueError, IndexError):
+        return int(running[0].partition("/")[0]) > (os.cpu_count() or 1)
+    return False
+
+
 def _numbers(text):
     """Return the numbers of a list such as "0-3,8"; none if it is not one."""
     found: set[int] = set()
