@@ -120,15 +120,15 @@ LONG_STEP_FLOPS = 1_000_000_000
 # and grow by this factor while they are faster than one thread.
 FEWEST_STEPS, MOST_STEPS, STEPS_GROWTH = 1, 64, 4
 # After a try of other threads lost time, what is quicker runs for this multiple of it before the
-# next one: at most 3 % is lost. Fewer threads, which only win where more of them become slower,
+# next one: at most 1.6 % is lost. Fewer threads, which only win where more of them become slower,
 # are tried again after up to this multiple of that.
-PATIENCE, MOST_PATIENCE = 48, 16
+PATIENCE, MOST_PATIENCE = 64, 16
 # Threads that become so much slower than fewer were are compared with those at once.
 CLEARLY_SLOWER = 1.1
 # A try has so many slices of 1, 4, 16 steps, for the first wait until sleeping threads wake
-# (narrow float64 nets: 90 -> 80 ms). One that takes longer than this, of which waking is a few
-# per cent, is judged at once: beside other processes a step takes 8 ms and more.
-SLICES_OF_TRY, JUDGED_SECONDS = 3, 1e-3
+# (narrow float64 nets: 90 -> 80 ms). A slice of more than 1 ms that takes clearly longer ends it:
+# beside other processes a step takes 8 ms and more, and waking 256 threads 0.4 ms.
+SLICES_OF_TRY, JUDGED_SECONDS, WAKING = 3, 1e-3, 2
 # Where more threads want to run than there are processors, the first try waits for so much time
 # of one thread: what it would lose then [12 ms] is 3 % of that.
 CROWDED_SECONDS = 0.5

@@ -7,8 +7,8 @@ alone. So 1, 2, 4, ... and all threads are tried, a few steps each, and what is 
 bits of a result depend on neither.
 
 What trying costs is bounded. A try that lost time is repeated only after `PATIENCE` times as
-much useful time, the more often it lost the later, and no other try begins before: of any time,
-at most 3 % is lost. The rule reads no clock; it is told what slices took.
+much useful time, the more often it lost the later, and no other try begins before: of any time
+at most 2 % is lost. The rule reads no clock; it is told what slices took.
 """
 
 from ..kernels.compiler.processors import is_crowded
@@ -27,6 +27,7 @@ from ..kernels.tuning import (
     SLICE_SECONDS,
     SLICES_OF_TRY,
     STEPS_GROWTH,
+    WAKING,
 )
 
 
@@ -113,9 +114,11 @@ class Pace:
         best = self._seconds_per_step[self._best]
         self._lost += seconds - steps * best
         self._slices_tried += 1
-        has_lost = seconds > JUDGED_SECONDS and new > CLEARLY_SLOWER * best
+        may_have_slept = self._slices_tried == 1 and threads > self._best
+        limit = WAKING if may_have_slept else CLEARLY_SLOWER
+        has_lost = seconds > JUDGED_SECONDS and new > limit * best
         if self._slices_tried < SLICES_OF_TRY and not has_lost:
-            return  # they may have slept: more steps tell
+            return  # more steps tell
         self._seconds_per_step[threads] = new
         if new < best:
             before, self._best = self._best, threads

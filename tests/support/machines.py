@@ -20,15 +20,15 @@ WAKING = 50e-6
 class Machine:
     """Steps of `work` seconds on one thread of a machine of `cores`.
 
-    `siblings` is what two threads on one core do together (1.0 to 1.3); `memory` the part of the
-    work that waits for memory, whose bandwidth `lanes` threads use up; `parts` the equal parts
-    that the work can be shared in; `meetings` the barriers of a step. `others(now)` is the number
-    of processors that other processes take, and the time until which they do.
+    `siblings` is what two threads on one core do together, 1.0 to 1.3; 0 if a core runs one.
+    `memory` is the part of the work that waits for memory, whose bandwidth `lanes` threads use
+    up; `parts` the equal parts that the work can be shared in; `meetings` the barriers of a step.
+    `others(now)` is the number of processors that other processes take, and until when they do.
     """
 
     cores: int
     work: float
-    siblings: float = 1.0
+    siblings: float = 0.0
     memory: float = 0.0
     lanes: float = 8.0
     parts: int = 1 << 20
@@ -39,6 +39,11 @@ class Machine:
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(0))
     awake: dict = field(default_factory=dict)
 
+    @property
+    def processors(self):
+        """The number of processors that the system sees."""
+        return 2 * self.cores if self.siblings else self.cores
+
     def step(self, threads, busy=0):
         """Return the seconds of a step beside so many busy processors, without noise, awake."""
         share = -(-self.parts // threads) / self.parts
@@ -48,11 +53,10 @@ class Machine:
         if threads > 1:
             barrier = 0.3e-6 * np.log2(threads) + 0.08e-6 * threads
             seconds += self.meetings * barrier
-        free = 2 * self.cores if self.siblings > 1 else self.cores
-        if threads + busy <= free:
+        if threads + busy <= self.processors:
             return seconds
         if threads == 1:
-            return seconds * (busy + 1) / free
+            return seconds * (busy + 1) / self.processors
         # some thread runs only every other time slice, and all wait for it
         return max(2 * seconds, self.meetings * TIME_SLICE)
 

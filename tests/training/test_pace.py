@@ -86,7 +86,7 @@ def test_long_steps_begin_on_all_threads_and_fewer_are_tried_late():
     done = run(pace, {1: 4.0, 2: 2.0, 4: 1.0}, 60)
     assert {threads for _, threads in done} == {4}
     # but where all of them are slower, they are given up
-    assert run(pace, {1: 4.0, 2: 2.0, 4: 3.0}, 300)[-1] == (1, 2)
+    assert run(pace, {1: 4.0, 2: 2.0, 4: 3.0}, 300)[-100:].count((1, 2)) > 90
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
