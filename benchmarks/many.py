@@ -28,7 +28,7 @@ from benchmarks.peer_frameworks import Jax
 from benchmarks.workloads import Workload
 from fastbp import Network, fit_many
 from fastbp.engine import pack
-from fastbp.kernels.compiler.threads import available_threads
+from fastbp.kernels.compiler.processors import available_threads
 from fastbp.machine import processor_name
 
 SIZES, ROWS, EPOCHS, BATCH = (32, 64, 64, 1), 20_000, 2, 128

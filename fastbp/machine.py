@@ -51,15 +51,6 @@ def load() -> float | None:
     return None
 
 
-def quota_of_first_version(root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Return the processors granted by control groups of version 1; None without a quota."""
-    with contextlib.suppress(OSError, ValueError):
-        quota = int((root / "cpu/cpu.cfs_quota_us").read_text())
-        period = int((root / "cpu/cpu.cfs_period_us").read_text())
-        return quota / period if quota > 0 else None
-    return None
-
-
 def file_system(path: str | Path, mounts: Path = Path("/proc/mounts")) -> str:
     """Return the type of the file system that contains `path`; "" where unknown."""
     path = Path(os.path.abspath(path))

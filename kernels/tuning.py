@@ -103,6 +103,8 @@ GRADIENT_BLOCK_TILES, GRADIENT_BLOCK_ROWS_PACKED = 10, 768
 INFERENCE_ROWS, INFERENCE_ROWS_PACKED = 256, 1024
 # Inference returns to Python after about 10 ms of work, for Ctrl-C; packed batches may take 0.2 s.
 INFERENCE_FLOPS, INFERENCE_FLOPS_PACKED = 1_000_000_000, 20_000_000_000
+# The first slice of inference that several threads may share, about 1 ms on one.
+FIRST_INFERENCE_FLOPS = 100_000_000
 
 # ---------------------------------------------------------------- slices of training
 
@@ -116,13 +118,20 @@ SLICE_GROWTH = 4  # the next slice is at most this multiple of the last
 LONG_STEP_FLOPS = 1_000_000_000
 # Slices on several threads start short, since another process may take a processor at any time,
 # and grow by this factor while they are faster than one thread.
-FEWEST_STEPS, MOST_STEPS, STEPS_GROWTH = 4, 64, 4
-# After several threads lost time, one thread runs for this multiple of it before they are tried
-# again: at most 3 % is lost.
-PATIENCE = 32
-# The first steps after a slice on one thread wait for the other threads to wake (narrow float64
-# nets: 90 -> 80 ms); up to this multiple of one thread's time they are not counted.
-WAKING = 5
+FEWEST_STEPS, MOST_STEPS, STEPS_GROWTH = 1, 64, 4
+# After a try of other threads lost time, what is quicker runs for this multiple of it before the
+# next one: at most 1.6 % is lost. Fewer threads, which only win where more of them become slower,
+# are tried again after up to this multiple of that.
+PATIENCE, MOST_PATIENCE = 64, 16
+# Threads that become so much slower than fewer were are compared with those at once.
+CLEARLY_SLOWER = 1.1
+# A try has so many slices of 1, 4, 16 steps, for the first wait until sleeping threads wake
+# (narrow float64 nets: 90 -> 80 ms). A slice of more than 1 ms that takes clearly longer ends it:
+# beside other processes a step takes 8 ms and more, and waking 256 threads 0.4 ms.
+SLICES_OF_TRY, JUDGED_SECONDS, WAKING = 3, 1e-3, 2
+# Where more threads want to run than there are processors, the first try waits for so much time
+# of one thread: what it would lose then [12 ms] is 3 % of that.
+CROWDED_SECONDS = 0.5
 # Weight of a new measurement of a step's time in the running mean.
 MEASUREMENT_WEIGHT = 0.5
 # Steps of a slice that leaves a processor to a reader: it ends soon after the reader does.

@@ -32,6 +32,10 @@ def _threads(threads):
     yield "threads", f"{threads.available} of {threads.processors} processors, the least is {why}"
     limits = threads.limits.items()
     yield "", ", ".join(f"{name} {'-' if n is None else n}" for name, n in limits)
+    cores = f"{threads.physical} physical, of which n_threads=auto uses at most all"
+    nodes = ", ".join(f"{name} {count}" for name, count in threads.nodes.items())
+    quota = "" if threads.quota is None else f"; a quota of {threads.quota:.3g}"
+    yield "", cores + (f"; {nodes}" if nodes else "") + quota
     use = "several threads can run" if threads.parallel else "one thread only"
     yield "layer", f"{threads.layer}: {use}"
 
@@ -72,7 +76,7 @@ def _speed(facts):
     speed = facts.speed
     if speed is None:
         return
-    several = facts.threads.available
+    several = facts.threads.physical
     peak = f"{speed.peak / 1e9:.0f} GFLOP/s on one thread"
     copy = "" if speed.copy is None else f"{speed.copy / 1e9:.1f} GB/s on one thread"
     if several > 1:

@@ -19,6 +19,7 @@ _MOST_OLDER = 2
 _NETWORKS = ("nfs", "cifs", "smb", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs", "fuse.sshfs")
 _IN_MEMORY = ("tmpfs", "ramfs")
 _DEBUGGING = ("DEBUG", "DEBUGINFO", "DEBUG_JIT", "DUMP_LLVM", "DUMP_OPTIMIZED", "DUMP_ASSEMBLY")
+_MORE_QUOTA = "raise the container's quota (docker --cpus, Kubernetes resources.limits.cpu)"
 # variables that can make kernels slower, and their harmless values, first the default
 _SLOWING = {
     "NUMBA_OPT": ("3", "max"),
@@ -85,24 +86,26 @@ def _limits(facts: Facts) -> Finding | None:
     cause = threads.least[0]
     remedy = {
         "affinity": "give the job more processors (taskset, docker --cpuset-cpus, Slurm's -c)",
-        "quota": "raise the container's quota (docker --cpus, Kubernetes resources.limits.cpu)",
+        "quota": _MORE_QUOTA,
     }.get(cause, f"unset {cause}, or set it to {threads.limits['affinity']}")
     # a variable is rarely set on purpose; a job often gets only part of a machine
     severity = "slow" if cause.isupper() else "note"
     message = f"{cause} limits fastbp to {threads.available} of {threads.processors} processors"
+    if cause == "quota" and threads.quota is not None:
+        message += f", for it grants {threads.quota:.3g}"
     return Finding("threads", severity, message, remedy)
 
 
 def _quota(facts: Facts) -> Finding | None:
+    """Find a quota of less than one processor."""
     threads = facts.threads
-    if not threads or not threads.unseen_quota or threads.unseen_quota >= threads.available:
+    if not threads or threads.quota is None or threads.quota >= 1:
         return None
-    most = max(1, int(threads.unseen_quota))
     message = (
-        f"a control group of version 1 grants {threads.unseen_quota:.1f} processors, "
-        f"but fastbp starts {threads.available} threads"
+        f"the quota grants {threads.quota:.2g} of a processor: the system stops even one thread "
+        "for a part of the time"
     )
-    return Finding("quota", "slow", message, f"export NUMBA_NUM_THREADS={most}")
+    return Finding("quota", "slow", message, _MORE_QUOTA)
 
 
 def _layer(facts: Facts) -> Finding | None:
@@ -184,16 +187,13 @@ def _place(facts: Facts) -> Finding | None:
 def _scaling(facts: Facts) -> Finding | None:
     threads = facts.threads
     speed = facts.speed
-    if not speed or not threads or not threads.parallel or threads.available == 1:
+    if not speed or not threads or not threads.parallel or threads.physical == 1:
         return None
     times = speed.peak_all / speed.peak
-    if times >= _LEAST_SCALING * threads.available:
+    if times >= _LEAST_SCALING * threads.physical:
         return None
-    message = f"{threads.available} threads are only {times:.1f} times as fast as one"
-    remedy = (
-        "look for other busy processes (top), or hyper-threads or a quota counted as "
-        "processors; a lower --threads may be as fast"
-    )
+    message = f"{threads.physical} threads are only {times:.1f} times as fast as one"
+    remedy = "look for other busy processes (top), here or on the host of a virtual machine"
     return Finding("scaling", "slow", message, remedy)
 
 

@@ -38,13 +38,15 @@ _LEAST_MEMORY = 1 << 29
 class Threads:
     """Number of threads available to fastbp, and its limits."""
 
-    available: int  # minimum of the limits; n_threads="auto" uses at most this number
+    available: int  # minimum of the limits
+    physical: int  # n_threads="auto" uses at most these: threads of one core are counted once
     processors: int
     limits: Mapping[str, int | None]  # by cause; None: unlimited
     least: tuple[str, ...]  # causes of the lowest limit
     layer: str  # Numba's threading layer
     parallel: bool  # whether kernels can run on several threads
-    unseen_quota: float | None  # granted by control groups of version 1; not among the limits
+    quota: float | None  # processors that control groups grant, with the fraction
+    nodes: Mapping[str, int]  # available processors of each node of memory (NUMA)
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Processor:
 
 @dataclass(frozen=True)
 class Speed:
-    """Measured rates, on one thread and on all available threads."""
+    """Measured rates, on one thread and on one for each physical processor."""
 
     peak: float  # FLOP/s of fused multiply-add in float32
     peak_all: float
@@ -119,7 +121,7 @@ def gather() -> Facts:
         cache = _cache()  # before the peak, whose kernel is added to it
         processor = _processor()
         with _no_words_of_the_cache():
-            speed = _speed(threads.available, facts.memory)
+            speed = _speed(threads.physical, facts.memory)
     except (ImportError, ValueError) as error:  # Numba's errors for invalid variables
         return replace(facts, broken=" ".join(str(error).split()))
     return replace(facts, threads=threads, cache=cache, processor=processor, speed=speed)
@@ -135,9 +137,10 @@ def _version(package: str) -> str | None:
 def _threads() -> Threads:
     import numba
 
-    from ..kernels.compiler.threads import available_threads, choose_threads, thread_limits
+    from ..kernels.compiler import processors
+    from ..kernels.compiler.threads import choose_threads
 
-    limits = thread_limits()
+    limits = processors.thread_limits()
     numbas = limits["NUMBA_NUM_THREADS"]
     if "NUMBA_NUM_THREADS" not in os.environ:  # it repeats the affinity
         limits["NUMBA_NUM_THREADS"] = None
@@ -147,13 +150,15 @@ def _threads() -> Threads:
         numba.get_num_threads()  # starts the layer
         parallel = numbas == 1 or choose_threads(2, np.inf, 1) == 2
     return Threads(
-        available_threads(),
+        processors.available_threads(),
+        processors.physical_threads(),
         os.cpu_count() or 1,
         limits,
         tuple(name for name, limit in limits.items() if limit == least),
         numba.threading_layer(),
         parallel,
-        machine.quota_of_first_version(),
+        processors.processors_granted(),
+        processors.memory_nodes(processors.processors_allowed()),
     )
 
 

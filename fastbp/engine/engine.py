@@ -4,10 +4,12 @@ It holds no arithmetic; every number comes from `fastbp.kernels`.
 """
 
 import threading
+from time import perf_counter
 from typing import Any
 from weakref import ref
 
 import numpy as np
+from numba import typeof
 
 from ..kernels.compiler.threads import choose_threads, note_apart, run_together, twin
 from ..kernels.formulas.activations import ACTIVATIONS
@@ -30,6 +32,7 @@ from ..kernels.support.arrays import address, aligned_zeros
 from ..kernels.tuning import (
     FAR_BYTES,
     FAR_DATA_BYTES,
+    FIRST_INFERENCE_FLOPS,
     INFERENCE_FLOPS,
     INFERENCE_FLOPS_PACKED,
     INFERENCE_ROWS,
@@ -40,6 +43,7 @@ from ..kernels.tuning import (
 from ..kernels.update import UPDATES
 from ..memory import SMALL, require_memory
 from .inputs import Inputs, dense_fields, fields_of, inputs_of, numbers_of
+from .pace import pace_of_steps
 
 _NOTHING = np.zeros(1)
 
@@ -99,7 +103,7 @@ class Engine:
         self._cells = np.zeros(CELLS, np.int64)
         self._placed = _nothing  # a weak reference to the data that the run points at
         self.in_use = threading.RLock()
-        # idle workspaces for inference with their runs: concurrent calls take one each
+        # idle workspaces for inference with runs and paces: concurrent calls take one each
         self._idle = []
         run = self._run[0]
         run["seed"], run["step"], run["cells"] = seed, 0, address(self._cells)
@@ -198,6 +202,16 @@ class Engine:
         self._prepare(batch, threads, data)
         self.refresh()
 
+    def compile_training(self, threads):
+        """Compile or load what `train` runs on one thread and on more, after `start_training`.
+
+        It is not run: beside other processes, several threads would wait for each other.
+        """
+        types = tuple(map(typeof, self.arrays()))
+        loop.train.serial.compile(types)
+        if threads > 1:
+            loop.train.parallel.compile(types)
+
     def train(self, data, order, rates, first, batch, losses, penalties, threads):
         """Run one slice of mini-batches on at most the prepared threads; see `loop.train`."""
         run = self._run[0]
@@ -245,7 +259,7 @@ class Engine:
 
     def row_state(self):
         """Return a workspace for one row, as `kernels.forward_row` takes it."""
-        here, run = self._take_idle(1, 1)
+        here, run, _ = self._take_idle(1, 1)
         return here.layers, run, self.params, here.work
 
     def evaluate(self, data, n_threads="auto", go_on=None):
@@ -269,7 +283,7 @@ class Engine:
     def scoring(self, data):
         """Return what `loop.infer` takes to score dense `data`: layers, run, work, batch."""
         batch = min(len(data), self._inference_rows)
-        here, run = self._take_idle(batch, 1)
+        here, run, _ = self._take_idle(batch, 1)
         self._place_data(run[0], data)
         return here.layers, run, here.work, batch
 
@@ -278,21 +292,30 @@ class Engine:
         count = len(data)
         threads = self.threads_of_rows(n_threads, count)
         batch = min(count, self._inference_rows * threads)
-        rows = max(1, INFERENCE_FLOPS // (batch * self.plan.flops_per_row_forward)) * batch
-        here, run = self._take_idle(batch, threads, inputs_of(data.x))
+        most = max(1, INFERENCE_FLOPS // (batch * self.plan.flops_per_row_forward))
+        here, run, pace = self._take_idle(batch, threads, inputs_of(data.x))
         if aim == LOSS or not data.is_dense:
             self._place_data(run[0], data)
         x = address(numbers_of(data.x))
-        infer = twin(loop.infer, threads)
         arrays = (here.layers, run, self.params, here.work)
-        for first in range(0, count, rows):
+        first, steps, now = 0, most, threads
+        while first < count:
             if go_on is not None and not go_on():
                 return False
-            part = out[first : first + rows]
-            infer(*arrays, aim, x, first, len(part), batch, part, total)
+            if threads > 1:
+                steps, now = pace.next_slice()
+                run[0]["tasks"] = now
+            part = out[first : first + min(steps, most) * batch]
+            at_once = min(batch, self._inference_rows * now)
+            began = perf_counter()
+            twin(loop.infer, now)(*arrays, aim, x, first, len(part), at_once, part, total)
+            if threads > 1 and len(part) >= batch:  # a rest would not be typical
+                steps = len(part) / (self._inference_rows * threads)
+                pace.took(steps, now, perf_counter() - began)
+            first += len(part)
         if not data.is_dense:  # most calls are dense, and need not look
             _fill(run[0], dense_fields(self._n_in))
-        self._idle.append((here, run))
+        self._idle.append((here, run, pace))
         return True
 
     @property
@@ -300,21 +323,22 @@ class Engine:
         return self.plan.specs[0].n_in
 
     def _take_idle(self, batch, threads, inputs=None):
-        """Return an idle workspace for inference, of dense rows by default, and its run."""
+        """Return an idle workspace for inference, of dense rows by default, its run and pace."""
         inputs = inputs or Inputs(self._n_in)
         try:
             while True:
-                here, run = self._idle.pop()
+                here, run, pace = self._idle.pop()
                 is_wide = here.inputs.gathered >= inputs.gathered
                 if here.batch >= batch and here.tasks == threads and is_wide:
-                    return here, run
+                    return here, run, pace
         except IndexError:  # not asked for before: another thread may take the last one
             here = self._workspace(batch, threads, False, inputs)
             run = gathered([self._run])
             run[0]["loss_slope"] = 0  # inference needs no deltas
             self._place(run, here)
             _fill(run[0], {**dense_fields(self._n_in), "order": 0})
-            return here, run
+            flops = self._inference_rows * threads * self.plan.flops_per_row_forward
+            return here, run, pace_of_steps(flops, threads, FIRST_INFERENCE_FLOPS)
 
     def _workspace(self, batch, threads, training, inputs):
         here = self.plan.workspace(batch, threads, training, inputs)

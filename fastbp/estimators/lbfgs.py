@@ -10,7 +10,7 @@ import numpy as np
 from scipy.optimize import minimize
 from threadpoolctl import ThreadpoolController
 
-from ..training.pace import Pace
+from ..engine.pace import Pace
 
 # the status of a result that a callback has ended
 STOPPED = 99
@@ -36,7 +36,7 @@ def minimize_loss(estimator, engine, data, share, before_iteration, after_iterat
     n_threads = estimator.n_threads
     deadline = np.inf if max_time is None else time.perf_counter() + max_time
     most = engine.threads_of_step(n_threads, data, len(data))
-    pace = Pace(1, most, n_threads == "auto")
+    pace = Pace(1, most)
     last = np.inf
     late = False
     watched = after_iteration is not None or max_time is not None

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..annotations import ArrayLike, FilePath, Matrix, Threads, Weights
-from ..kernels.compiler.threads import available_threads
+from ..kernels.compiler.processors import available_threads
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from ..memory import require_memory
 from ..training.checkpoints import Checkpoints

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..annotations import Callback
 from ..errors import DataError, DivergenceError
-from ..kernels.compiler.threads import available_threads
+from ..kernels.compiler.processors import available_threads
 from ..many.pool import threads_of
 from ..memory import free_memory
 from ..training.interrupt import Stop

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..annotations import Callback
 from ..errors import DataError, DivergenceError
-from ..kernels.compiler.threads import available_threads
+from ..kernels.compiler.processors import available_threads
 from ..many.bags import bag_of
 from ..many.fitting import Results, fit_many
 from ..many.in_turn import fit_in_turn

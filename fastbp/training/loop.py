@@ -17,10 +17,10 @@ from ..annotations import Threads
 from ..data.samples import Samples
 from ..data.windows import Feed
 from ..engine.engine import Engine
+from ..engine.pace import pace_of_steps
 from ..kernels import tuning
-from ..kernels.compiler.threads import available_threads
+from ..kernels.compiler.processors import available_threads
 from .interrupt import Interrupt
-from .pace import Pace
 from .state import State
 from .stopped import Stopped
 
@@ -99,10 +99,8 @@ class Loop:
         self.threads = engine.threads_of_step(*limits)
         step = feed.batch / len(feed.head) * engine.plan.flops_of(feed.head.x)
         step += tuning.UPDATE_FLOPS_FROM_MEMORY * engine.plan.size
-        first = max(1, min(int(tuning.FIRST_SLICE_FLOPS / step), tuning.FIRST_SLICE_STEPS))
-        adapts = n_threads == "auto" and step < tuning.LONG_STEP_FLOPS
-        self._pace = Pace(first, self.threads, adapts)
-        self._all_busy = adapts and 1 < self.threads >= available_threads()
+        self._pace = pace_of_steps(step, self.threads, tuning.FIRST_SLICE_FLOPS)
+        self._all_busy = 1 < self.threads >= available_threads()
         self._max_time = np.inf if max_time is None else max_time
         self._reason: Stopped | None = None
         self.epoch: Any = None
@@ -111,10 +109,7 @@ class Loop:
         """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
         feed = self.feed
         self.engine.start_training(feed.head, feed.batch, self.threads)
-        nothing = np.zeros(0)
-        for threads in self._pace.choices:
-            batches = (feed.head, feed.order, nothing, 0, feed.batch)
-            self.engine.train(*batches, nothing, nothing, threads)
+        self.engine.compile_training(self.threads)
 
     def run(self, over: Stopped | None = None) -> Stopped:
         """Train until there is a reason to stop, or there is one already; return it."""
@@ -213,8 +208,7 @@ class Loop:
             )
             if state.done < part.stop:  # the loss of the next batch is not finite
                 return False
-            if threads in self._pace.choices:
-                self._pace.took(part.stop - part.start, threads, time.perf_counter() - begin)
+            self._pace.took(part.stop - part.start, threads, time.perf_counter() - begin)
             if state.done == last:
                 state.weight += window.data.total_weight
             if self._must_end():
@@ -228,7 +222,7 @@ class Loop:
         other would wait for it too.
         """
         steps, threads = self._pace.next_slice()
-        if threads > 1 and self._all_busy and self.feed.is_reading():
+        if threads == self.threads and self._all_busy and self.feed.is_reading():
             return min(steps, tuning.READING_STEPS), threads - 1
         return steps, threads
 

@@ -5,20 +5,19 @@ Numba aborts the process when two Python threads enter parallel code under its
 code after its parent did. Both run the serial twin here.
 """
 
-import contextlib
 import logging
 import os
 import threading
 import warnings
 from functools import lru_cache, partial
 from numbers import Integral
-from pathlib import Path
 from typing import Literal
 
 import numba
 
 from ..support.forks import in_forked_children, may_lack_threads
 from ..tuning import FLOPS_PER_SECOND, REGION_SECONDS, REGION_WORTH
+from .processors import physical_threads
 from .tbb import load_tbb
 
 _log = logging.getLogger("fastbp")
@@ -27,57 +26,14 @@ Threads = int | Literal["auto"]
 _APART = threading.Event()
 
 
-def available_threads():
-    """Return the number of threads this process may use.
-
-    It is the minimum of the CPU affinity, the quota of the control group
-    (``cpu.max``), ``NUMBA_NUM_THREADS``, ``OMP_NUM_THREADS`` and ``OMP_THREAD_LIMIT``.
-    """
-    return max(1, min(limit for limit in thread_limits().values() if limit is not None))
-
-
-def thread_limits():
-    """Return the limits of this process's threads by name; None where there is no limit."""
-    limits: dict[str, int | None] = {"affinity": _affinity(), "quota": _quota()}
-    for name in ("OMP_NUM_THREADS", "OMP_THREAD_LIMIT"):
-        limits[name] = None
-        with contextlib.suppress(KeyError, ValueError):
-            limits[name] = int(os.environ[name].split(",")[0])
-    return {**limits, "NUMBA_NUM_THREADS": numba.config.NUMBA_NUM_THREADS}
-
-
-def _affinity():
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@lru_cache(maxsize=1)
-def _quota():
-    """Return the processors that control groups of version 2 grant, None for all.
-
-    Reading them takes 0.1 ms, as long as a hundred small products.
-    """
-    limits = []
-    with contextlib.suppress(OSError, ValueError):
-        own = Path("/proc/self/cgroup").read_text().strip().split(":", 2)[2].lstrip("/")
-        root = Path("/sys/fs/cgroup")
-        for folder in (root / own, *(root / own).parents):
-            if (folder / "cpu.max").is_file():
-                quota, period = (folder / "cpu.max").read_text().split()
-                if quota != "max":
-                    limits.append(max(1, int(quota) // int(period)))
-    return min(limits, default=None)
-
-
 def choose_threads(n_threads: Threads, flops: float, regions: int, parts: int | None = None) -> int:
     """Return the number of threads for a computation; 1 means the serial twin.
 
     Parameters
     ----------
     n_threads : int or "auto"
-        An integer is used up to ``NUMBA_NUM_THREADS``; "auto" uses all available threads where
-        they save more time than they cost (`tuning`).
+        An integer is used up to ``NUMBA_NUM_THREADS``; "auto" uses one thread for each physical
+        processor where they save more time than they cost (`tuning`).
     flops, regions : float, int
         The operations of the computation and the parallel regions it enters.
     parts : int, optional
@@ -95,7 +51,7 @@ def choose_threads(n_threads: Threads, flops: float, regions: int, parts: int | 
         worth = REGION_WORTH * regions * REGION_SECONDS
         if alone <= worth:  # even infinitely many threads would save less
             return 1
-        wanted = available_threads() if parts is None else max(1, min(available_threads(), parts))
+        wanted = physical_threads() if parts is None else max(1, min(physical_threads(), parts))
         if alone * (1 - 1 / wanted) < worth:
             wanted = 1
     elif isinstance(n_threads, Integral) and not isinstance(n_threads, bool) and n_threads >= 1:

@@ -210,7 +210,7 @@ WELL = Facts(
     environment={"NUMBA_OPT": "3", "NUMBA_DISABLE_JIT": "0"},
     load=1.0,
     memory=8 << 30,
-    threads=Threads(4, 4, {"affinity": 4, "quota": None}, ("affinity",), "omp", True, None),
+    threads=Threads(4, 4, 4, {"affinity": 4, "quota": None}, ("affinity",), "omp", True, None, {}),
     cache=Cache(Path("/home/u/.cache/fastbp/d"), "", "", 9, 99, True, "ext4", False, 2, 7, "", ""),
     processor=Processor("P", {"AVX2": True, "FMA": True, "AVX-512": False}, {"float32": 8}, ""),
     speed=Speed(1e11, 3.9e11, 1e10, 2e10),
@@ -237,8 +237,16 @@ ILL = {
     "memory disk": (_with(cache={"file_system": "tmpfs"}), "note", "temporary"),
     "temporary": (_with(cache={"temporary": True}), "note", "temporary"),
     "no layer": (_with(threads={"parallel": False, "layer": "workqueue"}), "slow", "libgomp1"),
-    "quota": (_with(threads={"available": 1, "least": ("quota",)}), "note", "--cpus"),
-    "old quota": (_with(threads={"unseen_quota": 1.5}), "slow", "NUMBA_NUM_THREADS=1"),
+    "quota": (
+        _with(threads={"available": 1, "least": ("quota",), "quota": 1.5}),
+        "note",
+        "quota limits fastbp to 1 of 4 processors, for it grants 1.5",
+    ),
+    "half": (
+        _with(load=0.1, threads={"available": 1, "physical": 1, "processors": 1, "quota": 0.5}),
+        "slow",
+        "grants 0.5 of a processor",
+    ),
     "no gain": (_with(speed={"peak_all": 2.5e11}), "slow", "only 2.5 times"),
     "emulated": (_with(processor={"emulator": "QEMU"}), "slow", "QEMU"),
     "narrow": (_with(processor={"lanes": {"float32": 4}}), "slow", "NUMBA_CPU_NAME"),
@@ -300,13 +308,6 @@ def _write(folder, files):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
     return folder
-
-
-@pytest.mark.parametrize(("quota", "expected"), [("150000\n", 1.5), ("-1\n", None)])
-def test_the_quota_of_old_control_groups_is_read(tmp_path, quota, expected):
-    files = {"cpu/cpu.cfs_quota_us": quota, "cpu/cpu.cfs_period_us": "100000\n"}
-    assert machine.quota_of_first_version(_write(tmp_path, files)) == expected
-    assert machine.quota_of_first_version(tmp_path / "none") is None
 
 
 def test_copying_has_a_bandwidth_that_numpy_confirms():

@@ -13,7 +13,7 @@ import pytest
 from fastbp import Network
 from fastbp.kernels.compiler import jit, threads
 from fastbp.kernels.compiler.cache import DiskCache
-from fastbp.kernels.compiler.threads import available_threads
+from fastbp.kernels.compiler.processors import available_threads
 
 # every case is trained on 1, 2 and 3 threads; widths and batches leave tails everywhere
 CASES = {
@@ -271,7 +271,7 @@ def _pretend_to_have_three(monkeypatch):
 
 
 def test_auto_asks_nothing_of_the_system_for_work_that_is_too_small(monkeypatch):
-    monkeypatch.setattr(threads, "available_threads", lambda: pytest.fail("was asked"))
+    monkeypatch.setattr(threads, "physical_threads", lambda: pytest.fail("was asked"))
     assert threads.choose_threads("auto", 1000.0, 1) == 1
 
 

@@ -15,7 +15,6 @@ import polars as pl
 from ...annotations import FilePath
 from ...errors import DataError
 from ...kernels.support.once import cached_property
-from ...memory import free_memory
 from ...memory import free_memory, require_addresses, require_memory
 from ..options import ReadOptions
 from ..wording import MISSING_WORDS, one_line, shown, unknown
