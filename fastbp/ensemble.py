@@ -156,7 +156,7 @@ class Ensemble:
         return found
 
     def to_model(self) -> model_file.Model:
-        """Return the content of the ensemble's model file; its arrays are the members' own."""
+        """Return the content of the ensemble's model file; each member is a copy of one moment."""
         first, *more = (member.to_model() for member in self.members)
         return replace(first, more=tuple(more))
 

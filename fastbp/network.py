@@ -119,7 +119,10 @@ class Network(Described):
         return network
 
     def forward(self, X: Matrix, n_threads: Threads = "auto") -> Floats:
-        """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive."""
+        """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive.
+
+        While another thread trains the network, they are of the weights as they change.
+        """
         return self._engine.forward(features(X, self._engine.plan), n_threads)
 
     def backward(
@@ -257,10 +260,10 @@ class Network(Described):
         if options.max_time is not None:  # reading an iterator took some of it
             options = replace(options, max_time=max(deadline - time.perf_counter(), 1e-9))
         with self._alone():
-            keeper = None if kept is None else Keeper(kept, self.to_model, feed.key)
+            keeper = None if kept is None else Keeper(kept, self._as_it_is, feed.key)
             state = None
             if latest is not None:
-                state = resumed(latest, feed.key, replace(self.to_model(), seed=seed))
+                state = resumed(latest, feed.key, replace(self._as_it_is(), seed=seed))
             training = Training(self._engine, feed, validation, options, keeper, state)
             if latest is not None:
                 self._take(latest)
@@ -270,14 +273,15 @@ class Network(Described):
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Hold the lock of the training buffers, or raise RuntimeError."""
-        if not self._engine.in_use.acquire(blocking=False):
+        in_use = self._engine.gate.in_use  # a child that is forked meanwhile has another
+        if not in_use.acquire(blocking=False):
             raise RuntimeError(
                 "another thread trains this network; give each thread a copy (copy.deepcopy)"
             )
         try:
             yield
         finally:
-            self._engine.in_use.release()
+            in_use.release()
 
     def row_state(self) -> tuple[Array, ...]:
         """Return the state that ``fastbp.kernels.forward_row(state, x, out)`` takes.
@@ -317,7 +321,8 @@ class Network(Described):
     def save(self, path: FilePath) -> None:
         """Write the network to one safetensors file: weights, moments and its place in training.
 
-        A loaded network continues training with the same bits.
+        A loaded network continues training with the same bits. While another thread trains the
+        network, it waits for the end of a slice of about 50 ms, or of one longer step.
         """
         model_file.save(path, self.to_model())
 
@@ -336,7 +341,15 @@ class Network(Described):
         return cls.from_model(model_file.load_one(path))
 
     def to_model(self) -> model_file.Model:
-        """Return the content of the network's model file; its arrays are the network's own."""
+        """Return the content of the network's model file.
+
+        It is a copy of one moment between two steps, if another thread trains the network.
+        """
+        params, moments, steps, epochs = self._engine.progress()
+        return replace(self._as_it_is(), params=params, moments=moments, steps=steps, epochs=epochs)
+
+    def _as_it_is(self):
+        """Return the content of the model file, whose arrays are the network's own."""
         engine = self._engine
         return model_file.Model(
             specs=self.layers,

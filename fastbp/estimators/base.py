@@ -52,6 +52,7 @@ class BaseMLP(CheckingMLP):
     best_validation_score_: float | None
     best_loss_: float | None
     _best_parameters: Any
+    _run: Any
 
     @abstractmethod
     def _output(self):
@@ -103,7 +104,7 @@ class BaseMLP(CheckingMLP):
         callbacks = self._callbacks(plain, protocol, shown)
         set_objective(self, run.network)
         engine = run.network.engine
-        with engine.in_use:
+        with engine.gate.in_use:
             callbacks.fit_begins()
             if not is_stochastic(self):
                 finite = self._fit_lbfgs(run, data, validation, callbacks)
@@ -212,27 +213,24 @@ class BaseMLP(CheckingMLP):
                 run = self._gone_on(kept, run, incremental)
             else:
                 self._begin(network, activation, sizes)
-        self._run = run
         self._random_state = run.random_state
-        self.__dict__.update(run.shown)
+        self.__dict__.update(_run=run, **run.shown)  # at once: another thread may copy
         return run
 
     def _gone_on(self, kept, run, incremental):
         """Return the run that continues from the network of `kept`: `run`, or `kept` itself."""
-        run.network.parameters[:] = kept.network.parameters
+        run.network.engine.set_parameters(kept.network.parameters)
         if not (kept.stochastic and run.stochastic):
             return run
         if incremental:  # another activation or loss: the optimizer's state is kept nevertheless
-            run.network.engine.moments[:] = kept.network.engine.moments
-            run.network.engine.steps = kept.network.engine.steps
-            run.network.engine.epochs = kept.network.engine.epochs
+            run.network.engine.set_progress(*kept.network.engine.progress())
             run.rates = kept.rates
         same = kept.key == run.key and repr(kept.network.optimizer) == repr(run.network.optimizer)
         if incremental or self.warm_start != "exact" or not same:
             return run
         parameters = kept.network.parameters
         if kept.last is not None and np.array_equal(parameters, self._best_parameters):
-            parameters[:] = kept.last
+            kept.network.engine.set_parameters(kept.last)
         return kept
 
     def _begin(self, network, activation, sizes):
@@ -296,11 +294,11 @@ class BaseMLP(CheckingMLP):
         """Give the network the weights of the best score, and warn if the last ones are lost."""
         network = run.network
         run.last = network.parameters.copy() if self.warm_start == "exact" and not lost else None
-        network.parameters[:] = self._best_parameters
-        if lost:
-            network.engine.moments[:] = 0
-            network.engine.steps = 0  # moments and their bias corrections start anew together
+        if lost:  # moments and their bias corrections start anew together
+            network.engine.set_progress(self._best_parameters)
             warn_of_divergence(lost, self)
+        else:
+            network.engine.set_parameters(self._best_parameters)
 
     def _fit_lbfgs(self, run, data, validation, callbacks):
         """Train by L-BFGS-B; return whether the net stayed finite."""

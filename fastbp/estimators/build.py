@@ -97,8 +97,7 @@ def build_network(estimator, sizes, output_activation, loss, dtype, random_state
 def _as_new(network, seed):
     """Let a network forget what its optimizer knows."""
     engine = network.engine
-    engine.moments[:] = 0
-    engine.steps = engine.epochs = 0
+    engine.set_progress(engine.params, epochs=0)
     engine.seed = seed
     return network
 

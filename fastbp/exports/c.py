@@ -9,7 +9,7 @@ from .. import __version__
 from ..annotations import Array, FilePath
 from ..ensemble import Ensemble, members_of
 from ..network import Network
-from .network import check_network, comments, described, write
+from .network import as_network, comments, described, write
 from .text import Language
 
 _KEYWORDS = (
@@ -167,7 +167,7 @@ def to_c(
     >>> "void iris_predict(const float *x, float *out);" in text
     True
     """
-    check_network("to_c", net, several=True)
+    net = as_network("to_c", net, several=True)
     _check_name(name)
     members = members_of(net)
     names = ["NAME"] if len(members) == 1 else [f"NAME_{n}" for n in range(1, len(members) + 1)]

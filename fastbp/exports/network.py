@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,11 @@ from ..tables.wording import printable
 LOSS_OF_OUTPUT: dict[str, str] = {loss.partner: loss.name for loss in reversed(LOSSES.values())}
 
 
-def check_network(function: str, net: Any, argument: str = "net", several: bool = False) -> None:
-    """Raise TypeError if `net` is no network, and ValueError if its weights are not finite.
+def as_network(function: str, net: Any, argument: str = "net", several: bool = False) -> Any:
+    """Return a copy of a network of one moment, which another thread may train meanwhile.
 
-    An ensemble is one if it may be of `several`.
+    An ensemble is one if it may be of `several`. It raises TypeError if `net` is no network, and
+    ValueError if its weights are not finite.
     """
     if isinstance(net, Ensemble) and not several:
         raise TypeError(
@@ -38,11 +40,14 @@ def check_network(function: str, net: Any, argument: str = "net", several: bool 
         elif hasattr(net, "coefs_"):
             hint = "; fastbp.from_sklearn makes one of scikit-learn's multilayer perceptrons"
         raise TypeError(f"fastbp.{function}: {argument}={text}: expected a fastbp.Network{hint}")
-    if not all_finite(net.parameters):
+    members = [copy(member) for member in members_of(net)]
+    kept = Ensemble(members) if isinstance(net, Ensemble) else members[0]
+    if not all_finite(kept.parameters):
         raise ValueError(
             f"fastbp.{function}: the weights of {argument} hold NaN or infinity, as after training "
             "that diverged; expected finite numbers"
         )
+    return kept
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.classifier import MLPClassifier
 from ..estimators.regressor import MLPRegressor
-from .network import needing
+from .network import as_network, needing
 
 
 def _outputs(scope, operator):
@@ -24,7 +24,8 @@ def _outputs(scope, operator):
     graph = Graph(scope.get_unique_variable_name)
     X = Value(graph, dtype, given.full_name)
     X = X.cast(np.float64 if dtype == np.float64 else np.float32)
-    return graph.forward("register_onnx", operator.raw_operator.network_, X)
+    network = as_network("register_onnx", operator.raw_operator.network_, "network_")
+    return graph.forward("register_onnx", network, X)
 
 
 def _finish(container, operator, *outputs):

@@ -15,7 +15,7 @@ from ..checks import all_finite
 from ..components.optimizers import Optimizer
 from ..estimators import MLPClassifier, MLPRegressor
 from ..network import Network
-from .network import LOSS_OF_OUTPUT, check_network, is_table_model
+from .network import LOSS_OF_OUTPUT, as_network, is_table_model
 
 _HIDDEN = ("identity", "logistic", "tanh", "relu")
 # fitted attributes that are not made from the weights, with their values before training
@@ -85,15 +85,13 @@ def to_sklearn(
     if isinstance(model, (MLPClassifier, MLPRegressor)):
         if classes is not None:
             raise ValueError(f"fastbp.to_sklearn: classes={classes!r}: the estimator has its own")
-        net = model.network_
-        check_network("to_sklearn", net, "model")
+        net = as_network("to_sklearn", model.network_, "model")
         binarizer = deepcopy(model._label_binarizer) if isinstance(model, MLPClassifier) else None
         names = [*_FITTED, "loss_", "feature_names_in_"]
         fitted = deepcopy({name: getattr(model, name) for name in names if hasattr(model, name)})
         own = model.get_params()
     else:
-        check_network("to_sklearn", model, "model")
-        net = model
+        net = as_network("to_sklearn", model, "model")
         binarizer = _binarizer(net, classes)
         fitted = {**deepcopy(_FITTED), "n_iter_": net.epochs}
     _check(net, ("identity", "exp") if binarizer is None else ("softmax", "logistic"))

@@ -119,7 +119,7 @@ class Packed:
             fit_of = partial(self._fit, data=data, shared=shared, rates_of=cache(_rates_of))
             for job, network in zip(self.jobs, networks, strict=True):
                 fit = None if data is None else fit_of(job, network.engine)
-                if fit is not None and network.engine.in_use.acquire(blocking=False):
+                if fit is not None and network.engine.gate.in_use.acquire(blocking=False):
                     here.append((job, network, fit))
                 else:
                     yield job, None
@@ -127,7 +127,7 @@ class Packed:
                 yield from self._trained(here, data, shared, stop)
         finally:
             for _, network, _ in here:
-                network.engine.in_use.release()
+                network.engine.gate.in_use.release()
 
     def _data(self, engine, shared):
         """Return all rows, checked for one network, which stands for all: they have one shape.
@@ -165,7 +165,7 @@ class Packed:
                 shared.samples(engine, job.fold)
         except (TypeError, ValueError):  # of a rate too large, or rows that `evaluate` refuses
             return None
-        return Fit(engine, epochs, rows, total, rates) if total else None
+        return Fit(engine, epochs, rows, total, rates, job.model is not None) if total else None
 
     def _judging(self, engine, shared):
         """Return how a pack scores its epochs, or None."""
@@ -200,7 +200,7 @@ class Packed:
             job, network, _ = here.pop(0)
             if one.failed and progress is not None:
                 fit.engine.set_progress(*progress)
-            fit.engine.in_use.release()
+            fit.engine.gate.in_use.release()
             if one.failed:
                 yield job, None
                 continue

@@ -99,7 +99,7 @@ class Training:
             _log.warning("X ended before the training, in %s", epochs)
         stopping = self.options.stopping
         if stopping and stopping.restore_best and self.history.best_epoch is not None:
-            self.engine.params[:] = self.state.best
+            self.engine.set_parameters(self.state.best)
         return self.history
 
     def _is_over(self):
@@ -224,9 +224,7 @@ class FitPolicy(Policy):
         engine = self.engine
         state = self.state
         rate = epoch.rates[batch]
-        engine.params[:] = state.best
-        engine.moments[:] = 0
-        engine.steps = 0  # moments and their bias corrections start anew together
+        engine.set_progress(state.best)  # moments and their bias corrections start anew together
         state.history.stopped = Stopped.DIVERGED
         raise DivergenceError(
             f"the {what} became not finite in epoch {state.epoch + 1}, batch {batch + 1} of "
