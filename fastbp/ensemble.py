@@ -14,6 +14,7 @@ from .data.samples import features, samples
 from .engine.plan import Layer
 from .errors import ModelFileError
 from .kernels import loss
+from .kernels.support.quoted import quoted
 from .network import Network
 from .training.metrics import metric_of, predicted
 
@@ -45,7 +46,7 @@ class Ensemble:
         self.members: tuple[Network, ...] = tuple(members)
         for place, member in enumerate(self.members):
             if not isinstance(member, Network):
-                raise TypeError(f"members[{place}]={member!r}: expected a fastbp.Network")
+                raise TypeError(f"members[{place}]={quoted(member)}: expected a fastbp.Network")
             for name, value in _equal_in_all(member).items():
                 first = _equal_in_all(self.members[0])[name]
                 if value != first:

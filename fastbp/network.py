@@ -28,6 +28,7 @@ from .engine.described import Described
 from .engine.engine import Engine
 from .engine.plan import Gradients, Plan
 from .kernels.formulas.losses import LOSSES
+from .kernels.support.quoted import quoted
 from .kernels.support.scalars import a_flag, a_number, a_whole_number
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, resumed
 from .training.fit import Training, history_of_no_epoch, options_of
@@ -96,7 +97,7 @@ class Network(Described):
             sizes, activation, inputs, layers, output_activation, initializer, record
         )
         if dtype not in ("float32", "float64", np.float32, np.float64):
-            raise ValueError(f'dtype={dtype!r}: expected "float32" or "float64"')
+            raise ValueError(f'dtype={quoted(dtype)}: expected "float32" or "float64"')
         self._seed_is_drawn = seed is None
         seed = _seed_of(seed)
         plan = Plan(specs, input_drop, np.dtype(dtype))

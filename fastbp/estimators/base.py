@@ -15,6 +15,7 @@ from sklearn.utils.optimize import _check_optimize_result
 from ..annotations import EvalSet, Matrix, Weights
 from ..checks import all_finite
 from ..data.source import Source
+from ..kernels.support.quoted import quoted
 from ..network import Network
 from ..training.stopped import Stopped
 from .build import (
@@ -187,8 +188,8 @@ class BaseMLP(CheckingMLP):
         if goes_on and [np.shape(w) for w in self.coefs_] != shapes:
             fitted = [len(w) for w in self.coefs_[1:]]
             raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r}: the fitted estimator, which goes "
-                f"on, has {fitted}; expected the same, or warm_start=False"
+                f"hidden_layer_sizes={quoted(self.hidden_layer_sizes)}: the fitted estimator, "
+                f"which goes on, has {fitted}; expected the same, or warm_start=False"
             )
         dtype = self.coefs_[0].dtype if goes_on else dtype
         activation, loss = self._output()

@@ -8,6 +8,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
+from ..kernels.support.quoted import quoted
 from .build import loss_share
 
 
@@ -22,7 +23,7 @@ def held_out(eval_set, X_val, y_val, sample_weight_val):
         if given:
             raise ValueError(f"eval_set and {given[0]} were both provided: expected one of them")
         if not isinstance(eval_set, (tuple, list)) or len(eval_set) != 2:
-            raise ValueError(f"eval_set={type(eval_set)!r}: expected a tuple (X, y)")
+            raise ValueError(f"eval_set={quoted(type(eval_set))}: expected a tuple (X, y)")
         return (*eval_set, None, "eval_set")
     for missing in ("X_val", "y_val"):
         if given and named[missing] is None:

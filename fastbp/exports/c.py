@@ -8,6 +8,7 @@ import numpy as np
 from .. import __version__
 from ..annotations import Array, FilePath
 from ..ensemble import Ensemble, members_of
+from ..kernels.support.quoted import quoted
 from ..network import Network
 from .network import as_network, comments, described, write
 from .text import Language
@@ -266,9 +267,9 @@ def _predict(net: Network, name: str, head: str) -> str:
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str):
-        raise TypeError(f"fastbp.to_c: name={name!r}: expected text")
+        raise TypeError(f"fastbp.to_c: name={quoted(name)}: expected text")
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name) or name in _KEYWORDS.split():
         raise ValueError(
-            f"fastbp.to_c: name={name!r}: expected a C identifier that is no keyword and begins "
-            "with a letter"
+            f"fastbp.to_c: name={quoted(name)}: expected a C identifier that is no keyword and "
+            "begins with a letter"
         )

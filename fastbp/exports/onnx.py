@@ -7,6 +7,7 @@ import numpy as np
 from ..annotations import FilePath, FloatType
 from ..ensemble import Ensemble
 from ..kernels.formulas.losses import LOSSES
+from ..kernels.support.quoted import quoted
 from ..network import Network
 from .network import as_network, described, is_table_model, needing, write
 
@@ -88,7 +89,7 @@ def to_onnx(
     ['outputs', 'label']
     """
     if dtype not in (None, "float32", "float64", np.float32, np.float64):
-        raise ValueError(f'fastbp.to_onnx: dtype={dtype!r}: expected "float32" or "float64"')
+        raise ValueError(f'fastbp.to_onnx: dtype={quoted(dtype)}: expected "float32" or "float64"')
     source: Any = model
     is_table = is_table_model(model)
     given = source.network if is_table else source

@@ -5,6 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.classifier import MLPClassifier
 from ..estimators.regressor import MLPRegressor
+from ..kernels.support.quoted import quoted
 from .network import as_network, needing
 
 
@@ -73,7 +74,9 @@ def _exportable(classes):
         return classes.astype(object)
     whole = classes.astype(np.int64)
     if not np.array_equal(whole, classes):
-        raise ValueError(f"classes_={classes!r}: ONNX has labels that are whole numbers or strings")
+        raise ValueError(
+            f"classes_={quoted(classes)}: ONNX has labels that are whole numbers or strings"
+        )
     return whole
 
 

@@ -10,6 +10,7 @@ from ..annotations import Array, FloatType
 from ..checks import all_finite
 from ..components.optimizers import Optimizer
 from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_flag
 from ..network import Network
 from .network import LOSS_OF_OUTPUT, as_network, needing
@@ -153,8 +154,8 @@ def from_torch(
     elif torch is not None and isinstance(source, torch.nn.Module):
         if activation is not None:
             raise TypeError(
-                f"fastbp.from_torch: activation={activation!r}: a module has its own; it is for "
-                "state dicts"
+                f"fastbp.from_torch: activation={quoted(activation)}: a module has its own; it "
+                "is for state dicts"
             )
         from .torch_modules import parts_of_module
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import ModelFileError
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_number, a_whole_number
 from .history import History
 from .stopped import Stopped
@@ -103,7 +104,9 @@ def from_model(model, key, history):
         differing = sorted(n for n in {*key, *written} if key.get(n) != written.get(n))
         raise ValueError(
             "resume: the checkpoint is of another training: "
-            + ", ".join(f"{n} was {written.get(n)!r} and is {key.get(n)!r}" for n in differing)
+            + ", ".join(
+                f"{n} was {quoted(written.get(n))} and is {quoted(key.get(n))}" for n in differing
+            )
         )
     return state
 
