@@ -214,8 +214,8 @@ class Network(Described):
         callbacks : callable or sequence of callables
             Called with each epoch's entry of the history; True stops.
         max_time : float, optional
-            Seconds after which training stops, within a slice of about 50 ms, or while the
-            blocks of an iterator are read.
+            Seconds after which training stops, validation included: within 0.3 s or one step. The
+            blocks of an iterator may be read no longer. To compile the kernels, once, is extra.
         checkpoints : path or Checkpoints, optional
             Folder of the checkpoints. SIGTERM then ends training within a slice, as Ctrl-C
             does, and both write a checkpoint.
@@ -240,6 +240,7 @@ class Network(Described):
         ValueError, TypeError
             If an argument is invalid; the network is unchanged then.
         """
+        begun = time.perf_counter()
         options = options_of(epochs, early_stopping, n_threads, progress, callbacks, max_time)
         batch_size = a_whole_number("batch_size", batch_size, least=1)
         if steps_per_epoch is not None:
@@ -251,14 +252,14 @@ class Network(Described):
         validation = None
         if validation_data is not None:
             validation = validation_samples(validation_data, self._engine.plan, self.loss)
-        deadline = time.perf_counter() + (options.max_time or math.inf)
+        deadline = begun + (options.max_time or math.inf)
         try:
             data = (X, y, sample_weight, order, options.epochs, steps_per_epoch)
             feed = feed_of(self._engine, *data, lambda: time.perf_counter() > deadline)
         except TooLate as reason:
             self.history = history_of_no_epoch(self.dtype.name, options.max_time, reason)
             return self.history
-        if options.max_time is not None:  # reading an iterator took some of it
+        if options.max_time is not None:  # checking data, or reading an iterator, took some of it
             options = replace(options, max_time=max(deadline - time.perf_counter(), 1e-9))
         with self._alone():
             keeper = None if kept is None else Keeper(kept, self._as_it_is, feed.key)

@@ -242,11 +242,10 @@ class Engine:
         """
         pass_over_weights.serial(*self.arrays(), TRANSPOSE)
 
-    def forward(self, data, n_threads="auto"):
-        """Return the outputs (n, n_out) for the rows of `data`."""
+    def forward(self, data, n_threads="auto", go_on=None):
+        """Return the outputs (n, n_out) for the rows of `data`; `go_on` is as for `evaluate`."""
         out = np.empty((len(data), self.plan.specs[-1].n_out), self.plan.dtype)
-        self._infer(FORWARD, data, out, _NOTHING, n_threads)
-        return out
+        return out if self._infer(FORWARD, data, out, _NOTHING, n_threads, go_on) else None
 
     def row_state(self):
         """Return a workspace for one row, as `kernels.forward_row` takes it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from copy import copy, deepcopy
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -277,7 +278,8 @@ class BaseMLP(CheckingMLP):
         score = validation.score if self.early_stopping else None
         around = None  # nothing to do between epochs
         if callbacks or validation.notes_losses:
-            around = callbacks.epoch_begins, lambda: self._epoch_ended(validation, callbacks)
+            ended = partial(self._epoch_ended, validation, callbacks)
+            around = callbacks.epoch_begins, ended
         solver = Stochastic(self, run, data, score, loss_share(run.network), around, span)
         reason = run.stopped = solver.fit(self.max_iter if span is None else 1)
         lost = solver.diverged
@@ -323,9 +325,9 @@ class BaseMLP(CheckingMLP):
             self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
         return True
 
-    def _epoch_ended(self, validation, callbacks):
+    def _epoch_ended(self, validation, callbacks, goes_on=None):
         """Note the validation loss, and call the callbacks; return whether one stops."""
-        validation.note_loss()
+        validation.note_loss(goes_on)
         if not callbacks:
             return False
         entry = {"epoch": self.n_iter_ - 1, "loss": self.loss_}

@@ -169,8 +169,9 @@ class Stochastic(Policy):
 
     `score` returns a score of the rows held back, for early stopping. `share` is a factor of the
     samples' losses where they are shown; the penalty has none. `callbacks`, if any, are called
-    before and after each epoch; True of the latter stops. `span` is that of a partial_fit.
-    `diverged` says where a loss was not finite.
+    before and after each epoch; True of the latter stops. `score` and the latter are given what
+    tells whether scoring goes on. `span` is that of a partial_fit. `diverged` says where a loss
+    was not finite.
     """
 
     def __init__(self, estimator, run, data, score, share, callbacks, span=None):
@@ -244,8 +245,9 @@ class Stochastic(Policy):
         """Tell the callbacks."""
         self._before_epoch()
 
-    def score(self, epoch):
+    def score(self, epoch, goes_on):
         """Update the estimator's fitted attributes."""
+        self._goes_on = goes_on
         estimator = self._estimator
         estimator.n_iter_ += 1
         estimator.loss_ = self._loss(epoch)
@@ -263,7 +265,7 @@ class Stochastic(Policy):
     def verdict(self, epoch):
         """Return the reason to stop after an epoch: a callback, or no improvement."""
         converged = self._converged()
-        if self._after_epoch():
+        if self._after_epoch(self._goes_on):
             return Stopped.CALLBACK
         return Stopped.CONVERGED if converged else None
 
@@ -283,7 +285,7 @@ class Stochastic(Policy):
 
     def _note_score(self):
         estimator = self._estimator
-        score = self._score()
+        score = self._score(self._goes_on)
         estimator.validation_scores_.append(score)
         if estimator.verbose:
             print(f"Validation score: {score:f}")
@@ -319,7 +321,7 @@ class Stochastic(Policy):
         return not goes_on
 
 
-def _nothing():
+def _nothing(*_):
     return None
 
 

@@ -74,9 +74,14 @@ class Validation:
             if getattr(self._data, "weight", None) is not None and _takes_weights(self._scorer):
                 self._weights = {"sample_weight": self._data.weight}
 
-    def score(self):
-        """Return the current score; NaN if an output is not finite, which `is_lost` then tells."""
-        outputs = self._engine.forward(self._data, self._estimator.n_threads)
+    def score(self, goes_on):
+        """Return the current score; NaN if an output is not finite, which `is_lost` then tells.
+
+        It is NaN, too, if ``goes_on()`` returns False, which is asked between slices.
+        """
+        outputs = self._engine.forward(self._data, self._estimator.n_threads, goes_on)
+        if outputs is None:
+            return np.nan
         self.is_lost = not np.isfinite(outputs).all()
         if self.is_lost:
             return np.nan
@@ -85,12 +90,13 @@ class Validation:
                 return self._score_outputs(outputs, self._data)
             return float(self._scorer(self._estimator, *self._given, **self._weights))
 
-    def note_loss(self):
-        """Append the mean loss of the caller's own data, without penalties."""
+    def note_loss(self, goes_on=None):
+        """Append the mean loss of the caller's own data, without penalties; NaN as of `score`."""
         if self.notes_losses:
             estimator = self._estimator
-            _, loss = self._engine.evaluate(self._data, estimator.n_threads)
-            estimator.validation_loss_curve_.append(loss * self._share)
+            scored = self._engine.evaluate(self._data, estimator.n_threads, goes_on)
+            loss = np.nan if scored is None else scored[1] * self._share
+            estimator.validation_loss_curve_.append(loss)
 
 
 def _takes_weights(scorer):

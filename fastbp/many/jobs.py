@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..data.samples import samples
 from ..engine.plan import step_flops
 from ..errors import DivergenceError
 from ..kernels.formulas.losses import LOSSES
@@ -20,6 +21,7 @@ from ..kernels.tuning import PACKED_PARAMETERS
 from ..network import Network
 from ..training.checkpoints import Checkpoints
 from ..training.interrupt import Stop
+from ..training.metrics import scores_of
 from ..training.stopped import Stopped
 from .settings import key_of
 from .shared import Fold, Rows, Shared, taken
@@ -218,7 +220,9 @@ class Job:
         history = network.fit(X, y, **given)
         scores = {}
         if self.fold is not None and not stop.seen:
-            scores = network.evaluate(*self._part(shared, network.dtype, tests=True), n_threads)
+            X, y, weight = self._part(shared, network.dtype, tests=True)
+            data = samples(X, y, network.engine.plan, network.loss, weight)
+            scores = scores_of(network.engine, data, n_threads, lambda: not stop.seen)
         network.engine.release()  # of so many models, only those that run have buffers
         facts = {"history": history, "scores": scores, "stopped": history.stopped}
         return self.result(**{"network": network, **facts})

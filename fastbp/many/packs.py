@@ -219,7 +219,7 @@ class Packed:
         """Return the scores of the rows that a fold holds back, if there is one."""
         if job.fold is None or stop.seen:
             return {}
-        scores = scores_of(engine, shared.samples(engine, job.fold), 1)
+        scores = scores_of(engine, shared.samples(engine, job.fold), 1, lambda: not stop.seen)
         engine.release()
         return scores
 

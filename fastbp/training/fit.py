@@ -68,7 +68,7 @@ class Training:
         self.history = self.state.history
         feed.skip(self.state.epoch)
         interrupt = Interrupt(terminable=keeper is not None)
-        self._policy = FitPolicy(engine, self.state, options, feed, validation, keeper, interrupt)
+        self._policy = FitPolicy(engine, self.state, options, feed, validation, keeper)
         limits = (options.epochs, options.n_threads, options.max_time)
         self._loop = Loop(engine, feed, self._policy, self.state, interrupt, *limits)
         self.history.n_threads = self._loop.threads
@@ -113,7 +113,7 @@ class Training:
 class FitPolicy(Policy):
     """Rates of the optimizer, scores of the validation data, early stopping and callbacks."""
 
-    def __init__(self, engine, state, options, feed, validation, keeper, interrupt):
+    def __init__(self, engine, state, options, feed, validation, keeper):
         self.engine = engine
         self.state = state
         self.options = options
@@ -121,7 +121,7 @@ class FitPolicy(Policy):
         self._feed = feed
         self._validation = validation
         self._keeper = keeper
-        self._interrupt = interrupt
+        self._is_scored = True
         self._metric = metric_of(engine.loss)
         if validation is not None:
             self._validation_threads = engine.threads_of_rows(options.n_threads, len(validation))
@@ -156,8 +156,12 @@ class FitPolicy(Policy):
         if self._keeper is not None:
             self._keeper(self.state, ended=True)
 
-    def score(self, epoch):
-        """Add the epoch to the history, with its validation; return whether it is complete."""
+    def score(self, epoch, goes_on):
+        """Add the epoch to the history, with its validation; return whether it is complete.
+
+        Of one that is cut short there is no score, unless a checkpoint is written, from which
+        training continues with it.
+        """
         state = self.state
         if not state.weight:
             raise ValueError("sample_weight: all weights are 0; at least one must be positive")
@@ -167,14 +171,16 @@ class FitPolicy(Policy):
         if self._validation is not None:
             metric = f"val_{self._metric.name}"
             entry["val_loss"] = entry[metric] = np.nan
-            scored = self.engine.evaluate(
-                self._validation, self._validation_threads, lambda: not self._interrupt.seen
-            )
+            threads = self._validation_threads
+            scored = self.engine.evaluate(self._validation, threads, goes_on)
+            self._is_scored = scored is not None
             if scored is not None:
                 entry["val_loss"] = scored[1]
                 entry[metric] = self._metric.score(scored[0], self._validation)
-            elif self._keeper is not None:  # the resumed training scores this epoch
+            elif self._keeper is not None:
                 return False
+            else:
+                _log.warning("epoch %d has no score: its validation was cut short", state.epoch + 1)
         state.history.epochs.append(entry)
         return True
 
@@ -216,7 +222,7 @@ class FitPolicy(Policy):
         # a loss is of the weights before an update: here the last update failed
         if not all_finite(self.engine.params):
             self.diverged(epoch, "weights", last)
-        if not (np.isfinite(entry.get("val_loss", 0.0)) or self._interrupt.seen):
+        if self._is_scored and not np.isfinite(entry.get("val_loss", 0.0)):
             self.diverged(epoch, f"validation loss ({entry['val_loss']})", last)
 
     def diverged(self, epoch, what, batch):

@@ -58,8 +58,11 @@ class Policy:
     def slice_ended(self):
         """Act after a slice that ends neither by a signal nor at the time limit."""
 
-    def score(self, epoch):
-        """Record an `Epoch` whose steps are all made; return False if a signal cut it short."""
+    def score(self, epoch, goes_on):
+        """Record an `Epoch` whose steps are all made; return False if it must be scored again.
+
+        ``goes_on()`` tells between slices whether a validation may go on.
+        """
         raise NotImplementedError
 
     def verdict(self, epoch):
@@ -161,8 +164,8 @@ class Loop:
     def _judged(self):
         """Record an epoch that is done; return the reason to stop after it, or None."""
         state = self.state
-        if not self.policy.score(self.epoch):
-            return self.interrupt.stopped
+        if not self.policy.score(self.epoch, self._scoring_goes_on):
+            return self.interrupt.stopped if self.interrupt.seen else Stopped.TIME
         self.engine.epochs += 1
         verdict = self.policy.verdict(self.epoch)
         state.next_epoch()
@@ -239,6 +242,11 @@ class Loop:
         if self._reason is None:
             self.policy.slice_ended()
         return self._reason is not None
+
+    def _scoring_goes_on(self):
+        """Return whether there is no signal, and the time limit is not long ago."""
+        late = time.perf_counter() - self._deadline
+        return not self.interrupt.seen and late < tuning.SCORING_SECONDS
 
     def _look_for_limits(self):
         """Note a signal, which outranks the time limit."""
