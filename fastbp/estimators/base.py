@@ -288,8 +288,10 @@ class BaseMLP(CheckingMLP):
                 note_divergence(self, validation)
             elif validation.is_lost:
                 lost = f"the outputs became infinite in epoch {self.n_iter_}"
-            self._back_to_the_best(run, lost)
-        if not ((is_part and reason is Stopped.EPOCHS) or lost):
+            self._back_to_the_best(run, lost or solver.overflown)
+        elif solver.overflown:
+            warn_of_divergence(solver.overflown, self)
+        if not ((is_part and reason is Stopped.EPOCHS) or lost or solver.overflown):
             warn_of_the_end(reason, self)
         return self.early_stopping or not lost
 

@@ -23,6 +23,7 @@ from ..kernels.tuning import (
 )
 from ..training.history import History, entry_of
 from ..training.metrics import metric_of, scores_of, targets_of
+from ..training.overflow import may_overflow, overflows
 from ..training.stopped import Stopped
 from ..training.stopping import EarlyStopping, as_stopping
 from .jobs import Job, Result
@@ -198,10 +199,11 @@ class Packed:
         trained = pack.train(lambda: not stop.seen)
         for fit, progress, one in zip(fits, before, trained, strict=False):
             job, network, _ = here.pop(0)
-            if one.failed and progress is not None:
+            lost = one.failed or self._overflows(fit, data)
+            if lost and progress is not None:
                 fit.engine.set_progress(*progress)
             fit.engine.gate.in_use.release()
-            if one.failed:
+            if lost:
                 yield job, None
                 continue
             entries = partial(_entries, one, *facts)
@@ -214,6 +216,13 @@ class Packed:
             told = {"network": network, "history": history, "scores": scores}
             yield job, job.result(**told, stopped=history.stopped, seconds=one.seconds)
         yield from ((job, job.result(stopped=stop.stopped)) for job, *_ in here)
+
+    @staticmethod
+    def _overflows(fit, data):
+        """Return whether the outputs for one of its rows are not finite."""
+        if not may_overflow(fit.engine):
+            return False
+        return overflows(fit.engine, data if fit.rows is None else data.take(fit.rows))
 
     def _scores(self, job, engine, shared, stop):
         """Return the scores of the rows that a fold holds back, if there is one."""

@@ -15,6 +15,7 @@ from .history import History, entry_of
 from .interrupt import Interrupt
 from .loop import Loop, Policy
 from .metrics import metric_of
+from .overflow import may_overflow, overflows
 from .state import State
 from .stopped import Stopped
 from .stopping import EarlyStopping, as_stopping
@@ -150,8 +151,13 @@ class FitPolicy(Policy):
         if self._keeper is not None:
             self._keeper(self.state, ended=False)
 
-    def training_ended(self, stopped):
-        """Record the reason, and write the last checkpoint."""
+    def training_ended(self, stopped, last):
+        """Record the reason, and write the last checkpoint.
+
+        It raises DivergenceError if the outputs for the last batch are not finite.
+        """
+        if last is not None and overflows(self.engine, last.samples):
+            self.diverged(last.epoch, "outputs", last.number)
         self.state.history.stopped = stopped
         if self._keeper is not None:
             self._keeper(self.state, ended=True)
@@ -224,6 +230,12 @@ class FitPolicy(Policy):
             self.diverged(epoch, "weights", last)
         if self._is_scored and not np.isfinite(entry.get("val_loss", 0.0)):
             self.diverged(epoch, f"validation loss ({entry['val_loss']})", last)
+        # weights that are of no use must not become the best
+        if self._validation is None and may_overflow(self.engine):
+            feed = self._feed  # a resumed training may have made no step of the epoch
+            rows = epoch.last.samples if epoch.last else feed.head.head(feed.batch)
+            if overflows(self.engine, rows):
+                self.diverged(epoch, "outputs", last)
 
     def diverged(self, epoch, what, batch):
         """Restore the best weights and raise `DivergenceError`."""
@@ -233,10 +245,10 @@ class FitPolicy(Policy):
         engine.set_progress(state.best)  # moments and their bias corrections start anew together
         state.history.stopped = Stopped.DIVERGED
         raise DivergenceError(
-            f"the {what} became not finite in epoch {state.epoch + 1}, batch {batch + 1} of "
+            f"the {what} became not finite in epoch {epoch.number + 1}, batch {batch + 1} of "
             f"{len(epoch.losses)}, at learning rate {rate:g}. Likely cause: "
             f"{_likely_cause(epoch.data, rate)}. The network holds its best weights so far.",
-            state.epoch,
+            epoch.number,
             batch,
             state.history,
         )

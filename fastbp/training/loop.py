@@ -26,6 +26,23 @@ from .stopped import Stopped
 
 
 @dataclass
+class Batch:
+    """The batch of a step: rows of a window, from a place of its order on."""
+
+    number: int  # in its epoch, from 0
+    epoch: Epoch
+    order: np.ndarray | None  # as of `Window`
+    rows: slice
+
+    @property
+    def samples(self) -> Samples:
+        """A copy of its rows."""
+        data = self.epoch.data
+        rows = np.arange(len(data)) if self.order is None else self.order
+        return data.take(rows[self.rows])
+
+
+@dataclass
 class Epoch:
     """The steps of one epoch; the arrays are (batches,) float64."""
 
@@ -34,6 +51,8 @@ class Epoch:
     penalties: np.ndarray  # L2 penalties of the weights before each step
     data: Samples  # the last window
     seconds: float = 0.0  # training time, that of an interrupted part included
+    number: int = 0  # of those of this training
+    last: Batch | None = None  # the last that was trained on
 
 
 class Policy:
@@ -69,8 +88,11 @@ class Policy:
         """Return the reason to stop after a recorded `Epoch`, or None."""
         raise NotImplementedError
 
-    def training_ended(self, stopped):
-        """Act at the end, while signals are still handled; not called after divergence."""
+    def training_ended(self, stopped, last):
+        """Act at the end, while signals are still handled; not called after divergence.
+
+        `last` is the last `Batch` of the training, None if it had none.
+        """
 
 
 class Loop:
@@ -108,6 +130,7 @@ class Loop:
         self._all_busy = adapts and 1 < self.threads >= available_threads()
         self._max_time = np.inf if max_time is None else max_time
         self._reason: Stopped | None = None
+        self._last: Batch | None = None
         self.epoch: Any = None
 
     def compile(self):
@@ -125,7 +148,7 @@ class Loop:
         with self.interrupt.watching(), closing(self.feed):
             stopped = over or self._epochs()
             if stopped is not Stopped.DIVERGED:
-                self.policy.training_ended(stopped)
+                self.policy.training_ended(stopped, self._last)
         return stopped
 
     def _epochs(self):
@@ -182,6 +205,7 @@ class Loop:
         state.begin(batches)
         rates = self.policy.rates(number, batches)
         self.epoch = Epoch(rates, state.losses, np.zeros(batches), self.feed.head)
+        self.epoch.number = state.epoch
         more = state.epoch + 1 < self.epochs
         for window in self.feed.windows(number, state.done, more, self._must_end):
             self.epoch.data = window.data
@@ -216,6 +240,9 @@ class Loop:
             )
             if state.done < part.stop:  # the loss of the next batch is not finite
                 return False
+            end = (state.done - window.first) * batch
+            rows = slice(end - batch, end)
+            epoch.last = self._last = Batch(state.done - 1, epoch, window.order, rows)
             if threads in self._pace.choices:
                 self._pace.took(part.stop - part.start, threads, time.perf_counter() - begin)
             if state.done == last:
