@@ -14,7 +14,7 @@ from .data.samples import features, samples
 from .engine.plan import Layer
 from .errors import ModelFileError
 from .kernels import loss
-from .kernels.support.quoted import quoted
+from .kernels.support.quoted import quoted, shortened
 from .network import Network
 from .training.metrics import metric_of, predicted
 
@@ -206,7 +206,9 @@ def networks_of(model: model_file.Model, path: object) -> Network | Ensemble:
     try:
         return ensemble_of([Network.from_model(part) for part in parts])
     except ValueError as error:
-        raise ModelFileError(f"{path} describes an ensemble that cannot be: {error}") from error
+        raise ModelFileError(
+            f"{path} describes an ensemble that cannot be: {shortened(error)}"
+        ) from error
 
 
 def _equal_in_all(network):

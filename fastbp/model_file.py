@@ -27,7 +27,7 @@ from .engine.plan import Layer, Plan
 from .errors import ModelFileError
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.files import write_whole
-from .kernels.support.quoted import quoted
+from .kernels.support.quoted import quoted, shortened
 from .kernels.support.scalars import a_number, a_whole_number
 
 FORMAT_VERSION, OF_SEVERAL = 2, 3
@@ -198,7 +198,9 @@ def from_bytes(content, source="the content"):
         tensors = deserialize(content)
         metadata = _metadata(content)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelFileError(f"{source} is truncated or not a safetensors file: {error}") from error
+        raise ModelFileError(
+            f"{source} is truncated or not a safetensors file: {shortened(error)}"
+        ) from error
     foreign = {name for name in tensors if "." not in name} != _OWN_TENSORS
     if "fastbp" not in metadata or foreign:
         raise ModelFileError(f"{source} is a safetensors file, but not one that fastbp wrote")
@@ -250,7 +252,7 @@ def _model(source, header, tensors):
             raise TypeError(f"sections={quoted(model.sections)}: expected a dict")
     except _MISTAKES as error:
         raise ModelFileError(
-            f"{source} describes a network that cannot be built: {error}"
+            f"{source} describes a network that cannot be built: {shortened(error)}"
         ) from error
     return model
 

@@ -29,5 +29,10 @@ def quoted(value: Any) -> str:
 
     What is cut out of a long one becomes dots. Whatever the value, this does not fail.
     """
-    text = _LINES.sub(" ", _SHORT.repr(value))
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    return shortened(_SHORT.repr(value), LONGEST)
+
+
+def shortened(text: object, most: int = 300) -> str:
+    """Return text, such as an error's, on one line of at most so many characters."""
+    line = _LINES.sub(" ", str(text))
+    return line if len(line) <= most else f"{line[: most - 3]}..."
