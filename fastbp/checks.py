@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .annotations import Array, Floats
+from .kernels.support.quoted import quoted
 from .memory import SMALL, require_memory
 
 # large arrays are checked in pieces, which keeps temporaries small
@@ -53,7 +54,7 @@ def _of_columns(name, value, objects):
         columns.append(_of_column(column))
         if columns[-1].dtype.kind not in "fiub":
             raise TypeError(
-                f"{name}: column {label!r} has dtype {column.dtype}: expected real numbers"
+                f"{name}: column {quoted(label)} has dtype {column.dtype}: expected real numbers"
             )
     return np.column_stack(columns)
 
@@ -131,9 +132,11 @@ def as_callables(callbacks: Any) -> tuple[Callable[..., Any], ...]:
     if callable(callbacks):
         return (callbacks,)
     if not isinstance(callbacks, Iterable):
-        raise TypeError(f"callbacks={callbacks!r}: expected a callable, or a sequence of them")
+        raise TypeError(
+            f"callbacks={quoted(callbacks)}: expected a callable, or a sequence of them"
+        )
     callbacks = tuple(callbacks)
     for callback in callbacks:
         if not callable(callback):
-            raise TypeError(f"callbacks: {callback!r} is not callable")
+            raise TypeError(f"callbacks: {quoted(callback)} is not callable")
     return callbacks

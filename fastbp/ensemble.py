@@ -14,6 +14,7 @@ from .data.samples import features, samples
 from .engine.plan import Layer
 from .errors import ModelFileError
 from .kernels import loss
+from .kernels.support.quoted import quoted, shortened
 from .network import Network
 from .training.metrics import metric_of, predicted
 
@@ -45,7 +46,7 @@ class Ensemble:
         self.members: tuple[Network, ...] = tuple(members)
         for place, member in enumerate(self.members):
             if not isinstance(member, Network):
-                raise TypeError(f"members[{place}]={member!r}: expected a fastbp.Network")
+                raise TypeError(f"members[{place}]={quoted(member)}: expected a fastbp.Network")
             for name, value in _equal_in_all(member).items():
                 first = _equal_in_all(self.members[0])[name]
                 if value != first:
@@ -156,7 +157,7 @@ class Ensemble:
         return found
 
     def to_model(self) -> model_file.Model:
-        """Return the content of the ensemble's model file; its arrays are the members' own."""
+        """Return the content of the ensemble's model file; each member is a copy of one moment."""
         first, *more = (member.to_model() for member in self.members)
         return replace(first, more=tuple(more))
 
@@ -205,7 +206,9 @@ def networks_of(model: model_file.Model, path: object) -> Network | Ensemble:
     try:
         return ensemble_of([Network.from_model(part) for part in parts])
     except ValueError as error:
-        raise ModelFileError(f"{path} describes an ensemble that cannot be: {error}") from error
+        raise ModelFileError(
+            f"{path} describes an ensemble that cannot be: {shortened(error)}"
+        ) from error
 
 
 def _equal_in_all(network):

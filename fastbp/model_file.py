@@ -27,6 +27,7 @@ from .engine.plan import Layer, Plan
 from .errors import ModelFileError
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.files import write_whole
+from .kernels.support.quoted import quoted, shortened
 from .kernels.support.scalars import a_number, a_whole_number
 
 FORMAT_VERSION, OF_SEVERAL = 2, 3
@@ -151,7 +152,9 @@ def _layer_to_data(layer):
 
 def _schedule_to_data(schedule):
     if getattr(schedule, "name", None) not in schedules.SCHEDULES:
-        raise ModelFileError(f"schedule={schedule!r}: only fastbp's own schedules can be saved")
+        raise ModelFileError(
+            f"schedule={quoted(schedule)}: only fastbp's own schedules can be saved"
+        )
     data = {"name": schedule.name, **vars(schedule)}
     if "after" in data:
         data["after"] = _schedule_to_data(data["after"])
@@ -195,7 +198,9 @@ def from_bytes(content, source="the content"):
         tensors = deserialize(content)
         metadata = _metadata(content)
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ModelFileError(f"{source} is truncated or not a safetensors file: {error}") from error
+        raise ModelFileError(
+            f"{source} is truncated or not a safetensors file: {shortened(error)}"
+        ) from error
     foreign = {name for name in tensors if "." not in name} != _OWN_TENSORS
     if "fastbp" not in metadata or foreign:
         raise ModelFileError(f"{source} is a safetensors file, but not one that fastbp wrote")
@@ -220,7 +225,7 @@ def _parse(source, text):
     version = header.get("version") if isinstance(header, dict) else None
     if version not in (FORMAT_VERSION, OF_SEVERAL):
         raise ModelFileError(
-            f"{source} is of format version {version!r}; this fastbp reads versions "
+            f"{source} is of format version {quoted(version)}; this fastbp reads versions "
             f"{FORMAT_VERSION} and {OF_SEVERAL}"
         )
     return header
@@ -244,10 +249,10 @@ def _model(source, header, tensors):
             more=tuple(networks[1:]),
         )
         if not isinstance(model.sections, dict):
-            raise TypeError(f"sections={model.sections!r}: expected a dict")
+            raise TypeError(f"sections={quoted(model.sections)}: expected a dict")
     except _MISTAKES as error:
         raise ModelFileError(
-            f"{source} describes a network that cannot be built: {error}"
+            f"{source} describes a network that cannot be built: {shortened(error)}"
         ) from error
     return model
 
@@ -261,7 +266,7 @@ def _members(header, numbers):
         return [header]
     members = header["members"]
     if not isinstance(members, list) or len(members) < 2:
-        raise ValueError(f"members={members!r}: expected a list of two or more")
+        raise ValueError(f"members={quoted(members)}: expected a list of two or more")
     if len(members) > numbers:
         raise ValueError(f"members: {len(members):,} networks of {numbers:,} parameters together")
     return [{**header, **own} for own in members]
@@ -293,7 +298,7 @@ def _described(data):
     loss = LOSSES.find(data["loss"])
     check(specs, data["input_drop"], loss)
     if data["dtype"] not in ("float32", "float64"):
-        raise ValueError(f"dtype={data['dtype']!r}: expected float32 or float64")
+        raise ValueError(f"dtype={quoted(data['dtype'])}: expected float32 or float64")
     return {
         "specs": specs,
         "input_drop": data["input_drop"],

@@ -28,6 +28,7 @@ from .engine.described import Described
 from .engine.engine import Engine
 from .engine.plan import Gradients, Plan
 from .kernels.formulas.losses import LOSSES
+from .kernels.support.quoted import quoted
 from .kernels.support.scalars import a_flag, a_number, a_whole_number
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, resumed
 from .training.fit import Training, history_of_no_epoch, options_of
@@ -99,7 +100,7 @@ class Network(Described):
             sizes, activation, inputs, layers, output_activation, initializer, record
         )
         if dtype not in ("float32", "float64", np.float32, np.float64):
-            raise ValueError(f'dtype={dtype!r}: expected "float32" or "float64"')
+            raise ValueError(f'dtype={quoted(dtype)}: expected "float32" or "float64"')
         self._seed_is_drawn = seed is None
         seed = _seed_of(seed)
         plan = Plan(specs, input_drop, np.dtype(dtype))
@@ -122,7 +123,10 @@ class Network(Described):
         return network
 
     def forward(self, X: Matrix, n_threads: Threads = "auto") -> Floats:
-        """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive."""
+        """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive.
+
+        While another thread trains the network, they are of the weights as they change.
+        """
         return self._engine.forward(features(X, self._engine.plan), n_threads)
 
     def backward(
@@ -213,8 +217,8 @@ class Network(Described):
         callbacks : callable or sequence of callables
             Called with each epoch's entry of the history; True stops.
         max_time : float, optional
-            Seconds after which training stops, within a slice of about 50 ms, or while the
-            blocks of an iterator are read.
+            Seconds after which training stops, validation included: within 0.3 s or one step. The
+            blocks of an iterator may be read no longer. To compile the kernels, once, is extra.
         checkpoints : path or Checkpoints, optional
             Folder of the checkpoints. SIGTERM then ends training within a slice, as Ctrl-C
             does, and both write a checkpoint.
@@ -239,6 +243,7 @@ class Network(Described):
         ValueError, TypeError
             If an argument is invalid; the network is unchanged then.
         """
+        begun = time.perf_counter()
         options = options_of(epochs, early_stopping, n_threads, progress, callbacks, max_time)
         batch_size = a_whole_number("batch_size", batch_size, least=1)
         if steps_per_epoch is not None:
@@ -250,20 +255,20 @@ class Network(Described):
         validation = None
         if validation_data is not None:
             validation = validation_samples(validation_data, self._engine.plan, self.loss)
-        deadline = time.perf_counter() + (options.max_time or math.inf)
+        deadline = begun + (options.max_time or math.inf)
         try:
             data = (X, y, sample_weight, order, options.epochs, steps_per_epoch)
             feed = feed_of(self._engine, *data, lambda: time.perf_counter() > deadline)
         except TooLate as reason:
             self.history = history_of_no_epoch(self.dtype.name, options.max_time, reason)
             return self.history
-        if options.max_time is not None:  # reading an iterator took some of it
+        if options.max_time is not None:  # checking data, or reading an iterator, took some of it
             options = replace(options, max_time=max(deadline - time.perf_counter(), 1e-9))
         with self._alone():
-            keeper = None if kept is None else Keeper(kept, self.to_model, feed.key)
+            keeper = None if kept is None else Keeper(kept, self._as_it_is, feed.key)
             state = None
             if latest is not None:
-                state = resumed(latest, feed.key, replace(self.to_model(), seed=seed))
+                state = resumed(latest, feed.key, replace(self._as_it_is(), seed=seed))
             training = Training(self._engine, feed, validation, options, keeper, state)
             if latest is not None:
                 self._take(latest)
@@ -273,14 +278,15 @@ class Network(Described):
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Hold the lock of the training buffers, or raise RuntimeError."""
-        if not self._engine.in_use.acquire(blocking=False):
+        in_use = self._engine.gate.in_use  # a child that is forked meanwhile has another
+        if not in_use.acquire(blocking=False):
             raise RuntimeError(
                 "another thread trains this network; give each thread a copy (copy.deepcopy)"
             )
         try:
             yield
         finally:
-            self._engine.in_use.release()
+            in_use.release()
 
     def row_state(self) -> tuple[Array, ...]:
         """Return the state that ``fastbp.kernels.forward_row(state, x, out)`` takes.
@@ -320,7 +326,8 @@ class Network(Described):
     def save(self, path: FilePath) -> None:
         """Write the network to one safetensors file: weights, moments and its place in training.
 
-        A loaded network continues training with the same bits.
+        A loaded network continues training with the same bits. While another thread trains the
+        network, it waits for the end of a slice of about 50 ms, or of one longer step.
         """
         model_file.save(path, self.to_model())
 
@@ -339,7 +346,15 @@ class Network(Described):
         return cls.from_model(model_file.load_one(path))
 
     def to_model(self) -> model_file.Model:
-        """Return the content of the network's model file; its arrays are the network's own."""
+        """Return the content of the network's model file.
+
+        It is a copy of one moment between two steps, if another thread trains the network.
+        """
+        params, moments, steps, epochs = self._engine.progress()
+        return replace(self._as_it_is(), params=params, moments=moments, steps=steps, epochs=epochs)
+
+    def _as_it_is(self):
+        """Return the content of the model file, whose arrays are the network's own."""
         engine = self._engine
         return model_file.Model(
             specs=self.layers,

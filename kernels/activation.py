@@ -24,6 +24,7 @@ from .simd.intrinsics import (
 from .simd.reduce import keep_part, keep_results, results_behind, row_maxima, sum_parts
 from .simd.view import matrix, moved
 from .support import arrays
+from .support.quoted import quoted
 from .support.scalars import a_number
 from .tuning import ACTIVATION_FLOPS
 
@@ -148,7 +149,7 @@ def _elementwise(loops, what, values, name, alpha, out, n_threads):
     if alpha is None:
         alpha = record.alpha or 0.0
     elif record.alpha is None:
-        raise ValueError(f"alpha={alpha!r}: {record.name} has no parameter")
+        raise ValueError(f"alpha={quoted(alpha)}: {record.name} has no parameter")
     alpha = a_number("alpha", alpha, low=0)
     values = arrays.rows(what, values)
     is_new = out is None

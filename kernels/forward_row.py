@@ -3,7 +3,7 @@
 from .compiler.jit import kernel
 from .net.loop import start_batch
 from .net.passes import FORWARD, pass_over_rows
-from .simd.intrinsics import address_of, checked_pointer, pointer
+from .simd.intrinsics import address_of, checked_pointer, pointer, writable_pointer
 from .simd.transpose import copy
 from .simd.view import matrix
 
@@ -26,14 +26,15 @@ def one_row(state, x, out):
     ValueError
         If `x` or `out` has another length; nothing is written.
     numba.TypingError
-        While the caller's code is compiled, if one has another dtype or is not contiguous.
+        While the caller's code is compiled, if one has another dtype or is not contiguous, or
+        `out` is read-only, as an array of ``bytes`` is.
     """
     layers, runs, params, work = state
     last = layers[layers.size - 1]
     if x.size != layers[0].n_in or out.size != last.n_out:
         raise ValueError("forward_row: x and out must be as long as the network is wide")
     here = pointer(work)
-    runs[0].x, target = address_of(checked_pointer(x, here)), checked_pointer(out, here)
+    runs[0].x, target = address_of(checked_pointer(x, here)), writable_pointer(out, here)
     start_batch(runs, 0, 1)
     pass_over_rows(layers, runs, params, work, FORWARD)
     copy(1, last.n_out, matrix(here + last.a, last.row), matrix(target, last.n_out))

@@ -14,6 +14,7 @@ from .simd.intrinsics import aligned, pointer, pointer_at
 from .simd.transpose import transpose as transpose_block
 from .simd.view import matrix, moved, strided
 from .support import arrays
+from .support.scalars import a_flag
 from .tuning import MULTIPLY_ADD_FLOPS
 
 
@@ -91,6 +92,7 @@ def matmul(
     ValueError
         If a rank or shape is wrong, or `out` cannot be written or overlaps an argument.
     """
+    transpose = a_flag("transpose", transpose)
     A = arrays.strided("A", A)
     W = arrays.rows("W", W, like=A)
     M, K = A.shape

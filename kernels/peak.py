@@ -12,6 +12,7 @@ from .simd.intrinsics import pointer, width
 from .simd.tile import rank1, row_pointers, tile_store, tile_zeros
 from .simd.vector import lanes as lanes_of
 from .simd.view import matrix, strided
+from .support.quoted import quoted
 from .tuning import MULTIPLY_ADD_FLOPS
 
 _STEPS = 200_000
@@ -52,8 +53,13 @@ def measure_peak(dtype: str = "float32", n_threads: Threads = 1) -> float:
     ValueError
         If `dtype` or `n_threads` has another value.
     """
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        raise ValueError(f"dtype={dtype!r}: expected float32 or float64")
+    if not isinstance(dtype, (str, type, np.dtype)) or dtype not in (
+        "float32",
+        "float64",
+        np.float32,
+        np.float64,
+    ):
+        raise ValueError(f"dtype={quoted(dtype)}: expected float32 or float64")
     threads = choose_threads(n_threads, np.inf, 1)
     lanes = lanes_of(from_dtype(np.dtype(dtype)))
     operands = np.full(MAIN_ROWS + VECS * lanes, 1e-3, np.dtype(dtype))

@@ -149,7 +149,7 @@ def update(
     h = dict.fromkeys(("beta1", "beta2", "epsilon"), 0.0)
     h |= checked(record, {**hyper, "l1": l1, "l2": l2})
     clip_norm = 0.0 if clip_norm is None else a_number("clip_norm", clip_norm, above=0)
-    step = a_whole_number("step", step, least=1)
+    step = a_whole_number("step", step, least=1, below=2**63)
     arrays.floats("w", w, 1)
     w = arrays.output("w", w, np.shape(w), np.asarray(w).dtype)
     g = np.ascontiguousarray(arrays.floats("g", g, 1, like=w))

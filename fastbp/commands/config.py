@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..kernels.support.quoted import quoted
+
 tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 # far more than the options of a job with a thousand columns
 _MOST_BYTES = 2**20
@@ -124,7 +126,7 @@ class _File:
         try:
             option.process_value(self._ctx, given)
         except typer.BadParameter as error:
-            raise self._wrong(f"{key} = {value!r}: {error.message}") from None
+            raise self._wrong(f"{key} = {quoted(value)}: {error.message}") from None
         return given
 
     def _as_given(self, option, key, value):
@@ -138,13 +140,13 @@ class _File:
             return [self._text(key, each) for each in values]
         if getattr(option, "is_flag", False):
             if not isinstance(value, bool):
-                raise self._wrong(f"{key} = {value!r}: expected true or false")
+                raise self._wrong(f"{key} = {quoted(value)}: expected true or false")
             return value
         return self._text(key, value)
 
     def _number(self, key, value):
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._wrong(f"{key}: {value!r}: expected a number")
+            raise self._wrong(f"{key}: {quoted(value)}: expected a number")
         return value
 
     def _text(self, key, value):

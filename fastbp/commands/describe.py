@@ -114,7 +114,7 @@ def _member_line(member):
     best = member["best_epoch"]
     parts = [
         f"network {member['number']}, seed {member['seed']}: {counted(member['epochs'], 'epoch')}",
-        Stopped(member["stopped"]).text if member["stopped"] else "not begun",
+        Stopped.text_of(member["stopped"]) if member["stopped"] else "not begun",
         *([] if best is None else [f"best epoch {best + 1}"]),
         *([scores_text(member["metrics"])] if member["metrics"] else []),
     ]
@@ -155,6 +155,8 @@ def _options_text(options):
 
 def scores_text(metrics):
     """Return scores by name as text."""
+    if not metrics:
+        return "no scores"
     shown = (_score_text(name, value) for name, value in metrics.items() if name != "rows")
     return f"{', '.join(shown)} ({counted(metrics['rows'], 'row')})"
 

@@ -42,5 +42,8 @@ def export(
                 "the file describe; .onnx takes the columns of the table"
             )
         out.step(f"writing {output}")
-        getattr(fastbp, _FORMS[suffix])(loaded, output, **options)
+        try:
+            getattr(fastbp, _FORMS[suffix])(loaded, output, **options)
+        except ValueError as error:  # of weights that are not finite, or what a format lacks
+            raise Ended(Code.BAD_DATA, f"{model}: {error}") from None
         out.event("saved", f"saved to {output}", path=output)

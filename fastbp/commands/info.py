@@ -77,8 +77,7 @@ def _table_lines(model):
         versions = ", ".join(f"{name} {v}" for name, v in record.get("versions", {}).items())
         lines.append(f"made by fastbp {record['fastbp']}, {versions}")
     if data:
-        stopped = record["stopped"]
-        ended = {str(reason): reason.text for reason in Stopped}.get(stopped, stopped)
+        ended = Stopped.text_of(record["stopped"])
         lines.append(
             f"from {data['name']}, {data['rows']:,} rows, in {duration(record['seconds'])}; {ended}"
         )

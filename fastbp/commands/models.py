@@ -1,8 +1,12 @@
 """Model files of commands: the model of a table, or a network alone."""
 
+import logging
 import os
 
+from ..checks import all_finite
 from .exits import Code, Ended
+
+_log = logging.getLogger("fastbp")
 
 
 def load_table_model(path):
@@ -18,7 +22,9 @@ def load_table_model(path):
     from ..tables.model import TableModel
 
     _check_there(path)
-    return TableModel.load(path)
+    model = TableModel.load(path)
+    _tell_of_nan(path, model.network)
+    return model
 
 
 def load_model(path):
@@ -33,6 +39,11 @@ def load_model(path):
     if SECTION in model.sections:
         return TableModel.from_model(model, path)
     return networks_of(model, path)
+
+
+def _tell_of_nan(path, network):
+    if not all_finite(network.parameters):
+        _log.warning("%s: its weights hold NaN or infinity, and so will predictions", path)
 
 
 def _check_there(path):

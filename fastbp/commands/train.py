@@ -4,6 +4,7 @@ import os
 import time
 from dataclasses import dataclass
 
+from ..kernels.support.quoted import quoted
 from ..tables.declared import Declared, duration, flag, option, text
 from ..tables.options import TrainOptions
 from .config import ConfigOption
@@ -103,7 +104,7 @@ def _train(out, data, values):
         output, folder = job_options.output, job_options.checkpoints
         if output and suffix_of(output):
             raise ValueError(
-                f"output={output!r}: that is the name of a table; expected a name such as "
+                f"output={quoted(output)}: that is the name of a table; expected a name such as "
                 "model.safetensors"
             )
         if asked.ensemble_by is not None:
@@ -142,10 +143,12 @@ def _check_out_of_fold(given, asked):
         return
     if asked.ensemble_by != "folds":
         raise ValueError(
-            f"out_of_fold={path!r}: no row is left out of a fold; give ensemble_by=folds"
+            f"out_of_fold={quoted(path)}: no row is left out of a fold; give ensemble_by=folds"
         )
     if os.path.splitext(path)[1] not in SUFFIXES:
-        raise ValueError(f"out_of_fold={path!r}: expected a name ending in {' or '.join(SUFFIXES)}")
+        raise ValueError(
+            f"out_of_fold={quoted(path)}: expected a name ending in {' or '.join(SUFFIXES)}"
+        )
 
 
 def _preempted(model, kept):

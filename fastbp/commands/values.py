@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..kernels.support.quoted import quoted
 from ..tables.declared import Kind, choice, threads
 from .codes import Code
 from .exits import Ended
@@ -22,7 +23,7 @@ def _path(metavar, fault):
     def check(name, value):
         reason = "a path cannot hold a NUL character" if "\0" in value else fault(value)
         if value and reason:
-            raise ValueError(f"{name}={value!r}: {reason}")
+            raise ValueError(f"{name}={quoted(value)}: {reason}")
         return value
 
     return Kind(metavar, str, check)

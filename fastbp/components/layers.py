@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ..checks import settle
 from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from .initializers import INITIALIZERS
 
@@ -50,7 +51,7 @@ class Dense(NetworkLayer):
         if self.activation is not None:
             record = ACTIVATIONS.find(self.activation)
             if self.alpha is not None and record.alpha is None:
-                raise ValueError(f"alpha={self.alpha!r}: {record.name} has no parameter")
+                raise ValueError(f"alpha={quoted(self.alpha)}: {record.name} has no parameter")
         if self.alpha is not None:
             settle(self, alpha=a_number("alpha", self.alpha, low=0))
         if self.initializer is not None:

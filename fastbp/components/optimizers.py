@@ -12,6 +12,7 @@ import numpy as np
 from ..annotations import Floats
 from ..checks import settle
 from ..kernels.formulas.optimizers import OPTIMIZERS, checked
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_flag, a_number
 from .schedules import Constant, Schedule, as_schedule
 
@@ -99,8 +100,8 @@ class Optimizer:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(
-            f"{name}={value!r}: an optimizer does not change once it is made; make a network with "
-            "another one, or let a schedule change the learning rate"
+            f"{name}={quoted(value)}: an optimizer does not change once it is made; make a "
+            "network with another one, or let a schedule change the learning rate"
         )
 
     @property
@@ -123,7 +124,7 @@ class Optimizer:
         factors = np.ascontiguousarray(self.schedule.factors(t), np.float64)
         if factors.shape != t.shape or not np.isfinite(factors).all() or factors.min() < 0:
             raise ValueError(
-                f"schedule={self.schedule!r}: factors gave {factors}; expected finite "
+                f"schedule={quoted(self.schedule)}: factors gave {factors}; expected finite "
                 f"numbers of at least 0, of shape {t.shape}"
             )
         return factors
@@ -138,7 +139,8 @@ class Optimizer:
             return float(self.rates(np.array([epoch]))[0])
         if self.is_scheduled:
             warnings.warn(
-                f"schedule={self.schedule!r}: how many steps make an epoch is not known, and the "
+                f"schedule={quoted(self.schedule)}: how many steps make an epoch is not known, "
+                "and the "
                 "learning rate is the full one; give epoch=, such as step / steps_per_epoch",
                 stacklevel=3,
             )
@@ -175,7 +177,9 @@ def as_optimizer(optimizer: Optimizer | str) -> Optimizer:
         return optimizer
     if isinstance(optimizer, str):
         return Optimizer(optimizer)
-    raise TypeError(f"optimizer={optimizer!r}: expected a name or an optimizer such as Adam(1e-3)")
+    raise TypeError(
+        f"optimizer={quoted(optimizer)}: expected a name or an optimizer such as Adam(1e-3)"
+    )
 
 
 class SGD(Optimizer):

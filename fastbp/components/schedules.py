@@ -12,6 +12,7 @@ import numpy as np
 from ..annotations import Floats
 from ..checks import settle
 from ..kernels.formulas.registry import Registry
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_number
 
 
@@ -174,5 +175,5 @@ def as_schedule(name: str, value: Schedule | str | None) -> Schedule:
     if isinstance(value, str):
         return SCHEDULES.find(value)()
     if isinstance(value, type) or not hasattr(value, "factors"):
-        raise TypeError(f"{name}={value!r}: expected a schedule such as Cosine(epochs=50)")
+        raise TypeError(f"{name}={quoted(value)}: expected a schedule such as Cosine(epochs=50)")
     return value

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..kernels.support.quoted import quoted
 from .ahead import END, LATE, Ahead, TooLate
 from .arriving import Arriving
 from .samples import Samples, samples
@@ -67,8 +68,8 @@ def feed_of(
     streams = is_stream(X, y, sample_weight)
     if steps is not None and (isinstance(X, Source) or not streams):
         raise ValueError(
-            f"steps_per_epoch={steps!r}: expected None, for an epoch is a pass over all rows of X; "
-            "it is for iterators and loaders of blocks (X, y)"
+            f"steps_per_epoch={quoted(steps)}: expected None, for an epoch is a pass over all "
+            "rows of X; it is for iterators and loaders of blocks (X, y)"
         )
     if not streams:
         return Whole(samples(X, y, plan, loss, sample_weight), *order)

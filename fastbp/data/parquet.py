@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..annotations import Array, Arrays, FilePath
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_flag
 from ..machine import file_system
 from .source import Source
@@ -135,7 +136,7 @@ class ParquetSource(Source):
         for name, column in zip(table.column_names, table.columns, strict=True):
             if column.null_count:
                 raise ValueError(
-                    f"column {name!r} has {column.null_count} nulls in row group {group} of "
+                    f"column {quoted(name)} has {column.null_count} nulls in row group {group} of "
                     f"{path}: expected numbers; impute or drop such rows"
                 )
         X, y, weight = (
@@ -165,7 +166,7 @@ def _paths(files: FilePath | Iterable[FilePath]) -> list[Path]:
     else:
         found = sorted(map(Path, glob.glob(fspath(files))))
     if not found:
-        raise FileNotFoundError(f"files={files!r}: found no Parquet file")
+        raise FileNotFoundError(f"files={quoted(files)}: found no Parquet file")
     return found
 
 
@@ -173,14 +174,14 @@ def _type_of(path, schema, name):
     """Return the dtype of a numeric column."""
     if schema.names.count(name) != 1:
         place = "is twice in" if name in schema.names else "is not in"
-        raise ValueError(f"column {name!r} {place} {path}, which has {schema.names}")
+        raise ValueError(f"column {quoted(name)} {place} {path}, which has {schema.names}")
     kind = schema.field(name).type
     try:
         dtype = np.dtype(kind.to_pandas_dtype())
     except NotImplementedError:
         dtype = np.dtype(object)
     if dtype.kind not in "fiub":
-        raise ValueError(f"column {name!r} of {path} is {kind}: expected numbers")
+        raise ValueError(f"column {quoted(name)} of {path} is {kind}: expected numbers")
     return dtype
 
 

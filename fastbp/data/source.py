@@ -11,6 +11,7 @@ import numpy as np
 
 from ..annotations import Array, Arrays, Block
 from ..checks import as_array
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_whole_number
 
 # default size of a window in float32; two windows are in memory at a time
@@ -52,7 +53,7 @@ class Source(ABC):
         self.window_rows = rows_of_window(window_rows, self.columns)
         self.turn = threading.Lock()
         if not self.blocks:
-            raise ValueError(f"{self!r} has no rows: expected at least one")
+            raise ValueError(f"{quoted(self)} has no rows: expected at least one")
 
     @abstractmethod
     def read(self, block: int) -> Block:
@@ -128,7 +129,7 @@ def read_block(source: Source, block: int) -> Arrays:
         None if array is None else as_array(name, array)
         for name, array in zip(("X", "y", "sample_weight"), given, strict=True)
     )
-    name = f"block {block} of {source!r}"
+    name = f"block {block} of {quoted(source)}"
     rows = source.blocks[block]
     if X is None or X.ndim != 2 or X.shape[1] != source.columns:
         shape = "None" if X is None else X.shape

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..annotations import Array
 from ..kernels.random import BLOCKS, SHUFFLE, WINDOWS, fill_permutation
+from ..kernels.support.quoted import quoted
 from ..kernels.tuning import SLICE_SECONDS
 from ..memory import require_memory
 from .samples import Samples
@@ -229,5 +230,5 @@ class Streamed(Feed):
         except (TypeError, ValueError) as error:
             begin = sum(self._source.blocks[:block])
             raise type(error)(
-                f"block {block} of {self._source!r}, which starts at row {begin}: {error}"
+                f"block {block} of {quoted(self._source)}, which starts at row {begin}: {error}"
             ) from error

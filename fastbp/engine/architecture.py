@@ -6,6 +6,7 @@ from dataclasses import replace
 from ..components.initializers import INITIALIZERS
 from ..components.layers import Dense, Dropout
 from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from .plan import Layer
 
@@ -27,7 +28,9 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
         raise TypeError("give either sizes, as in Network([64, 100, 10]), or inputs and layers")
     if layers is None:
         if inputs is not None:
-            raise TypeError(f"inputs={inputs!r}: give it with layers only; sizes begins with it")
+            raise TypeError(
+                f"inputs={quoted(inputs)}: give it with layers only; sizes begins with it"
+            )
         inputs, layers = _from_sizes(
             sizes, "relu" if activation is None else activation, initializer
         )
@@ -36,18 +39,18 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
     elif inputs is None:
         raise TypeError("inputs: expected the number of input columns beside layers")
     if isinstance(layers, (str, Dense, Dropout)) or not isinstance(layers, Iterable):
-        raise TypeError(f"layers={layers!r}: expected a sequence of Dense and Dropout layers")
+        raise TypeError(f"layers={quoted(layers)}: expected a sequence of Dense and Dropout layers")
     layers = list(layers)
     specs: list[Layer] = []
     input_drop = 0.0
     n_in = a_whole_number("inputs", inputs, least=1)
     dense = [layer for layer in layers if isinstance(layer, Dense)]
     if not dense:
-        raise ValueError(f"layers={layers!r}: expected at least one Dense layer")
+        raise ValueError(f"layers={quoted(layers)}: expected at least one Dense layer")
     for layer in layers:
         if isinstance(layer, Dropout):
             if layer is layers[-1]:
-                raise ValueError(f"layers ends with {layer!r}: the last layer must be Dense")
+                raise ValueError(f"layers ends with {quoted(layer)}: the last layer must be Dense")
             # consecutive ones multiply
             kept = (1 - (specs[-1].dropout if specs else input_drop)) * (1 - layer.rate)
             if specs:
@@ -62,7 +65,7 @@ def resolve(sizes, activation, inputs, layers, output_activation, initializer, l
             specs.append(_spec(n_in, layer, name))
             n_in = layer.units
         else:
-            raise TypeError(f"layers holds {layer!r}: expected Dense and Dropout layers")
+            raise TypeError(f"layers holds {quoted(layer)}: expected Dense and Dropout layers")
     check(specs, input_drop, loss)
     if specs[-1].n_out == 1 and ACTIVATIONS.find(specs[-1].activation).outputs == "simplex":
         raise ValueError(_one_share(specs[-1], loss))
@@ -73,12 +76,13 @@ def _one_share(layer, loss):
     """Return what to do about a softmax of one output: old model files may hold one."""
     if loss.needs == "simplex":
         return (
-            f"loss={loss.name!r}: a {layer.activation} of 1 output is always 1, and nothing is "
-            "learned: expected 2 outputs for the classes 0 and 1; with 1 output use "
+            f"loss={quoted(loss.name)}: a {layer.activation} of 1 output is always 1, and "
+            "nothing is learned: expected 2 outputs for the classes 0 and 1; with 1 output use "
             'loss="binary_cross_entropy"'
         )
     return (
-        f"output_activation={layer.activation!r}: of 1 output it is always 1: expected at least 2 "
+        f"output_activation={quoted(layer.activation)}: of 1 output it is always 1: expected at "
+        "least 2 "
         'outputs; of 1 output use "logistic"'
     )
 
@@ -89,8 +93,8 @@ def _output_name(output_activation, own, loss):
         return loss.partner if own is None else own
     if own is not None:
         raise TypeError(
-            f"output_activation={output_activation!r}: the last Dense already has {own!r}; "
-            "give one of them"
+            f"output_activation={quoted(output_activation)}: the last Dense already has "
+            f"{quoted(own)}; give one of them"
         )
     return output_activation
 
@@ -112,7 +116,7 @@ def check(specs, input_drop, loss):
         record = ACTIVATIONS.find(spec.activation)
         if record.outputs == "simplex":
             raise ValueError(
-                f"activation={record.name!r}: a hidden layer needs an elementwise activation"
+                f"activation={quoted(record.name)}: a hidden layer needs an elementwise activation"
             )
         if specs[n + 1].n_in != spec.n_out:
             raise ValueError(f"layer {n + 2} has {specs[n + 1].n_in} inputs for {spec.n_out} units")
@@ -120,7 +124,7 @@ def check(specs, input_drop, loss):
     if outputs.outputs not in _WITHIN[loss.needs]:
         fitting = [r.name for r in ACTIVATIONS.values() if r.outputs in _WITHIN[loss.needs]]
         raise ValueError(
-            f"output_activation={outputs.name!r}: {loss.name} needs {loss.needs} outputs; "
+            f"output_activation={quoted(outputs.name)}: {loss.name} needs {loss.needs} outputs; "
             f"use {', '.join(fitting)}"
         )
     if specs[-1].dropout > 0:
@@ -129,17 +133,19 @@ def check(specs, input_drop, loss):
 
 def _from_sizes(sizes, activation, initializer):
     if isinstance(sizes, str) or not isinstance(sizes, Iterable):
-        raise TypeError(f"sizes={sizes!r}: expected a sequence such as [64, 100, 10]")
+        raise TypeError(f"sizes={quoted(sizes)}: expected a sequence such as [64, 100, 10]")
     if not isinstance(activation, Iterable):
-        raise TypeError(f"activation={activation!r}: expected a name, or one per hidden layer")
+        raise TypeError(
+            f"activation={quoted(activation)}: expected a name, or one per hidden layer"
+        )
     sizes = list(sizes)
     if len(sizes) < 2:
-        raise ValueError(f"sizes={sizes!r}: expected at least an input and an output size")
+        raise ValueError(f"sizes={quoted(sizes)}: expected at least an input and an output size")
     sizes = [a_whole_number(f"sizes[{i}]", size, least=1) for i, size in enumerate(sizes)]
     hidden = len(sizes) - 2
     names = [activation] * hidden if isinstance(activation, str) else list(activation)
     if len(names) != hidden:
-        raise ValueError(f"activation={activation!r}: expected one name, or {hidden}")
+        raise ValueError(f"activation={quoted(activation)}: expected one name, or {hidden}")
     if isinstance(activation, str):
         ACTIVATIONS.find(activation)
     layers = [
@@ -152,7 +158,7 @@ def _from_sizes(sizes, activation, initializer):
 def _spec(n_in, layer, name):
     record = ACTIVATIONS.find(name)
     if layer.alpha is not None and record.alpha is None:
-        raise ValueError(f"alpha={layer.alpha!r}: {record.name} has no parameter")
+        raise ValueError(f"alpha={quoted(layer.alpha)}: {record.name} has no parameter")
     alpha = layer.alpha if layer.alpha is not None else record.alpha
     initializer = INITIALIZERS.find(layer.initializer or record.initializer).name
     return Layer(n_in, layer.units, record.name, alpha or 0.0, initializer, layer.bias, 0.0)

@@ -3,7 +3,6 @@
 It holds no arithmetic; every number comes from `fastbp.kernels`.
 """
 
-import threading
 from time import perf_counter
 from typing import Any
 from weakref import ref
@@ -42,6 +41,7 @@ from ..kernels.tuning import (
 )
 from ..kernels.update import UPDATES
 from ..memory import SMALL, require_memory
+from .gate import Gate
 from .inputs import Inputs, dense_fields, fields_of, inputs_of, numbers_of
 from .pace import pace_of_steps
 
@@ -52,8 +52,7 @@ class Engine:
     """The state of a net: parameters, moments, and the workspace of its last batch size.
 
     `params`, `grads` and `moments` are flat; `moments` holds the first and then the second.
-    `epochs` counts completed ones. `in_use` is held while training: there is one set of training
-    buffers.
+    `epochs` counts completed ones. `gate` keeps whoever copies them apart from whoever trains.
     """
 
     def __init__(self, plan, loss, loss_parameter, optimizer, seed):
@@ -102,7 +101,7 @@ class Engine:
         self._training: Any = None
         self._cells = np.zeros(CELLS, np.int64)
         self._placed = _nothing  # a weak reference to the data that the run points at
-        self.in_use = threading.RLock()
+        self.gate = Gate()
         # idle workspaces for inference with runs and paces: concurrent calls take one each
         self._idle = []
         run = self._run[0]
@@ -135,13 +134,26 @@ class Engine:
         self._run[0]["step"] = count
 
     def progress(self):
-        """Return copies of the parameters and the moments, and the steps and epochs made."""
-        return self.params.copy(), self.moments.copy(), self.steps, self.epochs
+        """Return copies of the parameters and the moments, and the steps and epochs made.
 
-    def set_progress(self, params, moments, steps, epochs):
-        """Go back, or on, to what `progress` returned."""
-        self.params[:], self.moments[:] = params, moments
-        self.steps, self.epochs = steps, epochs
+        They are of one moment between two steps, if another thread trains.
+        """
+        return self.gate.copy(
+            lambda: (self.params.copy(), self.moments.copy(), self.steps, self.epochs)
+        )
+
+    def set_progress(self, params, moments=0.0, steps=0, epochs=None):
+        """Go back, or on, to what `progress` returned; by default with moments as before a step."""
+
+        def change():
+            self.params[:], self.moments[:], self.steps = params, moments, steps
+            self.epochs = self.epochs if epochs is None else epochs
+
+        self.gate.change(change)
+
+    def set_parameters(self, params):
+        """Replace the parameters alone."""
+        self.gate.change(self.params.__setitem__, slice(None), params)
 
     def release(self):
         """Give back the buffers, those of idle workspaces too; they are laid out anew if needed."""
@@ -190,7 +202,7 @@ class Engine:
         threads = choose_threads(n_threads, UPDATE_FLOPS * self.plan.size * self._in_float32, 1)
         self._prepare(self._training.batch if self._training else 1, threads)
         self._run[0]["rate"] = rate
-        twin(loop.update, threads)(*self.arrays())
+        self.gate.change(twin(loop.update, threads), *self.arrays())
 
     def bytes_to_train(self, data, batch):
         """Return the bytes of buffers for batches of `data`, beside those that there are."""
@@ -221,12 +233,12 @@ class Engine:
         _fill(run, {**fields, "batch": batch, "tasks": threads})
         if threads > 1 and run_together():
             self._cells[:] = 0
-            done = twin(loop.train, threads)(*self.arrays())
+            done = self.gate.change(twin(loop.train, threads), *self.arrays())
             if done >= 0:
                 return done
             note_apart()
         run["tasks"] = 1
-        return loop.train.serial(*self.arrays())
+        return self.gate.change(loop.train.serial, *self.arrays())
 
     def train_epochs(self, data, order, state, rates, batch, losses, penalties):
         """Run epochs on one thread, each with the rows of `order` (n,) shuffled anew.
@@ -241,7 +253,8 @@ class Engine:
         _fill(run, {**fields, "start": 0, "stop": len(order), "batch": batch})
         words, place = state or (np.empty(0, np.uint32), np.empty(0, np.int64))
         partners = np.empty(0 if state is None else len(order), np.uint64)
-        done = train_epochs.serial(words, place, partners, order, epochs, *self.arrays())
+        given = (words, place, partners, order, epochs, *self.arrays())
+        done = self.gate.change(train_epochs.serial, *given)
         return done, int(run["done"])
 
     def refresh(self):
@@ -251,11 +264,10 @@ class Engine:
         """
         pass_over_weights.serial(*self.arrays(), TRANSPOSE)
 
-    def forward(self, data, n_threads="auto"):
-        """Return the outputs (n, n_out) for the rows of `data`."""
+    def forward(self, data, n_threads="auto", go_on=None):
+        """Return the outputs (n, n_out) for the rows of `data`; `go_on` is as for `evaluate`."""
         out = self._outputs(len(data))
-        self._infer(FORWARD, data, out, _NOTHING, n_threads)
-        return out
+        return out if self._infer(FORWARD, data, out, _NOTHING, n_threads, go_on) else None
 
     def row_state(self):
         """Return a workspace for one row, as `kernels.forward_row` takes it."""

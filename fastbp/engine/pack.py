@@ -15,6 +15,7 @@ from ..kernels.support.arrays import address
 from ..kernels.tuning import FIRST_SLICE_FLOPS, FIRST_SLICE_STEPS, SLICE_GROWTH, SLICE_SECONDS
 from ..kernels.update import UPDATES
 from .engine import Engine
+from .gate import changing_all
 
 if TYPE_CHECKING:
     from ..data.samples import Samples
@@ -30,6 +31,7 @@ class Fit(NamedTuple):
     """The training of one network: epochs, its rows or None for all, and their total weight.
 
     `rates` are the learning rates (epochs, batches), or (1, batches) if all epochs have the same.
+    One that is `watched` is the caller's, who may copy it from another thread meanwhile.
     """
 
     engine: Engine
@@ -37,6 +39,7 @@ class Fit(NamedTuple):
     rows: npt.NDArray[np.intp] | None
     weight: float
     rates: npt.NDArray[np.float64]
+    watched: bool = False
 
     def count(self, data: Samples) -> int:
         """Return the number of its rows."""
@@ -99,6 +102,7 @@ class Pack:
         leader.start_training(data, batch, 1)
         layers, run, _, grads, _, work = leader.arrays()
         self._leader, self._data, self._engines = leader, data, engines
+        self._gates = [fit.engine.gate for fit in fits if fit.watched]
         order = np.empty(fits[0].count(data), np.int64)  # a bag may have more rows than the data
         own = gathered([engine.run for engine in engines])
         self._runs = gathered([run] * len(engines))
@@ -167,7 +171,7 @@ class Pack:
         number, steps, seconds = 0, self._first_steps, np.zeros(len(self._engines))
         while number < len(self._engines):
             began, before = time.perf_counter(), self._runs["step"].copy()
-            ended = train_many.serial(self._records, number, steps, *self._arrays)
+            ended = self._train_slice(number, steps)
             spent, made = time.perf_counter() - began, self._runs["step"] - before
             seconds += spent * made / max(int(made.sum()), 1)
             growth = min(SLICE_GROWTH, SLICE_SECONDS / max(spent, 1e-9))
@@ -180,9 +184,20 @@ class Pack:
                 return
             number = ended
 
+    def _train_slice(self, number, steps):
+        """Train a slice of steps, from one network on; return which of them is the next."""
+        with changing_all(self._gates):
+            ended = train_many.serial(self._records, number, steps, *self._arrays)
+            part = slice(number, ended + 1)
+            steps, records = self._runs["step"][part].tolist(), self._records[part]
+            epochs = (records["first"] + records["epoch"]).tolist()
+            for engine, *made in zip(self._engines[part], steps, epochs, strict=True):
+                engine.steps, engine.epochs = made
+        return ended
+
     def _ended(self, first, last, seconds):
-        """Tell engines how far they have come; yield what became of each."""
-        records, steps = self._records[first:last], self._runs["step"][first:last].tolist()
+        """Yield what became of each network that has ended."""
+        records = self._records[first:last]
         all_epochs, failed, stopped = (
             records[name].tolist() for name in ("epoch", "failed", "stopped")
         )
@@ -191,8 +206,6 @@ class Pack:
         lowest = means.argmin(axis=1).tolist()
         for i, engine in enumerate(self._engines[first:last]):
             epochs, best = all_epochs[i], lowest[i]
-            engine.steps = steps[i]
-            engine.epochs += epochs
             losses, rates = means[i, :epochs], self._rates[first + i][:epochs, -1].copy()
             if epochs < means.shape[1]:
                 best = int(losses.argmin()) if epochs else None
@@ -201,6 +214,6 @@ class Pack:
                 valid = self._valid[first + i, :, :epochs].copy()
                 best = int(records["best_epoch"][i])
                 if self._judging.restores:
-                    engine.params[:] = self._best[first + i]
+                    engine.set_parameters(self._best[first + i])
             facts = (seconds[first + i], bool(failed[i]), valid, bool(stopped[i]))
             yield Trained(losses.copy(), rates, best, *facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from copy import copy, deepcopy
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +16,7 @@ from sklearn.utils.optimize import _check_optimize_result
 from ..annotations import EvalSet, Matrix, Weights
 from ..checks import all_finite
 from ..data.source import Source
+from ..kernels.support.quoted import quoted
 from ..network import Network
 from ..training.stopped import Stopped
 from .build import (
@@ -52,6 +54,7 @@ class BaseMLP(CheckingMLP):
     best_validation_score_: float | None
     best_loss_: float | None
     _best_parameters: Any
+    _run: Any
 
     @abstractmethod
     def _output(self):
@@ -103,7 +106,7 @@ class BaseMLP(CheckingMLP):
         callbacks = self._callbacks(plain, protocol, shown)
         set_objective(self, run.network)
         engine = run.network.engine
-        with engine.in_use:
+        with engine.gate.in_use:
             callbacks.fit_begins()
             if not is_stochastic(self):
                 finite = self._fit_lbfgs(run, data, validation, callbacks)
@@ -186,8 +189,8 @@ class BaseMLP(CheckingMLP):
         if goes_on and [np.shape(w) for w in self.coefs_] != shapes:
             fitted = [len(w) for w in self.coefs_[1:]]
             raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r}: the fitted estimator, which goes "
-                f"on, has {fitted}; expected the same, or warm_start=False"
+                f"hidden_layer_sizes={quoted(self.hidden_layer_sizes)}: the fitted estimator, "
+                f"which goes on, has {fitted}; expected the same, or warm_start=False"
             )
         dtype = self.coefs_[0].dtype if goes_on else dtype
         activation, loss = self._output()
@@ -212,27 +215,24 @@ class BaseMLP(CheckingMLP):
                 run = self._gone_on(kept, run, incremental)
             else:
                 self._begin(network, activation, sizes)
-        self._run = run
         self._random_state = run.random_state
-        self.__dict__.update(run.shown)
+        self.__dict__.update(_run=run, **run.shown)  # at once: another thread may copy
         return run
 
     def _gone_on(self, kept, run, incremental):
         """Return the run that continues from the network of `kept`: `run`, or `kept` itself."""
-        run.network.parameters[:] = kept.network.parameters
+        run.network.engine.set_parameters(kept.network.parameters)
         if not (kept.stochastic and run.stochastic):
             return run
         if incremental:  # another activation or loss: the optimizer's state is kept nevertheless
-            run.network.engine.moments[:] = kept.network.engine.moments
-            run.network.engine.steps = kept.network.engine.steps
-            run.network.engine.epochs = kept.network.engine.epochs
+            run.network.engine.set_progress(*kept.network.engine.progress())
             run.rates = kept.rates
         same = kept.key == run.key and repr(kept.network.optimizer) == repr(run.network.optimizer)
         if incremental or self.warm_start != "exact" or not same:
             return run
         parameters = kept.network.parameters
         if kept.last is not None and np.array_equal(parameters, self._best_parameters):
-            parameters[:] = kept.last
+            kept.network.engine.set_parameters(kept.last)
         return kept
 
     def _begin(self, network, activation, sizes):
@@ -278,7 +278,8 @@ class BaseMLP(CheckingMLP):
         score = validation.score if self.early_stopping else None
         around = None  # nothing to do between epochs
         if callbacks or validation.notes_losses:
-            around = callbacks.epoch_begins, lambda: self._epoch_ended(validation, callbacks)
+            ended = partial(self._epoch_ended, validation, callbacks)
+            around = callbacks.epoch_begins, ended
         solver = Stochastic(self, run, data, score, loss_share(run.network), around, span)
         reason = run.stopped = solver.fit(self.max_iter if span is None else 1)
         lost = solver.diverged
@@ -287,8 +288,10 @@ class BaseMLP(CheckingMLP):
                 note_divergence(self, validation)
             elif validation.is_lost:
                 lost = f"the outputs became infinite in epoch {self.n_iter_}"
-            self._back_to_the_best(run, lost)
-        if not ((is_part and reason is Stopped.EPOCHS) or lost):
+            self._back_to_the_best(run, lost or solver.overflown)
+        elif solver.overflown:
+            warn_of_divergence(solver.overflown, self)
+        if not ((is_part and reason is Stopped.EPOCHS) or lost or solver.overflown):
             warn_of_the_end(reason, self)
         return self.early_stopping or not lost
 
@@ -296,11 +299,11 @@ class BaseMLP(CheckingMLP):
         """Give the network the weights of the best score, and warn if the last ones are lost."""
         network = run.network
         run.last = network.parameters.copy() if self.warm_start == "exact" and not lost else None
-        network.parameters[:] = self._best_parameters
-        if lost:
-            network.engine.moments[:] = 0
-            network.engine.steps = 0  # moments and their bias corrections start anew together
+        if lost:  # moments and their bias corrections start anew together
+            network.engine.set_progress(self._best_parameters)
             warn_of_divergence(lost, self)
+        else:
+            network.engine.set_parameters(self._best_parameters)
 
     def _fit_lbfgs(self, run, data, validation, callbacks):
         """Train by L-BFGS-B; return whether the net stayed finite."""
@@ -324,9 +327,9 @@ class BaseMLP(CheckingMLP):
             self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
         return True
 
-    def _epoch_ended(self, validation, callbacks):
+    def _epoch_ended(self, validation, callbacks, goes_on=None):
         """Note the validation loss, and call the callbacks; return whether one stops."""
-        validation.note_loss()
+        validation.note_loss(goes_on)
         if not callbacks:
             return False
         entry = {"epoch": self.n_iter_ - 1, "loss": self.loss_}

@@ -8,6 +8,7 @@ import numpy as np
 from ..components.layers import Dense, Dropout
 from ..components.optimizers import Optimizer, as_optimizer
 from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.support.quoted import quoted
 from ..network import Network
 from .parameters import is_stochastic
 
@@ -32,19 +33,21 @@ def check_combination(e, incremental):
     if e.optimizer is not None:
         for name in ("schedule", "clip_norm"):
             if getattr(e, name) is not None:
-                raise ValueError(f"{name}={getattr(e, name)!r}: give it to the optimizer instead")
+                raise ValueError(
+                    f"{name}={quoted(getattr(e, name))}: give it to the optimizer instead"
+                )
     elif not is_stochastic(e):
         given = {"schedule": e.schedule, "clip_norm": e.clip_norm, "dropout": e.dropout}
         for name, value in given.items():
             if value is not None and np.any(np.asarray(value) != 0):
-                raise ValueError(f"{name}={value!r}: only solvers 'sgd' and 'adam' have it")
+                raise ValueError(f"{name}={quoted(value)}: only solvers 'sgd' and 'adam' have it")
 
 
 def _per_layer(name, value, layers):
     """Return one value per hidden layer of a parameter that may be one for all."""
     if isinstance(value, (list, tuple)):
         if len(value) != layers:
-            raise ValueError(f"{name}={value!r}: expected one value, or {layers}")
+            raise ValueError(f"{name}={quoted(value)}: expected one value, or {layers}")
         return list(value)
     return [value] * layers
 
@@ -97,8 +100,7 @@ def build_network(estimator, sizes, output_activation, loss, dtype, random_state
 def _as_new(network, seed):
     """Let a network forget what its optimizer knows."""
     engine = network.engine
-    engine.moments[:] = 0
-    engine.steps = engine.epochs = 0
+    engine.set_progress(engine.params, epochs=0)
     engine.seed = seed
     return network
 

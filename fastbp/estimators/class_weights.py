@@ -4,6 +4,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import compute_class_weight
 
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_number
 
 _BITS = np.array([0, 1])
@@ -44,11 +45,11 @@ def _of_labels(class_weight, y, classes, weight):
         return _balanced(np.bincount(places, weight, minlength=len(classes)))[places]
     if not isinstance(class_weight, dict):
         raise ValueError(
-            f"class_weight={class_weight!r}: expected a dict of weights by class, or 'balanced'; "
-            "a list of dicts belongs to multilabel targets"
+            f"class_weight={quoted(class_weight)}: expected a dict of weights by class, or "
+            "'balanced'; a list of dicts belongs to multilabel targets"
         )
     for label, value in class_weight.items():
-        a_number(f"class_weight[{label!r}]", value, low=0)
+        a_number(f"class_weight[{quoted(label)}]", value, low=0)
     # by all classes, whether this batch has them or not
     return compute_class_weight(class_weight, classes=classes, y=y)[places]
 

@@ -44,7 +44,7 @@ def minimize_loss(estimator, engine, data, share, before_iteration, after_iterat
     def objective(parameters):
         nonlocal last
         before_iteration()
-        engine.params[:] = parameters
+        engine.set_parameters(parameters)
         _, threads = pace.next_slice()
         started = time.perf_counter()
         loss, penalty = engine.gradient(data, threads, most)
@@ -54,7 +54,7 @@ def minimize_loss(estimator, engine, data, share, before_iteration, after_iterat
 
     def iteration_ended(parameters):
         nonlocal late
-        engine.params[:] = parameters
+        engine.set_parameters(parameters)
         stops = after_iteration is not None and after_iteration(last)
         late = not stops and time.perf_counter() > deadline
         if stops or late:
@@ -74,6 +74,6 @@ def minimize_loss(estimator, engine, data, share, before_iteration, after_iterat
                 "gtol": estimator.tol,
             },
         )
-    engine.params[:] = result.x
+    engine.set_parameters(result.x)
     result.late = late
     return result

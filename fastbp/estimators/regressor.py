@@ -103,7 +103,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Called after every epoch with a dict of its number, loss and score; returning True stops
         training. Instances of scikit-learn's callback protocol are called by that protocol.
     max_time : float, optional
-        Seconds after which training stops, to within about 50 ms; "lbfgs" completes its
+        Seconds after which training stops, within 0.3 s or one step; "lbfgs" completes its
         iteration first.
     n_threads : int or "auto", default "auto"
         Number of threads; the result does not depend on it.

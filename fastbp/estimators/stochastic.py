@@ -22,6 +22,7 @@ from ..training.history import History
 from ..training.interrupt import Interrupt
 from ..training.loop import Epoch, Loop, Policy
 from ..training.needs import require_training
+from ..training.overflow import may_overflow, overflows
 from ..training.state import State
 from ..training.stopped import Stopped
 from .stream import Span
@@ -146,6 +147,11 @@ class Order(Feed):
             self.order = None if run.split is None else self._rows
         yield Window(self.head, self.order, 0)
 
+    def last_batch(self):
+        """Return a copy of the samples of the last batch."""
+        rows = np.arange(self.rows) if self.order is None else self.order
+        return self.head.take(rows[(self.rows - 1) // self.batch * self.batch :])
+
     @contextmanager
     def shuffling(self):
         """Yield the order, to be shuffled in place, and the state of the generator to shuffle by.
@@ -170,8 +176,9 @@ class Stochastic(Policy):
 
     `score` returns a score of the rows held back, for early stopping. `share` is a factor of the
     samples' losses where they are shown; the penalty has none. `callbacks`, if any, are called
-    before and after each epoch; True of the latter stops. `span` is that of a partial_fit.
-    `diverged` says where a loss was not finite.
+    before and after each epoch; True of the latter stops. `score` and the latter are given what
+    tells whether scoring goes on. `span` is that of a partial_fit. `diverged` says where a loss
+    was not finite, and `overflown` where outputs are not, of which scikit-learn tells nothing.
     """
 
     def __init__(self, estimator, run, data, score, share, callbacks, span=None):
@@ -183,7 +190,7 @@ class Stochastic(Policy):
         around: Any = callbacks or (_nothing, _nothing)
         self._before_epoch, self._after_epoch = around
         self._span = span
-        self.diverged = None
+        self.diverged = self.overflown = None
         self._order = Order(run, data, estimator.batch_size, estimator.shuffle)
         # nothing to do between epochs but to count, and a generator of its own that NumPy seeded
         self._is_plain = (
@@ -214,6 +221,8 @@ class Stochastic(Policy):
             place = f"epoch {estimator.n_iter_ + 1}, batch {state.done + 1} of {len(state.losses)}"
             self.diverged = f"the loss became {state.losses[state.done]} in {place}"
             estimator.t_ += state.done * self._order.batch
+        elif may_overflow(engine) and overflows(engine, self._order.last_batch()):
+            self.overflown = f"the outputs became infinite in epoch {estimator.n_iter_}"
         return reason
 
     def rates(self, epoch, batches):
@@ -246,8 +255,9 @@ class Stochastic(Policy):
         """Tell the callbacks."""
         self._before_epoch()
 
-    def score(self, epoch):
+    def score(self, epoch, goes_on):
         """Update the estimator's fitted attributes."""
+        self._goes_on = goes_on
         estimator = self._estimator
         estimator.n_iter_ += 1
         estimator.loss_ = self._loss(epoch)
@@ -265,7 +275,7 @@ class Stochastic(Policy):
     def verdict(self, epoch):
         """Return the reason to stop after an epoch: a callback, or no improvement."""
         converged = self._converged()
-        if self._after_epoch():
+        if self._after_epoch(self._goes_on):
             return Stopped.CALLBACK
         return Stopped.CONVERGED if converged else None
 
@@ -285,7 +295,7 @@ class Stochastic(Policy):
 
     def _note_score(self):
         estimator = self._estimator
-        score = self._score()
+        score = self._score(self._goes_on)
         estimator.validation_scores_.append(score)
         if estimator.verbose:
             print(f"Validation score: {score:f}")
@@ -321,7 +331,7 @@ class Stochastic(Policy):
         return not goes_on
 
 
-def _nothing():
+def _nothing(*_):
     return None
 
 
@@ -353,10 +363,13 @@ def note_divergence(estimator, validation):
 
 def warn_of_divergence(where, estimator):
     """Warn the caller that training ended because numbers were no longer finite."""
-    best = estimator.best_validation_score_
-    kept = f"of the best validation score, {best:g}" if np.isfinite(best) else "it began with"
+    kept = ""
+    if estimator.early_stopping:
+        best = estimator.best_validation_score_
+        kept = f"of the best validation score, {best:g}" if np.isfinite(best) else "it began with"
+        kept = f"; the network has the weights {kept}"
     warnings.warn(
-        f"Stochastic Optimizer: {where}; the network has the weights {kept}. Scale X, or reduce "
+        f"Stochastic Optimizer: {where}{kept}. Scale X, or reduce "
         f"the learning rate (learning_rate_init={estimator.learning_rate_init:g}).",
         ConvergenceWarning,
         stacklevel=2,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..data.feed import parts_of
 from ..data.source import Source
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_number
 
 
@@ -37,8 +38,8 @@ def begin_of(X, epoch, completed):
 def warn_of_no_time(schedule):
     """Warn the caller of partial_fit that a schedule is not followed."""
     warnings.warn(
-        f"schedule={schedule!r}: partial_fit does not know how much of an epoch a call is, and "
-        "trains at the full learning rate; give epoch=, the time in epochs, such as 2.5",
+        f"schedule={quoted(schedule)}: partial_fit does not know how much of an epoch a call is, "
+        "and trains at the full learning rate; give epoch=, the time in epochs, such as 2.5",
         stacklevel=5,
     )
 

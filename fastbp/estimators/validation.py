@@ -8,6 +8,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
+from ..kernels.support.quoted import quoted
 from .build import loss_share
 
 
@@ -22,7 +23,7 @@ def held_out(eval_set, X_val, y_val, sample_weight_val):
         if given:
             raise ValueError(f"eval_set and {given[0]} were both provided: expected one of them")
         if not isinstance(eval_set, (tuple, list)) or len(eval_set) != 2:
-            raise ValueError(f"eval_set={type(eval_set)!r}: expected a tuple (X, y)")
+            raise ValueError(f"eval_set={quoted(type(eval_set))}: expected a tuple (X, y)")
         return (*eval_set, None, "eval_set")
     for missing in ("X_val", "y_val"):
         if given and named[missing] is None:
@@ -73,9 +74,14 @@ class Validation:
             if getattr(self._data, "weight", None) is not None and _takes_weights(self._scorer):
                 self._weights = {"sample_weight": self._data.weight}
 
-    def score(self):
-        """Return the current score; NaN if an output is not finite, which `is_lost` then tells."""
-        outputs = self._engine.forward(self._data, self._estimator.n_threads)
+    def score(self, goes_on):
+        """Return the current score; NaN if an output is not finite, which `is_lost` then tells.
+
+        It is NaN, too, if ``goes_on()`` returns False, which is asked between slices.
+        """
+        outputs = self._engine.forward(self._data, self._estimator.n_threads, goes_on)
+        if outputs is None:
+            return np.nan
         self.is_lost = not np.isfinite(outputs).all()
         if self.is_lost:
             return np.nan
@@ -84,12 +90,13 @@ class Validation:
                 return self._score_outputs(outputs, self._data)
             return float(self._scorer(self._estimator, *self._given, **self._weights))
 
-    def note_loss(self):
-        """Append the mean loss of the caller's own data, without penalties."""
+    def note_loss(self, goes_on=None):
+        """Append the mean loss of the caller's own data, without penalties; NaN as of `score`."""
         if self.notes_losses:
             estimator = self._estimator
-            _, loss = self._engine.evaluate(self._data, estimator.n_threads)
-            estimator.validation_loss_curve_.append(loss * self._share)
+            scored = self._engine.evaluate(self._data, estimator.n_threads, goes_on)
+            loss = np.nan if scored is None else scored[1] * self._share
+            estimator.validation_loss_curve_.append(loss)
 
 
 def _takes_weights(scorer):

@@ -8,8 +8,9 @@ import numpy as np
 from .. import __version__
 from ..annotations import Array, FilePath
 from ..ensemble import Ensemble, members_of
+from ..kernels.support.quoted import quoted
 from ..network import Network
-from .network import check_network, comments, described, write
+from .network import as_network, comments, described, write
 from .text import Language
 
 _KEYWORDS = (
@@ -167,7 +168,7 @@ def to_c(
     >>> "void iris_predict(const float *x, float *out);" in text
     True
     """
-    check_network("to_c", net, several=True)
+    net = as_network("to_c", net, several=True)
     _check_name(name)
     members = members_of(net)
     names = ["NAME"] if len(members) == 1 else [f"NAME_{n}" for n in range(1, len(members) + 1)]
@@ -266,9 +267,9 @@ def _predict(net: Network, name: str, head: str) -> str:
 
 def _check_name(name: object) -> None:
     if not isinstance(name, str):
-        raise TypeError(f"fastbp.to_c: name={name!r}: expected text")
+        raise TypeError(f"fastbp.to_c: name={quoted(name)}: expected text")
     if not re.fullmatch("[A-Za-z][A-Za-z0-9_]*", name) or name in _KEYWORDS.split():
         raise ValueError(
-            f"fastbp.to_c: name={name!r}: expected a C identifier that is no keyword and begins "
-            "with a letter"
+            f"fastbp.to_c: name={quoted(name)}: expected a C identifier that is no keyword and "
+            "begins with a letter"
         )

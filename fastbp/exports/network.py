@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ..checks import all_finite
 from ..ensemble import Ensemble, members_of
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.support.files import write_whole
+from ..kernels.support.quoted import quoted
 from ..network import Network
 from ..tables.wording import printable
 
@@ -18,10 +20,11 @@ from ..tables.wording import printable
 LOSS_OF_OUTPUT: dict[str, str] = {loss.partner: loss.name for loss in reversed(LOSSES.values())}
 
 
-def check_network(function: str, net: Any, argument: str = "net", several: bool = False) -> None:
-    """Raise TypeError if `net` is no network, and ValueError if its weights are not finite.
+def as_network(function: str, net: Any, argument: str = "net", several: bool = False) -> Any:
+    """Return a copy of a network of one moment, which another thread may train meanwhile.
 
-    An ensemble is one if it may be of `several`.
+    An ensemble is one if it may be of `several`. It raises TypeError if `net` is no network, and
+    ValueError if its weights are not finite.
     """
     if isinstance(net, Ensemble) and not several:
         raise TypeError(
@@ -30,19 +33,22 @@ def check_network(function: str, net: Any, argument: str = "net", several: bool 
             "to_c and to_numpy write the whole ensemble"
         )
     if not isinstance(net, (Network, Ensemble)):
-        text = repr(net)
-        text = text if len(text) <= 80 else f"{text[:77]}..."
         hint = ""
         if is_table_model(net):
             hint = "; of a table model, its `network` (to_onnx takes its preprocessing along)"
         elif hasattr(net, "coefs_"):
             hint = "; fastbp.from_sklearn makes one of scikit-learn's multilayer perceptrons"
-        raise TypeError(f"fastbp.{function}: {argument}={text}: expected a fastbp.Network{hint}")
-    if not all_finite(net.parameters):
+        raise TypeError(
+            f"fastbp.{function}: {argument}={quoted(net)}: expected a fastbp.Network{hint}"
+        )
+    members = [copy(member) for member in members_of(net)]
+    kept = Ensemble(members) if isinstance(net, Ensemble) else members[0]
+    if not all_finite(kept.parameters):
         raise ValueError(
             f"fastbp.{function}: the weights of {argument} hold NaN or infinity, as after training "
             "that diverged; expected finite numbers"
         )
+    return kept
 
 
 @contextmanager
@@ -79,7 +85,7 @@ def _shape(net):
 def comments(notes: Sequence[object]) -> list[str]:
     """Return lines that are safe in a comment of C or Python."""
     if isinstance(notes, str):
-        raise TypeError(f"notes={notes!r}: expected a sequence of lines")
+        raise TypeError(f"notes={quoted(notes)}: expected a sequence of lines")
     return [printable(str(line)).replace("*/", "* /") for line in notes]
 
 

@@ -7,7 +7,7 @@ from .. import __version__
 from ..annotations import FilePath
 from ..ensemble import Ensemble, members_of
 from ..network import Network
-from .network import check_network, comments, described, write
+from .network import as_network, comments, described, write
 from .text import Language
 from .trace import UFUNCS
 
@@ -86,7 +86,7 @@ def to_numpy(
     >>> module["predict"]([[5.1, 3.5, 1.4, 0.2]]).shape
     (1, 3)
     """
-    check_network("to_numpy", net, several=True)
+    net = as_network("to_numpy", net, several=True)
     members = members_of(net)
     n_in = net.layers[0].n_in
     n_out = net.layers[-1].n_out

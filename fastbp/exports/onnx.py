@@ -7,8 +7,9 @@ import numpy as np
 from ..annotations import FilePath, FloatType
 from ..ensemble import Ensemble
 from ..kernels.formulas.losses import LOSSES
+from ..kernels.support.quoted import quoted
 from ..network import Network
-from .network import check_network, described, is_table_model, needing, write
+from .network import as_network, described, is_table_model, needing, write
 
 if TYPE_CHECKING:
     import onnx
@@ -88,11 +89,11 @@ def to_onnx(
     ['outputs', 'label']
     """
     if dtype not in (None, "float32", "float64", np.float32, np.float64):
-        raise ValueError(f'fastbp.to_onnx: dtype={dtype!r}: expected "float32" or "float64"')
+        raise ValueError(f'fastbp.to_onnx: dtype={quoted(dtype)}: expected "float32" or "float64"')
     source: Any = model
     is_table = is_table_model(model)
-    net = source.network if is_table else source
-    check_network("to_onnx", net, "model", several=True)
+    given = source.network if is_table else source
+    net = as_network("to_onnx", given, "model", several=True)
     with needing(("onnx",), "to_onnx needs onnx: python -m pip install 'fastbp[onnx]'"):
         from .onnx_graph import Graph
     graph = Graph()

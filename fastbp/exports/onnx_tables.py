@@ -5,6 +5,7 @@ from math import pi
 
 import numpy as np
 
+from ..kernels.support.quoted import quoted
 from ..tables.columns.boolean import Boolean
 from ..tables.columns.category import Category
 from ..tables.columns.date import PERIODS, Date
@@ -29,8 +30,8 @@ def add_features(graph, schema):
     for column in schema.columns:
         if type(column) not in _ENCODERS:
             raise ValueError(
-                f"fastbp.to_onnx: column {column.name!r} holds {column.plural}, which have no ONNX "
-                "export; drop the column, and train again"
+                f"fastbp.to_onnx: column {quoted(column.name)} holds {column.plural}, which have "
+                "no ONNX export; drop the column, and train again"
             )
     inputs = [
         graph.input(column.name, object if isinstance(column, Category) else np.float64, 1)

@@ -5,7 +5,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.classifier import MLPClassifier
 from ..estimators.regressor import MLPRegressor
-from .network import needing
+from ..kernels.support.quoted import quoted
+from .network import as_network, needing
 
 
 def _outputs(scope, operator):
@@ -24,7 +25,8 @@ def _outputs(scope, operator):
     graph = Graph(scope.get_unique_variable_name)
     X = Value(graph, dtype, given.full_name)
     X = X.cast(np.float64 if dtype == np.float64 else np.float32)
-    return graph.forward("register_onnx", operator.raw_operator.network_, X)
+    network = as_network("register_onnx", operator.raw_operator.network_, "network_")
+    return graph.forward("register_onnx", network, X)
 
 
 def _finish(container, operator, *outputs):
@@ -72,7 +74,9 @@ def _exportable(classes):
         return classes.astype(object)
     whole = classes.astype(np.int64)
     if not np.array_equal(whole, classes):
-        raise ValueError(f"classes_={classes!r}: ONNX has labels that are whole numbers or strings")
+        raise ValueError(
+            f"classes_={quoted(classes)}: ONNX has labels that are whole numbers or strings"
+        )
     return whole
 
 

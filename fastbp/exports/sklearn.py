@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 from ..checks import all_finite
 from ..components.optimizers import Optimizer
 from ..estimators import MLPClassifier, MLPRegressor
+from ..kernels.support.quoted import quoted
 from ..network import Network
-from .network import LOSS_OF_OUTPUT, check_network, is_table_model
+from .network import LOSS_OF_OUTPUT, as_network, is_table_model
 
 _HIDDEN = ("identity", "logistic", "tanh", "relu")
 # fitted attributes that are not made from the weights, with their values before training
@@ -84,16 +85,16 @@ def to_sklearn(
     own: dict[str, Any] = {}
     if isinstance(model, (MLPClassifier, MLPRegressor)):
         if classes is not None:
-            raise ValueError(f"fastbp.to_sklearn: classes={classes!r}: the estimator has its own")
-        net = model.network_
-        check_network("to_sklearn", net, "model")
+            raise ValueError(
+                f"fastbp.to_sklearn: classes={quoted(classes)}: the estimator has its own"
+            )
+        net = as_network("to_sklearn", model.network_, "model")
         binarizer = deepcopy(model._label_binarizer) if isinstance(model, MLPClassifier) else None
         names = [*_FITTED, "loss_", "feature_names_in_"]
         fitted = deepcopy({name: getattr(model, name) for name in names if hasattr(model, name)})
         own = model.get_params()
     else:
-        check_network("to_sklearn", model, "model")
-        net = model
+        net = as_network("to_sklearn", model, "model")
         binarizer = _binarizer(net, classes)
         fitted = {**deepcopy(_FITTED), "n_iter_": net.epochs}
     _check(net, ("identity", "exp") if binarizer is None else ("softmax", "logistic"))
@@ -194,8 +195,8 @@ def _binarizer(net: Network, classes: ArrayLike | None) -> Any:
     if net.loss != "cross_entropy" and not (is_binary and n_out == 1):
         if classes is not None:
             raise ValueError(
-                f"fastbp.to_sklearn: classes={classes!r}: the {n_out} outputs of {net.loss} are "
-                "not classes that exclude each other"
+                f"fastbp.to_sklearn: classes={quoted(classes)}: the {n_out} outputs of "
+                f"{net.loss} are not classes that exclude each other"
             )
         return LabelBinarizer().fit(np.eye(n_out, dtype=int)) if is_binary else None
     count = 2 if is_binary else n_out
@@ -204,7 +205,8 @@ def _binarizer(net: Network, classes: ArrayLike | None) -> Any:
     labels = np.arange(count) if classes is None else np.asarray(classes)
     if labels.shape != (count,) or not np.array_equal(np.unique(labels), labels):
         raise ValueError(
-            f"fastbp.to_sklearn: classes={classes!r}: expected {count} different labels, sorted"
+            f"fastbp.to_sklearn: classes={quoted(classes)}: expected {count} different labels, "
+            "sorted"
         )
     return LabelBinarizer().fit(labels)
 
@@ -213,13 +215,15 @@ def _check(net: Network, outputs: tuple[str, ...]) -> None:
     """Raise ValueError if scikit-learn lacks a feature of the network."""
     *hidden_layers, last = net.layers
     hidden = sorted({layer.activation for layer in hidden_layers})
-    lacks = [f"activation {name!r} in hidden layers" for name in hidden if name not in _HIDDEN]
+    lacks = [
+        f"activation {quoted(name)} in hidden layers" for name in hidden if name not in _HIDDEN
+    ]
     if len(hidden) > 1:
         lacks.append(f"different activations of hidden layers, {', '.join(hidden)}")
     if not all(layer.bias for layer in net.layers):
         lacks.append("layers without biases (bias=False)")
     if last.activation not in outputs:
-        lacks.append(f"output {last.activation!r} there, only {' and '.join(outputs)}")
+        lacks.append(f"output {quoted(last.activation)} there, only {' and '.join(outputs)}")
     if lacks:
         raise ValueError(f"fastbp.to_sklearn: scikit-learn has no {'; no '.join(lacks)}")
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..kernels.support.quoted import quoted
 from .trace import formula_of
 
 _INFIX = {
@@ -54,8 +55,8 @@ class Language:
     def _function(self, activation):
         if not re.fullmatch("[A-Za-z0-9_]+", activation):
             raise ValueError(
-                f"fastbp.{self.export}: activation {activation!r} cannot be exported: its name has "
-                "characters other than letters of ASCII, digits and underscores"
+                f"fastbp.{self.export}: activation {quoted(activation)} cannot be exported: its "
+                "name has characters other than letters of ASCII, digits and underscores"
             )
         formula = formula_of(self.export, activation)
         return self.function.format(

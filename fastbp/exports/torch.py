@@ -10,9 +10,10 @@ from ..annotations import Array, FloatType
 from ..checks import all_finite
 from ..components.optimizers import Optimizer
 from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_flag
 from ..network import Network
-from .network import LOSS_OF_OUTPUT, check_network, needing
+from .network import LOSS_OF_OUTPUT, as_network, needing
 from .torch_parts import layers_of, parts_of_state
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def to_torch(net: Network, *, logits: bool = False) -> "nn.Sequential":
     ModuleNotFoundError
         If PyTorch is not installed; `state_dict` does not need it.
     """
-    check_network("to_torch", net)
+    net = as_network("to_torch", net)
     logits = a_flag("logits", logits)
     message = (
         "to_torch needs PyTorch: https://pytorch.org/get-started/locally/ "
@@ -87,7 +88,7 @@ def state_dict(net: Network) -> dict[str, Array]:
     >>> {name: array.shape for name, array in state.items()}
     {'0.weight': (8, 4), '0.bias': (8,), '2.weight': (3, 8), '2.bias': (3,)}
     """
-    check_network("state_dict", net)
+    net = as_network("state_dict", net)
     state = {}
     place = 1 if net.input_dropout else 0
     for layer, W, b in zip(net.layers, net.weights, net.biases, strict=True):
@@ -153,8 +154,8 @@ def from_torch(
     elif torch is not None and isinstance(source, torch.nn.Module):
         if activation is not None:
             raise TypeError(
-                f"fastbp.from_torch: activation={activation!r}: a module has its own; it is for "
-                "state dicts"
+                f"fastbp.from_torch: activation={quoted(activation)}: a module has its own; it "
+                "is for state dicts"
             )
         from .torch_modules import parts_of_module
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from ..components.layers import Dropout
 from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.support.quoted import quoted
 from ..network import Network
 from .torch_parts import Activation, Parts, linear_of
 from .trace import UFUNCS, formula_of
@@ -113,7 +114,7 @@ def _activation_of(name: str, module: nn.Module) -> Activation:
             alpha = _ALPHAS.get(activation)
             return Activation(name, activation, getattr(module, alpha) if alpha else None)
     raise ValueError(
-        f"fastbp.from_torch: fastbp has nothing for module {name}, {module!r}: expected "
+        f"fastbp.from_torch: fastbp has nothing for module {name}, {quoted(module)}: expected "
         "nn.Linear, nn.Dropout and activations that fastbp has too, in an "
         "nn.Sequential; of another class made of these, give the state dict and "
         "activation="

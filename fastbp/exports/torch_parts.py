@@ -8,6 +8,7 @@ import numpy as np
 
 from ..annotations import Array
 from ..components.layers import Dense, Dropout
+from ..kernels.support.quoted import quoted
 
 # activations that commute with dropout, which may stand before or behind them
 _COMMUTE = {"identity", "relu", "leaky_relu"}
@@ -39,7 +40,7 @@ def parts_of_state(state: Mapping[str, Any], activation: str | Sequence[str] | N
         stem, _, kind = str(key).rpartition(".")
         if kind not in ("weight", "bias"):
             raise ValueError(
-                f"fastbp.from_torch: state dict has {key!r}: expected names that end in "
+                f"fastbp.from_torch: state dict has {quoted(key)}: expected names that end in "
                 '"weight" or "bias", of linear layers alone'
             )
         layers.setdefault(stem, {})[kind] = value
@@ -49,7 +50,9 @@ def parts_of_state(state: Mapping[str, Any], activation: str | Sequence[str] | N
     parts: Parts = []
     for stem in _in_order(layers):
         if "weight" not in layers[stem]:
-            raise ValueError(f"fastbp.from_torch: state dict has a bias {stem!r} but no weight")
+            raise ValueError(
+                f"fastbp.from_torch: state dict has a bias {quoted(stem)} but no weight"
+            )
         parts.append(linear_of(stem, layers[stem]["weight"], layers[stem].get("bias")))
         if names:
             parts.append(Activation(f"behind {stem}", names.pop(0)))
@@ -138,13 +141,13 @@ def _one_each(activation, hidden):
         return [activation] * hidden
     if not isinstance(activation, Iterable):
         raise TypeError(
-            f"fastbp.from_torch: activation={activation!r}: expected a name, or one per hidden "
-            "layer"
+            f"fastbp.from_torch: activation={quoted(activation)}: expected a name, or one per "
+            "hidden layer"
         )
     names = list(activation)
     if len(names) != hidden:
         raise ValueError(
-            f"fastbp.from_torch: activation={activation!r}: expected one name, or {hidden}"
+            f"fastbp.from_torch: activation={quoted(activation)}: expected one name, or {hidden}"
         )
     return names
 

@@ -14,6 +14,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.simd import elementary, intrinsics
+from ..kernels.support.quoted import quoted
 
 _COMPARISONS = ("less", "less_equal", "greater", "greater_equal")
 _FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "absolute")
@@ -58,7 +59,7 @@ class Symbol(NDArrayOperatorsMixin):
         if isinstance(value, Symbol):
             return value
         if not isinstance(value, (int, float)) or not isfinite(value):
-            raise _Untraceable(f"computes with {value!r}, which is no finite number")
+            raise _Untraceable(f"computes with {quoted(value)}, which is no finite number")
         return self.apply("number", number=float(value))
 
     def __array_ufunc__(self, ufunc, method, *arguments):
@@ -126,7 +127,8 @@ def formula_of(export, activation):
             raise _Untraceable("does not depend on z")
     except (_Untraceable, TypeError, AttributeError, NumbaError) as error:
         raise ValueError(
-            f"fastbp.{export}: activation {activation!r} cannot be exported: its formula {error}"
+            f"fastbp.{export}: activation {quoted(activation)} cannot be exported: its formula "
+            f"{error}"
         ) from None
     return Formula(symbols, result)
 

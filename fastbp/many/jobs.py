@@ -11,14 +11,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..data.samples import samples
 from ..engine.plan import step_flops
 from ..errors import DivergenceError
 from ..kernels.formulas.losses import LOSSES
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_whole_number
 from ..kernels.tuning import PACKED_PARAMETERS
 from ..network import Network
 from ..training.checkpoints import Checkpoints
 from ..training.interrupt import Stop
+from ..training.metrics import scores_of
 from ..training.stopped import Stopped
 from .settings import key_of
 from .shared import Fold, Rows, Shared, taken
@@ -219,7 +222,9 @@ class Job:
         history = network.fit(X, y, **given)
         scores = {}
         if self.fold is not None and not stop.seen:
-            scores = network.evaluate(*self._part(shared, network.dtype, tests=True), n_threads)
+            X, y, weight = self._part(shared, network.dtype, tests=True)
+            data = samples(X, y, network.engine.plan, network.loss, weight)
+            scores = scores_of(network.engine, data, n_threads, lambda: not stop.seen)
         network.engine.release()  # of so many models, only those that run have buffers
         facts = {"history": history, "scores": scores, "stopped": history.stopped}
         return self.result(**{"network": network, **facts})
@@ -247,7 +252,9 @@ def jobs_of(given: Iterable[Any], options: Mapping[str, Any], shape: tuple[int, 
     ValueError or TypeError if there is none, or one is not a model or a dict of its parameters.
     """
     if isinstance(given, (Network, Mapping, str)) or not isinstance(given, Iterable):
-        raise TypeError(f"jobs={given!r}: expected a sequence of networks, estimators or dicts")
+        raise TypeError(
+            f"jobs={quoted(given)}: expected a sequence of networks, estimators or dicts"
+        )
     _check_names("fit_many", options, _OF_FIT)
     kinds: dict[Any, Kind] = {}
     jobs = [_job(number, each, options, shape, kinds) for number, each in enumerate(given)]
@@ -296,7 +303,9 @@ def _job(number, given, options, shape, kinds):
         kind = _naming(name, Kind.of_network, model, shape[1])
     elif _is_estimator(model):
         for key in {**parameters, **own}:
-            raise ValueError(f"{name} is an estimator, which takes no {key!r}: set its parameters")
+            raise ValueError(
+                f"{name} is an estimator, which takes no {quoted(key)}: set its parameters"
+            )
         kind = Kind.of_estimator(model, shape[1])
     else:
         raise TypeError(
@@ -311,7 +320,7 @@ def _job(number, given, options, shape, kinds):
 def _check_names(name, given, known):
     for key in given:
         if key not in known:
-            raise ValueError(f"{name}: {key!r} is none of {', '.join(sorted(known))}")
+            raise ValueError(f"{name}: {quoted(key)} is none of {', '.join(sorted(known))}")
 
 
 def _kind_of_new(name, parameters, columns, kinds):
@@ -348,9 +357,11 @@ def _rows(name, rows, count):
     if found.dtype.kind == "b" and found.shape == (count,):
         found = np.flatnonzero(found)
     if found.ndim != 1 or not found.size or found.dtype.kind not in "ui":
-        raise ValueError(f"{name}: rows={rows!r}: expected numbers of rows, or a mask of {count:,}")
+        raise ValueError(
+            f"{name}: rows={quoted(rows)}: expected numbers of rows, or a mask of {count:,}"
+        )
     if found.min() < 0 or found.max() >= count:
-        raise ValueError(f"{name}: rows={rows!r}: expected numbers from 0 to {count - 1:,}")
+        raise ValueError(f"{name}: rows={quoted(rows)}: expected numbers from 0 to {count - 1:,}")
     return found.astype(np.intp)
 
 
@@ -383,5 +394,5 @@ def seeds_of(seeds: Any) -> list[int]:
         return list(range(a_whole_number("seeds", seeds, least=1)))
     found = [a_whole_number("seeds", seed, least=0, below=2**63) for seed in seeds]
     if len(set(found)) < len(found) or not found:
-        raise ValueError(f"seeds={seeds!r}: expected seeds that differ, at least one")
+        raise ValueError(f"seeds={quoted(seeds)}: expected seeds that differ, at least one")
     return found

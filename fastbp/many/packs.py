@@ -23,6 +23,7 @@ from ..kernels.tuning import (
 )
 from ..training.history import History, entry_of
 from ..training.metrics import metric_of, scores_of, targets_of
+from ..training.overflow import may_overflow, overflows
 from ..training.stopped import Stopped
 from ..training.stopping import EarlyStopping, as_stopping
 from .jobs import Job, Result
@@ -119,7 +120,7 @@ class Packed:
             fit_of = partial(self._fit, data=data, shared=shared, rates_of=cache(_rates_of))
             for job, network in zip(self.jobs, networks, strict=True):
                 fit = None if data is None else fit_of(job, network.engine)
-                if fit is not None and network.engine.in_use.acquire(blocking=False):
+                if fit is not None and network.engine.gate.in_use.acquire(blocking=False):
                     here.append((job, network, fit))
                 else:
                     yield job, None
@@ -127,7 +128,7 @@ class Packed:
                 yield from self._trained(here, data, shared, stop)
         finally:
             for _, network, _ in here:
-                network.engine.in_use.release()
+                network.engine.gate.in_use.release()
 
     def _data(self, engine, shared):
         """Return all rows, checked for one network, which stands for all: they have one shape.
@@ -165,7 +166,7 @@ class Packed:
                 shared.samples(engine, job.fold)
         except (TypeError, ValueError):  # of a rate too large, or rows that `evaluate` refuses
             return None
-        return Fit(engine, epochs, rows, total, rates) if total else None
+        return Fit(engine, epochs, rows, total, rates, job.model is not None) if total else None
 
     def _judging(self, engine, shared):
         """Return how a pack scores its epochs, or None."""
@@ -198,10 +199,11 @@ class Packed:
         trained = pack.train(lambda: not stop.seen)
         for fit, progress, one in zip(fits, before, trained, strict=False):
             job, network, _ = here.pop(0)
-            if one.failed and progress is not None:
+            lost = one.failed or self._overflows(fit, data)
+            if lost and progress is not None:
                 fit.engine.set_progress(*progress)
-            fit.engine.in_use.release()
-            if one.failed:
+            fit.engine.gate.in_use.release()
+            if lost:
                 yield job, None
                 continue
             entries = partial(_entries, one, *facts)
@@ -215,11 +217,18 @@ class Packed:
             yield job, job.result(**told, stopped=history.stopped, seconds=one.seconds)
         yield from ((job, job.result(stopped=stop.stopped)) for job, *_ in here)
 
+    @staticmethod
+    def _overflows(fit, data):
+        """Return whether the outputs for one of its rows are not finite."""
+        if not may_overflow(fit.engine):
+            return False
+        return overflows(fit.engine, data if fit.rows is None else data.take(fit.rows))
+
     def _scores(self, job, engine, shared, stop):
         """Return the scores of the rows that a fold holds back, if there is one."""
         if job.fold is None or stop.seen:
             return {}
-        scores = scores_of(engine, shared.samples(engine, job.fold), 1)
+        scores = scores_of(engine, shared.samples(engine, job.fold), 1, lambda: not stop.seen)
         engine.release()
         return scores
 

@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_method_params
 from ..annotations import ArrayLike, Matrix, Threads
 from ..estimators import MLPClassifier, MLPRegressor
 from ..kernels.compiler.processors import available_threads
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_whole_number
 from .rungs import rungs_of
 from .trials import Task, Trials
@@ -139,7 +140,9 @@ class MLPSearchCV(GridSearchCV):
             threads = a_whole_number("n_threads", self.n_threads, least=1)
         asked = self.estimator
         if not hasattr(asked, "fit") or isinstance(asked, type):
-            raise TypeError(f"estimator={asked!r}: expected an estimator, such as MLPClassifier()")
+            raise TypeError(
+                f"estimator={quoted(asked)}: expected an estimator, such as MLPClassifier()"
+            )
         self._validate_params()
         # callbacks of a search follow scikit-learn's own loop
         if getattr(self, "_skl_callbacks", None) and self.pruning is None:
@@ -216,12 +219,13 @@ class MLPSearchCV(GridSearchCV):
             return rungs_of(None, None, None, 0, 0)
         if type(self.estimator) not in (MLPClassifier, MLPRegressor):
             raise ValueError(
-                f"pruning={self.pruning!r}: estimator={self.estimator!r} cannot go on training; "
-                "give an MLPClassifier or MLPRegressor of fastbp"
+                f"pruning={quoted(self.pruning)}: estimator={quoted(self.estimator)} cannot go "
+                "on training; give an MLPClassifier or MLPRegressor of fastbp"
             )
         if any("max_iter" in candidate for candidate in candidates):
             raise ValueError(
-                f"pruning={self.pruning!r} sets max_iter, which is searched too: leave one out"
+                f"pruning={quoted(self.pruning)} sets max_iter, which is searched too: leave one "
+                "out"
             )
         most = a_whole_number("max_iter", self.estimator.max_iter, least=1)
         return rungs_of(self.pruning, self.factor, self.min_epochs, most, len(candidates))
@@ -251,7 +255,7 @@ class MLPSearchCV(GridSearchCV):
             metric = self.refit
         if self.pruning is not None and self.multimetric_ and not isinstance(metric, str):
             raise ValueError(
-                f"refit={self.refit!r}: with pruning and several scores, give the name of one"
+                f"refit={quoted(self.refit)}: with pruning and several scores, give the name of one"
             )
         return metric
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ..checks import as_array, float_array
 from ..data.samples import Samples, samples, validation_samples
 from ..engine.engine import Engine
+from ..kernels.support.quoted import quoted
 from ..kernels.support.ramp_rows import RampRows
 
 Rows = npt.NDArray[np.intp]
@@ -142,16 +143,16 @@ def folds_of(folds: Any, shared: Shared, classifies: bool, name: str = "folds") 
         splitter = check_cv(folds, shared.y, classifier=classifies)
         parts = [tuple(part) for part in splitter.split(np.zeros((shared.count, 1)), shared.y)]
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name}={folds!r}: {error}") from error
+        raise ValueError(f"{name}={quoted(folds)}: {error}") from error
     if not parts:
-        raise ValueError(f"{name}={folds!r}: there are none")
+        raise ValueError(f"{name}={quoted(folds)}: there are none")
     found = []
     for number, part in enumerate(parts):
         rows = [np.asarray(each) for each in part]
         if len(rows) != 2 or any(not _are_rows(each, shared.count) for each in rows):
             raise ValueError(
-                f"{name}={folds!r}: fold {number} is not the numbers of rows that train and of "
-                f"rows that are scored, of {shared.count:,}"
+                f"{name}={quoted(folds)}: fold {number} is not the numbers of rows that train "
+                f"and of rows that are scored, of {shared.count:,}"
             )
         found.append(Fold(number, *(each.astype(np.intp) for each in rows)))
     return found

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..kernels.support.quoted import quoted
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -77,7 +79,9 @@ class LossCurveDisplay:
         self.metric = _optional("metric", metric, count)
         self.metric_name = metric_name
         if best_epoch is not None and not 0 <= best_epoch < count:
-            raise ValueError(f"best_epoch={best_epoch!r}: expected one of {count} epochs, from 0")
+            raise ValueError(
+                f"best_epoch={quoted(best_epoch)}: expected one of {count} epochs, from 0"
+            )
         self.best_epoch = best_epoch
 
     @classmethod
@@ -153,8 +157,8 @@ class LossCurveDisplay:
         loss = getattr(estimator, "loss_curve_", None)
         if loss is None:
             raise TypeError(
-                f"estimator={estimator!r}: expected a fitted MLP with a loss_curve_ (pass the last "
-                "step of a pipeline, pipeline[-1]; scikit-learn's have none with lbfgs)"
+                f"estimator={quoted(estimator)}: expected a fitted MLP with a loss_curve_ (pass "
+                "the last step of a pipeline, pipeline[-1]; scikit-learn's have none with lbfgs)"
             )
         scores = getattr(estimator, "validation_scores_", None)
         validation_loss = getattr(estimator, "validation_loss_curve_", None)
@@ -359,7 +363,7 @@ def _of_history(history: Any) -> tuple[dict[str, list[float]], int | None]:
         return {name: [entry[name] for entry in epochs] for name in names}, history.best_epoch
     if not hasattr(history, "history"):
         raise TypeError(
-            f"history={history!r}: expected the history that fit returned, a dict of "
+            f"history={quoted(history)}: expected the history that fit returned, a dict of "
             "lists, or a model with a history"
         )
     if history.history is None:

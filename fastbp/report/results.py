@@ -216,7 +216,7 @@ def _residuals(residuals):
     if pairs:
         charts.append(scatter("Predicted against actual", *zip(*pairs, strict=True)))
     bars = residuals.get("histogram") or {}
-    if bars.get("counts"):
+    if bars.get("counts") and None not in [*bars["edges"], *bars["counts"]]:
         charts.append(histogram("Errors, predicted minus actual", bars["edges"], bars["counts"]))
     words = {name: number(residuals[name]) for name in ("mean", "std") if name in residuals}
     return {"charts": charts, "words": words}

@@ -141,10 +141,7 @@ def members(record):
 
 
 def _ended(stopped):
-    try:
-        return Stopped(stopped).text
-    except ValueError:  # of a record that fastbp did not write
-        return clean(stopped)
+    return clean(Stopped.text_of(stopped))  # a record may be of another version
 
 
 def share_of_peak(history, record):

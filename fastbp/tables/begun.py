@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from ..errors import ModelFileError
 from ..json_data import read_as
+from ..kernels.support.quoted import quoted
 from ..training.state import SECTION as TRAINING
 from .options import TrainOptions
 from .sections import SECTION
@@ -71,7 +72,9 @@ def _check_options(options, begun):
     both = begun.options, options.to_data()
     for name in sorted({*both[0], *both[1]} - free):
         if both[0].get(name) != both[1].get(name):
-            then, now = (f"{each[name]!r}" if name in each else "the default" for each in both)
+            then, now = (
+                f"{quoted(each[name])}" if name in each else "the default" for each in both
+            )
             raise ValueError(
                 f"resume: {name} was {then} when the training began, and is {now}: give the "
                 "same, or begin anew in an empty folder of checkpoints"

@@ -15,6 +15,8 @@ from functools import cache
 from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeVar
 
+from ..kernels.support.quoted import quoted
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
@@ -47,7 +49,7 @@ class Kind(NamedTuple):
         try:
             checked = self.check("", value)
         except (TypeError, ValueError) as error:
-            raise ValueError(str(error).removeprefix(f"={value!r}: ")) from None
+            raise ValueError(str(error).removeprefix(f"={quoted(value)}: ")) from None
         return value if self.several else checked
 
 
@@ -56,7 +58,7 @@ def text(metavar, wanted="text", empty=False):
 
     def check(name, value):
         if not isinstance(value, str) or not (value or empty):
-            raise TypeError(f"{name}={value!r}: expected {wanted}")
+            raise TypeError(f"{name}={quoted(value)}: expected {wanted}")
         return value
 
     return Kind(metavar, str, check)
@@ -68,11 +70,11 @@ def texts(metavar):
     def check(name, value):
         values = (value,) if isinstance(value, str) else value
         if not isinstance(values, Iterable):
-            raise TypeError(f"{name}={value!r}: expected text, or a sequence of it")
+            raise TypeError(f"{name}={quoted(value)}: expected text, or a sequence of it")
         values = tuple(values)
         for each in values:
             if not isinstance(each, str):
-                raise TypeError(f"{name}={each!r}: expected text")
+                raise TypeError(f"{name}={quoted(each)}: expected text")
         return values
 
     return Kind(metavar, str, check, several=True)
@@ -85,7 +87,7 @@ def words(metavar):
     def check(name, value):
         # a comma within a number is one of decimals
         if isinstance(value, str) and "," in value and not _DECIMAL.fullmatch(value):
-            raise ValueError(f"{name}={value!r}: expected one word; give several one by one")
+            raise ValueError(f"{name}={quoted(value)}: expected one word; give several one by one")
         return several.check(name, value)
 
     return Kind(metavar, str, check, several=True)
@@ -98,13 +100,13 @@ def columns(metavar):
     def check(name, value):
         values = (value,) if isinstance(value, str) else value
         if not isinstance(values, list | tuple) or not values:
-            raise TypeError(f"{name}={value!r}: expected {wanted}, or of several")
+            raise TypeError(f"{name}={quoted(value)}: expected {wanted}, or of several")
         for each in values:
             if not isinstance(each, str) or not each:
-                raise TypeError(f"{name}={each!r}: expected {wanted}")
+                raise TypeError(f"{name}={quoted(each)}: expected {wanted}")
         if len(set(values)) < len(values):
             twice = next(each for each in values if list(values).count(each) > 1)
-            raise ValueError(f"{name}={twice!r}: it is named twice")
+            raise ValueError(f"{name}={quoted(twice)}: it is named twice")
         return values[0] if len(values) == 1 else tuple(values)
 
     return Kind(metavar, str, check, several=True)
@@ -118,8 +120,8 @@ def choice(*names, known=None, metavar=""):
         if isinstance(value, str) and value in choices:
             return value
         near = get_close_matches(value, choices, 1) if isinstance(value, str) else []
-        hint = f"did you mean {near[0]!r}? " if near and len(choices) > _FEW else ""
-        raise ValueError(f"{name}={value!r}: {hint}expected one of {', '.join(choices)}")
+        hint = f"did you mean {quoted(near[0])}? " if near and len(choices) > _FEW else ""
+        raise ValueError(f"{name}={quoted(value)}: {hint}expected one of {', '.join(choices)}")
 
     return Kind(metavar or "|".join(names), str, check)
 
@@ -140,7 +142,7 @@ def number(*, whole=False, least=-math.inf, above=-math.inf, below=math.inf):
             return text
 
     def check(name, value):
-        wrong = f"{name}={value!r}: expected {wanted}"
+        wrong = f"{name}={quoted(value)}: expected {wanted}"
         if isinstance(value, bool) or not isinstance(value, accepted):
             raise TypeError(wrong)
         try:
@@ -180,7 +182,9 @@ def threads():
         if value == "auto":
             return value
         if isinstance(value, str):
-            raise ValueError(f'{name}={value!r}: expected "auto" or a whole number of at least 1')
+            raise ValueError(
+                f'{name}={quoted(value)}: expected "auto" or a whole number of at least 1'
+            )
         return count.check(name, value)
 
     return Kind("auto|N", lambda text: int(text) if text.isdecimal() else text, check)
@@ -228,21 +232,21 @@ def weights(word, of):
             return value
         if not isinstance(value, Mapping) or not value:
             kind = ValueError if isinstance(value, str | Mapping) else TypeError
-            raise kind(f"{name}={value!r}: expected {wanted}")
+            raise kind(f"{name}={quoted(value)}: expected {wanted}")
         found = {}
         for each, given in value.items():
             named = _class_name(each)
             if named in found or not named:
-                fault = f"{each!r} is there twice" if named else "a class has no name"
-                raise ValueError(f"{name}={value!r}: {fault}")
+                fault = f"{quoted(each)} is there twice" if named else "a class has no name"
+                raise ValueError(f"{name}={quoted(value)}: {fault}")
             try:
-                found[named] = weight.check(f"{name}[{each!r}]", given)
+                found[named] = weight.check(f"{name}[{quoted(each)}]", given)
             except TypeError as error:
-                raise TypeError(f"{name}={value!r}: {error}") from None
+                raise TypeError(f"{name}={quoted(value)}: {error}") from None
             except ValueError as error:
-                raise ValueError(f"{name}={value!r}: {error}") from None
+                raise ValueError(f"{name}={quoted(value)}: {error}") from None
         if not any(found.values()):
-            raise ValueError(f"{name}={value!r}: all weights are 0")
+            raise ValueError(f"{name}={quoted(value)}: all weights are 0")
         return found
 
     return Kind(f"{word}|{of}=X,...", read, check)
@@ -261,7 +265,7 @@ def flag():
 
     def check(name, value):
         if not isinstance(value, bool):
-            raise TypeError(f"{name}={value!r}: expected True or False")
+            raise TypeError(f"{name}={quoted(value)}: expected True or False")
         return value
 
     return Kind("", bool, check)
@@ -274,7 +278,7 @@ def separator():
         found = _SEPARATORS.get(value, value) if isinstance(value, str) else value
         if not isinstance(found, str) or len(found) != 1 or found.isalnum() or found in '"\r\n':
             raise ValueError(
-                f"{name}={value!r}: expected one character, such as , ; | or tab or space"
+                f"{name}={quoted(value)}: expected one character, such as , ; | or tab or space"
             )
         return found
 
@@ -289,7 +293,7 @@ def encoding():
             "a".encode(value)  # which refuses codecs of Python that are for no text
         except (LookupError, TypeError, ValueError):
             raise ValueError(
-                f"{name}={value!r}: expected an encoding such as utf-8, cp1252 or utf-16"
+                f"{name}={quoted(value)}: expected an encoding such as utf-8, cp1252 or utf-16"
             ) from None
         return value
 

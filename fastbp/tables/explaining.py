@@ -12,6 +12,7 @@ from ..annotations import Threads
 from ..ensemble import Ensemble
 from ..errors import DataError
 from ..kernels.random import permutation
+from ..kernels.support.quoted import quoted
 from ..network import Network
 from .columns.encoding import Encoder
 from .columns.schema import Schema, Weight
@@ -130,7 +131,7 @@ class Explained:
             )
         except (ValueError, TypeError, AttributeError) as error:  # of a metric of another task
             raise DataError(
-                f"metric {metric!r} of the target {listed(self._schema.target_names)}: "
+                f"metric {quoted(metric)} of the target {listed(self._schema.target_names)}: "
                 f"{one_line(error)}"
             ) from error
         return pl.DataFrame(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..annotations import Callback
 from ..errors import DataError, DivergenceError
 from ..kernels.compiler.processors import available_threads
+from ..kernels.support.quoted import quoted
 from ..many.bags import bag_of
 from ..many.fitting import Results, fit_many
 from ..many.in_turn import fit_in_turn
@@ -97,8 +98,8 @@ def most_at_once(budget: Budget, options: TrainOptions) -> int:
     taken = bytes_of_rows(budget, options)
     if not fits_at_once(budget, options):
         raise MemoryError(
-            f"ensemble_by={options.ensemble_by!r}: each network trains on rows of its own, and "
-            f"these take {bytes_shown(taken)} with the table, of "
+            f"ensemble_by={quoted(options.ensemble_by)}: each network trains on rows of its own, "
+            f"and these take {bytes_shown(taken)} with the table, of "
             f"{bytes_shown(budget.limit)}: give more memory, or ensemble_by='seeds'"
         )
     more = (budget.limit - taken) // max(budget.bytes, 1)

@@ -15,6 +15,7 @@ from .. import model_file
 from ..annotations import FilePath, Threads
 from ..ensemble import Ensemble, networks_of
 from ..errors import DataError, ModelFileError
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from ..model_file import Model
 from ..network import Network
@@ -311,7 +312,9 @@ class TableModel:
             raise DataError(f"{table.name} has no row with a value of {names}: give some")
         if not scores.weight:
             name = weighing.name if weighing else ""
-            raise DataError(f"{table.name}: all weights in {name!r} are 0: one must be above it")
+            raise DataError(
+                f"{table.name}: all weights in {quoted(name)} are 0: one must be above it"
+            )
         tell_unknown(encoder)
         return scores
 

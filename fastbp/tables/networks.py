@@ -3,6 +3,7 @@
 import itertools
 from typing import Any
 
+from ..kernels.support.quoted import quoted
 from .losses import LOSSES
 from .wording import unknown
 
@@ -40,18 +41,20 @@ def check_task(options: Any, schema: Any) -> None:
     if options.learned_loss and options.learned_loss not in suitable:
         name = "loss" if options.loss else "quantile"
         raise ValueError(
-            f"{name}={getattr(options, name)!r}: a {target.task} has {', '.join(suitable)}; {other}"
+            f"{name}={quoted(getattr(options, name))}: a {target.task} has "
+            f"{', '.join(suitable)}; {other}"
         )
     if weights and not target.classes:
-        raise ValueError(f"class_weight={weights!r}: a {target.task} has no classes; {other}")
+        raise ValueError(f"class_weight={quoted(weights)}: a {target.task} has no classes; {other}")
     if weights and schema.more_targets:
         raise ValueError(
-            f"class_weight={weights!r}: several targets have no classes in common; leave it out"
+            f"class_weight={quoted(weights)}: several targets have no classes in common; leave "
+            "it out"
         )
     for name in weights if isinstance(weights, dict) else ():
         if target.class_named(name) is None:
             wrong = unknown("class", name, target.classes, "classes")
-            raise ValueError(f"class_weight={weights!r}: {wrong}")
+            raise ValueError(f"class_weight={quoted(weights)}: {wrong}")
 
 
 def network_of(options: Any, schema: Any, member: int = 0) -> Any:

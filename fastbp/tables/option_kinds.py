@@ -1,5 +1,6 @@
 """The kinds of options of a training whose values other modules list."""
 
+from ..kernels.support.quoted import quoted
 from .declared import Kind, number
 
 
@@ -13,7 +14,7 @@ def quantiles():
             return level.check(name, value)
         levels = tuple(level.check(name, each) for each in value)
         if len(set(levels)) != len(levels) or not levels:
-            raise ValueError(f"{name}={value!r}: expected levels that differ, at least one")
+            raise ValueError(f"{name}={quoted(value)}: expected levels that differ, at least one")
         return tuple(sorted(levels)) if len(levels) > 1 else levels[0]
 
     return Kind(level.metavar, level.read, check, True, limits=level.limits)

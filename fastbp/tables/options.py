@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
+from ..kernels.support.quoted import quoted
 from .declared import (
     choice,
     columns,
@@ -234,17 +235,18 @@ class TrainOptions(ReadOptions):
         optimizer_of(self)
         if self.quantile is not None and self.loss not in (None, "quantile"):
             raise ValueError(
-                f"quantile={self.quantile!r}: loss={self.loss!r} has no quantile; leave one out"
+                f"quantile={quoted(self.quantile)}: loss={quoted(self.loss)} has no quantile; "
+                "leave one out"
             )
         if self.group is not None and self.time is not None:
             raise ValueError(
-                f"group={self.group!r}: rows are split by group or by time={self.time!r}; "
-                "choose one"
+                f"group={quoted(self.group)}: rows are split by group or by "
+                f"time={quoted(self.time)}; choose one"
             )
         if self.preset is not None and self.time_budget is not None:
             raise ValueError(
                 f"time_budget={self.time_budget}: it chooses the preset; leave it or "
-                f"preset={self.preset!r} out"
+                f"preset={quoted(self.preset)} out"
             )
         self._check_ensemble()
         self._check_ramps()
@@ -257,12 +259,12 @@ class TrainOptions(ReadOptions):
         ramps = preset_of(self).ramps if self.ramps is None else self.ramps
         if self.ramp_edges is not None and not ramps:
             raise ValueError(
-                f"ramp_edges={self.ramp_edges!r}: there are no ramps; give the number of bins, "
-                "such as ramps=16"
+                f"ramp_edges={quoted(self.ramp_edges)}: there are no ramps; give the number of "
+                "bins, such as ramps=16"
             )
 
     def _check_ensemble(self):
-        asked = f"ensemble_by={self.ensemble_by!r}"
+        asked = f"ensemble_by={quoted(self.ensemble_by)}"
         if self.search is not None and self.ensemble_by not in (None, "seeds"):
             raise ValueError(f"{asked}: a search={self.search} keeps one network; leave one out")
         networks = self.ensemble or preset_of(self).ensemble
@@ -277,8 +279,8 @@ class TrainOptions(ReadOptions):
             )
         if self.time is not None:
             raise ValueError(
-                f"time={self.time!r}: with {asked} networks would learn from later rows than they "
-                "are scored on; give ensemble_by='seeds'"
+                f"time={quoted(self.time)}: with {asked} networks would learn from later rows "
+                "than they are scored on; give ensemble_by='seeds'"
             )
 
     def refuse_key(self, why):
@@ -286,7 +288,7 @@ class TrainOptions(ReadOptions):
         for name in ("group", "time"):
             column = getattr(self, name)
             if column is not None and (name, self.ensemble_by) != ("group", "bags"):
-                raise ValueError(f"{name}={column!r}: {why}; leave it out, or give folds=5")
+                raise ValueError(f"{name}={quoted(column)}: {why}; leave it out, or give folds=5")
 
     @property
     def learned_loss(self):

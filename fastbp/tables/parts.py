@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from ..errors import DataError
+from ..kernels.support.quoted import quoted
 from .labels import labels_in
 from .options import SEEDS
 from .split import Keys, Mask
@@ -63,7 +64,7 @@ def _by_time(rows, keys: Keys, count, table_name):
 
     assert keys.times is not None
     times = keys.times
-    there, what = len(np.unique(times[rows])), f"times in {keys.name!r}"
+    there, what = len(np.unique(times[rows])), f"times in {quoted(keys.name)}"
     _check_enough(there, count + 1, what, table_name, f"folds={count}")
     ordered = rows[np.argsort(times[rows], kind="stable")]
     for train, test in TimeSeriesSplit(count).split(ordered):
@@ -87,7 +88,7 @@ def check_enough(job, option, known):
     asked = f"{option}={count}"
     if keys.groups is not None:
         there = len(np.unique(keys.groups[known]))
-        _check_enough(there, count, f"groups in {keys.name!r}", name, asked)
+        _check_enough(there, count, f"groups in {quoted(keys.name)}", name, asked)
     _check_enough(int(known.sum()), count, "rows with a target", name, asked)
 
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..kernels.random import permutation
+from ..kernels.support.quoted import quoted
 
 Mask = npt.NDArray[np.bool_]
 
@@ -69,7 +70,7 @@ def hold_out(
         held = np.zeros(len(rows), bool)
         held[order[:count] if labels is None else _of_each_class(order, labels[rows], count)] = True
     if not held.any():
-        raise DataError(f"{where}, but column {keys.name!r} has only one {lacking}")
+        raise DataError(f"{where}, but column {quoted(keys.name)} has only one {lacking}")
     validates = np.zeros_like(among)
     validates[rows[held]] = True
     return Split(among & ~validates, validates)

@@ -15,6 +15,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ..annotations import Array, Weights
+from ..kernels.support.quoted import quoted
 from ..tables.job import Job
 from ..tables.model import TableModel
 from ..tables.options import TrainOptions
@@ -116,7 +117,8 @@ class TabularEstimator(BaseEstimator, Importances):
         if groups is not None:
             if parameters["group"] is not None:
                 raise ValueError(
-                    f"group={parameters['group']!r}: fit has `groups` too; leave one of them out"
+                    f"group={quoted(parameters['group'])}: fit has `groups` too; leave one of "
+                    "them out"
                 )
             check_consistent_length(samples.frame, groups)
             _, place = np.unique(column_or_1d(groups), return_inverse=True)
@@ -177,8 +179,8 @@ class _Table:
         lost = are_missing_in_a_table(values, self._words).nonzero()[0]
         if len(lost):
             raise ValueError(
-                f"missing={self._words!r}: {values[lost[0]]} of {name!r} is one of these; give "
-                "X with None in their place instead"
+                f"missing={quoted(self._words)}: {values[lost[0]]} of {quoted(name)} is one of "
+                "these; give X with None in their place instead"
             )
         name = free_name(name, self._taken)
         self._taken.add(name)

@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from ..annotations import Array, Floats
 from ..estimators.parameters import keep_arguments
+from ..kernels.support.quoted import quoted
 from ..tables.declared import takes
 from ..tables.options import TrainOptions
 from ..tables.wording import listed
@@ -103,8 +104,8 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
             for label in weights:
                 if label not in held:
                     raise ValueError(
-                        f"class_weight={weights!r}: {label!r} is no class; expected some of "
-                        f"{listed(held)}"
+                        f"class_weight={quoted(weights)}: {quoted(label)} is no class; expected "
+                        f"some of {listed(held)}"
                     )
             parameters["class_weight"] = {held[label]: w for label, w in weights.items()}
         return parameters

@@ -17,6 +17,7 @@ from .. import model_file
 from ..annotations import FilePath
 from ..checks import all_finite
 from ..errors import ModelFileError
+from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_number, a_whole_number
 from .history import History
 from .state import SECTION, from_model
@@ -156,8 +157,8 @@ def resumed(latest, key, model):
     for name in mine:
         if mine[name] != theirs[name]:
             raise ValueError(
-                f"resume: {name} of the checkpoint is {theirs[name]!r}, but the network has "
-                f"{mine[name]!r}; expected the network that was trained"
+                f"resume: {name} of the checkpoint is {quoted(theirs[name])}, but the network has "
+                f"{quoted(mine[name])}; expected the network that was trained"
             )
     return state
 

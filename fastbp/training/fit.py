@@ -16,6 +16,7 @@ from .interrupt import Interrupt
 from .loop import Loop, Policy
 from .metrics import metric_of
 from .needs import require_training
+from .overflow import may_overflow, overflows
 from .state import State
 from .stopped import Stopped
 from .stopping import EarlyStopping, as_stopping
@@ -70,7 +71,7 @@ class Training:
         self.history = self.state.history
         feed.skip(self.state.epoch)
         interrupt = Interrupt(terminable=keeper is not None)
-        self._policy = FitPolicy(engine, self.state, options, feed, validation, keeper, interrupt)
+        self._policy = FitPolicy(engine, self.state, options, feed, validation, keeper)
         limits = (options.epochs, options.n_threads, options.max_time)
         self._loop = Loop(engine, feed, self._policy, self.state, interrupt, *limits)
         self.history.n_threads = self._loop.threads
@@ -101,7 +102,7 @@ class Training:
             _log.warning("X ended before the training, in %s", epochs)
         stopping = self.options.stopping
         if stopping and stopping.restore_best and self.history.best_epoch is not None:
-            self.engine.params[:] = self.state.best
+            self.engine.set_parameters(self.state.best)
         return self.history
 
     def _is_over(self):
@@ -115,7 +116,7 @@ class Training:
 class FitPolicy(Policy):
     """Rates of the optimizer, scores of the validation data, early stopping and callbacks."""
 
-    def __init__(self, engine, state, options, feed, validation, keeper, interrupt):
+    def __init__(self, engine, state, options, feed, validation, keeper):
         self.engine = engine
         self.state = state
         self.options = options
@@ -123,7 +124,7 @@ class FitPolicy(Policy):
         self._feed = feed
         self._validation = validation
         self._keeper = keeper
-        self._interrupt = interrupt
+        self._is_scored = True
         self._metric = metric_of(engine.loss)
         if validation is not None:
             self._validation_threads = engine.threads_of_rows(options.n_threads, len(validation))
@@ -152,14 +153,23 @@ class FitPolicy(Policy):
         if self._keeper is not None:
             self._keeper(self.state, ended=False)
 
-    def training_ended(self, stopped):
-        """Record the reason, and write the last checkpoint."""
+    def training_ended(self, stopped, last):
+        """Record the reason, and write the last checkpoint.
+
+        It raises DivergenceError if the outputs for the last batch are not finite.
+        """
+        if last is not None and overflows(self.engine, last.samples):
+            self.diverged(last.epoch, "outputs", last.number)
         self.state.history.stopped = stopped
         if self._keeper is not None:
             self._keeper(self.state, ended=True)
 
-    def score(self, epoch):
-        """Add the epoch to the history, with its validation; return whether it is complete."""
+    def score(self, epoch, goes_on):
+        """Add the epoch to the history, with its validation; return whether it is complete.
+
+        Of one that is cut short there is no score, unless a checkpoint is written, from which
+        training continues with it.
+        """
         state = self.state
         if not state.weight:
             raise ValueError("sample_weight: all weights are 0; at least one must be positive")
@@ -169,14 +179,16 @@ class FitPolicy(Policy):
         if self._validation is not None:
             metric = f"val_{self._metric.name}"
             entry["val_loss"] = entry[metric] = np.nan
-            scored = self.engine.evaluate(
-                self._validation, self._validation_threads, lambda: not self._interrupt.seen
-            )
+            threads = self._validation_threads
+            scored = self.engine.evaluate(self._validation, threads, goes_on)
+            self._is_scored = scored is not None
             if scored is not None:
                 entry["val_loss"] = scored[1]
                 entry[metric] = self._metric.score(scored[0], self._validation)
-            elif self._keeper is not None:  # the resumed training scores this epoch
+            elif self._keeper is not None:
                 return False
+            else:
+                _log.warning("epoch %d has no score: its validation was cut short", state.epoch + 1)
         state.history.epochs.append(entry)
         return True
 
@@ -218,23 +230,27 @@ class FitPolicy(Policy):
         # a loss is of the weights before an update: here the last update failed
         if not all_finite(self.engine.params):
             self.diverged(epoch, "weights", last)
-        if not (np.isfinite(entry.get("val_loss", 0.0)) or self._interrupt.seen):
+        if self._is_scored and not np.isfinite(entry.get("val_loss", 0.0)):
             self.diverged(epoch, f"validation loss ({entry['val_loss']})", last)
+        # weights that are of no use must not become the best
+        if self._validation is None and may_overflow(self.engine):
+            feed = self._feed  # a resumed training may have made no step of the epoch
+            rows = epoch.last.samples if epoch.last else feed.head.head(feed.batch)
+            if overflows(self.engine, rows):
+                self.diverged(epoch, "outputs", last)
 
     def diverged(self, epoch, what, batch):
         """Restore the best weights and raise `DivergenceError`."""
         engine = self.engine
         state = self.state
         rate = epoch.rates[batch]
-        engine.params[:] = state.best
-        engine.moments[:] = 0
-        engine.steps = 0  # moments and their bias corrections start anew together
+        engine.set_progress(state.best)  # moments and their bias corrections start anew together
         state.history.stopped = Stopped.DIVERGED
         raise DivergenceError(
-            f"the {what} became not finite in epoch {state.epoch + 1}, batch {batch + 1} of "
+            f"the {what} became not finite in epoch {epoch.number + 1}, batch {batch + 1} of "
             f"{len(epoch.losses)}, at learning rate {rate:g}. Likely cause: "
             f"{_likely_cause(epoch.data, rate)}. The network holds its best weights so far.",
-            state.epoch,
+            epoch.number,
             batch,
             state.history,
         )

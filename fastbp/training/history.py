@@ -6,6 +6,7 @@ from typing import Any
 from ..durations import duration
 from ..kernels.peak import measure_peak
 from ..kernels.support.once import cached_property
+from ..kernels.support.quoted import quoted
 from .stopped import Stopped
 
 # columns of the printed table: title, and what shows a value
@@ -103,7 +104,9 @@ class History:
             return [entry["gflops"] * 1e9 / self.peak for entry in self.epochs]
         known = self.epochs[0].keys() if self.epochs else ()
         if name not in known:
-            raise KeyError(f"{name!r}: this history has {', '.join([*known, 'share_of_peak'])}")
+            raise KeyError(
+                f"{quoted(name)}: this history has {', '.join([*known, 'share_of_peak'])}"
+            )
         return [entry[name] for entry in self.epochs]
 
     @property

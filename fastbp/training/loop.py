@@ -26,6 +26,23 @@ from .stopped import Stopped
 
 
 @dataclass
+class Batch:
+    """The batch of a step: rows of a window, from a place of its order on."""
+
+    number: int  # in its epoch, from 0
+    epoch: Epoch
+    order: np.ndarray | None  # as of `Window`
+    rows: slice
+
+    @property
+    def samples(self) -> Samples:
+        """A copy of its rows."""
+        data = self.epoch.data
+        rows = np.arange(len(data)) if self.order is None else self.order
+        return data.take(rows[self.rows])
+
+
+@dataclass
 class Epoch:
     """The steps of one epoch; the arrays are (batches,) float64."""
 
@@ -34,6 +51,8 @@ class Epoch:
     penalties: np.ndarray  # L2 penalties of the weights before each step
     data: Samples  # the last window
     seconds: float = 0.0  # training time, that of an interrupted part included
+    number: int = 0  # of those of this training
+    last: Batch | None = None  # the last that was trained on
 
 
 class Policy:
@@ -58,16 +77,22 @@ class Policy:
     def slice_ended(self):
         """Act after a slice that ends neither by a signal nor at the time limit."""
 
-    def score(self, epoch):
-        """Record an `Epoch` whose steps are all made; return False if a signal cut it short."""
+    def score(self, epoch, goes_on):
+        """Record an `Epoch` whose steps are all made; return False if it must be scored again.
+
+        ``goes_on()`` tells between slices whether a validation may go on.
+        """
         raise NotImplementedError
 
     def verdict(self, epoch):
         """Return the reason to stop after a recorded `Epoch`, or None."""
         raise NotImplementedError
 
-    def training_ended(self, stopped):
-        """Act at the end, while signals are still handled; not called after divergence."""
+    def training_ended(self, stopped, last):
+        """Act at the end, while signals are still handled; not called after divergence.
+
+        `last` is the last `Batch` of the training, None if it had none.
+        """
 
 
 class Loop:
@@ -103,6 +128,7 @@ class Loop:
         self._all_busy = 1 < self.threads >= available_threads()
         self._max_time = np.inf if max_time is None else max_time
         self._reason: Stopped | None = None
+        self._last: Batch | None = None
         self.epoch: Any = None
 
     def compile(self):
@@ -117,7 +143,7 @@ class Loop:
         with self.interrupt.watching(), closing(self.feed):
             stopped = over or self._epochs()
             if stopped is not Stopped.DIVERGED:
-                self.policy.training_ended(stopped)
+                self.policy.training_ended(stopped, self._last)
         return stopped
 
     def _epochs(self):
@@ -156,8 +182,8 @@ class Loop:
     def _judged(self):
         """Record an epoch that is done; return the reason to stop after it, or None."""
         state = self.state
-        if not self.policy.score(self.epoch):
-            return self.interrupt.stopped
+        if not self.policy.score(self.epoch, self._scoring_goes_on):
+            return self.interrupt.stopped if self.interrupt.seen else Stopped.TIME
         self.engine.epochs += 1
         verdict = self.policy.verdict(self.epoch)
         state.next_epoch()
@@ -174,6 +200,7 @@ class Loop:
         state.begin(batches)
         rates = self.policy.rates(number, batches)
         self.epoch = Epoch(rates, state.losses, np.zeros(batches), self.feed.head)
+        self.epoch.number = state.epoch
         more = state.epoch + 1 < self.epochs
         for window in self.feed.windows(number, state.done, more, self._must_end):
             self.epoch.data = window.data
@@ -208,6 +235,9 @@ class Loop:
             )
             if state.done < part.stop:  # the loss of the next batch is not finite
                 return False
+            end = (state.done - window.first) * batch
+            rows = slice(end - batch, end)
+            epoch.last = self._last = Batch(state.done - 1, epoch, window.order, rows)
             self._pace.took(part.stop - part.start, threads, time.perf_counter() - begin)
             if state.done == last:
                 state.weight += window.data.total_weight
@@ -233,6 +263,11 @@ class Loop:
         if self._reason is None:
             self.policy.slice_ended()
         return self._reason is not None
+
+    def _scoring_goes_on(self):
+        """Return whether there is no signal, and the time limit is not long ago."""
+        late = time.perf_counter() - self._deadline
+        return not self.interrupt.seen and late < tuning.SCORING_SECONDS
 
     def _look_for_limits(self):
         """Note a signal, which outranks the time limit."""

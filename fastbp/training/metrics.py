@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,10 +39,18 @@ def targets_of(samples: Samples, outputs: Floats) -> tuple[Array, Array, Array]:
     return y, _NO_LABELS if samples.labels is None else samples.labels, weight
 
 
-def scores_of(engine: Engine, data: Samples, n_threads: Threads) -> dict[str, float]:
-    """Return the mean loss of an engine's network on `Samples`, and its metric, by name."""
+def scores_of(
+    engine: Engine, data: Samples, n_threads: Threads, go_on: Callable[[], bool] | None = None
+) -> dict[str, float]:
+    """Return the mean loss of an engine's network on `Samples`, and its metric, by name.
+
+    There are none if ``go_on()``, which is called between slices, returns False.
+    """
     metric = metric_of(engine.loss)
-    outputs, loss = engine.evaluate(data, n_threads)
+    scored = engine.evaluate(data, n_threads, go_on)
+    if scored is None:
+        return {}
+    outputs, loss = scored
     return {"loss": loss, metric.name: metric.score(outputs, data)}
 
 

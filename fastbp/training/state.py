@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import ModelFileError
+from ..kernels.support.quoted import quoted, shortened
 from ..kernels.support.scalars import a_number, a_whole_number
 from .history import History
 from .stopped import Stopped
@@ -97,13 +98,15 @@ def from_model(model, key, history):
             raise ValueError("its epochs are not described by the numbers of a history")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ModelFileError(
-            f"the checkpoint does not describe the state of a training: {error}"
+            f"the checkpoint does not describe the state of a training: {shortened(error)}"
         ) from error
     if written != key:
         differing = sorted(n for n in {*key, *written} if key.get(n) != written.get(n))
         raise ValueError(
             "resume: the checkpoint is of another training: "
-            + ", ".join(f"{n} was {written.get(n)!r} and is {key.get(n)!r}" for n in differing)
+            + ", ".join(
+                f"{n} was {quoted(written.get(n))} and is {quoted(key.get(n))}" for n in differing
+            )
         )
     return state
 

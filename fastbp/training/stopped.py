@@ -36,6 +36,11 @@ class Stopped(str, Enum):
         """Whether a signal ended the training."""
         return self in (Stopped.INTERRUPTED, Stopped.TERMINATED)
 
+    @classmethod
+    def text_of(cls, reason: str) -> str:
+        """Return a reason as a phrase for people; one that is none of these as it is."""
+        return next((known.text for known in cls if known == reason), reason)
+
     @property
     def text(self) -> str:
         """The reason as a phrase for people."""

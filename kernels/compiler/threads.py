@@ -16,6 +16,7 @@ from typing import Literal
 import numba
 
 from ..support.forks import in_forked_children, may_lack_threads
+from ..support.quoted import quoted
 from ..tuning import FLOPS_PER_SECOND, REGION_SECONDS, REGION_WORTH
 from .processors import physical_threads
 from .tbb import load_tbb
@@ -57,7 +58,9 @@ def choose_threads(n_threads: Threads, flops: float, regions: int, parts: int | 
     elif isinstance(n_threads, Integral) and not isinstance(n_threads, bool) and n_threads >= 1:
         wanted = min(int(n_threads), numba.config.NUMBA_NUM_THREADS)
     else:
-        raise ValueError(f'n_threads={n_threads!r}: expected "auto" or an integer of at least 1')
+        raise ValueError(
+            f'n_threads={quoted(n_threads)}: expected "auto" or an integer of at least 1'
+        )
     return wanted if wanted == 1 or _parallel_is_safe() else 1
 
 

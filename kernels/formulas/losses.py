@@ -23,6 +23,7 @@ import numpy as np
 from ..compiler.jit import inner
 from ..simd.elementary import exp, log, log1p, sign
 from ..simd.intrinsics import absolute, select
+from ..support.quoted import quoted
 from ..support.scalars import a_number
 from .registry import Registry
 
@@ -101,13 +102,13 @@ class Loss:
         if value is None:
             return self.parameter or 0.0
         if self.parameter is None:
-            raise ValueError(f"{name}={value!r}: {self.name} has no parameter")
+            raise ValueError(f"{name}={quoted(value)}: {self.name} has no parameter")
         value = value.tolist() if isinstance(value, np.ndarray) else value
         if not self.has_levels or not isinstance(value, (list, tuple)):
             return a_number(name, value, above=0, below=self.parameter_below)
         levels = tuple(a_number(name, each, above=0, below=self.parameter_below) for each in value)
         if not levels:
-            raise ValueError(f"{name}={value!r}: expected at least one number")
+            raise ValueError(f"{name}={quoted(value)}: expected at least one number")
         return levels
 
 

@@ -21,6 +21,7 @@ ICML 2013 (clipping).
 from dataclasses import dataclass, field
 
 from ..simd.intrinsics import fma, square_root
+from ..support.quoted import quoted
 from ..support.scalars import a_number
 from .registry import Registry
 
@@ -57,7 +58,7 @@ class Optimizer:
     def __post_init__(self):
         unknown = self.defaults.keys() - _READ
         if unknown:
-            raise ValueError(f"optimizer {self.name!r}: no kernel reads {sorted(unknown)}")
+            raise ValueError(f"optimizer {quoted(self.name)}: no kernel reads {sorted(unknown)}")
 
 
 def _sgd(w, g, m, v, rate, beta1, beta2, epsilon):
@@ -192,7 +193,7 @@ def checked(record, hyper):
     known = {**_SHARED, **record.defaults}
     for name, value in hyper.items():
         if name not in known:
-            raise TypeError(f"{record.name} has no parameter {name!r}; it has {[*known]}")
+            raise TypeError(f"{record.name} has no parameter {quoted(name)}; it has {[*known]}")
         bounds = _BOUNDS.get(name, _BETAS[record.beta_may_be_one])
         known[name] = a_number(name, value, **bounds)
     return known

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Protocol, TypeVar
 
+from ..support.quoted import quoted
+
 
 class Named(Protocol):
     """An object with a read-only name."""
@@ -50,5 +52,7 @@ class Registry(dict[str, Record]):
                 return record
         known = [*self, *self.aliases]
         near = get_close_matches(name, known, 1) if isinstance(name, str) else []
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        raise ValueError(f"unknown {self.kind} {name!r}{hint} Known: {', '.join(sorted(known))}")
+        hint = f"; did you mean {quoted(near[0])}?" if near else "."
+        raise ValueError(
+            f"unknown {self.kind} {quoted(name)}{hint} Known: {', '.join(sorted(known))}"
+        )

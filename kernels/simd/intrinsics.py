@@ -41,14 +41,28 @@ def pointer(typingctx, array):
     return Pointer(array.dtype)(array), _first_of
 
 
+def _require(array, like):
+    is_array = isinstance(array, types.Array) and array.layout != "A" and array.aligned
+    if not is_array or Pointer(array.dtype) != like:
+        raise TypingError(f"{array}: expected a contiguous array of {like.dtype}, as the network's")
+
+
 @intrinsic
 def checked_pointer(typingctx, array, like):
     """Return the `pointer` to an array that is contiguous and of the dtype of `like`.
 
     Code that passes another array is not compiled.
     """
-    if Pointer(array.dtype) != like or array.layout == "A":
-        raise TypingError(f"{array}: expected a contiguous array of {like.dtype}, as the network's")
+    _require(array, like)
+    return like(array, like), _first_of
+
+
+@intrinsic
+def writable_pointer(typingctx, array, like):
+    """Return the `checked_pointer` to an array to write: one that is read-only is refused too."""
+    _require(array, like)
+    if not array.mutable:
+        raise TypingError(f"{array}: expected an array that can be written")
     return like(array, like), _first_of
 
 

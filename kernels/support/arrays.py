@@ -22,7 +22,10 @@ def floats(name, value, rank, like=None):
     ValueError
         If its rank is not `rank`.
     """
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} is no array: NumPy says: {error}") from error
     if array.dtype not in _DTYPES:
         raise TypeError(f"{name} has dtype {array.dtype}: expected float32 or float64")
     if like is not None and array.dtype != like.dtype:
@@ -72,7 +75,7 @@ def output(name, out, shape, dtype):
 def apart(out, **inputs):
     """Raise ValueError if an input shares memory with the array that is written."""
     for name, array in inputs.items():
-        if np.may_share_memory(out, array):
+        if isinstance(out, np.ndarray) and np.may_share_memory(out, array):
             raise ValueError(f"out overlaps {name}: expected an array of its own")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..tuning import MULTIPLY_ADD_FLOPS
 from . import arrays
+from .quoted import quoted
 from .scalars import a_number
 
 # the kernels keep a table of the ramps of one number in their scratch memory
@@ -89,7 +90,7 @@ def ramp_rows(name, values, starts, height=1.0):
     starts = np.ascontiguousarray(starts, np.int64)
     arrays.expect("starts", starts, (values.shape[1] + 1,))
     if starts[0] != 0 or (starts[1:] <= starts[:-1]).any():
-        raise ValueError(f"starts: {starts.tolist()} does not ascend from 0")
+        raise ValueError(f"starts={quoted(starts.tolist())} does not ascend from 0")
     rows = RampRows(values, starts, a_number("height", height, above=0))
     if (rows.ramps > MOST_RAMPS).any():
         raise ValueError(f"starts: a column has {rows.ramps.max()} ramps, of at most {MOST_RAMPS}")

@@ -73,11 +73,18 @@ def sparse_rows(name, X, dtype=None):
     Raises
     ------
     TypeError
-        If its dtype is not real, or, without `dtype`, is neither float32 nor float64.
+        If it is no sparse matrix, or its dtype is not real or, without `dtype`, neither float32
+        nor float64.
     ValueError
         If it has 2^31 columns or more, or an index is outside the matrix.
     """
+    if not hasattr(X, "tocsr"):
+        raise TypeError(f"{name} is a {type(X).__name__}: expected a sparse matrix of SciPy")
+    if len(X.shape) != 2:
+        raise ValueError(f"{name} has shape {X.shape}: expected 2 dimensions")
     rows = X.tocsr()
+    if rows.data.dtype.kind not in "fiub":
+        raise TypeError(f"{name} has dtype {rows.data.dtype}: expected real numbers")
     if rows.shape[1] > np.iinfo(np.int32).max:
         raise ValueError(f"{name} has {rows.shape[1]} columns: expected less than 2^31")
     _check_places(name, rows)
@@ -85,8 +92,6 @@ def sparse_rows(name, X, dtype=None):
         rows = rows.copy()
         rows.has_sorted_indices = rows.has_canonical_format = False
         rows.sum_duplicates()
-    if rows.data.dtype.kind not in "fiub":
-        raise TypeError(f"{name} has dtype {rows.data.dtype}: expected real numbers")
     data = rows.data if dtype is None else rows.data.astype(dtype, copy=False)
     data = np.ascontiguousarray(arrays.floats(name, data, 1))
     columns = np.ascontiguousarray(rows.indices, np.int32)

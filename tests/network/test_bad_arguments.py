@@ -25,6 +25,7 @@ from fastbp import (
     kernels,
 )
 from fastbp.components.optimizers import Optimizer
+from fastbp.kernels.support.quoted import quoted
 
 # unknown names, one letter wrong, and what should be suggested
 MISSPELT = [
@@ -162,7 +163,7 @@ BAD_NUMBERS = [
 
 @pytest.mark.parametrize(("kind", "name", "value"), BAD_NUMBERS)
 def test_a_number_out_of_its_range_is_refused(kind, name, value):
-    _says(lambda: kind(**{name: value}), [name, repr(value)])
+    _says(lambda: kind(**{name: value}), [name, quoted(value)])
 
 
 @pytest.mark.parametrize("activation", ["leaky_relu", "elu"])

@@ -71,6 +71,20 @@ def test_arrays_of_another_dtype_or_with_gaps_are_refused():
             forward_row(state, good[0], out)
 
 
+def test_a_row_is_not_written_to_what_is_read_only():
+    state, x = Network([6, 3]).row_state(), np.ones(6, "float32")
+    content = bytes(12)
+    fixed = np.zeros(3, "float32")
+    fixed.flags.writeable = x.flags.writeable = False
+    for out in (np.frombuffer(content, "float32"), fixed):
+        with pytest.raises(TypingError, match="expected an array that can be written"):
+            forward_row(state, x, out)
+    assert content == bytes(12) and (fixed == 0).all()
+    out = np.zeros(3, "float32")
+    forward_row(state, x, out)  # inputs may be read-only
+    assert (out != 0).any()
+
+
 def test_a_row_does_not_depend_on_how_many_are_asked_for_nor_in_what_order():
     net = Network([6, 33, 3], "gelu", "cross_entropy")
     whole = net.forward(X)

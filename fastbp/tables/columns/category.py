@@ -8,6 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ...errors import DataError
+from ...kernels.support.quoted import quoted
 from ..wording import shown
 from .column import Column, Fit
 from .effects import MOST_MEANS, Effects
@@ -111,9 +112,11 @@ class Category(Column, frozen=True):
 
     def __post_init__(self) -> None:
         if list(self.categories) != sorted(set(self.categories)):
-            raise ValueError(f"the categories of {self.name!r} are not sorted, or not distinct")
+            raise ValueError(
+                f"the categories of {quoted(self.name)} are not sorted, or not distinct"
+            )
         if self.width == 0:
-            raise ValueError(f"column {self.name!r} is a category without categories")
+            raise ValueError(f"column {quoted(self.name)} is a category without categories")
 
     @property
     def names(self) -> list[str]:

@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from ...kernels.support.quoted import quoted
 from .values import Floats
 
 # as high as the deviation of a scaled number or less, so that many ramps do not rule the network
@@ -42,7 +43,9 @@ def check_edges(name: str, edges: Sequence[float]) -> None:
     with np.errstate(over="ignore"):
         steps = np.diff(edges)
     if len(edges) == 1 or not ((steps > 0) & np.isfinite(steps)).all():
-        raise ValueError(f"the edges of {name!r} do not ascend by finite steps, or there is one")
+        raise ValueError(
+            f"the edges of {quoted(name)} do not ascend by finite steps, or there is one"
+        )
 
 
 def edges_by_quantiles(values: Floats, bins: int, weights: Floats | None) -> tuple[float, ...]:

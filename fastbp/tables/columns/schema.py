@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from ...json_data import Count, Finite, Positive, read_as
+from ...kernels.support.quoted import quoted
 from ..losses import LOSSES
 from .date_text import DateText, order_of, patterns_of
 from .kinds import AnyColumn
@@ -58,11 +59,11 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
         classes = self.classes
         classifies = self.task == "classification"
         if classifies == (self.kind == "number"):
-            raise ValueError(f"kind={self.kind!r}: not one of a {self.task}")
+            raise ValueError(f"kind={quoted(self.kind)}: not one of a {self.task}")
         if self.rate and (classifies or self.mean):
             raise ValueError("rate=True: expected a regression with a mean of 0")
         if len(set(classes)) < len(classes):
-            raise ValueError(f"classes={classes!r}: one is there twice")
+            raise ValueError(f"classes={quoted(classes)}: one is there twice")
         if classifies != (len(classes) > 1) or len(self.counts) != len(classes):
             raise ValueError(
                 f"a {self.task} of {len(classes)} classes and {len(self.counts)} counts"
@@ -72,9 +73,9 @@ class Target(Struct, frozen=True, forbid_unknown_fields=True):
         if self.kind == "integer":
             numbers = sorted({int(text) for text in classes})
             if list(classes) != [str(number) for number in numbers]:
-                raise ValueError(f"classes={classes!r}: expected ascending whole numbers")
+                raise ValueError(f"classes={quoted(classes)}: expected ascending whole numbers")
         if self.kind == "boolean" and classes != ("false", "true"):
-            raise ValueError(f"classes={classes!r}: booleans have ('false', 'true')")
+            raise ValueError(f"classes={quoted(classes)}: booleans have ('false', 'true')")
 
     @property
     def label(self) -> str:
@@ -140,7 +141,7 @@ class Schema(Struct, frozen=True, forbid_unknown_fields=True):
         for field, names in distinct.items():
             name, count = Counter(names).most_common(1)[0] if names else ("", 0)
             if count > 1:
-                raise ValueError(f"{field} names {name!r} twice")
+                raise ValueError(f"{field} names {quoted(name)} twice")
 
     def written(self, how: Any) -> "Schema":
         """Return the schema for a table whose text is written in another way.

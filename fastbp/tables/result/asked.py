@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError
+from ...kernels.support.quoted import quoted
 from ..columns.schema import Schema
 from ..wording import listed, one_line, unknown
 from .outputs import class_values
@@ -94,7 +95,7 @@ class AskedScores:
                 return float(scorer(model, outputs, model.named(truth), **weights))
             except (ValueError, TypeError, AttributeError) as error:  # of a metric of another task
                 raise DataError(
-                    f"metric {name!r} of the target {listed(self._schema.target_names)}: "
+                    f"metric {quoted(name)} of the target {listed(self._schema.target_names)}: "
                     f"{one_line(error)}"
                 ) from error
 

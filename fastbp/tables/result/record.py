@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from ...json_data import Amount, Count, Finite, Positive, read_as
 
@@ -15,6 +15,8 @@ class _Data(Struct):
     rows: Count
     train: Count | None = None
     valid: Count | None = None
+    no_target: Count | None = None
+    digest: str | None = None
 
 
 class _Histogram(Struct):
@@ -96,12 +98,12 @@ class _Ensemble(Struct):
 
 
 class _Record(Struct):
-    """The entries that commands and reports read; all are optional, and others may be there."""
+    """The entries that commands and reports read; all may be absent, and others be there."""
 
     fastbp: str | None = None
-    versions: dict[str, str] | None = None
-    data: _Data | None = None
-    options: dict | None = None
+    versions: dict[str, str] = {}
+    data: _Data | UnsetType = UNSET
+    options: dict = {}
     batch_size: Count | None = None
     seconds: Finite | None = None
     threads: Count | None = None
