@@ -117,10 +117,10 @@ def gather() -> Facts:
         free_memory(),
     )
     try:
-        threads = _threads()
-        cache = _cache()  # before the peak, whose kernel is added to it
-        processor = _processor()
         with _no_words_of_the_cache():
+            threads = _threads()
+            cache = _cache()  # before the peak, whose kernel is added to it
+            processor = _processor()
             speed = _speed(threads.physical, facts.memory)
     except (ImportError, ValueError) as error:  # Numba's errors for invalid variables
         return replace(facts, broken=" ".join(str(error).split()))

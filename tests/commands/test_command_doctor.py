@@ -133,6 +133,19 @@ def test_a_cache_that_cannot_be_written_is_found(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="Windows has no modes of others")
+def test_a_cache_that_others_can_write_is_found(tmp_path):
+    place = tmp_path / "cache"
+    place.mkdir()
+    place.chmod(0o777)
+    own = tmp_path / "own"
+    facts, findings = _doctor(tmp_path, FASTBP_CACHE_DIR=place, XDG_CACHE_HOME=own)
+    assert Path(facts["cache"]["folder"]).is_relative_to(own)
+    assert str(place) in findings["trust"]["message"] and "0777" in findings["trust"]["message"]
+    assert "chmod" in findings["trust"]["remedy"]
+
+
+@pytest.mark.slow
 def test_a_cache_is_cold_before_warmup_and_warm_after(tmp_path):
     place = tmp_path / "cache"
     for name in (f"{0:020x}", f"{1:020x}", "not-ours"):
