@@ -40,7 +40,7 @@ from .transpose import copy
 from .vector import Pointer, has_cheap_masks
 from .view import View, matrix, moved, shifted, strided
 
-(MAIN_ROWS, _FEW_ROWS, _), VECS = tile_shapes()
+(MAIN_ROWS, FEW_ROWS, _), VECS = tile_shapes()
 
 _PANELS = tuning.BLOCK_VECTORS // VECS * (tuning.DEPTH * VECS * 16 + tuning.APART)
 # floats that `gemm` needs as scratch: a block of B in panels and one of A in strips
@@ -81,7 +81,7 @@ def _tile_product(rows, vecs):
 
 def _column_panel(vecs):
     """Return the loop down the rows of A for one panel of B, `vecs` vectors wide."""
-    main, few, one = (_tile_product(rows, vecs) for rows in (MAIN_ROWS, _FEW_ROWS, 1))
+    main, few, one = (_tile_product(rows, vecs) for rows in (MAIN_ROWS, FEW_ROWS, 1))
 
     @inner
     def column_panel(M, K, start, a, a_step, b, c, count, gate, ahead):
@@ -96,10 +96,10 @@ def _column_panel(vecs):
         i = M // MAIN_ROWS * MAIN_ROWS
         while i < M:
             s, z = moved(start, i, 0), moved(c, i, 0)
-            if M - i >= _FEW_ROWS:
+            if M - i >= FEW_ROWS:
                 few(K, s, a, b, z, count, gate)
-                a = moved(a, _FEW_ROWS, 0)
-                i += _FEW_ROWS
+                a = moved(a, FEW_ROWS, 0)
+                i += FEW_ROWS
             else:
                 one(K, s, a, b, z, count, gate)
                 a = moved(a, 1, 0)
