@@ -13,6 +13,8 @@ from .options import TrainOptions
 from .sections import SECTION
 
 JOB = "job"
+# of the hash of encoded rows; 16 before it was the same wherever the frames of a table end
+DIGEST_BYTES = 20
 # options that may change where a training goes on; epochs only where no rate depends on them
 _BY_PRESET = frozenset({"epochs", "patience"})
 _FREE = frozenset({"n_threads", "max_time", "memory", "calibrate"})
@@ -22,7 +24,8 @@ _MAY_CHANGE = _BY_PRESET | _FREE | {"time_budget"}
 class Begun(Struct):
     """The section of a checkpoint that belongs to a training on a table.
 
-    `options` are those that were given, and `settled` what they were with those of the preset.
+    `data` are the hashes of the encoded rows, in hexadecimal digits, one for each table. `options`
+    are those that were given, and `settled` what they were with those of the preset.
     Rows in a file were trained on in windows of `window_rows`, None where these are as usual.
     """
 
@@ -54,10 +57,10 @@ def begun_of(checkpoint: Any, folder: Path, options: TrainOptions) -> Begun:
         raise ModelFileError(
             f"{folder} holds checkpoints, but of no training on a table"
         ) from error
-    if not begun.settled:
+    if not begun.settled or len(begun.data) % (2 * DIGEST_BYTES):
         raise ModelFileError(
-            f"{folder} holds checkpoints of an earlier fastbp, which split rows in another "
-            "way: go on with that version, or begin anew in an empty folder"
+            f"{folder} holds checkpoints of an earlier fastbp, which split or hashed rows "
+            "in another way: go on with that version, or begin anew in an empty folder"
         )
     _check_options(options, begun)
     return begun

@@ -11,6 +11,7 @@ from ..data import Spool
 from ..data.source import rows_of_window
 from ..errors import DataError
 from ..memory import bytes_shown, free_memory
+from .begun import DIGEST_BYTES
 from .columns.encoding import Encoder
 from .columns.schema import Schema
 from .read.table import Table
@@ -128,7 +129,8 @@ def encode_table(
     train: Any = Spool() if in_file else _Memory(budget.rows, short)
     held = _Memory(int(split.validates.sum()), short)
     own: list[npt.NDArray] = []
-    digest = hashlib.blake2b(digest_size=16)
+    # one for each array, so that they do not depend on where frames end
+    hashes = [hashlib.blake2b(digest_size=DIGEST_BYTES) for _ in range(4)]
     no_target = first = 0
     for X, y, kept, weights in encoder.encoded(table, weight):
         rows = slice(first, first + len(kept))
@@ -137,14 +139,14 @@ def encode_table(
         y = schema.clipped(y)
         in_memory = short.kept(X)
         X_train, y_train = in_memory[trains], y[trains]
-        digest.update(X_train.data)
-        digest.update(y_train.data)
+        hashes[0].update(X_train.data)
+        hashes[1].update(y_train.data)
         weights_own = None if weights is None else weights[trains]
         weights_train = _weights(weights_own, y_train, class_weight)
         if weights_own is not None and not in_file:
             own.append(weights_own)
         if weights_train is not None:
-            digest.update(weights_train.data)
+            hashes[2].update(weights_train.data)
         train.append(X[trains] if in_file else X_train, y_train, weights_train)
         validates = kept & split.validates[rows]
         held_weights = None if weights is None else weights[validates]
@@ -155,7 +157,8 @@ def encode_table(
             f"{table.name} has no row with a value of {listed(schema.target_names)}: give some"
         )
     for array in held.arrays():
-        digest.update(array.data)
+        hashes[3].update(array.data)
+    digest = hashlib.blake2b(b"".join(h.digest() for h in hashes), digest_size=DIGEST_BYTES)
     valid = held.samples() if held.rows else None
     trained: tuple[Any, Any, Any] = (np.empty(0), None, None)
     if train.rows:

@@ -82,3 +82,21 @@ def test_where_less_memory_is_free_a_training_is_resumed_to_the_same_bits(tmp_pa
     trained(2**22, 1, **kept)
     resumed = trained(2**21, 2, **kept, resume=True)
     np.testing.assert_array_equal(whole.network.parameters, resumed.network.parameters)
+
+
+def test_schema_and_rows_are_the_same_where_frames_are_smaller(tmp_path, monkeypatch):
+    path, draw = tmp_path / "t.csv", np.random.default_rng(0)
+    columns = {"a": draw.standard_normal(9000), "b": draw.lognormal(0, 3, 9000)}
+    names = [f"name {n}" for n in draw.integers(0, 900, 9000)]
+    pl.DataFrame({**columns, "c": names, "y": draw.standard_normal(9000)}).write_csv(path)
+
+    def prepared(free):
+        monkeypatch.setattr("fastbp.tables.read.table.free_memory", lambda: free)
+        job = Job(path, TrainOptions("y", memory=2**30, valid_share=0.2))
+        schema, rows = job.schema, job.encoded()
+        frames = job.table.frames(width=schema.n_features)
+        return schema, rows.digest, sum(1 for _ in frames)
+
+    (schema, digest, few), (same, also, many) = prepared(None), prepared(2**20)
+    assert (schema, digest) == (same, also)
+    assert few == 1 and many > 1

@@ -179,11 +179,20 @@ def test_limits_that_are_given_no_more_end_no_more(tmp_path):
     assert resumed.record["temperature"] == whole.record["temperature"]
 
 
-def test_checkpoints_of_an_earlier_version_are_named(tmp_path):
+def _without_settled(job):
+    del job["settled"]
+
+
+def _with_a_short_hash(job):
+    job["data"] = job["data"][:32]
+
+
+@pytest.mark.parametrize("as_before", [_without_settled, _with_a_short_hash])
+def test_checkpoints_of_an_earlier_version_are_named(tmp_path, as_before):
     train(people(), "y", checkpoints=tmp_path, **RUN)
     (newest, *_) = sorted(tmp_path.iterdir(), reverse=True)
     model = model_file.load(newest)
-    del model.sections["job"]["settled"]
+    as_before(model.sections["job"])
     for path in tmp_path.iterdir():
         path.unlink()
     model_file.save(newest, model)
