@@ -6,6 +6,7 @@ import signal
 import sys
 
 from .commands.codes import Code
+from .memory import share_arenas
 
 
 def main():
@@ -32,6 +33,7 @@ def _run():
     from .commands.native import drop_native_stderr
 
     drop_native_stderr()
+    share_arenas()  # before polars starts its threads
     try:
         app(prog_name="fastbp")
     finally:

@@ -79,6 +79,8 @@ def require_memory(needed: int, what: str, remedy: str, small: int = SMALL) -> N
 def share_arenas() -> None:
     """Let all threads take memory from one arena, where the process may take few addresses.
 
+    It is for a process of one's own: a library leaves that to its host.
+
     glibc reserves 64 MiB of them for the arena of each thread: libraries with a thread on each
     processor then use up ``ulimit -v`` before they take memory, and end the process.
     """

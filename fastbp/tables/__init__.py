@@ -12,7 +12,3 @@ Names that mean one thing here:
 - schema: the columns, the target and the dropped columns of a table, a `Schema`
 - record: how a model came about, as JSON; history: its numbers per epoch
 """
-
-from ..memory import share_arenas
-
-share_arenas()  # before polars starts its threads
