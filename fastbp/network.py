@@ -65,8 +65,7 @@ class Network(Described):
     dtype : {"float32", "float64"}, default "float32"
         Type of parameters and computation.
     seed : int, optional
-        Seed for initial weights, shuffles and dropout; default: drawn anew for each network.
-        ``network.seed`` tells it, so that another network can have the same.
+        Seed for initial weights, shuffles and dropout; default: drawn anew, ``network.seed``.
 
     Raises
     ------
@@ -291,9 +290,8 @@ class Network(Described):
     def row_state(self) -> tuple[Array, ...]:
         """Return the state that ``fastbp.kernels.forward_row(state, x, out)`` takes.
 
-        That function runs one row from your own ``@njit`` code, in less than a microsecond for
-        a small network. It reads the weights at each call. A state serves one thread at a time,
-        in this process only.
+        It runs one row from your own ``@njit`` code, in less than a microsecond for a small
+        network, and reads the weights at each call. A state serves one thread at a time.
         """
         return self._engine.row_state()
 

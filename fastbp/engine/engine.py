@@ -24,7 +24,7 @@ from ..kernels.net.passes import (
     rows_task,
     weights_task,
 )
-from ..kernels.net.records import RUN, gathered
+from ..kernels.net.records import gathered
 from ..kernels.simd.gemm import MAIN_ROWS, gemm
 from ..kernels.simd.meeting import CELLS
 from ..kernels.support.arrays import address, aligned_zeros
@@ -40,10 +40,11 @@ from ..kernels.tuning import (
     UPDATE_FLOPS,
 )
 from ..kernels.update import UPDATES
-from ..memory import SMALL, require_memory
+from ..memory import require_memory
 from .gate import Gate
 from .inputs import Inputs, dense_fields, fields_of, inputs_of, numbers_of
 from .pace import pace_of_steps
+from .run import fill, new_run
 
 _NOTHING = np.zeros(1)
 
@@ -66,27 +67,13 @@ class Engine:
         self._inference_rows = max(INFERENCE_ROWS, rows) if packed else INFERENCE_ROWS
         # float32 operations in the time of one of this dtype
         self._in_float32 = plan.dtype.itemsize / 4
-        self._run = np.zeros(1, RUN)
         record = LOSSES[loss]
         outputs = plan.specs[-1].n_out
         self._levels = record.levels_of("loss_parameter", loss_parameter, outputs, plan.dtype)
         has_partner = ACTIVATIONS.find(plan.specs[-1].activation).name == record.partner
         self._canonical = has_partner and record.from_logits is not None
-        hyper_parameters = optimizer.hyper_parameters
-        fields = {
-            "input_drop": plan.input_drop,
-            "loss_parameter": record.number_of(loss_parameter, outputs),
-            "loss_levels": address(self._levels),
-            "loss_limit": np.inf,
-            "corrects": optimizer.record.corrects,
-            **{name: hyper_parameters.get(name, 0.0) for name in ("beta1", "beta2", "epsilon")},
-            "l1": hyper_parameters["l1"],
-            "l2": hyper_parameters["l2"],
-            "own_l2": hyper_parameters["l2"],
-            "decay": hyper_parameters["weight_decay"],
-            "clip_norm": optimizer.clip_norm or 0.0,
-        }
-        _fill(self._run[0], fields)
+        parameter = record.number_of(loss_parameter, outputs)
+        self._run = new_run(plan, optimizer, parameter, self._levels)
         self._begin(seed)
 
     def _begin(self, seed):
@@ -230,7 +217,7 @@ class Engine:
         fields = {"order": address(order), "rates": address(rates), "steps": len(rates)}
         fields |= {"losses": address(losses), "penalties": address(penalties)}
         fields |= {"start": first, "stop": len(data) if order is None else len(order)}
-        _fill(run, {**fields, "batch": batch, "tasks": threads})
+        fill(run, {**fields, "batch": batch, "tasks": threads})
         if threads > 1 and run_together():
             self._cells[:] = 0
             done = self.gate.change(twin(loop.train, threads), *self.arrays())
@@ -250,7 +237,7 @@ class Engine:
         run, (epochs, steps) = self._run[0], losses.shape
         fields = {"order": address(order), "rates": address(rates), "steps": steps, "tasks": 1}
         fields |= {"losses": address(losses), "penalties": address(penalties)}
-        _fill(run, {**fields, "start": 0, "stop": len(order), "batch": batch})
+        fill(run, {**fields, "start": 0, "stop": len(order), "batch": batch})
         words, place = state or (np.empty(0, np.uint32), np.empty(0, np.int64))
         partners = np.empty(0 if state is None else len(order), np.uint64)
         given = (words, place, partners, order, epochs, *self.arrays())
@@ -266,7 +253,7 @@ class Engine:
 
     def forward(self, data, n_threads="auto", go_on=None):
         """Return the outputs (n, n_out) for the rows of `data`; `go_on` is as for `evaluate`."""
-        out = self._outputs(len(data))
+        out = self.plan.new_outputs(len(data))
         return out if self._infer(FORWARD, data, out, _NOTHING, n_threads, go_on) else None
 
     def row_state(self):
@@ -279,18 +266,10 @@ class Engine:
 
         `go_on` is called between slices; if it returns False, the result is None.
         """
-        out, total = self._outputs(len(data)), np.zeros(1)
+        out, total = self.plan.new_outputs(len(data)), np.zeros(1)
         if not self._infer(LOSS, data, out, total, n_threads, go_on):
             return None
         return out, float(total[0] / data.total_weight)
-
-    def _outputs(self, rows):
-        """Return the array of the outputs for so many rows."""
-        shape = rows, self.plan.specs[-1].n_out
-        needed = rows * shape[1] * self.plan.dtype.itemsize
-        if needed >= SMALL:  # most calls are small: no words are made for them
-            require_memory(needed, f"the array {shape} of outputs", "give fewer rows at once")
-        return np.empty(shape, self.plan.dtype)
 
     def scoring(self, data):
         """Return what `loop.infer` takes to score dense `data`: layers, run, work, batch."""
@@ -326,7 +305,7 @@ class Engine:
                 pace.took(steps, now, perf_counter() - began)
             first += len(part)
         if not data.is_dense:  # most calls are dense, and need not look
-            _fill(run[0], dense_fields(self._n_in))
+            fill(run[0], dense_fields(self._n_in))
         self._idle.append((here, run, pace))
         return True
 
@@ -348,7 +327,7 @@ class Engine:
             run = gathered([self._run])
             run[0]["loss_slope"] = 0  # inference needs no deltas
             self._place(run, here)
-            _fill(run[0], {**dense_fields(self._n_in), "order": 0})
+            fill(run[0], {**dense_fields(self._n_in), "order": 0})
             flops = self._inference_rows * threads * self.plan.flops_per_row_forward
             return here, run, pace_of_steps(flops, threads, FIRST_INFERENCE_FLOPS)
 
@@ -395,7 +374,7 @@ class Engine:
         names = ("input", "input_row", "row_losses", "tasks", "ahead_row", "scratch", "scratch_row")
         places = {name: getattr(here, name) for name in names}
         # sparse rows are not asked for ahead, and their cursors lie in that place
-        _fill(run, {**places, "ahead": -1, "cursors": here.ahead})
+        fill(run, {**places, "ahead": -1, "cursors": here.ahead})
         run["rows_task"] = rows_task.address(self.plan.dtype)
         run["gemm"] = gemm.address(self.plan.dtype)
         if data is not None:
@@ -412,12 +391,7 @@ class Engine:
             "sample_weight": address(data.weight),
             "order": 0,
         }
-        _fill(run, fields_of(data.x, self.plan.dtype) | fields)
-
-
-def _fill(record, fields):
-    for name, value in fields.items():
-        record[name] = value
+        fill(run, fields_of(data.x, self.plan.dtype) | fields)
 
 
 def _nothing():

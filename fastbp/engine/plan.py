@@ -27,6 +27,7 @@ from ..kernels.tuning import (
     GRADIENT_BLOCK_TILES,
     ODD_LINES,
 )
+from ..memory import SMALL, require_memory
 from .inputs import Inputs
 
 _BLOCK_ROWS = GRADIENT_BLOCK_TILES * MAIN_ROWS
@@ -129,6 +130,14 @@ class Plan:
         else:
             return dense
         return dense + 4 * first.n_out * (products - len(x) * first.n_in)
+
+    def new_outputs(self, rows):
+        """Return an array for the outputs (rows, n_out) of so many rows."""
+        shape = rows, self.specs[-1].n_out
+        needed = rows * shape[1] * self.dtype.itemsize
+        if needed >= SMALL:  # most calls are small: no words are made for them
+            require_memory(needed, f"the array {shape} of outputs", "give fewer rows at once")
+        return np.empty(shape, self.dtype)
 
     def workspace(self, batch, tasks, training, inputs=None):
         """Return a `Workspace` for `batch` rows and `tasks` parallel tasks; see `inputs`."""

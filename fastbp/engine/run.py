@@ -1,0 +1,42 @@
+"""The run of a net: the record that the kernels read, as it is before the first step."""
+
+from typing import Any
+
+import numpy as np
+
+from ..components.optimizers import Optimizer
+from ..kernels.net.records import RUN
+from ..kernels.support.arrays import Floats, address
+from .plan import Plan
+
+
+def new_run(plan: Plan, optimizer: Optimizer, parameter: float, levels: Floats | None) -> Any:
+    """Return the record (1,) of `RUN` with the hyper-parameters of an optimizer and a loss.
+
+    `parameter` is the loss's, and `levels` those of its outputs, or None.
+    """
+    run = np.zeros(1, RUN)
+    numbers = optimizer.hyper_parameters
+    fill(
+        run[0],
+        {
+            "input_drop": plan.input_drop,
+            "loss_parameter": parameter,
+            "loss_levels": address(levels),
+            "loss_limit": np.inf,
+            "corrects": optimizer.record.corrects,
+            **{name: numbers.get(name, 0.0) for name in ("beta1", "beta2", "epsilon")},
+            "l1": numbers["l1"],
+            "l2": numbers["l2"],
+            "own_l2": numbers["l2"],
+            "decay": numbers["weight_decay"],
+            "clip_norm": optimizer.clip_norm or 0.0,
+        },
+    )
+    return run
+
+
+def fill(record: Any, fields: dict[str, Any]) -> None:
+    """Set fields of a record."""
+    for name, value in fields.items():
+        record[name] = value
