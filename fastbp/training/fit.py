@@ -158,7 +158,7 @@ class FitPolicy(Policy):
 
         It raises DivergenceError if the outputs for the last batch are not finite.
         """
-        if last is not None and overflows(self.engine, last.samples):
+        if last and may_overflow(self.engine) and overflows(self.engine, last.samples):
             self.diverged(last.epoch, "outputs", last.number)
         self.state.history.stopped = stopped
         if self._keeper is not None:

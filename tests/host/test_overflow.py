@@ -53,7 +53,7 @@ def test_weights_that_overflow_do_not_become_the_best(epochs):
 
 
 def test_the_epoch_that_is_cut_short_is_looked_at(monkeypatch):
-    monkeypatch.setattr("fastbp.kernels.tuning.FIRST_SLICE_STEPS", 1)
+    monkeypatch.setattr("fastbp.engine.pace.FIRST_SLICE_STEPS", 1)
     net = network(Burst(0))
     with pytest.raises(DivergenceError, match=r"outputs became .* in epoch 1, batch 1 of 60"):
         net.fit(X, Y, epochs=9, batch_size=1, max_time=1e-9)

@@ -39,7 +39,7 @@ def test_weights_of_other_data_are_not_read(run_python):
         from fastbp.kernels import forward_row
         net, X, out = Network([6, 5, 3]), np.ones((300, 6), "float32"), np.zeros(3, "float32")
         net.evaluate(X, np.zeros((300, 3)), sample_weight=np.ones(300))
-        (_, run), = net.engine._idle
+        (_, run, _), = net.engine._idle
         assert run["sample_weight"] != 0
         run["sample_weight"] = 8
         row = net.forward(X)[0]
