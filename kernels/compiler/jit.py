@@ -10,14 +10,17 @@ A kernel calls the twins of its own kind. A `Task` is called by its address
 (`dispatch.by_address`). Nothing is compiled before the first call.
 """
 
+import contextlib
 from types import FunctionType
 
 import numpy.ma  # noqa: F401 - Numba imports it at the first call, where a fork may meet the import
+from llvmlite.binding import ffi
 from numba import config, from_dtype, njit
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
 from numba.core.types import unliteral
 
-from ..support.forks import safe_lock
+from ..support.forks import hold_at_forks
 from ..support.once import cached_property
 from .cache import DiskCache
 from .pipeline import CodeCompiler, InnerCompiler, no_collector, uninterrupted
@@ -72,16 +75,18 @@ def _of_plain_types(dispatcher):
     return dispatcher
 
 
-# held while kernels are made, compiled and loaded, which all take locks of Numba and LLVM: a child
-# that is forked meanwhile would wait for these without end
-_COMPILING = safe_lock()
+# Kernels are made, compiled and loaded under Numba's own lock. A caller's compiled code holds it
+# when it comes to a kernel; a lock of ours beside it would lock two threads up. A fork waits for
+# the locks of Numba and LLVM, as a child would wait without end for a thread that holds them.
+with contextlib.suppress(AttributeError):  # no other name for them
+    hold_at_forks(global_compiler_lock._lock, ffi.lib._lock._lock)
 
 
 class _made_once(cached_property):
     """A cached property that is computed once among threads."""
 
     def __get__(self, instance, owner=None):
-        with _COMPILING:  # a kernel's twin makes those of the kernels it calls
+        with global_compiler_lock:  # a kernel's twin makes those of the kernels it calls
             known = () if instance is None else vars(instance)
             name = self.attrname
             return known[name] if name in known else super().__get__(instance, owner)
@@ -160,7 +165,7 @@ class Task:
         """Return the address of the function for floats of a NumPy `dtype`."""
         known = self._addresses.get(dtype)
         if known is None:
-            with _COMPILING:
+            with global_compiler_lock:
                 types = self._types(from_dtype(dtype))
                 self.dispatcher.compile(types)
                 result = self.dispatcher.overloads[types]
@@ -174,7 +179,7 @@ def _on_disk(dispatcher, source, options):
     compiled = dispatcher.compile
 
     def compile_without_collector(signature):
-        with _COMPILING, uninterrupted(), no_collector():
+        with global_compiler_lock, uninterrupted(), no_collector():
             return compiled(signature)
 
     dispatcher.compile = compile_without_collector

@@ -14,6 +14,7 @@ from numbers import Integral
 from typing import Literal
 
 import numba
+from numba.core.compiler_lock import global_compiler_lock
 
 from ..support.forks import in_forked_children, may_lack_threads
 from ..support.quoted import quoted
@@ -65,25 +66,32 @@ def choose_threads(n_threads: Threads, flops: float, regions: int, parts: int | 
 
 
 def _parallel_is_safe():
-    return _process_is_safe() and _layer_is_safe()
+    return _is_safe_in(os.getpid())  # a fork by C code calls no hook that could clear the caches
 
 
 @lru_cache(maxsize=1)
-def _process_is_safe():
+def _is_safe_in(process):
+    with global_compiler_lock:  # one thread looks; a fork waits until Numba has started its threads
+        return _decided(process)
+
+
+@lru_cache(maxsize=1)
+def _decided(process):
     if not may_lack_threads():
-        return True
+        return _layer_is_safe()
     _log.warning(
         "fastbp runs on one thread in process %d, which was forked: parallel loops might wait for "
         "threads of its parent without end. Start processes with spawn or forkserver to use more.",
-        os.getpid(),
+        process,
     )
     return False
 
 
-in_forked_children(_process_is_safe.cache_clear)
+# a child may have the number of its parent, each in a name space of its own
+in_forked_children(_is_safe_in.cache_clear)
+in_forked_children(_decided.cache_clear)
 
 
-@lru_cache(maxsize=1)
 def _layer_is_safe():
     load_tbb()
     numba.get_num_threads()  # starts the threads, after which the layer is known
@@ -93,14 +101,17 @@ def _layer_is_safe():
         "fastbp runs on one thread: Numba found neither OpenMP nor TBB. Install the system "
         "package libgomp1 (Debian, Ubuntu) or libgomp (Fedora), or pip install tbb.",
         RuntimeWarning,
-        stacklevel=4,
+        stacklevel=6,
     )
     return False
 
 
 def run_together():
-    """Return whether nothing is known against Numba's threads running at the same time."""
-    return not _APART.is_set()
+    """Return whether nothing is known against Numba's threads running at the same time.
+
+    A callback may fork in the middle of a training, which then goes on in the child.
+    """
+    return not _APART.is_set() and _parallel_is_safe()
 
 
 def note_apart():
@@ -116,7 +127,9 @@ def note_apart():
 
 def twin(kernel, threads):
     """Return the function that runs the twin of `kernel` for this number of threads."""
-    return kernel.serial if threads == 1 else partial(_on_threads, threads, kernel.parallel)
+    if threads == 1 or not _parallel_is_safe():
+        return kernel.serial
+    return partial(_on_threads, threads, kernel.parallel)
 
 
 def _on_threads(threads, function, *args):

@@ -5,84 +5,77 @@ child for those that are missing, without end, or end the process, as OpenMP doe
 matter which library started them.
 """
 
-import contextlib
-import logging
 import os
 import threading
-import time
 from pathlib import Path
+from weakref import WeakSet
 
-_SELF = Path("/proc/self")
 # libraries that keep threads for parallel loops, by what their files are called: those of OpenMP,
 # of TBB, and Numba's own
 _RUNTIMES = ("libgomp", "libiomp", "libomp", "libtbb", "omppool", "tbbpool", "workqueue")
-# seconds between the begin of a process and what it does first that are certainly no fork's
-_SLACK = 0.05
+_FORKNOEXEC = 0x40  # PF_FORKNOEXEC of Linux: forked, and no other program started since
+_FLAGS = 6  # the place of a process's flags behind its name in /proc/PID/stat
+# seconds that a fork waits for a lock: the longest compilation takes fewer
+_PATIENCE = 30.0
 
 
 def began_forked():
-    """Return whether this process is the fork of one that ran Python before, as far as is known.
+    """Return whether this process is the fork of one that ran Python before, as far as is known."""
+    try:
+        stat = Path("/proc/self/stat").read_text().rpartition(")")[2]
+        flags = int(stat.split()[_FLAGS])
+    except (OSError, ValueError, IndexError):
+        return False
+    # a system that only resembles Linux has no flags
+    return bool(flags & _FORKNOEXEC) if flags else _runs_our_program(os.getppid())
+
+
+def _runs_our_program(process):
+    """Return whether a process and this one are forks of each other.
 
     The system gives each program that it starts other addresses, and a fork those of its parent.
-    If the parent has ended, a module that was imported before the process began tells it.
     """
     try:
-        own = (_SELF / "auxv").read_bytes()
+        return Path("/proc/self/auxv").read_bytes() == Path(f"/proc/{process}/auxv").read_bytes()
     except OSError:
         return False
-    with contextlib.suppress(OSError):
-        if own == Path(f"/proc/{os.getppid()}/auxv").read_bytes():
-            return True
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        return _age_of_logging() > _age_of_process() + _SLACK
-    return False
 
 
-def _age_of_process():
-    """Return for how many seconds the process has run, to 0.01 s."""
-    words = (_SELF / "stat").read_text().rpartition(")")[2].split()
-    began = int(words[19]) / os.sysconf("SC_CLK_TCK")
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - began
+def _has_runtime(process="self"):
+    """Return whether a process has loaded a library that keeps threads, as far as is known."""
+    try:
+        maps = Path(f"/proc/{process}/maps").read_text(errors="replace")
+    except OSError:  # no such system, or a process of another user: it may have
+        return True
+    names = {line.rpartition("/")[2] for line in maps.splitlines() if "/" in line}
+    return any(runtime in name for name in names for runtime in _RUNTIMES)
 
 
-def _age_of_logging():
-    """Return the seconds since logging was imported, which all that is large imports."""
-    record = logging.makeLogRecord({})
-    return time.time() - (record.created - record.relativeCreated / 1000)
+def _lacked_threads():
+    """Return whether this process was forked before, and may lack threads of its parent.
+
+    A process loads a library before it uses it, and keeps it: a parent that has none now had none
+    at the fork, and this process has loaded its own since.
+    """
+    if not (began_forked() and _has_runtime()):
+        return False
+    parent = os.getppid()
+    return not _runs_our_program(parent) or _has_runtime(parent)
 
 
-class _Forked:
-    """Whether this process was forked, and what it has to do then, once."""
-
-    def __init__(self):
-        self.is_forked = began_forked()
-        self._forget = []
-
-    def __call__(self):
-        """Note in a child that it was forked."""
-        self.is_forked = True
-        for forget in self._forget:
-            forget()
-
-    def then(self, forget):
-        """Call a function in each forked child."""
-        self._forget.append(forget)
-
-
-_forked = _Forked()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked)
+# how things are at the import; what a later fork changes is asked for when it is needed
+_IMPORTED_IN, _BEGAN_FORKED, _LACKED_THREADS = os.getpid(), began_forked(), _lacked_threads()
+_LATER = threading.Event()  # set in a child that is forked from now on
 
 
 def was_forked():
     """Return whether this process was forked, or is that of a parent that was."""
-    return _forked.is_forked
+    return _BEGAN_FORKED or _was_forked_later()
 
 
-def in_forked_children(forget):
-    """Call ``forget()`` in each child that is forked from now on; return the function."""
-    _forked.then(forget)
-    return forget
+def _was_forked_later():
+    # a fork by C code calls no hook of Python, and the first process of a container is number 1
+    return _LATER.is_set() or os.getpid() != _IMPORTED_IN
 
 
 def may_lack_threads():
@@ -90,26 +83,68 @@ def may_lack_threads():
 
     It has not where no library for these is loaded, as in a server that forks before it imports.
     """
-    return was_forked() and _has_runtime()
+    return _has_runtime() if _was_forked_later() else _LACKED_THREADS
 
 
-def _has_runtime():
-    try:
-        maps = (_SELF / "maps").read_text(errors="replace")
-    except OSError:  # no such system: it may have
-        return True
-    names = {line.rpartition("/")[2] for line in maps.splitlines() if "/" in line}
-    return any(runtime in name for name in names for runtime in _RUNTIMES)
-
-
-def safe_lock():
-    """Return a re-entrant lock that no thread holds in a forked child but the one that forks.
-
-    A fork waits until other threads have left it. It is held for moments, and never given up.
-    """
-    lock = threading.RLock()
+def in_forked_children(forget):
+    """Call ``forget()`` in each child that is forked from now on; return the function."""
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
-        )
-    return lock
+        os.register_at_fork(after_in_child=forget)
+    return forget
+
+
+in_forked_children(_LATER.set)
+
+
+class _Held(threading.local):
+    """The locks that a thread holds while it forks."""
+
+    def __init__(self, locks):
+        self._locks, self._taken = locks, []
+
+    def take(self):
+        """Wait for the locks, but not without end: others may wait for what this thread holds."""
+        for lock in self._locks:
+            if lock.acquire(timeout=_PATIENCE):
+                self._taken.append(lock)
+
+    def give(self):
+        """Release what was taken, in the parent and in the child."""
+        while self._taken:
+            self._taken.pop().release()
+
+
+def hold_at_forks(*locks):
+    """Let forks wait for locks, so that no thread holds them in a child but the one that forks.
+
+    They are held for moments, or while something is compiled; nobody takes the first after others.
+    """
+    if hasattr(os, "register_at_fork"):
+        held = _Held(locks)
+        os.register_at_fork(before=held.take, after_in_parent=held.give, after_in_child=held.give)
+
+
+class Turn:
+    """A lock for what may take long: it is free in a forked child, and no fork waits for it."""
+
+    def __init__(self):
+        self.renew()
+        _TURNS.add(self)
+
+    def renew(self):
+        """Forget who holds it."""
+        self._lock = threading.Lock()
+
+    @property
+    def lock(self):
+        """The lock of this process, for a ``with`` statement."""
+        return self._lock
+
+
+_TURNS = WeakSet()
+
+
+@in_forked_children
+def _renew_turns():
+    for turn in list(_TURNS):
+        turn.renew()

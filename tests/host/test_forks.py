@@ -335,16 +335,21 @@ if __name__ == "__main__":
     )
 
 
+def _forget():
+    threads._is_safe_in.cache_clear()
+    threads._decided.cache_clear()
+
+
 def test_what_a_child_must_know_is_asked_for_once(monkeypatch):
     asked = []
     monkeypatch.setattr(threads, "may_lack_threads", lambda: asked.append(1))
-    threads._process_is_safe.cache_clear()
+    _forget()
     try:
         for _ in range(3):
             threads.choose_threads(2, 1e12, 1)
         assert asked == [1]
     finally:
-        threads._process_is_safe.cache_clear()
+        _forget()
 
 
 def test_this_process_was_not_forked():
