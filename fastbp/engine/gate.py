@@ -1,11 +1,12 @@
 """Who may touch a network's parameters: one thread trains, others copy between two slices."""
 
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from weakref import WeakSet
+
+from ..kernels.support.forks import in_forked_children
 
 _GATES: "WeakSet[Gate]" = WeakSet()  # of this process, whose locks a forked child makes anew
 
@@ -62,11 +63,8 @@ def changing_all(gates: Iterable[Gate]) -> Iterator[None]:
         yield
 
 
+@in_forked_children
 def _renew_all():
     """Free the locks in a forked child: the threads that hold them are not there."""
     for gate in list(_GATES):
         gate.renew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_all)
