@@ -44,7 +44,7 @@ CALLS = {
     "seed": lambda value: Network([2, 2], seed=value),
     "optimizer": lambda value: Network([2, 2], optimizer=value),
     "learning_rate": lambda value: Adam(value),
-    "epochs": lambda value: Network([2, 2]).fit(F4[:, :2], F4[:, :2], epochs=value),
+    "max_time": lambda value: Network([2, 2]).fit(F4[:, :2], F4[:, :2], max_time=value),
     "n_threads": lambda value: kernels.matmul(F4, F4, n_threads=value),
     "jobs": lambda value: fit_many(value, F4, F4),
     "name": lambda value: to_c(Network([2, 2]), name=value),
@@ -54,7 +54,7 @@ CALLS = {
 
 @pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize(
-    "value", [LONG, [LONG] * 3, {LONG: LONG}, 10**9000], ids=["text", "list", "dict", "int"]
+    "value", [LONG, [LONG] * 3, {LONG: LONG}, -(10**9000)], ids=["text", "list", "dict", "int"]
 )
 def test_no_argument_makes_a_long_message(name, value):
     with pytest.raises((TypeError, ValueError)) as refused:
