@@ -289,20 +289,22 @@ class Engine:
             self._place_data(run[0], data)
         x = address(numbers_of(data.x))
         arrays = (here.layers, run, self.params, here.work)
-        first, steps, now = 0, most, threads
+        first = 0
         while first < count:
             if go_on is not None and not go_on():
                 return False
-            if threads > 1:
+            if threads == 1:
+                part = out[first : first + most * batch]
+                loop.infer.serial(*arrays, aim, x, first, len(part), batch, part, total)
+            else:
                 steps, now = pace.next_slice()
-                run[0]["tasks"] = now
-            part = out[first : first + min(steps, most) * batch]
-            at_once = min(batch, self._inference_rows * now)
-            began = perf_counter()
-            twin(loop.infer, now)(*arrays, aim, x, first, len(part), at_once, part, total)
-            if threads > 1 and len(part) >= batch:  # a rest would not be typical
-                steps = len(part) / (self._inference_rows * threads)
-                pace.took(steps, now, perf_counter() - began)
+                part = out[first : first + min(steps, most) * batch]
+                run[0]["tasks"], at_once = now, min(batch, self._inference_rows * now)
+                began = perf_counter()
+                twin(loop.infer, now)(*arrays, aim, x, first, len(part), at_once, part, total)
+                if len(part) >= batch:  # a rest would not be typical
+                    steps = len(part) / (self._inference_rows * threads)
+                    pace.took(steps, now, perf_counter() - began)
             first += len(part)
         if not data.is_dense:  # most calls are dense, and need not look
             fill(run[0], dense_fields(self._n_in))
