@@ -8,7 +8,9 @@ bits of a result depend on neither.
 
 What trying costs is bounded. A try that lost time is repeated only after `PATIENCE` times as
 much useful time, the more often it lost the later, and no other try begins before: of any time
-at most 2 % is lost. The rule reads no clock; it is told what slices took.
+at most 2 % is lost. Only threads that were quicker on the whole are tried again at once, then
+after twice as long each time: other processes often come for a moment. The rule reads no clock;
+it is told what slices took.
 """
 
 from ..kernels.compiler.processors import is_crowded

@@ -48,7 +48,7 @@ class History:
     dtype : str
         What the network computed in.
     n_threads : int
-        Threads that a step may use.
+        The most threads that a step may use; where fewer are faster, fewer run.
     entries : callable, optional
         Returns the list of the epochs, when it is first asked for.
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastbp import Network
+from fastbp.engine import engine
 from fastbp.engine.pace import Pace
 from fastbp.training import loop
 
@@ -109,6 +110,48 @@ def test_the_bits_do_not_depend_on_where_the_threads_change(dtype, monkeypatch):
     monkeypatch.setattr(loop, "pace_of_steps", lambda flops, threads, first: Restless(1, threads))
     monkeypatch.setattr("fastbp.engine.engine.choose_threads", lambda *args: 2)
     np.testing.assert_array_equal(fit("auto"), steady)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_inference_has_the_same_bits_wherever_its_threads_change(dtype, monkeypatch):
+    X = np.random.default_rng(0).normal(size=(5000, 20))
+    net = Network([20, 40, 3], "tanh", dtype=dtype, seed=1)
+    steady = net.forward(X, n_threads=1), net.evaluate(X, X[:, :3], n_threads=1)
+    told = []
+
+    class Restless(Pace):
+        def next_slice(self):
+            return 1 + len(told) % 3, 2 - len(told) % 2
+
+        def took(self, steps, threads, seconds):
+            assert seconds > 0
+            told.append((steps, threads))
+
+    monkeypatch.setattr(engine, "pace_of_steps", lambda flops, threads, first: Restless(1, 2))
+    monkeypatch.setattr(engine, "choose_threads", lambda *arguments: 2)
+    np.testing.assert_array_equal(net.forward(X), steady[0])
+    # 5,000 rows are 9 batches of 256 rows for each thread, and a rest that is not told
+    assert sum(steps for steps, _ in told) == 9
+    assert net.evaluate(X, X[:, :3]) == steady[1]
+    assert {threads for _, threads in told} == {1, 2}
+
+
+def test_inference_learns_from_one_call_to_the_next(monkeypatch):
+    X = np.zeros((3000, 20), "float32")
+    net = Network([20, 40, 3], seed=1)
+    spent = {1: 1e-4, 2: 8e-3}  # beside other processes
+    ran = []
+
+    class Watched(Pace):
+        def took(self, steps, threads, seconds):
+            ran.append(threads)
+            super().took(steps, threads, steps * spent[threads])
+
+    monkeypatch.setattr(engine, "pace_of_steps", lambda flops, threads, first: Watched(4, 2))
+    monkeypatch.setattr(engine, "choose_threads", lambda *arguments: 2)
+    for _ in range(200):
+        net.forward(X)
+    assert ran[:2] == [1, 2] and ran.count(2) < 0.02 * len(ran)
 
 
 def test_threads_that_slept_are_judged_by_the_steps_after_those_that_woke_them():
