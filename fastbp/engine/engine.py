@@ -8,9 +8,8 @@ from typing import Any
 from weakref import ref
 
 import numpy as np
-from numba import typeof
 
-from ..kernels.compiler.threads import choose_threads, note_apart, run_together, twin
+from ..kernels.compiler.threads import choose_threads, compile_twins, note_apart, run_together, twin
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.loss import slope_of, value_of
@@ -201,16 +200,6 @@ class Engine:
         self._prepare(batch, threads, data)
         self.refresh()
 
-    def compile_training(self, threads):
-        """Compile or load what `train` runs on one thread and on more, after `start_training`.
-
-        It is not run: beside other processes, several threads would wait for each other.
-        """
-        types = tuple(map(typeof, self.arrays()))
-        loop.train.serial.compile(types)
-        if threads > 1:
-            loop.train.parallel.compile(types)
-
     def train(self, data, order, rates, first, batch, losses, penalties, threads):
         """Run one slice of mini-batches on at most the prepared threads; see `loop.train`."""
         run = self._run[0]
@@ -330,6 +319,10 @@ class Engine:
             run[0]["loss_slope"] = 0  # inference needs no deltas
             self._place(run, here)
             fill(run[0], {**dense_fields(self._n_in), "order": 0})
+            if threads > 1:  # the pace must not measure a compiler
+                result = np.empty((0, 0), self.plan.dtype)
+                arrays = (here.layers, run, self.params, here.work)
+                compile_twins(loop.infer, (*arrays, *[0] * 5, result, _NOTHING))
             flops = self._inference_rows * threads * self.plan.flops_per_row_forward
             return here, run, pace_of_steps(flops, threads, FIRST_INFERENCE_FLOPS)
 

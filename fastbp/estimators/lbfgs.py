@@ -11,6 +11,8 @@ from scipy.optimize import minimize
 from threadpoolctl import ThreadpoolController
 
 from ..engine.pace import Pace
+from ..kernels.compiler.threads import compile_twins
+from ..kernels.net.loop import gradient
 
 # the status of a result that a callback has ended
 STOPPED = 99
@@ -37,6 +39,9 @@ def minimize_loss(estimator, engine, data, share, before_iteration, after_iterat
     deadline = np.inf if max_time is None else time.perf_counter() + max_time
     most = engine.threads_of_step(n_threads, data, len(data))
     pace = Pace(1, most)
+    engine.start_training(data, len(data), most)
+    # the pace must not measure a compiler
+    compile_twins(gradient, (*engine.arrays(), 0, len(data)), parallel=most > 1)
     last = np.inf
     late = False
     watched = after_iteration is not None or max_time is not None

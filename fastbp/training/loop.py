@@ -20,6 +20,8 @@ from ..engine.engine import Engine
 from ..engine.pace import pace_of_steps
 from ..kernels import tuning
 from ..kernels.compiler.processors import available_threads
+from ..kernels.compiler.threads import compile_twins
+from ..kernels.net.loop import train
 from .interrupt import Interrupt
 from .state import State
 from .stopped import Stopped
@@ -135,7 +137,7 @@ class Loop:
         """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
         feed = self.feed
         self.engine.start_training(feed.head, feed.batch, self.threads)
-        self.engine.compile_training(self.threads)
+        compile_twins(train, self.engine.arrays(), parallel=self.threads > 1)
 
     def run(self, over: Stopped | None = None) -> Stopped:
         """Train until there is a reason to stop, or there is one already; return it."""

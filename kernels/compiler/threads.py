@@ -10,10 +10,12 @@ import os
 import threading
 import warnings
 from functools import lru_cache, partial
+from itertools import compress
 from numbers import Integral
 from typing import Literal
 
 import numba
+import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 
 from ..support.forks import in_forked_children, may_lack_threads
@@ -130,6 +132,19 @@ def twin(kernel, threads):
     if threads == 1 or not _parallel_is_safe():
         return kernel.serial
     return partial(_on_threads, threads, kernel.parallel)
+
+
+def compile_twins(kernel, arguments, parallel=True):
+    """Compile or load what runs `kernel` with such arguments on one thread, and on more if wanted.
+
+    It is not run: beside other processes, several threads would wait for each other.
+    """
+    # a type of records takes 0.1 ms to make; there is one of each kind
+    is_plain = [getattr(argument, "dtype", np.dtype(int)).fields is None for argument in arguments]
+    plain = [numba.typeof(each) for each in compress(arguments, is_plain)]
+    for dispatcher in (kernel.serial, kernel.parallel) if parallel else (kernel.serial,):
+        if not any([*compress(known, is_plain)] == plain for known in dispatcher.overloads):
+            dispatcher.compile(tuple(map(numba.typeof, arguments)))
 
 
 def _on_threads(threads, function, *args):

@@ -154,6 +154,30 @@ def test_inference_learns_from_one_call_to_the_next(monkeypatch):
     assert ran[:2] == [1, 2] and ran.count(2) < 0.02 * len(ran)
 
 
+def test_no_slice_that_is_measured_waits_for_a_compiler(run_python):
+    code = """
+    import numpy as np
+    from fastbp import Network
+    from fastbp.engine import engine, pace
+    from fastbp.kernels.net import loop
+
+    class Alone(pace.Pace):
+        def next_slice(self):
+            return 1, 1
+
+    engine.choose_threads = lambda *arguments: 2
+    engine.pace_of_steps = lambda flops, threads, first: Alone(1, threads)
+    X = np.zeros((2000, 20), "float32")
+    net = Network([20, 40, 3])
+    net.forward(X)
+    net.fit(X, X[:, :3], epochs=1)
+    for kernel in (loop.infer, loop.train):
+        assert kernel.serial.signatures == kernel.parallel.signatures
+        assert len(kernel.parallel.signatures) == 1
+    """
+    run_python(code, NUMBA_NUM_THREADS=2)
+
+
 def test_threads_that_slept_are_judged_by_the_steps_after_those_that_woke_them():
     pace = Pace(100, 2)
     steps, threads = pace.next_slice()
