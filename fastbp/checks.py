@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from .annotations import Array, Floats
-from .kernels.support.quoted import quoted
 from .memory import SMALL, require_memory
+from .quoted import quoted
 
 # large arrays are checked in pieces, which keeps temporaries small
 _NUMBERS_AT_ONCE = 65536

@@ -14,8 +14,8 @@ from .data.samples import features, samples
 from .engine.plan import Layer
 from .errors import ModelFileError
 from .kernels import loss
-from .kernels.support.quoted import quoted, shortened
 from .network import Network
+from .quoted import quoted, shortened
 from .training.metrics import metric_of, predicted
 
 

@@ -27,8 +27,8 @@ from .engine.plan import Layer, Plan
 from .errors import ModelFileError
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.files import write_whole
-from .kernels.support.quoted import quoted, shortened
 from .kernels.support.scalars import a_number, a_whole_number
+from .quoted import quoted, shortened
 
 FORMAT_VERSION, OF_SEVERAL = 2, 3
 _OWN_TENSORS = {"parameters", "moments", "digest"}

@@ -28,8 +28,8 @@ from .engine.described import Described
 from .engine.engine import Engine
 from .engine.plan import Gradients, Plan
 from .kernels.formulas.losses import LOSSES
-from .kernels.support.quoted import quoted
 from .kernels.support.scalars import a_flag, a_number, a_whole_number
+from .quoted import quoted
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, resumed
 from .training.fit import Training, history_of_no_epoch, options_of
 from .training.history import History

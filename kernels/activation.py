@@ -6,6 +6,7 @@ sigma'(z(l))                                 from A if its formula allows, else 
 
 from numba import prange
 
+from ..quoted import quoted
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .formulas.activations import ACTIVATIONS
@@ -24,7 +25,6 @@ from .simd.intrinsics import (
 from .simd.reduce import keep_part, keep_results, results_behind, row_maxima, sum_parts
 from .simd.view import matrix, moved
 from .support import arrays
-from .support.quoted import quoted
 from .support.scalars import a_number
 from .tuning import ACTIVATION_FLOPS
 

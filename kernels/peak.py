@@ -5,6 +5,7 @@ import time
 import numpy as np
 from numba import from_dtype, prange
 
+from ..quoted import quoted
 from .compiler.jit import kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .simd.gemm import MAIN_ROWS, VECS
@@ -12,7 +13,6 @@ from .simd.intrinsics import pointer, width
 from .simd.tile import rank1, row_pointers, tile_store, tile_zeros
 from .simd.vector import lanes as lanes_of
 from .simd.view import matrix, strided
-from .support.quoted import quoted
 from .tuning import MULTIPLY_ADD_FLOPS
 
 _STEPS = 200_000

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 
 tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 # far more than the options of a job with a thousand columns

@@ -4,7 +4,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from ..tables.declared import Declared, duration, flag, option, text
 from ..tables.options import TrainOptions
 from .config import ConfigOption

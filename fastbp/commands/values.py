@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from ..tables.declared import Kind, choice, threads
 from .codes import Code
 from .exits import Ended

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from ..checks import settle
 from ..kernels.formulas.activations import ACTIVATIONS
-from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
+from ..quoted import quoted
 from .initializers import INITIALIZERS
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from ..annotations import Floats
 from ..checks import settle
 from ..kernels.formulas.optimizers import OPTIMIZERS, checked
-from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_flag, a_number
+from ..quoted import quoted
 from .schedules import Constant, Schedule, as_schedule
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import numpy as np
 from ..annotations import Floats
 from ..checks import settle
 from ..kernels.formulas.registry import Registry
-from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_number
+from ..quoted import quoted
 
 
 class Schedule(Protocol):

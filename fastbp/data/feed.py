@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from .ahead import END, LATE, Ahead, TooLate
 from .arriving import Arriving
 from .samples import Samples, samples

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..annotations import Array, Arrays, FilePath
-from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_flag
 from ..machine import file_system
+from ..quoted import quoted
 from .source import Source
 from .spool import spooled
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from ..annotations import Array, Arrays, Block
 from ..checks import as_array
-from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_whole_number
+from ..quoted import quoted
 
 # default size of a window in float32; two windows are in memory at a time
 _WINDOW_BYTES = 64 * 1024 * 1024

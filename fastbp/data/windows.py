@@ -13,9 +13,9 @@ import numpy as np
 
 from ..annotations import Array
 from ..kernels.random import BLOCKS, SHUFFLE, WINDOWS, fill_permutation
-from ..kernels.support.quoted import quoted
 from ..kernels.tuning import SLICE_SECONDS
 from ..memory import require_memory
+from ..quoted import quoted
 from .samples import Samples
 from .source import Source, joined, read_block, windows_of
 
@@ -124,7 +124,7 @@ class Streamed(Feed):
         }
         # X of the current window and of the next, allocated once
         most = min(max(self._window_rows, *source.blocks), self.rows)
-        needed = 2 * most * source.columns * dtype.itemsize
+        needed = 2 * most * source.columns * np.dtype(dtype).itemsize
         require_memory(needed, f"two windows of {most:,} rows", "a smaller window_rows takes less")
         self._buffers = [np.empty((most, source.columns), dtype) for _ in range(2)]
         self._reader = ThreadPoolExecutor(1, "fastbp-reader")

@@ -6,8 +6,8 @@ from dataclasses import replace
 from ..components.initializers import INITIALIZERS
 from ..components.layers import Dense, Dropout
 from ..kernels.formulas.activations import ACTIVATIONS
-from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
+from ..quoted import quoted
 from .plan import Layer
 
 # which ranges of outputs satisfy what a loss needs

@@ -16,8 +16,8 @@ from sklearn.utils.optimize import _check_optimize_result
 from ..annotations import EvalSet, Matrix, Weights
 from ..checks import all_finite
 from ..data.source import Source
-from ..kernels.support.quoted import quoted
 from ..network import Network
+from ..quoted import quoted
 from ..training.stopped import Stopped
 from .build import (
     an_optimizer,

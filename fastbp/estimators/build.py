@@ -8,8 +8,8 @@ import numpy as np
 from ..components.layers import Dense, Dropout
 from ..components.optimizers import Optimizer, as_optimizer
 from ..kernels.formulas.activations import ACTIVATIONS
-from ..kernels.support.quoted import quoted
 from ..network import Network
+from ..quoted import quoted
 from .parameters import is_stochastic
 
 # losses of which scikit-learn shows the mean over the outputs, others are summed

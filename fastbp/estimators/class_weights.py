@@ -4,8 +4,8 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.utils import compute_class_weight
 
-from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_number
+from ..quoted import quoted
 
 _BITS = np.array([0, 1])
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from ..data.feed import parts_of
 from ..data.source import Source
-from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_number
+from ..quoted import quoted
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from sklearn.metrics import check_scoring
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from .build import loss_share
 
 

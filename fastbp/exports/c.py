@@ -8,8 +8,8 @@ import numpy as np
 from .. import __version__
 from ..annotations import Array, FilePath
 from ..ensemble import Ensemble, members_of
-from ..kernels.support.quoted import quoted
 from ..network import Network
+from ..quoted import quoted
 from .network import as_network, comments, described, write
 from .text import Language
 

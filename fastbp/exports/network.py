@@ -11,8 +11,8 @@ from ..checks import all_finite
 from ..ensemble import Ensemble, members_of
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.support.files import write_whole
-from ..kernels.support.quoted import quoted
 from ..network import Network
+from ..quoted import quoted
 from ..tables.wording import printable
 
 # the loss whose partner an output activation is, as squared_error for the identity; where losses

@@ -7,8 +7,8 @@ import numpy as np
 from ..annotations import FilePath, FloatType
 from ..ensemble import Ensemble
 from ..kernels.formulas.losses import LOSSES
-from ..kernels.support.quoted import quoted
 from ..network import Network
+from ..quoted import quoted
 from .network import as_network, described, is_table_model, needing, write
 
 if TYPE_CHECKING:

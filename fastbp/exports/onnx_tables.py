@@ -5,7 +5,7 @@ from math import pi
 
 import numpy as np
 
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from ..tables.columns.boolean import Boolean
 from ..tables.columns.category import Category
 from ..tables.columns.date import PERIODS, Date

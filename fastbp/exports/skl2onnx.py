@@ -5,7 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..estimators.classifier import MLPClassifier
 from ..estimators.regressor import MLPRegressor
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from .network import as_network, needing
 
 

@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from ..checks import all_finite
 from ..components.optimizers import Optimizer
 from ..estimators import MLPClassifier, MLPRegressor
-from ..kernels.support.quoted import quoted
 from ..network import Network
+from ..quoted import quoted
 from .network import LOSS_OF_OUTPUT, as_network, is_table_model
 
 _HIDDEN = ("identity", "logistic", "tanh", "relu")

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from .trace import formula_of
 
 _INFIX = {

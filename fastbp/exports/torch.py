@@ -10,9 +10,9 @@ from ..annotations import Array, FloatType
 from ..checks import all_finite
 from ..components.optimizers import Optimizer
 from ..kernels.formulas.activations import ACTIVATIONS
-from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_flag
 from ..network import Network
+from ..quoted import quoted
 from .network import LOSS_OF_OUTPUT, as_network, needing
 from .torch_parts import layers_of, parts_of_state
 

@@ -8,8 +8,8 @@ from torch import nn
 
 from ..components.layers import Dropout
 from ..kernels.formulas.activations import ACTIVATIONS
-from ..kernels.support.quoted import quoted
 from ..network import Network
+from ..quoted import quoted
 from .torch_parts import Activation, Parts, linear_of
 from .trace import UFUNCS, formula_of
 

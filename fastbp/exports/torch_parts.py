@@ -8,7 +8,7 @@ import numpy as np
 
 from ..annotations import Array
 from ..components.layers import Dense, Dropout
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 
 # activations that commute with dropout, which may stand before or behind them
 _COMMUTE = {"identity", "relu", "leaky_relu"}

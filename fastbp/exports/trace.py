@@ -14,7 +14,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.simd import elementary, intrinsics
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 
 _COMPARISONS = ("less", "less_equal", "greater", "greater_equal")
 _FUNCTIONS = ("exp", "expm1", "log", "log1p", "tanh", "sqrt", "absolute")

@@ -15,10 +15,10 @@ from ..data.samples import samples
 from ..engine.plan import step_flops
 from ..errors import DivergenceError
 from ..kernels.formulas.losses import LOSSES
-from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_whole_number
 from ..kernels.tuning import PACKED_PARAMETERS
 from ..network import Network
+from ..quoted import quoted
 from ..training.checkpoints import Checkpoints
 from ..training.interrupt import Stop
 from ..training.metrics import scores_of

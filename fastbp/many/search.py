@@ -19,8 +19,8 @@ from sklearn.utils.validation import _check_method_params
 from ..annotations import ArrayLike, Matrix, Threads
 from ..estimators import MLPClassifier, MLPRegressor
 from ..kernels.compiler.processors import available_threads
-from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_whole_number
+from ..quoted import quoted
 from .rungs import rungs_of
 from .trials import Task, Trials
 

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from ..checks import as_array, float_array
 from ..data.samples import Samples, samples, validation_samples
 from ..engine.engine import Engine
-from ..kernels.support.quoted import quoted
 from ..kernels.support.ramp_rows import RampRows
+from ..quoted import quoted
 
 Rows = npt.NDArray[np.intp]
 

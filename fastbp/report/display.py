@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

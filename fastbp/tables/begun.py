@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from ..errors import ModelFileError
 from ..json_data import read_as
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from ..training.state import SECTION as TRAINING
 from .options import TrainOptions
 from .sections import SECTION

@@ -15,7 +15,7 @@ from functools import cache
 from numbers import Integral, Real
 from typing import Any, NamedTuple, TypeVar
 
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

@@ -12,8 +12,8 @@ from ..annotations import Threads
 from ..ensemble import Ensemble
 from ..errors import DataError
 from ..kernels.random import permutation
-from ..kernels.support.quoted import quoted
 from ..network import Network
+from ..quoted import quoted
 from .columns.encoding import Encoder
 from .columns.schema import Schema, Weight
 from .gradients import input_gradients

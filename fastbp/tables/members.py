@@ -12,12 +12,12 @@ import numpy.typing as npt
 from ..annotations import Callback
 from ..errors import DataError, DivergenceError
 from ..kernels.compiler.processors import available_threads
-from ..kernels.support.quoted import quoted
 from ..many.bags import bag_of
 from ..many.fitting import Results, fit_many
 from ..many.in_turn import fit_in_turn
 from ..memory import bytes_shown
 from ..network import Network
+from ..quoted import quoted
 from ..training.checkpoints import Checkpoints
 from ..training.history import History
 from ..training.interrupt import Interrupt

@@ -15,10 +15,10 @@ from .. import model_file
 from ..annotations import FilePath, Threads
 from ..ensemble import Ensemble, networks_of
 from ..errors import DataError, ModelFileError
-from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from ..model_file import Model
 from ..network import Network
+from ..quoted import quoted
 from .columns.encoding import Encoder
 from .columns.schema import Schema, Weight
 from .conformal import SECTION as RESIDUALS

@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from .losses import LOSSES
 from .wording import unknown
 

@@ -1,6 +1,6 @@
 """The kinds of options of a training whose values other modules list."""
 
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from .declared import Kind, number
 
 

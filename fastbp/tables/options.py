@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from .declared import (
     choice,
     columns,

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from ..errors import DataError
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from .labels import labels_in
 from .options import SEEDS
 from .split import Keys, Mask

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..kernels.random import permutation
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 
 Mask = npt.NDArray[np.bool_]
 

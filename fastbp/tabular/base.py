@@ -15,7 +15,7 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ..annotations import Array, Weights
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from ..tables.job import Job
 from ..tables.model import TableModel
 from ..tables.options import TrainOptions

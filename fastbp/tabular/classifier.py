@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from ..annotations import Array, Floats
 from ..estimators.parameters import keep_arguments
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from ..tables.declared import takes
 from ..tables.options import TrainOptions
 from ..tables.wording import listed

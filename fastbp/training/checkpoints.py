@@ -17,8 +17,8 @@ from .. import model_file
 from ..annotations import FilePath
 from ..checks import all_finite
 from ..errors import ModelFileError
-from ..kernels.support.quoted import quoted
 from ..kernels.support.scalars import a_number, a_whole_number
+from ..quoted import quoted
 from .history import History
 from .state import SECTION, from_model
 

@@ -187,7 +187,7 @@ class FitPolicy(Policy):
                 entry[metric] = self._metric.score(scored[0], self._validation)
             elif self._keeper is not None:
                 return False
-            else:
+            elif not self._interrupt.seen:
                 _log.warning("epoch %d has no score: its validation was cut short", state.epoch + 1)
         state.history.epochs.append(entry)
         return True

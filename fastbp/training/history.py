@@ -6,7 +6,7 @@ from typing import Any
 from ..durations import duration
 from ..kernels.peak import measure_peak
 from ..kernels.support.once import cached_property
-from ..kernels.support.quoted import quoted
+from ..quoted import quoted
 from .stopped import Stopped
 
 # columns of the printed table: title, and what shows a value

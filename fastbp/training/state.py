@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import ModelFileError
-from ..kernels.support.quoted import quoted, shortened
 from ..kernels.support.scalars import a_number, a_whole_number
+from ..quoted import quoted, shortened
 from .history import History
 from .stopped import Stopped
 

@@ -18,8 +18,8 @@ import numba
 import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 
+from ...quoted import quoted
 from ..support.forks import in_forked_children, may_lack_threads
-from ..support.quoted import quoted
 from ..tuning import FLOPS_PER_SECOND, REGION_SECONDS, REGION_WORTH
 from .processors import physical_threads
 from .tbb import load_tbb

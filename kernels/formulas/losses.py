@@ -20,10 +20,10 @@ from math import inf
 
 import numpy as np
 
+from ...quoted import quoted
 from ..compiler.jit import inner
 from ..simd.elementary import exp, log, log1p, sign
 from ..simd.intrinsics import absolute, select
-from ..support.quoted import quoted
 from ..support.scalars import a_number
 from .registry import Registry
 

@@ -20,8 +20,8 @@ ICML 2013 (clipping).
 
 from dataclasses import dataclass, field
 
+from ...quoted import quoted
 from ..simd.intrinsics import fma, square_root
-from ..support.quoted import quoted
 from ..support.scalars import a_number
 from .registry import Registry
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Protocol, TypeVar
 
-from ..support.quoted import quoted
+from ...quoted import quoted
 
 
 class Named(Protocol):

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...quoted import quoted
 from ..tuning import MULTIPLY_ADD_FLOPS
 from . import arrays
-from .quoted import quoted
 from .scalars import a_number
 
 # the kernels keep a table of the ramps of one number in their scratch memory

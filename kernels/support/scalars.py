@@ -6,7 +6,7 @@ from numbers import Integral, Real
 
 import numpy as np
 
-from .quoted import quoted
+from ...quoted import quoted
 
 
 def a_whole_number(name, value, least, below=math.inf):

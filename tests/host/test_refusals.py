@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from damage import BAD_DATA, DONE, bench, model_content
 from damage_models import rewritten
 from fastbp import Adam, Network, fit_many, kernels, model_file, to_c
-from fastbp.kernels.support.quoted import LONGEST, quoted, shortened
+from fastbp.quoted import LONGEST, quoted, shortened
 
 __all__ = ["bench"]  # a fixture
 LONG = "x-" * 50_000

@@ -22,7 +22,7 @@ def way(request, monkeypatch):
     if request.param == "unnamed" and not hasattr(os, "O_TMPFILE"):
         pytest.skip("the system has no files without a name")
     if request.param == "named":
-        monkeypatch.setattr(files, "_open_unnamed", lambda folder: None)
+        monkeypatch.setattr(files, "_open_unnamed", lambda folder, mode: None)
     return request.param
 
 

@@ -25,7 +25,7 @@ from fastbp import (
     kernels,
 )
 from fastbp.components.optimizers import Optimizer
-from fastbp.kernels.support.quoted import quoted
+from fastbp.quoted import quoted
 
 # unknown names, one letter wrong, and what should be suggested
 MISSPELT = [

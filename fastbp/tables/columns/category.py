@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ...errors import DataError
-from ...kernels.support.quoted import quoted
+from ...quoted import quoted
 from ..wording import shown
 from .column import Column, Fit
 from .effects import MOST_MEANS, Effects

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from ...kernels.support.quoted import quoted
+from ...quoted import quoted
 from .values import Floats
 
 # as high as the deviation of a scaled number or less, so that many ramps do not rule the network

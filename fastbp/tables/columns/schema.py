@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from ...json_data import Count, Finite, Positive, read_as
-from ...kernels.support.quoted import quoted
+from ...quoted import quoted
 from ..losses import LOSSES
 from .date_text import DateText, order_of, patterns_of
 from .kinds import AnyColumn

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import DataError
-from ...kernels.support.quoted import quoted
+from ...quoted import quoted
 from ..columns.schema import Schema
 from ..wording import listed, one_line, unknown
 from .outputs import class_values
