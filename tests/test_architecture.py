@@ -101,9 +101,14 @@ def test_the_walk_sees_the_files_and_their_imports():
     assert "numba.njit" in imports("fastbp.kernels.compiler.jit")
 
 
+# how values are quoted in messages: the command line starts with it, and without Numba
+BELOW_ALL = {"fastbp", "fastbp.quoted"}
+
+
 @pytest.mark.parametrize("name", sorted(name for name in SOURCES if ".kernels" in name))
 def test_kernels_import_nothing_above_them(name):
-    assert {module for module in own_modules(name) if ".kernels" not in module} == set()
+    outside = {module for module in own_modules(name) if ".kernels" not in module}
+    assert outside <= BELOW_ALL
 
 
 # the rooms and files of fastbp/, each below those that may import from it
@@ -160,8 +165,7 @@ def _floor(module):
 
 @pytest.mark.parametrize("name", sorted(name for name in SOURCES if ".kernels" in name))
 def test_rooms_of_kernels_import_downwards(name):
-    # below all rooms is how values are quoted in messages
-    inside = own_modules(name) - {"fastbp", "fastbp.quoted"}
+    inside = own_modules(name) - BELOW_ALL
     assert {module for module in inside if _floor(module) > _floor(name)} == set()
 
 
