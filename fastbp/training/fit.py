@@ -160,9 +160,12 @@ class FitPolicy(Policy):
         """
         if last and may_overflow(self.engine) and overflows(self.engine, last.samples):
             self.diverged(last.epoch, "outputs", last.number)
-        self.state.history.stopped = stopped
+        history = self.state.history
+        history.stopped = stopped
         if self._keeper is not None:
             self._keeper(self.state, ended=True)
+        elif not self._is_scored and stopped is Stopped.TIME:
+            _log.warning("epoch %d has no score: its validation was cut short", len(history))
 
     def score(self, epoch, goes_on):
         """Add the epoch to the history, with its validation; return whether it is complete.
@@ -187,8 +190,6 @@ class FitPolicy(Policy):
                 entry[metric] = self._metric.score(scored[0], self._validation)
             elif self._keeper is not None:
                 return False
-            elif not self._interrupt.seen:
-                _log.warning("epoch %d has no score: its validation was cut short", state.epoch + 1)
         state.history.epochs.append(entry)
         return True
 
