@@ -25,10 +25,11 @@ _OF_PROCESS = (("RLIMIT_AS", "ulimit -v", "VmSize"), ("RLIMIT_DATA", "ulimit -d"
 
 
 class Free(NamedTuple):
-    """The bytes that are left, and what limits them."""
+    """The bytes that are left, and what limits them: where `reserved`, also what is not used."""
 
     bytes: int
     limit: str
+    reserved: bool = False
 
 
 class _Names(NamedTuple):
@@ -60,16 +61,20 @@ def least_free(groups: Path = _GROUPS, process: Path = _PROCESS, swap: bool = Fa
     return min(_limits(groups, process, swap), default=None)
 
 
-def require_memory(needed: int, what: str, remedy: str, small: int = SMALL) -> None:
+def require_memory(
+    needed: int, what: str, remedy: str, small: int = SMALL, reserved: int = 0
+) -> None:
     """Raise MemoryError if `needed` bytes are more than memory and swap space that are free.
 
-    `what` needs them, and `remedy` says what to do. Less than 64 MiB, or another `small`, are not
-    looked at. Where ``FASTBP_CHECK_MEMORY`` is 0, nothing is.
+    `what` needs them, of which so many are `reserved` already; `remedy` says what to do. Less than
+    64 MiB, or another `small`, are not looked at. Where ``FASTBP_CHECK_MEMORY`` is 0, nothing is.
     """
     if needed < small or _is_unchecked():
         return
     free = least_free(swap=True)
-    if free is not None and needed > free.bytes:
+    if free is None:
+        return
+    if needed - (reserved if free.reserved else 0) > free.bytes:
         raise MemoryError(
             f"{what} needs about {bytes_shown(needed)}, and {free.limit} leaves "
             f"{bytes_shown(free.bytes)}: {remedy}"
@@ -118,7 +123,7 @@ def _limits(groups: Path, process: Path, swap: bool) -> Iterator[Free]:
         # the system promises no more than it has
         if (process / "sys/vm/overcommit_memory").read_text().strip() == "2":
             left = system["CommitLimit:"] - system["Committed_AS:"]
-            yield Free(max(0, left), "the machine, which promises no more than it has,")
+            yield Free(max(0, left), "the machine, which promises no more than it has,", True)
     for folder, names in _memory_groups(groups, process / "self/cgroup"):
         for limit in names.limits[: 1 if swap else None]:
             with contextlib.suppress(OSError, ValueError):  # "max" is no limit
@@ -142,7 +147,7 @@ def _of_process(process: Path) -> Iterator[Free]:
         most = resource.getrlimit(getattr(resource, name))[0]
         if most != resource.RLIM_INFINITY:
             left = max(0, most - taken.get(f"{line}:", 0))
-            yield Free(left, f"`{shell}`, {bytes_shown(most)} in all,")
+            yield Free(left, f"`{shell}`, {bytes_shown(most)} in all,", True)
 
 
 def _kept_of_files(folder: Path, names: _Names) -> int:
@@ -151,7 +156,8 @@ def _kept_of_files(folder: Path, names: _Names) -> int:
     inactive, active, mapped = (
         stat.get(names.prefix + name, 0) for name in ("inactive_file", "active_file", names.mapped)
     )
-    return max(inactive, inactive + active - mapped)
+    # names of files that the system remembers, which it forgets before it ends a process
+    return max(inactive, inactive + active - mapped) + stat.get("slab_reclaimable", 0)
 
 
 def _swap_of(folder: Path, left: int, free: int) -> int:

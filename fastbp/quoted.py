@@ -1,12 +1,10 @@
 """Values in messages: on one line, and cut where they are long."""
 
-import re
 import reprlib
 from typing import Any
 
 LONGEST = 80
 _LONG = 10**30  # integers beyond are told by their digits; Python refuses to print very long ones
-_LINES = re.compile(r"\s*\n\s*")
 
 
 class _Short(reprlib.Repr):
@@ -16,12 +14,22 @@ class _Short(reprlib.Repr):
         self.maxstring = self.maxother = LONGEST
         self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = self.maxdict = 20
 
+    def repr1(self, x, level):
+        """Return the repr of a value; reprlib tells types by their names alone."""
+        known = type(x).__module__ in ("builtins", "collections", "array")
+        return super().repr1(x, level) if known else self.repr_instance(x, level)
+
     def repr_int(self, x, level):
         """Return an integer, or how many bits it has."""
         return repr(x) if abs(x) < _LONG else f"<int of {x.bit_length():,} bits>"
 
 
 _SHORT = _Short()
+
+
+def quoted_path(path: object) -> str:
+    """Return the `repr` of a path or name of a file on one line, whole unless it is very long."""
+    return shortened(repr(str(path)), 1000)
 
 
 def quoted(value: Any) -> str:
@@ -34,5 +42,5 @@ def quoted(value: Any) -> str:
 
 def shortened(text: object, most: int = 300) -> str:
     """Return text, such as an error's, on one line of at most so many characters."""
-    line = _LINES.sub(" ", str(text))
+    line = " ".join(part.strip() for part in str(text).splitlines())
     return line if len(line) <= most else f"{line[: most - 3]}..."

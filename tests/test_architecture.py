@@ -257,6 +257,7 @@ FOREIGN = {
     "fastbp.exports.sklearn": {"_label_binarizer"},
     "fastbp.kernels.compiler.cache_code": {"_rebuild", "_reduce"},
     "fastbp.kernels.compiler.jit": {"_cache", "_lock"},
+    "fastbp.kernels.support.forks": {"_lock"},
     "fastbp.kernels.compiler.pipeline": {"_data_layout", "_tm"},
     "fastbp.exports.torch_modules": {"_modules"},
 }

@@ -4,7 +4,7 @@ import os
 import time
 from dataclasses import dataclass
 
-from ..quoted import quoted
+from ..quoted import quoted_path
 from ..tables.declared import Declared, duration, flag, option, text
 from ..tables.options import TrainOptions
 from .config import ConfigOption
@@ -104,8 +104,8 @@ def _train(out, data, values):
         output, folder = job_options.output, job_options.checkpoints
         if output and suffix_of(output):
             raise ValueError(
-                f"output={quoted(output)}: that is the name of a table; expected a name such as "
-                "model.safetensors"
+                f"output={quoted_path(output)}: that is the name of a table; expected a name "
+                "such as model.safetensors"
             )
         if asked.ensemble_by is not None:
             _check_out_of_fold(job_options, asked)
@@ -143,11 +143,11 @@ def _check_out_of_fold(given, asked):
         return
     if asked.ensemble_by != "folds":
         raise ValueError(
-            f"out_of_fold={quoted(path)}: no row is left out of a fold; give ensemble_by=folds"
+            f"out_of_fold={quoted_path(path)}: no row is left out of a fold; give ensemble_by=folds"
         )
     if os.path.splitext(path)[1] not in SUFFIXES:
         raise ValueError(
-            f"out_of_fold={quoted(path)}: expected a name ending in {' or '.join(SUFFIXES)}"
+            f"out_of_fold={quoted_path(path)}: expected a name ending in {' or '.join(SUFFIXES)}"
         )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..quoted import quoted
+from ..quoted import quoted_path
 from ..tables.declared import Kind, choice, threads
 from .codes import Code
 from .exits import Ended
@@ -23,7 +23,7 @@ def _path(metavar, fault):
     def check(name, value):
         reason = "a path cannot hold a NUL character" if "\0" in value else fault(value)
         if value and reason:
-            raise ValueError(f"{name}={quoted(value)}: {reason}")
+            raise ValueError(f"{name}={quoted_path(value)}: {reason}")
         return value
 
     return Kind(metavar, str, check)

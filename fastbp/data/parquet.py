@@ -15,7 +15,7 @@ import numpy as np
 from ..annotations import Array, Arrays, FilePath
 from ..kernels.support.scalars import a_flag
 from ..machine import file_system
-from ..quoted import quoted
+from ..quoted import quoted, quoted_path
 from .source import Source
 from .spool import spooled
 
@@ -166,7 +166,7 @@ def _paths(files: FilePath | Iterable[FilePath]) -> list[Path]:
     else:
         found = sorted(map(Path, glob.glob(fspath(files))))
     if not found:
-        raise FileNotFoundError(f"files={quoted(files)}: found no Parquet file")
+        raise FileNotFoundError(f"files={quoted_path(files)}: found no Parquet file")
     return found
 
 

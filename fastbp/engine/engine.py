@@ -64,15 +64,14 @@ class Engine:
         packed = largest >= FAR_BYTES
         rows = min(INFERENCE_ROWS_PACKED, INFERENCE_FLOPS_PACKED // plan.flops_per_row_forward)
         self._inference_rows = max(INFERENCE_ROWS, rows) if packed else INFERENCE_ROWS
-        # float32 operations in the time of one of this dtype
-        self._in_float32 = plan.dtype.itemsize / 4
+        self._in_float32 = plan.dtype.itemsize / 4  # float32 operations in the time of one
         record = LOSSES[loss]
         outputs = plan.specs[-1].n_out
         self._levels = record.levels_of("loss_parameter", loss_parameter, outputs, plan.dtype)
         has_partner = ACTIVATIONS.find(plan.specs[-1].activation).name == record.partner
         self._canonical = has_partner and record.from_logits is not None
-        parameter = record.number_of(loss_parameter, outputs)
-        self._run = new_run(plan, optimizer, parameter, self._levels)
+        number = record.number_of(loss_parameter, outputs)
+        self._run = new_run(plan, optimizer, number, self._levels)
         self._begin(seed)
 
     def _begin(self, seed):
@@ -88,8 +87,9 @@ class Engine:
         self._cells = np.zeros(CELLS, np.int64)
         self._placed = _nothing  # a weak reference to the data that the run points at
         self.gate = Gate()
-        # idle workspaces for inference with runs and paces: concurrent calls take one each
-        self._idle = []
+        # idle workspaces for inference with their runs, and paces by the most threads: concurrent
+        # calls take one each
+        self._idle, self._paces = [], {}
         run = self._run[0]
         run["seed"], run["step"], run["cells"] = seed, 0, address(self._cells)
 
@@ -247,7 +247,7 @@ class Engine:
 
     def row_state(self):
         """Return a workspace for one row, as `kernels.forward_row` takes it."""
-        here, run, _ = self._take_idle(1, 1)
+        here, run = self._take_idle(1, 1)
         return here.layers, run, self.params, here.work
 
     def evaluate(self, data, n_threads="auto", go_on=None):
@@ -263,7 +263,7 @@ class Engine:
     def scoring(self, data):
         """Return what `loop.infer` takes to score dense `data`: layers, run, work, batch."""
         batch = min(len(data), self._inference_rows)
-        here, run, _ = self._take_idle(batch, 1)
+        here, run = self._take_idle(batch, 1)
         self._place_data(run[0], data)
         return here.layers, run, here.work, batch
 
@@ -273,7 +273,8 @@ class Engine:
         threads = self.threads_of_rows(n_threads, count)
         batch = min(count, self._inference_rows * threads)
         most = max(1, INFERENCE_FLOPS // (batch * self.plan.flops_per_row_forward))
-        here, run, pace = self._take_idle(batch, threads, inputs_of(data.x))
+        here, run = self._take_idle(batch, threads, inputs_of(data.x))
+        pace: Any = None if threads == 1 else self._take_pace(threads)
         if aim == LOSS or not data.is_dense:
             self._place_data(run[0], data)
         x = address(numbers_of(data.x))
@@ -297,7 +298,8 @@ class Engine:
             first += len(part)
         if not data.is_dense:  # most calls are dense, and need not look
             fill(run[0], dense_fields(self._n_in))
-        self._idle.append((here, run, pace))
+        self._idle.append((here, run))
+        self._paces[threads] = pace
         return True
 
     @property
@@ -305,14 +307,14 @@ class Engine:
         return self.plan.specs[0].n_in
 
     def _take_idle(self, batch, threads, inputs=None):
-        """Return an idle workspace for inference, of dense rows by default, its run and pace."""
+        """Return an idle workspace for inference, of dense rows by default, and its run."""
         inputs = inputs or Inputs(self._n_in)
         try:
             while True:
-                here, run, pace = self._idle.pop()
+                here, run = self._idle.pop()
                 is_wide = here.inputs.gathered >= inputs.gathered
                 if here.batch >= batch and here.tasks == threads and is_wide:
-                    return here, run, pace
+                    return here, run
         except IndexError:  # not asked for before: another thread may take the last one
             here = self._workspace(batch, threads, False, inputs)
             run = gathered([self._run])
@@ -323,13 +325,18 @@ class Engine:
                 result = np.empty((0, 0), self.plan.dtype)
                 arrays = (here.layers, run, self.params, here.work)
                 compile_twins(loop.infer, (*arrays, *[0] * 5, result, _NOTHING))
-            flops = self._inference_rows * threads * self.plan.flops_per_row_forward
-            return here, run, pace_of_steps(flops, threads, FIRST_INFERENCE_FLOPS)
+            return here, run
+
+    def _take_pace(self, threads):
+        """Return what calls on so many threads have learned; a new pace for calls beside others."""
+        if pace := self._paces.pop(threads, None):
+            return pace
+        flops = self._inference_rows * threads * self.plan.flops_per_row_forward
+        return pace_of_steps(flops, threads, FIRST_INFERENCE_FLOPS)
 
     def _workspace(self, batch, threads, training, inputs):
         here = self.plan.workspace(batch, threads, training, inputs)
-        what = f"a batch of {batch:,} rows"
-        require_memory(here.bytes, what, "smaller batches, or fewer units, take less")
+        require_memory(here.bytes, f"a batch of {batch:,} rows", "smaller batches take less")
         here.link(self.plan.specs, self._canonical)
         return here
 

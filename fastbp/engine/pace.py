@@ -59,8 +59,13 @@ class Pace:
         self._slices_tried = 0
         self._lost = 0.0
 
-    def next_slice(self):
-        """Return the steps and the threads of the next slice."""
+    def next_slice(self, most=None):
+        """Return the steps and the threads of the next slice.
+
+        While no more than `most` threads may run, fewer than all, nothing else is tried.
+        """
+        if most is not None and most < self.choices[-1]:
+            return self._within(most)
         if self._tried is None and len(self.choices) > 1:
             self._tried = self._next_try()
         if self._tried:
@@ -68,6 +73,16 @@ class Pace:
         if self._best == 1:
             return self._steps, 1
         return min(self._steps, self._proved), self._best
+
+    def _within(self, most):
+        """Return a slice on the quickest number of threads up to `most`; each runs once."""
+        mean = self._seconds_per_step
+        fitting = [n for n in self.choices if n <= most]
+        unknown = [n for n in fitting if n not in mean]
+        if unknown:
+            return min(self._steps, MOST_STEPS), unknown[-1]
+        threads = min(fitting, key=mean.__getitem__)
+        return max(1, int(SLICE_SECONDS / mean[threads])), threads
 
     def took(self, steps, threads, seconds):
         """Take the time of a slice into account: `steps` on `threads` took `seconds`."""

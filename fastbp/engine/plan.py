@@ -4,6 +4,7 @@ A `Plan` fixes where each weight lies in the one array of parameters; a
 `Workspace` where each layer's intermediate results lie for one batch size.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +31,7 @@ from ..kernels.tuning import (
 from ..memory import SMALL, require_memory
 from .inputs import Inputs
 
+_LARGEST_SOUND = 1e6
 _BLOCK_ROWS = GRADIENT_BLOCK_TILES * MAIN_ROWS
 
 
@@ -130,6 +132,19 @@ class Plan:
         else:
             return dense
         return dense + 4 * first.n_out * (products - len(x) * first.n_in)
+
+    @cached_property
+    def largest_sound(self):
+        """The largest weight with which outputs are finite for inputs up to it, 1e6 at most.
+
+        An output of a layer is at most the sum of its inputs, each times the largest weight. Where
+        it may be the exponential of it, or a layer is too wide, no weight is sound: 0.
+        """
+        if any(ACTIVATIONS[spec.activation].outputs == "positive" for spec in self.specs):
+            return 0.0
+        grows = sum(math.log(spec.n_in + 1) for spec in self.specs)
+        room = math.log(np.finfo(self.dtype).max) - math.log(_LARGEST_SOUND) - grows
+        return min(_LARGEST_SOUND, math.exp(room / len(self.specs))) if room > 0 else 0.0
 
     def new_outputs(self, rows):
         """Return an array for the outputs (rows, n_out) of so many rows."""

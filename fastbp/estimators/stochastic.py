@@ -221,7 +221,7 @@ class Stochastic(Policy):
             place = f"epoch {estimator.n_iter_ + 1}, batch {state.done + 1} of {len(state.losses)}"
             self.diverged = f"the loss became {state.losses[state.done]} in {place}"
             estimator.t_ += state.done * self._order.batch
-        elif may_overflow(engine) and overflows(engine, self._order.last_batch()):
+        elif may_overflow(engine) and overflows(engine, self._order.last_batch(), limits[1]):
             self.overflown = f"the outputs became infinite in epoch {estimator.n_iter_}"
         return reason
 

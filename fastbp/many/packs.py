@@ -222,7 +222,10 @@ class Packed:
         """Return whether the outputs for one of its rows are not finite."""
         if not may_overflow(fit.engine):
             return False
-        return overflows(fit.engine, data if fit.rows is None else data.take(fit.rows))
+        try:
+            return overflows(fit.engine, data if fit.rows is None else data.take(fit.rows), 1)
+        finally:
+            fit.engine.release()  # of all networks, workspaces would take much
 
     def _scores(self, job, engine, shared, stop):
         """Return the scores of the rows that a fold holds back, if there is one."""

@@ -158,7 +158,7 @@ class FitPolicy(Policy):
 
         It raises DivergenceError if the outputs for the last batch are not finite.
         """
-        if last and may_overflow(self.engine) and overflows(self.engine, last.samples):
+        if last and may_overflow(self.engine) and self._overflows(last.samples):
             self.diverged(last.epoch, "outputs", last.number)
         history = self.state.history
         history.stopped = stopped
@@ -228,17 +228,21 @@ class FitPolicy(Policy):
     def _check_finite(self, epoch, entry):
         """Raise `DivergenceError` if an epoch of finite losses left the network useless."""
         last = len(epoch.losses) - 1
+        suspect = may_overflow(self.engine)
         # a loss is of the weights before an update: here the last update failed
-        if not all_finite(self.engine.params):
+        if suspect and not all_finite(self.engine.params):
             self.diverged(epoch, "weights", last)
         if self._is_scored and not np.isfinite(entry.get("val_loss", 0.0)):
             self.diverged(epoch, f"validation loss ({entry['val_loss']})", last)
         # weights that are of no use must not become the best
-        if self._validation is None and may_overflow(self.engine):
+        if suspect and self._validation is None:
             feed = self._feed  # a resumed training may have made no step of the epoch
             rows = epoch.last.samples if epoch.last else feed.head.head(feed.batch)
-            if overflows(self.engine, rows):
+            if self._overflows(rows):
                 self.diverged(epoch, "outputs", last)
+
+    def _overflows(self, data):
+        return overflows(self.engine, data, self.options.n_threads)
 
     def diverged(self, epoch, what, batch):
         """Restore the best weights and raise `DivergenceError`."""

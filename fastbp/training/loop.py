@@ -253,10 +253,10 @@ class Loop:
         A thread that reads the next window keeps a processor: threads that wait for each
         other would wait for it too.
         """
-        steps, threads = self._pace.next_slice()
-        if threads == self.threads and self._all_busy and self.feed.is_reading():
-            return min(steps, tuning.READING_STEPS), threads - 1
-        return steps, threads
+        if not (self._all_busy and self.feed.is_reading()):
+            return self._pace.next_slice()
+        steps, threads = self._pace.next_slice(self.threads - 1)
+        return min(steps, tuning.READING_STEPS), threads
 
     def _must_end(self):
         """Return whether a signal or the time limit ends the training after this slice."""

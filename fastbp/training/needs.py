@@ -16,12 +16,16 @@ def require_training(engine: Any, feed: Any, validation: Any = None) -> None:
     scored = 0 if validation is None else len(validation) * outputs * item
     if scored + item * (6 * plan.size + feed.batch * columns) < SMALL:
         return
+    # the gradient and the moments are reserved, but take nothing before they are written; the best
+    # weights are a copy
+    hyper_parameters = engine.optimizer.hyper_parameters
+    moments = sum(hyper_parameters.get(name, 0) > 0 for name in ("beta1", "beta2"))
+    reserved = 0 if engine.steps else plan.size * item * (1 + moments)
     parts = {
-        # the gradient and the moments are there, but take nothing before the first step
-        "the network": plan.size * item * (1 if engine.steps else 4),
+        "the network": plan.size * item + reserved,
         f"a batch of {feed.batch:,} rows": engine.bytes_to_train(feed.head, feed.batch),
         "outputs of the validation data": scored,
     }
     shown = ", ".join(f"{bytes_shown(size)} for {name}" for name, size in parts.items() if size)
     remedy = "a smaller batch_size, fewer units or fewer rows to validate take less"
-    require_memory(sum(parts.values()), f"training ({shown})", remedy)
+    require_memory(sum(parts.values()), f"training ({shown})", remedy, reserved=reserved)

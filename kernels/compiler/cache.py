@@ -18,7 +18,7 @@ from numba import config
 from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
 
-from .cache_code import from_bytes, to_bytes
+from .cache_code import MISTAKES, from_bytes, to_bytes
 from .cache_file import read_sealed, write_sealed
 from .cache_folder import DIGEST, find_place, make_folder
 from .cache_prune import note_use, prune
@@ -120,6 +120,9 @@ class DiskCache:
         try:
             payload = to_bytes(result, arguments)
         except RuntimeError:  # a signal met LLVM's callback, where Python drops it: nothing to keep
+            return
+        except MISTAKES as error:  # a Numba whose compiled functions have other parts
+            _warn_once(_COMPILING.format(f"Numba is not as expected: {error}"))
             return
         if payload is None:
             return

@@ -15,6 +15,8 @@ from numba.core.environment import Environment, lookup_environment
 from numba.core.funcdesc import PythonFunctionDescriptor
 from numba.core.typing import signature
 
+# errors of parts that are not as expected
+MISTAKES = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 # all that kernels return
 _RESULTS = {
     str(kind): kind
@@ -77,13 +79,12 @@ def from_bytes(payload, arguments, target_context):
         inlined = [_environment(each, header["module"]) for each in header["inlined"]]
         # parallel code calls what Numba loads when it starts its threads
         reload = [numba.get_num_threads] if header["threads"] else []
-    except (ValueError, LookupError, TypeError):
+        typed = signature(function.restype, *arguments)
+        own = _environment(function.env_name, function.modname)
+        parts = (library, function, own, typed, False, (), "", reload, inlined)
+        return CompileResult._rebuild(target_context, *parts)
+    except MISTAKES:
         return None
-    typed = signature(function.restype, *arguments)
-    own = _environment(function.env_name, function.modname)
-    return CompileResult._rebuild(
-        target_context, library, function, own, typed, False, (), "", reload, inlined
-    )
 
 
 def _function(header, arguments):

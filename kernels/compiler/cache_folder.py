@@ -70,7 +70,7 @@ def find_place():
     refused = []
     for root in _roots():
         why = f"{root} names no home folder" if root.parts[0][0] == "~" else why_refused(root)
-        if not why:
+        if not why or (root == _own_root() and _made_private(root)):
             return Place(root / DIGEST, "; ".join(refused))
         refused.append(why)
     return Place(None, "; ".join(refused))
@@ -88,8 +88,25 @@ def _roots():
             folder = Path(os.path.expanduser(wanted), below)
             yield folder if folder.parts[0][0] == "~" else _START / folder
             break
-    if folder := _user_cache():
-        yield folder / "fastbp"
+    if own := _own_root():
+        yield own
+
+
+def _own_root():
+    """Return the folder of the cache among the user's own, or None if there is no home folder."""
+    folder = _user_cache()
+    return None if folder is None else folder / "fastbp"
+
+
+def _made_private(root):
+    """Take the user's own folder from others, whom the umask let write; return whether it is so.
+
+    What they may have put there is judged by itself.
+    """
+    with contextlib.suppress(OSError):
+        if os.stat(root).st_uid == os.geteuid():
+            os.chmod(root, 0o700)
+    return not why_refused(root)
 
 
 def _user_cache():

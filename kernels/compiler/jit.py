@@ -79,7 +79,7 @@ def _of_plain_types(dispatcher):
 # when it comes to a kernel; a lock of ours beside it would lock two threads up. A fork waits for
 # the locks of Numba and LLVM, as a child would wait without end for a thread that holds them.
 with contextlib.suppress(AttributeError):  # no other name for them
-    hold_at_forks(global_compiler_lock._lock, ffi.lib._lock._lock)
+    hold_at_forks(global_compiler_lock, ffi.lib._lock)
 
 
 class _made_once(cached_property):
@@ -104,6 +104,8 @@ class Kernel:
     def __init__(self, function):
         self.function = function
         self.__name__, self.__doc__ = function.__name__, function.__doc__
+        #: the kinds of arguments that it was compiled for ahead: see `threads.compile_twins`
+        self.compiled = set()
 
     @_made_once
     def serial(self):

@@ -139,12 +139,16 @@ def compile_twins(kernel, arguments, parallel=True):
 
     It is not run: beside other processes, several threads would wait for each other.
     """
+    kinds = tuple(str(getattr(each, "dtype", type(each))) for each in arguments)
+    if (parallel, kinds) in kernel.compiled:
+        return
     # a type of records takes 0.1 ms to make; there is one of each kind
     is_plain = [getattr(argument, "dtype", np.dtype(int)).fields is None for argument in arguments]
     plain = [numba.typeof(each) for each in compress(arguments, is_plain)]
     for dispatcher in (kernel.serial, kernel.parallel) if parallel else (kernel.serial,):
         if not any([*compress(known, is_plain)] == plain for known in dispatcher.overloads):
             dispatcher.compile(tuple(map(numba.typeof, arguments)))
+    kernel.compiled.add((parallel, kinds))
 
 
 def _on_threads(threads, function, *args):

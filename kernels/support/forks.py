@@ -99,29 +99,40 @@ in_forked_children(_LATER.set)
 class _Held(threading.local):
     """The locks that a thread holds while it forks."""
 
-    def __init__(self, locks):
-        self._locks, self._taken = locks, []
+    def __init__(self, owners):
+        self._owners, self._taken = owners, []
 
     def take(self):
         """Wait for the locks, but not without end: others may wait for what this thread holds."""
-        for lock in self._locks:
-            if lock.acquire(timeout=_PATIENCE):
-                self._taken.append(lock)
+        for owner in self._owners:
+            if owner._lock.acquire(timeout=_PATIENCE):
+                self._taken.append(owner)
 
     def give(self):
-        """Release what was taken, in the parent and in the child."""
+        """Release what was taken."""
         while self._taken:
-            self._taken.pop().release()
+            self._taken.pop()._lock.release()
+
+    def give_in_child(self):
+        """Release what was taken; the others are made anew, as who holds them is not there."""
+        for owner in self._owners:
+            if owner not in self._taken:
+                owner._lock = threading.RLock()
+        self.give()
 
 
-def hold_at_forks(*locks):
+def hold_at_forks(*owners):
     """Let forks wait for locks, so that no thread holds them in a child but the one that forks.
+
+    Each is the attribute ``_lock`` of an owner, which looks it up whenever it takes it.
 
     They are held for moments, or while something is compiled; nobody takes the first after others.
     """
     if hasattr(os, "register_at_fork"):
-        held = _Held(locks)
-        os.register_at_fork(before=held.take, after_in_parent=held.give, after_in_child=held.give)
+        held = _Held(owners)
+        os.register_at_fork(
+            before=held.take, after_in_parent=held.give, after_in_child=held.give_in_child
+        )
 
 
 class Turn:

@@ -144,3 +144,30 @@ def test_nothing_is_said_of_an_ensemble_that_is_sound(caplog):
         results = fit_many(nets, X, Y, epochs=2).wait()
     assert [result.error for result in results] == [None, None] and caplog.text == ""
     assert np.isfinite(Ensemble(nets).forward(X)).all()
+
+
+def test_large_inputs_that_make_large_weights_are_looked_at():
+    net = Network([1, 1], loss="absolute_error", optimizer=SGD(1.0), seed=0)
+    rows = np.full((8, 1), 1e20)
+    with pytest.raises(DivergenceError, match="outputs became not finite"):
+        net.fit(rows, -rows, epochs=1, batch_size=8)
+
+
+def test_the_outputs_are_computed_on_the_threads_that_are_asked_for(monkeypatch):
+    asked = []
+    net = network()
+    monkeypatch.setattr(type(net.engine), "largest_sound", 0.0, raising=False)
+    monkeypatch.setattr("fastbp.training.fit.may_overflow", lambda engine: True)
+    forward = net.engine.forward
+    monkeypatch.setattr(
+        net.engine, "forward", lambda *data: asked.append(data[1]) or forward(*data)
+    )
+    net.fit(X, Y, epochs=2, batch_size=60, n_threads=1)
+    assert asked and set(asked) == {1}
+
+
+def test_many_networks_keep_no_workspace():
+    nets = [Network([6, 5, 1], loss="poisson", seed=seed) for seed in range(4)]
+    results = fit_many(nets, X, np.abs(Y[:, :1]), epochs=2).wait()
+    assert [result.error for result in results] == [None] * 4
+    assert not any(result.network.engine._idle for result in results)

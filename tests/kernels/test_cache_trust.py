@@ -78,8 +78,8 @@ def test_a_folder_of_another_user_is_not_taken(root, others, below):
 @on_posix
 def test_where_both_are_refused_there_is_no_place(root):
     own = root.parent / "user" / "fastbp"
-    own.mkdir(parents=True)
-    for folder in (root, own):
+    (own / DIGEST).mkdir(parents=True)
+    for folder in (root, own / DIGEST):
         folder.chmod(0o777)
     place = find_place()
     assert place.folder is None
@@ -314,3 +314,15 @@ def test_use_is_noted_at_most_once_a_day(root):
         note_use(root)
         assert (abs(root.stat().st_mtime - then) > 1) == is_noted
     note_use(root / "missing")
+
+
+def test_the_users_own_folder_that_the_umask_opened_is_made_private(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    for name in ("FASTBP_CACHE_DIR", "NUMBA_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    root = tmp_path / "fastbp"
+    root.mkdir()
+    root.chmod(0o775)
+    found = find_place()
+    assert found.folder.parent == root and not found.refused
+    assert root.stat().st_mode & 0o777 == 0o700

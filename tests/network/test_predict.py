@@ -39,7 +39,7 @@ def test_weights_of_other_data_are_not_read(run_python):
         from fastbp.kernels import forward_row
         net, X, out = Network([6, 5, 3]), np.ones((300, 6), "float32"), np.zeros(3, "float32")
         net.evaluate(X, np.zeros((300, 3)), sample_weight=np.ones(300))
-        (_, run, _), = net.engine._idle
+        (_, run), = net.engine._idle
         assert run["sample_weight"] != 0
         run["sample_weight"] = 8
         row = net.forward(X)[0]
@@ -90,3 +90,21 @@ def test_a_row_does_not_depend_on_how_many_are_asked_for_nor_in_what_order():
     whole = net.forward(X)
     for rows in (slice(0, 1), slice(5, 700), slice(699, 700), slice(10, 300)):
         np.testing.assert_array_equal(net.forward(X[rows]), whole[rows])
+
+
+def test_calls_of_one_row_between_do_not_forget_how_many_threads_are_quick(run_python):
+    run_python(
+        """
+        import numpy as np
+        from fastbp import Network
+        from fastbp.engine import engine
+        made, new = [], engine.pace_of_steps
+        engine.pace_of_steps = lambda *given: made.append(given) or new(*given)
+        net, X = Network([64, 256, 8]), np.ones((4000, 64), "float32")
+        for _ in range(4):
+            net.predict(X, n_threads=2)
+            net.predict(X[:1])
+        assert len(made) == 1, made
+        """,
+        NUMBA_NUM_THREADS=2,
+    )

@@ -87,3 +87,24 @@ def test_threads_are_given_up_when_processors_are_taken_and_used_again_after(cor
     steps = run(machine, pace, 5.0)
     best = min(machine.constant(steps, n, begin) for n in pace.choices)
     assert best > 5.0 / 1.05
+
+
+@pytest.mark.parametrize("work", WORKS)
+@pytest.mark.parametrize("cores", [2, 4, 16])
+def test_while_another_thread_reads_fewer_run_and_the_quickest_soon(cores, work):
+    # which takes a processor for the first ten seconds, so that all threads would wait for it
+    machine = Machine(cores, work, others=bursts(1, 10.0, FOR_EVER))
+    pace, done = pace_on(machine, cores), 0
+    for _ in range(5):
+        pace.next_slice()  # a try may have begun
+    while machine.now < 10.0:
+        steps, threads = pace.next_slice(cores - 1)
+        assert threads < cores
+        pace.took(steps, threads, machine.slice(steps, threads))
+        done += steps
+    fewer = [n for n in pace.choices if n < cores]
+    machine.now = 0.0
+    steps = min(machine.constant(done, n, 0.0) for n in fewer)
+    assert 1.1 * steps + 2 * len(fewer) * max(0.05, work) >= 10.0
+    run(machine, pace, 5.0)
+    assert pace.next_slice()[1] <= cores
