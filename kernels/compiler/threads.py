@@ -139,7 +139,7 @@ def compile_twins(kernel, arguments, parallel=True):
 
     It is not run: beside other processes, several threads would wait for each other.
     """
-    kinds = tuple(str(getattr(each, "dtype", type(each))) for each in arguments)
+    kinds = "".join(each.dtype.char if isinstance(each, np.ndarray) else "." for each in arguments)
     if (parallel, kinds) in kernel.compiled:
         return
     # a type of records takes 0.1 ms to make; there is one of each kind
