@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from ..annotations import Array, Arrays, Block
 from ..checks import as_array
+from ..kernels.support.forks import Turn
 from ..kernels.support.scalars import a_whole_number
 from ..quoted import quoted
 
@@ -51,7 +51,7 @@ class Source(ABC):
         self.blocks: tuple[int, ...] = tuple(sizes)
         self.columns: int = a_whole_number("columns", columns, least=1)
         self.window_rows = rows_of_window(window_rows, self.columns)
-        self.turn = threading.Lock()
+        self.turn = Turn()
         if not self.blocks:
             raise ValueError(f"{quoted(self)} has no rows: expected at least one")
 
@@ -66,7 +66,7 @@ class Source(ABC):
     def __setstate__(self, state):
         """Restore the attributes, with a new lock."""
         self.__dict__.update(state)
-        self.turn = threading.Lock()
+        self.turn = Turn()
 
     def for_epochs(self, epochs: int) -> Source:
         """Return the source to read `epochs` epochs from: itself, or a faster copy."""
@@ -123,7 +123,7 @@ def as_block(block: Any) -> tuple[Any, Any, Any]:
 
 def read_block(source: Source, block: int) -> Arrays:
     """Read block number `block` of a source; raise unless its arrays are as it announced."""
-    with source.turn:
+    with source.turn.lock:
         given = as_block(source.read(block))
     X, y, weight = (
         None if array is None else as_array(name, array)
