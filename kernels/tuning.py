@@ -103,8 +103,6 @@ GRADIENT_BLOCK_TILES, GRADIENT_BLOCK_ROWS_PACKED = 10, 768
 INFERENCE_ROWS, INFERENCE_ROWS_PACKED = 256, 1024
 # Inference returns to Python after about 10 ms of work, for Ctrl-C; packed batches may take 0.2 s.
 INFERENCE_FLOPS, INFERENCE_FLOPS_PACKED = 1_000_000_000, 20_000_000_000
-# The first slice of inference that several threads may share, about 1 ms on one.
-FIRST_INFERENCE_FLOPS = 100_000_000
 
 # ---------------------------------------------------------------- slices of training
 
@@ -116,6 +114,8 @@ SLICE_SECONDS = 0.05
 SCORING_SECONDS = 0.1
 # The first slice, before a step is measured: about 10 ms.
 FIRST_SLICE_FLOPS, FIRST_SLICE_STEPS = 1_000_000_000, 1000
+# Where several threads may share the work, about 1 ms on one of them, before more are tried.
+FIRST_SHARED_FLOPS = 100_000_000
 SLICE_GROWTH = 4  # the next slice is at most this multiple of the last
 # A step of this length is not slowed down by threads that wait for each other a few times.
 LONG_STEP_FLOPS = 1_000_000_000

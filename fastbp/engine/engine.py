@@ -30,7 +30,6 @@ from ..kernels.support.arrays import address, aligned_zeros
 from ..kernels.tuning import (
     FAR_BYTES,
     FAR_DATA_BYTES,
-    FIRST_INFERENCE_FLOPS,
     INFERENCE_FLOPS,
     INFERENCE_FLOPS_PACKED,
     INFERENCE_ROWS,
@@ -332,7 +331,7 @@ class Engine:
         if pace := self._paces.pop(threads, None):
             return pace
         flops = self._inference_rows * threads * self.plan.flops_per_row_forward
-        return pace_of_steps(flops, threads, FIRST_INFERENCE_FLOPS)
+        return pace_of_steps(flops, threads)
 
     def _workspace(self, batch, threads, training, inputs):
         here = self.plan.workspace(batch, threads, training, inputs)

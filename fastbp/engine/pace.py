@@ -18,6 +18,8 @@ from ..kernels.tuning import (
     CLEARLY_SLOWER,
     CROWDED_SECONDS,
     FEWEST_STEPS,
+    FIRST_SHARED_FLOPS,
+    FIRST_SLICE_FLOPS,
     FIRST_SLICE_STEPS,
     JUDGED_SECONDS,
     LONG_STEP_FLOPS,
@@ -164,9 +166,10 @@ class Pace:
             self._due[threads] = patience * step * (self._best / threads - 1)
 
 
-def pace_of_steps(flops, threads, first_flops):
-    """Return the pace of steps of so many operations; the first slice has `first_flops`."""
-    steps = max(1, min(int(first_flops / flops), FIRST_SLICE_STEPS))
+def pace_of_steps(flops, threads):
+    """Return the pace of steps of so many operations."""
+    first = FIRST_SLICE_FLOPS if threads == 1 else FIRST_SHARED_FLOPS
+    steps = max(1, min(int(first / flops), FIRST_SLICE_STEPS))
     return Pace(steps, threads, flops >= LONG_STEP_FLOPS, threads > 1 and is_crowded())
 
 

@@ -126,7 +126,7 @@ class Loop:
         self.threads = engine.threads_of_step(*limits)
         step = feed.batch / len(feed.head) * engine.plan.flops_of(feed.head.x)
         step += tuning.UPDATE_FLOPS_FROM_MEMORY * engine.plan.size
-        self._pace = pace_of_steps(step, self.threads, tuning.FIRST_SLICE_FLOPS)
+        self._pace = pace_of_steps(step, self.threads)
         self._all_busy = 1 < self.threads >= available_threads()
         self._max_time = np.inf if max_time is None else max_time
         self._reason: Stopped | None = None

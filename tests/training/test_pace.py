@@ -107,7 +107,7 @@ def test_the_bits_do_not_depend_on_where_the_threads_change(dtype, monkeypatch):
         return net.parameters
 
     steady = fit(1)
-    monkeypatch.setattr(loop, "pace_of_steps", lambda flops, threads, first: Restless(1, threads))
+    monkeypatch.setattr(loop, "pace_of_steps", lambda flops, threads: Restless(1, threads))
     monkeypatch.setattr("fastbp.engine.engine.choose_threads", lambda *args: 2)
     np.testing.assert_array_equal(fit("auto"), steady)
 
@@ -127,7 +127,7 @@ def test_inference_has_the_same_bits_wherever_its_threads_change(dtype, monkeypa
             assert seconds > 0
             told.append((steps, threads))
 
-    monkeypatch.setattr(engine, "pace_of_steps", lambda flops, threads, first: Restless(1, 2))
+    monkeypatch.setattr(engine, "pace_of_steps", lambda flops, threads: Restless(1, 2))
     monkeypatch.setattr(engine, "choose_threads", lambda *arguments: 2)
     np.testing.assert_array_equal(net.forward(X), steady[0])
     # 5,000 rows are 9 batches of 256 rows for each thread, and a rest that is not told
@@ -147,7 +147,7 @@ def test_inference_learns_from_one_call_to_the_next(monkeypatch):
             ran.append(threads)
             super().took(steps, threads, steps * spent[threads])
 
-    monkeypatch.setattr(engine, "pace_of_steps", lambda flops, threads, first: Watched(4, 2))
+    monkeypatch.setattr(engine, "pace_of_steps", lambda flops, threads: Watched(4, 2))
     monkeypatch.setattr(engine, "choose_threads", lambda *arguments: 2)
     for _ in range(200):
         net.forward(X)
@@ -166,7 +166,7 @@ def test_no_slice_that_is_measured_waits_for_a_compiler(run_python):
             return 1, 1
 
     engine.choose_threads = lambda *arguments: 2
-    engine.pace_of_steps = lambda flops, threads, first: Alone(1, threads)
+    engine.pace_of_steps = lambda flops, threads: Alone(1, threads)
     X = np.zeros((2000, 20), "float32")
     net = Network([20, 40, 3])
     net.forward(X)

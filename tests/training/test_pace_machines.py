@@ -14,7 +14,7 @@ FOR_EVER = 1e9
 def pace_on(machine, most):
     """Return the pace of a training on a machine, as `pace_of_steps` makes it."""
     busy, _ = machine.others(0.0) if machine.others else (0, 0)
-    first = max(1, min(int(0.01 / machine.work), 1000))
+    first = max(1, min(int(0.001 / machine.work), 1000))
     crowded = most + busy > machine.processors
     return Pace(first, most, long=machine.work >= 0.01, crowded=crowded)
 
