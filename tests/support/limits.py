@@ -44,9 +44,17 @@ def run(command, group=None, addresses=None, timeout=120):
         if addresses is not None:
             resource.setrlimit(resource.RLIMIT_AS, (addresses * MIB, resource.RLIM_INFINITY))
 
-    return subprocess.run(
-        command, preexec_fn=enter, capture_output=True, text=True, timeout=timeout, check=False
-    )
+    # in an empty folder: the checkout holds the source, which hides the installed package
+    with tempfile.TemporaryDirectory() as empty:
+        return subprocess.run(
+            command,
+            cwd=empty,
+            preexec_fn=enter,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
 
 
 def fastbp(*arguments):
