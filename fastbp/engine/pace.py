@@ -82,7 +82,8 @@ class Pace:
         fitting = [n for n in self.choices if n <= most]
         unknown = [n for n in fitting if n not in mean]
         if unknown:
-            more = STEPS_GROWTH if self._steps > 1 else 1  # threads wake in the first of short steps
+            # threads wake in the first of short steps
+            more = STEPS_GROWTH if self._steps > 1 else 1
             return min(more * self._steps, MOST_STEPS), unknown[-1]
         threads = min(fitting, key=mean.__getitem__)
         return max(1, int(SLICE_SECONDS / mean[threads])), threads
