@@ -96,11 +96,19 @@ in_forked_children(_decided.cache_clear)
 
 def _layer_is_safe():
     load_tbb()
-    numba.get_num_threads()  # starts the threads, after which the layer is known
-    if numba.threading_layer() != "workqueue":
-        return True
+    asked = str(numba.config.THREADING_LAYER).lower()
+    why = "Numba found neither OpenMP nor TBB"
+    try:
+        numba.get_num_threads()  # starts the threads, after which the layer is known
+        if numba.threading_layer() != "workqueue":
+            return True
+        if asked == "workqueue":
+            why = "NUMBA_THREADING_LAYER=workqueue would end the process"
+    except ValueError:
+        why = f"Numba does not find what NUMBA_THREADING_LAYER={asked} names"
+    remedy = "" if asked == "default" else "Unset NUMBA_THREADING_LAYER. "
     warnings.warn(
-        "fastbp runs on one thread: Numba found neither OpenMP nor TBB. Install the system "
+        f"fastbp runs on one thread: {why}. {remedy}Install the system "
         "package libgomp1 (Debian, Ubuntu) or libgomp (Fedora), or pip install tbb.",
         RuntimeWarning,
         stacklevel=6,

@@ -1,12 +1,12 @@
 """Callers beside each other under each of Numba's threading layers: no abort, the same bits."""
 
 import json
-from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest
 
+from threading_layers import LAYERS, need
+
 pytestmark = pytest.mark.slow
-LAYERS = ("omp", "tbb", "workqueue")
 
 # every operation gives a digest; 8 callers at once must give those of one caller on one thread
 _MATRIX = """
@@ -111,24 +111,15 @@ print(json.dumps({"layer": numba.threading_layer(), "wrong": wrong}))
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_callers_beside_each_other_get_the_bits_of_one(run_python, layer):
-    if layer == "tbb":
-        needs_tbb()
+    need(layer)
     out = run_python(_MATRIX, timeout=600, NUMBA_THREADING_LAYER=layer, NUMBA_NUM_THREADS=2)
     assert json.loads(out) == {"layer": layer, "wrong": []}
-
-
-def needs_tbb():
-    """Skip a test where TBB is not installed by pip."""
-    try:
-        distribution("tbb")
-    except PackageNotFoundError:
-        pytest.skip("tbb is not installed")
 
 
 @pytest.mark.parametrize("remedy", [True, False])
 def test_without_openmp_the_tbb_of_pip_is_used_as_the_warning_promises(run_python, remedy):
     if remedy:
-        needs_tbb()
+        need("tbb")
     hidden = "" if remedy else 'sys.modules["numba.np.ufunc.tbbpool"] = None'
     out = run_python(
         f"""
@@ -147,3 +138,29 @@ print(threads, numba.threading_layer(), any("pip install tbb" in str(w.message) 
         NUMBA_NUM_THREADS=2,
     )
     assert out.split() == (["2", "tbb", "False"] if remedy else ["1", "workqueue", "True"])
+
+
+@pytest.mark.parametrize("layer", ["tbb", "safe", "nonsense", "workqueue"])
+def test_a_layer_that_is_named_but_not_there_is_told_once(run_python, layer):
+    out = run_python(
+        """
+import sys, warnings
+sys.modules["numba.np.ufunc.tbbpool"] = None
+import numpy as np
+from fastbp import Network
+X = np.random.default_rng(0).normal(size=(600, 20))
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for _ in range(2):
+        net = Network([20, 70, 3])
+        threads = net.fit(X, X[:, :3], epochs=1, n_threads=2).n_threads
+    net.predict(X, n_threads=2)
+ours = [str(w.message) for w in caught if "fastbp" in str(w.message)]
+assert len(ours) == 1 and "nset NUMBA_THREADING_LAYER" in ours[0], ours
+assert "\\n" not in ours[0]
+print(threads)
+""",
+        NUMBA_THREADING_LAYER=layer,
+        NUMBA_NUM_THREADS=2,
+    )
+    assert out.split() == ["1"]
