@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from itertools import pairwise
 
@@ -131,7 +132,19 @@ def test_every_workload_and_shape_is_a_case():
 @pytest.mark.parametrize("wait", [0.5, 1.5, 3.0, 5.0])
 def test_an_interrupt_ends_it_with_130_wherever_it_is(tmp_path, wait):
     # an interrupt before the command's own code runs is Python's to tell of
-    code = "from fastbp.commands.app import app; print(1, flush=True); app(['bench'])"
+    code = textwrap.dedent("""
+        from fastbp.commands.log import Log
+        step = Log.step
+
+        def begins(log, words):
+            if words == "starting":
+                print(1, flush=True)
+            step(log, words)
+
+        Log.step = begins
+        from fastbp.commands.app import app
+        app(["bench"])
+    """)
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,

@@ -312,6 +312,7 @@ jobs = [
     for n in range(200)
 ]
 kept = None if sys.argv[1] == "-" else Checkpoints(sys.argv[1], every=0)
+print("begins", flush=True)
 for result in fit_many(jobs, X, X[:, :1], n_threads=2, checkpoints=kept).wait():
     assert result.error is None
     print(result.network.parameters.tobytes().hex()[:400], result.history["seconds"][-1])
@@ -327,13 +328,14 @@ def test_two_hundred_jobs_killed_ten_times(tmp_path):
     def end_of(process):
         out = process.communicate()[0]
         assert process.returncode == 0
-        return [line.split() for line in out.splitlines()]
+        return [line.split() for line in out.splitlines() if line != "begins"]
 
     whole = end_of(start("-"))
     folder, done, was_cut = tmp_path / "kept", {}, 0
     for _ in range(10):
         process = start(folder)
-        time.sleep(random.uniform(0.7, 1.6))
+        assert process.stdout.readline() == "begins\n"
+        time.sleep(random.uniform(0.0, 1.0))
         process.kill()
         process.communicate()
         was_cut += process.returncode == -signal.SIGKILL
