@@ -132,11 +132,13 @@ CLEARLY_SLOWER = 1.1
 # (narrow float64 nets: 90 -> 80 ms). A slice of more than 1 ms that takes clearly longer ends it:
 # beside other processes a step takes 8 ms and more, and waking 256 threads 0.4 ms.
 SLICES_OF_TRY, JUDGED_SECONDS, WAKING = 3, 1e-3, 2
-# Where more threads want to run than there are processors, the first try waits for so much time
-# of one thread: what it would lose then [12 ms] is 3 % of that.
-CROWDED_SECONDS = 0.5
-# Weight of a new measurement of a step's time in the running mean.
-MEASUREMENT_WEIGHT = 0.5
+# While more threads want to run than there are processors, the first try waits, for so much time
+# of one thread at most: what it would lose then [12 ms] is 3 % of that. Others often run for a
+# moment: whether they do is asked again after so much time [0.02 ms].
+CROWDED_SECONDS, LOOK_SECONDS = 0.5, 0.01
+# Weight of a new measurement of a step's time in the running mean: one that was interrupted must
+# not decide [tenths of slices of 0.6 ms take 2 ms more: 1.34 of what they take, 1.53 by a half].
+MEASUREMENT_WEIGHT = 0.25
 # Steps of a slice that leaves a processor to a reader: it ends soon after the reader does.
 READING_STEPS = 16
 

@@ -13,6 +13,8 @@ after twice as long each time: other processes often come for a moment. The rule
 it is told what slices took.
 """
 
+import math
+
 from ..kernels.compiler.processors import is_crowded
 from ..kernels.tuning import (
     CLEARLY_SLOWER,
@@ -23,6 +25,7 @@ from ..kernels.tuning import (
     FIRST_SLICE_STEPS,
     JUDGED_SECONDS,
     LONG_STEP_FLOPS,
+    LOOK_SECONDS,
     MEASUREMENT_WEIGHT,
     MOST_PATIENCE,
     MOST_STEPS,
@@ -40,21 +43,21 @@ class Pace:
 
     The first slice has `steps` steps. `choices` holds the numbers of threads that a slice may run
     on, `threads` at most. Short steps begin on one thread; steps that take `long` begin on all,
-    as nothing slows them down much. On a `crowded` machine, of those that began on one thread
-    more are tried only after a while, and of the others fewer soon.
+    as nothing slows them down much. While `is_crowded()`, those that began on one thread try no
+    more for a while; those that began on all try fewer soon.
     """
 
-    def __init__(self, steps, threads, long=False, crowded=False):
+    def __init__(self, steps, threads, long=False, is_crowded=lambda: False):
         self.choices = choices_up_to(threads)
         self._steps = steps
-        self._crowded = crowded
+        self._is_crowded = is_crowded
         self._best = self.choices[-1 if long else 0]
         self._seconds_per_step = {}
         self._totals = {n: [0, 0.0] for n in self.choices}  # steps and seconds
         self._useful = 0.0  # seconds, of slices that are no tries
         self._closed = 0.0  # no try begins before so much useful time
-        # nor one of a choice before this
-        self._due = dict.fromkeys(self.choices, CROWDED_SECONDS if crowded else 0.0)
+        self._due = dict.fromkeys(self.choices, 0.0)  # nor one of a choice before this
+        self._look = math.inf if long else 0.0  # when to look again whether it is crowded
         self._defeats = dict.fromkeys(self.choices, 0)  # tries in turn that lost time
         self._proved = FEWEST_STEPS
         self._tried = None
@@ -110,7 +113,7 @@ class Pace:
     def _next_try(self):
         """Return the threads to try now, None for none."""
         mean = self._seconds_per_step
-        if self._best not in mean:
+        if self._best not in mean or self._waits():
             return None
         fewer = [n for n in self.choices if n < self._best and n in mean]
         was_quickest = min(fewer, key=mean.__getitem__, default=self._best)
@@ -120,6 +123,13 @@ class Pace:
         due = (n for n in self.choices if n != self._best and self._due[n] <= self._useful)
         may = (n for n in due if not is_closed or self._was_quicker(n))
         return min(may, key=self._due.__getitem__, default=None)
+
+    def _waits(self):
+        """Return whether the first try waits until fewer processes want to run."""
+        if self._look <= self._useful:
+            waits = self._useful < CROWDED_SECONDS and self._is_crowded()
+            self._look = self._useful + LOOK_SECONDS if waits else math.inf
+        return self._look < math.inf
 
     def _was_quicker(self, threads):
         """Return whether threads were on the whole quicker than the best are now."""
@@ -162,8 +172,9 @@ class Pace:
 
     def _wait_for_fewer(self, step):
         """Put off the tries of a pace that began on several threads; one loses a step or more."""
+        is_crowded = self._is_crowded()
         for threads in self.choices:
-            soon = self._crowded and 2 * threads >= self._best
+            soon = is_crowded and 2 * threads >= self._best
             patience = STEPS_GROWTH if soon else 2 * PATIENCE
             self._due[threads] = patience * step * (self._best / threads - 1)
 
@@ -172,7 +183,7 @@ def pace_of_steps(flops, threads):
     """Return the pace of steps of so many operations."""
     first = FIRST_SLICE_FLOPS if threads == 1 else FIRST_SHARED_FLOPS
     steps = max(1, min(int(first / flops), FIRST_SLICE_STEPS))
-    return Pace(steps, threads, flops >= LONG_STEP_FLOPS, threads > 1 and is_crowded())
+    return Pace(steps, threads, flops >= LONG_STEP_FLOPS, is_crowded)
 
 
 def choices_up_to(threads):

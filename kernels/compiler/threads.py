@@ -10,7 +10,6 @@ import os
 import threading
 import warnings
 from functools import lru_cache, partial
-from itertools import compress
 from numbers import Integral
 from typing import Literal
 
@@ -147,16 +146,13 @@ def compile_twins(kernel, arguments, parallel=True):
 
     It is not run: beside other processes, several threads would wait for each other.
     """
+    # there is one type of records of each kind; Numba takes 0.1 ms to make one anew
     kinds = "".join(each.dtype.char if isinstance(each, np.ndarray) else "." for each in arguments)
-    if (parallel, kinds) in kernel.compiled:
-        return
-    # a type of records takes 0.1 ms to make; there is one of each kind
-    is_plain = [getattr(argument, "dtype", np.dtype(int)).fields is None for argument in arguments]
-    plain = [numba.typeof(each) for each in compress(arguments, is_plain)]
-    for dispatcher in (kernel.serial, kernel.parallel) if parallel else (kernel.serial,):
-        if not any([*compress(known, is_plain)] == plain for known in dispatcher.overloads):
-            dispatcher.compile(tuple(map(numba.typeof, arguments)))
-    kernel.compiled.add((parallel, kinds))
+    if (parallel, kinds) not in kernel.compiled:
+        signature = tuple(map(numba.typeof, arguments))
+        for dispatcher in (kernel.serial, kernel.parallel) if parallel else (kernel.serial,):
+            dispatcher.compile(signature)  # which returns at once if it was compiled before
+        kernel.compiled.add((parallel, kinds))
 
 
 def _on_threads(threads, function, *args):

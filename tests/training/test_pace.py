@@ -8,6 +8,7 @@ import pytest
 from fastbp import Network
 from fastbp.engine import engine
 from fastbp.engine.pace import Pace
+from fastbp.kernels.tuning import LOOK_SECONDS
 from fastbp.training import loop
 
 
@@ -212,3 +213,17 @@ def test_slices_on_other_threads_than_were_asked_for_decide_nothing():
     pace.took(steps, 7, 1.0)
     pace.took(steps, 1, steps * 5e-5)
     assert pace.next_slice() == (steps, 2)
+
+
+def test_others_that_run_for_a_moment_put_the_first_try_off_for_a_moment():
+    crowded = iter([True, True, False])
+    pace = Pace(10, 2, is_crowded=lambda: next(crowded))  # which is asked no more after
+    times = {1: 1e-4, 2: 6e-5}
+    done = run(pace, times, 30)
+    first = [threads for _, threads in done].index(2)
+    alone = sum(steps for steps, _ in done[:first]) * times[1]
+    assert 2 * LOOK_SECONDS <= alone < 2 * LOOK_SECONDS + 2 * 0.06  # slices of 50 ms
+    assert done[-1][1] == 2
+    # but those that stay do not for ever
+    done = run(Pace(10, 2, is_crowded=lambda: True), times, 100)
+    assert done[-1][1] == 2

@@ -16,7 +16,7 @@ def pace_on(machine, most):
     busy, _ = machine.others(0.0) if machine.others else (0, 0)
     first = max(1, min(int(0.001 / machine.work), 1000))
     crowded = most + busy > machine.processors
-    return Pace(first, most, long=machine.work >= 0.01, crowded=crowded)
+    return Pace(first, most, long=machine.work >= 0.01, is_crowded=lambda: crowded)
 
 
 def run(machine, pace, seconds):
