@@ -30,7 +30,7 @@ def __getattr__(name: str) -> object:
     if _MODULES[name] is None:  # data and kernels
         return import_module(f"{__name__}.{name}")
     try:
-        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+        found = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     except ModuleNotFoundError as error:
         if str(error.name).partition(".")[0] != "sklearn":
             raise
@@ -38,6 +38,10 @@ def __getattr__(name: str) -> object:
             f'{__name__}.{name} needs scikit-learn: python -m pip install "{__name__}[sklearn]"',
             name="sklearn",
         ) from error
+    # kept, so that the next use takes no lock of an import: a thread that holds one at a fork is
+    # not there in the child, which waited without end on Python 3.10
+    globals()[name] = found
+    return found
 
 
 def __dir__() -> list[str]:

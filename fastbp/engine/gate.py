@@ -4,11 +4,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from weakref import WeakSet
 
-from ..kernels.support.forks import in_forked_children
-
-_GATES: "WeakSet[Gate]" = WeakSet()  # of this process, whose locks a forked child makes anew
+from ..kernels.support.forks import renew_in_children
 
 
 class Gate:
@@ -22,10 +19,10 @@ class Gate:
 
     def __init__(self) -> None:
         self.renew()
-        _GATES.add(self)
+        renew_in_children(self)
 
     def renew(self) -> None:
-        """Make the locks anew, free."""
+        """Make the locks anew, free: in a forked child, who holds them is not there."""
         # a handler of signals may come back to them in the thread that holds them
         self.in_use = threading.RLock()
         self._turn, self._lock = threading.RLock(), threading.RLock()
@@ -61,10 +58,3 @@ def changing_all(gates: Iterable[Gate]) -> Iterator[None]:
         for gate in gates:
             held.enter_context(gate.turn())
         yield
-
-
-@in_forked_children
-def _renew_all():
-    """Free the locks in a forked child: the threads that hold them are not there."""
-    for gate in list(_GATES):
-        gate.renew()

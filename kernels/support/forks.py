@@ -135,12 +135,29 @@ def hold_at_forks(*owners):
         )
 
 
+_RENEWED = WeakSet()
+
+
+def renew_in_children(owner):
+    """Call ``owner.renew()`` in each child that is forked while the owner is there.
+
+    Threads of the parent may hold its locks at the fork, and are not there to release them.
+    """
+    _RENEWED.add(owner)
+
+
+@in_forked_children
+def _renew_all():
+    for owner in list(_RENEWED):
+        owner.renew()
+
+
 class Turn:
     """A lock for what may take long: it is free in a forked child, and no fork waits for it."""
 
     def __init__(self):
         self.renew()
-        _TURNS.add(self)
+        renew_in_children(self)
 
     def renew(self):
         """Forget who holds it."""
@@ -150,12 +167,3 @@ class Turn:
     def lock(self):
         """The lock of this process, for a ``with`` statement."""
         return self._lock
-
-
-_TURNS = WeakSet()
-
-
-@in_forked_children
-def _renew_turns():
-    for turn in list(_TURNS):
-        turn.renew()

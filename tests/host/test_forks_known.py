@@ -226,3 +226,30 @@ assert found == {0}, found
         timeout=600,
         FASTBP_CACHE_DIR=tmp_path,
     )
+
+
+def test_a_child_gets_a_public_name_while_another_thread_imports_its_module(run_python):
+    # Python 3.10 waits in `import_module` for the lock of a module that is there already
+    run_python(
+        CHILDREN
+        + """
+import importlib
+import fastbp
+assert "Network" not in vars(fastbp)
+assert fastbp.Network is vars(fastbp)["Network"]
+held, over = threading.Event(), threading.Event()
+
+def imports():
+    with importlib._bootstrap._ModuleLockManager("fastbp.network"):
+        held.set()
+        over.wait()
+
+caller = threading.Thread(target=imports)
+caller.start()
+held.wait()
+status = ends(lambda: None if digest() else 3)
+over.set()
+caller.join()
+assert status == 0, status
+"""
+    )
