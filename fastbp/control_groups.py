@@ -1,28 +1,24 @@
 """The control groups of this process, by which a container limits its processors and memory."""
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+_LINE = re.compile(r"^(\d+):([^:\n]*):(.*)", re.MULTILINE)
 
 
 def groups_of(kind: str, root: Path) -> Iterator[tuple[Path, int]]:
     """Yield the folders of this process's groups and of those above them; versions 1 and 2.
 
-    Parameters
-    ----------
-    kind : str
-        What the groups limit: "cpu" or "memory".
-    root : pathlib.Path
-        The folder that holds ``proc`` and ``sys``.
+    They limit `kind`, "cpu" or "memory"; `root` holds ``proc`` and ``sys``.
     """
     top, listed = root / "sys/fs/cgroup", ""
     # a container may see the folder of its own group as the top
     groups = {(top, "/", 2), (top / kind, "/", 1)}
     with contextlib.suppress(OSError):
         listed = (root / "proc/self/cgroup").read_text(errors="replace")
-    for line in listed.splitlines():
-        number, _, rest = line.partition(":")
-        kinds, _, group = rest.partition(":")
+    for number, kinds, group in _LINE.findall(listed):
         if number == "0":
             groups |= {(top, group, 2), (top / "unified", group, 2)}
         elif kind in kinds.split(","):
