@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from .control_groups import groups_of
+
 try:
     import resource
 except ImportError:  # Windows
@@ -18,8 +20,7 @@ except ImportError:  # Windows
 SMALL = 1 << 26
 # M_ARENA_MAX of malloc.h
 _ARENA_MAX = -8
-_GROUPS = Path("/sys/fs/cgroup")
-_PROCESS = Path("/proc")
+_ROOT = Path("/")
 # limits of a process, how a shell sets them, and the line of its status that counts against them
 _OF_PROCESS = (("RLIMIT_AS", "ulimit -v", "VmSize"), ("RLIMIT_DATA", "ulimit -d", "VmData"))
 
@@ -41,24 +42,26 @@ class _Names(NamedTuple):
     mapped: str
 
 
-_SECOND = _Names(("memory.max", "memory.high"), "memory.current", "", "file_mapped")
-_FIRST = _Names(("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_", "mapped_file")
+_NAMES = {  # by the version of the group
+    1: _Names(("memory.limit_in_bytes",), "memory.usage_in_bytes", "total_", "mapped_file"),
+    2: _Names(("memory.max", "memory.high"), "memory.current", "", "file_mapped"),
+}
 
 
-def free_memory(groups: Path = _GROUPS, process: Path = _PROCESS, swap: bool = False) -> int | None:
+def free_memory(root: Path = _ROOT, swap: bool = False) -> int | None:
     """Return the bytes that can still be taken; None where unknown.
 
     That is the least of what the system has available, what each control group of this process
     leaves, and what the limits of the process leave, ``ulimit -v`` and ``ulimit -d``. What is kept
-    of files counts as free; with `swap`, so does free swap space.
+    of files counts as free; with `swap`, so does free swap space. `root` holds proc and sys.
     """
-    found = least_free(groups, process, swap)
+    found = least_free(root, swap)
     return None if found is None else found.bytes
 
 
-def least_free(groups: Path = _GROUPS, process: Path = _PROCESS, swap: bool = False) -> Free | None:
+def least_free(root: Path = _ROOT, swap: bool = False) -> Free | None:
     """Return what `free_memory` does with its limit."""
-    return min(_limits(groups, process, swap), default=None)
+    return min(_limits(root, swap), default=None)
 
 
 def require_memory(
@@ -97,7 +100,7 @@ def share_arenas() -> None:
 
 def require_addresses(needed: int, what: str) -> None:
     """Raise MemoryError if `what` needs more addresses than the limits of the process leave."""
-    free = min(_of_process(_PROCESS), default=None)
+    free = min(_of_process(_ROOT), default=None)
     if free is not None and free.bytes < needed and not _is_unchecked():
         raise MemoryError(
             f"{what} needs about {bytes_shown(needed)} of addresses, and {free.limit} leaves "
@@ -114,17 +117,18 @@ def bytes_shown(count: float) -> str:
     return f"{count:,} byte{'s' * (count != 1)}"
 
 
-def _limits(groups: Path, process: Path, swap: bool) -> Iterator[Free]:
-    system = _numbers(process / "meminfo", unit=1024)
+def _limits(root: Path, swap: bool) -> Iterator[Free]:
+    system = _numbers(root / "proc/meminfo", unit=1024)
     more = system.get("SwapFree:", 0) if swap else 0
     if "MemAvailable:" in system:
         yield Free(system["MemAvailable:"] + more, "the machine")
     with contextlib.suppress(OSError, KeyError):
         # the system promises no more than it has
-        if (process / "sys/vm/overcommit_memory").read_text().strip() == "2":
+        if (root / "proc/sys/vm/overcommit_memory").read_text().strip() == "2":
             left = system["CommitLimit:"] - system["Committed_AS:"]
             yield Free(max(0, left), "the machine, which promises no more than it has,", True)
-    for folder, names in _memory_groups(groups, process / "self/cgroup"):
+    for folder, version in groups_of("memory", root):
+        names = _NAMES[version]
         for limit in names.limits[: 1 if swap else None]:
             with contextlib.suppress(OSError, ValueError):  # "max" is no limit
                 allowed = int((folder / limit).read_text())
@@ -132,17 +136,18 @@ def _limits(groups: Path, process: Path, swap: bool) -> Iterator[Free]:
                 in_swap = min(more, _swap_of(folder, left, more)) if more else 0
                 left += _kept_of_files(folder, names) + in_swap
                 yield Free(max(0, left), f"its control group, {bytes_shown(allowed)} in all,")
-    yield from _of_process(process)
+    yield from _of_process(root)
 
 
 def _is_unchecked() -> bool:
     return os.environ.get("FASTBP_CHECK_MEMORY") == "0"
 
 
-def _of_process(process: Path) -> Iterator[Free]:
-    if resource is None or not (process / "self/status").exists():
+def _of_process(root: Path) -> Iterator[Free]:
+    status = root / "proc/self/status"
+    if resource is None or not status.exists():
         return
-    taken = _numbers(process / "self/status", unit=1024)
+    taken = _numbers(status, unit=1024)
     for name, shell, line in _OF_PROCESS:
         most = resource.getrlimit(getattr(resource, name))[0]
         if most != resource.RLIM_INFINITY:
@@ -170,21 +175,6 @@ def _swap_of(folder: Path, left: int, free: int) -> int:
             both = int((folder / limit).read_text()) - int((folder / used).read_text())
             return max(0, both - beside)
     return free
-
-
-def _memory_groups(root: Path, listed: Path) -> Iterator[tuple[Path, _Names]]:
-    """Yield the folders of this process's control groups, and the names of their files."""
-    tops = {root: _SECOND, root / "memory": _FIRST}
-    inside = dict.fromkeys(tops, Path("/"))
-    with contextlib.suppress(OSError):
-        for line in listed.read_text(errors="replace").splitlines():
-            number, _, rest = line.partition(":")
-            kinds, _, group = rest.partition(":")
-            if number == "0" or "memory" in kinds.split(","):
-                inside[root if number == "0" else root / "memory"] = Path(group.strip())
-    for top, inner in inside.items():
-        for folder in (inner, *inner.parents):
-            yield top / str(folder).lstrip("/"), tops[top]
 
 
 def _numbers(path: Path, unit: int = 1) -> dict[str, int]:

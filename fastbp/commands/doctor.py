@@ -44,7 +44,7 @@ def _cache(cache):
     if cache is None:
         return
     if cache.folder is None:
-        yield "cache", f"none: {cache.refused or cache.unwritable}"
+        yield "cache", f"none: {cache.unwritable}"
         return
     yield "cache", str(cache.folder)
     if cache.refused:

@@ -72,8 +72,7 @@ def warmup(
         for old in report.pruned:
             out.text(f"removed {old}")
         if not report.kept:
-            why = (
-                f"{report.folder} cannot be written" if report.folder else "there is no home folder"
-            )
-            message = f"{why}; set FASTBP_CACHE_DIR"
-            raise Ended(Code.FAILED, message)
+            from ..kernels.compiler.cache_folder import find_place
+
+            why = find_place().none or f"{report.folder} cannot be written"
+            raise Ended(Code.FAILED, f"{why}; set FASTBP_CACHE_DIR")

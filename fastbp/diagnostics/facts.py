@@ -170,9 +170,7 @@ def _cache() -> Cache:
     place, level = find_place(), level_of_cache()
     folder = place.folder
     if folder is None:
-        return Cache(
-            None, place.refused, "there is no home folder", 0, 0, False, "", False, 0, 0, "", ""
-        )
+        return Cache(None, place.refused, place.none)
     files = list(folder.glob("*.bin"))
     older = [each for each in folders_of_kernels(folder.parent) if each != folder]
     return Cache(

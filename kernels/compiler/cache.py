@@ -79,7 +79,7 @@ class DiskCache:
         self._options = sorted(options.items())
         place = find_place()
         self._folder = place.folder
-        self._is_told = bool(place.refused)
+        self._untold = "" if place.refused else place.none
         self.cache_path = str(place.folder or "")
         if place.refused:
             none = "kernels are not kept: set FASTBP_CACHE_DIR to a folder of your own"
@@ -113,8 +113,8 @@ class DiskCache:
     def save_overload(self, wanted, result):
         """Write a compiled signature, or say once that this cannot be done."""
         if self._folder is None:
-            if not self._is_told:
-                _warn_once(_COMPILING.format("there is no home folder"))
+            if self._untold:
+                _warn_once(_COMPILING.format(self._untold))
             return
         arguments, _ = normalize_signature(wanted)
         try:

@@ -54,10 +54,13 @@ class Place:
         The folder; it may not exist yet, or not be writable. None: there is no place for one.
     refused : str
         The folder that should have been taken and is not trusted, and why; "" if there is none.
+    none : str
+        Why there is no place for a folder; "" if there is.
     """
 
     folder: Path | None
     refused: str
+    none: str = ""
 
 
 def find_place():
@@ -73,7 +76,8 @@ def find_place():
         if not why or (root == _own_root() and _made_private(root)):
             return Place(root / DIGEST, "; ".join(refused))
         refused.append(why)
-    return Place(None, "; ".join(refused))
+    homeless = ["there is no home folder"] if _own_root() is None else []
+    return Place(None, "; ".join(refused), "; ".join(refused + homeless))
 
 
 def cache_folder():
@@ -85,8 +89,9 @@ def _roots():
     """Yield the folders that may hold the cache, first the one that is wanted."""
     for name, below in (("FASTBP_CACHE_DIR", ""), ("NUMBA_CACHE_DIR", "fastbp")):
         if wanted := os.environ.get(name):
-            folder = Path(os.path.expanduser(wanted), below)
-            yield folder if folder.parts[0][0] == "~" else _START / folder
+            first, *rest = Path(wanted).parts or (".",)
+            start = str(_home() or first) if first == "~" else os.path.expanduser(first)
+            yield Path("" if start[0] == "~" else _START, start, *rest, below)
             break
     if own := _own_root():
         yield own
@@ -117,15 +122,20 @@ def _user_cache():
     for name in ("XDG_CACHE_HOME", "LOCALAPPDATA"):
         if (folder := Path(os.environ.get(name, ""))).is_absolute():
             return folder
+    if (home := _home()) is None:
+        return None
+    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+
+
+def _home():
+    """Return the user's home folder, or None; a relative path is none."""
     home = Path(os.path.expanduser("~"))
     if not home.is_absolute() and sys.platform != "win32":  # as in the password database
         import pwd
 
         with contextlib.suppress(KeyError):  # a user without a name, as in some containers
             home = Path(pwd.getpwuid(os.getuid()).pw_dir)
-    if not home.is_absolute():
-        return None
-    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    return home if home.is_absolute() else None
 
 
 def distrust(status):

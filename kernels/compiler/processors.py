@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numba
 
+from ...control_groups import groups_of
+
 _ROOT = Path("/")
 # no machine has more processors, and no core more threads (POWER has 8)
 _MOST_PROCESSORS, _MOST_SIBLINGS = 1 << 16, 8
@@ -75,7 +77,7 @@ def processors_granted(root=_ROOT):
     products.
     """
     found = []
-    for folder in _groups(root):
+    for folder, _ in groups_of("cpu", root):
         words = _text(folder / "cpu.max").split()
         if not words:
             words = [_text(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period")]
@@ -84,24 +86,6 @@ def processors_granted(root=_ROOT):
             if quota > 0 and period > 0:
                 found.append(quota / period)
     return min(found, default=None)
-
-
-def _groups(root):
-    """Yield the folders of the process's control groups, with those above them."""
-    top = root / "sys/fs/cgroup"
-    # a container may see the folder of its own group as the top
-    groups = {(top, "/"), (top / "cpu", "/"), (top / "cpu,cpuacct", "/")}
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        number, _, rest = line.partition(":")
-        kinds, _, group = rest.partition(":")
-        if number == "0":
-            groups |= {(top, group), (top / "unified", group)}
-        elif "cpu" in kinds.split(","):
-            groups |= {(top / "cpu", group), (top / kinds, group)}
-    for mount, group in groups:
-        inside = Path("/", group)
-        for folder in (inside, *inside.parents):
-            yield mount / str(folder).lstrip("/")
 
 
 @lru_cache(maxsize=8)

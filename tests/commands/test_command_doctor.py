@@ -217,6 +217,17 @@ def test_the_text_has_the_threads_the_folder_and_the_remedies(tmp_path):
     assert "json" in _fastbp("doctor", "--help", folder=tmp_path)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no password database")
+@pytest.mark.parametrize("home", [None, "relative"])
+def test_a_user_without_a_home_folder_is_told_so(tmp_path, home):
+    nameless = "import pwd\ndef unknown(user): raise KeyError(user)\npwd.getpwuid = unknown"
+    unset = dict.fromkeys(["FASTBP_CACHE_DIR", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"])
+    facts, found = _doctor(tmp_path, before=nameless, HOME=home, **unset)
+    assert (facts["cache"]["folder"], facts["cache"]["unwritable"]) == (None, NO_HOME)
+    assert facts["cache"]["refused"] == "" and found["cache"]["message"].endswith(NO_HOME)
+
+
+NO_HOME = "there is no home folder"
 WELL = Facts(
     versions={"fastbp": "1"},
     extras={},

@@ -1,6 +1,7 @@
 """How much memory is left: by the system, by control groups, and by the limits of the process."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,10 @@ def _written(folder, files):
 
 def _free(folder, files, **options):
     """Return the free memory of a machine with these files of /sys/fs/cgroup and of /proc."""
-    _written(folder, files)
-    return free_memory(folder, folder / "proc", **options)
+    groups = {n: text for n, text in files.items() if not n.startswith("proc/")}
+    _written(folder / "sys/fs/cgroup", groups)
+    _written(folder, {n: text for n, text in files.items() if n not in groups})
+    return free_memory(folder, **options)
 
 
 def test_where_nothing_is_known_nothing_is_said(tmp_path):
@@ -64,7 +67,10 @@ def test_a_group_is_slowed_before_it_is_full_and_that_is_a_limit_of_what_is_kept
     [
         ("0::/job/step", "job/step", *SECOND),
         ("0::/job/step", "job", *SECOND),
-        ("4:cpu,memory:/job/step", "memory/job", "memory.limit_in_bytes", "memory.usage_in_bytes"),
+        ("0::/job/step", "unified/job", *SECOND),
+        ("4:memory:/job/step", "memory/job/step", *map(os.path.basename, FIRST)),
+        ("4:cpu,memory:/job/step", "memory/job", *map(os.path.basename, FIRST)),
+        ("4:cpu,memory:/job/step", "cpu,memory/job", *map(os.path.basename, FIRST)),
     ],
 )
 def test_the_memory_that_a_group_of_this_process_leaves_is_the_limit(

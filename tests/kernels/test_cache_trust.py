@@ -1,6 +1,7 @@
 """Whom the cache of kernels trusts, where it is, what a file of it is, and what is pruned."""
 
 import os
+import re
 import stat
 import sys
 import time
@@ -121,6 +122,8 @@ def test_relative_homes_are_ignored_and_paths_of_variables_are_made_absolute(
     named = find_place().folder
     monkeypatch.chdir(tmp_path)
     assert named.is_absolute() and find_place().folder == named
+    monkeypatch.setenv("FASTBP_CACHE_DIR", ".")
+    assert find_place().folder.parent == named.parent.parent
     monkeypatch.setenv("HOME", str(tmp_path))
     if sys.platform != "win32":
         monkeypatch.setenv("FASTBP_CACHE_DIR", "~/below")
@@ -138,6 +141,38 @@ def test_a_home_folder_that_is_not_there_is_said(root, monkeypatch):
     place = find_place()
     assert place.folder == root.parent / "user" / "fastbp" / DIGEST
     assert place.refused == "~nobody-of-this-name/cache names no home folder"
+
+
+NO_HOME = "there is no home folder"
+
+
+@on_posix
+@pytest.mark.parametrize("home", [None, "relative"])
+@pytest.mark.parametrize(("named", "why"), [("", NO_HOME), ("~/cache", f"~/cache .*; {NO_HOME}")])
+def test_a_user_without_a_home_folder_is_told_so(root, monkeypatch, home, named, why):
+    def unknown(user):
+        raise KeyError(user)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    for name in ("HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "NUMBA_CACHE_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    if home:
+        monkeypatch.setenv("HOME", home)
+    monkeypatch.setenv("FASTBP_CACHE_DIR", named)
+    place = find_place()
+    assert place.folder is None
+    assert re.fullmatch(why, place.none)
+
+
+@on_posix
+def test_a_home_folder_whose_cache_is_not_trusted_is_there(root, monkeypatch, others):
+    own = root.parent / "user" / "fastbp"
+    for folder in (root, own):
+        folder.mkdir(parents=True, exist_ok=True)
+        others(folder)
+    place = find_place()
+    assert place.folder is None and NO_HOME not in place.none
+    assert place.none == place.refused and str(root) in place.none and str(own) in place.none
 
 
 @on_posix
