@@ -204,7 +204,7 @@ def loss(
     Returns
     -------
     value : float
-        ``sum_i w_i L_i / sum_i w_i``; 0 if all weights are 0.
+        ``sum_i w_i L_i / sum_i w_i``; 0 if all weights are 0, or there are no outputs.
     D : array (batch, n)
         Its derivative with respect to A, or to Z if Z is passed; a new array.
 
@@ -234,6 +234,8 @@ def loss(
     total = weight.sum(dtype=np.float64)
     scale = float(1 / total) if total > 0 else 0.0
     D = np.empty_like(A)
+    if not A.size:  # a row's largest output would be read, of none
+        return 0.0, D
     losses = np.empty(len(A), A.dtype)
     tasks = choose_threads(n_threads, LOSS_FLOPS * A.size, 1)
     places = [arrays.address(array) for array in (Z_or_A, A, targets, labels, weight)]

@@ -143,7 +143,7 @@ def update(
     ------
     TypeError, ValueError
         If a name is unknown, a number is out of range, or an array has another dtype, rank or
-        shape or cannot be written.
+        shape, cannot be written or overlaps another; g may be w itself.
     """
     record = OPTIMIZERS.find(name)
     h = dict.fromkeys(("beta1", "beta2", "epsilon"), 0.0)
@@ -155,6 +155,9 @@ def update(
     g = np.ascontiguousarray(arrays.floats("g", g, 1, like=w))
     arrays.expect("g", g, w.shape)
     moments = arrays.output("moments", moments, (2, w.size), w.dtype)
+    arrays.apart_or_equal(w, "w", g=g)
+    arrays.apart(w, "w", moments=moments)
+    arrays.apart(moments, "moments", g=g)
     rate, decay, betas = h["learning_rate"], h["weight_decay"], (h["beta1"], h["beta2"])
     step_rate, epsilon = corrected.py_func(record.corrects, rate, *betas, h["epsilon"], step)
     tasks = choose_threads(n_threads, UPDATE_FLOPS * w.size, 1)

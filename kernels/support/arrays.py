@@ -72,18 +72,18 @@ def output(name, out, shape, dtype):
     return out
 
 
-def apart(out, **inputs):
+def apart(out, called="out", /, **inputs):
     """Raise ValueError if an input shares memory with the array that is written."""
     for name, array in inputs.items():
         if isinstance(out, np.ndarray) and np.may_share_memory(out, array):
-            raise ValueError(f"out overlaps {name}: expected an array of its own")
+            raise ValueError(f"{called} overlaps {name}: expected an array of its own")
 
 
-def apart_or_equal(out, **inputs):
+def apart_or_equal(out, called="out", /, **inputs):
     """Raise ValueError if an input shares memory with `out` but is not the same array."""
     for name, array in inputs.items():
         if address(array) != address(out) or array.strides != out.strides:
-            apart(out, **{name: array})
+            apart(out, called, **{name: array})
 
 
 def expect(name, array, shape):

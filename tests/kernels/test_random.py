@@ -147,33 +147,13 @@ def test_the_mask_is_the_key_s_alone(rate):
         assert not np.array_equal(kernels.dropout(ones, rate, seed=seed, place=place), mask)
 
 
-def hashes(seed, place, row, count):
-    """Return numbers 0 to count - 1 of the stream of a row's mask, in Python's whole numbers."""
-
-    def mix(x):
-        x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
-        x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
-        return x ^ x >> 31
-
-    def bits(key, index):
-        return mix((key + (index + 1) * 0x9E3779B97F4A7C15) % 2**64)
-
-    def stream(key, index):
-        return mix(bits(key, index) ^ 0x9E3779B97F4A7C15)
-
-    key = stream(stream(stream(seed, 3), place), row)  # 3: dropout
-    return [bits(key, index) for index in range(count)]
-
-
 @every_dtype
 @pytest.mark.parametrize("columns", [1, 15, 16, 63, 64, 65, 200])
 def test_masks_are_parts_of_the_hashes_of_a_row(dtype, columns):
     rate, rows = 0.3, 5
     mask = kernels.dropout(np.ones((rows, columns), dtype), rate, seed=9, place=2) != 0
     for row in range(rows):
-        drawn = hashes(9, 2, row, -(-columns // 4))
-        parts = [number >> 16 * part & 0xFFFF for number in drawn for part in range(4)]
-        assert mask[row].tolist() == [part >= round(rate * 2**16) for part in parts[:columns]]
+        assert mask[row].tolist() == oracle.kept(rate, 9, 2, row, columns)
 
 
 @pytest.mark.parametrize("rate", [1e-7, 0.999, 0.9999, 1 - 1e-7])

@@ -1,117 +1,29 @@
 """Random calls of the public kernels: the oracle's result, or a TypeError or ValueError of a line.
 
-Arrays end where memory ends: a page that nobody may read or write follows them, or lies before
-them. NumPy's bounds checks would not see the kernels' pointers; this does, and ends the process.
+`drawn_arguments` says where the arrays lie.
 """
 
-import ctypes
-import mmap
 import warnings
 
 import numpy as np
 import scipy.sparse as sp
 
 import oracle
-from fastbp import Network, kernels
+from drawn_arguments import Drawn, guarded
+from fastbp import ACTIVATIONS, LOSSES, OPTIMIZERS, Network, kernels
 
-_PAGE = mmap.PAGESIZE
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_SIZES = (0, 1, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 48, 65, 130)
-_WRONG = ([[1.0, 2.0], [3.0]], None, "text", 3, np.ones((2, 2), "c8"), np.ones(3, object))
-_LONGEST = 400
+__all__ = ["guarded", "run"]
 
 
-def guarded(array, at_end=True):
-    """Return a copy of an array in memory that ends, or begins, beside a forbidden page."""
-    pages = -(-max(array.nbytes, 1) // _PAGE)
-    memory = mmap.mmap(-1, (pages + 1) * _PAGE)
-    first = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    forbidden = first + (pages * _PAGE if at_end else 0)
-    if _LIBC.mprotect(ctypes.c_void_p(forbidden), ctypes.c_size_t(_PAGE), 0):
-        raise OSError(ctypes.get_errno(), "mprotect")
-    start = pages * _PAGE - array.nbytes if at_end else _PAGE
-    flat = np.frombuffer(memory, np.uint8, array.nbytes, start).view(array.dtype)
-    made = flat.reshape(array.shape)
-    made[...] = array
-    return made
+def by_rows(function, *matrices):
+    """Return a function of one sample for all rows of matrices, in double precision."""
+    rows = zip(*(matrix.astype("f8") for matrix in matrices), strict=True)
+    found = [function(*row) for row in rows] if matrices[0].size else []
+    return np.array(found, "f8").reshape(matrices[0].shape)
 
 
-class Cases:
-    """Draws arguments, calls a kernel, and compares with plain NumPy in double precision."""
-
-    def __init__(self, seed):
-        self.rng = np.random.default_rng(seed)
-        self.dtype = np.dtype(("f4", "f8")[self.rng.integers(2)])
-        self.given = {}
-
-    def size(self):
-        """Return a size, often one at which tiles or vectors end."""
-        return int(_SIZES[self.rng.integers(len(_SIZES))])
-
-    def numbers(self, *shape):
-        """Return random numbers, sometimes zeros or very small and large ones."""
-        kind = self.rng.integers(8)
-        values = self.rng.normal(size=shape)
-        if kind == 0:
-            values *= 10.0 ** self.rng.integers(-30, 15, shape)
-        elif kind == 1:
-            values[self.rng.random(shape) < 0.7] = 0
-        return values.astype(self.dtype)
-
-    def array(self, name, values):
-        """Return values in one of many layouts, under a name."""
-        kind = self.rng.integers(10) if values.ndim == 2 else self.rng.integers(4)
-        if kind == 0:
-            made = guarded(values, at_end=False)
-        elif kind == 4:
-            made = guarded(np.ascontiguousarray(values.T)).T
-        elif kind == 5:  # a part of a wider matrix
-            wide = np.full((len(values), values.shape[1] + 3), np.nan, self.dtype)
-            wide[:, 1:-2] = values
-            made = guarded(wide)[:, 1:-2]
-        elif kind == 6:
-            made = guarded(np.ascontiguousarray(values[::-1, ::-1]))[::-1, ::-1]
-        elif kind == 7:
-            wide = np.full((2 * len(values), 2 * values.shape[1]), np.nan, self.dtype)
-            wide[::2, ::2] = values
-            made = guarded(wide)[::2, ::2]
-        elif kind == 8:  # not aligned
-            raw = np.zeros(values.nbytes + 1, np.uint8)
-            made = raw[1:].view(self.dtype).reshape(values.shape)
-            made[...] = values
-        else:
-            made = guarded(values)
-        if self.rng.random() < 0.2:
-            made.flags.writeable = False
-        self.given[name] = made
-        return values.astype("f8")
-
-    def close(self, found, wanted, bound):
-        """Check numbers whose sum of absolute terms is `bound`."""
-        assert found.shape == wanted.shape and found.dtype == self.dtype
-        some = np.isfinite(wanted) & (np.abs(bound) < np.finfo(self.dtype).max / 1e4)
-        error = np.abs(found.astype("f8")[some] - wanted[some])
-        least = 1e3 * np.finfo(self.dtype).tiny
-        assert (error <= 2e3 * np.finfo(self.dtype).eps * np.abs(bound)[some] + least).all()
-
-    def call(self, kernel, **more):
-        """Call a kernel; None if it refuses an argument that is wrong, which one in six has."""
-        given = {**self.given, **more, "n_threads": 1}
-        wrong = self.rng.random() < 1 / 6
-        if wrong:
-            name = list(given)[self.rng.integers(len(given))]
-            given[name] = _WRONG[self.rng.integers(len(_WRONG))]
-        before = {n: np.array(v) for n, v in self.given.items() if isinstance(v, np.ndarray)}
-        try:
-            found = kernel(**given)
-        except (TypeError, ValueError) as error:
-            text = str(error)
-            assert wrong, text
-            assert len(text) < _LONGEST and "\n" not in text, text
-            return None
-        for name, value in before.items():  # inputs are not written
-            assert np.array_equal(self.given[name], value, equal_nan=True)
-        return None if wrong else found
+class Cases(Drawn):
+    """Each method draws the arguments of a kernel and checks its result."""
 
     def matmul(self):
         """``A W + bias``, or with W transposed."""
@@ -121,7 +33,8 @@ class Cases:
         turned = bool(self.rng.integers(2))
         if turned:
             self.given["W"] = self.given["W"].T
-        found = self.call(kernels.matmul, transpose=turned)
+        refused = self.output((m, n), "A", "W")
+        found = self.call(kernels.matmul, refused, transpose=turned)
         if found is not None:
             self.close(found, A @ W + bias, np.abs(A) @ np.abs(W) + np.abs(bias))
 
@@ -129,7 +42,7 @@ class Cases:
         """``A^T D`` and the column sums of D."""
         m, k, n = self.size(), self.size(), self.size()
         A, D = self.array("A", self.numbers(m, k)), self.array("D", self.numbers(m, n))
-        found = self.call(kernels.outer)
+        found = self.call(kernels.outer, self.output((k, n), "A", "D"))
         if found is not None:
             self.close(found[0], A.T @ D, np.abs(A).T @ np.abs(D))
             self.close(found[1], D.sum(axis=0), np.abs(D).sum(axis=0))
@@ -138,21 +51,180 @@ class Cases:
         """``D . S``."""
         m, n = self.size(), self.size()
         D, S = self.array("D", self.numbers(m, n)), self.array("S", self.numbers(m, n))
-        found = self.call(kernels.hadamard)
+        found = self.call(kernels.hadamard, self.output((m, n), "D", "S", itself=True))
         if found is not None:
             self.close(found, D * S, D * S)
 
     def activation(self):
-        """``sigma(Z)`` of a random activation."""
+        """``sigma(Z)`` or ``sigma'(Z)`` of a random activation."""
         m, n = self.size(), self.size()
-        names = sorted(oracle.ACTIVATIONS)
-        name = names[self.rng.integers(len(names))]
-        Z = self.array("Z", np.clip(self.numbers(m, n), -30, 30))
-        alpha = kernels_alpha(name)
-        found = self.call(kernels.activation, name=name)
-        if found is not None and found.size:
-            wanted = np.stack([oracle.ACTIVATIONS[name][0](z, alpha) for z in Z])
-            self.close(found, wanted, np.abs(wanted) + np.abs(Z) + 1)
+        name = self.one_of(sorted(oracle.ACTIVATIONS))
+        record = ACTIVATIONS[name]
+        Z = np.clip(self.numbers(m, n), -30, 30)
+        alpha = record.alpha or 0.0
+        more = {"name": name}
+        if record.alpha is not None and self.rng.random() < 0.5:
+            more["alpha"] = alpha = float(self.rng.integers(0, 9)) / 4
+        values, slopes = oracle.ACTIVATIONS[name]
+        A = by_rows(lambda z: values(z, alpha), Z)
+        if name == "softmax" or self.rng.random() < 0.5:
+            self.array("Z", Z)
+            found = self.call(kernels.activation, self.output((m, n), "Z", itself=True), **more)
+            wanted = A
+        else:
+            self.array("S", (Z if record.keeps == "z" else A).astype(self.dtype))
+            refused = self.output((m, n), "S", itself=True)
+            found = self.call(kernels.activation_derivative, refused, **more)
+            wanted = by_rows(lambda z: slopes(z, alpha) + 0 * z, Z)
+        if found is not None:
+            self.close(found, wanted, np.abs(wanted) + np.abs(A) + np.abs(Z) + 1)
+
+    def loss(self):
+        """The mean loss of a batch and its derivative, from outputs or from logits."""
+        m, n = self.size(), self.size()
+        name = self.one_of(sorted(oracle.LOSSES))
+        record = LOSSES[name]
+        Z = np.clip(self.numbers(m, n), -4, 4)  # farther, the oracle's own 1 - a would be rounded
+        from_logits = record.from_logits is not None and self.rng.random() < 0.5
+        link = {"real": "identity", "positive": "exp", "unit": "logistic", "simplex": "softmax"}
+        squash = oracle.ACTIVATIONS[link[record.needs]][0]
+        a = self.array("A", by_rows(lambda z: squash(z, 0), Z).astype(self.dtype))
+        if from_logits:
+            a = by_rows(lambda z: squash(z, 0), self.array("Z", Z))
+        y = self.targets(record.targets, m, n)
+        more = {"name": name, "parameter": self.loss_parameter(record, n)}
+        p = record.parameter or 0.0 if more["parameter"] is None else more["parameter"]
+        weight = np.ones(m)
+        if self.rng.random() < 0.5:
+            drawn = self.rng.random(m) * (self.rng.random(m) < 0.8)
+            weight = self.vector("sample_weight", drawn.astype(self.dtype))
+        total = weight.sum()
+        share = weight / total if total > 0 else 0 * weight
+        found = self.call(kernels.loss, **more)
+        if found is None:
+            return
+        value, slope = oracle.LOSSES[name]
+        rows = zip(share, a, y, strict=True) if n else ()
+        wanted = sum((s * value(*row, p) for s, *row in rows), 0.0)
+        terms = ((1 + np.abs(a) + np.abs(y)) ** 2 + np.abs(Z) * (1 + np.abs(y))).sum(axis=1)
+        most = (share * terms).sum()
+        assert abs(found[0] - wanted) <= 10 * np.finfo(self.dtype).eps * most
+        slopes = a - y if from_logits else by_rows(lambda *row: slope(*row, p), a, y)
+        if name == "quantile":  # at a tie any slope between the two will do: 0 is taken
+            slopes = np.where(a == y, 0, slopes)
+        bound = np.abs(slopes)
+        if from_logits:
+            bound = np.abs(a) + np.abs(y)
+        elif name == "poisson":
+            bound = 1 + y / a
+        elif name == "binary_cross_entropy":
+            bound = (1 - y) / (1 - a) + y / a
+        self.close(found[1], share[:, None] * slopes, share[:, None] * bound, 10)
+
+    def targets(self, kind, m, n):
+        """Return the targets of a loss in float64."""
+        if kind == "classes" and n and self.rng.random() < 0.5:
+            labels = self.rng.integers(0, n, m)
+            dtype = self.one_of(["i8", "i4", "u1" if n < 256 else "u2", "i2"])
+            self.vector("y", labels.astype(dtype))
+            return np.eye(n)[labels]
+        y = self.numbers(m, n)
+        if kind == "nonnegative":
+            y = np.abs(y)
+        elif kind == "unit":
+            y = np.clip(np.abs(y), 0, 1)
+        elif kind == "classes":
+            y = self.rng.dirichlet(np.ones(n), m).reshape(m, n) if n else y
+        return self.array("y", y.astype(self.dtype))
+
+    def loss_parameter(self, record, n):
+        """Return a parameter of a loss, perhaps one for each output, or None for the default."""
+        if record.parameter is None or self.rng.random() < 0.5:
+            return None
+        if record.has_levels and n and self.rng.random() < 0.5:
+            return self.rng.uniform(0.05, 0.95, n)
+        return float(self.rng.uniform(0.05, 0.95))
+
+    def update(self):
+        """A step of a random optimizer, in place."""
+        n = self.size() * self.size()
+        name = self.one_of(sorted(oracle.OPTIMIZERS))
+        defaults = OPTIMIZERS[name].defaults
+        h = {key: float(value) for key, value in defaults.items()}
+        if self.rng.random() < 0.5:
+            betas = [key for key in h if key.startswith("beta")]
+            h |= {key: float(self.rng.uniform(0, 0.98)) for key in betas}
+            h["learning_rate"] = float(10 ** self.rng.uniform(-6, 1))
+        for key in ("l1", "l2", "weight_decay"):
+            if self.rng.random() < 0.3:
+                h[key] = float(10 ** self.rng.uniform(-4, 0))
+        clip = float(10 ** self.rng.uniform(-3, 3)) if self.rng.random() < 0.5 else None
+        w, g = self.numbers(n), self.numbers(n)
+        g = np.abs(g) * np.where(w < 0, -1, 1).astype(self.dtype)  # nothing cancels
+        moments = np.stack([self.numbers(n), np.abs(self.numbers(n))])
+        moments = np.zeros_like(moments) if self.rng.random() < 0.3 else moments
+        step = int(self.one_of((1, 2, 10, 1000, 2**40)))
+        self.given["w"], self.given["moments"] = guarded(w), guarded(moments)
+        gradient = self.vector("g", g)
+        self.written = {"w", "moments"}
+        refused = self.spoil_update()
+        found = self.call(
+            lambda **given: kernels.update(**given) or True,
+            refused,
+            name=name,
+            step=step,
+            clip_norm=clip,
+            **h,
+        )
+        if found is None:
+            return
+        rate, norm = h["learning_rate"], np.sqrt((gradient**2).sum())
+        w, moments = w.astype("f8"), moments.astype("f8")
+        gradient = gradient * (min(1, clip / norm) if clip and norm > 0 else 1)
+        gradient += h.get("l2", 0) * w + h.get("l1", 0) * np.sign(w)
+        memory = {"m": moments[0].copy(), "v": moments[1].copy()}
+        wanted = oracle.OPTIMIZERS[name](w, gradient, memory, step, rate, h)
+        wanted = wanted - rate * h.get("weight_decay", 0) * w
+        # all terms with the signs that make them add up
+        sign = -1 if name.startswith("velocity") else 1
+        sizes = {"m": sign * np.abs(moments[0]), "v": moments[1].copy()}
+        bound = oracle.OPTIMIZERS[name](-np.abs(w), np.abs(gradient), sizes, step, rate, h)
+        bound = np.abs(bound) + rate * h.get("weight_decay", 0) * np.abs(w)
+        self.close(self.given["w"], wanted, bound, 10)
+        self.close(self.given["moments"][0], memory["m"], np.abs(sizes["m"]), 10)
+        self.close(self.given["moments"][1], memory["v"], sizes["v"], 10)
+
+    def spoil_update(self):
+        """Sometimes make arrays overlap, or one read-only; return whether it must be refused."""
+        kind = self.rng.integers(10)
+        n = self.given["w"].size
+        if kind == 0:
+            self.given[self.one_of(("w", "moments"))].flags.writeable = False
+            return True
+        if kind == 1 and n:
+            self.given["w"] = self.given["moments"][self.rng.integers(2)]
+            return True
+        if kind == 2 and n > 1:
+            both = np.zeros(n + 1, self.dtype)
+            self.given["w"], self.given["g"] = both[1:], both[:-1]
+            return True
+        if kind == 3 and n:
+            self.given["g"] = self.given["moments"][self.rng.integers(2)]
+            return True
+        return False
+
+    def dropout(self):
+        """``A . M / (1 - rate)``, with the mask of the hashes."""
+        m, n = self.size(), self.size()
+        A = self.array("A", self.numbers(m, n))
+        rate = float(self.one_of((0.0, 0.1, 0.5, 0.9, 1e-7, self.rng.random())))
+        key = {"seed": int(self.rng.integers(2**63)), "place": int(self.rng.integers(2**62))}
+        found = self.call(kernels.dropout, rate=rate, **key)
+        if found is not None:
+            kept = [oracle.kept(rate, *key.values(), row, n) for row in range(m)]
+            dropped = min(round(rate * 2**16), 2**16 - 1) / 2**16
+            wanted = np.where(np.array(kept, bool).reshape(m, n), A / (1 - dropped), 0)
+            self.close(found, wanted, np.abs(wanted), 2)
 
     def sparse(self):
         """``X W + b`` and ``X^T D`` of sparse rows."""
@@ -174,28 +246,41 @@ class Cases:
             self.close(found, wanted, bound)
 
     def ramps(self):
-        """``F W + b`` of numbers with ramps."""
+        """``F W + b`` and ``F^T D`` of numbers with ramps."""
         m, columns, n = self.size(), int(self.rng.integers(1, 6)), self.size()
         counts = self.rng.integers(1, 9, columns)
         starts = np.concatenate([[0], np.cumsum(counts)])
         X = np.where(counts > 1, self.rng.random((m, columns)) * counts, self.numbers(m, columns))
         X = X.astype(self.dtype)
+        height = float(self.one_of((1.0, 0.5, 3.0)))
         parts = [
-            np.clip(X[:, [c]].astype("f8") - np.arange(b), 0, 1) if b > 1 else X[:, [c]]
+            height * np.clip(X[:, [c]].astype("f8") - np.arange(b), 0, 1) if b > 1 else X[:, [c]]
             for c, b in enumerate(counts)
         ]
         F = np.concatenate(parts, axis=1).astype("f8")
-        self.given["X"], self.given["starts"] = guarded(X), starts
-        W = self.array("W", self.numbers(int(starts[-1]), n))
-        found = self.call(kernels.ramp_matmul)
+        self.array("X", X)
+        self.given["starts"] = starts.astype(self.one_of(("i8", "i4", "u2")))
+        if self.rng.integers(2):
+            W = self.array("W", self.numbers(int(starts[-1]), n))
+            bias = self.vector("bias", self.numbers(n)) if self.rng.integers(2) else np.zeros(n)
+            found, wanted = self.call(kernels.ramp_matmul, height=height), F @ W + bias
+            bound = len(W) * np.abs(F) @ np.abs(W) + height * np.abs(W).sum(axis=0) + np.abs(bias)
+        else:
+            D = self.array("D", self.numbers(m, n))
+            found, wanted = self.call(kernels.ramp_outer, height=height), F.T @ D
+            bound = np.abs(F).T @ np.abs(D) + height * np.abs(D).sum(axis=0)
         if found is not None:
-            self.close(found, F @ W, len(W) * np.abs(F) @ np.abs(W) + np.abs(W).sum(axis=0))
+            self.close(found, wanted, bound)
 
     def randoms(self):
         """Streams and orders: of the length asked for, and in range."""
         n, seed = self.size(), int(self.rng.integers(2**62))
-        uniform = kernels.random_uniform(n, seed, n_threads=1)
-        assert uniform.shape == (n,) and ((uniform >= 0) & (uniform < 1)).all()
+        self.given = {"n": n, "seed": seed, "place": int(self.rng.integers(2**62))}
+        kernel = self.one_of((kernels.random_uniform, kernels.random_normal))
+        found = self.call(kernel, purpose=int(self.rng.integers(9)))
+        if found is not None:
+            assert found.shape == (n,) and np.isfinite(found).all()
+            assert kernel is kernels.random_normal or ((found >= 0) & (found < 1)).all()
         assert sorted(kernels.permutation(n, seed)) == list(range(n))
 
     def network(self):
@@ -211,6 +296,9 @@ class Cases:
             bound = bound @ np.abs(W).astype("f8") + np.abs(b)
             a = a if n + 2 == len(sizes) else np.maximum(a, 0)
         self.close(net.forward(X, 1), a, bound)
+        state, out = net.row_state(), guarded(np.empty(sizes[-1], self.dtype))
+        kernels.forward_row(state, guarded(np.ascontiguousarray(X[0])), out)
+        self.close(out, a[0], bound[0])
         if self.rng.random() < 0.2:
             y = self.numbers(rows, sizes[-1]) * 0
             net.fit(X, y, epochs=1, batch_size=max(1, rows // 2), n_threads=1)
@@ -218,15 +306,8 @@ class Cases:
             assert not np.isnan(net.parameters).any()
 
 
-def kernels_alpha(name):
-    """Return the default parameter of an activation, 0 if it has none."""
-    from fastbp import ACTIVATIONS
-
-    return ACTIVATIONS[name].alpha or 0.0
-
-
-KINDS = [kind for kind in vars(Cases) if not kind.startswith("_")]
-KINDS = [k for k in KINDS if k not in ("size", "numbers", "array", "close", "call")]
+HELPERS = {"targets", "loss_parameter", "spoil_update"}
+KINDS = [kind for kind in vars(Cases) if not kind.startswith("_") and kind not in HELPERS]
 
 
 def run(first, count):

@@ -321,3 +321,29 @@ INITIALIZERS = {
     "orthogonal": (lambda n, m: 1 / max(n, m), None),
     "zeros": (lambda n, m: 0, None),
 }
+
+
+def dropout_hashes(seed, place, row, count):
+    """Return numbers 0 to count - 1 of the stream of a row's mask, in Python's whole numbers."""
+
+    def mix(x):
+        x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
+        return x ^ x >> 31
+
+    def bits(key, index):
+        return mix((key + (index + 1) * 0x9E3779B97F4A7C15) % 2**64)
+
+    def stream(key, index):
+        return mix(bits(key, index) ^ 0x9E3779B97F4A7C15)
+
+    key = stream(stream(stream(seed, 3), place), row)  # 3: dropout
+    return [bits(key, index) for index in range(count)]
+
+
+def kept(rate, seed, place, row, columns):
+    """Return which elements of a row dropout keeps: 16 bits of a hash decide on each."""
+    drawn = dropout_hashes(seed, place, row, -(-columns // 4))
+    parts = [number >> 16 * part & 0xFFFF for number in drawn for part in range(4)]
+    dropped = min(round(rate * 2**16), 2**16 - 1)
+    return [part >= dropped for part in parts[:columns]]
