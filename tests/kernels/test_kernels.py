@@ -126,19 +126,6 @@ def test_an_out_that_overlaps_an_input_elsewhere_is_refused():
     assert (memory == 1).all()
 
 
-def test_a_step_of_an_optimizer_is_not_made_in_arrays_that_overlap():
-    both, one = np.ones(7), np.ones((2, 6))
-    w, g, moments = np.ones(6), np.ones(6), np.zeros((2, 6))
-    for arrays, what in (
-        ((both[1:], both[:-1], moments), "w overlaps g"),
-        ((one[1], g, one), "w overlaps moments"),
-        ((w, one[0], one), "moments overlaps g"),
-    ):
-        with pytest.raises(ValueError, match=what):
-            kernels.update("momentum", *arrays, 1)
-    assert (both == 1).all() and (one == 1).all()
-
-
 def test_the_loss_of_no_outputs_is_nothing():
     for name in ("squared_error", "cross_entropy"):
         for Z in (None, np.ones((3, 0))):

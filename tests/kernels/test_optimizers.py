@@ -17,6 +17,7 @@ from fastbp import (
     Optimizer,
     RMSprop,
     Step,
+    kernels,
 )
 
 STEPS = 20
@@ -212,3 +213,16 @@ def test_clipping_leaves_a_gradient_within_the_norm_as_it_is():
 def test_the_classes_are_entries_of_the_table(named, name, hyper_parameters):
     assert named.name == name
     assert hyper_parameters.items() <= named.hyper_parameters.items()
+
+
+def test_a_step_of_an_optimizer_is_not_made_in_arrays_that_overlap():
+    both, one = np.ones(7), np.ones((2, 6))
+    w, g, moments = np.ones(6), np.ones(6), np.zeros((2, 6))
+    for arrays, what in (
+        ((both[1:], both[:-1], moments), "w overlaps g"),
+        ((one[1], g, one), "w overlaps moments"),
+        ((w, one[0], one), "moments overlaps g"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            kernels.update("momentum", *arrays, 1)
+    assert (both == 1).all() and (one == 1).all()

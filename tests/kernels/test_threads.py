@@ -202,46 +202,6 @@ def test_python_threads_that_share_a_network_in_training_do_not_crash(run_python
     )
 
 
-_FORK = """
-import os, sys, warnings
-import numpy as np
-X = np.random.default_rng(0).normal(size=(200, 9))
-
-def train():
-    from fastbp import Network
-    return Network([9, 40, 9]).fit(X, X, epochs=3, batch_size=64, n_threads=2).n_threads
-
-PARENT
-warnings.simplefilter("ignore")  # Python warns of any fork beside threads
-child = os.fork()
-if child == 0:
-    os._exit(100 + train())
-status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-assert status == 101, f"the child ended with {status}"
-"""
-_NUMBA_OF_THE_CALLER = """
-import numba
-@numba.njit(parallel=True)
-def total(n):
-    s = 0
-    for i in numba.prange(n): s += i
-    return s
-total(1000)
-"""
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-
-
-@needs_fork
-def test_a_forked_child_trains_on_one_thread_after_its_parent_trained_on_two(run_python):
-    run_python(_FORK.replace("PARENT", "train()"), NUMBA_NUM_THREADS=2)
-
-
-@needs_fork
-def test_a_forked_child_trains_after_other_parallel_numba_code_of_its_parent(run_python):
-    # OpenMP ends a child that enters parallel code, whoever started the parent's threads
-    run_python(_FORK.replace("PARENT", _NUMBA_OF_THE_CALLER), NUMBA_NUM_THREADS=2)
-
-
 @pytest.mark.parametrize(
     ("value", "most"), [("1", 1), ("2,1", 2), ("junk", 3), ("", 3), ("0", 1), ("-1", 1)]
 )
