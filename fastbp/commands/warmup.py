@@ -60,9 +60,10 @@ def warmup(
             out.text(f"compiled {name}" + (f" x {count}" if count > 1 else ""))
         before = report.kept - len(report.compiled)
         total, took = len(report.compiled), duration(report.seconds)
+        place = f"in {report.folder}, " if report.folder else ""
         out.event(
             "warmup",
-            f"{total} compiled, {before} there before, in {report.folder}, {took}",
+            f"{total} compiled, {before} there before, {place}{took}",
             compiled=compiled,
             there_before=before,
             folder=report.folder,
@@ -74,5 +75,5 @@ def warmup(
         if not report.kept:
             from ..kernels.compiler.cache_folder import find_place
 
-            why = find_place().none or f"{report.folder} cannot be written"
+            why = f"{report.folder} cannot be written" if report.folder else find_place().none
             raise Ended(Code.FAILED, f"{why}; set FASTBP_CACHE_DIR")
