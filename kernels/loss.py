@@ -234,7 +234,7 @@ def loss(
     total = weight.sum(dtype=np.float64)
     scale = float(1 / total) if total > 0 else 0.0
     D = np.empty_like(A)
-    if not A.size:  # a row's largest output would be read, of none
+    if not A.size:  # a kernel looks for the largest output of a row
         return 0.0, D
     losses = np.empty(len(A), A.dtype)
     tasks = choose_threads(n_threads, LOSS_FLOPS * A.size, 1)

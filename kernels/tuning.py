@@ -134,10 +134,11 @@ CLEARLY_SLOWER = 1.1
 SLICES_OF_TRY, JUDGED_SECONDS, WAKING = 3, 1e-3, 2
 # While more threads want to run than there are processors, the first try waits, for so much time
 # of one thread at most: what it would lose then [12 ms] is 3 % of that. Others often run for a
-# moment: whether they do is asked again after so much time [0.02 ms].
+# moment: whether they do is asked again after so much time [it takes 0.07 ms].
 CROWDED_SECONDS, LOOK_SECONDS = 0.5, 0.01
-# Weight of a new measurement of a step's time in the running mean: one that was interrupted must
-# not decide [tenths of slices of 0.6 ms take 2 ms more: 1.34 of what they take, 1.53 by a half].
+# Weight of a new measurement of a step's time in the running mean: one slice that was interrupted
+# must not decide [simulated calls of 0.9 ms, where every tenth slice takes 2 ms more: 1.34 times
+# as long; 1.53 with a weight of a half].
 MEASUREMENT_WEIGHT = 0.25
 # Steps of a slice that leaves a processor to a reader: it ends soon after the reader does.
 READING_STEPS = 16

@@ -90,6 +90,7 @@ def _roots():
     for name, below in (("FASTBP_CACHE_DIR", ""), ("NUMBA_CACHE_DIR", "fastbp")):
         if wanted := os.environ.get(name):
             first, *rest = Path(wanted).parts or (".",)
+            # a home folder that is not there keeps its ~, by which it is refused
             start = str(_home() or first) if first == "~" else os.path.expanduser(first)
             yield Path("" if start[0] == "~" else _START, start, *rest, below)
             break
