@@ -51,6 +51,7 @@ def compare(*pairs, select=""):
     return guard.compare(machine, select, 0.1, 60.0), machine
 
 
+PAIRS = 1 + guard.AGAIN + guard.SURE
 EVEN = ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0))
 
 
@@ -63,10 +64,17 @@ def test_what_has_not_lost_is_measured_by_one_pair():
 def test_only_the_suspects_are_measured_again_the_slowest_first():
     slow, slower = ((1.0,), (1.2,)), ((1.0,), (1.4,))
     figures = {"a": EVEN, "b": slow, "c": slower}
-    found, machine = compare(figures, figures, figures)
-    assert machine.measured == [["a", "b", "c"], ["c", "b"], ["c", "b"]]
-    assert found.pairs == {"a": 1, "b": 3, "c": 3}
+    found, machine = compare(*[figures] * PAIRS)
+    assert machine.measured == [["a", "b", "c"], *[["c", "b"]] * (PAIRS - 1)]
+    assert found.pairs == {"a": 1, "b": PAIRS, "c": PAIRS}
     assert found.lost() == ["c", "b"]
+
+
+def test_what_is_as_quick_after_all_is_not_measured_further():
+    slow, even = {"a": EVEN, "b": ((1.0,), (1.2,))}, {"a": EVEN, "b": ((1.2,), (1.0,))}
+    found, machine = compare(slow, slow, slow, slow, even)
+    assert machine.measured == [["a", "b"], ["b"], ["b"], ["b"], ["b"]]
+    assert (found.pairs["b"], found.lost()) == (5, [])
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,8 @@ def test_only_the_suspects_are_measured_again_the_slowest_first():
     ],
 )
 def test_a_loss_shows_in_medians_and_bests(old, new, lost):
-    found, _ = compare(*({"a": ((o,), (n,))} for o, n in zip(old, new, strict=True)))
+    figures = [{"a": ((o,), (n,))} for o, n in zip(old, new, strict=True)]
+    found, _ = compare(*figures, *figures[-1:] * guard.SURE)
     assert found.lost() == (["a"] if lost else [])
 
 
@@ -93,15 +102,15 @@ def test_a_gain_is_no_loss():
 
 
 def test_a_loss_without_time_to_confirm_it_does_not_count(monkeypatch):
-    monkeypatch.setattr(guard, "ENDS", (1.0, 1.0, -1.0))
+    monkeypatch.setattr(guard, "LATER_END", -1.0)
     found, machine = compare(*[{"a": ((1.0,), (2.0,))}] * 3)
-    assert machine.measured == [["a"], ["a"], []]
+    assert machine.measured == [["a"], [], []]
     assert found.slower(0.1) == ["a"]
     assert found.lost() == []
 
 
 def test_what_there_is_no_time_for_is_said(monkeypatch):
-    monkeypatch.setattr(guard, "ENDS", (-1.0, -1.0, -1.0))
+    monkeypatch.setattr(guard, "FIRST_END", -1.0)
     found, _ = compare({"a": EVEN})
     assert re.search(r"^a +not compared$", "\n".join(found.lines()), re.MULTILINE)
 
@@ -124,10 +133,13 @@ def test_what_fails_with_the_new_commit_alone_is_no_answer():
 
 def test_the_table_begins_with_the_greatest_loss():
     found, _ = compare(
-        *[{"better": ((2.0e-6,), (1.0e-6,)), "worse": ((1e-6, 2e-6), (3e-6, 4e-6))}] * 3
+        *[{"better": ((2.0e-6,), (1.0e-6,)), "worse": ((1e-6, 2e-6), (3e-6, 4e-6))}] * PAIRS
     )
     _, *rows = (line.split() for line in found.lines())
-    assert rows == [["worse", "1.0", "3.0", "2.33", "3"], ["better", "2.0", "1.0", "0.50", "1"]]
+    assert rows == [
+        ["worse", "1.0", "3.0", "2.33", str(PAIRS)],
+        ["better", "2.0", "1.0", "0.50", "1"],
+    ]
 
 
 @pytest.fixture
@@ -149,10 +161,10 @@ def run(monkeypatch, capsys):
     [(1.05, [], 0), (1.15, [], 1), (1.15, ["--loss", "0.2"], 0), (1.05, ["--loss", "0.02"], 1)],
 )
 def test_the_exit_status_says_whether_something_lost(run, new, options, status):
-    found, (out, _) = run(Machine(*[{"time_a": ((1.0,), (new,))}] * 3), *options)
+    found, (out, _) = run(Machine(*[{"time_a": ((1.0,), (new,))}] * PAIRS), *options)
     assert found == status
     assert out.startswith("old abc subject\nnew abc subject\n")
-    assert re.search(r"in 3 pairs of processes: (\d)", out)[1] == str(status)
+    assert re.search(rf"in {PAIRS} pairs of processes: (\d)", out)[1] == str(status)
     assert ("\n    time_a\n" in out) == bool(status)
 
 
@@ -217,9 +229,40 @@ def test_only_changes_of_the_package_are_compared(clone, capsys):
     clone("kernels/a.py", "1")
     clone("README.md", "2")
     assert guard.main([]) == 0
-    assert "have the same fastbp/ and kernels/: nothing to compare" in capsys.readouterr().out
+    assert "have the same code in fastbp/ and kernels/: nothing" in capsys.readouterr().out
     clone("fastbp/b.py", "3")
     assert guard.commits_of(guard.parse([])) == (guard.commit_of("HEAD~1"), guard.commit_of("HEAD"))
+
+
+@needs_git
+@pytest.mark.parametrize(
+    "old, new, same",
+    [
+        ("a = 1", "# why\na = 1  # how", True),
+        ('"""One."""\ndef f():\n    """Two."""', '"""Three."""\ndef f():\n    "Four."', True),
+        ('class A:\n    """One."""\n    b = 1', 'class A:\n    """Two."""\n    b = 1', True),
+        ("a = 1", "a = 2", False),
+        ('def f():\n    return "a"', 'def f():\n    return "b"', False),
+        ('a = """One."""', 'a = """Two."""', False),
+    ],
+)
+def test_comments_and_docstrings_are_not_compared(clone, capsys, old, new, same):
+    clone("kernels/a.py", old)
+    clone("kernels/a.py", new)
+    options = guard.parse([])
+    if not same:
+        assert guard.commits_of(options) == (guard.commit_of("HEAD~1"), guard.commit_of("HEAD"))
+        return
+    with pytest.raises(guard.NothingToCompareError, match="have the same code"):
+        guard.commits_of(options)
+
+
+@needs_git
+def test_code_that_is_none_is_no_answer(clone, capsys):
+    clone("kernels/a.py", "1")
+    clone("kernels/a.py", "def")
+    assert guard.main([]) == 2
+    assert capsys.readouterr().err.startswith("kernels/a.py: invalid syntax")
 
 
 SLOW = """
