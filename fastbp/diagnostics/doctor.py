@@ -128,6 +128,9 @@ def _writable(facts: Facts) -> Finding | None:
     if cache.folder is None:
         why = f"kernels cannot be kept: {cache.unwritable}"
     remedy = "set FASTBP_CACHE_DIR to a writable folder"
+    if cache.warm:  # as in an image
+        message = f"kernels that are not kept yet are compiled in every process: {why}"
+        return Finding("cache", "note", message, remedy)
     return Finding("cache", "slow", f"every process compiles for seconds: {why}", remedy)
 
 

@@ -251,8 +251,13 @@ def _with(**parts):
 
 
 ILL = {
-    "unwritable": (_with(cache={"unwritable": "Read-only"}), "slow", "Read-only"),
-    "no place": (_with(cache={"folder": None, "unwritable": "no home"}), "slow", "no home"),
+    "unwritable": (_with(cache={"unwritable": "Read-only", "warm": False}), "slow", "Read-only"),
+    "read-only": (_with(cache={"unwritable": "Read-only", "warm": True}), "note", "not kept yet"),
+    "no place": (
+        _with(cache={"folder": None, "unwritable": "no home", "warm": False}),
+        "slow",
+        "no home",
+    ),
     "not trusted": (_with(cache={"refused": "/x belongs to user 7"}), "note", "/x belongs to"),
     "old kernels": (_with(cache={"older": 9, "older_bytes": 2e8}), "note", "--prune"),
     "lower level": (_with(cache={"made_for": "v9", "unusable": "lacks x"}), "slow", "lacks x"),

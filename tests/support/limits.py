@@ -1,4 +1,4 @@
-"""Processes with little memory: in a control group of their own, or under a limit of addresses."""
+"""Processes with little: in a control group of their own, a container, or few addresses."""
 
 import os
 import resource
@@ -11,36 +11,46 @@ from pathlib import Path
 import pytest
 
 _TOP = Path("/sys/fs/cgroup")
+_IS_SECOND = (_TOP / "cgroup.controllers").exists()
+_PERIOD = 100_000  # us, of a quota
 MIB = 2**20
-# the folder in which a group is made, and its file for the limit, of each version
-_VERSIONS = {1: (_TOP / "memory", "memory.limit_in_bytes"), 2: (_TOP, "memory.max")}
 
 
 @contextmanager
-def control_group(megabytes):
-    """Make a control group of so much memory; skip the test where this is not allowed."""
-    version = 2 if (_TOP / "cgroup.controllers").exists() else 1
-    top, limit = _VERSIONS[version]
+def control_group(megabytes=None, processors=None):
+    """Make a control group of so much memory and so many processors; return its folders.
+
+    The test is skipped where this is not allowed.
+    """
+    limit, quota = megabytes and megabytes * MIB, processors and int(processors * _PERIOD)
+    if _IS_SECOND:
+        limits = [(_TOP, "memory.max", limit), (_TOP, "cpu.max", quota and f"{quota} {_PERIOD}")]
+    else:
+        memory, cpu = (_TOP / controller for controller in ("memory", "cpu"))
+        limits = [(memory, "memory.limit_in_bytes", limit), (cpu, "cpu.cfs_quota_us", quota)]
+    folders = {}
     try:
-        folder = Path(tempfile.mkdtemp(prefix="fastbp-test-", dir=top))
-    except OSError as error:
-        pytest.skip(f"no control group can be made: {error.strerror}")
-    try:
-        try:
-            (folder / limit).write_text(str(megabytes * MIB))
-        except OSError as error:
-            pytest.skip(f"a control group takes no limit of memory: {error.strerror}")
-        yield folder
+        for top, file, value in limits:
+            if value is None:
+                continue
+            try:
+                if top not in folders:
+                    folders[top] = Path(tempfile.mkdtemp(prefix="fastbp-test-", dir=top))
+                (folders[top] / file).write_text(str(value))
+            except OSError as error:
+                pytest.skip(f"no control group has {file}={value}: {error.strerror}")
+        yield list(folders.values())
     finally:
-        folder.rmdir()
+        for folder in folders.values():
+            folder.rmdir()
 
 
-def run(command, group=None, addresses=None, timeout=120):
+def run(command, group=(), addresses=None, timeout=120, **more):
     """Run a command in a control group, or with so many MiB of addresses; return what it did."""
 
     def enter():
-        if group is not None:
-            (group / "cgroup.procs").write_text(str(os.getpid()))
+        for folder in group:
+            (folder / "cgroup.procs").write_text(str(os.getpid()))
         if addresses is not None:
             resource.setrlimit(resource.RLIMIT_AS, (addresses * MIB, resource.RLIM_INFINITY))
 
@@ -48,7 +58,7 @@ def run(command, group=None, addresses=None, timeout=120):
     with tempfile.TemporaryDirectory() as empty:
         return subprocess.run(
             command,
-            cwd=empty,
+            **{"cwd": empty} | more,
             preexec_fn=enter,
             capture_output=True,
             text=True,
