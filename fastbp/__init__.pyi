@@ -46,6 +46,7 @@ from .many.search import MLPSearchCV as MLPSearchCV
 from .network import Network as Network
 from .report.display import LossCurveDisplay as LossCurveDisplay
 from .tables.model import TableModel as TableModel
+from .tables.shards import merge_shards as merge_shards
 from .tables.training import train as train
 from .tabular import TabularClassifier as TabularClassifier
 from .tabular import TabularRegressor as TabularRegressor

@@ -13,6 +13,7 @@ from .evaluate import evaluate
 from .explain import explain
 from .export import export
 from .info import info
+from .merge import merge
 from .options import Command, Group
 from .predict import predict
 from .report import report
@@ -54,6 +55,7 @@ _ALWAYS = (Code.DONE, Code.FAILED, Code.USAGE)
 _READS = (*_ALWAYS, Code.BAD_DATA, Code.INTERRUPTED, Code.CLOSED_PIPE)
 for _command, _codes, _example in (
     (train, tuple(Code), "fastbp train people.csv --target income -o income.safetensors"),
+    (merge, _READS, "fastbp merge part-* -o best.safetensors"),
     (predict, _READS, "fastbp predict income.safetensors new.parquet -o scored.csv"),
     (evaluate, _READS, "fastbp evaluate income.safetensors tested.csv"),
     (explain, _READS, "fastbp explain income.safetensors tested.csv -o explained.html"),

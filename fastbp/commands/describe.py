@@ -140,7 +140,9 @@ def search_lines(model):
         return []
     tried = [each for each in search["tried"] if each["loss"] is not None]
     tried.sort(key=lambda each: each["loss"])
-    lines = [f"{len(tried)} of {search['asked']} options by {search['by']}, the best:"]
+    shard = search.get("shard")
+    part = f" in shard {shard['number']}/{shard['count']}" if shard else ""
+    lines = [f"{len(tried)} of {search['asked']} options{part} by {search['by']}, the best:"]
     lines += [f"  {each['loss']:.4g}: {_options_text(each['options'])}" for each in tried[:5]]
     test = (model.record.get("metrics") or {}).get("test")
     return [*lines, *([f"test, rows that chose nothing: {scores_text(test)}"] if test else [])]

@@ -21,7 +21,7 @@ def load_table_model(path):
     """
     from ..tables.model import TableModel
 
-    _check_there(path)
+    check_there(path)
     model = TableModel.load(path)
     _tell_of_nan(path, model.network)
     return model
@@ -34,7 +34,7 @@ def load_model(path):
     from ..tables.model import TableModel
     from ..tables.sections import SECTION
 
-    _check_there(path)
+    check_there(path)
     model = model_file.load(path)
     if SECTION in model.sections:
         return TableModel.from_model(model, path)
@@ -46,7 +46,8 @@ def _tell_of_nan(path, network):
         _log.warning("%s: its weights hold NaN or infinity, and so will predictions", path)
 
 
-def _check_there(path):
+def check_there(path):
+    """Raise `Ended` if there is no such file."""
     if os.path.isdir(path):
         from ..training.checkpoints import Checkpoints
 

@@ -1,5 +1,6 @@
 """``fastbp train``: from a table to a model file."""
 
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from ..quoted import quoted_path
 from ..tables.declared import Declared, duration, flag, option, text
 from ..tables.options import TrainOptions
+from .arrays import array_task
 from .config import ConfigOption
 from .describe import (
     folds_lines,
@@ -23,6 +25,7 @@ from .rows import DataArgument, dataset_of, open_rows
 from .signals import Terminated, terminable
 from .values import LogOption, QuietOption, file_to_write, folder_to_write, not_the_input
 
+_log = logging.getLogger("fastbp")
 _EPOCH_LINES_SECONDS = 10.0  # between two lines in a log that is no terminal
 
 
@@ -39,6 +42,10 @@ class JobOptions(Declared):
     out_of_fold : str, optional
         File for the predictions of each row by the network that has not seen it, .csv or
         .parquet; with ensemble_by=folds.
+    shard : str, optional
+        Part of a search to train, such as 3/16, for ``fastbp merge``; or 16 alone in a job array
+        whose tasks are the parts. Default: that of the task, in an array of SLURM, Grid Engine or
+        AWS Batch.
     checkpoints : str, optional
         Folder for checkpoints.
     every : float, in seconds, default 30
@@ -52,6 +59,7 @@ class JobOptions(Declared):
     valid: str = option(text("DATA", empty=True), "", panel="Data")
     output: str = option(file_to_write(), "", panel="Job", names=("--output", "-o"))
     out_of_fold: str = option(file_to_write(), "", panel="Job")
+    shard: str = option(text("N/COUNT", empty=True), "", panel="Job")
     checkpoints: str = option(folder_to_write(), "", panel="Job", names=("--checkpoint",))
     every: float = option(duration(least=0), 30.0, panel="Job")
     resume: bool = option(flag(), False, panel="Job")
@@ -111,6 +119,7 @@ def _train(out, data, values):
             _check_out_of_fold(job_options, asked)
         kept = Checkpoints(folder, job_options.every) if folder else None
         table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
+        shard = _shard_of(job_options, asked.search)
         job = Job(table, asked, job_options.valid or None, kept, job_options.resume)
     not_the_input(output, *job.files)
     not_the_input(job_options.out_of_fold, *job.files, option="--out-of-fold")
@@ -129,10 +138,30 @@ def _train(out, data, values):
         out.text(*plan_lines(summary))
         return
     callbacks = [_Epochs(out)] if asked.search is None else []
-    model = trained(job, callbacks, progress=out.shows_progress)
+    model = trained(job, callbacks, out.shows_progress, shard)
     if Stopped(model.record["stopped"]).by_signal and (kept or not model.record["steps"]):
         _preempted(model, kept)
     _end(out, model, output, job_options.out_of_fold)
+
+
+def _shard_of(given, search):
+    """Return the part of a search to train: as given, or of the task of a job array; or None."""
+    from ..tables.shards import a_shard
+
+    text, count, variable = given.shard or None, None, "shard"
+    if search is not None and (text is None or text.isdigit()):
+        number, count, variable = array_task(os.environ, int(text or 0))
+        if number is None and text:
+            raise ValueError(
+                f"shard={text}: this is no task of a job array; give one such as 3/{text}"
+            )
+        text = number and f"{number}/{count}"
+    shard = a_shard(variable, text, search)
+    if count:
+        _log.warning("shard %s of the search, by %s; --shard 1/1 searches all", shard, variable)
+    if shard is not None and shard.count > 1 and not (given.output or given.dry_run):
+        raise ValueError(f"shard={shard}: name a file for the part, with output")
+    return shard
 
 
 def _check_out_of_fold(given, asked):

@@ -2,23 +2,25 @@
 
 A fifth of the rows is put aside first. The others train and validate, and choose the options; what
 is chosen on rows is not measured on them, so the score of the chosen model is that of the fifth.
+Several processes can search: each trains a shard of the options, see `shards`.
 """
 
 import logging
 import math
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..annotations import Callback
 from ..data import Source
-from ..errors import DataError
+from ..errors import DataError, DivergenceError
 from ..many.fitting import fit_many
 from ..many.in_turn import fit_in_turn
 from ..many.jobs import Result
+from ..training.history import History
 from ..training.state import to_json
 from ..training.stopped import Stopped
 from .folds import part_of, train_job
@@ -28,6 +30,7 @@ from .networks import check_task, optimizer_of
 from .options import TrainOptions
 from .parts import folds_of
 from .settling import not_told_again
+from .shards import Shard
 from .trained import One
 
 _log = logging.getLogger("fastbp")
@@ -69,13 +72,15 @@ class Tried:
         return {"options": own, **facts, "error": self.error}
 
 
-def trained(job: Job, callbacks: Iterable[Callback] = (), progress: bool = False) -> TableModel:
+def trained(
+    job: Job, callbacks: Iterable[Callback] = (), progress: bool = False, shard: Shard | None = None
+) -> TableModel:
     """Train the model of a job; or of the best of many options if its own ask for a search."""
     if job.options.search is None:
         return train_job(job, callbacks, progress)
     if tuple(callbacks):
         raise ValueError("callbacks: a search trains many networks at once; leave one of them out")
-    return Search(job, progress).run()
+    return Search(job, progress, shard or Shard(1, 1)).run()
 
 
 def drawn(options: TrainOptions, given: Collection[str]) -> list[TrainOptions]:
@@ -115,16 +120,18 @@ def _or_zero(rng, value):
 
 
 class Search:
-    """One search: `job` has the table and the options that all trainings share."""
+    """One search, or a shard of one: `job` has the table and the options that all share."""
 
-    def __init__(self, job: Job, progress: bool = False) -> None:
+    def __init__(self, job: Job, progress: bool, shard: Shard) -> None:
         self._job = job
+        self._shard = shard
         self._progress = progress
         self._given = job.options.to_data()
         self._limit = job.time_limit
         self._started = time.perf_counter()
         self._stopped: Stopped | None = None
-        self._tried = [Tried(options, []) for options in drawn(job.options, job.asked.to_data())]
+        own = shard.part(drawn(job.options, job.asked.to_data()))
+        self._tried = [Tried(options, []) for options in own]
 
     def run(self) -> TableModel:
         """Train, choose, and measure; return the model of the best options.
@@ -137,8 +144,10 @@ class Search:
         model, best, by = self._by_folds() if job.options.folds else self._by_validation()
         stopped = None if self._stopped is None else self._stopped.value
         rows = [tried.to_data(self._given) for tried in self._tried]
-        told = {"asked": len(rows), "by": by, "chosen": best, "stopped": stopped, "tried": rows}
-        model.record["search"] = told
+        told = {"asked": job.options.search, "by": by, "chosen": best, "stopped": stopped}
+        if self._shard.count > 1:
+            told["shard"] = {**asdict(self._shard), "given": job.asked.to_data()}
+        model.record["search"] = {**told, "tried": rows}
         model.record["options"] = self._tried[best].options.to_data()
         model.record["stopped"] = stopped or model.record["stopped"]
         if model.record["steps"]:
@@ -157,7 +166,7 @@ class Search:
         chosen = self._job.with_options(self._tried[best].options)
         result = results[best]
         if result.error is not None:  # all have failed
-            raise result.error
+            return self._failed(chosen, rows, result.error), best, "validation loss"
         if result.history is None:  # none was begun
             return chosen.with_options(replace(chosen.options, max_time=1e-3)).run(), best, ""
         assert result.network is not None
@@ -196,10 +205,21 @@ class Search:
             own = chosen.to_data(self._given)["options"]
             _log.warning("search: the best so far, with a loss of %.4g: %s", chosen.loss, own)
             raise KeyboardInterrupt
-        options = replace(chosen.options, max_time=self._left(1))
-        model = job.with_options(options).run(progress=self._progress)
         by = f"mean loss of {len(chosen.losses)} of {len(folds)} folds by {how}"
-        return model, best, by
+        last = job.with_options(replace(chosen.options, max_time=self._left(1)))
+        try:
+            return last.run(progress=self._progress), best, by
+        except DivergenceError as error:
+            return self._failed(last, last.encoded(), error), best, by
+
+    def _failed(self, chosen, rows, error):
+        """Return an untrained model, for the losses of other shards may be finite; else raise."""
+        if self._shard.count == 1 or np.isfinite([tried.loss for tried in self._tried]).any():
+            raise error
+        network = chosen.with_options(chosen.options).network
+        history = History(network.dtype.name)
+        history.stopped = Stopped.DIVERGED
+        return chosen.model(One(network, history), rows, 0.0)
 
     def _left(self, share):
         """Return the seconds left of a share of `max_time`, at least some; None without it."""

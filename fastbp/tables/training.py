@@ -15,6 +15,7 @@ from .options import TrainOptions
 from .read.table import Data
 from .roles import tell_left_out
 from .search import trained
+from .shards import a_shard
 from .wording import unknown
 
 
@@ -28,6 +29,7 @@ def train(
     resume: bool = False,
     callbacks: Callback | Iterable[Callback] = (),
     progress: bool = False,
+    shard: str | None = None,
     **options: Any,
 ) -> TableModel:
     """Train a network on a table, as ``fastbp train`` does; return the `TableModel`.
@@ -51,6 +53,9 @@ def train(
     callbacks, progress
         As for ``Network.fit``. An epoch of an ensemble has its ``member``, from 0; callbacks run
         once at a time, in the threads that train, and True stops this member.
+    shard : str, optional
+        ``"3/16"``: train the third of 16 parts of a ``search``. The model is the best of its
+        part; `merge_shards` finds that of all in their files.
     **options
         The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
 
@@ -80,6 +85,7 @@ def train(
     asked = TrainOptions(target=columns, **options)
     callbacks = as_callables(callbacks)
     progress = a_flag("progress", progress)
+    part = a_shard("shard", shard, asked.search)
     job = Job(data, asked, valid, checkpoints, a_flag("resume", resume))
     tell_left_out(job.schema, job.table)  # the command shows them in its plan
-    return trained(job, callbacks, progress)
+    return trained(job, callbacks, progress, part)

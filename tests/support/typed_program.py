@@ -158,7 +158,9 @@ def train_on_a_table(folder: Path) -> None:
     """Train on a table, and use the model."""
     try:
         model = fastbp.train(folder / "rows.csv", "label", epochs=3, checkpoints=folder)
-        model = fastbp.train(folder / "rows.csv", "label", epochs=3, search=2)
+        part = fastbp.train(folder / "rows.csv", "label", epochs=3, search=2, shard="1/2")
+        part.save(folder / "part-1")
+        model = fastbp.merge_shards([folder / "part-1", folder / "part-2"])
     except fastbp.DataError as error:
         print(error)
         return

@@ -73,14 +73,26 @@ class _Tried(Struct):
     error: str | None
 
 
+class _Shard(Struct):
+    number: Count
+    count: Count
+    given: dict[str, Any]
+
+
 class _Search(Struct):
     asked: Count
     by: str
     chosen: Count
     stopped: str | None
     tried: list[_Tried]
+    shard: _Shard | UnsetType = UNSET
 
     def __post_init__(self):
+        if self.shard and not (
+            1 <= self.shard.number <= self.shard.count
+            and len(self.tried) == len(range(self.shard.number - 1, self.asked, self.shard.count))
+        ):
+            raise ValueError(f"shard={self.shard.number}/{self.shard.count}: it has other options")
         if self.chosen >= len(self.tried):
             raise ValueError(f"chosen={self.chosen} of {len(self.tried)} that were tried")
 
