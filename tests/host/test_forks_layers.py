@@ -1,6 +1,6 @@
 """Children of a parent that used OpenMP: each ends, with the bits of one thread, in any layer.
 
-Every child is forked, or started, before the parent trains, after it did, or while its threads do.
+They are forked, or started, before the parent trains, after it did, and while its threads do.
 """
 
 import os
@@ -15,16 +15,49 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
 ]
 LIBRARIES = ("scikit-learn", "lightgbm", "torch", "libgomp")  # what the parent used before
-FORKS = 8  # of each of two kinds, in each of the three moments
+FORKS = int(os.environ.get("FASTBP_FORKS", "2"))  # in each of the three moments
 
-# threads of the parent that train while more children are forked
-_TRAIN = """
+_CODE = """
+import multiprocessing
+METHODS = ("fork", "forkserver", "spawn")
 over = threading.Event()
+
+def work(method, number):
+    assert method != "forkserver" or "used" in sys.modules
+    if number % 2 == 0:
+        threading.Thread(target=time.sleep, args=(9999,), daemon=True).start()
+    assert [digest(), digest(40)] == EXPECTED
+
+def start(moment, first=0, last=FORKS):
+    for number in range(first, last):
+        children = [
+            multiprocessing.get_context(method).Process(target=work, args=(method, number))
+            for method in (METHODS if number % 10 == 0 else METHODS[:2])  # few are slow to start
+        ]
+        for child in children: child.start()
+        for child in children: child.join(SECONDS)
+        found = [child.exitcode for child in children]
+        for child in children: child.kill()
+        print(moment, *found, flush=True)
+        assert not any(found) and None not in found, (moment, number, found)
 
 def trains(units):
     while not over.is_set(): digest(units)
 
-callers = [threading.Thread(target=trains, args=(units,)) for units in (70, 30, 31)]
+if __name__ == "__main__":
+    import used
+    multiprocessing.set_forkserver_preload(["used", "fastbp.network"])
+    start("before", last=1)  # it imports fastbp
+    import fastbp.network
+    start("before", first=1)
+    digest()
+    start("after")
+    callers = [threading.Thread(target=trains, args=(units,)) for units in (70, 30)]
+    for caller in callers: caller.start()
+    start("during")
+    over.set()
+    for caller in callers: caller.join()
+    assert digest() == EXPECTED[0]
 """
 
 
@@ -36,67 +69,14 @@ def expected(run_python):
 
 @pytest.mark.parametrize("name", LIBRARIES)
 @pytest.mark.parametrize("layer", LAYERS)
-def test_forked_children_fit_and_predict(run_python, expected, tmp_path, layer, name):
+def test_children_fit_and_predict(run_python, expected, tmp_path, layer, name):
     need(layer)
-    code = f"""
-{CHILDREN}
-{parent(name, tmp_path)}
-{_TRAIN}
-
-def work():
-    assert digest() == "{expected[0]}"
-
-def begins_a_thread_first():
-    threading.Thread(target=time.sleep, args=(90,), daemon=True).start()
-    work()
-
-def of_a_new_shape():
-    assert digest(40) == "{expected[1]}"
-    work()
-
-def fork(number, *works):
-    for _ in range(number):
-        for each in works:
-            found = ends(each)
-            assert found == 0, (each.__name__, found)
-
-fork(1, begins_a_thread_first)  # it imports fastbp
-import fastbp.network
-fork({FORKS}, work, begins_a_thread_first)
-work()
-fork({FORKS}, work, of_a_new_shape)
-for caller in callers: caller.start()
-fork({FORKS}, work, of_a_new_shape)
-over.set()
-for caller in callers: caller.join()
-work()
-"""
-    run_python(code, timeout=600, NUMBA_NUM_THREADS=2, NUMBA_THREADING_LAYER=layer)
-
-
-@pytest.mark.parametrize("layer", LAYERS)
-def test_started_children_fit_and_predict(run_python, expected, tmp_path, layer):
-    need(layer)
-    code = f"""
-{CHILDREN}
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
-{_TRAIN}
-
-def start():
-    for method in ("forkserver", "spawn"):
-        with ProcessPoolExecutor(1, multiprocessing.get_context(method)) as pool:
-            assert pool.submit(digest).result({2 * HANGS}) == "{expected[0]}"
-
-if __name__ == "__main__":
-    {parent("libgomp", tmp_path)}
-    multiprocessing.set_forkserver_preload(["fastbp.network"])  # the server imports it once
-    start()
-    digest()
-    start()
-    for caller in callers: caller.start()
-    start()
-    over.set()
-    for caller in callers: caller.join()
-"""
-    run_python(code, timeout=600, NUMBA_NUM_THREADS=2, NUMBA_THREADING_LAYER=layer)
+    # the parent imports it, and the server that forks, which would have no threads otherwise
+    (tmp_path / "used.py").write_text("import numpy as np\n" + parent(name, tmp_path))
+    run_python(
+        f"{CHILDREN}\nEXPECTED, FORKS, SECONDS = {expected}, {FORKS}, {HANGS}\n{_CODE}",
+        timeout=600 + 60 * FORKS,
+        PYTHONPATH=tmp_path,
+        NUMBA_NUM_THREADS=2,
+        NUMBA_THREADING_LAYER=layer,
+    )

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from urllib.request import urlopen
+from http.client import HTTPConnection
 
 import numpy as np
 import pytest
@@ -45,32 +45,33 @@ def app(environ, start_response):
 
 @contextlib.contextmanager
 def _gunicorn(folder, *options):
-    """Run a server in a folder; yield its process and its address."""
-    with socket.create_server(("127.0.0.1", 0)) as door:
+    """Run a server in a folder; yield its process and its port."""
+    with socket.create_server(("127.0.0.1", 0)) as door, open(folder / "log", "wb") as log:
         command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{door.fileno()}"]
-        command += ["--workers", "2", "--timeout", str(HANGS)]
-        command += ["--graceful-timeout", str(2 * HANGS), *options, "app:app"]
-        with open(folder / "log", "wb") as log:
-            server = subprocess.Popen(
-                command,
-                cwd=folder,
-                env={**os.environ, "NUMBA_NUM_THREADS": "2"},
-                stdout=log,
-                stderr=log,
-                pass_fds=[door.fileno()],
-                start_new_session=True,
-            )
+        command += ["--workers", "2", "--timeout", str(HANGS), "--graceful-timeout", str(HANGS)]
+        server = subprocess.Popen(
+            [*command, *options, "app:app"],
+            cwd=folder,
+            env={**os.environ, "NUMBA_NUM_THREADS": "2"},
+            stdout=log,
+            stderr=log,
+            pass_fds=[door.fileno()],
+            start_new_session=True,
+        )
         try:
-            yield server, "http://{}:{}".format(*door.getsockname())
+            yield server, door.getsockname()[1]
         finally:
             if server.poll() is None:
                 os.killpg(server.pid, signal.SIGKILL)
                 server.wait()
 
 
-def _ask(address):
-    with urlopen(address, timeout=2 * HANGS) as answer:
-        process, threads, outputs = answer.read().split(b" ", 2)
+def _ask(port):
+    """Return the process that answers, its threads, and its outputs."""
+    link = HTTPConnection("127.0.0.1", port, timeout=HANGS)
+    with contextlib.closing(link):
+        link.request("GET", "/")
+        process, threads, outputs = link.getresponse().read().split(b" ", 2)
     return int(process), int(threads), outputs
 
 
@@ -84,14 +85,14 @@ def test_workers_of_gunicorn_answer_and_end(tmp_path, options):
     expected = gradient.tobytes() + net.predict(X, n_threads=1).tobytes()
     (tmp_path / "app.py").write_text(_APP)
     workers, threads, end = set(), set(), time.monotonic() + HANGS
-    with _gunicorn(tmp_path, *options) as (server, address), ThreadPoolExecutor(8) as clients:
+    with _gunicorn(tmp_path, *options) as (server, port), ThreadPoolExecutor(8) as clients:
         while len(workers) < 2 and time.monotonic() < end:
-            for worker, used, outputs in clients.map(_ask, 16 * [address]):
+            for worker, used, outputs in clients.map(_ask, 16 * [port]):
                 assert outputs == expected
                 workers.add(worker)
                 threads.add(used)
         server.send_signal(signal.SIGTERM)
-        assert server.wait(HANGS) == 0, (tmp_path / "log").read_text()
+        assert server.wait(2 * HANGS) == 0, (tmp_path / "log").read_text()
     log = (tmp_path / "log").read_text()
     assert len(workers) == 2 and "SIGKILL" not in log and "TIMEOUT" not in log, log
     if "--preload" in options:  # their parent used threads
