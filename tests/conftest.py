@@ -46,15 +46,16 @@ def run_python(tmp_path_factory):
     It runs in an empty folder, with this environment and `env` on top (None
     removes a variable), and shares the user's cache of kernels unless
     ``FASTBP_CACHE_DIR`` says otherwise. A script that fails fails the test.
+    `python` is another interpreter.
     """
 
-    def run(code, timeout=300, **env):
+    def run(code, timeout=300, python=sys.executable, **env):
         folder = tmp_path_factory.mktemp("run")
         script = tmp_path_factory.mktemp("script") / "script.py"
         script.write_text(textwrap.dedent(code))
         variables = {**os.environ, **env}
         done = subprocess.run(
-            [sys.executable, str(script)],
+            [python, str(script)],
             cwd=folder,
             env={name: str(value) for name, value in variables.items() if value is not None},
             capture_output=True,

@@ -105,8 +105,8 @@ def forks(entry):
         children.append(os.fork())
 
 def train(threads, callbacks=()):
-    net = Network([20, 70, 3], seed=0)
-    net.fit(X, X[:, :3], epochs=3, batch_size=96, n_threads=threads, callbacks=callbacks)
+    net = Network([20, 600, 600, 3], seed=0)  # steps that begin on all threads
+    net.fit(X, X[:, :3], epochs=3, batch_size=600, n_threads=threads, callbacks=callbacks)
     return net.predict(X, n_threads=threads).tobytes()
 
 expected = train(1)

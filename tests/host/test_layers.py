@@ -140,12 +140,12 @@ print(threads, numba.threading_layer(), any("pip install tbb" in str(w.message) 
     assert out.split() == (["2", "tbb", "False"] if remedy else ["1", "workqueue", "True"])
 
 
-@pytest.mark.parametrize("layer", ["tbb", "safe", "nonsense", "workqueue"])
+@pytest.mark.parametrize("layer", ["omp", "tbb", "safe", "nonsense", "workqueue"])
 def test_a_layer_that_is_named_but_not_there_is_told_once(run_python, layer):
     out = run_python(
         """
 import sys, warnings
-sys.modules["numba.np.ufunc.tbbpool"] = None
+sys.modules["numba.np.ufunc.omppool"] = sys.modules["numba.np.ufunc.tbbpool"] = None
 import numpy as np
 from fastbp import Network
 X = np.random.default_rng(0).normal(size=(600, 20))
