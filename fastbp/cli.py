@@ -6,21 +6,21 @@ import signal
 import sys
 
 from .commands.codes import Code
-from .memory import share_arenas
+from .commands.signals import Terminated, raise_terminated, told
 
 
 def main():
     """Run the command line; exit with `Code.USAGE` where the extra cli is not installed."""
     try:
+        raise_terminated()
         _run()
-    except KeyboardInterrupt:  # during imports; later the command prints this itself
-        print("fastbp: interrupted", file=sys.stderr)
-        sys.exit(Code.INTERRUPTED)
+    except (KeyboardInterrupt, Terminated) as error:  # during imports; later a command tells it
+        code, message = told(error)
+        print(f"fastbp: {message}", file=sys.stderr)
+        sys.exit(code)
 
 
 def _run():
-    if sys.argv[1:2] == ["train"] and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _terminated)
     try:
         import typer  # noqa: F401
     except ImportError:
@@ -31,6 +31,7 @@ def _run():
         sys.exit(Code.USAGE)
     from .commands.app import app
     from .commands.native import drop_native_stderr
+    from .memory import share_arenas
 
     drop_native_stderr()
     share_arenas()  # before polars starts its threads
@@ -38,14 +39,6 @@ def _run():
         app(prog_name="fastbp")
     finally:
         atexit.register(_end_quickly)
-
-
-def _terminated(number, frame):
-    """End a training that has not begun: nothing can be lost."""
-    if not any(argument.startswith(("--checkpoint", "--config")) for argument in sys.argv):
-        sys.exit(Code.TERMINATED)
-    print("fastbp: terminated before it began; run it again with --resume", file=sys.stderr)
-    sys.exit(Code.PREEMPTED)
 
 
 def _end_quickly():

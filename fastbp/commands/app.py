@@ -51,10 +51,10 @@ def options(
         raise typer.Exit(Code.USAGE)
 
 
-_ALWAYS = (Code.DONE, Code.FAILED, Code.USAGE)
-_READS = (*_ALWAYS, Code.BAD_DATA, Code.INTERRUPTED, Code.CLOSED_PIPE)
+_ALWAYS = set(Code) - {Code.BAD_DATA, Code.DIVERGED, Code.PREEMPTED}
+_READS = {*_ALWAYS, Code.BAD_DATA}
 for _command, _codes, _example in (
-    (train, tuple(Code), "fastbp train people.csv --target income -o income.safetensors"),
+    (train, set(Code), "fastbp train people.csv --target income -o income.safetensors"),
     (merge, _READS, "fastbp merge part-* -o best.safetensors"),
     (predict, _READS, "fastbp predict income.safetensors new.parquet -o scored.csv"),
     (evaluate, _READS, "fastbp evaluate income.safetensors tested.csv"),
@@ -66,6 +66,6 @@ for _command, _codes, _example in (
     (bench, _ALWAYS, "fastbp bench --quick --dtype float64 --threads 1"),
     (doctor, _ALWAYS, "fastbp doctor --log json | python -m json.tool"),
 ):
-    _meanings = "; ".join(f"{code:d} {code.meaning}" for code in _codes)
+    _meanings = "; ".join(f"{code:d} {code.meaning}" for code in sorted(_codes))
     _epilog = f"Exit codes: {_meanings}.\n\nExample: {_example}"
     app.command(cls=Command, epilog=_epilog)(_command)

@@ -33,4 +33,4 @@ class Code(IntEnum):
     )
     INTERRUPTED = 130, "interrupted by Ctrl-C"
     CLOSED_PIPE = 141, "the reader of the output closed it"  # as of a process ended by SIGPIPE
-    TERMINATED = 143, "SIGTERM without --checkpoint"
+    TERMINATED = 143, "ended by SIGTERM; of a training, without --checkpoint"

@@ -10,7 +10,7 @@ import typer
 from ..errors import DataError, DivergenceError, ModelFileError
 from .codes import Code
 from .log import Log, Mode, listening
-from .signals import told_once, unwrapped
+from .signals import Terminated, told, told_once, unwrapped
 
 
 class Ended(Exception):
@@ -49,6 +49,7 @@ _EXPECTED = (
     MemoryError,
     ImportError,
     KeyboardInterrupt,
+    Terminated,
 )
 
 
@@ -66,8 +67,8 @@ def explain(error: BaseException) -> tuple[Code, str] | None:
         return Code.BAD_DATA, str(error)
     if isinstance(error, DivergenceError):
         return Code.DIVERGED, str(error)
-    if isinstance(error, KeyboardInterrupt):
-        return Code.INTERRUPTED, "interrupted"
+    if isinstance(error, KeyboardInterrupt | Terminated):
+        return told(error)
     if isinstance(error, MemoryError):
         return Code.FAILED, f"not enough memory: {error}".removesuffix(": ")
     if isinstance(error, ImportError):
@@ -108,21 +109,27 @@ def guarded(mode: Mode, quiet: bool = False) -> Iterator[Log]:
     typer.Exit
         With the code of `explain`, after its message was printed.
     """
-    with listening(mode, quiet) as log, told_once():
-        try:
-            with unwrapped():
-                yield log
-            if sys.stdout is not None:
-                sys.stdout.flush()  # here: at Python's exit no error can be handled
-        except BrokenPipeError:
-            _drop_output()
-            raise typer.Exit(Code.CLOSED_PIPE) from None
-        except _EXPECTED as error:
-            reason = explain(error)
-            if reason is None:
-                raise
-            _say(log, *reason)
-            raise typer.Exit(reason[0]) from None
+    with listening(mode, quiet) as log, told_once(), ending(log):
+        with unwrapped():
+            yield log
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here: at Python's exit no error can be handled
+
+
+@contextlib.contextmanager
+def ending(log: Log) -> Iterator[None]:
+    """Turn an expected error into its line and `typer.Exit`; see `guarded`."""
+    try:
+        yield
+    except BrokenPipeError:
+        _drop_output()
+        raise typer.Exit(Code.CLOSED_PIPE) from None
+    except _EXPECTED as error:
+        reason = explain(error)
+        if reason is None:
+            raise
+        _say(log, *reason)
+        raise typer.Exit(reason[0]) from None
 
 
 @contextlib.contextmanager

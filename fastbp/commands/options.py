@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from ..tables.declared import descriptions, names_of
 from ..tables.wording import named
 from .codes import Code
+from .exits import ending
 from .log import Log, Mode, asks_for_json
 from .spelling import know
 
@@ -143,10 +144,21 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """The commands; wrong usage of any of them is one line, as every other error is."""
 
+    def make_context(self, *arguments, **extra):
+        """Return the context of a command; an expected error ends it as it does a command."""
+        with ending(self._log):
+            return super().make_context(*arguments, **extra)
+
+    def invoke(self, ctx):
+        """Run a command; what it does not meet itself, as while options are read, ends it too."""
+        with ending(self._log):
+            return super().invoke(ctx)
+
     def main(self, args=None, *others, **extra):
         """Run a command, and exit with its code."""
         args = sys.argv[1:] if args is None else list(args)
         extra["standalone_mode"] = False
+        self._log = Log(Mode.json if asks_for_json(args) else Mode.text)
         try:
             code = super().main(args, *others, **extra)
         except typer.Abort:

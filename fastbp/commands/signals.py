@@ -7,34 +7,37 @@ import sys
 import threading
 from collections.abc import Iterator
 
+from .codes import Code
+
 # seconds after which a command should have ended
 _AGAIN_SECONDS = 0.2
 
 
 class Terminated(BaseException):
-    """SIGTERM outside of training; schedulers send it when the time of a job is over."""
+    """SIGTERM; schedulers send it when the time of a job is over."""
 
 
 _SIGNALS = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
 
 
-@contextlib.contextmanager
-def terminable():
-    """Raise `Terminated` on SIGTERM within, unless it is ignored; a training may take over."""
+def raise_terminated():
+    """Raise `Terminated` on SIGTERM from now on, unless it is ignored; a training may take over."""
+    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, _terminated)
 
-    def end(number, frame):
-        raise Terminated
 
-    before = signal.getsignal(signal.SIGTERM)
-    mine = threading.current_thread() is threading.main_thread() and before != signal.SIG_IGN
-    if mine:
-        signal.signal(signal.SIGTERM, end)
-    try:
-        with unwrapped():
-            yield
-    finally:
-        if mine:
-            signal.signal(signal.SIGTERM, before)
+def _terminated(number, frame):
+    raise Terminated
+
+
+def told(error: BaseException) -> tuple[Code, str]:
+    """Return the exit code and the message of a command that Ctrl-C or SIGTERM ended."""
+    if isinstance(error, KeyboardInterrupt):
+        return Code.INTERRUPTED, "interrupted"
+    words = sys.argv[1:]
+    if words[:1] == ["train"] and any(w.startswith(("--checkpoint", "--config")) for w in words):
+        return Code.PREEMPTED, "terminated before it began; run it again with --resume"
+    return Code.TERMINATED, "terminated"
 
 
 @contextlib.contextmanager

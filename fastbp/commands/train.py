@@ -22,7 +22,7 @@ from .describe import (
 from .exits import Code, Ended, guarded, usage
 from .options import made, with_options
 from .rows import DataArgument, dataset_of, open_rows
-from .signals import Terminated, terminable
+from .signals import Terminated, unwrapped
 from .values import LogOption, QuietOption, file_to_write, folder_to_write, not_the_input
 
 _log = logging.getLogger("fastbp")
@@ -84,7 +84,7 @@ def train(
         if values["resume"] and not kept:
             raise Ended(Code.USAGE, "--resume: give the folder of checkpoints, --checkpoint DIR")
         try:
-            with terminable():
+            with unwrapped():
                 _train(out, data, values)
         except Terminated:
             code, why = (

@@ -174,7 +174,9 @@ def _fill(root: Path, dtypes: tuple[str, ...], cpu: str | None) -> WarmUpReport:
     # with the path of this process, where the working folder need not be
     words = [sys.executable, "-c", _SCRIPT, json.dumps([sys.path, dtypes, cpu is not None])]
     env = {**os.environ, **variables}
-    done = subprocess.run(words, env=env, stdout=subprocess.PIPE, text=True, check=False)
+    # Ctrl-C in a terminal is for this process alone, which then ends that one
+    more: dict[str, Any] = {"env": env, "start_new_session": True, "check": False}
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, **more)
     if done.returncode:
         raise ChildProcessError(f"the process that compiles ended with status {done.returncode}")
     answer = json.loads(done.stdout.splitlines()[-1])

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..annotations import FilePath
 from ..errors import ModelFileError
+from ..kernels.support.files import write_whole
 from ..model_file import description
 from ..network import Network
 from ..training.checkpoints import Checkpoints
@@ -14,7 +15,7 @@ from .jobs import Job
 from .settings import lasting_key_of
 from .shared import Shared
 
-_DIGEST, _NEW = "jobs.txt", "jobs.new"
+_DIGEST = "jobs.txt"
 
 
 def kept_in(checkpoints: FilePath | Checkpoints, jobs: Sequence[Job], shared: Shared) -> list[Job]:
@@ -38,12 +39,10 @@ def kept_in(checkpoints: FilePath | Checkpoints, jobs: Sequence[Job], shared: Sh
                 f"checkpoints: {kept.folder} holds those of other jobs, or of other data; give the "
                 "same, or an empty folder"
             )
-    elif any(each.name != _NEW for each in kept.folder.iterdir()):
+    elif any(each.name[0] != "." for each in kept.folder.iterdir()):
         raise ModelFileError(f"checkpoints: {kept.folder} is not empty, and not of fit_many")
     else:
-        new = kept.folder / _NEW
-        new.write_text(digest)
-        new.replace(path)
+        write_whole(path, digest.encode(), sync=True)
     return [replace(job, checkpoints=kept.part(job.name)) for job in jobs]
 
 

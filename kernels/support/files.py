@@ -2,7 +2,13 @@
 
 import contextlib
 import os
+import re
 import secrets
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None
 
 
 def write_whole(path, content, sync=False, mode=0o666):
@@ -18,7 +24,8 @@ def whole_file(path, sync=False, mode=0o666):
     The file has the permissions `mode`, less those that the user's umask takes; for a link, its
     target is written. `sync` waits until the file is on the disk. After an error `path` is as it
     was before. A process that is killed may leave a file ``.name.*``; where the system has files
-    without a name, it does so only while a complete file replaces another.
+    without a name, it does so only while a complete file replaces another. The next process that
+    writes `path` removes it, but on Windows.
 
     Raises
     ------
@@ -28,29 +35,87 @@ def whole_file(path, sync=False, mode=0o666):
     path = path.resolve()
     if path.exists() and not path.is_file():
         raise OSError(f"{path} is not a regular file")
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
-    handle = _open_unnamed(path.parent, mode)
-    unnamed = handle is not None
-    if not unnamed:
-        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
-        try:
-            handle = os.open(temporary, flags, mode)
-        except OSError as error:  # name the path of the caller
-            raise OSError(error.errno, error.strerror, str(path)) from None
+    _remove_left(path)
+    temporary = path.with_name(f"{_start(path)}{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "w+b") as file:
+        handle = _open_unnamed(path.parent, mode)
+        unnamed = handle is not None
+        if not unnamed:
+            handle = _open_named(temporary, mode, path)
+        with os.fdopen(handle, "w+b") as file, _locked(handle):
             yield file
             file.flush()
             if sync:
                 os.fsync(file.fileno())
             if unnamed:
                 _name(file, path, temporary)
-        if temporary.exists():
-            os.replace(temporary, path)
+            file.close()  # it may fail, and Windows renames no open file
+            if temporary.exists():
+                os.replace(temporary, path)
         if sync:
             _sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)  # it exists if something failed
+
+
+def _start(path):
+    """Return how the temporary names of a file begin; 16 hexadecimal digits follow."""
+    return f".{os.fsencode(path.name)[:200].decode(errors='ignore')}."
+
+
+def _remove_left(path):
+    """Remove what processes that were killed left of a file; those that write hold a lock."""
+    left = re.compile(re.escape(_start(path)) + "[0-9a-f]{16}")
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        for name in [each.name for each in entries if left.fullmatch(each.name)]:
+            _remove_unlocked(path.with_name(name))
+
+
+def _remove_unlocked(path):
+    if fcntl is None:
+        return
+    with contextlib.suppress(OSError):  # it is locked, or has its name by now
+        handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        finally:
+            os.close(handle)
+
+
+def _open_named(temporary, mode, path):
+    """Return the handle of a new file, locked; errors name the path of the caller."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0)
+    while True:
+        try:
+            handle = os.open(temporary, flags, mode)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        _lock(handle)
+        if os.fstat(handle).st_nlink:
+            return handle
+        os.close(handle)  # another process removed it before it was locked
+
+
+def _lock(handle):
+    """Lock a file, when one that would remove it is done."""
+    if fcntl is not None:
+        with contextlib.suppress(OSError):  # a file system without locks: nothing is removed there
+            fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+@contextlib.contextmanager
+def _locked(handle):
+    """Lock a file until the block ends, also where it is closed before."""
+    if fcntl is None:  # an open file, as a second handle makes it, could not be renamed
+        yield
+        return
+    again = os.dup(handle)
+    try:
+        _lock(again)
+        yield
+    finally:
+        os.close(again)
 
 
 def _open_unnamed(folder, mode):

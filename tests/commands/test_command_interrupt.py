@@ -1,14 +1,17 @@
 """Ctrl-C and SIGTERM where Python raises something else, or nothing, end a command all the same."""
 
+import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
-from command_line import command, people
+from command_line import STEP, command, in_a_process, people
+from fastbp import Network
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process there")
 
@@ -69,7 +72,7 @@ _MET = {
             def __del__(self):
                 signal.raise_signal({number})
         Dies()
-        time.sleep(30)
+        time.sleep(300)
     """,
 }
 
@@ -92,19 +95,88 @@ def test_a_signal_is_told_wherever_it_is_met(tmp_path, place, number, more, code
         "import signal, time, fastbp.tables.job as job; "
         f"job.Job.schema = property(lambda self: exec({met!r}, globals()))"
     )
-    begin = time.monotonic()
     done = subprocess.run(
         command("train", "people.csv", "--target", "rich", *more, before=before),
         capture_output=True,
         cwd=tmp_path,
         text=True,
-        timeout=100,
+        timeout=200,
     )
     assert done.returncode == code, done.stderr
     # where it takes more than a second to start, it says so
     told = done.stderr.removeprefix("fastbp: starting\n")
     assert told.count("\n") == 1 and words in told
-    assert time.monotonic() - begin < 25
+
+
+_ENDS = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
+# where a signal may come before a command itself looks for it
+_EARLY = {
+    "an import": """
+        class Finder:
+            def find_spec(name, path, target=None):
+                if name == "typer":
+                    signal.raise_signal({number})
+        sys.meta_path.insert(0, Finder)
+    """,
+    "reading options": """
+        import fastbp.commands.values as values
+        values._file_fault = lambda path: signal.raise_signal({number})
+    """,
+    "the command": """
+        import fastbp.exports.c as c
+        c.to_c = lambda *given, **more: signal.raise_signal({number})
+    """,
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", _ENDS)
+@pytest.mark.parametrize("place", _EARLY)
+def test_a_command_ends_with_one_line_wherever_it_is(tmp_path, place, number):
+    Network([2, 2]).save(tmp_path / "net")
+    met = textwrap.dedent(_EARLY[place]).format(number=int(number))
+    done = in_a_process(
+        *("export", "net", "-o", "net.c"),
+        folder=tmp_path,
+        before=f"import signal; exec({met!r}, globals())",
+    )
+    code, word = _ENDS[number]
+    assert (done.code, done.out, done.err) == (code, "", f"fastbp: {word}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["net"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
+@pytest.mark.parametrize("number", _ENDS)
+def test_a_warm_up_of_another_folder_ends_the_process_that_compiles(tmp_path, number):
+    with subprocess.Popen(
+        command("warmup", "--to", "cache"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        while not list(tmp_path.glob("cache/*/*.bin")):
+            assert process.poll() is None
+            time.sleep(0.05)
+        (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.killpg(process.pid, number)  # as a terminal does
+        output, errors = process.communicate(timeout=60)
+    code, word = _ENDS[number]
+    assert (process.returncode, output) == (code, "")
+    assert STEP.sub("", errors) == f"fastbp: {word}\n"
+    assert not Path("/proc", child).exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [("--help",), ("train", "--help"), ("--version",)])
+def test_a_reader_that_is_gone_is_no_error(tmp_path, words):
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes) as gone:
+        done = subprocess.run(command(*words), stdout=gone, stderr=subprocess.PIPE, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 @pytest.mark.slow

@@ -13,6 +13,8 @@ import pytest
 from fastbp.kernels.support import files
 from fastbp.kernels.support.files import whole_file, write_whole
 
+from_unix = pytest.mark.skipif(files.fcntl is None, reason="Windows has no such locks")
+
 OLD, NEW = b"old", b"new" * 1000
 
 
@@ -178,3 +180,62 @@ def test_a_killed_process_leaves_a_whole_file_and_at_most_a_whole_other(tmp_path
             content = path.read_bytes()
             assert len(content) == 1_000_000 and len(set(content)) == 1
         assert "file" in names(folder)
+
+
+_DIES = """
+import os, sys
+from pathlib import Path
+from fastbp.kernels.support import files
+files._open_unnamed = lambda folder, mode: None
+with files.whole_file(Path(sys.argv[1])) as file:
+    file.write(b"a part")
+    file.flush()
+    os.kill(os.getpid(), 9)
+"""
+
+
+@pytest.mark.slow
+@from_unix
+def test_the_next_writer_removes_what_killed_ones_left_of_this_file_alone(tmp_path, way):
+    path, others = tmp_path / "file", [".file.kept", ".files.0123456789abcdef", ".other"]
+    for each in others:
+        (tmp_path / each).write_bytes(OLD)
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", _DIES, str(path)], check=False)
+        assert len(names(tmp_path)) == len(others) + 1  # the second is a next writer too
+    write_whole(path, NEW)
+    assert names(tmp_path) == sorted([*others, "file"]) and path.read_bytes() == NEW
+
+
+@from_unix
+def test_what_others_are_writing_is_left_alone(tmp_path, way):
+    path = tmp_path / "file"
+    with whole_file(path) as first, whole_file(path) as second:
+        write_whole(path, OLD)
+        second.write(NEW)
+        first.write(NEW[:-1])
+    assert path.read_bytes() == NEW[:-1] and names(tmp_path) == ["file"]
+
+
+@from_unix
+def test_a_file_that_is_taken_for_one_left_before_it_is_locked_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_open_unnamed", lambda folder, mode: None)
+    lock, taken = files.fcntl.flock, []
+
+    def late(handle, how):
+        if not taken:
+            taken.extend(tmp_path.iterdir())
+            taken[0].unlink()
+        lock(handle, how)
+
+    monkeypatch.setattr(files.fcntl, "flock", late)
+    write_whole(tmp_path / "file", NEW)
+    assert taken and (tmp_path / "file").read_bytes() == NEW and names(tmp_path) == ["file"]
+
+
+def test_a_name_may_be_as_long_as_file_systems_have_them(tmp_path, way):
+    for path in (tmp_path / ("n" * 255), tmp_path / ("\u00e9" * 127)):  # 255 and 254 bytes
+        for content in (OLD, NEW):
+            write_whole(path, content)
+        assert path.read_bytes() == NEW
+    assert len(names(tmp_path)) == 2

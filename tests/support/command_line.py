@@ -77,7 +77,7 @@ def events(text):
 # what a command says of a step that takes longer than half a second, on a machine that is busy
 STEPS = (
     "starting loading reading counting looking drawing encoding training fold scoring predicting "
-    "permuting measuring compiling examining writing unpacking decoding rewriting fetching"
+    "permuting measuring compiling examining writing unpacking decoding rewriting fetching finding"
 )
 STEP = re.compile(rf"fastbp: ({'|'.join(STEPS.split())})\b.*\n")
 

@@ -1,5 +1,6 @@
 """Predictions into a file, frame by frame; files are written atomically."""
 
+import signal
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -13,6 +14,7 @@ from ...annotations import FilePath
 from ...errors import DataError
 from ...kernels.support.files import whole_file
 from ...training.interrupt import Interrupt
+from ...training.stopped import Stopped
 from ..wording import shown
 
 SUFFIXES = (".csv", ".parquet")
@@ -21,16 +23,17 @@ SUFFIXES = (".csv", ".parquet")
 def write_frames(path: FilePath, frames: Iterable[pl.DataFrame]) -> int:
     """Write frames of one schema to a ``.csv`` or ``.parquet`` file; return the number of rows.
 
-    Memory is bounded. The file is written atomically.
+    Memory is bounded. The file is written atomically. Ctrl-C and SIGTERM end it between two
+    frames, and are handled again when nothing is left of the new file.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: expected a name that ends in {' or '.join(SUFFIXES)}")
-    interrupt = Interrupt()
+    interrupt = Interrupt(terminable=True)
     rows = 0
 
     def watched():
-        # looks for Ctrl-C between two frames: within one polars may raise as well, and a second
+        # looks for signals between two frames: within one polars may raise as well, and a second
         # signal while the first is handled could not be caught
         nonlocal rows
         for frame in frames:
@@ -40,10 +43,15 @@ def write_frames(path: FilePath, frames: Iterable[pl.DataFrame]) -> int:
             yield frame
 
     write = write_csv if path.suffix == ".csv" else _write_parquet
-    with interrupt.watching(), whole_file(path, sync=True) as file:
-        write(file, watched())
-        if interrupt.seen:
-            raise KeyboardInterrupt
+    try:
+        with interrupt.watching(), whole_file(path, sync=True) as file:
+            write(file, watched())
+            if interrupt.seen:
+                raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        if interrupt.stopped is Stopped.TERMINATED:
+            signal.raise_signal(signal.SIGTERM)
+        raise
     return rows
 
 
