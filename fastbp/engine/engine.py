@@ -127,11 +127,12 @@ class Engine:
             lambda: (self.params.copy(), self.moments.copy(), self.steps, self.epochs)
         )
 
-    def set_progress(self, params, moments=0.0, steps=0, epochs=None):
+    def set_progress(self, params, moments=(0.0, 0.0), steps=0, epochs=None):
         """Go back, or on, to what `progress` returned; by default with moments as before a step."""
 
         def change():
-            self.params[:], self.moments[:], self.steps = params, moments, steps
+            self.params[:], self.steps = params, steps
+            self.moments.reshape(2, -1)[:] = np.reshape(moments, (2, -1))
             self.epochs = self.epochs if epochs is None else epochs
 
         self.gate.change(change)
