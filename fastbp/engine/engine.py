@@ -207,7 +207,7 @@ class Engine:
         fields |= {"losses": address(losses), "penalties": address(penalties)}
         fields |= {"start": first, "stop": len(data) if order is None else len(order)}
         fill(run, {**fields, "batch": batch, "tasks": threads})
-        if threads > 1 and run_together():
+        if threads > 1 and run_together(threads):
             self._cells[:] = 0
             done = self.gate.change(twin(loop.train, threads), *self.arrays())
             if done >= 0:
