@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -98,14 +99,31 @@ def share_arenas() -> None:
             set_option(_ARENA_MAX, 1)
 
 
-def require_addresses(needed: int, what: str) -> None:
+def require_addresses(needed: int, what: str, remedy: str = "give it more") -> None:
     """Raise MemoryError if `what` needs more addresses than the limits of the process leave."""
-    free = min(_of_process(_ROOT), default=None)
-    if free is not None and free.bytes < needed and not _is_unchecked():
+    if free := too_few_addresses(needed):
         raise MemoryError(
             f"{what} needs about {bytes_shown(needed)} of addresses, and {free.limit} leaves "
-            f"{bytes_shown(free.bytes)}: give it more"
+            f"{bytes_shown(free.bytes)}: {remedy}"
         )
+
+
+def too_few_addresses(needed: int) -> Free | None:
+    """Return the limit of the process that leaves fewer addresses than are `needed`, if any."""
+    free = min(_of_process(_ROOT), default=None)
+    return None if free is None or free.bytes >= needed or _is_unchecked() else free
+
+
+def stack_bytes() -> int:
+    """Return how many addresses the stack of a thread of OpenMP takes.
+
+    ``OMP_STACKSIZE`` says so, else ``ulimit -s``; they are 8 MiB where neither does.
+    """
+    asked = re.fullmatch(r"\s*(\d+)\s*([BKMG]?)\s*", os.environ.get("OMP_STACKSIZE", "").upper())
+    if asked:
+        return int(asked[1]) << 10 * "BKMG".index(asked[2] or "K")
+    most = resource.getrlimit(resource.RLIMIT_STACK)[0] if resource else 0
+    return most if most > 0 else 8 << 20
 
 
 def bytes_shown(count: float) -> str:
@@ -144,15 +162,14 @@ def _is_unchecked() -> bool:
 
 
 def _of_process(root: Path) -> Iterator[Free]:
-    status = root / "proc/self/status"
-    if resource is None or not status.exists():
-        return
-    taken = _numbers(status, unit=1024)
-    for name, shell, line in _OF_PROCESS:
+    taken = None
+    for name, shell, line in _OF_PROCESS if resource else ():
         most = resource.getrlimit(getattr(resource, name))[0]
-        if most != resource.RLIM_INFINITY:
-            left = max(0, most - taken.get(f"{line}:", 0))
-            yield Free(left, f"`{shell}`, {bytes_shown(most)} in all,", True)
+        if most != resource.RLIM_INFINITY:  # else no file is read
+            taken = taken or _numbers(root / "proc/self/status", unit=1024)
+            if f"{line}:" in taken:
+                left = max(0, most - taken[f"{line}:"])
+                yield Free(left, f"`{shell}`, {bytes_shown(most)} in all,", True)
 
 
 def _kept_of_files(folder: Path, names: _Names) -> int:

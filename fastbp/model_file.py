@@ -41,7 +41,7 @@ _MISTAKES = (AttributeError, KeyError, OverflowError, RecursionError, TypeError,
 
 @dataclass(frozen=True)
 class Model:
-    """The content of a model file; `moments` is flat, the first and then the second.
+    """The content of a model file; `moments` are the first and then the second, flat or two rows.
 
     `sections` holds JSON data of other modules by name, `tensors` their arrays, named
     ``section.name``. `more` are the networks after the first, if there are several.
@@ -287,7 +287,7 @@ def _networks(members, tensors):
     ends = list(itertools.accumulate(sizes))
     for data, size, end in zip(described, sizes, ends, strict=True):
         part = slice(end - size, end)
-        params, moments = both["parameters"][part], both["moments"][:, part].reshape(-1)
+        params, moments = both["parameters"][part], both["moments"][:, part]
         yield Model(**data, params=params, moments=moments)
 
 

@@ -9,6 +9,7 @@ Folders import only from those before them: support and tuning, compiler, simd, 
 equations in this folder, net, forward_row.
 """
 
+from . import compiler  # noqa: F401 - before Numba is imported
 from .activation import activation, activation_derivative
 from .dropout import dropout
 from .forward_row import forward_row

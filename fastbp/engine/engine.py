@@ -127,11 +127,12 @@ class Engine:
             lambda: (self.params.copy(), self.moments.copy(), self.steps, self.epochs)
         )
 
-    def set_progress(self, params, moments=0.0, steps=0, epochs=None):
+    def set_progress(self, params, moments=(0.0, 0.0), steps=0, epochs=None):
         """Go back, or on, to what `progress` returned; by default with moments as before a step."""
 
         def change():
-            self.params[:], self.moments[:], self.steps = params, moments, steps
+            self.params[:], self.steps = params, steps
+            self.moments.reshape(2, -1)[:] = np.reshape(moments, (2, -1))
             self.epochs = self.epochs if epochs is None else epochs
 
         self.gate.change(change)
@@ -206,7 +207,7 @@ class Engine:
         fields |= {"losses": address(losses), "penalties": address(penalties)}
         fields |= {"start": first, "stop": len(data) if order is None else len(order)}
         fill(run, {**fields, "batch": batch, "tasks": threads})
-        if threads > 1 and run_together():
+        if threads > 1 and run_together(threads):
             self._cells[:] = 0
             done = self.gate.change(twin(loop.train, threads), *self.arrays())
             if done >= 0:

@@ -18,6 +18,7 @@ from numba import config
 from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
 
+from .addresses import require_to_compile, require_to_load
 from .cache_code import MISTAKES, from_bytes, to_bytes
 from .cache_file import read_sealed, write_sealed
 from .cache_folder import DIGEST, find_place, make_folder
@@ -36,14 +37,18 @@ _SETTINGS = (
 )
 
 
-class _Telling:
-    """Tells that kernels are compiled, now and then: none is in the cache, or some are not."""
+class _Beginning:
+    """Tells that kernels are compiled, now and then: none is in the cache, or some are not.
+
+    It raises MemoryError before a compilation for which there are too few addresses.
+    """
 
     def __init__(self):
         self._how_long = ""
         self._last = -_RARELY
 
     def __call__(self, folder):
+        require_to_compile(is_first=not self._how_long)
         now = time.monotonic()
         some = folder is not None and os.path.isdir(folder)
         self._how_long = self._how_long or ("some seconds" if some else "about 8 s")
@@ -52,7 +57,7 @@ class _Telling:
             _steps.info("compiling kernels, once: %s", self._how_long)
 
 
-_tell_of_compiling = _Telling()
+_begin_compiling = _Beginning()
 
 
 @cache
@@ -94,11 +99,12 @@ class DiskCache:
         Loaded code calls Numba's runtime, but needs none of what Numba imports to compile:
         without `refresh`, and so without scipy.linalg, a first warm fit is 0.1 s shorter.
         """
+        require_to_load()  # Numba's runtime takes addresses too
         rtsys.initialize(target_context)
         arguments, _ = normalize_signature(wanted)
         found = None if self._folder is None else self._load(arguments, target_context)
         if found is None:
-            _tell_of_compiling(self._folder)
+            _begin_compiling(self._folder)
         return found
 
     def _load(self, arguments, target_context):

@@ -32,7 +32,7 @@ def read_sealed(path, key):
     """
     try:
         with _opened(path) as file:
-            content = None if file is None else file.read(_MOST_BYTES)
+            content = None if file is None else file.read()
     except OSError:
         return None
     if content is None:

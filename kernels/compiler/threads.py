@@ -17,6 +17,7 @@ import numba
 import numpy as np
 from numba.core.compiler_lock import global_compiler_lock
 
+from ...memory import bytes_shown, stack_bytes, too_few_addresses
 from ...quoted import quoted
 from ..support.forks import in_forked_children, may_lack_threads
 from ..tuning import FLOPS_PER_SECOND, REGION_SECONDS, REGION_WORTH
@@ -63,11 +64,12 @@ def choose_threads(n_threads: Threads, flops: float, regions: int, parts: int | 
         raise ValueError(
             f'n_threads={quoted(n_threads)}: expected "auto" or an integer of at least 1'
         )
-    return wanted if wanted == 1 or _parallel_is_safe() else 1
+    return wanted if wanted == 1 or _parallel_is_safe(wanted) else 1
 
 
-def _parallel_is_safe():
-    return _is_safe_in(os.getpid())  # a fork by C code calls no hook that could clear the caches
+def _parallel_is_safe(threads):
+    # a fork by C code calls no hook that could clear the caches
+    return _is_safe_in(os.getpid()) and (threads <= _team.size or _have_stacks(threads))
 
 
 @lru_cache(maxsize=1)
@@ -93,6 +95,30 @@ in_forked_children(_is_safe_in.cache_clear)
 in_forked_children(_decided.cache_clear)
 
 
+class _Team(threading.local):
+    """How many threads OpenMP keeps for the Python thread at hand."""
+
+    size = 1
+
+
+_team = _Team()
+_BESIDE = 16 << 20  # addresses that are left beside the stacks
+
+
+def _have_stacks(threads):
+    """Return whether new threads find addresses: OpenMP ends a process in which they do not."""
+    few = too_few_addresses((threads - 1) * stack_bytes() + _BESIDE)
+    if few is not None:
+        stacks = f"{threads} stacks of {bytes_shown(stack_bytes())}"
+        warnings.warn(
+            f"fastbp runs on one thread: {few.limit} leaves {bytes_shown(few.bytes)} of addresses, "
+            f"too few for {stacks}: give it more",
+            RuntimeWarning,
+            stacklevel=5,
+        )
+    return few is None
+
+
 def _layer_is_safe():
     load_tbb()
     asked = str(numba.config.THREADING_LAYER).lower()
@@ -115,12 +141,12 @@ def _layer_is_safe():
     return False
 
 
-def run_together():
-    """Return whether nothing is known against Numba's threads running at the same time.
+def run_together(threads):
+    """Return whether nothing is known against so many threads running at the same time.
 
     A callback may fork in the middle of a training, which then goes on in the child.
     """
-    return not _APART.is_set() and _parallel_is_safe()
+    return not _APART.is_set() and _parallel_is_safe(threads)
 
 
 def note_apart():
@@ -136,7 +162,7 @@ def note_apart():
 
 def twin(kernel, threads):
     """Return the function that runs the twin of `kernel` for this number of threads."""
-    if threads == 1 or not _parallel_is_safe():
+    if threads == 1 or not _parallel_is_safe(threads):
         return kernel.serial
     return partial(_on_threads, threads, kernel.parallel)
 
@@ -159,6 +185,7 @@ def _on_threads(threads, function, *args):
     """Call a parallel twin on this number of threads, then restore Numba's setting."""
     before = numba.get_num_threads()
     numba.set_num_threads(threads)
+    _team.size = threads
     try:
         return function(*args)
     finally:

@@ -1,6 +1,7 @@
 """Model files and checkpoints that chance changes: loaded exactly, or refused with one line."""
 
 import json
+import os
 import tracemalloc
 from dataclasses import replace
 
@@ -15,7 +16,7 @@ from fastbp.training.history import History
 from fastbp.training.state import SECTION, from_model
 
 pytestmark = pytest.mark.slow
-CASES = 5000  # of each: bytes, and descriptions whose digest is right
+CASES = 5000
 LONGEST = 600  # characters of a message
 ODD = (
     None,
@@ -81,6 +82,12 @@ def judge(content, most):
     return fine
 
 
+def most_memory(content):
+    """Return what a load may take: twice the file, its JSON as objects, and 200 kB."""
+    header = int.from_bytes(content[:8], "little")
+    return 2 * len(content) + 12 * min(header, len(content)) + 200_000
+
+
 def changed(data, rng):
     """Return JSON data with one of its values gone, another, or twice."""
     place, parent = data, None
@@ -109,8 +116,7 @@ def test_bytes_that_chance_damages(contents, traced):
     for seed in range(CASES):
         good = contents[seed % len(contents)]
         bad = damaged(good, seed)
-        # JSON of a header is kept as text and as objects, beside the file
-        fine = judge(bad, 12 * len(bad) + 1_000_000)
+        fine = judge(bad, most_memory(bad))
         assert fine == (bad == good)
 
 
@@ -128,7 +134,7 @@ def test_descriptions_that_chance_changes(contents, traced):
             name = sorted(tensors)[rng.integers(len(tensors))]
             tensors[name] = tensors[name].reshape(-1)[: rng.integers(4)]
         content = rewritten(json.dumps(header), tensors)
-        fine += judge(content, 12 * len(content) + 1_000_000)
+        fine += judge(content, most_memory(content))
     assert 0 < fine < CASES  # some changes leave a network that can be
 
 
@@ -137,6 +143,57 @@ def rewritten(header, tensors):
     tensors.pop("digest", None)
     digest = model_file._digest(header, tensors)
     return model_file.serialize({**tensors, "digest": digest}, {"fastbp": header})
+
+
+LOADED = """
+from pathlib import Path
+from fastbp import Ensemble, Network
+from fastbp.training.checkpoints import Checkpoints
+
+def kibibytes(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))
+
+def load(folder):
+    {load}
+
+load(Path("{folder}/small"))
+Path("/proc/self/clear_refs").write_text("5")  # the peak is what is taken now
+before = kibibytes("VmRSS")
+load(Path("{folder}/large"))
+print(kibibytes("VmHWM") - before)
+"""
+
+
+def saved(kind, folder, sizes):
+    """Write a file of some kind for three networks, or one, of these sizes; return its bytes."""
+    nets = [Network(sizes, seed=seed) for seed in range(3)]
+    if kind == "checkpoint":
+        ones = [np.ones((2, n), np.float32) for n in (sizes[0], sizes[-1])]
+        nets[0].fit(*ones, epochs=1, checkpoints=folder)
+        path = Checkpoints(folder).files()[0]
+    else:
+        path = folder / "it"
+        folder.mkdir()
+        (Ensemble(nets) if kind == "ensemble" else nets[0]).save(path)
+    return path.stat().st_size
+
+
+@pytest.mark.skipif(not os.access("/proc/self/clear_refs", os.W_OK), reason="no peak to reset")
+@pytest.mark.parametrize(
+    ("kind", "load"),
+    [
+        ("network", 'Network.load(folder / "it")'),
+        ("ensemble", 'Ensemble.load(folder / "it")'),
+        ("checkpoint", "Checkpoints(folder).latest()"),
+    ],
+)
+def test_a_load_takes_twice_the_file_and_10_mib(run_python, tmp_path, kind, load):
+    saved(kind, tmp_path / "small", [3, 2])
+    size = saved(kind, tmp_path / "large", [2000, 1500, 100]) // 1024
+    taken = int(run_python(LOADED.format(load=load, folder=tmp_path)))
+    assert size > 36 * 1024
+    assert taken < 2 * size + 10 * 1024  # the system gives huge pages of 2 MiB
 
 
 def test_a_file_as_it_is_has_the_same_bits(contents):

@@ -46,16 +46,24 @@ def training(train, steps):
 
 
 def states_of(make, seconds=0.4):
-    """Return the parameters, moments and steps of the networks that `make` gives meanwhile."""
-    states, end = [], time.monotonic() + seconds
-    while time.monotonic() < end:
+    """Return the parameters, moments and steps of the networks that `make` gives meanwhile.
+
+    It goes on until steps are made between two of them: on a busy machine that takes longer.
+    """
+    states, begun = [], time.monotonic()
+    while time.monotonic() < begun + (seconds if _of_moments(states) else MOST_SECONDS):
         states.append(make().engine.progress()[:3])
     return states
 
 
+def _of_moments(states):
+    """Return whether the states are of several moments: taken while the network trained."""
+    return len({steps for *_, steps in states}) > 1
+
+
 def check(states, seed=0):
     """Check that each state is that of a training of so many steps."""
-    assert len({steps for *_, steps in states}) > 1  # they were taken while it trained
+    assert _of_moments(states)
     net = network(seed)
     for params, moments, steps in sorted(states, key=lambda state: state[2]):
         for _ in range(steps - net.steps):

@@ -222,7 +222,9 @@ NONSENSE = {
     "a negative seed": lambda model: {"seed": -1},
     "a seed beyond 63 bits": lambda model: {"seed": 2**63},
     "too few parameters": lambda model: {"params": model.params[:-1]},
-    "too many moments": lambda model: {"moments": np.r_[model.moments, 0, 0].astype(np.float32)},
+    "too many moments": lambda model: {
+        "moments": np.r_[model.moments.ravel(), 0, 0].astype(np.float32)
+    },
 }
 
 
