@@ -127,7 +127,8 @@ def test_a_command_that_is_killed_leaves_the_old_file_or_the_new_one(run_python,
     people(300).write_csv(tmp_path / "people.csv")
     given = {"DATA": str(tmp_path / "people.csv"), "STEPS": STEP.pattern, "KILLS": 30, "SEED": 0}
     lines = [f"{name} = {value!r}" for name, value in given.items()]
-    rows = [line.split() for line in run_python("\n".join([*lines, CODE])).splitlines()]
+    told = run_python("\n".join([*lines, CODE]), timeout=900)
+    rows = [line.split() for line in told.splitlines()]
     assert sum(int(row[-1]) for row in rows) == 30
     # most were met at work
     assert sum(int(row[-1]) for row in rows if row[2] != "0") > 10
