@@ -140,6 +140,30 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) - 100)
     assert run_python(code, NUMBA_NUM_THREADS=2) == alone
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/auxv"), reason="this system does not tell")
+def test_a_process_whose_parent_has_ended_knows_that_it_was_forked(run_python):
+    run_python(
+        """
+import logging, os, time
+from fastbp.kernels.support.forks import began_forked
+assert not began_forked()
+reader, writer = os.pipe()
+time.sleep(0.2)
+parent = os.fork()
+if parent == 0:
+    parent = os.getpid()
+    if os.fork():
+        os._exit(0)
+    while os.getppid() == parent:
+        time.sleep(0.01)
+    os.write(writer, b"yes" if began_forked() else b"no")
+    os._exit(0)
+os.waitpid(parent, 0)
+assert os.read(reader, 10) == b"yes"
+"""
+    )
+
+
 def test_a_process_that_was_started_is_no_fork(run_python):
     code = """
 import subprocess, sys

@@ -15,7 +15,7 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
 ]
 LIBRARIES = ("scikit-learn", "lightgbm", "torch", "libgomp")  # what the parent used before
-FORKS = int(os.environ.get("FASTBP_FORKS", "2"))  # in each of the three moments
+FORKS = int(os.environ.get("FASTBP_FORKS", "1"))  # in each of the three moments
 
 _CODE = """
 import multiprocessing
