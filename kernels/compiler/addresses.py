@@ -22,11 +22,11 @@ _REMEDY = "give it more, or compile ahead without the limit: fastbp warmup"
 
 
 def require_to_compile(is_first):
-    """Raise MemoryError if too few addresses are left for a kernel, of a process the first or not.
+    """Raise MemoryError if too few addresses are left to compile a kernel.
 
-    The first is refused where those after it would be.
+    The first of an empty cache is refused where those after it would be.
     """
-    needed = _KERNELS + _linalg() if is_first else _KERNEL
+    needed = (_KERNELS if is_first else _KERNEL) + _linalg()
     require_addresses(needed, "compiling kernels", _REMEDY)
 
 

@@ -48,9 +48,9 @@ class _Beginning:
         self._last = -_RARELY
 
     def __call__(self, folder):
-        require_to_compile(is_first=not self._how_long)
         now = time.monotonic()
         some = folder is not None and os.path.isdir(folder)
+        require_to_compile(is_first=not (some or self._how_long))
         self._how_long = self._how_long or ("some seconds" if some else "about 8 s")
         if now - self._last >= _RARELY:
             self._last = now
