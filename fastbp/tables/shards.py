@@ -132,7 +132,9 @@ def _identity(model):
     given = search["shard"]["given"]
     options = {f.name: given.get(f.name, f.default) for f in fields(TrainOptions)}
     same = {f"the option {name}": options[name] for name in options if name not in _MAY_DIFFER}
-    same |= {"the number of shards": search["shard"]["count"], "the rows": record["data"]["digest"]}
+    same["the number of shards"] = search["shard"]["count"]
+    same["the number of options"] = search["asked"]
+    same["the rows"] = record.get("data", {}).get("digest")
     if search["by"]:  # else the time was over before
         same["what chose"] = search["by"]
     return {**same, "the columns": model.schema.to_data()}

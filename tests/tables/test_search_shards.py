@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from command_line import fastbp, in_a_process
-from fastbp import DataError, TableModel, merge_shards, train
+from fastbp import DataError, ModelFileError, TableModel, merge_shards, train
 from fastbp.commands.arrays import array_task
 from fastbp.tables import search as search_module
 from fastbp.tables.shards import Shard, a_shard
@@ -139,6 +139,32 @@ def test_a_model_that_is_no_shard_is_refused(folder, frame):
 def test_shards_of_other_rows_are_refused(folder, frame):
     train(frame[:200], "y", shard="2/3", **FEW).save("a2")
     with pytest.raises(DataError, match=r"'a2' is of another .* 'a1': they differ in the rows"):
+        merge_shards(["a1", "a2", "a3"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "words"),
+    [
+        ({"shard": {"number": 1, "count": 3, "given": {}}}, DataError, "differ in the option"),
+        ({"shard": {"number": 1, "count": 0, "given": {}}}, ModelFileError, "1/0"),
+        ({"shard": {"number": 1, "count": 2, "given": {}}}, ModelFileError, "has other options"),
+        ({"asked": 10**12}, ModelFileError, "has other options"),
+        ({"asked": 9}, DataError, "differ in the number of options"),
+    ],
+)
+def test_a_shard_whose_record_was_altered_is_refused(folder, changes, error, words):
+    part = TableModel.load("a1")
+    part.record["search"] |= changes
+    part.save("a1")
+    with pytest.raises(error, match=words):
+        merge_shards(["a1", "a2", "a3"])
+
+
+def test_a_shard_without_its_data_is_refused(folder):
+    part = TableModel.load("a1")
+    del part.record["data"]
+    part.save("a1")
+    with pytest.raises(DataError, match="differ in the rows"):
         merge_shards(["a1", "a2", "a3"])
 
 
