@@ -13,7 +13,7 @@ _FORMS = {".onnx": "to_onnx", ".c": "to_c", ".py": "to_numpy"}
 
 def export(
     model: ModelArgument,
-    output: Annotated[Any, output_option("File to write: .onnx, .c or .py.  [required]")],
+    output: Annotated[Any, output_option("File to write: .onnx, .c or .py.")],
     log: LogOption = "text",
     quiet: QuietOption = False,
 ):

@@ -14,7 +14,7 @@ def merge(
     parts: Annotated[
         list[str], typer.Argument(help="The model files of all shards.", metavar="PART...")
     ],
-    output: Annotated[Any, output_option("Model file to write.  [required]")],
+    output: Annotated[Any, output_option("Model file to write.")],
     log: LogOption = "text",
     quiet: QuietOption = False,
 ):

@@ -194,6 +194,8 @@ def test_the_commands_give_the_model_of_one_process(folder):
         done = fastbp(*COMMAND, "--search", 5, "--shard", f"{number}/2", "-o", f"part-{number}")
         assert done.code == 0, done.err
         assert f"in shard {number}/2 by validation loss" in done.out
+        told = fastbp("info", f"part-{number}").out.splitlines()
+        assert f"{4 - number} of 5 options in shard {number}/2 by validation loss" in told
     done = fastbp("merge", "part-1", "part-2", "-o", "best")
     assert done.code == 0, done.err
     assert "5 of 5 options by validation loss, the best:" in done.out
