@@ -25,6 +25,10 @@ class DivergenceError(ArithmeticError):
         self.step = step
         self.history = history
 
+    def __reduce__(self):
+        """Pickle: an exception that cannot be read stops the pool of processes it is sent to."""
+        return type(self), (str(self), self.epoch, self.step, self.history)
+
 
 class ModelFileError(ValueError):
     """A model file is truncated, altered, or of an unsupported version."""

@@ -1,12 +1,26 @@
 """Weights that are finite, and outputs that are not: training has diverged, and says so."""
 
+import copy
 import logging
+import pickle
 
 import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from fastbp import SGD, DivergenceError, Ensemble, MLPClassifier, MLPRegressor, Network, fit_many
+from fastbp import (
+    SGD,
+    DataError,
+    DivergenceError,
+    Ensemble,
+    MLPClassifier,
+    MLPRegressor,
+    ModelFileError,
+    Network,
+    fit_many,
+)
+from fastbp.tables.columns.values import ColumnError
+from fastbp.tables.read.delimited import Unfit
 from fastbp.training.overflow import may_overflow
 from fastbp.training.stopped import Stopped
 
@@ -171,3 +185,47 @@ def test_many_networks_keep_no_workspace():
     results = fit_many(nets, X, np.abs(Y[:, :1]), epochs=2).wait()
     assert [result.error for result in results] == [None] * 4
     assert not any(result.network.engine._idle for result in results)
+
+
+@pytest.mark.slow
+def test_a_pool_of_processes_gets_the_error_with_all_it_says(run_python):
+    run_python(
+        """
+import multiprocessing
+import numpy as np
+from concurrent.futures import ProcessPoolExecutor
+from fastbp import SGD, DivergenceError, Network
+
+def fails():
+    net = Network([6, 16, 2], optimizer=SGD(1e30), seed=0)
+    net.fit(np.ones((60, 6)), np.ones((60, 2)), epochs=6, batch_size=20)
+
+def caught(call):
+    try:
+        call()
+    except DivergenceError as error:
+        return str(error), error.epoch, error.step, len(error.history)
+
+if __name__ == "__main__":
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        found = caught(pool.submit(fails).result)
+    assert found == caught(fails) and found is not None, found
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DivergenceError("a", 3, 5),
+        ModelFileError("b"),
+        DataError("c"),
+        ColumnError("d"),
+        Unfit("e", 7, loose=True),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_is_pickled_and_copied(error):
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(twin) is type(error)
+        assert (str(twin), vars(twin)) == (str(error), vars(error))

@@ -37,6 +37,9 @@ class Unfit(DataError):
         self.place = place
         self.loose = loose
 
+    def __reduce__(self):
+        return type(self), (str(self), self.place, self.loose)
+
 
 class Place(NamedTuple):
     """A place in a file: how many bytes, and how many lines, are before it."""
