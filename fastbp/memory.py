@@ -99,19 +99,32 @@ def share_arenas() -> None:
             set_option(_ARENA_MAX, 1)
 
 
-def require_addresses(needed: int, what: str, remedy: str = "give it more") -> None:
-    """Raise MemoryError if `what` needs more addresses than the limits of the process leave."""
-    if free := too_few_addresses(needed):
+def require_addresses(
+    needed: int, what: str, remedy: str = "give it more", data: int | None = None
+) -> None:
+    """Raise MemoryError if `what` needs more addresses than the limits of the process leave.
+
+    Of those, `data` are not of files, and count for ``ulimit -d``; all by default.
+    """
+    if free := too_few_addresses(needed, data):
+        needed = needed if data is None or free.limit.startswith("`ulimit -v") else data
         raise MemoryError(
             f"{what} needs about {bytes_shown(needed)} of addresses, and {free.limit} leaves "
             f"{bytes_shown(free.bytes)}: {remedy}"
         )
 
 
-def too_few_addresses(needed: int) -> Free | None:
-    """Return the limit of the process that leaves fewer addresses than are `needed`, if any."""
-    free = min(_of_process(_ROOT), default=None)
-    return None if free is None or free.bytes >= needed or _is_unchecked() else free
+def too_few_addresses(needed: int, data: int | None = None) -> Free | None:
+    """Return the limit of the process that leaves too few addresses, if any.
+
+    It leaves fewer than are `needed`, or `ulimit -d` fewer than `data`, if that is given.
+    """
+    short = [
+        free
+        for free in _of_process(_ROOT)
+        if free.bytes < (data if data is not None and "ulimit -d" in free.limit else needed)
+    ]
+    return min(short, default=None) if short and not _is_unchecked() else None
 
 
 def stack_bytes() -> int:
@@ -119,7 +132,8 @@ def stack_bytes() -> int:
 
     ``OMP_STACKSIZE`` says so, else ``ulimit -s``; they are 8 MiB where neither does.
     """
-    asked = re.fullmatch(r"\s*(\d+)\s*([BKMG]?)\s*", os.environ.get("OMP_STACKSIZE", "").upper())
+    text = os.environ.get("OMP_STACKSIZE", "").strip().upper()
+    asked = re.fullmatch(r"([0-9]{1,18})\s*([BKMG]?)", text)
     if asked:
         return int(asked[1]) << 10 * "BKMG".index(asked[2] or "K")
     most = resource.getrlimit(resource.RLIMIT_STACK)[0] if resource else 0

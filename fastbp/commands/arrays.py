@@ -1,5 +1,9 @@
 """Job arrays: which task of how many this process is, by the variables of the batch system."""
 
+import re
+
+from ..tables.wording import counted
+
 # the index of a task, the first and the last of its array, the step between two, and how many
 # there are: https://slurm.schedmd.com/job_array.html, and qsub(1) of Grid Engine
 _RANGES = (
@@ -34,14 +38,25 @@ def array_task(environment, count=None):
                 f"{index}={place}: this job array lacks indexes from {low} to {high} by {size}; "
                 "give the number and the count of the shard, such as 3/16"
             )
-        return number, count or found, index
+        return number, _agreed(index, found, count), index
     for index, size in _COUNTS:
-        place, found = _whole(environment.get(index)), count or _whole(environment.get(size))
+        place, found = _whole(environment.get(index)), _whole(environment.get(size)) or count
         if place is not None and found:
-            return place + 1, found, index
+            return place + 1, _agreed(index, found, count), index
     return None, None, ""
+
+
+def _agreed(index, found, count):
+    """Return how many tasks an array has; an array of those that are missing has fewer."""
+    if found == 1 or (count and count != found):
+        tasks = counted(found, "task")
+        raise ValueError(
+            f"{index}: this job array has {tasks}, which may be others than the shards; give the "
+            "number and the count of the shard, such as 3/16"
+        )
+    return found
 
 
 def _whole(text):
     """Return a number of digits, None for other text."""
-    return int(text) if text and text.isascii() and text.isdigit() else None
+    return int(text) if re.fullmatch("[0-9]{1,18}", text or "") else None

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ..tables.wording import counted
 from .describe import metrics_line, search_lines
 from .exits import guarded
 from .models import check_there
@@ -29,7 +30,7 @@ def merge(
         for part in parts:
             check_there(part)
         not_the_input(output, *parts)
-        out.step(f"reading {len(parts)} files")
+        out.step(f"reading {counted(len(parts), 'file')}")
         model = merge_shards(parts)
         search = model.record["search"]
         lines = "\n".join([metrics_line(model), *search_lines(model)])

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import time
 from dataclasses import dataclass
 
@@ -149,12 +150,11 @@ def _shard_of(given, search):
     from ..tables.shards import a_shard
 
     text, count, variable = given.shard or None, None, "shard"
-    if search is not None and (text is None or text.isdigit()):
+    is_count = re.fullmatch("[1-9][0-9]{0,8}", text or "") is not None
+    if search is not None and (text is None or is_count):
         number, count, variable = array_task(os.environ, int(text or 0))
         if number is None and text:
-            raise ValueError(
-                f"shard={text}: this is no task of a job array; give one such as 3/{text}"
-            )
+            raise ValueError(f"shard={text}: this is no task of a job array; give 1/{text}")
         text = number and f"{number}/{count}"
     shard = a_shard(variable, text, search)
     if count:

@@ -138,6 +138,7 @@ def _threads() -> Threads:
     import numba
 
     from ..kernels.compiler import processors
+    from ..kernels.compiler.tbb import load_tbb
     from ..kernels.compiler.threads import choose_threads
 
     limits = processors.thread_limits()
@@ -147,7 +148,12 @@ def _threads() -> Threads:
     least = min(limit for limit in limits.values() if limit is not None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the report tells it
-        numba.get_num_threads()  # starts the layer
+        load_tbb()
+        try:
+            numba.get_num_threads()  # starts the layer
+            layer: str = numba.threading_layer()
+        except ValueError:  # that of NUMBA_THREADING_LAYER is not there
+            layer = "none"
         parallel = numbas == 1 or choose_threads(2, np.inf, 1) == 2
     return Threads(
         processors.available_threads(),
@@ -155,7 +161,7 @@ def _threads() -> Threads:
         os.cpu_count() or 1,
         limits,
         tuple(name for name, limit in limits.items() if limit == least),
-        numba.threading_layer(),
+        layer,
         parallel,
         processors.processors_granted(),
         processors.memory_nodes(processors.processors_allowed()),

@@ -9,7 +9,7 @@ from weakref import ref
 
 import numpy as np
 
-from ..kernels.compiler.threads import choose_threads, compile_twins, note_apart, run_together, twin
+from ..kernels.compiler.threads import choose_threads, compile_twins, note_apart, together, twin
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.loss import slope_of, value_of
@@ -207,9 +207,10 @@ class Engine:
         fields |= {"losses": address(losses), "penalties": address(penalties)}
         fields |= {"start": first, "stop": len(data) if order is None else len(order)}
         fill(run, {**fields, "batch": batch, "tasks": threads})
-        if threads > 1 and run_together(threads):
+        function = together(loop.train, threads) if threads > 1 else None
+        if function is not None:
             self._cells[:] = 0
-            done = self.gate.change(twin(loop.train, threads), *self.arrays())
+            done = self.gate.change(function, *self.arrays())
             if done >= 0:
                 return done
             note_apart()

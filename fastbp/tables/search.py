@@ -208,13 +208,17 @@ class Search:
         by = f"mean loss of {len(chosen.losses)} of {len(folds)} folds by {how}"
         last = job.with_options(replace(chosen.options, max_time=self._left(1)))
         try:
-            return last.run(progress=self._progress), best, by
+            return self._last(last), best, by
         except DivergenceError as error:
             return self._failed(last, last.encoded(), error), best, by
 
+    def _last(self, job):
+        """Train the best options on all rows that train."""
+        return job.run(progress=self._progress)
+
     def _failed(self, chosen, rows, error):
-        """Return an untrained model, for the losses of other shards may be finite; else raise."""
-        if self._shard.count == 1 or np.isfinite([tried.loss for tried in self._tried]).any():
+        """Return an untrained model where other shards may hold the best options; else raise."""
+        if self._shard.count == 1 or not isinstance(error, DivergenceError):
             raise error
         network = chosen.with_options(chosen.options).network
         history = History(network.dtype.name)

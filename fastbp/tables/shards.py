@@ -9,18 +9,21 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from os import PathLike
 from typing import Any, TypeVar
 
 from ..annotations import FilePath
 from ..errors import DataError
 from ..quoted import quoted, quoted_path
+from ..training.stopped import Stopped
 from .model import TableModel
 from .options import TrainOptions
-from .wording import counted, listed
+from .wording import counted
 
 # options that change no bit of a result, or only how many are tried to their end
 _MAY_DIFFER = ("n_threads", "max_time")
+_MOST_SHOWN = 10  # shards that are missing
 _Each = TypeVar("_Each")
 
 
@@ -34,14 +37,9 @@ class Shard:
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"
 
-    @property
-    def first(self) -> int:
-        """The place of its first option among all, from 0."""
-        return self.number - 1
-
     def part(self, each: Sequence[_Each]) -> Sequence[_Each]:
         """Return every `count`-th of what is drawn, so that shards take about the same time."""
-        return each[self.first :: self.count]
+        return each[self.number - 1 :: self.count]
 
 
 def a_shard(name: str, value: Any, search: int | None) -> Shard | None:
@@ -52,18 +50,18 @@ def a_shard(name: str, value: Any, search: int | None) -> Shard | None:
     ValueError, TypeError
         If it is no such text, if nothing is searched, or if it would hold no option.
     """
-    if value is None or isinstance(value, Shard):
-        return value
+    if value is None:
+        return None
     if not isinstance(value, str):
         raise TypeError(f"{name}={quoted(value)}: expected text such as '3/16'")
+    if search is None:
+        raise ValueError(f"{name}={quoted(value)}: only a search has shards; give search=50")
     found = re.fullmatch(r"\s*(\d{1,9})\s*/\s*(\d{1,9})\s*", value, re.ASCII)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
         raise ValueError(
             f"{name}={quoted(value)}: expected a number and a count, such as 1/16 to 16/16"
         )
     shard = Shard(int(found[1]), int(found[2]))
-    if search is None:
-        raise ValueError(f"{name}={shard}: only a search has shards; give search=50")
     if shard.count > search:
         raise ValueError(
             f"{name}={shard}: a search={search} has no option for some of the shards; "
@@ -142,13 +140,16 @@ def _identity(model):
 
 def _check_complete(parts):
     count = next(iter(parts.values())).record["search"]["shard"]["count"]
-    missing = [number for number in range(1, count + 1) if number not in parts]
-    if missing:
-        shards = [f"{number}/{count}" for number in missing]
-        are = "is" if len(missing) == 1 else "are"
+    lacking = count - len(parts)
+    if lacking:
+        # a record says how many there are, whatever it is
+        missing = (f"{number}/{count}" for number in range(1, count + 1) if number not in parts)
+        shown = ", ".join(islice(missing, _MOST_SHOWN))
+        more = f" and {lacking - _MOST_SHOWN:,} more" if lacking > _MOST_SHOWN else ""
+        are = "is" if lacking == 1 else "are"
         raise DataError(
-            f"{counted(len(missing), 'shard')} of {count} {are} missing: {listed(shards)}; "
-            "train them, and give all files"
+            f"{counted(lacking, 'shard')} of {count:,} {are} missing: {shown}{more}; "
+            "train them by their numbers, and give all files"
         )
 
 
@@ -166,6 +167,11 @@ def _merged(parts):
         errors = (each["error"] for each in rows if each["error"])
         raise DataError(f"no option of the search has a loss: {next(errors, 'none was trained')}")
     best = parts[chosen % count + 1]
+    if not best.record["steps"] and best.record["stopped"] == Stopped.DIVERGED:
+        raise DataError(
+            f"the best options diverged on all rows that train: {rows[chosen]['options']}; give a "
+            "lower learning rate"
+        )
     searches = [parts[number].record["search"] for number in sorted(parts)]
     stopped = next((each["stopped"] for each in searches if each["stopped"]), None)
     told = {name: each for name, each in best.record["search"].items() if name != "shard"}

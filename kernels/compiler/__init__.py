@@ -5,5 +5,6 @@ import sys
 from ...memory import require_addresses
 
 if "numba" not in sys.modules:
-    # its import takes 183 MiB, and fails where they run out: a library "cannot be found"
-    require_addresses(192 << 20, "Numba")
+    # its import takes 183 MiB, 20 of them data, and fails where they run out: a library "cannot be
+    # found"
+    require_addresses(192 << 20, "Numba", data=24 << 20)

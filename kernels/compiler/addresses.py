@@ -3,8 +3,8 @@
 LLVM ends the process, or waits without end, where they run out: too few are refused before.
 """
 
-import contextlib
 import os
+import re
 import sys
 from importlib.util import find_spec
 
@@ -39,7 +39,9 @@ def _linalg():
     if "scipy.linalg" in sys.modules or not find_spec("scipy"):
         return 0
     threads = [_MOST_THREADS, len(processors_allowed())]
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
-        with contextlib.suppress(KeyError, ValueError):
-            threads.append(int(os.environ[name].split(",")[0]))
-    return _LINALG + max(1, min(threads)) * _BLAS_THREAD
+    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):  # the first that is set counts
+        asked = re.match("[1-9][0-9]{0,8}", os.environ.get(name, "").strip())
+        if asked:
+            threads.append(int(asked[0]))
+            break
+    return _LINALG + min(threads) * _BLAS_THREAD

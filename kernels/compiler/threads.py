@@ -141,12 +141,15 @@ def _layer_is_safe():
     return False
 
 
-def run_together(threads):
-    """Return whether nothing is known against so many threads running at the same time.
+def together(kernel, threads):
+    """Return the function that runs `kernel` on so many threads that wait for each other, or None.
 
-    A callback may fork in the middle of a training, which then goes on in the child.
+    None where they may not run at the same time. A callback may fork in the middle of a training,
+    which then goes on in the child.
     """
-    return not _APART.is_set() and _parallel_is_safe(threads)
+    if _APART.is_set() or not _parallel_is_safe(threads):
+        return None
+    return partial(_on_threads, threads, kernel.parallel)
 
 
 def note_apart():

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import secrets
+from functools import lru_cache
 
 try:
     import fcntl
@@ -47,10 +48,9 @@ def whole_file(path, sync=False, mode=0o666):
             file.flush()
             if sync:
                 os.fsync(file.fileno())
-            if unnamed:
-                _name(file, path, temporary)
+            is_beside = not unnamed or _is_named_beside(file, path, temporary)
             file.close()  # it may fail, and Windows renames no open file
-            if temporary.exists():
+            if is_beside:
                 os.replace(temporary, path)
         if sync:
             _sync_folder(path.parent)
@@ -63,8 +63,11 @@ def _start(path):
     return f".{os.fsencode(path.name)[:200].decode(errors='ignore')}."
 
 
+@lru_cache(maxsize=256)  # once for a file: it reads the names in a folder
 def _remove_left(path):
     """Remove what processes that were killed left of a file; those that write hold a lock."""
+    if fcntl is None:
+        return
     left = re.compile(re.escape(_start(path)) + "[0-9a-f]{16}")
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
         for name in [each.name for each in entries if left.fullmatch(each.name)]:
@@ -72,8 +75,6 @@ def _remove_left(path):
 
 
 def _remove_unlocked(path):
-    if fcntl is None:
-        return
     with contextlib.suppress(OSError):  # it is locked, or has its name by now
         handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
@@ -91,17 +92,22 @@ def _open_named(temporary, mode, path):
             handle = os.open(temporary, flags, mode)
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(path)) from None
-        _lock(handle)
-        if os.fstat(handle).st_nlink:
+        if _lock(handle) and os.fstat(handle).st_nlink:
             return handle
-        os.close(handle)  # another process removed it before it was locked
+        os.close(handle)  # another process locked or removed it first
+        temporary.unlink(missing_ok=True)
 
 
 def _lock(handle):
-    """Lock a file, when one that would remove it is done."""
-    if fcntl is not None:
-        with contextlib.suppress(OSError):  # a file system without locks: nothing is removed there
-            fcntl.flock(handle, fcntl.LOCK_EX)
+    """Lock a file; return whether no other process has locked it, which would hold this one up."""
+    try:
+        if fcntl is not None:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks: nothing is removed there
+        pass
+    return True
 
 
 @contextlib.contextmanager
@@ -127,16 +133,18 @@ def _open_unnamed(folder, mode):
     return None
 
 
-def _name(file, path, temporary):
-    """Name an unnamed file `path`, or `temporary` if there is a file at `path`."""
+def _is_named_beside(file, path, temporary):
+    """Name an unnamed file `path`; or `temporary` if there is a file at `path`: return whether."""
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         # Python follows the link in /proc only with a folder
         here = {"src_dir_fd": folder, "follow_symlinks": True}
         try:
             os.link(f"/proc/self/fd/{file.fileno()}", path, **here)
+            return False
         except FileExistsError:
             os.link(f"/proc/self/fd/{file.fileno()}", temporary, **here)
+            return True
     finally:
         os.close(folder)
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from command_line import fastbp, in_a_process
-from fastbp import DataError, ModelFileError, TableModel, merge_shards, train
+from fastbp import DataError, DivergenceError, ModelFileError, TableModel, merge_shards, train
 from fastbp.commands.arrays import array_task
 from fastbp.tables import search as search_module
 from fastbp.tables.shards import Shard, a_shard
@@ -111,11 +111,28 @@ def test_a_shard_whose_options_all_fail_leaves_the_choice_to_the_others(
     assert found.record["search"]["tried"][1]["error"] == failed[0]["error"]
 
 
+def test_a_shard_whose_best_options_fail_at_the_end_is_not_missing(frame, tmp_path, monkeypatch):
+    options = {**FEW, "search": 3, "folds": 2}
+    one = train(frame, "y", **options)
+    holder = one.record["search"]["chosen"] + 1
+    for number in (1, 2, 3):
+        with monkeypatch.context() as patch:
+            if number != holder:  # its losses by folds are finite, and its last training diverges
+                patch.setattr(search_module.Search, "_last", _diverges, raising=True)
+            train(frame, "y", shard=f"{number}/3", **options).save(tmp_path / f"{number}")
+    found = merge_shards([tmp_path / f"{number}" for number in (1, 2, 3)])
+    check_same(found, one)
+
+
+def _diverges(self, job):
+    raise DivergenceError("the loss became not finite", 0, 0)
+
+
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        (["a1", "a3"], "1 shard of 3 is missing: '2/3';"),
-        (["a2"], "2 shards of 3 are missing: '1/3', '3/3';"),
+        (["a1", "a3"], "1 shard of 3 is missing: 2/3;"),
+        (["a2"], "2 shards of 3 are missing: 1/3, 3/3;"),
         (["a1", "a2", "a1"], "'a1' and 'a1' are both shard 1"),
         (["a1", "a2", "b3"], "'b3' is of another search than 'a1': they differ in the option seed"),
         ([], "no shard is given"),
@@ -149,6 +166,8 @@ def test_shards_of_other_rows_are_refused(folder, frame):
         ({"shard": {"number": 1, "count": 0, "given": {}}}, ModelFileError, "1/0"),
         ({"shard": {"number": 1, "count": 2, "given": {}}}, ModelFileError, "has other options"),
         ({"asked": 10**12}, ModelFileError, "has other options"),
+        ({"asked": 2**63, "shard": {"number": 1, "count": 1, "given": {}}}, ModelFileError, "1/1"),
+        ({"asked": 1, "shard": {"number": 1, "count": 10**7, "given": {}}}, ModelFileError, "1/10"),
         ({"asked": 9}, DataError, "differ in the number of options"),
     ],
 )
@@ -177,6 +196,9 @@ def test_a_shard_without_its_data_is_refused(folder):
         ("1/2/3", 7, "expected a number and a count"),
         ("1/9999999999", 7, "expected a number and a count"),
         ("1/3", None, "only a search has shards"),
+        ("3", None, "only a search has shards"),
+        ("\u00b3", 7, "expected a number and a count"),
+        ("0", 7, "expected a number and a count"),
         ("8/8", 7, "expected at most 7"),
     ],
 )
@@ -266,6 +288,20 @@ def _slurm(**changes):
 )
 def test_the_task_of_an_array_is_known(environment, count, expected):
     assert array_task(environment, count) == expected
+
+
+@pytest.mark.parametrize(
+    ("environment", "count"),
+    [
+        (_slurm(ID="3", MIN="3", MAX="3", COUNT="1"), None),
+        (_slurm(ID="3", MIN="3", MAX="3", COUNT="1"), 16),
+        (_slurm(), 16),
+        ({"AWS_BATCH_JOB_ARRAY_INDEX": "0", "AWS_BATCH_JOB_ARRAY_SIZE": "2"}, 16),
+    ],
+)
+def test_an_array_of_the_missing_tasks_is_not_taken_for_all(environment, count):
+    with pytest.raises(ValueError, match="which may be others than the shards"):
+        array_task(environment, count)
 
 
 @pytest.mark.parametrize("changes", [{"COUNT": "2"}, {"ID": "13"}])

@@ -88,11 +88,11 @@ class _Search(Struct):
     shard: _Shard | UnsetType = UNSET
 
     def __post_init__(self):
-        if self.shard and not (
-            1 <= self.shard.number <= self.shard.count
-            and len(self.tried) == len(range(self.shard.number - 1, self.asked, self.shard.count))
-        ):
-            raise ValueError(f"shard={self.shard.number}/{self.shard.count}: it has other options")
+        if self.shard:
+            number, count = self.shard.number, self.shard.count
+            is_one = 1 <= number <= count <= self.asked
+            if not is_one or len(self.tried) != (self.asked - number) // count + 1:
+                raise ValueError(f"shard={number}/{count}: it has other options")
         if self.chosen >= len(self.tried):
             raise ValueError(f"chosen={self.chosen} of {len(self.tried)} that were tried")
 
