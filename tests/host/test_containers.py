@@ -32,21 +32,21 @@ net.save("net.safetensors")
 bits = net.parameters.tobytes() + Network.load("net.safetensors").predict(X).tobytes()
 print(json.dumps([hashlib.sha256(bits).hexdigest(), choose_threads("auto", 1e12, 1)]))
 """
-# only the folder $1 can be written, not $2 which holds the kernels; nobody has a home folder or a
-# name, and the system has no library of OpenMP
+# only the folder $1 can be written, not $2 which holds the kernels; the home folder is not there,
+# and the system has no library of OpenMP
 CONTAINER = """
 set -e
 mount --make-rprivate /
 mount --bind "$1" "$1"
 mount --bind "$2" "$2"
 mount -o remount,bind,ro "$2"
-for file in /etc/passwd $(ldconfig -p | sed -n 's/.*libgomp.* => //p'); do
-    mount --bind /dev/null "$file"
+for library in $(ldconfig -p | sed -n 's/.*libgomp.* => //p'); do
+    mount --bind /dev/null "$library"
 done
 mount -o remount,bind,ro /
 cd "$1"
 shift 2
-exec env -i PATH="$PATH" "$@"
+exec env -i PATH="$PATH" HOME=/no/such/folder "$@"
 """
 
 
