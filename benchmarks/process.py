@@ -114,5 +114,6 @@ def serve(answer):
     # output of the libraries goes to standard error
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
+    sys.stdout.reconfigure(line_buffering=True)  # in one order with errors
     for line in sys.stdin:
         print(json.dumps(answer(**json.loads(line))), file=answers)

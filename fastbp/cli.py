@@ -38,12 +38,8 @@ def _run():
     try:
         app(prog_name="fastbp")
     finally:
-        atexit.register(_end_quickly)
-
-
-def _end_quickly():
-    """Let Python end: the work is done, and no signal may change the exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
-    # collecting garbage among the objects of Numba and LLVM would take half a second
-    gc.freeze()
+        # the work is done: no signal may change the exit code, nor be told of by Python
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        # collecting garbage among the objects of Numba and LLVM would take half a second
+        atexit.register(gc.freeze)

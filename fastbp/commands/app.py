@@ -34,7 +34,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool):
     if wanted:
-        print(f"fastbp {__version__}")
+        print(f"fastbp {__version__}", flush=True)  # here its reader may be gone
         raise typer.Exit
 
 

@@ -201,7 +201,8 @@ def test_the_next_writer_removes_what_killed_ones_left_of_this_file_alone(tmp_pa
     for each in others:
         (tmp_path / each).write_bytes(OLD)
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", _DIES, str(path)], check=False)
+        # in a folder that does not hide the installed package
+        subprocess.run([sys.executable, "-c", _DIES, str(path)], check=False, cwd="/")
         assert len(names(tmp_path)) == len(others) + 1  # the second is a next writer too
     write_whole(path, NEW)
     assert names(tmp_path) == sorted([*others, "file"]) and path.read_bytes() == NEW

@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
 import time
@@ -161,7 +162,7 @@ class Bench:
         code, started = DONE, time.monotonic()
         with _deadline():
             try:
-                main()
+                _main()
             except SystemExit as end:
                 code = end.code or DONE
         seconds = time.monotonic() - started
@@ -261,6 +262,16 @@ def _deadline():
         faulthandler.cancel_dump_traceback_later()
 
 
+def _main():
+    """Run the command line; the handlers of signals are those of the tests afterwards."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        main()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 @cache
 def model_content(target="y", *options):
     """Return the bytes of a model of the good table, which ``fastbp train`` made."""
@@ -270,7 +281,7 @@ def model_content(target="y", *options):
         command = ["train", str(data), "--target", target, *TINY, *options, "-o", str(model)]
         patch.setattr(sys, "argv", ["fastbp", *command])
         with pytest.raises(SystemExit) as end:
-            main()
+            _main()
         assert not end.value.code
         return model.read_bytes()
 
