@@ -207,8 +207,7 @@ class Engine:
         fields |= {"losses": address(losses), "penalties": address(penalties)}
         fields |= {"start": first, "stop": len(data) if order is None else len(order)}
         fill(run, {**fields, "batch": batch, "tasks": threads})
-        function = together(loop.train, threads) if threads > 1 else None
-        if function is not None:
+        if threads > 1 and (function := together(loop.train, threads)):
             self._cells[:] = 0
             done = self.gate.change(function, *self.arrays())
             if done >= 0:
