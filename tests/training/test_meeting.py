@@ -33,10 +33,12 @@ def test_tasks_that_run_one_after_the_other_leave_the_training_to_one_thread(mon
     alone = fit(1)
     asked = []
 
+    together = threads.together
+
     def one_after_the_other(kernel, n_threads):
+        if together(kernel, n_threads) is None:
+            return None
         asked.append(n_threads)
-        if n_threads == 1:
-            return kernel.serial
 
         def call(*arguments):
             before = numba.get_num_threads()
@@ -51,7 +53,7 @@ def test_tasks_that_run_one_after_the_other_leave_the_training_to_one_thread(mon
     monkeypatch.setattr(fastbp.engine.engine, "choose_threads", lambda *arguments: 2)
     monkeypatch.setattr("fastbp.engine.pace.is_crowded", lambda: False)
     monkeypatch.setattr(threads, "_APART", threading.Event())
-    monkeypatch.setattr(fastbp.engine.engine, "twin", one_after_the_other)
+    monkeypatch.setattr(fastbp.engine.engine, "together", one_after_the_other)
     with pytest.warns(RuntimeWarning, match="one thread"):
         apart = fit(2)
     again = fit(2)
