@@ -106,25 +106,27 @@ def require_addresses(
 
     Of those, `data` are not of files, and count for ``ulimit -d``; all by default.
     """
-    if free := too_few_addresses(needed, data):
-        needed = needed if data is None or free.limit.startswith("`ulimit -v") else data
+    if short := _short_of(needed, needed if data is None else data):
+        least, free = short
         raise MemoryError(
-            f"{what} needs about {bytes_shown(needed)} of addresses, and {free.limit} leaves "
+            f"{what} needs about {bytes_shown(least)} of addresses, and {free.limit} leaves "
             f"{bytes_shown(free.bytes)}: {remedy}"
         )
 
 
-def too_few_addresses(needed: int, data: int | None = None) -> Free | None:
-    """Return the limit of the process that leaves too few addresses, if any.
+def too_few_addresses(needed: int) -> Free | None:
+    """Return the limit of the process that leaves fewer addresses than are `needed`, if any."""
+    short = _short_of(needed, needed)
+    return None if short is None else short[1]
 
-    It leaves fewer than are `needed`, or `ulimit -d` fewer than `data`, if that is given.
-    """
-    short = [
-        free
-        for free in _of_process(_ROOT)
-        if free.bytes < (data if data is not None and "ulimit -d" in free.limit else needed)
-    ]
-    return min(short, default=None) if short and not _is_unchecked() else None
+
+def _short_of(needed: int, data: int) -> tuple[int, Free] | None:
+    """Return what is needed of a limit of the process that leaves less, and what it leaves."""
+    for name, free in _of_process(_ROOT):
+        least = data if name == "RLIMIT_DATA" else needed
+        if free.bytes < least and not _is_unchecked():
+            return least, free
+    return None
 
 
 def stack_bytes() -> int:
@@ -168,14 +170,15 @@ def _limits(root: Path, swap: bool) -> Iterator[Free]:
                 in_swap = min(more, _swap_of(folder, left, more)) if more else 0
                 left += _kept_of_files(folder, names) + in_swap
                 yield Free(max(0, left), f"its control group, {bytes_shown(allowed)} in all,")
-    yield from _of_process(root)
+    yield from (free for _, free in _of_process(root))
 
 
 def _is_unchecked() -> bool:
     return os.environ.get("FASTBP_CHECK_MEMORY") == "0"
 
 
-def _of_process(root: Path) -> Iterator[Free]:
+def _of_process(root: Path) -> Iterator[tuple[str, Free]]:
+    """Yield what each limit of the process leaves, by its name."""
     taken = None
     for name, shell, line in _OF_PROCESS if resource else ():
         most = resource.getrlimit(getattr(resource, name))[0]
@@ -183,7 +186,7 @@ def _of_process(root: Path) -> Iterator[Free]:
             taken = taken or _numbers(root / "proc/self/status", unit=1024)
             if f"{line}:" in taken:
                 left = max(0, most - taken[f"{line}:"])
-                yield Free(left, f"`{shell}`, {bytes_shown(most)} in all,", True)
+                yield name, Free(left, f"`{shell}`, {bytes_shown(most)} in all,", True)
 
 
 def _kept_of_files(folder: Path, names: _Names) -> int:

@@ -93,9 +93,7 @@ def _table_lines(model):
         lines.append(f"  and {len(columns) - _MOST_COLUMNS:,} more columns: --log json has them")
     if any((record.get("metrics") or {}).values()):
         lines += ["", metrics_line(model), *temperature_lines(model)]
-    lines += folds_lines(model)[-1:]
-    if searched := search_lines(model):
-        lines += [searched[0].removesuffix(", the best:"), *searched[1:][-1:]]
+    lines += [*folds_lines(model)[-1:], *search_lines(model)]
     if members := members_lines(model):
         lines += ["", *members]
     return lines

@@ -119,8 +119,8 @@ def _train(out, data, values):
         if asked.ensemble_by is not None:
             _check_out_of_fold(job_options, asked)
         kept = Checkpoints(folder, job_options.every) if folder else None
-        table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
         shard = _shard_of(job_options, asked.search)
+        table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
         job = Job(table, asked, job_options.valid or None, kept, job_options.resume)
     not_the_input(output, *job.files)
     not_the_input(job_options.out_of_fold, *job.files, option="--out-of-fold")

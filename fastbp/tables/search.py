@@ -208,13 +208,9 @@ class Search:
         by = f"mean loss of {len(chosen.losses)} of {len(folds)} folds by {how}"
         last = job.with_options(replace(chosen.options, max_time=self._left(1)))
         try:
-            return self._last(last), best, by
+            return last.run(progress=self._progress), best, by
         except DivergenceError as error:
             return self._failed(last, last.encoded(), error), best, by
-
-    def _last(self, job):
-        """Train the best options on all rows that train."""
-        return job.run(progress=self._progress)
 
     def _failed(self, chosen, rows, error):
         """Return an untrained model where other shards may hold the best options; else raise."""

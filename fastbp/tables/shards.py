@@ -167,7 +167,7 @@ def _merged(parts):
         errors = (each["error"] for each in rows if each["error"])
         raise DataError(f"no option of the search has a loss: {next(errors, 'none was trained')}")
     best = parts[chosen % count + 1]
-    if not best.record["steps"] and best.record["stopped"] == Stopped.DIVERGED:
+    if not best.record.get("steps") and best.record.get("stopped") == Stopped.DIVERGED:
         raise DataError(
             f"the best options diverged on all rows that train: {rows[chosen]['options']}; give a "
             "lower learning rate"
@@ -176,5 +176,5 @@ def _merged(parts):
     stopped = next((each["stopped"] for each in searches if each["stopped"]), None)
     told = {name: each for name, each in best.record["search"].items() if name != "shard"}
     best.record["search"] = {**told, "chosen": chosen, "stopped": stopped, "tried": rows}
-    best.record["stopped"] = stopped or best.record["stopped"]
+    best.record["stopped"] = stopped or best.record.get("stopped")
     return best

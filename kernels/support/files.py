@@ -6,6 +6,8 @@ import re
 import secrets
 from functools import lru_cache
 
+from .forks import in_forked_children
+
 try:
     import fcntl
 except ImportError:  # Windows has no such locks
@@ -72,6 +74,9 @@ def _remove_left(path):
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
         for name in [each.name for each in entries if left.fullmatch(each.name)]:
             _remove_unlocked(path.with_name(name))
+
+
+in_forked_children(_remove_left.cache_clear)  # a child may write what one before it left
 
 
 def _remove_unlocked(path):

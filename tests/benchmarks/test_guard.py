@@ -168,6 +168,13 @@ def test_the_exit_status_says_whether_something_lost(run, new, options, status):
     assert ("\n    time_a\n" in out) == bool(status)
 
 
+def test_what_could_not_be_confirmed_is_named(run, monkeypatch):
+    monkeypatch.setattr(guard, "LATER_END", -1.0)
+    status, (out, _) = run(Machine(*[{"time_a": ((1.0,), (2.0,)), "time_b": EVEN}] * 3))
+    assert status == 0
+    assert "\nslower, but not confirmed in the time: time_a\n" in out
+
+
 def test_a_failure_ends_with_2_and_says_why(run):
     status, (_, err) = run(Machine({"time_a": [None, "OSError: no"]}))
     assert (status, err) == (2, "time_a fails with the new commit: OSError: no\n")
@@ -246,7 +253,7 @@ def test_only_changes_of_the_package_are_compared(clone, capsys):
         ('a = """One."""', 'a = """Two."""', False),
     ],
 )
-def test_comments_and_docstrings_are_not_compared(clone, capsys, old, new, same):
+def test_comments_and_docstrings_are_not_compared(clone, old, new, same):
     clone("kernels/a.py", old)
     clone("kernels/a.py", new)
     options = guard.parse([])

@@ -113,11 +113,12 @@ def test_an_affinity_to_one_processor_is_seen(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_layer_that_is_not_safe_is_found(tmp_path):
+@pytest.mark.parametrize(("named", "layer"), [("workqueue", "workqueue"), ("nonsense", "none")])
+def test_a_layer_that_is_not_safe_or_not_there_is_found(tmp_path, named, layer):
     if os.cpu_count() == 1:
         pytest.skip("one processor needs no layer")
-    facts, findings = _doctor(tmp_path, NUMBA_THREADING_LAYER="workqueue", NUMBA_NUM_THREADS=2)
-    assert (facts["threads"]["layer"], facts["threads"]["parallel"]) == ("workqueue", False)
+    facts, findings = _doctor(tmp_path, NUMBA_THREADING_LAYER=named, NUMBA_NUM_THREADS=2)
+    assert (facts["threads"]["layer"], facts["threads"]["parallel"]) == (layer, False)
     assert "libgomp1" in findings["threading layer"]["remedy"]
 
 

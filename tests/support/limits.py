@@ -1,4 +1,4 @@
-"""Processes with little: in a control group of their own, a container, or few addresses."""
+"""Processes with little: in a control group of their own, or under a limit of addresses."""
 
 import os
 import resource

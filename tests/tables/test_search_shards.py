@@ -13,6 +13,7 @@ from command_line import fastbp, in_a_process
 from fastbp import DataError, DivergenceError, ModelFileError, TableModel, merge_shards, train
 from fastbp.commands.arrays import array_task
 from fastbp.tables import search as search_module
+from fastbp.tables.job import Job
 from fastbp.tables.shards import Shard, a_shard
 
 FEW = {"preset": "fast", "epochs": 3, "seed": 5, "search": 7}
@@ -118,13 +119,13 @@ def test_a_shard_whose_best_options_fail_at_the_end_is_not_missing(frame, tmp_pa
     for number in (1, 2, 3):
         with monkeypatch.context() as patch:
             if number != holder:  # its losses by folds are finite, and its last training diverges
-                patch.setattr(search_module.Search, "_last", _diverges, raising=True)
+                patch.setattr(Job, "run", _diverges)
             train(frame, "y", shard=f"{number}/3", **options).save(tmp_path / f"{number}")
     found = merge_shards([tmp_path / f"{number}" for number in (1, 2, 3)])
     check_same(found, one)
 
 
-def _diverges(self, job):
+def _diverges(job, **options):
     raise DivergenceError("the loss became not finite", 0, 0)
 
 
@@ -187,6 +188,16 @@ def test_a_shard_without_its_data_is_refused(folder):
         merge_shards(["a1", "a2", "a3"])
 
 
+def test_a_shard_may_lack_what_nothing_needs(folder):
+    expected = merge_shards(["a1", "a2", "a3"])
+    for name in ("a1", "a2", "a3"):
+        part = TableModel.load(name)
+        del part.record["steps"]
+        part.save(name)
+    found = merge_shards(["a1", "a2", "a3"])
+    assert found.record["search"] == expected.record["search"]
+
+
 @pytest.mark.parametrize(
     ("shard", "search", "words"),
     [
@@ -216,8 +227,8 @@ def test_the_commands_give_the_model_of_one_process(folder):
         done = fastbp(*COMMAND, "--search", 5, "--shard", f"{number}/2", "-o", f"part-{number}")
         assert done.code == 0, done.err
         assert f"in shard {number}/2 by validation loss" in done.out
-        told = fastbp("info", f"part-{number}").out.splitlines()
-        assert f"{4 - number} of 5 options in shard {number}/2 by validation loss" in told
+        told = fastbp("info", f"part-{number}").out
+        assert f"{4 - number} of 5 options in shard {number}/2 by validation loss, the" in told
     done = fastbp("merge", "part-1", "part-2", "-o", "best")
     assert done.code == 0, done.err
     assert "5 of 5 options by validation loss, the best:" in done.out
