@@ -6,14 +6,15 @@ import signal
 import sys
 
 from .commands.codes import Code
-from .commands.signals import Terminated, raise_terminated, told
+from .commands.signals import Terminated, raise_signals, told, unwrapped
 
 
 def main():
     """Run the command line; exit with `Code.USAGE` where the extra cli is not installed."""
     try:
-        raise_terminated()
-        _run()
+        raise_signals()
+        with unwrapped():
+            _run()
     except (KeyboardInterrupt, Terminated) as error:  # during imports; later a command tells it
         code, message = told(error)
         print(f"fastbp: {message}", file=sys.stderr)

@@ -110,8 +110,7 @@ def guarded(mode: Mode, quiet: bool = False) -> Iterator[Log]:
         With the code of `explain`, after its message was printed.
     """
     with listening(mode, quiet) as log, told_once(), ending(log):
-        with unwrapped():
-            yield log
+        yield log
         if sys.stdout is not None:
             sys.stdout.flush()  # here: at Python's exit no error can be handled
 
@@ -120,7 +119,8 @@ def guarded(mode: Mode, quiet: bool = False) -> Iterator[Log]:
 def ending(log: Log) -> Iterator[None]:
     """Turn an expected error into its line and `typer.Exit`; see `guarded`."""
     try:
-        yield
+        with unwrapped():
+            yield
     except BrokenPipeError:
         _drop_output()
         raise typer.Exit(Code.CLOSED_PIPE) from None

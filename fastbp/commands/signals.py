@@ -17,17 +17,32 @@ class Terminated(BaseException):
     """SIGTERM; schedulers send it when the time of a job is over."""
 
 
-_SIGNALS = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}
+_SIGNALS: dict[type[BaseException], signal.Signals] = {
+    KeyboardInterrupt: signal.SIGINT,
+    Terminated: signal.SIGTERM,
+}
 
 
-def raise_terminated():
-    """Raise `Terminated` on SIGTERM from now on, unless it is ignored; a training may take over."""
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, _terminated)
+class _Raising:
+    """Handles a signal: raises its exception, and knows that it did."""
+
+    def __init__(self, kind: type[BaseException]):
+        self._kind = kind
+        self.has_raised = False
+
+    def __call__(self, number, frame):
+        self.has_raised = True
+        raise self._kind
 
 
-def _terminated(number, frame):
-    raise Terminated
+def raise_signals():
+    """Raise `KeyboardInterrupt` on SIGINT and `Terminated` on SIGTERM from now on.
+
+    A signal that is ignored, or that another handles, is left as it is. A training may take over.
+    """
+    for kind, number in _SIGNALS.items():
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _Raising(kind))
 
 
 def told(error: BaseException) -> tuple[Code, str]:
@@ -42,17 +57,20 @@ def told(error: BaseException) -> tuple[Code, str]:
 
 @contextlib.contextmanager
 def unwrapped() -> Iterator[None]:
-    """Raise the exception of a signal unwrapped: Python wraps it where it creates a class."""
+    """Raise the exception of a signal where another came of it.
+
+    Python wraps it where a class is made; a library may drop it, and fail of what it lacks then.
+    """
     try:
         yield
-    except Exception as error:
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, tuple(_SIGNALS)):
-            context = None if cause.__suppress_context__ else cause.__context__
-            cause = cause.__cause__ or context
-        if cause is None:
-            raise
-        raise cause from None
+    except (Exception, KeyboardInterrupt, Terminated) as error:
+        for kind, number in _SIGNALS.items():
+            handler = signal.getsignal(number)
+            if isinstance(handler, _Raising) and handler.has_raised:
+                handler.has_raised = False  # from here on it is known
+                if not isinstance(error, kind):
+                    raise kind from None
+        raise
 
 
 @contextlib.contextmanager

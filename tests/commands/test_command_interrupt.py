@@ -58,8 +58,9 @@ def test_an_interrupt_that_a_destructor_swallows_comes_again(tmp_path):
     assert seconds < 20  # of the 60 that it would have slept
 
 
-# what is met where a class is made, which Python before 3.12 wraps in a RuntimeError; and in a
-# destructor, where it is lost
+# what is met where a class is made, which Python before 3.12 wraps in a RuntimeError; in a
+# destructor, where it is lost; and in a library that drops it and raises an error of its own,
+# which may be one that commands expect
 _MET = {
     "a class": """
         class Raises:
@@ -73,6 +74,20 @@ _MET = {
                 signal.raise_signal({number})
         Dies()
         time.sleep(300)
+    """,
+    "a library": """
+        try:
+            signal.raise_signal({number})
+        except BaseException:
+            pass
+        raise OSError("no such type")
+    """,
+    "polars": """
+        import polars as pl
+        class Type:
+            def __repr__(self):
+                signal.raise_signal({number})
+        pl.Series([1]).cast(Type())
     """,
 }
 
