@@ -1,0 +1,59 @@
+"""Programs on several ranks, each a process that mpiexec starts."""
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+# beside this Python, where the wheel of Open MPI puts it; else that of the system
+_BESIDE = Path(sys.executable).with_name("mpiexec")
+MPIEXEC = str(_BESIDE) if _BESIDE.exists() else shutil.which("mpiexec")
+# root may start it, and more ranks than processors; who waits lets others run
+_ENV = {
+    **dict.fromkeys(
+        [f"{who}_ALLOW_RUN_AS_ROOT{more}" for who in ("OMPI", "PRTE") for more in ("", "_CONFIRM")],
+        "1",
+    ),
+    "PRTE_MCA_rmaps_default_mapping_policy": ":OVERSUBSCRIBE",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "OMPI_MCA_mpi_yield_when_idle": "1",
+}
+
+needs_mpi = pytest.mark.skipif(
+    MPIEXEC is None or find_spec("mpi4py") is None, reason="needs mpi4py and mpiexec"
+)
+
+
+def started(count, code, folder, **env):
+    """Start a script on so many ranks, in a folder; return the process of mpiexec."""
+    script = Path(folder) / "script.py"
+    script.write_text(textwrap.dedent(code))
+    path = os.pathsep.join([str(Path(MPIEXEC).parent), os.environ.get("PATH", os.defpath)])
+    support = str(Path(__file__).parent)
+    return subprocess.Popen(
+        [MPIEXEC, "-n", str(count), sys.executable, str(script)],
+        cwd=folder,
+        env={**os.environ, **_ENV, "PATH": path, "PYTHONPATH": support, **env},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,  # all its processes are of one group
+    )
+
+
+def run_ranks(count, code, folder, timeout=300, **env):
+    """Run a script on so many ranks; return its output. A rank that fails fails the test."""
+    process = started(count, code, folder, **env)
+    try:
+        out, err = process.communicate(timeout=timeout)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+    assert process.returncode == 0, f"exit status {process.returncode}\n{out}\n{err}"
+    return out
