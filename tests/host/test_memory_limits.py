@@ -63,6 +63,21 @@ def test_a_csv_of_72_mb_is_trained_on_and_predicted_within_300_mb(folder):
     assert pl.scan_csv(scored).select(pl.len()).collect().item() == ROWS
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_a_file_of_one_group_of_168_mb_is_trained_on_within_250_mb(folder, suffix):
+    rows = 10**6
+    draw, path = np.random.default_rng(0), folder / f"group{suffix}"
+    columns = {f"x{n}": draw.standard_normal(rows) for n in range(20)}
+    frame = pl.DataFrame(columns | {"y": draw.choice(["a", "b", "c"], rows)})
+    if suffix == ".arrow":
+        frame.write_ipc(path)
+    else:
+        frame.write_parquet(path, compression="uncompressed", row_group_size=rows)
+    with control_group(250) as group:
+        done = run(_train(folder, path.name), group)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("table", "megabytes", "what"),
     [("narrow.csv", 200, r"splitting 4,000,000 rows"), ("wide.csv", 200, r"reading .*wide\.csv")],

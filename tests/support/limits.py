@@ -45,7 +45,7 @@ def control_group(megabytes=None, processors=None):
             folder.rmdir()
 
 
-def run(command, group=(), addresses=None, timeout=120, **more):
+def run(command, group=(), addresses=None, timeout=600, **more):
     """Run a command in a control group, or with so many MiB of addresses; return what it did."""
 
     def enter():

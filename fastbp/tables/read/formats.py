@@ -15,6 +15,7 @@ from .encodings import decoded, encoding_of
 from .naming import Like
 from .notes import step, warn
 from .objects import as_lines, holds_words
+from .pieces import ArrowGroups, GroupReader, ParquetGroups
 from .plain import in_utf8
 from .readers import FrameReader, Reader, ScanReader, arrays_of, reported
 from .scratch import Scratch, packing_of, unpacked
@@ -170,11 +171,13 @@ def _format(name, path, expected):
 
 
 def _parquet(name, path, kept):
-    return ScanReader(name, pl.scan_parquet(path, glob=False, hive_partitioning=False), True)
+    scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    return GroupReader(name, path, scan, ParquetGroups)
 
 
 def _arrow(name, path, kept):
-    return ScanReader(name, pl.scan_ipc(path, glob=False, hive_partitioning=False), True)
+    scan = pl.scan_ipc(path, glob=False, hive_partitioning=False)
+    return GroupReader(name, path, scan, ArrowGroups)
 
 
 def _json(name, path, kept):

@@ -92,7 +92,10 @@ class ScanReader:
             for frame in self.scan.select(columns).collect_batches(chunk_size=rows):
                 found += frame.height
                 yield frame
-        # damage that ends a thread of polars may end the rows without an error
+        self._check(found)
+
+    def _check(self, found):
+        """Raise DataError where damage ended the rows without an error, as a thread of polars."""
         if self.has_count and found != self.count():
             raise DataError(
                 f"{self.name}: {found:,} of {self.count():,} rows can be read: it is damaged"
