@@ -18,6 +18,7 @@ from ..errors import DataError
 from ..kernels.support.once import cached_property
 from ..memory import bytes_shown, free_memory
 from ..network import Network
+from ..ranks.comm import as_ranks
 from ..training.checkpoints import Checkpoints, as_checkpoints, latest_in
 from .begun import JOB, Begun, begun_of
 from .calibration import calibrate
@@ -43,6 +44,7 @@ from .result.outputs import ids_of, out_of_fold
 from .roles import check_roles, roles_of, with_roles
 from .sections import READING, SECTION, schema_of
 from .settling import Settling, not_told_again
+from .shares import Shares
 from .split import Keys, Mask, Split, hold_out
 from .trained import One, Several
 from .wording import counted, listed
@@ -66,7 +68,8 @@ class Job:
     """A planned training on a table; for the arguments see `train`.
 
     The rows `among` all, (rows,) bool, train and validate; by default all. `asked` are the options
-    that were given.
+    that were given. All ranks of `comm`, or this process alone, read the table and train together:
+    each encodes its share of the rows.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Job:
         checkpoints: FilePath | Checkpoints | None = None,
         resume: bool = False,
         among: Mask | None = None,
+        comm: Any = None,
     ):
         if valid is not None and options.valid_share:
             raise ValueError(
@@ -94,6 +98,8 @@ class Job:
             options.check_search(valid, checkpoints)
         self._among = among
         self._data: Any = data
+        self._comm = comm
+        self._shares = Shares(as_ranks(comm))
         self._started = time.perf_counter()
         self.asked = options
         self.checkpoints = as_checkpoints(checkpoints, resume)
@@ -280,7 +286,8 @@ class Job:
         # before the rows are encoded: what does not fit is refused at once
         at_once = most_at_once(self.budget, o)
         parts = parts_of(self) if o.ensemble > 1 else []
-        rows = self.encoded()
+        self._shares.check(o, self.table.name, self.split)
+        rows = self._shares.told(self._shares.ranks.together(self.encoded))
         if not progress:
             several = f"training {o.ensemble} networks" if parts else "training"
             _steps.info("%s, at most %s", several, counted(o.epochs, "epoch"))
@@ -301,9 +308,11 @@ class Job:
                 max_time=self.time_limit,
                 checkpoints=kept,
                 resume=self.resumes,
+                comm=self._comm,
                 **self.fit_options,
             )
             trained = One(self.network, history)
+            rows = self._shares.whole(rows)
         return self.model(trained, rows, time.perf_counter() - started)
 
     def model(self, trained: One | Several, rows: Encoded, seconds: float) -> TableModel:
@@ -369,7 +378,9 @@ class Job:
         groups = self.keys.groups if table is self.table else None
         encoder = Encoder(self.schema, table.name, self.network.dtype, split.trains, groups)
         weights = weights_of(self.options.class_weight, table, encoder, split.trains)
-        rows = encode_table(table, encoder, split, self.budget, weights)
+        own = self._shares.own(split)
+        given = (self._shares.budget(self.budget, own), weights, self._shares.digest())
+        rows = encode_table(table, encoder, own, *given)
         tell_unknown(encoder)
         return rows
 

@@ -30,6 +30,7 @@ def train(
     callbacks: Callback | Iterable[Callback] = (),
     progress: bool = False,
     shard: str | None = None,
+    comm: Any = None,
     **options: Any,
 ) -> TableModel:
     """Train a network on a table, as ``fastbp train`` does; return the `TableModel`.
@@ -56,6 +57,9 @@ def train(
     shard : str, optional
         ``"3/16"``: train the third of 16 parts of a ``search``. The model is the best of its
         part; `merge_shards` finds that of all in their files.
+    comm : mpi4py.MPI.Intracomm, optional
+        Train one network on all its processes: see ``fastbp.ranks``. Each reads the table, and
+        encodes, trains and scores on its share of the rows; all return the model of one process.
     **options
         The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
 
@@ -86,6 +90,6 @@ def train(
     callbacks = as_callables(callbacks)
     progress = a_flag("progress", progress)
     part = a_shard("shard", shard, asked.search)
-    job = Job(data, asked, valid, checkpoints, a_flag("resume", resume))
+    job = Job(data, asked, valid, checkpoints, a_flag("resume", resume), comm=comm)
     tell_left_out(job.schema, job.table)  # the command shows them in its plan
     return trained(job, callbacks, progress, part)
