@@ -33,6 +33,7 @@ class Ended(Exception):
 _EXTRAS = {
     "jinja2": "fastbp[plot]",
     "matplotlib": "fastbp[plot]",
+    "mpi4py": "fastbp[mpi]",
     "onnx": "fastbp[onnx]",
     "polars": "fastbp[cli]",
     "skl2onnx": "fastbp[onnx]",

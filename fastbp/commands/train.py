@@ -20,6 +20,7 @@ from .describe import (
     summary_lines,
     temperature_lines,
 )
+from .distributed import follows, on_ranks
 from .exits import Code, Ended, guarded, usage
 from .options import made, with_options
 from .rows import DataArgument, dataset_of, open_rows
@@ -53,6 +54,8 @@ class JobOptions(Declared):
         Time between checkpoints.
     resume : bool, default False
         Go on from the last checkpoint, if there is one.
+    distributed : bool, default False
+        Train one network on all processes that mpiexec started, each on its share of the rows.
     dry_run : bool, default False
         Print the plan and end: columns, network, FLOPs, memory, expected time.
     """
@@ -64,6 +67,7 @@ class JobOptions(Declared):
     checkpoints: str = option(folder_to_write(), "", panel="Job", names=("--checkpoint",))
     every: float = option(duration(least=0), 30.0, panel="Job")
     resume: bool = option(flag(), False, panel="Job")
+    distributed: bool = option(flag(), False, panel="Job")
     dry_run: bool = option(flag(), False, panel="Job")
 
 
@@ -80,7 +84,8 @@ def train(
 
     The target decides the task: classes or numbers. Columns are encoded by what they hold.
     """
-    with guarded(log, quiet) as out:
+    follower = values["distributed"] and follows(os.environ)
+    with guarded(log, quiet or follower) as out:
         kept = values["checkpoints"]
         if values["resume"] and not kept:
             raise Ended(Code.USAGE, "--resume: give the folder of checkpoints, --checkpoint DIR")
@@ -97,52 +102,61 @@ def train(
 
 
 def _train(out, data, values):
+    from ..tables.planning import plan_of, summary_of
+    from ..tables.search import trained
+    from ..training.stopped import Stopped
+
+    with on_ranks(out, values["distributed"]) as (ranks, comm):
+        job, given, shard = ranks.together(lambda: _job_of(data, values, comm))
+        is_plan = given.dry_run
+        summary = ranks.together(lambda: plan_of(job) if is_plan else summary_of(job))
+        out.event("plan" if is_plan else "data", **summary)
+        if dataset := dataset_of(data):
+            out.text(f"{dataset.name}: {dataset.title}")
+        out.text(*summary_lines(summary, job))
+        out.text("", job.network.summary(job.batch), "")
+        if is_plan:
+            out.text(*plan_lines(summary))
+            return
+        callbacks = [_Epochs(out)] if job.asked.search is None else []
+        model = trained(job, callbacks, out.shows_progress, shard)
+    kept = job.checkpoints
+    if Stopped(model.record["stopped"]).by_signal and (kept or not model.record["steps"]):
+        _preempted(model, kept)
+    if ranks.leads:
+        _end(out, model, given.output, given.out_of_fold)
+
+
+def _job_of(data, values, comm):
+    """Return the `Job`, whose schema is settled, its options, and the part of a search if any."""
     from ..tables.job import Job
     from ..tables.networks import check_task
-    from ..tables.planning import plan_of, summary_of
     from ..tables.read.formats import suffix_of
     from ..tables.read.table import open_table
-    from ..tables.search import trained
     from ..training.checkpoints import Checkpoints
-    from ..training.stopped import Stopped
 
     dataset = dataset_of(data)
     values["target"] = values["target"] or _target_of(dataset, data)
     with usage():
-        asked, job_options = made(TrainOptions, values), made(JobOptions, values)
-        output, folder = job_options.output, job_options.checkpoints
+        asked, given = made(TrainOptions, values), made(JobOptions, values)
+        output, folder = given.output, given.checkpoints
         if output and suffix_of(output):
             raise ValueError(
                 f"output={quoted_path(output)}: that is the name of a table; expected a name "
                 "such as model.safetensors"
             )
         if asked.ensemble_by is not None:
-            _check_out_of_fold(job_options, asked)
-        kept = Checkpoints(folder, job_options.every) if folder else None
-        shard = _shard_of(job_options, asked.search)
+            _check_out_of_fold(given, asked)
+        kept = Checkpoints(folder, given.every) if folder else None
+        shard = _shard_of(given, asked.search)
         table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
-        job = Job(table, asked, job_options.valid or None, kept, job_options.resume)
+        job = Job(table, asked, given.valid or None, kept, given.resume, comm=comm)
     not_the_input(output, *job.files)
-    not_the_input(job_options.out_of_fold, *job.files, option="--out-of-fold")
-    schema = job.schema
+    not_the_input(given.out_of_fold, *job.files, option="--out-of-fold")
     with usage():
-        check_task(job.options, schema)
-        _check_out_of_fold(job_options, job.options)
-    is_plan = job_options.dry_run
-    summary = plan_of(job) if is_plan else summary_of(job)
-    out.event("plan" if is_plan else "data", **summary)
-    if dataset:
-        out.text(f"{dataset.name}: {dataset.title}")
-    out.text(*summary_lines(summary, job))
-    out.text("", job.network.summary(job.batch), "")
-    if is_plan:
-        out.text(*plan_lines(summary))
-        return
-    callbacks = [_Epochs(out)] if asked.search is None else []
-    model = trained(job, callbacks, out.shows_progress, shard)
-    if Stopped(model.record["stopped"]).by_signal and (kept or not model.record["steps"]):
-        _preempted(model, kept)
-    _end(out, model, output, job_options.out_of_fold)
+        check_task(job.options, job.schema)
+        _check_out_of_fold(given, job.options)
+    return job, given, shard
 
 
 def _shard_of(given, search):

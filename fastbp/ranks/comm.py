@@ -16,6 +16,7 @@ from ..data.samples import Samples
 from ..data.windows import Feed
 from ..engine.engine import Engine
 from ..engine.pace import pace_of_steps
+from ..errors import DataError, ModelFileError
 from ..kernels.compiler.processors import available_threads, processors_allowed
 from ..quoted import quoted, shortened
 from .reduction import Messages, SharedMemory
@@ -27,7 +28,10 @@ Result = TypeVar("Result")
 #: The exit code of all processes after an error that one rank cannot tell the others.
 ABORTED = 1
 # errors that are made of their message alone; others arrive as RuntimeError
-_PLAIN = (ValueError, TypeError, MemoryError, OSError, RuntimeError, ArithmeticError)
+_PLAIN = (
+    *(DataError, ModelFileError, ValueError, TypeError),
+    *(MemoryError, OSError, RuntimeError, ArithmeticError),
+)
 
 
 class Alone:
@@ -102,7 +106,6 @@ class Ranks(Alone):
 
     def __init__(self, comm: Any) -> None:
         self._comm = comm
-        self._known: BaseException | None = None
         self.number, self.count = comm.rank, comm.size
         self.leads = self.number == 0
 
@@ -114,14 +117,13 @@ class Ranks(Alone):
             self.most_threads = self._share_of_threads()
             yield
         except BaseException as error:
-            if error is not self._known:
+            if not is_known(error):
                 print(f"fastbp: rank {self.number} of {self.count} failed:", file=sys.stderr)
                 traceback.print_exc()
                 sys.stderr.flush()
                 self._comm.Abort(ABORTED)
             raise
         finally:
-            self._known = None
             self._comm.Free()
 
     def together(self, function: Callable[[], Result]) -> Result:
@@ -137,9 +139,9 @@ class Ranks(Alone):
             return result
         failed = [number for number, each in enumerate(found) if each == first]
         kind, message = first
-        if len(failed) < self.count:
-            message = f"{named(failed)} of {self.count}: {message}"
-        raise self.known_to_all(kind(message)) from error
+        if error is not None and len(failed) == self.count:
+            raise self.known_to_all(error)
+        raise self.known_to_all(kind(f"{named(failed)} of {self.count}: {message}")) from error
 
     def expect_same(self, settings: dict[str, Any]) -> None:
         """Raise ValueError on every rank, naming the first setting that differs and the ranks."""
@@ -176,7 +178,7 @@ class Ranks(Alone):
 
     def known_to_all(self, error: BaseException) -> BaseException:
         """Note an error that every rank is about to raise; return it."""
-        self._known = error
+        error._fastbp_is_known = True  # type: ignore[attr-defined]
         return error
 
     def feed(
@@ -218,6 +220,11 @@ class Ranks(Alone):
         others = [allowed for host, allowed in self.all((here, mine)) if host == here]
         share = sum(1 / sum(number in allowed for allowed in others) for number in mine)
         return max(1, min(int(share + 1e-9), available_threads()))
+
+
+def is_known(error: BaseException) -> bool:
+    """Return whether every rank raises an error, so that none waits for another."""
+    return getattr(error, "_fastbp_is_known", False)
 
 
 def _told(error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -74,8 +75,12 @@ class Shares:
         """Return what hashes the rows of a share; None where one has all."""
         return None if self.ranks.count == 1 else _Sums()
 
-    def told(self, rows: Encoded) -> Encoded:
-        """Return the rows of a share with the counts and the hash of all."""
+    def rows(self, encode: Callable[[], Encoded]) -> Encoded:
+        """Return the rows of a share, as it encodes them, with the counts and the hash of all.
+
+        An error on one rank is raised on all.
+        """
+        rows = self.ranks.together(encode)
         if self.ranks.count == 1:
             return rows
         every = self.ranks.all((rows.count, rows.no_target, rows.digest))

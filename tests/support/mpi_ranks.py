@@ -47,13 +47,18 @@ def started(count, code, folder, **env):
     )
 
 
-def run_ranks(count, code, folder, timeout=300, **env):
-    """Run a script on so many ranks; return its output. A rank that fails fails the test."""
+def run_ranks(count, code, folder, timeout=300, is_checked=True, **env):
+    """Run a script on so many ranks; return its output. A rank that fails fails the test.
+
+    If it is not checked, return the process of mpiexec as `subprocess.run` does.
+    """
     process = started(count, code, folder, **env)
     try:
         out, err = process.communicate(timeout=timeout)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, 9)
+    if not is_checked:
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
     assert process.returncode == 0, f"exit status {process.returncode}\n{out}\n{err}"
     return out
