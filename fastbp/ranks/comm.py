@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -143,13 +144,13 @@ class Ranks(Alone):
 
     def expect_same(self, settings: dict[str, Any]) -> None:
         """Raise ValueError on every rank, naming the first setting that differs and the ranks."""
-        shown = self.all({name: quoted(value) for name, value in settings.items()})
+        shown = self.all({n: (_written(v), quoted(v)) for n, v in settings.items()})
         for name in settings:
-            groups: dict[str, list[int]] = {}
+            groups: dict[Any, list[int]] = {}
             for number, each in enumerate(shown):
                 groups.setdefault(each[name], []).append(number)
             if len(groups) > 1:
-                told = ", ".join(f"{value} on {named(where)}" for value, where in groups.items())
+                told = ", ".join(f"{v} on {named(where)}" for (_, v), where in groups.items())
                 message = f"{name} differs between the ranks: it is {told}"
                 raise self.known_to_all(ValueError(message))
 
@@ -218,6 +219,11 @@ class Ranks(Alone):
         others = [allowed for host, allowed in self.all((here, mine)) if host == here]
         share = sum(1 / sum(number in allowed for allowed in others) for number in mine)
         return max(1, min(int(share + 1e-9), available_threads()))
+
+
+def _written(value):
+    """Return the `repr` of a value without addresses, which differ between processes."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def _told(error):
