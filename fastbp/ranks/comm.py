@@ -18,7 +18,9 @@ from ..data.windows import Feed
 from ..engine.engine import Engine
 from ..engine.pace import pace_of_steps
 from ..kernels.compiler.processors import available_threads, processors_allowed
+from ..kernels.support.scalars import a_whole_number
 from ..quoted import quoted, shortened
+from .local import EvenPace, LocalShard, LocalSteps, averaged
 from .reduction import Messages, SharedMemory
 from .scores import JointScore, OwnScore
 from .shard import Shard, shard_samples
@@ -35,6 +37,8 @@ class Alone:
     """One process: it agrees with itself."""
 
     number, count = 0, 1
+    #: How many steps each rank makes by itself, before all average; None: each step is joint.
+    average_every: int | None = None
     #: Whether this rank writes checkpoints and shows progress.
     leads = True
     #: The most threads that "auto" may mean.
@@ -44,6 +48,13 @@ class Alone:
     def joined(self) -> Iterator[None]:
         """Train within: an error on one rank ends all."""
         yield
+
+    def set_sync(self, sync: str, average_every: int) -> None:
+        """Check and take the arguments `sync` and `average_every` of `Network.fit`."""
+        if sync not in ("step", "local"):
+            raise ValueError(f'sync={quoted(sync)}: expected "step" or "local"')
+        average_every = a_whole_number("average_every", average_every, least=1)
+        self.average_every = average_every if sync == "local" else None
 
     def together(self, function: Callable[[], Result]) -> Result:
         """Return ``function()``; raise on every rank if it raises on one."""
@@ -196,17 +207,28 @@ class Ranks(Alone):
         if data.weight is not None:
             weights = np.concatenate(self.all(data.weight.astype(np.float64)))
         order = (options.batch_size, options.shuffle, seed)
-        return Shard(data, sum(counts[: self.number]), sum(counts), weights, *order)
+        rows = (data, sum(counts[: self.number]), sum(counts), weights, *order)
+        if self.average_every:
+            return LocalShard(*rows, self.number, self.average_every)
+        return Shard(*rows)
 
     def pace(self, flops: float, threads: int) -> Any:
         """Return the pace of all ranks."""
+        if self.average_every:
+            return EvenPace(self.average_every, threads)
         return JointPace(self, threads)
 
     def steps(self, engine: Engine, feed: Feed) -> Any:
         """Return what makes the steps of a training."""
-        numbers = (engine.plan.size, engine.plan.dtype)
-        shared = SharedMemory.between(self, self._comm, *numbers)
-        return JointSteps(engine, shared or Messages(self._comm, *numbers))
+        if self.average_every:
+            share = len(feed.head) / feed.rows
+            return LocalSteps(engine, feed, self, self._reduction(engine, averaged(engine)), share)
+        return JointSteps(engine, self._reduction(engine, engine.plan.size))
+
+    def _reduction(self, engine, size):
+        """Return what adds so many numbers: in shared memory, where all ranks have it."""
+        shared = SharedMemory.between(self, self._comm, size, engine.plan.dtype)
+        return shared or Messages(self._comm, size, engine.plan.dtype)
 
     def scores(self, metric: Any, data: Samples) -> OwnScore | JointScore:
         """Return what scores the validation rows of all ranks."""

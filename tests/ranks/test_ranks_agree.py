@@ -124,7 +124,7 @@ SAID = {
     "stopping": "stopping differs between the ranks: it is EarlyStopping(patience=2",
     "sizes": "sizes differs between the ranks: it is [4, 5, 3] on ranks 0 and 2, [4, 6, 3] on",
     "dtype": "dtype differs between the ranks: it is 'float32' on ranks 0 and 2, 'float64' on",
-    "optimizer": "optimizer differs between the ranks: it is Optimizer('adam', learning_rate=0.001)",
+    "optimizer": "optimizer differs between the ranks: it is Optimizer('adam', learning_rate=0.00",
     "seed": "seed differs between the ranks: it is 0 on ranks 0 and 2, 9 on rank 1",
     "drawn": "seed differs between the ranks: it is 0 on ranks 0 and 2, 'drawn' on rank 1",
     "moved": "the place in training (weights, steps, epochs) differs between the ranks",
