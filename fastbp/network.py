@@ -189,6 +189,8 @@ class Network(Saved):
         resume: bool = False,
         steps_per_epoch: int | None = None,
         comm: Any = None,
+        sync: str = "step",
+        average_every: int = 16,
     ) -> History:
         """Train on mini-batches; return the `History`.
 
@@ -233,6 +235,11 @@ class Network(Saved):
         comm : mpi4py.MPI.Intracomm, optional
             Train on all its processes, such as those of ``MPI.COMM_WORLD``: see
             ``fastbp.ranks``. Each gives its own rows.
+        sync : {"step", "local"}, default "step"
+            With "local" each process makes `average_every` steps by itself, on its share of
+            each batch; then all average. For steps shorter than a message.
+        average_every : int, default 16
+            Steps between two averages.
 
         Returns
         -------
@@ -251,6 +258,7 @@ class Network(Saved):
         arguments = (early_stopping, n_threads, progress, callbacks, max_time)
         order = (batch_size, shuffle, steps_per_epoch)
         with ranks.joined(), ExitStack() as held:
+            ranks.together(lambda: ranks.set_sync(sync, average_every))
             options = ranks.together(lambda: options_of(epochs, *arguments, *order, resume))
             kept = ranks.together(lambda: as_checkpoints(checkpoints, resume))
             given = {"validation_data": validation_data, "checkpoints": checkpoints}
@@ -302,6 +310,7 @@ class Network(Saved):
             "optimizer": net.optimizer,
             "seed": "drawn" if self._seed_is_drawn else net.seed,
             **options.same(),
+            "sync, average_every": ranks.average_every or "step",
             **{name: "given" if value is not None else None for name, value in given.items()},
         }
         ranks.expect_same(same)

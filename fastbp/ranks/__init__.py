@@ -19,7 +19,13 @@ consecutive rows of the table: shuffle.
   number of ranks may resume from them.
 - ``n_threads="auto"`` shares the processors of a machine among its ranks.
 
+With ``sync="local"`` a rank makes ``average_every`` steps by itself, in compiled slices, each on
+its share of a batch, and then all average weights and moments, weighted by rows. It pays where a
+step takes no longer than a message between the ranks. The result has the same bits in every run
+with as many ranks, but is another than one process's. A signal or the time limit ends training at
+the next average.
+
 `comm` agrees: on arguments, on errors, on when to stop. `shard` finds which rows of a batch a rank
-holds, `steps` runs them, `reduction` adds the gradients, `scores` the scores of all ranks. mpi4py
-is used by way of the communicator alone, and never imported.
+holds, `steps` runs them, `local` has the local steps, `reduction` adds the gradients, `scores` the
+scores of all ranks. mpi4py is used by way of the communicator alone, and never imported.
 """

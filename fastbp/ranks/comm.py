@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -18,7 +19,9 @@ from ..engine.engine import Engine
 from ..engine.pace import pace_of_steps
 from ..errors import DataError, ModelFileError
 from ..kernels.compiler.processors import available_threads, processors_allowed
+from ..kernels.support.scalars import a_whole_number
 from ..quoted import quoted, shortened
+from .local import EvenPace, LocalShard, LocalSteps, averaged
 from .reduction import Messages, SharedMemory
 from .scores import JointScore, OwnScore
 from .shard import Shard, shard_samples
@@ -38,6 +41,8 @@ class Alone:
     """One process: it agrees with itself."""
 
     number, count = 0, 1
+    #: How many steps each rank makes by itself, before all average; None: each step is joint.
+    average_every: int | None = None
     #: Whether this rank writes checkpoints and shows progress.
     leads = True
     #: The most threads that "auto" may mean.
@@ -47,6 +52,13 @@ class Alone:
     def joined(self) -> Iterator[None]:
         """Train within: an error on one rank ends all."""
         yield
+
+    def set_sync(self, sync: str, average_every: int) -> None:
+        """Check and take the arguments `sync` and `average_every` of `Network.fit`."""
+        if sync not in ("step", "local"):
+            raise ValueError(f'sync={quoted(sync)}: expected "step" or "local"')
+        average_every = a_whole_number("average_every", average_every, least=1)
+        self.average_every = average_every if sync == "local" else None
 
     def together(self, function: Callable[[], Result]) -> Result:
         """Return ``function()``; raise on every rank if it raises on one."""
@@ -145,13 +157,13 @@ class Ranks(Alone):
 
     def expect_same(self, settings: dict[str, Any]) -> None:
         """Raise ValueError on every rank, naming the first setting that differs and the ranks."""
-        shown = self.all({name: quoted(value) for name, value in settings.items()})
+        shown = self.all({n: (_written(v), quoted(v)) for n, v in settings.items()})
         for name in settings:
-            groups: dict[str, list[int]] = {}
+            groups: dict[Any, list[int]] = {}
             for number, each in enumerate(shown):
                 groups.setdefault(each[name], []).append(number)
             if len(groups) > 1:
-                told = ", ".join(f"{value} on {named(where)}" for value, where in groups.items())
+                told = ", ".join(f"{v} on {named(where)}" for (_, v), where in groups.items())
                 message = f"{name} differs between the ranks: it is {told}"
                 raise self.known_to_all(ValueError(message))
 
@@ -197,17 +209,28 @@ class Ranks(Alone):
         if data.weight is not None:
             weights = np.concatenate(self.all(data.weight.astype(np.float64)))
         order = (options.batch_size, options.shuffle, seed)
-        return Shard(data, sum(counts[: self.number]), sum(counts), weights, *order)
+        rows = (data, sum(counts[: self.number]), sum(counts), weights, *order)
+        if self.average_every:
+            return LocalShard(*rows, self.number, self.average_every)
+        return Shard(*rows)
 
     def pace(self, flops: float, threads: int) -> Any:
         """Return the pace of all ranks."""
+        if self.average_every:
+            return EvenPace(self.average_every, threads)
         return JointPace(self, threads)
 
     def steps(self, engine: Engine, feed: Feed) -> Any:
         """Return what makes the steps of a training."""
-        numbers = (engine.plan.size, engine.plan.dtype)
-        shared = SharedMemory.between(self, self._comm, *numbers)
-        return JointSteps(engine, shared or Messages(self._comm, *numbers))
+        if self.average_every:
+            share = len(feed.head) / feed.rows
+            return LocalSteps(engine, feed, self, self._reduction(engine, averaged(engine)), share)
+        return JointSteps(engine, self._reduction(engine, engine.plan.size))
+
+    def _reduction(self, engine, size):
+        """Return what adds so many numbers: in shared memory, where all ranks have it."""
+        shared = SharedMemory.between(self, self._comm, size, engine.plan.dtype)
+        return shared or Messages(self._comm, size, engine.plan.dtype)
 
     def scores(self, metric: Any, data: Samples) -> OwnScore | JointScore:
         """Return what scores the validation rows of all ranks."""
@@ -225,6 +248,11 @@ class Ranks(Alone):
 def is_known(error: BaseException) -> bool:
     """Return whether every rank raises an error, so that none waits for another."""
     return getattr(error, "_fastbp_is_known", False)
+
+
+def _written(value):
+    """Return the `repr` of a value without addresses, which differ between processes."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def _told(error):

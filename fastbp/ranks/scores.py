@@ -53,7 +53,7 @@ class JointScore:
         if any(each is None for each in found):
             return None
         loss, *sums = np.add.reduce(found)
-        return loss / self._total, self._metric(np.array(sums))
+        return float(loss / self._total), self._metric(np.array(sums))
 
     def _sums(self, outputs):
         """Return the weight of the rows that are right, or the residuals of each output."""

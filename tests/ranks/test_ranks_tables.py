@@ -10,7 +10,7 @@ import pytest
 from fastbp import TableModel
 from fastbp.tables.shares import Shares, _Sums
 from fastbp.tables.split import Split
-from mpi_ranks import needs_mpi, run_ranks
+from mpi_ranks import ended, needs_mpi, run_ranks, started
 
 ROWS = 1200
 CUTS = (0, 10, 300, 310, 555, 800, 801, ROWS)  # seven uneven files
@@ -110,7 +110,6 @@ for name, case in CASES.items():
         print(name, alone["counts"]["train"])
 """,
         tmp_path,
-        timeout=600,
     )
     assert [line.rsplit(" ", 1)[0] for line in out.splitlines()] == [
         "classes",
@@ -120,19 +119,14 @@ for name, case in CASES.items():
 
 
 def command(folder, count, *words):
-    """Run ``fastbp train`` on ranks; return the process, without what mpiexec itself says."""
-    code = f"""
-    import sys
-    from fastbp import cli
-    sys.argv = ["fastbp", "train", *{list(map(str, words))!r}, "--distributed", "--seed", "3"]
-    cli.main()
-    """
-    return run_ranks(count, code, folder, is_checked=False)
+    """Run ``fastbp train`` on ranks; return the code and the output of mpiexec, and its errors."""
+    line = ["-m", "fastbp", "train", *map(str, words), "--distributed", "--seed", "3"]
+    return ended(started(count, line, folder), timeout=600)
 
 
-def lines(process):
+def lines(errors):
     """Return what fastbp said on stderr, but for the steps it began."""
-    said = [line for line in process.stderr.splitlines() if line.startswith("fastbp: ")]
+    said = [line for line in errors.splitlines() if line.startswith("fastbp: ")]
     steps = (
         "starting",
         "looking",
@@ -158,10 +152,10 @@ def lines(process):
     ],
 )
 def test_what_is_refused_is_said_once_and_ends_all(folder, count, words, code, message):
-    process = command(folder, count, *words)
-    assert process.returncode == code, process.stderr
-    (line,) = lines(process)
-    assert message in line and not process.stdout
+    status, output, errors = command(folder, count, *words)
+    assert status == code, errors
+    (line,) = lines(errors)
+    assert message in line and not output
 
 
 @needs_mpi
@@ -170,13 +164,15 @@ def test_a_training_goes_on_with_another_number_of_ranks(folder, tmp_path):
     words = (folder / "whole", "--target", "kind", "--preset", "fast", "--dtype", "float64")
     names = {"through": (), "begun": ("--checkpoint", tmp_path / "kept", "--max-time", "1ms")}
     for name, more in names.items():
-        process = command(tmp_path, 2, *words, "--epochs", 6, *more, "-o", tmp_path / name)
-        assert process.returncode == 0, process.stderr
+        status, _, errors = command(
+            tmp_path, 2, *words, "--epochs", 6, *more, "-o", tmp_path / name
+        )
+        assert status == 0, errors
     assert os.listdir(tmp_path / "kept")
     more = ("--checkpoint", tmp_path / "kept", "--resume", "-o", tmp_path / "ended")
-    process = command(tmp_path, 3, *words, "--epochs", 6, *more, "--log", "json")
-    assert process.returncode == 0, process.stderr
-    events = [json.loads(line) for line in process.stdout.splitlines()]  # of rank 0 alone
+    status, output, errors = command(tmp_path, 3, *words, "--epochs", 6, *more, "--log", "json")
+    assert status == 0, errors
+    events = [json.loads(line) for line in output.splitlines()]  # of rank 0 alone
     assert [event["event"] for event in events].count("saved") == 1
     through, ended = (
         TableModel.load(tmp_path / name).record["metrics"]["valid"] for name in ("through", "ended")

@@ -29,16 +29,13 @@ needs_mpi = pytest.mark.skipif(
 )
 
 
-def started(count, code, folder, **env):
-    """Start a script on so many ranks, in a folder; return the process of mpiexec."""
-    script = Path(folder) / "script.py"
-    script.write_text(textwrap.dedent(code))
+def started(count, program, folder, **env):
+    """Start a program, a list, on so many ranks in a folder; return the process of mpiexec."""
     path = os.pathsep.join([str(Path(MPIEXEC).parent), os.environ.get("PATH", os.defpath)])
-    support = str(Path(__file__).parent)
     return subprocess.Popen(
-        [MPIEXEC, "-n", str(count), sys.executable, str(script)],
+        [MPIEXEC, "-n", str(count), sys.executable, *map(str, program)],
         cwd=folder,
-        env={**os.environ, **_ENV, "PATH": path, "PYTHONPATH": support, **env},
+        env={**os.environ, **_ENV, "PATH": path, **env},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -47,18 +44,25 @@ def started(count, code, folder, **env):
     )
 
 
-def run_ranks(count, code, folder, timeout=300, is_checked=True, **env):
-    """Run a script on so many ranks; return its output. A rank that fails fails the test.
-
-    If it is not checked, return the process of mpiexec as `subprocess.run` does.
-    """
-    process = started(count, code, folder, **env)
+def ended(process, timeout=300):
+    """Wait for the end of mpiexec; return its exit code, output and errors."""
     try:
         out, err = process.communicate(timeout=timeout)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, 9)
-    if not is_checked:
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-    assert process.returncode == 0, f"exit status {process.returncode}\n{out}\n{err}"
+    return process.returncode, out, err
+
+
+def run_ranks(count, code, folder, **env):
+    """Run a script on so many ranks; return its output. A rank that fails fails the test."""
+    script = Path(folder) / "script.py"
+    script.write_text(textwrap.dedent(code))
+    return run_program(count, [script], folder, **env)
+
+
+def run_program(count, program, folder, **env):
+    """Run a program, a list, on so many ranks, as `run_ranks` does."""
+    status, out, err = ended(started(count, program, folder, **env))
+    assert status == 0, f"exit status {status}\n{out}\n{err}"
     return out
