@@ -31,6 +31,7 @@ class Ended(Exception):
 
 # the module that is missing, and what installs it
 _EXTRAS = {
+    "distributed": "fastbp[dask]",
     "jinja2": "fastbp[plot]",
     "matplotlib": "fastbp[plot]",
     "mpi4py": "fastbp[mpi]",

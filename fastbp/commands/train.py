@@ -10,6 +10,7 @@ from ..quoted import quoted_path
 from ..tables.declared import Declared, duration, flag, option, text
 from ..tables.options import TrainOptions
 from .arrays import array_task
+from .cluster import connected
 from .config import ConfigOption
 from .describe import (
     folds_lines,
@@ -48,6 +49,9 @@ class JobOptions(Declared):
         Part of a search to train, such as 3/16, for ``fastbp merge``; or 16 alone in a job array
         whose tasks are the parts. Default: that of the task, in an array of SLURM, Grid Engine or
         AWS Batch.
+    dask : str, optional
+        Train the networks of a search on the Dask cluster whose scheduler is at this address, such
+        as tcp://host:8786, or has written this file.
     checkpoints : str, optional
         Folder for checkpoints.
     every : float, in seconds, default 30
@@ -64,6 +68,7 @@ class JobOptions(Declared):
     output: str = option(file_to_write(), "", panel="Job", names=("--output", "-o"))
     out_of_fold: str = option(file_to_write(), "", panel="Job")
     shard: str = option(text("N/COUNT", empty=True), "", panel="Job")
+    dask: str = option(text("ADDRESS", empty=True), "", panel="Job")
     checkpoints: str = option(folder_to_write(), "", panel="Job", names=("--checkpoint",))
     every: float = option(duration(least=0), 30.0, panel="Job")
     resume: bool = option(flag(), False, panel="Job")
@@ -90,8 +95,9 @@ def train(
         if values["resume"] and not kept:
             raise Ended(Code.USAGE, "--resume: give the folder of checkpoints, --checkpoint DIR")
         try:
-            with unwrapped():
-                _train(out, data, values)
+            at = "" if values["dry_run"] else values["dask"]
+            with unwrapped(), connected(at, values["search"]) as client:
+                _train(out, data, values, client)
         except Terminated:
             code, why = (
                 (Code.PREEMPTED, "terminated outside of training: run it again with --resume")
@@ -101,7 +107,7 @@ def train(
             raise Ended(code, why) from None
 
 
-def _train(out, data, values):
+def _train(out, data, values, client):
     from ..tables.planning import plan_of, summary_of
     from ..tables.search import trained
     from ..training.stopped import Stopped
@@ -119,7 +125,7 @@ def _train(out, data, values):
             out.text(*plan_lines(summary))
             return
         callbacks = [_Epochs(out)] if job.asked.search is None else []
-        model = trained(job, callbacks, out.shows_progress, shard)
+        model = trained(job, callbacks, out.shows_progress, shard, client)
     kept = job.checkpoints
     if Stopped(model.record["stopped"]).by_signal and (kept or not model.record["steps"]):
         _preempted(model, kept)
