@@ -14,7 +14,7 @@ import pytest
 _BESIDE = Path(sys.executable).with_name("mpiexec")
 MPIEXEC = str(_BESIDE) if _BESIDE.exists() else shutil.which("mpiexec")
 # root may start it, and more ranks than processors; who waits lets others run
-_ENV = {
+ENV = {
     **dict.fromkeys(
         [f"{who}_ALLOW_RUN_AS_ROOT{more}" for who in ("OMPI", "PRTE") for more in ("", "_CONFIRM")],
         "1",
@@ -35,7 +35,7 @@ def started(count, program, folder, **env):
     return subprocess.Popen(
         [MPIEXEC, "-n", str(count), sys.executable, *map(str, program)],
         cwd=folder,
-        env={**os.environ, **_ENV, "PATH": path, **env},
+        env={**os.environ, **ENV, "PATH": path, **env},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
