@@ -190,7 +190,7 @@ class Ranks(Alone):
 
     def known_to_all(self, error: BaseException) -> BaseException:
         """Note an error that every rank is about to raise; return it."""
-        error._fastbp_is_known = True  # type: ignore[attr-defined]
+        error.fastbp_is_known = True  # type: ignore[attr-defined]
         return error
 
     def feed(
@@ -247,7 +247,7 @@ class Ranks(Alone):
 
 def is_known(error: BaseException) -> bool:
     """Return whether every rank raises an error, so that none waits for another."""
-    return getattr(error, "_fastbp_is_known", False)
+    return getattr(error, "fastbp_is_known", False)
 
 
 def _written(value):
