@@ -1,22 +1,26 @@
-"""Training on several ranks: weak scaling, and what a sum of gradients costs.
+"""Training on several ranks: ``mpiexec -n 2 python benchmarks/ranks.py [NET ...]``.
 
-``mpiexec -n 2 python -m benchmarks.ranks`` trains each net on one rank and on all in turn; the
-global batch and the rows grow with the ranks, so that each has as much work, on one thread. A
-scaling of 1 is ideal.
+It prints what a sum of gradients costs, and the weak scaling of each net: the time of a step on one
+rank over that on all, where the global batch and the rows grow with the ranks, so that each has as
+much work, on one thread. Both sides train in turn; figures are medians over rounds.
 """
 
 import argparse
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from mpi4py import MPI
 
+# where this file is run and not imported, the package lies above it
+sys.path.extend([str(Path(__file__).resolve().parent.parent)] if __name__ == "__main__" else [])
+
+from benchmarks.workloads import WORKLOADS, make_data
 from fastbp import Network
 from fastbp.ranks.comm import Ranks
 from fastbp.ranks.reduction import Messages, SharedMemory
-
-from .workloads import WORKLOADS, make_data
 
 _NETS = ("mnist2", "wide")
 _SECONDS = 1.5  # of a round
