@@ -210,9 +210,8 @@ def test_a_killed_scheduler_and_a_closed_client_fail_the_jobs(tmp_path):
     folder.mkdir()
     with cluster(tmp_path) as (address, server):
         for end in (distributed.Client.close, lambda _: server.kill()):
-            with distributed.Client(address, timeout=60) as client:
-                client.wait_for_workers(2, timeout=120)
-            client = distributed.Client(address, timeout=5)
+            client = distributed.Client(address, timeout=60)
+            client.wait_for_workers(2, timeout=300)
             with fit_many(networks(6), X, Y, client=client, **long(folder)) as results:
                 wait_for_two(folder)
                 end(client)

@@ -1,0 +1,79 @@
+"""Searches of tables on a Dask cluster: the model of this process, and wrong addresses."""
+
+import numpy as np
+import pytest
+
+from command_line import fastbp
+from dask_clusters import cluster
+from fastbp import TableModel, train
+
+distributed = pytest.importorskip("distributed", reason="needs fastbp[dask]")
+pytestmark = pytest.mark.slow
+
+rng = np.random.default_rng(0)
+X = rng.normal(size=(240, 3))
+Y = np.where(X[:, 0] > X[:, 1] * X[:, 2], "up", "down")
+OPTIONS = {"preset": "fast", "epochs": 3, "seed": 5, "search": 5}
+COMMAND = ("train", "table.csv", "--target", "y", "--preset", "fast", "--epochs", 3, "--seed", 5)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with cluster(tmp_path_factory.mktemp("cluster")) as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def client(address):
+    with distributed.Client(address, timeout=60) as client:
+        client.wait_for_workers(2, timeout=300)
+        yield client
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    """Run in a folder with a table."""
+    monkeypatch.chdir(tmp_path)
+    rows = [",".join([*map(repr, row), label]) for row, label in zip(X.tolist(), Y, strict=True)]
+    (tmp_path / "table.csv").write_text("\n".join(["a,b,c,y", *rows]))
+
+
+# ------------------------------------------------------------------ searches of tables
+
+
+def check_same(found, expected):
+    assert found.network.parameters.tobytes() == expected.network.parameters.tobytes()
+    assert found.record["metrics"] == expected.record["metrics"]
+    keys = ("options", "loss", "epochs", "error")
+    searches = [dict(model.record["search"]) for model in (found, expected)]
+    tried = [[{key: each[key] for key in keys} for each in s.pop("tried")] for s in searches]
+    assert searches[0] == searches[1] and tried[0] == tried[1] and len(tried[0]) == 5
+
+
+def test_the_command_searches_on_a_cluster(client, address, table):
+    client.write_scheduler_file("scheduler.json")
+    expected = train("table.csv", "y", **OPTIONS)
+    for at in (address, "scheduler.json"):
+        done = fastbp(*COMMAND, "--search", 5, "--dask", at, "-o", "model")
+        assert done.code == 0, done.err
+        check_same(TableModel.load("model"), expected)
+
+
+@pytest.mark.parametrize(
+    ("at", "code", "words"),
+    [
+        ("tcp://127.0.0.1:9", 1, "--dask 'tcp://127.0.0.1:9': no scheduler answered within 10 s"),
+        ("nonsense", 2, "--dask 'nonsense': expected tcp://HOST:PORT, or a scheduler's file"),
+        ("table.csv", 2, "--dask 'table.csv': this file is not that of a scheduler"),
+    ],
+)
+def test_a_wrong_address_is_named_before_work(table, at, code, words):
+    done = fastbp(*COMMAND, "--search", 5, "--dask", at)
+    assert (done.code, done.out) == (code, "") and words in done.complaint
+
+
+def test_one_training_is_refused(table):
+    done = fastbp(*COMMAND, "--dask", "tcp://127.0.0.1:9")
+    assert done.code == 2 and "--dask: only a search runs on a cluster" in done.complaint
+    with pytest.raises(ValueError, match="client: only a search runs on a cluster"):
+        train("table.csv", "y", client=object())
