@@ -1,14 +1,16 @@
-"""Searches of tables on a Dask cluster: the model of this process, and wrong addresses."""
+"""What runs on a Dask cluster beside `fit_many`: searches, and predictions of blocks."""
 
+import joblib
 import numpy as np
 import pytest
+from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from command_line import fastbp
 from dask_clusters import cluster
-from fastbp import TableModel, train
+from fastbp import MLPClassifier, MLPSearchCV, Network, TableModel, train
 
 distributed = pytest.importorskip("distributed", reason="needs fastbp[dask]")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Stochastic Optimizer")]
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(240, 3))
@@ -50,6 +52,12 @@ def check_same(found, expected):
     assert searches[0] == searches[1] and tried[0] == tried[1] and len(tried[0]) == 5
 
 
+def test_a_search_is_that_of_this_process_by_folds_too(client, table):
+    options = {**OPTIONS, "folds": 3}
+    expected = train("table.csv", "y", **options)
+    check_same(train("table.csv", "y", client=client, **options), expected)
+
+
 def test_the_command_searches_on_a_cluster(client, address, table):
     client.write_scheduler_file("scheduler.json")
     expected = train("table.csv", "y", **OPTIONS)
@@ -77,3 +85,37 @@ def test_one_training_is_refused(table):
     assert done.code == 2 and "--dask: only a search runs on a cluster" in done.complaint
     with pytest.raises(ValueError, match="client: only a search runs on a cluster"):
         train("table.csv", "y", client=object())
+
+
+# ------------------------------------------------------------------ scikit-learn's searches
+
+
+def test_scores_under_the_backend_of_joblib_are_the_same(client):
+    classifier = MLPClassifier((8,), max_iter=3, random_state=0)
+    grid = {"alpha": [1e-4, 1.0]}
+
+    def scores():
+        yield cross_val_score(classifier, X, Y, cv=2)
+        for search in (GridSearchCV, MLPSearchCV):
+            yield search(classifier, grid, cv=2).fit(X, Y).cv_results_["mean_test_score"]
+
+    expected = list(scores())
+    with joblib.parallel_config("dask"):
+        found = list(scores())
+    np.testing.assert_array_equal(found, expected)
+
+
+# ------------------------------------------------------------------ arrays in blocks
+
+
+def test_blocks_of_an_array_train_and_are_scored_where_they_are(client):
+    array = pytest.importorskip("dask.array")
+    rows = array.from_array(X, chunks=(80, 3))
+    labels = array.from_array((Y == "up").astype(int), chunks=80)
+    network, twin = (Network([3, 4, 2], loss="cross_entropy", seed=0) for _ in range(2))
+    parts = zip(rows.to_delayed().ravel(), labels.to_delayed().ravel(), strict=True)
+    network.fit(((x.compute(), y.compute()) for x, y in parts), epochs=2)
+    twin.fit([(X[n : n + 80], (Y == "up")[n : n + 80].astype(int)) for n in (0, 80, 160)], epochs=2)
+    assert network.parameters.tobytes() == twin.parameters.tobytes()
+    predicted = rows.map_blocks(network.predict, dtype=int, drop_axis=1)
+    assert (predicted.compute() == twin.predict(X)).all()
