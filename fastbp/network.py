@@ -5,22 +5,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from secrets import randbits
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import model_file
 from .annotations import Array, Callback, FilePath, Floats, Matrix, Threads, Weights
 from .checks import all_finite
 from .components.initializers import INITIALIZERS
 from .components.layers import NetworkLayer
 from .components.optimizers import Optimizer, as_optimizer
 from .data.ahead import TooLate
-from .data.feed import feed_of
 from .data.samples import features, samples, validation_samples
 from .data.source import Source
 from .engine.architecture import describe, resolve
@@ -28,9 +27,11 @@ from .engine.described import Described
 from .engine.engine import Engine
 from .engine.plan import Gradients, Plan
 from .kernels.formulas.losses import LOSSES
-from .kernels.support.scalars import a_flag, a_number, a_whole_number
+from .kernels.support.scalars import a_number, a_whole_number
 from .quoted import quoted
-from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, resumed
+from .ranks.comm import as_ranks
+from .saved import Saved
+from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, not_kept, resumed
 from .training.fit import Training, history_of_no_epoch, options_of
 from .training.history import History
 from .training.metrics import predicted, scores_of
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Network(Described):
+class Network(Saved):
     """A multilayer perceptron trained by backpropagation on the CPU.
 
     Parameters
@@ -77,7 +78,8 @@ class Network(Described):
     """
 
     #: The `History` of the last `fit`, or None.
-    history: History | None
+    history: History | None = None
+    _seed_is_drawn = False
 
     def __init__(
         self,
@@ -105,7 +107,6 @@ class Network(Described):
         plan = Plan(specs, input_drop, np.dtype(dtype))
         parameter = record.parameter_of("loss_parameter", loss_parameter)
         super().__init__(Engine(plan, record.name, parameter, as_optimizer(optimizer), seed))
-        self.history = None
         self._draw_weights()
 
     def _draw_weights(self):
@@ -116,7 +117,7 @@ class Network(Described):
     def with_seed(self, seed: int | None) -> Self:
         """Return an untrained network like this one with another seed; None draws one."""
         network = type(self).__new__(type(self))
-        network._seed_is_drawn, network.history = seed is None, None
+        network._seed_is_drawn = seed is None
         Described.__init__(network, self._engine.sibling(_seed_of(seed)))
         network._draw_weights()
         return network
@@ -187,6 +188,9 @@ class Network(Described):
         checkpoints: FilePath | Checkpoints | None = None,
         resume: bool = False,
         steps_per_epoch: int | None = None,
+        comm: Any = None,
+        sync: str = "step",
+        average_every: int = 16,
     ) -> History:
         """Train on mini-batches; return the `History`.
 
@@ -228,6 +232,14 @@ class Network(Described):
             Train on the blocks of an iterator as they arrive, each row once; it may be endless.
             So many batches of `batch_size` rows are an epoch. A loader begins anew at its end;
             training ends with an iterator. Rows are shuffled within a block.
+        comm : mpi4py.MPI.Intracomm, optional
+            Train on all its processes, such as those of ``MPI.COMM_WORLD``: see
+            ``fastbp.ranks``. Each gives its own rows.
+        sync : {"step", "local"}, default "step"
+            With "local" each process makes `average_every` steps by itself, on its share of
+            each batch; then all average. For steps shorter than a message.
+        average_every : int, default 16
+            Steps between two averages.
 
         Returns
         -------
@@ -242,37 +254,71 @@ class Network(Described):
         ValueError, TypeError
             If an argument is invalid; the network is unchanged then.
         """
-        begun = time.perf_counter()
-        options = options_of(epochs, early_stopping, n_threads, progress, callbacks, max_time)
-        batch_size = a_whole_number("batch_size", batch_size, least=1)
-        if steps_per_epoch is not None:
-            steps_per_epoch = a_whole_number("steps_per_epoch", steps_per_epoch, least=1)
-        kept = as_checkpoints(checkpoints, a_flag("resume", resume))
-        latest = kept.latest() if resume else None
-        seed = latest.seed if latest is not None and self._seed_is_drawn else self.seed
-        order = (batch_size, a_flag("shuffle", shuffle), seed)
-        validation = None
-        if validation_data is not None:
-            validation = validation_samples(validation_data, self._engine.plan, self.loss)
-        deadline = begun + (options.max_time or math.inf)
-        try:
-            data = (X, y, sample_weight, order, options.epochs, steps_per_epoch)
-            feed = feed_of(self._engine, *data, lambda: time.perf_counter() > deadline)
-        except TooLate as reason:
-            self.history = history_of_no_epoch(self.dtype.name, options.max_time, reason)
-            return self.history
-        if options.max_time is not None:  # checking data, or reading an iterator, took some of it
-            options = replace(options, max_time=max(deadline - time.perf_counter(), 1e-9))
-        with self._alone():
-            keeper = None if kept is None else Keeper(kept, self._as_it_is, feed.key)
-            state = None
+        begun, ranks = time.perf_counter(), as_ranks(comm)
+        arguments = (early_stopping, n_threads, progress, callbacks, max_time)
+        order = (batch_size, shuffle, steps_per_epoch)
+        with ranks.joined(), ExitStack() as held:
+            ranks.together(lambda: ranks.set_sync(sync, average_every))
+            options = ranks.together(lambda: options_of(epochs, *arguments, *order, resume))
+            kept = ranks.together(lambda: as_checkpoints(checkpoints, resume))
+            given = {"validation_data": validation_data, "checkpoints": checkpoints}
+            self._agree(ranks, options, given)
+            latest = None
+            if resume:
+                latest = ranks.first(ranks.together(lambda: kept.latest() if ranks.leads else None))
+            seed = latest.seed if latest is not None and self._seed_is_drawn else self.seed
+            validation = None
+            if validation_data is not None:
+                check = (validation_data, self._engine.plan, self.loss)
+                validation = ranks.together(lambda: validation_samples(*check))
+            deadline = begun + (options.max_time or math.inf)
+            try:
+                data = (X, y, sample_weight, options, seed)
+                feed = ranks.feed(self._engine, *data, lambda: time.perf_counter() > deadline)
+            except TooLate as reason:
+                self.history = history_of_no_epoch(self.dtype.name, options.max_time, reason)
+                return self.history
+            if options.max_time is not None:  # checking data, or reading an iterator, took some
+                left = deadline - time.perf_counter()
+                options = replace(options, max_time=max(left, 1e-9))
+            ranks.together(lambda: held.enter_context(self._alone()))
+            keeper = state = None
+            if kept is not None:
+                write = (kept, self._content, feed.key)
+                keeper = ranks.together(lambda: Keeper(*write) if ranks.leads else not_kept)
             if latest is not None:
-                state = resumed(latest, feed.key, replace(self._as_it_is(), seed=seed))
-            training = Training(self._engine, feed, validation, options, keeper, state)
+                model = replace(self._content(), seed=seed)
+                state = ranks.together(lambda: resumed(latest, feed.key, model))
+            training = Training(self._engine, feed, validation, options, keeper, state, ranks)
             if latest is not None:
                 self._take(latest)
             self.history = training.history
             return training.run()
+
+    def _agree(self, ranks, options, given):
+        """Raise ValueError on every rank unless all train this network, with the same options.
+
+        If its seed is drawn, they take the network of rank 0.
+        """
+        if ranks.count == 1:
+            return
+        net = self._content()
+        same = {
+            "sizes": [net.specs[0].n_in, *(layer.n_out for layer in net.specs)],
+            "the network": (net.specs, net.input_drop, net.loss, net.loss_parameter),
+            "dtype": net.dtype,
+            "optimizer": net.optimizer,
+            "seed": "drawn" if self._seed_is_drawn else net.seed,
+            **options.same(),
+            "sync, average_every": ranks.average_every or "step",
+            **{name: "given" if value is not None else None for name, value in given.items()},
+        }
+        ranks.expect_same(same)
+        if self._seed_is_drawn:
+            self._take(ranks.first(net))
+        else:
+            begun = (crc32(net.moments, crc32(net.params)), net.steps, net.epochs)
+            ranks.expect_same({"the place in training (weights, steps, epochs)": begun})
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -320,76 +366,6 @@ class Network(Described):
     def __repr__(self) -> str:
         sizes = [self.layers[0].n_in, *(layer.n_out for layer in self.layers)]
         return f"Network({sizes}, loss={self.loss!r}, dtype={self.dtype.name!r})"
-
-    def save(self, path: FilePath) -> None:
-        """Write the network to one safetensors file: weights, moments and its place in training.
-
-        A loaded network continues training with the same bits. While another thread trains the
-        network, it waits for the end of a slice of about 50 ms, or of one longer step.
-        """
-        model_file.save(path, self.to_model())
-
-    @classmethod
-    def load(cls, path: FilePath) -> Self:
-        """Return the network that `save` wrote.
-
-        Raises
-        ------
-        ModelFileError
-            If the file is truncated, altered, of a version this program cannot read, or of
-            several networks.
-        FileNotFoundError
-            If there is no such file.
-        """
-        return cls.from_model(model_file.load_one(path))
-
-    def to_model(self) -> model_file.Model:
-        """Return the content of the network's model file.
-
-        It is a copy of one moment between two steps, if another thread trains the network.
-        """
-        params, moments, steps, epochs = self._engine.progress()
-        return replace(self._as_it_is(), params=params, moments=moments, steps=steps, epochs=epochs)
-
-    def _as_it_is(self):
-        """Return the content of the model file, whose arrays are the network's own."""
-        engine = self._engine
-        return model_file.Model(
-            specs=self.layers,
-            input_drop=self.input_dropout,
-            dtype=self.dtype.name,
-            loss=self.loss,
-            loss_parameter=self.loss_parameter,
-            optimizer=self.optimizer,
-            seed=self.seed,
-            steps=self.steps,
-            epochs=self.epochs,
-            params=engine.params,
-            moments=engine.moments,
-        )
-
-    @classmethod
-    def from_model(cls, model: model_file.Model) -> Self:
-        """Return the network of a model file's content; arrays are copied."""
-        network = cls.__new__(cls)
-        network.history = None
-        network._seed_is_drawn = False
-        plan = Plan(model.specs, model.input_drop, model.dtype)
-        engine = Engine(plan, model.loss, model.loss_parameter, model.optimizer, model.seed)
-        Described.__init__(network, engine)
-        network._take(model)
-        return network
-
-    def _take(self, model):
-        """Take the parameters of a model, and its place in training."""
-        engine = self._engine
-        engine.seed = model.seed
-        engine.set_progress(model.params, model.moments, model.steps, model.epochs)
-
-    def __reduce__(self):
-        """Pickle and copy by the content of the model file: addresses do not travel."""
-        others = {name: value for name, value in vars(self).items() if name != "_engine"}
-        return type(self).from_model, (self.to_model(),), others
 
 
 def _seed_of(seed):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import fastbp
+import mpi_ranks
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = (
@@ -56,7 +57,7 @@ def run_examples(file, folder, languages):
                 exec(compile(code, file, "exec"), names)
                 continue
             command = ["bash", "-euo", "pipefail", "-c", code]
-            environment = {**os.environ, "PATH": programs}
+            environment = {**os.environ, **mpi_ranks.ENV, "PATH": programs}
             done = subprocess.run(command, env=environment, timeout=300, **CAPTURED)
             assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
     return names

@@ -31,8 +31,10 @@ class Ended(Exception):
 
 # the module that is missing, and what installs it
 _EXTRAS = {
+    "distributed": "fastbp[dask]",
     "jinja2": "fastbp[plot]",
     "matplotlib": "fastbp[plot]",
+    "mpi4py": "fastbp[mpi]",
     "onnx": "fastbp[onnx]",
     "polars": "fastbp[cli]",
     "skl2onnx": "fastbp[onnx]",

@@ -65,7 +65,14 @@ class Log:
         self._step: threading.Timer | None = None
         self._begun = ""
         self._told: set[str] = set()
+        self._is_hushed = False
         self._printing = threading.RLock()  # a step is told from a thread of its own
+
+    def hush(self) -> None:
+        """Print nothing from now on: another process does."""
+        self._quiet = self._is_hushed = True
+        self.shows_progress = False
+        self.settle()
 
     def text(self, *lines: object) -> None:
         """Print lines, in text mode only."""
@@ -177,6 +184,8 @@ class Log:
         if not isinstance(threading.current_thread(), threading.Timer):
             self.settle()
         with self._printing:
+            if self._is_hushed:
+                return
             print(text, file=stream, flush=True)
 
 

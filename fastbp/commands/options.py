@@ -1,6 +1,7 @@
 """Typer's options from declared ones, ``--help`` in panels, and wrong usage in one line."""
 
 import inspect
+import os
 import sys
 from dataclasses import MISSING, fields
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from ..tables.declared import descriptions, names_of
 from ..tables.wording import named
 from .codes import Code
+from .distributed import follows
 from .exits import ending
 from .log import Log, Mode, asks_for_json
 from .spelling import know
@@ -159,13 +161,17 @@ class Group(TyperGroup):
         args = sys.argv[1:] if args is None else list(args)
         extra["standalone_mode"] = False
         self._log = Log(Mode.json if asks_for_json(args) else Mode.text)
+        is_hushed = "--distributed" in args and follows(os.environ)
+        if is_hushed:
+            self._log.hush()
         try:
             code = super().main(args, *others, **extra)
         except typer.Abort:
             code = Code.INTERRUPTED
         except _UsageError as error:
             code = Code.USAGE
-            Log(_mode(error, args)).error(_usage(error), code)
+            if not is_hushed:
+                Log(_mode(error, args)).error(_usage(error), code)
         sys.exit(code or Code.DONE)
 
 

@@ -10,6 +10,7 @@ from ..quoted import quoted_path
 from ..tables.declared import Declared, duration, flag, option, text
 from ..tables.options import TrainOptions
 from .arrays import array_task
+from .cluster import connected
 from .config import ConfigOption
 from .describe import (
     folds_lines,
@@ -20,6 +21,7 @@ from .describe import (
     summary_lines,
     temperature_lines,
 )
+from .distributed import follows, on_ranks
 from .exits import Code, Ended, guarded, usage
 from .options import made, with_options
 from .rows import DataArgument, dataset_of, open_rows
@@ -47,12 +49,17 @@ class JobOptions(Declared):
         Part of a search to train, such as 3/16, for ``fastbp merge``; or 16 alone in a job array
         whose tasks are the parts. Default: that of the task, in an array of SLURM, Grid Engine or
         AWS Batch.
+    dask : str, optional
+        Train the networks of a search on the Dask cluster whose scheduler is at this address, such
+        as tcp://host:8786, or has written this file.
     checkpoints : str, optional
         Folder for checkpoints.
     every : float, in seconds, default 30
         Time between checkpoints.
     resume : bool, default False
         Go on from the last checkpoint, if there is one.
+    distributed : bool, default False
+        Train one network on all processes that mpiexec started, each on its share of the rows.
     dry_run : bool, default False
         Print the plan and end: columns, network, FLOPs, memory, expected time.
     """
@@ -61,9 +68,11 @@ class JobOptions(Declared):
     output: str = option(file_to_write(), "", panel="Job", names=("--output", "-o"))
     out_of_fold: str = option(file_to_write(), "", panel="Job")
     shard: str = option(text("N/COUNT", empty=True), "", panel="Job")
+    dask: str = option(text("ADDRESS", empty=True), "", panel="Job")
     checkpoints: str = option(folder_to_write(), "", panel="Job", names=("--checkpoint",))
     every: float = option(duration(least=0), 30.0, panel="Job")
     resume: bool = option(flag(), False, panel="Job")
+    distributed: bool = option(flag(), False, panel="Job")
     dry_run: bool = option(flag(), False, panel="Job")
 
 
@@ -80,13 +89,15 @@ def train(
 
     The target decides the task: classes or numbers. Columns are encoded by what they hold.
     """
-    with guarded(log, quiet) as out:
+    follower = values["distributed"] and follows(os.environ)
+    with guarded(log, quiet or follower) as out:
         kept = values["checkpoints"]
         if values["resume"] and not kept:
             raise Ended(Code.USAGE, "--resume: give the folder of checkpoints, --checkpoint DIR")
         try:
-            with unwrapped():
-                _train(out, data, values)
+            at = "" if values["dry_run"] else values["dask"]
+            with unwrapped(), connected(at, values["search"]) as client:
+                _train(out, data, values, client)
         except Terminated:
             code, why = (
                 (Code.PREEMPTED, "terminated outside of training: run it again with --resume")
@@ -96,53 +107,62 @@ def train(
             raise Ended(code, why) from None
 
 
-def _train(out, data, values):
+def _train(out, data, values, client):
+    from ..tables.planning import plan_of, summary_of
+    from ..tables.search import trained
+    from ..training.stopped import Stopped
+
+    with on_ranks(out, values["distributed"]) as (ranks, comm):
+        job, given, shard = ranks.together(lambda: _job_of(data, values, comm))
+        is_plan = given.dry_run
+        summary = ranks.together(lambda: plan_of(job) if is_plan else summary_of(job))
+        out.event("plan" if is_plan else "data", **summary)
+        if dataset := dataset_of(data):
+            out.text(f"{dataset.name}: {dataset.title}")
+        out.text(*summary_lines(summary, job))
+        out.text("", job.network.summary(job.batch), "")
+        if is_plan:
+            out.text(*plan_lines(summary))
+            return
+        callbacks = [_Epochs(out)] if job.asked.search is None else []
+        model = trained(job, callbacks, out.shows_progress, shard, client)
+    kept = job.checkpoints
+    if Stopped(model.record["stopped"]).by_signal and (kept or not model.record["steps"]):
+        _preempted(model, kept)
+    if ranks.leads:
+        _end(out, model, given.output, given.out_of_fold)
+
+
+def _job_of(data, values, comm):
+    """Return the `Job`, whose schema is settled, its options, and the part of a search if any."""
     from ..tables.job import Job
     from ..tables.networks import check_task
-    from ..tables.planning import plan_of, summary_of
     from ..tables.read.formats import suffix_of
     from ..tables.read.table import open_table
-    from ..tables.search import trained
     from ..training.checkpoints import Checkpoints
-    from ..training.stopped import Stopped
 
     dataset = dataset_of(data)
     values["target"] = values["target"] or _target_of(dataset, data)
     with usage():
-        asked, job_options = made(TrainOptions, values), made(JobOptions, values)
-        output, folder = job_options.output, job_options.checkpoints
+        asked, given = made(TrainOptions, values), made(JobOptions, values)
+        output, folder = given.output, given.checkpoints
         if output and suffix_of(output):
             raise ValueError(
                 f"output={quoted_path(output)}: that is the name of a table; expected a name "
                 "such as model.safetensors"
             )
         if asked.ensemble_by is not None:
-            _check_out_of_fold(job_options, asked)
-        kept = Checkpoints(folder, job_options.every) if folder else None
-        shard = _shard_of(job_options, asked.search)
+            _check_out_of_fold(given, asked)
+        kept = Checkpoints(folder, given.every) if folder else None
+        shard = _shard_of(given, asked.search)
         table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
-        job = Job(table, asked, job_options.valid or None, kept, job_options.resume)
+        job = Job(table, asked, given.valid or None, kept, given.resume, comm=comm)
     not_the_input(output, *job.files)
-    not_the_input(job_options.out_of_fold, *job.files, option="--out-of-fold")
-    schema = job.schema
+    not_the_input(given.out_of_fold, *job.files, option="--out-of-fold")
     with usage():
-        check_task(job.options, schema)
-        _check_out_of_fold(job_options, job.options)
-    is_plan = job_options.dry_run
-    summary = plan_of(job) if is_plan else summary_of(job)
-    out.event("plan" if is_plan else "data", **summary)
-    if dataset:
-        out.text(f"{dataset.name}: {dataset.title}")
-    out.text(*summary_lines(summary, job))
-    out.text("", job.network.summary(job.batch), "")
-    if is_plan:
-        out.text(*plan_lines(summary))
-        return
-    callbacks = [_Epochs(out)] if asked.search is None else []
-    model = trained(job, callbacks, out.shows_progress, shard)
-    if Stopped(model.record["stopped"]).by_signal and (kept or not model.record["steps"]):
-        _preempted(model, kept)
-    _end(out, model, output, job_options.out_of_fold)
+        check_task(job.options, job.schema)
+        _check_out_of_fold(given, job.options)
+    return job, given, shard
 
 
 def _shard_of(given, search):

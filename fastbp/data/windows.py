@@ -37,6 +37,19 @@ class Window:
         """Number of samples in the order."""
         return len(self.data) if self.order is None else len(self.order)
 
+    @property
+    def weight(self) -> float:
+        """Sum of the weights of its samples."""
+        return self.data.total_weight
+
+    def batches(self, batch: int) -> int:
+        """Return its number of batches of so many rows."""
+        return -(-self.rows // batch)
+
+    def rows_of(self, number: int, batch: int) -> slice:
+        """Return where the rows of its batch of a number lie in the order."""
+        return slice(number * batch, (number + 1) * batch)
+
 
 class Feed(ABC):
     """The samples of a training, window by window."""

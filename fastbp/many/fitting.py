@@ -1,7 +1,7 @@
 """`fit_many`: many trainings in one call, one on each core, with the bits they have alone."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -21,11 +21,13 @@ from ..training.interrupt import Stop
 from ..training.stopped import Stopped
 from .jobs import Result, crossed, jobs_of, seeds_of
 from .kept import kept_in
-from .packs import Alone, Packed, tasks_of
-from .shared import Shared, folds_of, shared_of
+from .packs import Alone, Ended, Packed, tasks_of
+from .shared import folds_of, shared_of
 
 # settings that are data
 _OF_ARRAYS = frozenset({"validation_data", "sample_weight", "rows"})
+# how a task is run until a `Stop` ends it
+Run = Callable[[Alone | Packed, Stop], Ended]
 
 
 class Results:
@@ -37,12 +39,10 @@ class Results:
     """
 
     def __init__(
-        self, tasks: Sequence[Alone | Packed], shared: Shared, stop: Stop, threads: int, bar: Any
+        self, tasks: Sequence[Alone | Packed], run: Run, stop: Stop, threads: int, bar: Any
     ) -> None:
         self._count = sum(len(task.jobs) for task in tasks)
-        self._shared, self._stop, self._bar = shared, stop, bar
-        # a single job takes all threads for itself
-        self._own = threads if self._count == 1 else 1
+        self._train, self._stop, self._bar = run, stop, bar
         self._ended: list[Result] = []
         self._yielded = 0
         self._wakes: SimpleQueue[None] = SimpleQueue()
@@ -64,7 +64,7 @@ class Results:
 
     def _run(self, task, ended):
         """Run a task; put its results, and begin those of its jobs anew that must run alone."""
-        for job, result in task.run(self._shared, self._stop, self._own):
+        for job, result in self._train(task, self._stop):
             ended.add(id(job))
             if result is None:
                 self._begin(Alone(job))
@@ -83,8 +83,9 @@ class Results:
         self._ended.append(result)
         self._wakes.put(None)
         is_last = next(self._numbers) == self._count
-        if is_last:  # nothing begins any more
+        if is_last:  # nothing begins any more, and the data can go
             self._pool.shutdown(wait=False)
+            del self._train
         if self._bar is not None:
             self._bar.update()
             if is_last:
@@ -172,6 +173,7 @@ def fit_many(
     progress: bool = False,
     max_time: float | None = None,
     checkpoints: FilePath | Checkpoints | None = None,
+    client: Any = None,
     **fit_options: Any,
 ) -> Results:
     """Train many networks at once, one on each core; return their `Results` as they end.
@@ -204,6 +206,9 @@ def fit_many(
     checkpoints : path or Checkpoints, optional
         Folder of the checkpoints of all jobs, which are networks. The same call goes on where an
         earlier one was killed: a job that was done is read, and no job is trained twice.
+    client : distributed.Client, optional
+        Train on the workers of its Dask cluster, each job on one thread. The data are sent once;
+        jobs whose worker is lost are trained again; results and bits are those of this process.
     **fit_options
         Arguments of `Network.fit` for all jobs, such as ``epochs``.
 
@@ -216,8 +221,8 @@ def fit_many(
     ------
     ValueError, TypeError
         Before any work: if there is no job, one is neither a model of fastbp nor a dict, two are
-        one network, an argument is unknown, the folds do not fit the rows, or the folder of
-        checkpoints is that of other jobs.
+        one network, an argument is unknown, the folds do not fit the rows, the folder of
+        checkpoints is that of other jobs, or a cluster has no workers.
     MemoryError
         Before any work: if the networks take more memory than is free.
     """
@@ -229,12 +234,28 @@ def fit_many(
     templates = jobs_of(jobs, fit_options, shared.X.shape)
     parts = [] if folds is None else folds_of(folds, shared, templates[0].kind.classifies)
     found = crossed(templates, seeds_of(seeds), parts)
+    if client is not None and (n_threads != "auto" or checkpoints is not None):
+        name = "checkpoints" if n_threads == "auto" else "n_threads"
+        raise ValueError(f"{name}: the workers of a client have their own; leave it out")
     if checkpoints is not None:
         found = kept_in(checkpoints, found, shared)
     made = [job.kind.bytes for job in found if job.model is None]
     require_memory(sum(made), f"{len(made):,} networks", "fewer jobs, or units, take less")
+    at_once = threads
+    # a single job takes all threads for itself
+    run: Run = partial(_run_here, shared, threads if len(found) == 1 else 1)
+    if client is not None:
+        from .cluster import Cluster
+
+        cluster = Cluster(client, shared, found)
+        # for each thread of a worker, one task waits
+        run, threads, at_once = cluster.run, cluster.threads, 2 * cluster.threads
     bar = _bar(len(found)) if a_flag("progress", progress) else None
-    return Results(tasks_of(found, shared, threads), shared, Stop(limit), threads, bar)
+    return Results(tasks_of(found, shared, threads), run, Stop(limit), at_once, bar)
+
+
+def _run_here(shared, n_threads, task, stop):
+    return task.run(shared, stop, n_threads)
 
 
 def _bar(total):

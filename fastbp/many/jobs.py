@@ -30,7 +30,7 @@ from .shared import Fold, Rows, Shared, taken
 _OF_NETWORK = frozenset(inspect.signature(Network).parameters)
 _OF_FIT = frozenset(inspect.signature(Network.fit).parameters) - {
     *("self", "X", "y", "sample_weight", "n_threads", "progress", "max_time"),
-    *("checkpoints", "resume", "steps_per_epoch"),
+    *("checkpoints", "resume", "steps_per_epoch", "comm", "sync", "average_every"),
 }
 _MODELS = ("network", "estimator")
 _KNOWN = _OF_NETWORK | _OF_FIT | {*_MODELS, "rows", "sample_weight"}

@@ -1,5 +1,7 @@
 """The encoded rows of a table: in memory if they fit, else in a scratch file."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -50,6 +52,7 @@ class Budget:
         begun: Kept | None = None,
         networks: int = 0,
     ):
+        self._given: Any = (schema, dtype, memory, begun, networks)
         numbers = len(schema.targets) + bool(schema.weight)
         item = np.dtype(dtype).itemsize
         bytes_per_row = ShortRows(schema).columns * item + 8 * numbers
@@ -75,6 +78,11 @@ class Budget:
                 fitting = self._window_bytes() // (bytes_per_row + 8)  # of the order too
                 usual = rows_of_window(None, schema.n_features)
                 self.window_rows = None if fitting >= usual else int(max(1, fitting))
+
+    def of_rows(self, rows: int, held: int) -> Budget:
+        """Return the budget of other rows."""
+        schema, dtype, *others = self._given
+        return Budget(schema, dtype, rows, held, *others)
 
     def _window_bytes(self):
         """Return what a window may take: two are in memory beside the validation rows."""
@@ -111,17 +119,43 @@ class Encoded:
                 )
 
 
+class Digest:
+    """Hashes the encoded rows of a table."""
+
+    def __init__(self) -> None:
+        # one for each array, so that they do not depend on where frames end
+        self._hashes = [hashlib.blake2b(digest_size=DIGEST_BYTES) for _ in range(4)]
+
+    def add(self, places: npt.NDArray[np.intp], *arrays: npt.NDArray | None) -> None:
+        """Add X, y and the weights of rows that train, which have these places in the table."""
+        for hashed, array in zip(self._hashes, arrays, strict=False):
+            if array is not None:
+                hashed.update(array.data)
+
+    def hold(self, places: npt.NDArray[np.intp], *arrays: npt.NDArray | None) -> None:
+        """Add those of rows that validate, which `end` sees again together."""
+
+    def end(self, held: tuple[npt.NDArray, ...]) -> str:
+        """Return the hash of all, with the arrays of the rows that validate."""
+        for array in held:
+            self._hashes[3].update(array.data)
+        parts = b"".join(each.digest() for each in self._hashes)
+        return hashlib.blake2b(parts, digest_size=DIGEST_BYTES).hexdigest()
+
+
 def encode_table(
     table: Table,
     encoder: Encoder,
     split: Split,
     budget: Budget,
     class_weight: npt.NDArray | None = None,
+    digest: Digest | None = None,
 ) -> Encoded:
     """Encode the rows of a table that have a target; DataError if there are none.
 
     The weight of a row is that in the schema's column of weights, for training times
-    the weight (n_classes,) of its class.
+    the weight (n_classes,) of its class. Frames without a row that trains or validates are passed
+    over where a `digest` hashes a share of the rows; by default it hashes all.
     """
     schema, weight = encoder.schema, encoder.schema.weight
     in_file = budget.streamed and bool(split.trains.any())
@@ -129,36 +163,33 @@ def encode_table(
     train: Any = Spool() if in_file else _Memory(budget.rows, short)
     held = _Memory(int(split.validates.sum()), short)
     own: list[npt.NDArray] = []
-    # one for each array, so that they do not depend on where frames end
-    hashes = [hashlib.blake2b(digest_size=DIGEST_BYTES) for _ in range(4)]
-    no_target = first = 0
-    for X, y, kept, weights in encoder.encoded(table, weight):
+    among = split.trains | split.validates
+    encoded = encoder.encoded(table, weight, None if digest is None else among)
+    digest = digest or Digest()
+    no_target = 0
+    for first, (X, y, kept, weights) in encoded:
         rows = slice(first, first + len(kept))
-        no_target += int((split.trains[rows] | split.validates[rows])[~kept].sum())
+        no_target += int(among[rows][~kept].sum())
         trains = kept & split.trains[rows]
         y = schema.clipped(y)
         in_memory = short.kept(X)
         X_train, y_train = in_memory[trains], y[trains]
-        hashes[0].update(X_train.data)
-        hashes[1].update(y_train.data)
         weights_own = None if weights is None else weights[trains]
         weights_train = _weights(weights_own, y_train, class_weight)
         if weights_own is not None and not in_file:
             own.append(weights_own)
-        if weights_train is not None:
-            hashes[2].update(weights_train.data)
+        digest.add(first + np.flatnonzero(trains), X_train, y_train, weights_train)
         train.append(X[trains] if in_file else X_train, y_train, weights_train)
         validates = kept & split.validates[rows]
         held_weights = None if weights is None else weights[validates]
-        held.append(in_memory[validates], y[validates], held_weights)
-        first += len(kept)
+        of_held = (in_memory[validates], y[validates], held_weights)
+        digest.hold(first + np.flatnonzero(validates), *of_held)
+        held.append(*of_held)
     if not train.rows and not held.rows:
         raise DataError(
             f"{table.name} has no row with a value of {listed(schema.target_names)}: give some"
         )
-    for array in held.arrays():
-        hashes[3].update(array.data)
-    digest = hashlib.blake2b(b"".join(h.digest() for h in hashes), digest_size=DIGEST_BYTES)
+    told = digest.end(held.arrays())
     valid = held.samples() if held.rows else None
     trained: tuple[Any, Any, Any] = (np.empty(0), None, None)
     if train.rows:
@@ -168,7 +199,7 @@ def encode_table(
             else (*train.samples(), None)[:3]
         )
     own_weight = np.concatenate(own) if own else None
-    return Encoded(*trained, valid, train.rows, no_target, digest.hexdigest(), own_weight)
+    return Encoded(*trained, valid, train.rows, no_target, told, own_weight)
 
 
 def _weights(weights, labels, class_weight):

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 from msgspec import to_builtins
 
 from ..annotations import Callback, FilePath
@@ -18,6 +17,7 @@ from ..errors import DataError
 from ..kernels.support.once import cached_property
 from ..memory import bytes_shown, free_memory
 from ..network import Network
+from ..ranks.comm import as_ranks
 from ..training.checkpoints import Checkpoints, as_checkpoints, latest_in
 from .begun import JOB, Begun, begun_of
 from .calibration import calibrate
@@ -35,14 +35,13 @@ from .model import TableModel
 from .networks import batch_of, network_bytes, network_of
 from .options import TrainOptions, held_rows
 from .predicting import tell_unknown
-from .read.frames import is_pandas, with_index
 from .read.naming import Like
 from .read.table import Data, open_table
-from .recording import is_preempted, record_of
-from .result.outputs import ids_of, out_of_fold
+from .recording import is_preempted, out_of_fold_of, record_of
 from .roles import check_roles, roles_of, with_roles
 from .sections import READING, SECTION, schema_of
 from .settling import Settling, not_told_again
+from .shares import Shares
 from .split import Keys, Mask, Split, hold_out
 from .trained import One, Several
 from .wording import counted, listed
@@ -66,7 +65,8 @@ class Job:
     """A planned training on a table; for the arguments see `train`.
 
     The rows `among` all, (rows,) bool, train and validate; by default all. `asked` are the options
-    that were given.
+    that were given. All ranks of `comm`, or this process alone, read the table and train together:
+    each encodes its share of the rows.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Job:
         checkpoints: FilePath | Checkpoints | None = None,
         resume: bool = False,
         among: Mask | None = None,
+        comm: Any = None,
     ):
         if valid is not None and options.valid_share:
             raise ValueError(
@@ -93,7 +94,10 @@ class Job:
         if options.search is not None:
             options.check_search(valid, checkpoints)
         self._among = among
-        self._data: Any = data
+        #: what was given as the table
+        self.data: Any = data
+        self._comm = comm
+        self._shares = Shares(as_ranks(comm))
         self._started = time.perf_counter()
         self.asked = options
         self.checkpoints = as_checkpoints(checkpoints, resume)
@@ -185,6 +189,7 @@ class Job:
             seconds = None
             with not_told_again():
                 found = self._inferred(settling)
+        self._shares.check(settling.options, self.table.name, settling.split)
         return _Settled(found, settling.options, settling.split)
 
     def _inferred(self, settling):
@@ -301,9 +306,11 @@ class Job:
                 max_time=self.time_limit,
                 checkpoints=kept,
                 resume=self.resumes,
+                comm=self._comm,
                 **self.fit_options,
             )
             trained = One(self.network, history)
+            rows = self._shares.whole(rows)
         return self.model(trained, rows, time.perf_counter() - started)
 
     def model(self, trained: One | Several, rows: Encoded, seconds: float) -> TableModel:
@@ -318,23 +325,31 @@ class Job:
         residuals = residuals_of(self.schema, unseen, self._threads)
         given = (self.schema, trained.lists, record, self.table.reading, residuals)
         model = TableModel(trained.network, *given)
-        model.out_of_fold = self._out_of_fold(trained)
+        model.out_of_fold = out_of_fold_of(self, trained)
         return model
 
     def encoded(self) -> Encoded:
-        """Return the rows that train and that validate, encoded; DataError if none trains."""
+        """Return the rows that train and that validate, encoded; DataError if none trains.
+
+        Of several ranks each has its share, with the counts of all.
+        """
         name, targets = self.table.name, listed(self.options.targets)
-        rows = self._encoded(self.table, self.split)
+        rows = self._shares.rows(self._own_rows)
         if not rows.count:
             raise DataError(f"{name} has no training row with a value of {targets}: give some")
-        if rows.no_target:
+        if rows.no_target and self._shares.ranks.leads:
             count = counted(rows.no_target, "row")
             _log.warning("%s: %s without a value of %s: left out", name, count, targets)
-        if self.valid_table is not None:
+        if self._shares.ranks.count == 1:
+            rows.check_weights(name)
+        return rows
+
+    def _own_rows(self):
+        rows = self._encoded(self.table, self.split)
+        if self.valid_table is not None and rows.count:
             all_rows = np.ones(self.valid_table.require_rows(), bool)
             more = self._encoded(self.valid_table, Split(~all_rows, all_rows))
             rows = replace(rows, valid=more.valid, digest=rows.digest + more.digest)
-        rows.check_weights(name)
         return rows
 
     def held(self, among: Mask) -> tuple[Any, ...]:
@@ -352,24 +367,14 @@ class Job:
             vars(twin).pop(name, None)
         return twin
 
-    def _out_of_fold(self, trained):
-        """Return the predictions of rows by the members that have not seen them, or None."""
-        if trained.out_of_fold is None:
-            return None
-        folds, outputs = trained.out_of_fold
-        there = self.trained_rows[folds > 0]
-        ids = pl.DataFrame({"row": there + 1})
-        if names := ids_of(self.schema, self.table):
-            ids = pl.concat(self.table.frames(names))[there]
-        found = out_of_fold(self.schema, ids, folds[folds > 0], outputs[folds > 0])
-        return with_index(found, self._data.iloc[there]) if is_pandas(self._data) else found
-
     def _encoded(self, table, split) -> Encoded:
         _steps.info("encoding the rows of %s", table.name)
         groups = self.keys.groups if table is self.table else None
         encoder = Encoder(self.schema, table.name, self.network.dtype, split.trains, groups)
         weights = weights_of(self.options.class_weight, table, encoder, split.trains)
-        rows = encode_table(table, encoder, split, self.budget, weights)
+        own = self._shares.own(split)
+        given = (self._shares.budget(self.budget, own), weights, self._shares.digest())
+        rows = encode_table(table, encoder, own, *given)
         tell_unknown(encoder)
         return rows
 

@@ -298,7 +298,7 @@ class TableModel:
         _steps.info("scoring the rows of %s", table.name)
         scores = scores_of(self.schema, self.network)
         first = 0
-        for X, targets, kept, weights in encoder.encoded(table, weighing):
+        for _, (X, targets, kept, weights) in encoder.encoded(table, weighing):
             if among is not None:
                 kept = kept & among[first : first + len(kept)]
             first += len(kept)

@@ -93,7 +93,7 @@ def _seconds_per_epoch(job, n_threads):
     plan = job.network.engine.plan
     rows = min(_TRIAL_ROWS, max(job.batch, _TRIAL_FLOPS // plan.flops_per_row))
     encoder = Encoder(job.schema, job.table.name, job.network.dtype)
-    first = next(encoder.encoded(job.table))
+    _, first = next(encoder.encoded(job.table))
     kept = first.kept[:rows]
     short = ShortRows(job.schema)
     X, y = short.rows(short.kept(first.X[:rows][kept])), first.y[:rows][kept]

@@ -5,8 +5,12 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
+import polars as pl
+
 from .. import __version__
 from .encoded import Encoded
+from .read.frames import is_pandas, with_index
+from .result.outputs import ids_of, out_of_fold
 from .trained import One, Several, metrics_of
 from .wording import counted
 
@@ -62,3 +66,16 @@ def record_of(
         **details,
         **trained.more(),
     }
+
+
+def out_of_fold_of(job: Any, trained: One | Several) -> pl.DataFrame | None:
+    """Return the predictions of rows by the members that have not seen them, or None."""
+    if trained.out_of_fold is None:
+        return None
+    folds, outputs = trained.out_of_fold
+    there = job.trained_rows[folds > 0]
+    ids = pl.DataFrame({"row": there + 1})
+    if names := ids_of(job.schema, job.table):
+        ids = pl.concat(job.table.frames(names))[there]
+    found = out_of_fold(job.schema, ids, folds[folds > 0], outputs[folds > 0])
+    return with_index(found, job.data.iloc[there]) if is_pandas(job.data) else found

@@ -73,14 +73,27 @@ class Tried:
 
 
 def trained(
-    job: Job, callbacks: Iterable[Callback] = (), progress: bool = False, shard: Shard | None = None
+    job: Job,
+    callbacks: Iterable[Callback] = (),
+    progress: bool = False,
+    shard: Shard | None = None,
+    client: Any = None,
 ) -> TableModel:
-    """Train the model of a job; or of the best of many options if its own ask for a search."""
+    """Train the model of a job; or of the best of many options if its own ask for a search.
+
+    A search runs on the cluster of a `distributed.Client`, if there is one.
+    """
     if job.options.search is None:
         return train_job(job, callbacks, progress)
     if tuple(callbacks):
         raise ValueError("callbacks: a search trains many networks at once; leave one of them out")
-    return Search(job, progress, shard or Shard(1, 1)).run()
+    return Search(job, progress, shard or Shard(1, 1), client).run()
+
+
+def require_search(name: str, search: int | None) -> None:
+    """Raise ValueError unless there is a search: one training does not run on a cluster."""
+    if search is None:
+        raise ValueError(f"{name}: only a search runs on a cluster; give search=50")
 
 
 def drawn(options: TrainOptions, given: Collection[str]) -> list[TrainOptions]:
@@ -122,9 +135,10 @@ def _or_zero(rng, value):
 class Search:
     """One search, or a shard of one: `job` has the table and the options that all share."""
 
-    def __init__(self, job: Job, progress: bool, shard: Shard) -> None:
+    def __init__(self, job: Job, progress: bool, shard: Shard, client: Any = None) -> None:
         self._job = job
         self._shard = shard
+        self._client = client
         self._progress = progress
         self._given = job.options.to_data()
         self._limit = job.time_limit
@@ -235,7 +249,7 @@ class Search:
             own = part.with_options(tried.options)
             given = {**own.fit_options, "validation_data": rows.valid}
             jobs.append({"network": own.network, **given})
-        results = _trained(jobs, rows, part.options, limit, self._progress)
+        results = self._trained(jobs, rows, part.options.n_threads, limit)
         for tried, result in zip(self._tried, results, strict=True):
             tried.seconds += result.seconds
             tried.error = None if result.error is None else str(result.error)
@@ -249,6 +263,22 @@ class Search:
                 self._stopped = self._stopped or result.stopped
         return results
 
+    def _trained(self, jobs, rows, n_threads, limit) -> list[Result]:
+        """Train networks on encoded rows: all at once, or in turn on rows from a scratch file."""
+        shared = {"max_time": limit, "progress": self._progress}
+        if self._client is None:
+            shared["n_threads"] = n_threads
+        if isinstance(rows.X, Source):
+            if self._client is not None:
+                raise MemoryError(
+                    f"{self._job.table.name}: the workers of a search on a cluster hold all rows "
+                    "in memory, and they do not fit; search without it, or in shards"
+                )
+            return list(fit_in_turn(jobs, rows.X, **shared))
+        given = {"sample_weight": rows.weight, "client": self._client, **shared}
+        with fit_many(jobs, rows.X, rows.y, **given) as results:
+            return results.wait()
+
     def _best(self):
         """Return the place of the best options, the first if none has a loss."""
         for tried in self._tried:
@@ -256,12 +286,3 @@ class Search:
                 own = tried.to_data(self._given)["options"]
                 _log.warning("search: %s: %s", own, tried.error)
         return int(np.argmin([tried.loss for tried in self._tried]))
-
-
-def _trained(jobs, rows, options, limit, progress) -> list[Result]:
-    """Train networks on encoded rows: all at once, or in turn on rows from a scratch file."""
-    shared = {"n_threads": options.n_threads, "max_time": limit, "progress": progress}
-    if isinstance(rows.X, Source):
-        return list(fit_in_turn(jobs, rows.X, **shared))
-    with fit_many(jobs, rows.X, rows.y, sample_weight=rows.weight, **shared) as results:
-        return results.wait()

@@ -14,7 +14,7 @@ from .model import TableModel
 from .options import TrainOptions
 from .read.table import Data
 from .roles import tell_left_out
-from .search import trained
+from .search import require_search, trained
 from .shards import a_shard
 from .wording import unknown
 
@@ -30,6 +30,8 @@ def train(
     callbacks: Callback | Iterable[Callback] = (),
     progress: bool = False,
     shard: str | None = None,
+    comm: Any = None,
+    client: Any = None,
     **options: Any,
 ) -> TableModel:
     """Train a network on a table, as ``fastbp train`` does; return the `TableModel`.
@@ -56,6 +58,12 @@ def train(
     shard : str, optional
         ``"3/16"``: train the third of 16 parts of a ``search``. The model is the best of its
         part; `merge_shards` finds that of all in their files.
+    comm : mpi4py.MPI.Intracomm, optional
+        Train one network on all its processes: see ``fastbp.ranks``. Each reads the table, and
+        encodes, trains and scores on its share of the rows; all return the model of one process.
+    client : distributed.Client, optional
+        Train the networks of a ``search`` on the workers of its Dask cluster; the model is the
+        same.
     **options
         The fields of ``fastbp.tables.options.TrainOptions``; `takes` names them here.
 
@@ -86,6 +94,8 @@ def train(
     callbacks = as_callables(callbacks)
     progress = a_flag("progress", progress)
     part = a_shard("shard", shard, asked.search)
-    job = Job(data, asked, valid, checkpoints, a_flag("resume", resume))
+    if client is not None:
+        require_search("client", asked.search)
+    job = Job(data, asked, valid, checkpoints, a_flag("resume", resume), comm=comm)
     tell_left_out(job.schema, job.table)  # the command shows them in its plan
-    return trained(job, callbacks, progress, part)
+    return trained(job, callbacks, progress, part, client)

@@ -198,3 +198,7 @@ class Keeper:
                 raise
             _log.warning("no checkpoint: %s; training %s", error, "ended" if ended else "continues")
         self._written = time.monotonic()
+
+
+def not_kept(state, ended):
+    """Write nothing, in place of a `Keeper`: another rank writes the checkpoints."""

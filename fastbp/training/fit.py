@@ -11,6 +11,7 @@ from ..checks import all_finite, as_callables
 from ..engine.inputs import numbers_of
 from ..errors import DivergenceError
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
+from ..ranks.comm import Alone
 from .history import History, entry_of
 from .interrupt import Interrupt
 from .loop import Loop, Policy
@@ -34,10 +35,20 @@ class Options:
     progress: bool
     callbacks: tuple
     max_time: float | None
+    batch_size: int
+    shuffle: bool
+    steps_per_epoch: int | None
+    resume: bool
+
+    def same(self):
+        """Return those that must be the same on all ranks."""
+        names = ("epochs", "batch_size", "shuffle", "stopping", "resume")
+        return {name: getattr(self, name) for name in names}
 
 
-def options_of(epochs, early_stopping, n_threads, progress, callbacks, max_time):
+def options_of(epochs, early_stopping, n_threads, progress, callbacks, max_time, *more):
     """Return the arguments of `Network.fit`, checked, as `Options`."""
+    batch_size, shuffle, steps, resume = more
     return Options(
         a_whole_number("epochs", epochs, least=1),
         as_stopping(early_stopping),
@@ -45,6 +56,10 @@ def options_of(epochs, early_stopping, n_threads, progress, callbacks, max_time)
         a_flag("progress", progress),
         as_callables(callbacks),
         None if max_time is None else a_number("max_time", max_time, above=0),
+        a_whole_number("batch_size", batch_size, least=1),
+        a_flag("shuffle", shuffle),
+        None if steps is None else a_whole_number("steps_per_epoch", steps, least=1),
+        a_flag("resume", resume),
     )
 
 
@@ -60,20 +75,21 @@ class Training:
     """One call of `Network.fit`: trains the network of `engine` in place.
 
     With a `keeper` it writes checkpoints, and SIGTERM ends it too. `state` is where an earlier
-    training stopped, whose network the engine then holds.
+    training stopped, whose network the engine then holds. `ranks` train it together.
     """
 
-    def __init__(self, engine, feed, validation, options, keeper=None, state=None):
-        require_training(engine, feed, validation)
+    def __init__(self, engine, feed, validation, options, keeper=None, state=None, ranks=None):
+        self._ranks = ranks = ranks or Alone()
+        ranks.together(lambda: require_training(engine, feed, validation))
         self.engine = engine
         self.options = options
         self.state = state or State(History(engine.plan.dtype.name), engine.params.copy())
         self.history = self.state.history
         feed.skip(self.state.epoch)
         interrupt = Interrupt(terminable=keeper is not None)
-        self._policy = FitPolicy(engine, self.state, options, feed, validation, keeper)
+        self._policy = FitPolicy(engine, self.state, options, feed, validation, keeper, ranks)
         limits = (options.epochs, options.n_threads, options.max_time)
-        self._loop = Loop(engine, feed, self._policy, self.state, interrupt, *limits)
+        self._loop = Loop(engine, feed, self._policy, self.state, interrupt, *limits, ranks)
         self.history.n_threads = self._loop.threads
 
     def run(self):
@@ -83,11 +99,9 @@ class Training:
         and ValueError if a weight is not finite before the first step.
         """
         if not all_finite(self.engine.params):
-            raise ValueError("parameters: the network holds NaN or infinity; expected finite ones")
-        try:  # compiled here, so that Ctrl-C need not wait for a compiler later
-            self._loop.compile()
-            self._policy.compile()
-        except KeyboardInterrupt:
+            error = "parameters: the network holds NaN or infinity; expected finite ones"
+            raise self._ranks.known_to_all(ValueError(error))
+        if self._ranks.largest(not self._is_compiled()):
             self.history.stopped = Stopped.INTERRUPTED
             return self.history
         with self._policy.show_progress():
@@ -105,6 +119,15 @@ class Training:
             self.engine.set_parameters(self.state.best)
         return self.history
 
+    def _is_compiled(self):
+        """Compile what will run, so that Ctrl-C need not wait later; return False after one."""
+        try:
+            self._loop.compile()
+            self._policy.compile()
+        except KeyboardInterrupt:
+            return False
+        return True
+
     def _is_over(self):
         """Return whether an earlier training ended for a reason that still holds."""
         stopped = self.history.stopped
@@ -116,8 +139,9 @@ class Training:
 class FitPolicy(Policy):
     """Rates of the optimizer, scores of the validation data, early stopping and callbacks."""
 
-    def __init__(self, engine, state, options, feed, validation, keeper):
+    def __init__(self, engine, state, options, feed, validation, keeper, ranks):
         self.engine = engine
+        self._ranks = ranks
         self.state = state
         self.options = options
         self._bar: Any = None
@@ -127,11 +151,14 @@ class FitPolicy(Policy):
         self._is_scored = True
         self._metric = metric_of(engine.loss)
         if validation is not None:
-            self._validation_threads = engine.threads_of_rows(options.n_threads, len(validation))
+            threads = engine.threads_of_rows(options.n_threads, len(validation))
+            is_free = options.n_threads == "auto"
+            self._threads = min(threads, ranks.most_threads) if is_free else threads
+            self._scores = ranks.scores(self._metric, validation)
 
     def show_progress(self):
         """Return a context manager that shows a progress bar if the caller asked for it."""
-        if not self.options.progress:
+        if not (self.options.progress and self._ranks.leads):
             return contextlib.nullcontext()
         from tqdm.auto import tqdm  # imports asyncio, 10 ms
 
@@ -142,7 +169,7 @@ class FitPolicy(Policy):
         """Compile or load what validation runs."""
         if self._validation is not None:
             first = replace(self._validation.head(1), weight=None)  # which could be 0
-            self.engine.evaluate(first, self._validation_threads)
+            self.engine.evaluate(first, self._threads)
 
     def rates(self, epoch, batches):
         """Return the optimizer's learning rates (batches,) for the steps of an epoch."""
@@ -163,8 +190,8 @@ class FitPolicy(Policy):
         history = self.state.history
         history.stopped = stopped
         if self._keeper is not None:
-            self._keeper(self.state, ended=True)
-        elif not self._is_scored and stopped is Stopped.TIME:
+            self._ranks.together(lambda: self._keeper(self.state, ended=True))
+        elif not self._is_scored and stopped is Stopped.TIME and self._ranks.leads:
             _log.warning("epoch %d has no score: its validation was cut short", len(history))
 
     def score(self, epoch, goes_on):
@@ -175,19 +202,19 @@ class FitPolicy(Policy):
         """
         state = self.state
         if not state.weight:
-            raise ValueError("sample_weight: all weights are 0; at least one must be positive")
+            error = "sample_weight: all weights are 0; at least one must be positive"
+            raise self._ranks.known_to_all(ValueError(error))
         loss, work = epoch.losses.sum() / state.weight, self.engine.plan.flops_per_row
-        last = (epoch.rates[-1], epoch.seconds, self._feed.rows, work)
+        seconds = self._ranks.largest(epoch.seconds)
+        last = (epoch.rates[-1], seconds, self._feed.rows, work)
         entry = entry_of(state.epoch, loss, *last)
         if self._validation is not None:
             metric = f"val_{self._metric.name}"
             entry["val_loss"] = entry[metric] = np.nan
-            threads = self._validation_threads
-            scored = self.engine.evaluate(self._validation, threads, goes_on)
+            scored = self._scores.of(self.engine, self._threads, goes_on)
             self._is_scored = scored is not None
             if scored is not None:
-                entry["val_loss"] = scored[1]
-                entry[metric] = self._metric.score(scored[0], self._validation)
+                entry["val_loss"], entry[metric] = scored
             elif self._keeper is not None:
                 return False
         state.history.epochs.append(entry)
@@ -201,8 +228,9 @@ class FitPolicy(Policy):
             shown = {k: v for k, v in entry.items() if k == "loss" or k.startswith("val_")}
             self._bar.set_postfix_str(", ".join(f"{name} {v:.4f}" for name, v in shown.items()))
             self._bar.update()
-        answers = [callback(dict(entry)) for callback in self.options.callbacks]
-        stops = any(isinstance(a, (bool, np.bool_)) and a for a in answers)
+        callbacks = self.options.callbacks
+        answers = self._ranks.together(lambda: [callback(dict(entry)) for callback in callbacks])
+        stops = self._ranks.largest(any(isinstance(a, (bool, np.bool_)) and a for a in answers))
         early = self._early_stopping(entry)
         return Stopped.CALLBACK if stops else early
 
@@ -242,7 +270,9 @@ class FitPolicy(Policy):
                 self.diverged(epoch, "outputs", last)
 
     def _overflows(self, data):
-        return overflows(self.engine, data, self.options.n_threads)
+        """Return whether outputs overflow for rows, those of any rank; it may have none."""
+        here = len(data) > 0 and overflows(self.engine, data, self.options.n_threads)
+        return bool(self._ranks.largest(here))
 
     def diverged(self, epoch, what, batch):
         """Restore the best weights and raise `DivergenceError`."""
@@ -251,20 +281,22 @@ class FitPolicy(Policy):
         rate = epoch.rates[batch]
         engine.set_progress(state.best)  # moments and their bias corrections start anew together
         state.history.stopped = Stopped.DIVERGED
-        raise DivergenceError(
+        cause = _likely_cause(epoch.data, rate, self._ranks)
+        error = DivergenceError(
             f"the {what} became not finite in epoch {epoch.number + 1}, batch {batch + 1} of "
             f"{len(epoch.losses)}, at learning rate {rate:g}. Likely cause: "
-            f"{_likely_cause(epoch.data, rate)}. The network holds its best weights so far.",
+            f"{cause}. The network holds its best weights so far.",
             epoch.number,
             batch,
             state.history,
         )
+        raise self._ranks.known_to_all(error)
 
 
-def _likely_cause(data, rate):
+def _likely_cause(data, rate, ranks):
     for name, array in (("X", numbers_of(data.x)), ("y", data.y)):
         empty = array is None or not array.size  # a sparse X may hold zeros alone
-        largest = 0.0 if empty else float(max(array.max(), -array.min()))
+        largest = ranks.largest(0.0 if empty else float(max(array.max(), -array.min())))
         if largest > 1e3:
             return f"{name} reaches {largest:.3g}; scale it to about [-1, 1]"
     return f"the learning rate is too high; try {rate / 10:g}, or clip_norm=1.0"

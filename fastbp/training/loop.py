@@ -17,14 +17,14 @@ from ..annotations import Threads
 from ..data.samples import Samples
 from ..data.windows import Feed
 from ..engine.engine import Engine
-from ..engine.pace import pace_of_steps
 from ..kernels import tuning
 from ..kernels.compiler.processors import available_threads
-from ..kernels.compiler.threads import compile_twins
-from ..kernels.net.loop import train
+from ..ranks.comm import Alone
 from .interrupt import Interrupt
 from .state import State
 from .stopped import Stopped
+
+_REASONS = (None, *Stopped)  # in the order of their ranks
 
 
 @dataclass
@@ -115,6 +115,7 @@ class Loop:
         epochs: int,
         n_threads: Threads,
         max_time: float | None = None,
+        ranks: Alone | None = None,
     ) -> None:
         self.engine = engine
         self.feed = feed
@@ -122,11 +123,15 @@ class Loop:
         self.state = state
         self.interrupt = interrupt
         self.epochs = epochs
+        self.ranks = ranks or Alone()
         limits = (n_threads, feed.head, feed.batch, tuning.REGIONS_PER_STEP)
         self.threads = engine.threads_of_step(*limits)
+        if n_threads == "auto":
+            self.threads = min(self.threads, self.ranks.most_threads)
         step = feed.batch / len(feed.head) * engine.plan.flops_of(feed.head.x)
         step += tuning.UPDATE_FLOPS_FROM_MEMORY * engine.plan.size
-        self._pace = pace_of_steps(step, self.threads)
+        self._pace = self.ranks.pace(step, self.threads)
+        self._steps = self.ranks.steps(engine, feed)
         self._all_busy = 1 < self.threads >= available_threads()
         self._max_time = np.inf if max_time is None else max_time
         self._reason: Stopped | None = None
@@ -137,7 +142,7 @@ class Loop:
         """Compile or load what training runs, so that Ctrl-C need not wait for a compiler."""
         feed = self.feed
         self.engine.start_training(feed.head, feed.batch, self.threads)
-        compile_twins(train, self.engine.arrays(), parallel=self.threads > 1)
+        self._steps.compile(self.threads)
 
     def run(self, over: Stopped | None = None) -> Stopped:
         """Train until there is a reason to stop, or there is one already; return it."""
@@ -185,7 +190,8 @@ class Loop:
         """Record an epoch that is done; return the reason to stop after it, or None."""
         state = self.state
         if not self.policy.score(self.epoch, self._scoring_goes_on):
-            return self.interrupt.stopped if self.interrupt.seen else Stopped.TIME
+            self._look_for_limits()
+            return self._reason
         self.engine.epochs += 1
         verdict = self.policy.verdict(self.epoch)
         state.next_epoch()
@@ -225,24 +231,21 @@ class Loop:
         epoch = self.epoch
         batch = self.feed.batch
         self.engine.start_training(window.data, batch, self.threads)
-        last = window.first - (-window.rows // batch)
+        last = window.first + window.batches(batch)
         while state.done < last:
             steps, threads = self._next_slice()
             part = slice(state.done, min(state.done + steps, last))
-            place = (state.done - window.first) * batch
+            here = slice(part.start - window.first, part.stop - window.first)
             results = (epoch.losses[part], epoch.penalties[part])
             begin = time.perf_counter()
-            state.done += self.engine.train(
-                window.data, window.order, epoch.rates[part], place, batch, *results, threads
-            )
+            state.done += self._steps.train(window, here, epoch.rates[part], results, threads)
             if state.done < part.stop:  # the loss of the next batch is not finite
                 return False
-            end = (state.done - window.first) * batch
-            rows = slice(end - batch, end)
+            rows = window.rows_of(here.stop - 1, batch)
             epoch.last = self._last = Batch(state.done - 1, epoch, window.order, rows)
             self._pace.took(part.stop - part.start, threads, time.perf_counter() - begin)
             if state.done == last:
-                state.weight += window.data.total_weight
+                state.weight += window.weight
             if self._must_end():
                 break
         return state.done == last
@@ -272,8 +275,9 @@ class Loop:
         return not self.interrupt.seen and late < tuning.SCORING_SECONDS
 
     def _look_for_limits(self):
-        """Note a signal, which outranks the time limit."""
+        """Note a signal, which outranks the time limit; or one that another rank has seen."""
         if self.interrupt.seen:
             self._reason = self.interrupt.stopped
         elif self._reason is None and time.perf_counter() > self._deadline:
             self._reason = Stopped.TIME
+        self._reason = _REASONS[int(self.ranks.largest(_REASONS.index(self._reason)))]

@@ -46,16 +46,22 @@ def start_batch(runs, first, rows):
 @inner
 def start_step(runs, like, first, rows, end):
     """Point the run at a batch of a training step; the data end at position `end` of the order."""
-    start_batch(runs, first, rows)
     run = runs[0]
     total = float(rows)
-    run.end = end
     if run.sample_weight != 0:
         total = 0.0
         for i in range(rows):
             total += sample_weight(like, run.sample_weight, source_row(run.order, first + i))
-    run.scale = 1 / total if total != 0 else 0.0
-    run.l2 = run.own_l2 + run.penalty * run.scale
+    _start_scaled(runs, first, rows, end, 1 / total if total != 0 else 0.0)
+
+
+@inner
+def _start_scaled(runs, first, rows, end, scale):
+    """Start a step as `start_step` does; `scale` is 1 / sum of the weights of all its rows."""
+    start_batch(runs, first, rows)
+    run = runs[0]
+    run.end, run.scale = end, scale
+    run.l2 = run.own_l2 + run.penalty * scale
 
 
 @inner
@@ -103,6 +109,22 @@ def gradient(layers, runs, params, grads, moments, work, first, rows):
     penalize(layers, runs[0], params, grads)
     scale = runs[0].scale
     return batch_loss(runs, work, 0.0) * scale, penalty_loss(layers, runs[0], work) * scale
+
+
+@kernel
+def gradient_of_part(layers, runs, params, grads, moments, work, first, rows, end, scale):
+    """Run some rows of a batch forward and backward; return the weighted sum of their losses.
+
+    `grads` are their part of the batch's gradient, whose parts add up; `scale` is 1 / sum of the
+    weights of the whole batch. The order of rows ends at position `end`.
+    """
+    _start_scaled(runs, first, rows, end, scale)
+    if rows == 0:
+        grads[:] = 0
+        return 0.0
+    pass_over_rows(layers, runs, params, work, TRAIN)
+    pass_over_weights(layers, runs, params, grads, moments, work, GRADIENT)
+    return batch_loss(runs, work, 0.0)
 
 
 @kernel

@@ -65,12 +65,18 @@ def _gather(run, like, batch, columns, lo, hi):
 
 
 @inner
+def _place_of(run, i):
+    """Return the place in its batch of row i of those that this process holds: it has the mask."""
+    return i if run.places == 0 else integers_at(run.places)[run.first + i]
+
+
+@inner
 def _drop_inputs(run, columns, lo, hi, a):
     """Apply the dropout of the inputs to rows lo to hi of the batch."""
     key = stream(key_of(run.seed, DROPOUT, run.step), 0)
     for i in range(lo, hi):
         row = moved(a, i, 0).first
-        drop_row(stream(key, i), run.input_drop, columns, row, row, 0)
+        drop_row(stream(key, _place_of(run, i)), run.input_drop, columns, row, row, 0)
 
 
 @inner
@@ -88,7 +94,7 @@ def _drop_outputs(layers, run, work, n, lo, hi):
     for i in range(lo, hi):
         source, target = moved(a, i, 0).first, moved(output, i, 0).first
         mask = _mask_of(layer, work, i)
-        drop_row(stream(key, i), layer.drop, layer.n_out, source, target, mask)
+        drop_row(stream(key, _place_of(run, i)), layer.drop, layer.n_out, source, target, mask)
 
 
 @inner

@@ -49,6 +49,7 @@ RUN = np.dtype(
         ("labels", _int),  # address of class labels (n,), or 0
         ("sample_weight", _int),  # address of sample weights (n,), or 0
         ("order", _int),  # address of the order of rows (n,), or 0 for their own
+        ("places", _int),  # address of each row's place in its batch (n,), by the order; or 0
         ("first", _int),  # position in the order of the batch's first row
         ("rows", _int),  # number of rows of the batch
         ("end", _int),  # position in the order after the last row

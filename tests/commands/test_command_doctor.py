@@ -341,11 +341,12 @@ def _write(folder, files):
 
 
 def test_copying_has_a_bandwidth_that_numpy_confirms():
-    source, times = np.ones(1 << 23), []
+    source, times, found = np.ones(1 << 23), [], []
     target = source.copy()
-    for _ in range(5):
+    for _ in range(10):  # in turn: others on the machine slow down both, and not always
         start = time.perf_counter()
         np.copyto(target, source)
         times.append(time.perf_counter() - start)
+        found.append(machine.copy_bandwidth())
     expected = 2 * source.nbytes / min(times)
-    assert expected / 4 < machine.copy_bandwidth() < 4 * expected
+    assert expected / 4 < max(found) < 4 * expected

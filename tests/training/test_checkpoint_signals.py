@@ -89,7 +89,7 @@ def test_a_signal_ends_training_at_once_with_a_checkpoint(start, tmp_path, numbe
 
 @pytest.mark.parametrize("data", ["memory", "source"])
 def test_trainings_that_are_told_to_end_again_and_again_have_the_same_bits(start, tmp_path, data):
-    epochs, folder, times = 1000, tmp_path / "kept", 0
+    epochs, folder, times = 300, tmp_path / "kept", 0
     whole = end_of(start("-", data, epochs))
     for _ in range(100):
         process = start(folder, data, epochs)

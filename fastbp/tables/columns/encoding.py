@@ -133,14 +133,21 @@ class Encoder:
         with self._naming_the_table():
             return read_weights(weight, frame[weight.name], self.schema.missing_words, first_row)
 
-    def encoded(self, table, weight: Weight | None = None) -> "Iterator[EncodedFrame]":
-        """Yield the rows of a table with their targets, frame by frame, and their weights."""
+    def encoded(
+        self, table, weight: Weight | None = None, among: npt.NDArray[np.bool_] | None = None
+    ) -> "Iterator[tuple[int, EncodedFrame]]":
+        """Yield the rows of a table with their targets and weights, frame by frame.
+
+        Before each frame comes the number of its first row. Frames without one of the rows `among`
+        all, (rows,) bool, are passed over.
+        """
         first = 0
         names = [*self.schema.target_names, *([weight.name] if weight else [])]
         for frame in self.frames(table, names):
-            y, kept = self.encode_target(frame, first)
-            weights = self.weights(frame, weight, first) if weight else None
-            yield EncodedFrame(self.encode(frame, first), y, kept, weights)
+            if among is None or among[first : first + len(frame)].any():
+                y, kept = self.encode_target(frame, first)
+                weights = self.weights(frame, weight, first) if weight else None
+                yield first, EncodedFrame(self.encode(frame, first), y, kept, weights)
             first += len(frame)
 
     @contextmanager

@@ -1,0 +1,222 @@
+"""A table on the ranks of mpiexec: the schema, the split and the scores of one process."""
+
+import json
+import os
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fastbp import TableModel
+from fastbp.tables.shares import Shares, _Sums
+from fastbp.tables.split import Split
+from mpi_ranks import ended, needs_mpi, run_ranks, started
+
+ROWS = 1200
+CUTS = (0, 10, 300, 310, 555, 800, 801, ROWS)  # seven uneven files
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder of tables: seven files, seven of which one lacks a column, and three rows."""
+    folder, draw = tmp_path_factory.mktemp("tables"), np.random.default_rng(0)
+    number = draw.normal(size=ROWS)
+    frame = pl.DataFrame(
+        {
+            "number": number,
+            "word": draw.choice(["red", "green", "blue"], ROWS),
+            "many": [f"{n}th" for n in draw.integers(0, 90, ROWS)],
+            "day": [f"2026-{n % 12 + 1:02}-{n % 28 + 1:02}" for n in range(ROWS)],
+            "weight": draw.integers(1, 4, ROWS),
+            "group": draw.integers(0, 60, ROWS),
+            "kind": np.where(number + draw.normal(size=ROWS) > 0, "yes", "no"),
+            "amount": number * 3 + draw.normal(size=ROWS) + 10,
+        }
+    )
+    rows = pl.int_range(pl.len())
+    for n, name in enumerate(("number", "word", "amount"), 10):  # some are missing
+        frame = frame.with_columns(pl.when(rows % n != 3).then(name).alias(name))
+    for name in ("whole", "lacking"):
+        (folder / name).mkdir()
+        for n in range(7):
+            part = frame[CUTS[n] : CUTS[n + 1]]
+            part = part.drop("word") if (name, n) == ("lacking", 3) else part
+            part.write_csv(folder / name / f"part-{n}.csv")
+    frame[:3].write_csv(folder / "three.csv")
+    return folder
+
+
+# trained alone, on 4 and on 3 ranks; `facts` of the models must agree
+CASES = """
+import json, sys
+import numpy as np
+from mpi4py import MPI
+import fastbp
+
+world = MPI.COMM_WORLD
+common = {"seed": 3, "epochs": 4, "preset": "fast", "dtype": "float64", "n_threads": 1}
+CASES = {
+    "classes": {"target": "kind", "drop": ["amount"], "ramps": 16, "class_weight": "balanced"},
+    "weights": {"target": "amount", "drop": ["kind"], "weight": "weight", "group": "group"},
+    "two targets": {"target": ["number", "amount"], "max_categories": 5, "valid_share": 0.3},
+}
+
+def facts(model):
+    record = model.record
+    scores = {name: value for each in record["metrics"].values() for name, value in each.items()}
+    history = {name: model.history[name] for name in ("loss", "val_loss")}
+    counts = {name: record["data"][name] for name in ("rows", "train", "valid", "no_target")}
+    numbers = [record["temperature"], *(part.within(0.9) for part in model.residuals)]
+    return {
+        "schema": model.schema.to_data(), "counts": counts, "scores": scores, "history": history,
+        "numbers": numbers, "weights": np.abs(model.network.parameters).sum(),
+        "digest": record["data"]["digest"], "steps": record["steps"],
+    }
+
+def near(one, other):
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(near(one[name], other[name]) for name in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(near, one, other))
+    if isinstance(one, float):
+        return abs(one - other) <= 1e-10 * max(1, abs(one))
+    return one == other
+"""
+
+
+@needs_mpi
+@pytest.mark.slow
+def test_ranks_find_what_one_process_finds(folder, tmp_path):
+    out = run_ranks(
+        4,
+        f"PATH = {str(folder / 'whole')!r}\n"
+        + CASES
+        + """
+three = world.Split(world.rank < 3)
+for name, case in CASES.items():
+    options = {**common, **case}
+    found = facts(fastbp.train(PATH, comm=world, **options))
+    every = world.allgather(found)
+    assert all(each == every[0] for each in every), (name, "ranks differ")
+    if world.rank < 3:
+        again = facts(fastbp.train(PATH, comm=three, **options))
+        assert again.pop("digest") == found.pop("digest"), name
+    if world.rank == 0:
+        alone = facts(fastbp.train(PATH, **options))
+        del alone["digest"]
+        for fact in alone:
+            assert near(alone[fact], found[fact]), (name, fact, alone[fact], found[fact])
+            assert near(alone[fact], again[fact]), (name, fact, alone[fact], again[fact])
+        print(name, alone["counts"]["train"])
+""",
+        tmp_path,
+    )
+    assert [line.rsplit(" ", 1)[0] for line in out.splitlines()] == [
+        "classes",
+        "weights",
+        "two targets",
+    ]
+
+
+def command(folder, count, *words):
+    """Run ``fastbp train`` on ranks; return the code and the output of mpiexec, and its errors."""
+    line = ["-m", "fastbp", "train", *map(str, words), "--distributed", "--seed", "3"]
+    return ended(started(count, line, folder), timeout=600)
+
+
+def lines(errors):
+    """Return what fastbp said on stderr, but for the steps it began."""
+    said = [line for line in errors.splitlines() if line.startswith("fastbp: ")]
+    steps = (
+        "starting",
+        "looking",
+        "compiling",
+        "encoding",
+        "training, ",
+        "scoring",
+        "counting",
+        "finding",
+    )
+    return [line for line in said if not line.removeprefix("fastbp: ").startswith(steps)]
+
+
+@needs_mpi
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("count", "words", "code", "message"),
+    [
+        (4, ("lacking", "--target", "kind"), 3, "lacking/part-3.csv has no column 'word', which"),
+        (4, ("three.csv", "--target", "kind", "--preset", "fast"), 3, "no row for some of 4 ranks"),
+        (2, ("whole", "--target", "kind"), 2, "--ensemble 5: 2 ranks train one network: give"),
+        (2, ("nothing.csv", "--target", "kind"), 3, "nothing.csv does not exist: expected a file"),
+    ],
+)
+def test_what_is_refused_is_said_once_and_ends_all(folder, count, words, code, message):
+    status, output, errors = command(folder, count, *words)
+    assert status == code, errors
+    (line,) = lines(errors)
+    assert message in line and not output
+
+
+@needs_mpi
+@pytest.mark.slow
+def test_a_training_goes_on_with_another_number_of_ranks(folder, tmp_path):
+    words = (folder / "whole", "--target", "kind", "--preset", "fast", "--dtype", "float64")
+    names = {"through": (), "begun": ("--checkpoint", tmp_path / "kept", "--max-time", "1ms")}
+    for name, more in names.items():
+        status, _, errors = command(
+            tmp_path, 2, *words, "--epochs", 6, *more, "-o", tmp_path / name
+        )
+        assert status == 0, errors
+    assert os.listdir(tmp_path / "kept")
+    more = ("--checkpoint", tmp_path / "kept", "--resume", "-o", tmp_path / "ended")
+    status, output, errors = command(tmp_path, 3, *words, "--epochs", 6, *more, "--log", "json")
+    assert status == 0, errors
+    events = [json.loads(line) for line in output.splitlines()]  # of rank 0 alone
+    assert [event["event"] for event in events].count("saved") == 1
+    through, ended = (
+        TableModel.load(tmp_path / name).record["metrics"]["valid"] for name in ("through", "ended")
+    )
+    assert ended == pytest.approx(through, rel=1e-10) and len(through) > 4
+
+
+class Part:
+    """A rank as `Shares` needs it."""
+
+    def __init__(self, number, count):
+        self.number, self.count = number, count
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_shares_are_all_rows_in_their_order(count):
+    draw = np.random.default_rng(0)
+    trains = draw.random(100) < 0.7
+    split = Split(trains, ~trains & (draw.random(100) < 0.5))
+    for name in ("trains", "validates"):
+        whole = np.flatnonzero(getattr(split, name))
+        own = [Shares(Part(n, count)).own(split) for n in range(count)]
+        parts = [np.flatnonzero(getattr(each, name)) for each in own]
+        assert np.concatenate(parts).tolist() == whole.tolist()
+        assert max(map(len, parts)) - min(map(len, parts)) <= 1
+
+
+def test_a_hash_of_shares_is_that_of_the_rows_in_their_places():
+    draw = np.random.default_rng(0)
+    X, y, weight = draw.normal(size=(40, 3)).astype("f4"), draw.integers(0, 2, 40), draw.random(40)
+
+    def hashed(X, *cuts, weight=weight):
+        told, places = [], np.arange(40)
+        for first, end in zip((0, *cuts), (*cuts, 40), strict=True):
+            sums = _Sums()
+            for begin in range(first, end, 7):  # frame by frame
+                part = slice(begin, min(begin + 7, end))
+                sums.add(places[part], X[part], y[part], weight if weight is None else weight[part])
+                sums.hold(places[part], X[part], y[part], None)
+            told.append(sums.end(()))
+        return _Sums.joined(told)
+
+    one = hashed(X)
+    assert hashed(X, 11) == hashed(X, 1, 20, 39) == one
+    swapped, changed = X[[1, 0, *range(2, 40)]], X.copy()
+    changed[39, 2] = np.nextafter(changed[39, 2], 9)
+    assert len({one, hashed(swapped), hashed(changed), hashed(X, weight=None)}) == 4
