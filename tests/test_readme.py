@@ -286,6 +286,9 @@ def test_the_extras_of_the_estimators_give_what_the_comments_say(after_running):
     assert names["ensemble"].score(X_test, names["y_test"]) == names["score"]
     assert names["spread"].shape == (len(X_test), 10)
     assert names["honest"] > 0.9
+    places = {(job, fold) for job, fold, _ in names["folds"]}
+    assert places == {(job, fold) for job in (0, 1) for fold in (0, 1, 2)}
+    assert min(*(score for *_, score in names["folds"]), *names["crossed"]) > 0.5
 
 
 # ------------------------------------------------------------------ kernels

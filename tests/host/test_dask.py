@@ -119,3 +119,12 @@ def test_blocks_of_an_array_train_and_are_scored_where_they_are(client):
     assert network.parameters.tobytes() == twin.parameters.tobytes()
     predicted = rows.map_blocks(network.predict, dtype=int, drop_axis=1)
     assert (predicted.compute() == twin.predict(X)).all()
+
+
+def test_partitions_of_a_frame_are_predicted_where_they_are(client):
+    frames = pytest.importorskip("dask.dataframe")
+    pandas = pytest.importorskip("pandas")
+    rows = pandas.DataFrame(X, columns=["a", "b", "c"]).assign(y=Y)
+    model = train(rows, "y", preset="fast", epochs=2, seed=0)
+    lazy = frames.from_pandas(rows, npartitions=3).map_partitions(model.predict)
+    pandas.testing.assert_frame_equal(lazy.compute(), model.predict(rows))
