@@ -334,7 +334,7 @@ class Job:
         Of several ranks each has its share, with the counts of all.
         """
         name, targets = self.table.name, listed(self.options.targets)
-        rows = self._shares.rows(self._own_rows)
+        rows = self._shares.rows(self._own_rows, self.schema, self.rows)
         if not rows.count:
             raise DataError(f"{name} has no training row with a value of {targets}: give some")
         if rows.no_target and self._shares.ranks.leads:

@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..kernels.support.ramp_rows import RampRows
 from ..ranks.comm import Alone
 from .begun import DIGEST_BYTES
+from .columns.schema import Schema
 from .encoded import Budget, Digest, Encoded
 from .split import Mask, Split
 
@@ -75,14 +76,17 @@ class Shares:
         """Return what hashes the rows of a share; None where one has all."""
         return None if self.ranks.count == 1 else _Sums()
 
-    def rows(self, encode: Callable[[], Encoded]) -> Encoded:
+    def rows(self, encode: Callable[[], Encoded], schema: Schema, count: int) -> Encoded:
         """Return the rows of a share, as it encodes them, with the counts and the hash of all.
 
-        An error on one rank is raised on all.
+        An error on one rank is raised on all; so is a ValueError if their columns, or numbers
+        of rows, `count`, differ: they were given other tables.
         """
         rows = self.ranks.together(encode)
         if self.ranks.count == 1:
             return rows
+        columns = [(each.name, each.kind, each.width) for each in schema.columns]
+        self.ranks.expect_same({"the number of rows": count, "the columns": columns})
         every = self.ranks.all((rows.count, rows.no_target, rows.digest))
         counts, lacking, digests = zip(*every, strict=True)
         digest = _Sums.joined(digests)

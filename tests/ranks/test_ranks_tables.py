@@ -108,6 +108,15 @@ for name, case in CASES.items():
             assert near(alone[fact], found[fact]), (name, fact, alone[fact], found[fact])
             assert near(alone[fact], again[fact]), (name, fact, alone[fact], again[fact])
         print(name, alone["counts"]["train"])
+# ranks with other tables
+paths = [PATH + "/part-[1-6].csv", PATH]
+try:
+    fastbp.train(paths[world.rank % 2], "kind", comm=world, **common)
+except ValueError as error:
+    assert "number of rows" in str(error) and "ranks 0 and 2" in str(error), error
+    assert len(set(world.allgather(str(error)))) == 1
+else:
+    raise AssertionError("they were not told")
 """,
         tmp_path,
     )
