@@ -159,8 +159,9 @@ def _job_of(data, values, comm):
         job = Job(table, asked, given.valid or None, kept, given.resume, comm=comm)
     not_the_input(output, *job.files)
     not_the_input(given.out_of_fold, *job.files, option="--out-of-fold")
+    schema = job.schema
     with usage():
-        check_task(job.options, job.schema)
+        check_task(job.options, schema)
         _check_out_of_fold(given, job.options)
     return job, given, shard
 

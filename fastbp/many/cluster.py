@@ -85,10 +85,11 @@ class Cluster:
             return self._run(task, content, stop)
         except ConnectionError:
             raise
-        except (OSError, RuntimeError) as error:  # a connection that is lost, a loop that is closed
-            if isinstance(error, RuntimeError) and self._client.status == "running":
-                raise
-            raise ConnectionError(_GONE) from error
+        except Exception as error:
+            # a connection that is lost; or what Dask raises, of many kinds, once a client is closed
+            if isinstance(error, OSError) or self._client.status != "running":
+                raise ConnectionError(_GONE) from error
+            raise
 
     def _run(self, task, content, stop):
         for _ in range(_MOST_SENT):

@@ -1,5 +1,8 @@
 """What runs on a Dask cluster beside `fit_many`: searches, and predictions of blocks."""
 
+import json
+from pathlib import Path
+
 import joblib
 import numpy as np
 import pytest
@@ -59,7 +62,8 @@ def test_a_search_is_that_of_this_process_by_folds_too(client, table):
 
 
 def test_the_command_searches_on_a_cluster(client, address, table):
-    client.write_scheduler_file("scheduler.json")
+    # as ``dask scheduler --scheduler-file`` writes it, beside what is not read
+    (Path.cwd() / "scheduler.json").write_text(json.dumps({"address": address, "workers": {}}))
     expected = train("table.csv", "y", **OPTIONS)
     for at in (address, "scheduler.json"):
         done = fastbp(*COMMAND, "--search", 5, "--dask", at, "-o", "model")

@@ -119,7 +119,7 @@ if __name__ == "__main__":
             assert set(dask.compute(*asked, scheduler="processes", num_workers=2)) == expected
     assert set(dask.compute(*asked, scheduler="threads", num_workers=4)) == expected
     with (
-        LocalCluster(2, processes=True, threads_per_worker=4, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=4, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):
         assert set(client.gather(client.compute(asked))) == expected

@@ -13,7 +13,7 @@ from distributed import LocalCluster
 dask.config.set({"distributed.deploy.lost-worker-timeout": "600s"})
 if __name__ == "__main__":
     options = {"threads_per_worker": 1, "processes": True, "dashboard_address": None}
-    with LocalCluster(int(sys.argv[1]), **options) as cluster:
+    with LocalCluster(n_workers=int(sys.argv[1]), **options) as cluster:
         print(cluster.scheduler_address, flush=True)
         sys.stdin.read()
 """

@@ -144,7 +144,7 @@ def long(folder):
     return {"epochs": 10**7, "callbacks": tell}
 
 
-def wait_for(is_so, seconds=120):
+def wait_for(is_so, seconds=600):
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline

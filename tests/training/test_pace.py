@@ -9,7 +9,7 @@ from fastbp import Network
 from fastbp.engine import engine
 from fastbp.engine.pace import Pace
 from fastbp.kernels.tuning import LOOK_SECONDS
-from fastbp.training import loop
+from fastbp.ranks import comm
 
 
 def run(pace, seconds_a_step, slices):
@@ -108,7 +108,7 @@ def test_the_bits_do_not_depend_on_where_the_threads_change(dtype, monkeypatch):
         return net.parameters
 
     steady = fit(1)
-    monkeypatch.setattr(loop, "pace_of_steps", lambda flops, threads: Restless(1, threads))
+    monkeypatch.setattr(comm, "pace_of_steps", lambda flops, threads: Restless(1, threads))
     monkeypatch.setattr("fastbp.engine.engine.choose_threads", lambda *args: 2)
     np.testing.assert_array_equal(fit("auto"), steady)
 
