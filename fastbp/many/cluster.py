@@ -104,7 +104,8 @@ class Cluster:
                 if error is None:
                     return _ended(task, future.result())
             except CancelledError as cancelled:
-                error = cancelled
+                # its future keeps it, and so would keep itself by the frames of who raised it
+                error = cancelled.with_traceback(None)
             if not isinstance(error, CancelledError):
                 return ((job, job.result(error=error)) for job in task.jobs)
             lost = getattr(error, "reason", None) == "scheduler-connection-lost"
