@@ -97,7 +97,8 @@ class Job:
         #: what was given as the table
         self.data: Any = data
         self._comm = comm
-        self._shares = Shares(as_ranks(comm))
+        #: the shares of the rows that ranks have
+        self.shares = Shares(as_ranks(comm))
         self._started = time.perf_counter()
         self.asked = options
         self.checkpoints = as_checkpoints(checkpoints, resume)
@@ -189,7 +190,6 @@ class Job:
             seconds = None
             with not_told_again():
                 found = self._inferred(settling)
-        self._shares.check(settling.options, self.table.name, settling.split)
         return _Settled(found, settling.options, settling.split)
 
     def _inferred(self, settling):
@@ -310,7 +310,7 @@ class Job:
                 **self.fit_options,
             )
             trained = One(self.network, history)
-            rows = self._shares.whole(rows)
+            rows = self.shares.whole(rows)
         return self.model(trained, rows, time.perf_counter() - started)
 
     def model(self, trained: One | Several, rows: Encoded, seconds: float) -> TableModel:
@@ -334,13 +334,13 @@ class Job:
         Of several ranks each has its share, with the counts of all.
         """
         name, targets = self.table.name, listed(self.options.targets)
-        rows = self._shares.rows(self._own_rows, self.schema, self.rows)
+        rows = self.shares.rows(self._own_rows, self.schema, self.rows)
         if not rows.count:
             raise DataError(f"{name} has no training row with a value of {targets}: give some")
-        if rows.no_target and self._shares.ranks.leads:
+        if rows.no_target and self.shares.ranks.leads:
             count = counted(rows.no_target, "row")
             _log.warning("%s: %s without a value of %s: left out", name, count, targets)
-        if self._shares.ranks.count == 1:
+        if self.shares.ranks.count == 1:
             rows.check_weights(name)
         return rows
 
@@ -372,8 +372,8 @@ class Job:
         groups = self.keys.groups if table is self.table else None
         encoder = Encoder(self.schema, table.name, self.network.dtype, split.trains, groups)
         weights = weights_of(self.options.class_weight, table, encoder, split.trains)
-        own = self._shares.own(split)
-        given = (self._shares.budget(self.budget, own), weights, self._shares.digest())
+        own = self.shares.own(split)
+        given = (self.shares.budget(self.budget, own), weights, self.shares.digest())
         rows = encode_table(table, encoder, own, *given)
         tell_unknown(encoder)
         return rows

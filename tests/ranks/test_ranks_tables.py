@@ -108,6 +108,13 @@ for name, case in CASES.items():
             assert near(alone[fact], found[fact]), (name, fact, alone[fact], found[fact])
             assert near(alone[fact], again[fact]), (name, fact, alone[fact], again[fact])
         print(name, alone["counts"]["train"])
+for name, value in {"search": 2, "ensemble": 3, "time_budget": 9.0}.items():
+    try:
+        fastbp.train(PATH, "kind", comm=world, **{**common, name: value})
+    except ValueError as error:
+        assert f"{name}={value}: 4 ranks train one network" in str(error), error
+    else:
+        raise AssertionError(name)
 # ranks with other tables
 paths = [PATH + "/part-[1-6].csv", PATH]
 try:
