@@ -163,7 +163,7 @@ def _job_of(data, values, comm):
     with usage():
         check_task(job.options, schema)
         _check_out_of_fold(given, job.options)
-        job.shares.check(job.options, job.table.name, job.split)
+        job.shares.check(job)
     return job, given, shard
 
 

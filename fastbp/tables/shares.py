@@ -28,25 +28,26 @@ class Shares:
     def __init__(self, ranks: Alone) -> None:
         self.ranks = ranks
 
-    def check(self, options: Any, table_name: str, split: Split) -> None:
-        """Raise ValueError, or DataError of too few rows, unless the ranks can train together."""
+    def check(self, job: Any) -> None:
+        """Raise ValueError, or DataError of too few rows, unless the ranks can train a `Job`."""
         count = self.ranks.count
         if count == 1:
             return
+        asked, options, split = job.asked, job.options, job.split
         wrong = {
-            "search": options.search is not None and "a search takes shards: shard, for one",
-            "time_budget": options.time_budget is not None and "give max_time",
+            "search": asked.search is not None and "a search takes shards: shard, for one",
+            "time_budget": asked.time_budget is not None and "give max_time",
             "ensemble": options.ensemble > 1 and "give ensemble=1, or preset='fast'",
         }
         for name, instead in wrong.items():
             if instead:
-                value = getattr(options, name)
+                value = getattr(options if name == "ensemble" else asked, name)
                 raise ValueError(f"{name}={value}: {count} ranks train one network: {instead}")
         for what, rows in (("train", split.trains), ("validate", split.validates)):
             found = int(rows.sum())
             if 0 < found < count:
                 raise DataError(
-                    f"{table_name}: {found:,} rows {what}, which is no row for some of {count} "
+                    f"{job.table.name}: {found:,} rows {what}, which is no row for some of {count} "
                     "ranks: start fewer, or give more rows"
                 )
 

@@ -98,5 +98,5 @@ def train(
         require_search("client", asked.search)
     job = Job(data, asked, valid, checkpoints, a_flag("resume", resume), comm=comm)
     tell_left_out(job.schema, job.table)  # the command shows them in its plan
-    job.shares.check(job.options, job.table.name, job.split)
+    job.shares.check(job)
     return trained(job, callbacks, progress, part, client)
