@@ -7,15 +7,12 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ..quoted import quoted
 from .ahead import END, LATE, Ahead, TooLate
 from .arriving import Arriving
-from .samples import Samples, samples
+from .samples import Samples, part_samples, samples
 from .source import Source, as_block, joined, read_block, windows_of
 from .spool import spooled
 from .windows import MustEnd, Streamed, Whole
@@ -75,10 +72,7 @@ def feed_of(
         return Whole(samples(X, y, plan, loss, sample_weight), *order)
 
     def check(X: Any, y: Any, weight: Any) -> Samples:
-        if weight is None or np.any(weight):
-            return samples(X, y, plan, loss, weight)
-        # the weights of one window may all be 0 if those of another are not
-        return replace(samples(X, y, plan, loss), weight=np.zeros(len(X), plan.dtype))
+        return part_samples(X, y, plan, loss, weight)
 
     if steps is not None:
         return Arriving(X, check, *order, steps, must_end)

@@ -143,6 +143,14 @@ def samples(
     return Samples(x, targets, labels, weight)
 
 
+def part_samples(X: Any, y: Any, plan: Plan, loss: str, sample_weight: Any) -> Samples:
+    """Return checked `Samples` of a part of the data, whose weights may all be 0; see `samples`."""
+    if sample_weight is None or np.any(sample_weight):
+        return samples(X, y, plan, loss, sample_weight)
+    data = samples(X, y, plan, loss, np.ones_like(sample_weight))
+    return replace(data, weight=np.zeros(len(data), plan.dtype))
+
+
 def validation_samples(validation_data: Any, plan: Plan, loss: str) -> Samples:
     """Return checked `Samples` of a tuple (X, y) or (X, y, sample_weight); see `samples`."""
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):

@@ -24,7 +24,7 @@ from ..quoted import quoted, shortened
 from .local import EvenPace, LocalShard, LocalSteps, averaged
 from .reduction import Messages, SharedMemory
 from .scores import JointScore, OwnScore
-from .shard import Shard, shard_samples
+from .shard import Held, Shard, shard_samples
 from .steps import JointPace, JointSteps, OwnSteps
 
 Result = TypeVar("Result")
@@ -209,10 +209,10 @@ class Ranks(Alone):
         if data.weight is not None:
             weights = np.concatenate(self.all(data.weight.astype(np.float64)))
         order = (options.batch_size, options.shuffle, seed)
-        rows = (data, sum(counts[: self.number]), sum(counts), weights, *order)
+        held = Held(data, sum(counts[: self.number]), sum(counts), weights)
         if self.average_every:
-            return LocalShard(*rows, self.number, self.average_every)
-        return Shard(*rows)
+            return LocalShard(held, *order, self.number, self.average_every)
+        return Shard(held, *order)
 
     def pace(self, flops: float, threads: int) -> Any:
         """Return the pace of all ranks."""

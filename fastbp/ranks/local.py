@@ -12,27 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from ..annotations import Array
-from ..data.samples import Samples
 from ..data.windows import Feed, MustEnd, Window
 from ..engine.engine import Engine
 from ..kernels.random import WINDOWS, fill_permutation
 from ..kernels.support.arrays import address
+from .shard import Held, PartWindow
 from .steps import OwnSteps
 
 
 @dataclass(frozen=True)
-class LocalWindow(Window):
+class LocalWindow(PartWindow):
     """The rows of this rank in an epoch; it may have fewer batches than `whole_batches`."""
 
     whole_batches: int
-    whole_weight: float  # of the rows of all ranks
-    places: Array  # of each row of the order, its place in the batch of all ranks: for dropout
-
-    @property
-    def weight(self) -> float:
-        """Sum of the weights of the samples of all ranks."""
-        return self.whole_weight
 
     def batches(self, batch: int) -> int:
         """Return the number of batches of the rank that has the most."""
@@ -40,24 +32,15 @@ class LocalWindow(Window):
 
 
 class LocalShard(Feed):
-    """The samples of a rank, in an order of its own; a batch is the rank's share of a whole one.
+    """The samples of rank `number`, in an order of its own; a batch is its share of a whole one.
 
-    An epoch has as many batches as that of one process on the `rows` of all ranks. `key` is what
-    else determines the training.
+    An epoch has as many batches as that of one process on the rows of all ranks.
     """
 
     def __init__(
-        self,
-        data: Samples,
-        first: int,
-        rows: int,
-        weights: Array | None,
-        batch_size: int,
-        shuffle: bool,
-        seed: int,
-        number: int,
-        average_every: int,
+        self, held: Held, batch_size: int, shuffle: bool, seed: int, number: int, average_every: int
     ) -> None:
+        rows, data = held.rows, held.data
         self.rows, self.head = rows, data
         self._batches = -(-rows // min(batch_size, rows))
         self.batch = -(-len(data) // self._batches)
@@ -65,7 +48,7 @@ class LocalShard(Feed):
         self.key = {"rows": rows, "batch_size": batch_size, "shuffle": shuffle}
         self.key |= {"sync": "local", "average_every": average_every}
         self._shuffle, self._seed, self._number = shuffle, seed, number
-        self._weight = float(rows if weights is None else weights.sum())
+        self._weight = held.whole_weight
         self._places = np.arange(len(data)) % self.batch + number * batch_size
 
     def batches(self, epoch: int) -> int:
@@ -79,7 +62,7 @@ class LocalShard(Feed):
         if self._shuffle:  # in another order on each rank
             place = (epoch << 32) + self._number
             fill_permutation.serial(self._seed, WINDOWS, place, self.order)
-        others = (self._batches, self._weight, self._places)
+        others = (self._weight, self._places, self._batches)
         yield LocalWindow(self.head, self.order, 0, *others)
 
 

@@ -53,7 +53,9 @@ class Shares:
 
     def own(self, split: Split) -> Split:
         """Return the rows of a split that are of this rank."""
-        return split if self.ranks.count == 1 else Split(*map(self._part, _both(split)))
+        if self.ranks.count == 1:
+            return split
+        return Split(self._part(split.trains), self._part(split.validates))
 
     def _part(self, rows: Mask) -> Mask:
         places, count, number = np.flatnonzero(rows), self.ranks.count, self.ranks.number
@@ -99,10 +101,6 @@ class Shares:
             return rows
         every = self.ranks.all(rows.valid)
         return replace(rows, valid=tuple(map(_concatenated, zip(*every, strict=True))))
-
-
-def _both(split):
-    return split.trains, split.validates
 
 
 def _concatenated(arrays):
