@@ -269,7 +269,7 @@ class Network(Saved):
             seed = latest.seed if latest is not None and self._seed_is_drawn else self.seed
             validation = None
             if validation_data is not None:
-                check = (validation_data, self._engine.plan, self.loss)
+                check = (validation_data, self._engine.plan, self.loss, ranks.count > 1)
                 validation = ranks.together(lambda: validation_samples(*check))
             deadline = begun + (options.max_time or math.inf)
             try:

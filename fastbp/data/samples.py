@@ -143,21 +143,29 @@ def samples(
     return Samples(x, targets, labels, weight)
 
 
-def part_samples(X: Any, y: Any, plan: Plan, loss: str, sample_weight: Any) -> Samples:
+def part_samples(
+    X: Any, y: Any, plan: Plan, loss: str, sample_weight: Any, names: Names = _NAMES
+) -> Samples:
     """Return checked `Samples` of a part of the data, whose weights may all be 0; see `samples`."""
     if sample_weight is None or np.any(sample_weight):
-        return samples(X, y, plan, loss, sample_weight)
-    data = samples(X, y, plan, loss, np.ones_like(sample_weight))
+        return samples(X, y, plan, loss, sample_weight, names)
+    data = samples(X, y, plan, loss, np.ones_like(sample_weight), names)
     return replace(data, weight=np.zeros(len(data), plan.dtype))
 
 
-def validation_samples(validation_data: Any, plan: Plan, loss: str) -> Samples:
-    """Return checked `Samples` of a tuple (X, y) or (X, y, sample_weight); see `samples`."""
+def validation_samples(
+    validation_data: Any, plan: Plan, loss: str, is_part: bool = False
+) -> Samples:
+    """Return checked `Samples` of a tuple (X, y) or (X, y, sample_weight); see `samples`.
+
+    Where it is a part of the data, its weights may all be 0.
+    """
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
         raise TypeError("validation_data: expected a tuple (X, y) or (X, y, sample_weight)")
     names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
     X, y, *given = validation_data
-    return samples(X, y, plan, loss, given[0] if given else None, names=names)
+    check = part_samples if is_part else samples
+    return check(X, y, plan, loss, given[0] if given else None, names)
 
 
 def _labels(array, n_out, name):

@@ -34,6 +34,9 @@ class JointScore:
         weight = np.ones(len(data)) if data.weight is None else data.weight
         self._weight = weight.astype(np.float64)
         self._total = float(ranks.sums(self._weight.sum()))
+        if not self._total:
+            error = "validation_data[2]: all weights are 0; at least one must be positive"
+            raise ranks.known_to_all(ValueError(error))
         self._y = y = np.asarray(data.y, np.float64)
         if kind == NUMBERS:
             means = ranks.sums(self._weight @ y) / self._total

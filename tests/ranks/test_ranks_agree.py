@@ -62,6 +62,7 @@ refused("labels", y=on(0, labels + 1, labels))
 refused("nan", X=on(1, np.where(X > 2, np.nan, X) * np.nan, X))
 refused("weights", sample_weight=on(1, None, np.ones(len(X))))
 refused("no_weights", sample_weight=np.zeros(len(X)))
+refused("no_validation", validation_data=(X, labels, np.zeros(len(X))))
 refused("kinds", y=on(1, np.eye(3)[labels], labels))
 refused("validation", validation_data=on(1, None, (X, labels)))
 refused("shuffle", shuffle=on(1, False, True))
@@ -118,6 +119,7 @@ SAID = {
     "nan": "ValueError: rank 1 of 3: X[0, 0] is nan",
     "weights": "sample_weight differs between the ranks: it is 'given' on ranks 0 and 2, None on",
     "no_weights": "ValueError: sample_weight: all weights are 0",
+    "no_validation": "ValueError: validation_data[2]: all weights are 0; at least one must be",
     "kinds": "y differs between the ranks: it is 'labels' on ranks 0 and 2, 'numbers' on rank 1",
     "validation": "validation_data differs between the ranks: it is 'given' on ranks 0 and 2",
     "shuffle": "shuffle differs between the ranks: it is True on ranks 0 and 2, False on rank 1",
