@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from mpi4py import MPI
 
 # where this file is run and not imported, the package lies above it
 sys.path.extend([str(Path(__file__).resolve().parent.parent)] if __name__ == "__main__" else [])
@@ -78,7 +77,8 @@ def sums(comm):
             ways = {"shared memory": shared, **ways}
         calls = {name: lambda way=way: way.add(0.0) for name, way in ways.items()}
         numbers = np.zeros(size, np.float32)
-        calls["MPI's Allreduce"] = lambda n=numbers: comm.Allreduce(MPI.IN_PLACE, n)
+        total = np.empty_like(numbers)
+        calls["MPI's Allreduce"] = lambda n=numbers, t=total: comm.Allreduce(n, t)
         times = {name: [] for name in calls}
         for _ in range(max(10, min(500, 20_000_000 // size))):
             for name, call in calls.items():
@@ -91,12 +91,19 @@ def sums(comm):
             print(f"sum of {size:,} float32 over {comm.size} ranks: {told}", flush=True)
 
 
+def parse(arguments):
+    """Return the parsed command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("nets", nargs="*", default=_NETS, choices=list(WORKLOADS), metavar="NET")
+    parser.add_argument("--rounds", type=int, default=5)
+    return parser.parse_args(arguments)
+
+
 def main():
     """Measure what the command line asks for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("nets", nargs="*", default=_NETS)
-    parser.add_argument("--rounds", type=int, default=5)
-    given = parser.parse_args()
+    given = parse(sys.argv[1:])
+    from mpi4py import MPI  # it starts MPI
+
     sums(MPI.COMM_WORLD)
     for name in given.nets:
         scaling(MPI.COMM_WORLD, name, given.rounds)

@@ -184,7 +184,6 @@ def test_kernels_that_cannot_run_are_1_and_the_cause_is_named(tmp_path, env, wor
 
 @pytest.mark.slow
 def test_the_peak_is_above_what_a_product_of_numpy_reaches(tmp_path):
-    speed = _doctor(tmp_path, OPENBLAS_NUM_THREADS=1)[0]["speed"]
     code = """if True:
     import time, numpy as np
     a = np.ones((512, 512), "float32")
@@ -196,12 +195,16 @@ def test_the_peak_is_above_what_a_product_of_numpy_reaches(tmp_path):
     print(2 * 512**3 / min(times))
     """
     one = {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **one}
-    )
+    peaks, products = [], []
+    for _ in range(3):  # in turn, and the best of each: other processes may take half of a moment
+        peaks.append(_doctor(tmp_path, OPENBLAS_NUM_THREADS=1)[0]["speed"]["peak"])
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **one}
+        )
+        products.append(float(done.stdout))
     # a fifth less for what other processes take; and no machine computes twenty times as fast
     # as a good product
-    assert 0.8 * float(done.stdout) < speed["peak"] < 20 * float(done.stdout)
+    assert 0.8 * max(products) < max(peaks) < 20 * max(products)
 
 
 @pytest.mark.slow

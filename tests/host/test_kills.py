@@ -164,6 +164,7 @@ _WRITERS = {
     "tables/read/scratch.py": "scratch files, without a name but for the 201st",
     "tables/read/plain.py": "text, to a scratch file",
     "diagnostics/facts.py": "a look whether a folder can be written, without a name",
+    "ranks/reduction.py": "memory that ranks share, without a name once all have it",
     "commands/native.py": "the null device",
     "commands/exits.py": "the null device",
 }
