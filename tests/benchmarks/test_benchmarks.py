@@ -49,7 +49,9 @@ def cases():
 def commands():
     """Return (program, arguments) of each command in the README of the benchmarks."""
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    found = re.findall(r"^    (?:mpiexec .*)?python benchmarks/(\w+)\.py ?(.*)$", text, re.MULTILINE)
+    found = re.findall(
+        r"^    (?:mpiexec .*)?python benchmarks/(\w+)\.py ?(.*)$", text, re.MULTILINE
+    )
     return [(program, shlex.split(arguments, comments=True)) for program, arguments in found]
 
 
