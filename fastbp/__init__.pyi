@@ -45,6 +45,8 @@ from .many.fitting import fit_many as fit_many
 from .many.search import MLPSearchCV as MLPSearchCV
 from .network import Network as Network
 from .report.display import LossCurveDisplay as LossCurveDisplay
+from .scaling.plan import RankPlan as RankPlan
+from .scaling.plan import plan_ranks as plan_ranks
 from .tables.model import TableModel as TableModel
 from .tables.shards import merge_shards as merge_shards
 from .tables.training import train as train

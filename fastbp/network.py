@@ -190,7 +190,7 @@ class Network(Saved):
         steps_per_epoch: int | None = None,
         comm: Any = None,
         sync: str = "step",
-        average_every: int = 16,
+        average_every: int | None = None,
     ) -> History:
         """Train on mini-batches; return the `History`.
 
@@ -235,11 +235,12 @@ class Network(Saved):
         comm : mpi4py.MPI.Intracomm, optional
             Train on all its processes, such as those of ``MPI.COMM_WORLD``: see
             ``fastbp.ranks``. Each gives its own rows.
-        sync : {"step", "local"}, default "step"
+        sync : {"step", "local", "auto"}, default "step"
             With "local" each process makes `average_every` steps by itself, on its share of
-            each batch; then all average. For steps shorter than a message.
-        average_every : int, default 16
-            Steps between two averages.
+            each batch; then all average. "auto" is "local" where steps are shorter than their
+            joining, by the cost model of ``fastbp.ranks``, else "step".
+        average_every : int, optional
+            Steps between two averages. Default: 4 to 32, by the cost model.
 
         Returns
         -------
@@ -258,8 +259,9 @@ class Network(Saved):
         arguments = (early_stopping, n_threads, progress, callbacks, max_time)
         order = (batch_size, shuffle, steps_per_epoch)
         with ranks.joined(), ExitStack() as held:
-            ranks.together(lambda: ranks.set_sync(sync, average_every))
             options = ranks.together(lambda: options_of(epochs, *arguments, *order, resume))
+            way = (sync, average_every, self._engine, options.batch_size)
+            ranks.together(lambda: ranks.set_sync(*way))
             kept = ranks.together(lambda: as_checkpoints(checkpoints, resume))
             given = {"validation_data": validation_data, "checkpoints": checkpoints}
             self._agree(ranks, options, given)

@@ -132,6 +132,7 @@ ORDER = (
     "training",
     "saved",
     "network",
+    "scaling",
     "ensemble",
     "estimators",
     "many",

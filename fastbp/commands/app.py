@@ -15,6 +15,7 @@ from .export import export
 from .info import info
 from .merge import merge
 from .options import Command, Group
+from .plan import plan
 from .predict import predict
 from .report import report
 from .train import train
@@ -55,6 +56,7 @@ _ALWAYS = set(Code) - {Code.BAD_DATA, Code.DIVERGED, Code.PREEMPTED}
 _READS = {*_ALWAYS, Code.BAD_DATA}
 for _command, _codes, _example in (
     (train, set(Code), "fastbp train people.csv --target income -o income.safetensors"),
+    (plan, _READS, "fastbp plan people.csv --target income --preset fast --ranks 1,4,16"),
     (merge, _READS, "fastbp merge part-* -o best.safetensors"),
     (predict, _READS, "fastbp predict income.safetensors new.parquet -o scored.csv"),
     (evaluate, _READS, "fastbp evaluate income.safetensors tested.csv"),

@@ -1,5 +1,6 @@
 """A command on the ranks of MPI: rank 0 alone prints, and an error on one ends all."""
 
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -38,6 +39,8 @@ def on_ranks(out: Log, is_distributed: bool) -> Iterator[tuple[Any, Any]]:
     if not is_distributed:
         yield Alone(), None
         return
+    if follows(os.environ):
+        out.follow()
     try:
         from mpi4py import MPI
     except RuntimeError as error:  # of its loader

@@ -13,9 +13,11 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time, timezone
 from enum import Enum
 from pathlib import Path
+from time import sleep as wait
 from typing import Any
 
 from ..tables.wording import printable
+from .signals import Terminated
 from .spelling import spelled
 
 # a step that ends sooner is not told; a person waits half a second without a doubt
@@ -23,6 +25,8 @@ SOON = 0.4
 # the logger of what begins and may take long, and one that is for programs; others tell facts
 STEPS = "fastbp.steps"
 _UNTOLD = "fastbp.checkpoints"
+# seconds in which another process tells the error that both have; mpiexec ends this one then
+_PATIENCE = 10.0
 
 
 class Mode(str, Enum):
@@ -65,7 +69,7 @@ class Log:
         self._step: threading.Timer | None = None
         self._begun = ""
         self._told: set[str] = set()
-        self._is_hushed = False
+        self._is_hushed = self._follows = False
         self._printing = threading.RLock()  # a step is told from a thread of its own
 
     def hush(self) -> None:
@@ -73,6 +77,10 @@ class Log:
         self._quiet = self._is_hushed = True
         self.shows_progress = False
         self.settle()
+
+    def follow(self) -> None:
+        """Let another process tell an error first; where it has the same, it ends this one."""
+        self._follows = True
 
     def text(self, *lines: object) -> None:
         """Print lines, in text mode only."""
@@ -148,6 +156,11 @@ class Log:
 
     def error(self, message: str, code: int) -> None:
         """Print on stderr why the command ends; in JSON mode as an event too."""
+        if self._follows and not self._is_hushed:
+            try:
+                wait(_PATIENCE)
+            except Terminated:  # by mpiexec: it has been told
+                raise SystemExit(int(code)) from None
         self._complain(_line(message))
         if self.json:
             self.result("error", message=_line(message), code=int(code))

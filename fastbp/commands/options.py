@@ -161,17 +161,19 @@ class Group(TyperGroup):
         args = sys.argv[1:] if args is None else list(args)
         extra["standalone_mode"] = False
         self._log = Log(Mode.json if asks_for_json(args) else Mode.text)
-        is_hushed = "--distributed" in args and follows(os.environ)
-        if is_hushed:
-            self._log.hush()
+        is_follower = "--distributed" in args and follows(os.environ)
+        if is_follower:
+            self._log.follow()
         try:
             code = super().main(args, *others, **extra)
         except typer.Abort:
             code = Code.INTERRUPTED
         except _UsageError as error:
             code = Code.USAGE
-            if not is_hushed:
-                Log(_mode(error, args)).error(_usage(error), code)
+            out = Log(_mode(error, args))
+            if is_follower:
+                out.follow()
+            out.error(_usage(error), code)
         sys.exit(code or Code.DONE)
 
 

@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from ..tables.options import ReadOptions
+from .codes import Code
+from .exits import Ended
 from .options import made
 
 DataArgument = Annotated[
@@ -27,6 +29,18 @@ def dataset_of(data: list[str]):
 
     name = data[0] if len(data) == 1 else ""
     return DATASETS.find(name) if name in DATASETS and not os.path.exists(name) else None
+
+
+def target_of(data: list[str]):
+    """Return the column to learn where ``--target`` does not name it; `Ended` if none is known."""
+    from ..tables.datasets import DATASETS
+
+    if dataset := dataset_of(data):
+        return dataset.target
+    (name, *more), sets = data, ", ".join(DATASETS)
+    if not (more or os.path.exists(name) or os.path.splitext(name)[1]):
+        raise Ended(Code.USAGE, f"{name} is neither a file nor a data set; data sets: {sets}")
+    raise Ended(Code.USAGE, "--target: name the column to learn, --target COL")
 
 
 def open_rows(data: list[str], open_table):

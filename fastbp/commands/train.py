@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from ..quoted import quoted_path
-from ..tables.declared import Declared, duration, flag, option, text
+from ..tables.declared import Declared, choice, duration, flag, option, text
 from ..tables.options import TrainOptions
 from .arrays import array_task
 from .cluster import connected
@@ -24,7 +24,7 @@ from .describe import (
 from .distributed import follows, on_ranks
 from .exits import Code, Ended, guarded, usage
 from .options import made, with_options
-from .rows import DataArgument, dataset_of, open_rows
+from .rows import DataArgument, dataset_of, open_rows, target_of
 from .signals import Terminated, unwrapped
 from .values import LogOption, QuietOption, file_to_write, folder_to_write, not_the_input
 
@@ -60,6 +60,9 @@ class JobOptions(Declared):
         Go on from the last checkpoint, if there is one.
     distributed : bool, default False
         Train one network on all processes that mpiexec started, each on its share of the rows.
+    sync : {"step", "local", "auto"}, default "step"
+        Add the gradients at every step, or average the networks after some steps, as fastbp plan
+        says; auto does so where steps are short.
     dry_run : bool, default False
         Print the plan and end: columns, network, FLOPs, memory, expected time.
     """
@@ -73,6 +76,7 @@ class JobOptions(Declared):
     every: float = option(duration(least=0), 30.0, panel="Job")
     resume: bool = option(flag(), False, panel="Job")
     distributed: bool = option(flag(), False, panel="Job")
+    sync: str = option(choice("step", "local", "auto"), "step", panel="Job")
     dry_run: bool = option(flag(), False, panel="Job")
 
 
@@ -141,8 +145,7 @@ def _job_of(data, values, comm):
     from ..tables.read.table import open_table
     from ..training.checkpoints import Checkpoints
 
-    dataset = dataset_of(data)
-    values["target"] = values["target"] or _target_of(dataset, data)
+    values["target"] = values["target"] or target_of(data)
     with usage():
         asked, given = made(TrainOptions, values), made(JobOptions, values)
         output, folder = given.output, given.checkpoints
@@ -156,7 +159,7 @@ def _job_of(data, values, comm):
         kept = Checkpoints(folder, given.every) if folder else None
         shard = _shard_of(given, asked.search)
         table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
-        job = Job(table, asked, given.valid or None, kept, given.resume, comm=comm)
+        job = Job(table, asked, given.valid or None, kept, given.resume, comm=comm, sync=given.sync)
     not_the_input(output, *job.files)
     not_the_input(given.out_of_fold, *job.files, option="--out-of-fold")
     schema = job.schema
@@ -242,18 +245,6 @@ def _end(out, model, output, out_of_fold):
     folds = model.record.get("folds") or {}
     if "interrupted" in (stopped, folds.get("stopped")):
         raise Ended(Code.INTERRUPTED, "interrupted")
-
-
-def _target_of(dataset, data):
-    """Return the column to learn where ``--target`` does not name it."""
-    from ..tables.datasets import DATASETS
-
-    if dataset:
-        return dataset.target
-    (name, *more), sets = data, ", ".join(DATASETS)
-    if not (more or os.path.exists(name) or os.path.splitext(name)[1]):
-        raise Ended(Code.USAGE, f"{name} is neither a file nor a data set; data sets: {sets}")
-    raise Ended(Code.USAGE, "--target: name the column to learn, --target COL")
 
 
 class _Epochs:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from ..errors import DataError, ModelFileError
 from ..kernels.compiler.processors import available_threads, processors_allowed
 from ..kernels.support.scalars import a_whole_number
 from ..quoted import quoted, shortened
+from .cost import supposed
 from .local import EvenPace, LocalShard, LocalSteps, averaged
 from .reduction import Messages, SharedMemory
 from .scores import JointScore, OwnScore
@@ -30,6 +32,7 @@ from .steps import JointPace, JointSteps, OwnSteps
 Result = TypeVar("Result")
 #: The exit code of all processes after an error that one rank cannot tell the others.
 ABORTED = 1
+_NAP = 0.002  # seconds
 # errors that are made of their message alone; others arrive as RuntimeError
 _PLAIN = (
     *(DataError, ModelFileError, ValueError, TypeError),
@@ -45,6 +48,8 @@ class Alone:
     average_every: int | None = None
     #: Whether this rank writes checkpoints and shows progress.
     leads = True
+    #: Whether all ranks are on this machine.
+    is_one_machine = True
     #: The most threads that "auto" may mean.
     most_threads = sys.maxsize
 
@@ -53,12 +58,11 @@ class Alone:
         """Train within: an error on one rank ends all."""
         yield
 
-    def set_sync(self, sync: str, average_every: int) -> None:
+    def set_sync(self, sync: str, average_every: int | None, engine: Engine, batch: int) -> None:
         """Check and take the arguments `sync` and `average_every` of `Network.fit`."""
-        if sync not in ("step", "local"):
-            raise ValueError(f'sync={quoted(sync)}: expected "step" or "local"')
-        average_every = a_whole_number("average_every", average_every, least=1)
-        self.average_every = average_every if sync == "local" else None
+        a_sync(sync)
+        if average_every is not None:
+            a_whole_number("average_every", average_every, least=1)
 
     def together(self, function: Callable[[], Result]) -> Result:
         """Return ``function()``; raise on every rank if it raises on one."""
@@ -86,6 +90,9 @@ class Alone:
     def known_to_all(self, error: BaseException) -> BaseException:
         """Note an error that every rank is about to raise; return it."""
         return error
+
+    def wait(self) -> None:
+        """Wait for all ranks."""
 
     def feed(
         self, engine: Engine, X: Any, y: Any, weight: Any, options: Any, seed: int, must_end: Any
@@ -126,7 +133,7 @@ class Ranks(Alone):
         """Train within, apart from what else the communicator is used for."""
         self._comm = self._comm.Dup()
         try:
-            self.most_threads = self._share_of_threads()
+            self._settle_here()
             yield
         except BaseException as error:
             if not is_known(error):
@@ -137,6 +144,13 @@ class Ranks(Alone):
             raise
         finally:
             self._comm.Free()
+
+    def set_sync(self, sync: str, average_every: int | None, engine: Engine, batch: int) -> None:
+        """Check and take the two arguments, or what the cost model makes of them."""
+        super().set_sync(sync, average_every, engine, batch)
+        costs = supposed(engine.plan, engine.optimizer, batch, self.count, self.is_one_machine)
+        is_local = sync == "local" or (sync == "auto" and costs.averaging_pays)
+        self.average_every = (average_every or costs.steps_between) if is_local else None
 
     def together(self, function: Callable[[], Result]) -> Result:
         """Return ``function()``; raise on every rank if it raises on one, and name that rank."""
@@ -224,25 +238,35 @@ class Ranks(Alone):
         """Return what makes the steps of a training."""
         if self.average_every:
             share = len(feed.head) / feed.rows
-            return LocalSteps(engine, feed, self, self._reduction(engine, averaged(engine)), share)
-        return JointSteps(engine, self._reduction(engine, engine.plan.size))
+            reduction = self.reduction(engine.plan.dtype, averaged(engine.plan, engine.optimizer))
+            return LocalSteps(engine, feed, self, reduction, share)
+        return JointSteps(engine, self.reduction(engine.plan.dtype, engine.plan.size))
 
-    def _reduction(self, engine, size):
+    def reduction(self, dtype: Any, size: int) -> SharedMemory | Messages:
         """Return what adds so many numbers: in shared memory, where all ranks have it."""
-        shared = SharedMemory.between(self, self._comm, size, engine.plan.dtype)
-        return shared or Messages(self._comm, size, engine.plan.dtype)
+        shared = SharedMemory.between(self, self._comm, size, dtype)
+        return shared or Messages(self._comm, size, dtype)
+
+    def wait(self) -> None:
+        """Wait for all ranks asleep, so that those that compute have the processors."""
+        arrived = self._comm.Ibarrier()
+        while not arrived.Test():
+            time.sleep(_NAP)
 
     def scores(self, metric: Any, data: Samples) -> OwnScore | JointScore:
         """Return what scores the validation rows of all ranks."""
         return JointScore(self, metric.kind, data)
 
-    def _share_of_threads(self):
-        """Return how many processors there are for this rank: those it shares count in part."""
-        mine = processors_allowed()
-        here = platform.node()
+    def _settle_here(self):
+        """Find who else is on this machine, and so how many processors are this rank's.
+
+        Those that it shares count in part.
+        """
+        mine, here = processors_allowed(), platform.node()
         others = [allowed for host, allowed in self.all((here, mine)) if host == here]
+        self.is_one_machine = len(others) == self.count
         share = sum(1 / sum(number in allowed for allowed in others) for number in mine)
-        return max(1, min(int(share + 1e-9), available_threads()))
+        self.most_threads = max(1, min(int(share + 1e-9), available_threads()))
 
 
 def is_known(error: BaseException) -> bool:
@@ -266,6 +290,13 @@ def named(numbers: list[int]) -> str:
     """Return ranks by their numbers: ``ranks 0, 2 and 3``."""
     *most, last = map(str, numbers)
     return f"ranks {', '.join(most)} and {last}" if most else f"rank {last}"
+
+
+def a_sync(sync: str) -> str:
+    """Return the argument `sync` of `Network.fit`, or raise ValueError."""
+    if sync not in ("step", "local", "auto"):
+        raise ValueError(f'sync={quoted(sync)}: expected "step", "local" or "auto"')
+    return sync
 
 
 def as_ranks(comm: Any) -> Alone:

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..data.windows import Feed, MustEnd, Window
 from ..engine.engine import Engine
+from ..engine.plan import Plan
 from ..kernels.random import WINDOWS, fill_permutation
 from ..kernels.support.arrays import address
 from .shard import Held, PartWindow
@@ -119,11 +120,11 @@ class LocalSteps:
         engine.refresh()
 
 
-def averaged(engine: Engine) -> int:
+def averaged(plan: Plan, optimizer: Any) -> int:
     """Return how many numbers ranks average: the weights, and the moments that there are."""
-    numbers = engine.optimizer.hyper_parameters
+    numbers = optimizer.hyper_parameters
     has_moments = any(numbers.get(name, 0) > 0 for name in ("beta1", "beta2"))
-    return engine.plan.size * (3 if has_moments else 1)
+    return plan.size * (3 if has_moments else 1)
 
 
 class EvenPace:

@@ -22,7 +22,7 @@ from ..kernels.tuning import CACHE_LINE
 # memory that processes of one machine share
 _SHARED = Path("/dev/shm")
 # numbers of the message that each rank sends to all others; longer ones are sent in pieces
-_SHORT = 8192
+LONGEST_SHORT = 8192
 
 
 def add_in_order(parts: Any, out: Array) -> None:
@@ -38,7 +38,7 @@ class Messages:
     def __init__(self, comm: Any, size: int, dtype: Any) -> None:
         self._comm = comm
         count, piece = comm.size, -(-size // comm.size)
-        self._is_short = size <= _SHORT
+        self._is_short = size <= LONGEST_SHORT
         sent = aligned_zeros(_bytes_of_row(piece * count, dtype), np.uint8)
         [self.grads], [self._loss] = _views(sent[None], size, dtype)
         self._sum = aligned_zeros(piece * count, dtype)

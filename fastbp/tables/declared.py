@@ -19,7 +19,7 @@ from ..quoted import quoted
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_SECONDS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
+_SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "": 1.0}
 _BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _BYTES |= {"kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _SEPARATORS = {"tab": "\t", r"\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "bar": "|"}
@@ -156,22 +156,22 @@ def number(*, whole=False, least=-math.inf, above=-math.inf, below=math.inf):
     return Kind("N" if whole else "X", read, check, limits=limits)
 
 
-def duration(**bounds):
-    """Return the kind of a number of seconds, in text such as 30s, 5m, 1.5h or 90."""
+def duration(such="30s, 5m or 1.5h", **bounds):
+    """Return the kind of a number of seconds, in text such as 20us, 30s, 5m, 1.5h or 90."""
 
     def read(text):
-        return _quantity(text, _SECONDS, "a duration such as 30s, 5m or 1.5h")
+        return _quantity(text, _SECONDS, f"a duration such as {such}")
 
-    return Kind("TIME", read, number(**bounds).check, limits="such as 5m or 1.5h")
+    return Kind("TIME", read, number(**bounds).check, limits=f"such as {such}")
 
 
-def size():
+def size(such="2GB or 512MiB"):
     """Return the kind of a number of bytes, in text such as 2GB, 512MiB or 1000000."""
 
     def read(text):
-        return int(_quantity(text, _BYTES, "a size such as 2GB or 512MiB"))
+        return int(_quantity(text, _BYTES, f"a size such as {such}"))
 
-    return Kind("SIZE", read, number(whole=True, least=1).check, limits="such as 512MiB")
+    return Kind("SIZE", read, number(whole=True, least=1).check, limits=f"such as {such}")
 
 
 def threads():
@@ -192,12 +192,17 @@ def threads():
 
 def layers():
     """Return the kind of the units of hidden layers: one number, several, or none."""
+    return counts("units such as 100 or 128,64")
+
+
+def counts(wanted):
+    """Return the kind of whole numbers of at least 1: one, several, or none."""
     units = number(whole=True, least=1)
 
     def read(text):
         parts = [part.strip() for part in text.split(",")] if text.strip() else []
         if not all(part.isdecimal() and int(part) for part in parts):
-            raise ValueError("expected units such as 100 or 128,64")
+            raise ValueError(f"expected {wanted}")
         return tuple(map(int, parts))
 
     def check(name, value):

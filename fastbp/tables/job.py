@@ -78,6 +78,7 @@ class Job:
         resume: bool = False,
         among: Mask | None = None,
         comm: Any = None,
+        sync: str = "step",
     ):
         if valid is not None and options.valid_share:
             raise ValueError(
@@ -96,9 +97,8 @@ class Job:
         self._among = among
         #: what was given as the table
         self.data: Any = data
-        self._comm = comm
         #: the shares of the rows that ranks have
-        self.shares = Shares(as_ranks(comm))
+        self.shares = Shares(as_ranks(comm), comm, sync)
         self._started = time.perf_counter()
         self.asked = options
         self.checkpoints = as_checkpoints(checkpoints, resume)
@@ -306,7 +306,7 @@ class Job:
                 max_time=self.time_limit,
                 checkpoints=kept,
                 resume=self.resumes,
-                comm=self._comm,
+                **self.shares.of_fit,
                 **self.fit_options,
             )
             trained = One(self.network, history)

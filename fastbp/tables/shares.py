@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..kernels.support.ramp_rows import RampRows
-from ..ranks.comm import Alone
+from ..ranks.comm import Alone, a_sync
 from .begun import DIGEST_BYTES
 from .columns.schema import Schema
 from .encoded import Budget, Digest, Encoded
@@ -25,12 +25,18 @@ _ARRAYS = 6
 class Shares:
     """Cuts rows into shares, one for each of `ranks`, in their order; `Alone` takes all."""
 
-    def __init__(self, ranks: Alone) -> None:
+    def __init__(self, ranks: Alone, comm: Any = None, sync: str = "step") -> None:
         self.ranks = ranks
+        #: arguments of ``fit``
+        self.of_fit = {"comm": comm, "sync": a_sync(sync)}
 
     def check(self, job: Any) -> None:
         """Raise ValueError, or DataError of too few rows, unless the ranks can train a `Job`."""
-        count = self.ranks.count
+        self.check_for(job, self.ranks.count)
+
+    @staticmethod
+    def check_for(job: Any, count: int) -> None:
+        """Raise as `check` does, unless so many ranks can train a `Job`."""
         if count == 1:
             return
         asked, options, split = job.asked, job.options, job.split

@@ -31,6 +31,7 @@ def train(
     progress: bool = False,
     shard: str | None = None,
     comm: Any = None,
+    sync: str = "step",
     client: Any = None,
     **options: Any,
 ) -> TableModel:
@@ -61,6 +62,8 @@ def train(
     comm : mpi4py.MPI.Intracomm, optional
         Train one network on all its processes: see ``fastbp.ranks``. Each reads the table, and
         encodes, trains and scores on its share of the rows; all return the model of one process.
+    sync : {"step", "local", "auto"}, default "step"
+        When the processes add what they learned: see ``Network.fit``.
     client : distributed.Client, optional
         Train the networks of a ``search`` on the workers of its Dask cluster; the model is the
         same.
@@ -96,7 +99,7 @@ def train(
     part = a_shard("shard", shard, asked.search)
     if client is not None:
         require_search("client", asked.search)
-    job = Job(data, asked, valid, checkpoints, a_flag("resume", resume), comm=comm)
+    job = Job(data, asked, valid, checkpoints, a_flag("resume", resume), comm=comm, sync=sync)
     tell_left_out(job.schema, job.table)  # the command shows them in its plan
     job.shares.check(job)
     return trained(job, callbacks, progress, part, client)

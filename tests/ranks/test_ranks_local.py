@@ -84,5 +84,5 @@ def test_weights_and_moments_are_those_averaged_by_hand_in_a_quarter_of_the_sums
     assert found["sums"] == [2 * 96 // 8 // 4] * 3
     assert len({bits for each in found["bits"] for bits in each}) == 1
     assert all(steps == expected for steps, expected in found["steps"])
-    assert set(found["{'sync': 'never'}"]) == {'sync=\'never\': expected "step" or "local"'}
+    assert set(found["{'sync': 'never'}"]) == {'sync=\'never\': expected "step", "local" or "auto"'}
     assert set(found["{'average_every': 0}"]) == {"average_every=0: expected at least 1"}

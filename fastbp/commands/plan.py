@@ -1,0 +1,85 @@
+"""``fastbp plan``: what several processes, or machines, gain in a training."""
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from ..tables.declared import Declared, counts, duration, flag, number, option, size
+from ..tables.options import TrainOptions
+from .config import ConfigOption
+from .distributed import follows, on_ranks
+from .exits import guarded, usage
+from .options import made, with_options
+from .rows import DataArgument, open_rows, target_of
+from .values import LogOption
+
+
+@dataclass(frozen=True)
+class PlanOptions(Declared):
+    """Options that the command has beside `TrainOptions`.
+
+    Parameters
+    ----------
+    ranks : int or sequence of int, optional
+        Numbers of processes to compare. Default: 1, 2, 4 and so on, to 64 or the batch size.
+    latency : float, in seconds, optional
+        Time of a message between machines. Default: measured, or 30us.
+    bandwidth : int, in bytes, optional
+        Bytes per second between machines. Default: measured, or 1.25GB, of 10 Gbit/s.
+    per_machine : int, optional
+        Processes of a machine. Default: as many as mpiexec started here, or as processors.
+    distributed : bool, default False
+        Measure with all processes that mpiexec started, and the way between them.
+    """
+
+    ranks: tuple[int, ...] | None = option(counts("numbers such as 1,2,16"), None, panel="Plan")
+    latency: float | None = option(duration("2us or 0.1ms", above=0), None, panel="Plan")
+    bandwidth: int | None = option(size("10GB"), None, panel="Plan")
+    per_machine: int | None = option(number(whole=True, least=1), None, panel="Plan")
+    distributed: bool = option(flag(), False, panel="Plan")
+
+
+@with_options(TrainOptions, PlanOptions)
+def plan(data: DataArgument, *, config: ConfigOption = "", log: LogOption = "text", **values: Any):
+    """Predict how long an epoch takes on several processes, and say how many to use.
+
+    The options are those of train --distributed, which trains one network. Steps are measured on
+    this machine; the way between machines is measured where mpiexec started processes on them.
+    """
+    follower = values["distributed"] and follows(os.environ)
+    with guarded(log, follower) as out, on_ranks(out, values["distributed"]) as (ranks, comm):
+        from ..scaling.plan import plan_ranks
+
+        values["target"] = values["target"] or target_of(data)
+        with usage():
+            asked, given = made(TrainOptions, values), made(PlanOptions, values)
+        job = ranks.together(lambda: _job(data, asked, max(given.ranks or (2,))))
+        out.step("measuring steps")
+        threads = 1 if asked.n_threads == "auto" else asked.n_threads
+        with usage():
+            found = plan_ranks(
+                job.network,
+                job.budget.rows,
+                job.batch,
+                ranks=given.ranks,
+                comm=comm,
+                latency=given.latency,
+                bandwidth=given.bandwidth,
+                per_machine=given.per_machine,
+                n_threads=threads,
+            )
+        out.event("plan", f"{job.table.name}: {found}", **found.to_dict())
+
+
+def _job(data, asked, ranks):
+    """Return the `Job`, which so many ranks can train."""
+    from ..tables.job import Job
+    from ..tables.networks import check_task
+    from ..tables.read.table import open_table
+
+    with usage():
+        table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
+        job = Job(table, asked)
+        check_task(job.options, job.schema)
+        job.shares.check_for(job, ranks)
+    return job
