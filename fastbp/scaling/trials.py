@@ -22,7 +22,7 @@ from ..training.loop import Loop, Policy
 from ..training.state import State
 
 # of a trial: its epochs, of which the first compiles, the seconds of each, and its steps
-_EPOCHS, _SECONDS, _FEWEST, _MOST = 5, 0.1, 4, 512
+_EPOCHS, _SECONDS, _FEWEST, _MOST = 5, 0.1, 2, 512
 _RATE = 2e10  # operations a second, by which the steps are first guessed
 # the most steps between two averages in a trial, of two that tell a step from an average
 _SELDOM = 32
@@ -138,15 +138,14 @@ def _steps(engine, rows):
 
 def _seconds_per_step(engine, X, y, rows, threads, ranks):
     """Return the seconds of a step of `ranks`, of which this one has so many rows."""
-    options = options_of(
-        _EPOCHS, None, threads, False, (), None, rows * ranks.count, True, None, False
-    )
+    epochs = _EPOCHS if len(X) > 2 * _FEWEST * rows else 3  # of steps that take long
+    order = (rows * ranks.count, True, None, False)
+    options = options_of(epochs, None, threads, False, (), None, *order)
     feed = ranks.feed(engine, X, y, None, options, 0, lambda: False)
     state = State(History(engine.plan.dtype.name), engine.params.copy())
     timing = _Timing()
-    loop = Loop(
-        engine, feed, timing, state, Interrupt(terminable=False), _EPOCHS, threads, None, ranks
-    )
+    how = (Interrupt(terminable=False), epochs, threads, None, ranks)
+    loop = Loop(engine, feed, timing, state, *how)
     loop.compile()
     loop.run()
     return median(timing.seconds[1:]) / feed.batches(0)
