@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -49,7 +50,9 @@ def cases():
 def commands():
     """Return (program, arguments) of each command in the README of the benchmarks."""
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    found = re.findall(r"^    (?:mpiexec .*)?python benchmarks/(\w+)\.py ?(.*)$", text, re.MULTILINE)
+    found = re.findall(
+        r"^    (?:mpiexec .*)?python benchmarks/(\w+)\.py ?(.*)$", text, re.MULTILINE
+    )
     return [(program, shlex.split(arguments, comments=True)) for program, arguments in found]
 
 
@@ -126,22 +129,34 @@ def test_a_workload_makes_the_same_data_for_the_same_seed(name):
     assert y.tobytes() == again[1].tobytes()
 
 
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory):
+    """Return what runs a script in a process, once: the history has those of other modules."""
+
+    @cache
+    def run(script):
+        folder = tmp_path_factory.mktemp("script")
+        subprocess.run([sys.executable, "-c", script], check=True, cwd=folder, timeout=300)
+
+    return run
+
+
 @pytest.mark.parametrize("kind, arguments", list(cases()))
-def test_a_benchmark_runs(kind, arguments, tmp_path):
+def test_a_benchmark_runs(kind, arguments, run_once):
+    benchmark = kind()
     if hasattr(kind, "setup_cache"):
-        kind().setup_cache()
+        benchmark.setup_cache()
+    if hasattr(benchmark, "setup"):  # once, for each runs again and again after one
+        try:
+            benchmark.setup(*arguments)
+        except NotImplementedError:  # tells asv that there is nothing to measure
+            assert (kind.__name__, arguments[0]) == ("ActivationDerivative", "softmax")
+            return
     for name in functions(kind):
         if name == "peakmem_fit_wide":  # that of digits with 1000 times the work
             continue
-        benchmark = kind()
-        if hasattr(benchmark, "setup"):
-            try:
-                benchmark.setup(*arguments)
-            except NotImplementedError:  # tells asv that there is nothing to measure
-                assert (kind.__name__, arguments[0]) == ("ActivationDerivative", "softmax")
-                return
         result = getattr(benchmark, name)(*arguments)
         if name.startswith("track_"):
             assert result > 0
         if name.startswith("timeraw_"):
-            subprocess.run([sys.executable, "-c", result], check=True, cwd=tmp_path, timeout=300)
+            run_once(result)
