@@ -67,3 +67,13 @@ def run_python(tmp_path_factory):
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def warmed(request, tmp_path_factory):
+    """Return the `warm_cache.WarmCache` that all tests of this run share."""
+    from warm_cache import warm_cache
+
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if hasattr(request.config, "workerinput") else folder
+    return warm_cache(shared / "warm")

@@ -89,10 +89,10 @@ def copy_with_softsign(tmp_path):
 @pytest.mark.slow
 def test_an_activation_is_added_in_one_file_and_its_oracle(copy_with_softsign):
     folder = copy_with_softsign
-    selected = "softsign or ACTIVATIONS or test_infinity_and_nan_go_through"
-    options = ["-v", "-n0", "-p", "no:cacheprovider", "-p", "collected", "-k", selected]
+    selected = "softsign or [ACTIVATIONS] or test_infinity_and_nan_go_through"
+    options = ["-v", "-n0", "--assert=plain", "-p", "no:cacheprovider", "-p", "collected"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options],
+        [sys.executable, "-m", "pytest", *options, "-k", selected],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": f"{folder / 'site'}", "FASTBP_CACHE_DIR": f"{folder}/c"},
         capture_output=True,

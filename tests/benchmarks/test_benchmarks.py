@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 
@@ -128,22 +129,46 @@ def test_a_workload_makes_the_same_data_for_the_same_seed(name):
     assert y.tobytes() == again[1].tobytes()
 
 
+@pytest.fixture(scope="module")
+def run_once(tmp_path_factory):
+    """Return what runs a script in a process, once: the history has those of other modules."""
+
+    @cache
+    def run(script):
+        folder = tmp_path_factory.mktemp("script")
+        subprocess.run([sys.executable, "-c", script], check=True, cwd=folder, timeout=300)
+
+    return run
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    """Let a figure be of one round or a few: here, what counts is that there is one."""
+    common = load("benchmarks.common")
+    best_in_turn = common.best_in_turn
+    for module in (common, *MODULES):
+        if hasattr(module, "best_in_turn"):
+            monkeypatch.setattr(
+                module, "best_in_turn", lambda *given: best_in_turn(*given[:2], 0.05)
+            )
+
+
 @pytest.mark.parametrize("kind, arguments", list(cases()))
-def test_a_benchmark_runs(kind, arguments, tmp_path):
+def test_a_benchmark_runs(kind, arguments, run_once, soon):
+    benchmark = kind()
     if hasattr(kind, "setup_cache"):
-        kind().setup_cache()
+        benchmark.setup_cache()
+    if hasattr(benchmark, "setup"):  # once, for each runs again and again after one
+        try:
+            benchmark.setup(*arguments)
+        except NotImplementedError:  # tells asv that there is nothing to measure
+            assert (kind.__name__, arguments[0]) == ("ActivationDerivative", "softmax")
+            return
     for name in functions(kind):
         if name == "peakmem_fit_wide":  # that of digits with 1000 times the work
             continue
-        benchmark = kind()
-        if hasattr(benchmark, "setup"):
-            try:
-                benchmark.setup(*arguments)
-            except NotImplementedError:  # tells asv that there is nothing to measure
-                assert (kind.__name__, arguments[0]) == ("ActivationDerivative", "softmax")
-                return
         result = getattr(benchmark, name)(*arguments)
         if name.startswith("track_"):
             assert result > 0
         if name.startswith("timeraw_"):
-            subprocess.run([sys.executable, "-c", result], check=True, cwd=tmp_path, timeout=300)
+            run_once(result)

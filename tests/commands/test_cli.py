@@ -242,13 +242,12 @@ def test_help_names_what_options_take_and_the_version_is_told(tmp_path):
 
 
 @pytest.mark.slow
-def test_warmup_says_what_it_compiled_and_where(tmp_path):
-    cache = {"FASTBP_CACHE_DIR": str(tmp_path / "cache")}
-    done = in_a_process("warmup", folder=tmp_path, **cache)
+def test_warmup_says_what_it_compiled_and_where(warmed, tmp_path):
+    done, root = warmed.done, str(warmed.root)
     assert done.code == 0, done.err
-    for word in ("compiled train x", "compiled rows_task", "0 there before", str(tmp_path)):
+    for word in ("compiled train x", "compiled rows_task", "0 there before", root):
         assert word in done.out
-    again = in_a_process("warmup", folder=tmp_path, **cache)
+    again = in_a_process("warmup", folder=tmp_path, FASTBP_CACHE_DIR=root)
     assert again.out.startswith("0 compiled")
 
 

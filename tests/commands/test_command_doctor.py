@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -147,7 +148,7 @@ def test_a_cache_that_others_can_write_is_found(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_cache_is_cold_before_warmup_and_warm_after(tmp_path):
+def test_a_cache_is_cold_before_warmup_and_warm_after(tmp_path, warmed):
     place = tmp_path / "cache"
     for name in (f"{0:020x}", f"{1:020x}", "not-ours"):
         (place / name).mkdir(parents=True)
@@ -156,7 +157,7 @@ def test_a_cache_is_cold_before_warmup_and_warm_after(tmp_path):
     assert findings["warm-up"]["remedy"] == "fastbp warmup"
     assert (facts["cache"]["warm"], facts["cache"]["older"]) == (False, 1)
     assert facts["cache"]["older_bytes"] == 5
-    _fastbp("warmup", folder=tmp_path, FASTBP_CACHE_DIR=place)
+    shutil.copytree(warmed.root, place, dirs_exist_ok=True)
     facts, findings = _doctor(tmp_path, FASTBP_CACHE_DIR=place)
     files = list(Path(facts["cache"]["folder"]).glob("*.bin"))
     assert facts["cache"]["warm"] and "warm-up" not in findings

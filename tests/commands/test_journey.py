@@ -32,7 +32,7 @@ pytestmark = [
 ]
 KILLS = int(os.environ.get("FASTBP_KILLS", "12"))
 TERMINATIONS = max(4, KILLS // 5)
-SMALL = ("--hidden", "200,100", "--batch-size", 2, "--epochs", 18, "--patience", 0)
+SMALL = ("--hidden", "200,100", "--batch-size", 2, "--epochs", 12, "--patience", 0)
 VARIANTS = {
     "one thread": ("--threads", 1, "--dropout", 0.1, *SMALL),
     "two threads": (
@@ -43,7 +43,7 @@ VARIANTS = {
         "--batch-size",
         500,
         "--epochs",
-        24,
+        14,
         "--patience",
         0,
         "--schedule",

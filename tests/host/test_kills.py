@@ -115,10 +115,13 @@ for number in range(KILLS):
         if named:
             files._open_unnamed = lambda folder, mode: None
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        write(models[0], path)
-        os.write(begins, b"!")
-        for place in range(1, 10**9):
-            write(models[place % 2], path)
+        try:
+            write(models[0], path)
+            os.write(begins, b"!")
+            for place in range(1, 10**9):
+                write(models[place % 2], path)
+        except KeyboardInterrupt:
+            os._exit(1)  # Python's own end waits for the threads of polars, which are not forked
     kill = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)[number % 3]
     os.close(begins)
     assert os.read(begun, 1)

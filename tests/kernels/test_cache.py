@@ -13,17 +13,8 @@ import pytest
 
 import fastbp
 from fastbp.kernels.compiler.cache_folder import cache_folder
-from kernel_scripts import FILL
+from kernel_scripts import COUNT, FILL
 
-# counts what Numba compiles; a kernel from the cache is not compiled
-_COUNT = """
-from numba.core import event
-class Compilations(event.Listener):
-    count = 0
-    def on_start(self, event): Compilations.count += 1
-    def on_end(self, event): pass
-event.register("numba:compile", Compilations())
-"""
 # trains two nets that share nothing but the dtype
 _TWO_NETS = """
 import numpy as np
@@ -82,35 +73,26 @@ def test_one_signature_of_every_kernel_for_each_dtype(run_python):
     assert {name: count for name, count in two.items() if count > 2} == {}
 
 
-@pytest.fixture(scope="module")
-def cold_and_warm(run_python, tmp_path_factory):
-    """Return what a process with an empty cache, and the one after it, compiled; and the cache."""
-    folder = tmp_path_factory.mktemp("cache")
+def test_after_a_warm_up_nothing_is_left_to_compile(run_python, warmed, tmp_path):
+    (folder,) = warmed.root.iterdir()
+    kept = len(list(folder.glob("*.bin")))
+    assert warmed.compiled > 0  # the listener hears
+    assert f"{kept} compiled, 0 there before, in {folder}" in warmed.done.out and kept > 10
     code = """
-import json
-from numba.core.dispatcher import Dispatcher
-train("float32", 1)
-import fastbp.kernels.simd.gemm as gemm
-loops = {
-    name: [str(signature) for signature in value.signatures]
-    for name, value in {**vars(gemm), "gemm": gemm.gemm.dispatcher}.items()
-    if isinstance(value, Dispatcher)
-}
-print(json.dumps({"compiled": Compilations.count, "loops": loops}))
-"""
-    answers = [
-        json.loads(run_python(_COUNT + _TWO_NETS + code, FASTBP_CACHE_DIR=folder)) for _ in range(2)
-    ]
-    return (*answers, folder)
+    from fastbp import warm_up
+    train("float32", 1)
+    train("float32", 2)
+    assert Compilations.count == 0
+    report = warm_up()
+    assert Compilations.count == 0
+    print(len(report.compiled), report.kept, report.folder)
+    """
+    env = {"FASTBP_CACHE_DIR": warmed.root, "NUMBA_NUM_THREADS": 2}
+    said = run_python(COUNT + _TWO_NETS + textwrap.dedent(code), **env)
+    assert said.split() == ["0", str(kept), str(folder)]
 
 
-def test_a_second_process_compiles_nothing(cold_and_warm):
-    cold, warm, _ = cold_and_warm
-    assert cold["compiled"] > 0  # the listener hears
-    assert warm["compiled"] == 0
-
-
-def test_loading_kernels_imports_nothing_that_only_compiling_needs(run_python, cold_and_warm):
+def test_loading_kernels_imports_nothing_that_only_compiling_needs(run_python, warmed):
     # Numba imports scipy.linalg, 90 ms, before it compiles
     code = """
     import sys
@@ -126,12 +108,12 @@ def test_loading_kernels_imports_nothing_that_only_compiling_needs(run_python, c
     print(np.abs(product(a, a) - expected).max())
     """
     code = _TWO_NETS + textwrap.dedent(code)
-    assert float(run_python(code, FASTBP_CACHE_DIR=cold_and_warm[2])) < 1e-12
+    assert float(run_python(code, FASTBP_CACHE_DIR=warmed.root)) < 1e-12
 
 
-def test_the_loops_around_the_tile_have_one_signature(cold_and_warm):
+def test_the_loops_around_the_tile_have_one_signature(warmed):
     # literal and variable integers from different callers once tripled the compile time
-    loops = cold_and_warm[0]["loops"]
+    loops = warmed.loops
     assert len(loops["gemm"]) == 1
     for name, signatures in loops.items():
         # a count of None, for whole vectors without a mask, is a kind of its own by design
@@ -140,8 +122,8 @@ def test_the_loops_around_the_tile_have_one_signature(cold_and_warm):
         assert len(masked) <= 1 and len(whole) <= 1, (name, signatures)
 
 
-def test_the_cache_holds_whole_files_only(cold_and_warm):
-    files = [path for path in cold_and_warm[2].rglob("*") if path.is_file()]
+def test_the_cache_holds_whole_files_only(warmed):
+    files = [path for path in warmed.root.rglob("*") if path.is_file()]
     assert files
     assert [path.name for path in files if path.suffix != ".bin"] == []
 
@@ -175,24 +157,11 @@ print([{{"2": give_two, "3": give_three}}[name].serial(1.0) for name in os.envir
     assert run_python(kernels, NAMES="23", **env).strip() == "[2.0, 3.0]"
 
 
-def test_after_a_warm_up_nothing_is_left_to_compile(run_python, tmp_path):
-    warm = """
-    from fastbp import warm_up
-    report = warm_up()
-    print(len(report.compiled), report.kept, report.folder)
-    """
-    env = {"FASTBP_CACHE_DIR": tmp_path, "NUMBA_NUM_THREADS": 2}
-    compiled, kept, folder = run_python(warm, **env).split()
-    assert int(compiled) == int(kept) == len(list(Path(folder).glob("*.bin"))) > 10
-    assert run_python(warm, **env).split() == ["0", kept, folder]
-    count = 'train("float32", 1)\ntrain("float32", 2)\nprint(Compilations.count)\n'
-    assert int(run_python(_COUNT + _TWO_NETS + count, **env)) == 0
-
-
 def test_a_warm_up_without_a_place_for_the_cache_says_so(run_python, tmp_path):
     (tmp_path / "file").write_text("")
-    code = "from fastbp import warm_up\nprint(warm_up().kept)"
+    code = "from fastbp import warm_up\nprint(warm_up([]).kept)"  # of no dtype: what all need
     assert run_python(code, FASTBP_CACHE_DIR=tmp_path / "file" / "cache").strip() == "0"
+    assert int(run_python(code, FASTBP_CACHE_DIR=tmp_path / "cache")) > 0
 
 
 # ---------------------------------------------------------------- damage
@@ -224,7 +193,7 @@ def test_a_damaged_file_means_compiling_again(run_python, filled, tmp_path, dama
     shutil.copytree(filled, tmp_path / "cache")
     (file,) = tmp_path.rglob("*.bin")
     file.write_bytes(damage(file.read_bytes()))
-    fill = _COUNT + FILL + "print(Compilations.count)\n"
+    fill = COUNT + FILL + "print(Compilations.count)\n"
     assert int(run_python(fill, FASTBP_CACHE_DIR=tmp_path / "cache")) > 0
     # the damage was repaired
     assert int(run_python(fill, FASTBP_CACHE_DIR=tmp_path / "cache")) == 0
@@ -274,7 +243,7 @@ def test_two_processes_that_compile_at_once_leave_one_good_file(run_python, tmp_
     both = [subprocess.Popen([sys.executable, "-c", FILL], env=env, cwd=tmp_path) for _ in "12"]
     assert [process.wait() for process in both] == [0, 0]
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
-    count = run_python(_COUNT + FILL + "print(Compilations.count)", FASTBP_CACHE_DIR=tmp_path)
+    count = run_python(COUNT + FILL + "print(Compilations.count)", FASTBP_CACHE_DIR=tmp_path)
     assert int(count) == 0
 
 

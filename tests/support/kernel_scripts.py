@@ -1,5 +1,15 @@
 """Scripts for processes of their own that compile kernels."""
 
+# counts what Numba compiles; a kernel from the cache is not compiled
+COUNT = """
+from numba.core import event
+class Compilations(event.Listener):
+    count = 0
+    def on_start(self, event): Compilations.count += 1
+    def on_end(self, event): pass
+event.register("numba:compile", Compilations())
+"""
+
 # a kernel that compiles in a moment
 FILL = """
 import numpy as np

@@ -22,7 +22,7 @@ from fastbp import TableModel, train
 from fastbp.tables.result.writing import write_frames
 from messy_tables import NUMBERS, messy
 
-SEEDS, TEST_SHARE, LAYERS = 6, 0.25, (100,)
+SEEDS, TEST_SHARE, LAYERS = 4, 0.25, (100,)
 DATES, IDS = {"signed", "listed", "when"}, {"loan_id"}
 ARMS = {
     "stops early": (

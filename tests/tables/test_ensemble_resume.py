@@ -184,9 +184,10 @@ def test_epochs_of_an_ensemble_stay_as_they_were(tmp_path):
 JOB = """
 import sys
 from fastbp.cli import main
+every = sys.argv[1]
 sys.argv = ["fastbp", "train", "people.csv", "--target", "y", "--ensemble", "4", "--epochs", "400",
             "--patience", "0", "--hidden", "64,64", "--seed", "3", "-o", "model",
-            "--checkpoint", "kept", "--every", "0s", "--resume", "--log", "json", "-q"]
+            "--checkpoint", "kept", "--every", every, "--resume", "--log", "json", "-q"]
 main()
 """
 
@@ -196,7 +197,8 @@ def test_a_command_that_is_killed_again_and_again_ends_with_the_same_bits(tmp_pa
     people(400).write_csv(tmp_path / "people.csv")
     ended = []
     for number in (signal.SIGKILL, signal.SIGTERM, None):
-        process = subprocess.Popen([sys.executable, "-c", JOB], cwd=tmp_path)
+        every = "0s" if number else "1h"  # nobody kills the last
+        process = subprocess.Popen([sys.executable, "-c", JOB, every], cwd=tmp_path)
         if number is not None:
             _wait_for_checkpoints(Checkpoints(tmp_path / "kept"), process, 4 * (1 + len(ended)))
             process.send_signal(number)

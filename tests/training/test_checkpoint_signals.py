@@ -91,7 +91,7 @@ def test_a_signal_ends_training_at_once_with_a_checkpoint(start, tmp_path, numbe
 def test_trainings_that_are_told_to_end_again_and_again_have_the_same_bits(start, tmp_path, data):
     epochs, folder, times = 300, tmp_path / "kept", 0
     whole = end_of(start("-", data, epochs))
-    for _ in range(100):
+    for _ in range(12):
         process = start(folder, data, epochs)
         time.sleep(random.uniform(0.05, 0.4))
         process.send_signal(signal.SIGTERM)
@@ -100,6 +100,8 @@ def test_trainings_that_are_told_to_end_again_and_again_have_the_same_bits(start
             break
         assert stopped == "terminated"
         times += 1
+    else:  # on a busy machine: nobody ends the last
+        stopped, digest, _ = end_of(start(folder, data, epochs))
     assert times >= 2
     assert (stopped, digest) == whole[:2]
 
