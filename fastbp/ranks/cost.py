@@ -26,7 +26,8 @@ _MOST_LOCAL, _SHARE_OF_AVERAGES = 32, 0.1
 # everywhere: the floating-point operations a second of a thread, and the seconds of a step of none
 _RATE, _EMPTY_STEP = 4e10, 2e-5
 _BETWEEN = 2e-5  # seconds of Python between the kernels of a joint step
-_PICKLING = 2e-5  # seconds of Python in an exchange of objects
+# an exchange of objects: messages to a round, as measured beside a barrier, and seconds of Python
+_OBJECT, _PICKLING = 6, 2e-5
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def work_of_sum(size: int, itemsize: int, ranks: int, per_machine: int) -> Work:
 def seconds_of_exchange(link: Link, ranks: int) -> float:
     """Return the time in which all ranks tell each other an object, as after each slice."""
     rounds = math.ceil(math.log2(ranks))
-    return 4 * rounds * link.latency + _PICKLING if rounds else 0.0
+    return _OBJECT * rounds * link.latency + _PICKLING if rounds else 0.0
 
 
 def rows_of_slowest(batch: int, ranks: int) -> int:

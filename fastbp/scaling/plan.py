@@ -249,7 +249,8 @@ def _entry(engine, own, count, per_machine, link, steps):
     costs = Costs(own.local, joining, own.average + of_average + told)
     joint = steps * (own.joint + of_sum)
     joint += told * max(1, joint / SLICE_SECONDS)
-    local = steps * (costs.own_step + costs.average / costs.steps_between)
+    averages = -(-steps // costs.steps_between)  # the last at the end of the epoch
+    local = steps * costs.own_step + averages * costs.average
     is_local = costs.averaging_pays
     return RankCosts(
         ranks=count,

@@ -33,8 +33,11 @@ def test_an_epoch_is_its_steps_with_a_sum_each_or_with_averages(plan):
     numbers = 6 * 16 + 16 + 16 * 3 + 3
     assert eight.sum == pytest.approx(3 * 1e-4 + 7 * 4 * numbers * 2 / 1e7)
     # after the slice, two objects in two exchanges of three rounds each
-    told = 2 * (4 * 3 * 1e-4 + 2e-5)
+    told = 2 * (6 * 3 * 1e-4 + 2e-5)
     assert eight.epoch_step == pytest.approx(10 * (eight.compute + eight.sum) + told)
+    # ten steps end with an average of three times as many numbers, for Adam has two moments
+    assert eight.local_every == 32
+    assert eight.epoch_local > told + 3 * 1e-4 + 3 * 7 * 4 * numbers * 2 / 1e7
     assert eight.sync == "local" and eight.epoch == eight.epoch_local < eight.epoch_step
     assert two.sum < eight.sum  # in memory
 
