@@ -84,7 +84,9 @@ def dump_without_docstrings(text, name):
 def install(commit, folder):
     """Install a commit into a folder of its own; return the variables of its processes."""
     with tarfile.open(fileobj=io.BytesIO(git("archive", commit))) as archive:
-        archive.extractall(folder / "source", filter="data")
+        # Python before 3.11.4 has no filters; the archive is git's
+        safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        archive.extractall(folder / "source", **safely)
     target = [f"--target={folder / 'site'}", str(folder / "source")]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *target]
     if subprocess.run(command, stdout=sys.stderr, check=False).returncode != 0:

@@ -142,7 +142,9 @@ def usage() -> Iterator[None]:
     except (DataError, ModelFileError):  # which are ValueErrors
         raise
     except (ValueError, TypeError) as error:
-        raise Ended(Code.USAGE, str(error)) from None
+        ended = Ended(Code.USAGE, str(error))
+        vars(ended).update(vars(error))  # such as that all ranks raise it
+        raise ended from None
 
 
 def _say(log, code, line):

@@ -43,43 +43,53 @@ class PlanOptions(Declared):
 def plan(data: DataArgument, *, config: ConfigOption = "", log: LogOption = "text", **values: Any):
     """Predict how long an epoch takes on several processes, and say how many to use.
 
-    The options are those of train --distributed, which trains one network. Steps are measured on
-    this machine; the way between machines is measured where mpiexec started processes on them.
+    The options are those of train --distributed, which trains one network; --threads auto is one
+    thread to a process. Steps are measured on this machine; the way between machines is measured
+    where mpiexec started processes on them.
     """
     follower = values["distributed"] and follows(os.environ)
     with guarded(log, follower) as out, on_ranks(out, values["distributed"]) as (ranks, comm):
         from ..scaling.plan import plan_ranks
 
-        values["target"] = values["target"] or target_of(data)
-        with usage():
-            asked, given = made(TrainOptions, values), made(PlanOptions, values)
-        job = ranks.together(lambda: _job(data, asked, max(given.ranks or (2,))))
+        job, given, sample = ranks.together(lambda: _asked(data, values))
         out.step("measuring steps")
-        threads = 1 if asked.n_threads == "auto" else asked.n_threads
+        threads = job.asked.n_threads
         with usage():
             found = plan_ranks(
                 job.network,
-                job.budget.rows,
+                int(job.split.trains.sum()),
                 job.batch,
-                ranks=given.ranks,
+                ranks=_counts(job) if given.ranks is None else given.ranks,
                 comm=comm,
                 latency=given.latency,
                 bandwidth=given.bandwidth,
                 per_machine=given.per_machine,
-                n_threads=threads,
+                n_threads=1 if threads == "auto" else threads,
+                sample=sample,
             )
-        out.event("plan", f"{job.table.name}: {found}", **found.to_dict())
+        out.event("ranks", f"{job.table.name}: {found}", **found.to_dict())
 
 
-def _job(data, asked, ranks):
-    """Return the `Job`, which so many ranks can train."""
+def _asked(data, values):
+    """Return the `Job`, which the ranks can train, the options, and some rows if there are any."""
     from ..tables.job import Job
     from ..tables.networks import check_task
+    from ..tables.planning import first_rows
     from ..tables.read.table import open_table
 
+    values["target"] = values["target"] or target_of(data)
     with usage():
+        asked, given = made(TrainOptions, values), made(PlanOptions, values)
         table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
         job = Job(table, asked)
         check_task(job.options, job.schema)
-        job.shares.check_for(job, ranks)
-    return job
+        job.shares.check_for(job, max([2, *(given.ranks or ())]))
+    sample = first_rows(job)
+    return job, given, sample if len(sample[0]) else None
+
+
+def _counts(job):
+    """Return the powers of two to 64 that give each rank rows to train and to score."""
+    rows = [int(each.sum()) for each in (job.split.trains, job.split.validates)]
+    most = min(64, job.batch, *(count for count in rows if count))
+    return [2**power for power in range(7) if 2**power <= most]

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from ..quoted import quoted_path
-from ..tables.declared import Declared, choice, duration, flag, option, text
+from ..tables.declared import Declared, choice, duration, flag, number, option, text
 from ..tables.options import TrainOptions
 from .arrays import array_task
 from .cluster import connected
@@ -61,8 +61,10 @@ class JobOptions(Declared):
     distributed : bool, default False
         Train one network on all processes that mpiexec started, each on its share of the rows.
     sync : {"step", "local", "auto"}, default "step"
-        Add the gradients at every step, or average the networks after some steps, as fastbp plan
-        says; auto does so where steps are short.
+        With distributed, add the gradients at every step, or average the networks after some
+        steps; auto averages where steps are short. Plan with fastbp plan.
+    average_every : int, optional
+        Steps between two averages. Default: 4 to 32, by a cost model.
     dry_run : bool, default False
         Print the plan and end: columns, network, FLOPs, memory, expected time.
     """
@@ -77,6 +79,7 @@ class JobOptions(Declared):
     resume: bool = option(flag(), False, panel="Job")
     distributed: bool = option(flag(), False, panel="Job")
     sync: str = option(choice("step", "local", "auto"), "step", panel="Job")
+    average_every: int | None = option(number(whole=True, least=1), None, panel="Job")
     dry_run: bool = option(flag(), False, panel="Job")
 
 
@@ -157,9 +160,12 @@ def _job_of(data, values, comm):
         if asked.ensemble_by is not None:
             _check_out_of_fold(given, asked)
         kept = Checkpoints(folder, given.every) if folder else None
+        way = {"sync": given.sync, "average_every": given.average_every}
+        if not given.distributed and way != {"sync": "step", "average_every": None}:
+            raise ValueError(f"sync={given.sync}: one process has nothing to add; give distributed")
         shard = _shard_of(given, asked.search)
         table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
-        job = Job(table, asked, given.valid or None, kept, given.resume, comm=comm, sync=given.sync)
+        job = Job(table, asked, given.valid or None, kept, given.resume, comm=comm, **way)
     not_the_input(output, *job.files)
     not_the_input(given.out_of_fold, *job.files, option="--out-of-fold")
     schema = job.schema

@@ -27,11 +27,11 @@ the next average.
 
 ``sync="auto"`` is "local" where a step is shorter than what joins it with those of the others, by
 a cost model: from the sizes of the network and the batch, the number of ranks, and whether they
-are on one machine. It measures nothing, so that a training makes the same choice wherever it runs;
-``fastbp.plan_ranks`` and ``fastbp plan`` measure, and tell how long an epoch takes on how many
-ranks. Both average after 4 to 32 steps, the first power of two with which averages take a tenth
-of the time. The gradients are added after the backward pass, not meanwhile: on one machine the
-sum is work of the same processors.
+are on one machine. It measures nothing, so that all runs of a training make one choice. Another
+number of ranks may make another, and resumes only where `sync` is named. ``fastbp.plan_ranks`` and
+``fastbp plan`` measure, and tell how long an epoch takes on how many ranks. Ranks average after 4
+to 32 steps, the first power of two with which averages take a tenth of the time. The gradients are
+added after the backward pass, not meanwhile: on one machine the sum is work of the same processors.
 
 `comm` agrees: on arguments, on errors, on when to stop. `shard` finds which rows of a batch a rank
 holds, `steps` runs them, `local` has the local steps, `reduction` adds the gradients, `cost` knows

@@ -44,12 +44,12 @@ class Alone:
     """One process: it agrees with itself."""
 
     number, count = 0, 1
+    #: How many ranks are on this machine.
+    here = 1
     #: How many steps each rank makes by itself, before all average; None: each step is joint.
     average_every: int | None = None
     #: Whether this rank writes checkpoints and shows progress.
     leads = True
-    #: Whether all ranks are on this machine.
-    is_one_machine = True
     #: The most threads that "auto" may mean.
     most_threads = sys.maxsize
 
@@ -148,7 +148,7 @@ class Ranks(Alone):
     def set_sync(self, sync: str, average_every: int | None, engine: Engine, batch: int) -> None:
         """Check and take the two arguments, or what the cost model makes of them."""
         super().set_sync(sync, average_every, engine, batch)
-        costs = supposed(engine.plan, engine.optimizer, batch, self.count, self.is_one_machine)
+        costs = supposed(engine.plan, engine.optimizer, batch, self.count, self.here == self.count)
         is_local = sync == "local" or (sync == "auto" and costs.averaging_pays)
         self.average_every = (average_every or costs.steps_between) if is_local else None
 
@@ -264,7 +264,7 @@ class Ranks(Alone):
         """
         mine, here = processors_allowed(), platform.node()
         others = [allowed for host, allowed in self.all((here, mine)) if host == here]
-        self.is_one_machine = len(others) == self.count
+        self.here = len(others)
         share = sum(1 / sum(number in allowed for allowed in others) for number in mine)
         self.most_threads = max(1, min(int(share + 1e-9), available_threads()))
 

@@ -67,7 +67,7 @@ def work_of_sum(size: int, itemsize: int, ranks: int, per_machine: int) -> Work:
         return Work(0, 0)
     rounds, moved = math.ceil(math.log2(ranks)), size * itemsize
     if ranks <= per_machine:
-        return Work(2 * rounds, moved * (1 + 2 / ranks))
+        return Work(2 * rounds, 2 * moved)
     if size <= LONGEST_SHORT:
         return Work(rounds, moved * (ranks - 1) * per_machine)
     return Work(2 * rounds + ranks - 1, 2 * moved * (ranks - 1) / ranks * per_machine)

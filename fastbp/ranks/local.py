@@ -47,7 +47,7 @@ class LocalShard(Feed):
         self.batch = -(-len(data) // self._batches)
         self.order = np.arange(len(data))
         self.key = {"rows": rows, "batch_size": batch_size, "shuffle": shuffle}
-        self.key |= {"sync": "local", "average_every": average_every}
+        self.key |= {"sync": "local"}  # other ranks may average after other steps
         self._shuffle, self._seed, self._number = shuffle, seed, number
         self._weight = held.whole_weight
         self._places = np.arange(len(data)) % self.batch + number * batch_size

@@ -13,18 +13,9 @@ from ..kernels.support.scalars import a_number, a_whole_number
 from ..kernels.tuning import SLICE_SECONDS
 from ..network import Network
 from ..ranks.comm import as_ranks
-from ..ranks.cost import (
-    EXCHANGES,
-    NETWORK,
-    SHARED,
-    Costs,
-    Link,
-    rows_of_slowest,
-    seconds_of_exchange,
-    work_of_sum,
-)
+from ..ranks.cost import EXCHANGES, NETWORK, SHARED, Costs, Link, seconds_of_exchange, work_of_sum
 from ..ranks.local import averaged
-from .trials import measured_link, own_work
+from .trials import Trials, sample_of
 
 # the fewest ranks are best that take at most this multiple of the shortest time
 _NEAR = 1.1
@@ -68,12 +59,13 @@ class RankPlan:
     """What `plan_ranks` found: a `RankCosts` for each number of ranks; it prints as a table.
 
     `shared` and `network` are the links within a machine and between machines, `sources` says of
-    each whether it was "measured", "given" or "assumed", and `per_machine` how many ranks are
-    on a machine.
+    each whether it was "measured", "given" or "assumed", `per_machine` how many ranks are on a
+    machine, and `n_threads` the threads of each.
     """
 
     rows: int
     batch_size: int
+    n_threads: int
     per_machine: int
     shared: Link
     network: Link
@@ -102,25 +94,38 @@ class RankPlan:
     def __str__(self) -> str:
         """Return the table, and what to use."""
         head = ["ranks", "machines", "compute", "sum", 'epoch, sync="step"', '"local"', "speedup"]
-        table = [head, *([*_cells(each), f"{self.speedup(each):.1f}"] for each in self.entries)]
+        table = [head, *([*_cells(each), _times(self.speedup(each))] for each in self.entries)]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         rows = ["  ".join(map(str.rjust, row, widths)) for row in table]
-        over, best = self.takes_over, self.best
+        best = self.best
         every = f", average_every={best.local_every}" if best.sync == "local" else ""
         return "\n".join(
             [
-                f"{self.rows:,} rows, batches of {self.batch_size:,}",
+                f"{self.rows:,} rows, batches of {self.batch_size:,}, "
+                f"{self.n_threads} {'thread' if self.n_threads == 1 else 'threads'} to a rank",
                 *(_told(name, getattr(self, name), how) for name, how in self.sources.items()),
                 "",
                 *rows,
                 "",
-                "sums of gradients take less than computation everywhere here"
-                if over is None
-                else f"from {over:,} ranks, a sum of gradients takes longer than the computation",
+                *self._balance(),
                 f"use {best.ranks:,} {'rank' if best.ranks == 1 else 'ranks'}"
                 + (f', sync="{best.sync}"{every}' if best.ranks > 1 else ""),
             ]
         )
+
+    def _balance(self):
+        """Yield where sums take longer than computation."""
+        if self.takes_over is not None:
+            yield (
+                f"from {self.takes_over:,} ranks, a sum of gradients takes longer than the "
+                "computation"
+            )
+        elif len(self.entries) > 1:
+            yield "sums of gradients take less than computation everywhere here"
+
+
+def _times(speedup):
+    return f"{speedup:.1f}" if speedup >= 0.1 else f"{speedup:.1g}"
 
 
 def _cells(each):
@@ -146,11 +151,12 @@ def plan_ranks(
     bandwidth: float | None = None,
     per_machine: int | None = None,
     n_threads: int = 1,
+    sample: tuple[Any, Any] | None = None,
 ) -> RankPlan:
     """Predict the time of ``network.fit(X, y, batch_size=batch_size, comm=comm)`` for some ranks.
 
-    Steps are measured: this process trains copies of the network on random rows, as many to a
-    batch as the slowest rank has of a shuffled one. Sums are computed from the latency and the
+    Steps are measured: this process trains copies of the network, on as many rows of a batch as the
+    slowest rank has of a shuffled one. Sums are computed from the latency and the
     bandwidth between ranks,
 
         seconds = messages * latency + bytes / bandwidth,
@@ -167,8 +173,9 @@ def plan_ranks(
     ranks : iterable of int, optional
         Numbers of ranks, each at most `batch_size`. Default: the powers of 2 to 64.
     comm : mpi4py.MPI.Intracomm, optional
-        All its ranks call this function. They measure their link, and take their steps at the
-        same time. Where all are on one machine that is the link within it, else between machines.
+        All its ranks call this function, with the same arguments. They measure their link, and
+        take their steps at the same time. Where all are on one machine that is the link within it,
+        else between machines.
     latency : float, optional
         Seconds of a message between machines. Default: measured, or 3e-5.
     bandwidth : float, optional
@@ -177,6 +184,8 @@ def plan_ranks(
         Ranks of a machine. Default: those of `comm` on one machine, or the processors here.
     n_threads : int, default 1
         Threads of a rank.
+    sample : tuple (X, y), optional
+        Rows for the trials, which take them again and again. Default: random numbers.
 
     Returns
     -------
@@ -187,55 +196,63 @@ def plan_ranks(
     ValueError, TypeError
         If an argument is invalid.
     """
+    every = as_ranks(comm)
+    machine = (latency, bandwidth, per_machine, n_threads)
+    with every.joined():
+        asked = every.together(lambda: _checked(rows, batch_size, ranks, *machine))
+        rows, batch_size, counts = asked
+        engine = copy.deepcopy(network).engine
+        net = ([spec.n_out for spec in engine.plan.specs], engine.plan.dtype, engine.optimizer)
+        names = ("rows, batch_size, ranks", "latency, bandwidth, per_machine, n_threads", "network")
+        every.expect_same(dict(zip(names, (asked, machine, net), strict=True)))
+        given = every.together(lambda: sample_of(engine, sample))
+        trials = Trials(engine, given, rows, n_threads, every)
+        here = int(every.largest(every.here)) if every.count > 1 else None
+        per_machine = per_machine or here or max(1, available_threads() // n_threads)
+        links, sources = _links(every, trials, batch_size, latency, bandwidth)
+        entries = []
+        for count in counts:
+            own = trials.own_work(batch_size, count)
+            link = links["shared" if count <= per_machine else "network"]
+            entries.append(_entry(engine, own, count, per_machine, link, -(-rows // batch_size)))
+    plan = (rows, batch_size, n_threads, per_machine)
+    return RankPlan(*plan, **links, sources=sources, entries=entries)
+
+
+def _checked(rows, batch_size, ranks, latency, bandwidth, per_machine, n_threads):
+    """Return the rows, those of a batch, and the numbers of ranks in order, with 1."""
     rows = a_whole_number("rows", rows, least=1)
-    batch_size = min(a_whole_number("batch_size", batch_size, least=1), rows)
-    counts = _counts(ranks, batch_size)
+    batch = min(a_whole_number("batch_size", batch_size, least=1), rows)
+    a_whole_number("n_threads", n_threads, least=1)
     for name, value in (("latency", latency), ("bandwidth", bandwidth)):
         if value is not None:
             a_number(name, value, above=0)
     if per_machine is not None:
         a_whole_number("per_machine", per_machine, least=1)
-    n_threads = a_whole_number("n_threads", n_threads, least=1)
-    every, engine = as_ranks(comm), copy.deepcopy(network).engine
-    with every.joined():
-        here = every.count if every.is_one_machine and every.count > 1 else None
-        per_machine = per_machine or here or max(1, available_threads() // n_threads)
-        links, sources = _links(every, engine, batch_size, n_threads)
-        if latency is not None or bandwidth is not None:
-            known = links["network"]
-            links["network"] = Link(latency or known.latency, bandwidth or known.bandwidth)
-            is_all = latency is not None and bandwidth is not None
-            sources["network"] = "given" if is_all else f"given, else {sources['network']}"
-        entries: list[RankCosts] = []
-        for count in counts:
-            own = own_work(engine, rows_of_slowest(batch_size, count), count, n_threads, every)
-            link = links["shared" if count <= per_machine else "network"]
-            entries.append(_entry(engine, own, count, per_machine, link, -(-rows // batch_size)))
-    return RankPlan(rows, batch_size, per_machine, **links, sources=sources, entries=entries)
-
-
-def _counts(ranks, batch_size):
-    """Return the numbers of ranks, in order, with 1."""
     if ranks is None:
-        ranks = [2**power for power in range(7) if 2**power <= batch_size]
+        return rows, batch, [2**power for power in range(7) if 2**power <= batch]
     counts = {a_whole_number("ranks", each, least=1) for each in ranks}
-    if counts and max(counts) > batch_size:
+    if counts and max(counts) > batch:
         raise ValueError(
-            f"ranks: {max(counts)} for batches of {batch_size} rows; expected at least a row for "
+            f"ranks: {max(counts)} for batches of {batch} rows; expected at least a row for "
             "each rank: take larger batches, or fewer ranks"
         )
-    return sorted(counts | {1})
+    return rows, batch, sorted(counts | {1})
 
 
-def _links(every, engine, batch_size, n_threads):
+def _links(every, trials, batch_size, latency, bandwidth):
     """Return the link within a machine and that between machines, and how they are known."""
     links = {"shared": SHARED, "network": NETWORK}
     sources = dict.fromkeys(links, "assumed")
     if every.count > 1:
-        name = "shared" if every.is_one_machine else "network"
-        rows = rows_of_slowest(batch_size, every.count)
-        links[name] = measured_link(engine, rows, n_threads, every)
-        sources[name] = "measured"
+        here = int(every.largest(every.here))
+        name = "shared" if here == every.count else "network"
+        links[name], sources[name] = trials.link(batch_size, here), "measured"
+    if latency is not None or bandwidth is not None:
+        known = links["network"]
+        links["network"] = Link(latency or known.latency, bandwidth or known.bandwidth)
+        is_all = latency is not None and bandwidth is not None
+        sources["network"] = "given" if is_all else f"given, else {sources['network']}"
     return links, sources
 
 

@@ -79,6 +79,7 @@ class Job:
         among: Mask | None = None,
         comm: Any = None,
         sync: str = "step",
+        average_every: int | None = None,
     ):
         if valid is not None and options.valid_share:
             raise ValueError(
@@ -98,7 +99,7 @@ class Job:
         #: what was given as the table
         self.data: Any = data
         #: the shares of the rows that ranks have
-        self.shares = Shares(as_ranks(comm), comm, sync)
+        self.shares = Shares(as_ranks(comm), comm, sync, average_every)
         self._started = time.perf_counter()
         self.asked = options
         self.checkpoints = as_checkpoints(checkpoints, resume)

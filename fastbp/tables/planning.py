@@ -84,19 +84,24 @@ def _keys(options):
     return ("group", options.group), ("time", options.time)
 
 
+def first_rows(job):
+    """Return some of the first rows of a `Job` and their targets, as training takes them."""
+    flops = job.network.engine.plan.flops_per_row
+    rows = min(_TRIAL_ROWS, max(job.batch, _TRIAL_FLOPS // flops))
+    encoder = Encoder(job.schema, job.table.name, job.network.dtype)
+    _, first = next(encoder.encoded(job.table))
+    kept = first.kept[:rows]
+    short = ShortRows(job.schema)
+    return short.rows(short.kept(first.X[:rows][kept])), first.y[:rows][kept]
+
+
 def _seconds_per_epoch(job, n_threads):
     """Return the seconds of an epoch, measured on some rows with a copy of the network.
 
     It is NaN if memory is too small for a copy, or none of the first rows has a target.
     """
     _steps.info("measuring an epoch")
-    plan = job.network.engine.plan
-    rows = min(_TRIAL_ROWS, max(job.batch, _TRIAL_FLOPS // plan.flops_per_row))
-    encoder = Encoder(job.schema, job.table.name, job.network.dtype)
-    _, first = next(encoder.encoded(job.table))
-    kept = first.kept[:rows]
-    short = ShortRows(job.schema)
-    X, y = short.rows(short.kept(first.X[:rows][kept])), first.y[:rows][kept]
+    X, y = first_rows(job)
     free = free_memory()
     if not len(X) or (free is not None and network_bytes(job.options, job.schema) > free):
         return float("nan")

@@ -25,10 +25,12 @@ _ARRAYS = 6
 class Shares:
     """Cuts rows into shares, one for each of `ranks`, in their order; `Alone` takes all."""
 
-    def __init__(self, ranks: Alone, comm: Any = None, sync: str = "step") -> None:
+    def __init__(
+        self, ranks: Alone, comm: Any = None, sync: str = "step", every: int | None = None
+    ):
         self.ranks = ranks
         #: arguments of ``fit``
-        self.of_fit = {"comm": comm, "sync": a_sync(sync)}
+        self.of_fit = {"comm": comm, "sync": a_sync(sync), "average_every": every}
 
     def check(self, job: Any) -> None:
         """Raise ValueError, or DataError of too few rows, unless the ranks can train a `Job`."""

@@ -32,6 +32,7 @@ def train(
     shard: str | None = None,
     comm: Any = None,
     sync: str = "step",
+    average_every: int | None = None,
     client: Any = None,
     **options: Any,
 ) -> TableModel:
@@ -62,8 +63,9 @@ def train(
     comm : mpi4py.MPI.Intracomm, optional
         Train one network on all its processes: see ``fastbp.ranks``. Each reads the table, and
         encodes, trains and scores on its share of the rows; all return the model of one process.
-    sync : {"step", "local", "auto"}, default "step"
-        When the processes add what they learned: see ``Network.fit``.
+    sync, average_every
+        As for ``Network.fit``; with a `sync` other than "step" the model is another than that of
+        one process.
     client : distributed.Client, optional
         Train the networks of a ``search`` on the workers of its Dask cluster; the model is the
         same.
@@ -99,7 +101,16 @@ def train(
     part = a_shard("shard", shard, asked.search)
     if client is not None:
         require_search("client", asked.search)
-    job = Job(data, asked, valid, checkpoints, a_flag("resume", resume), comm=comm, sync=sync)
+    job = Job(
+        data,
+        asked,
+        valid,
+        checkpoints,
+        a_flag("resume", resume),
+        comm=comm,
+        sync=sync,
+        average_every=average_every,
+    )
     tell_left_out(job.schema, job.table)  # the command shows them in its plan
     job.shares.check(job)
     return trained(job, callbacks, progress, part, client)

@@ -2,14 +2,20 @@
 
 import copy
 import json
+import re
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
+from command_line import fastbp
 from fastbp import Network, plan_ranks
+from fastbp.kernels.support.ramp_rows import RampRows
 from fastbp.ranks.cost import Link
+from fastbp.ranks.shard import Shard
 from fastbp.scaling.plan import RankCosts, RankPlan
-from mpi_ranks import needs_mpi, run_program, run_ranks
+from fastbp.scaling.trials import Trials
+from mpi_ranks import ended, lines, needs_mpi, run_program, run_ranks, started
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +27,12 @@ def net():
 def plan(net):
     known = {"latency": 1e-4, "bandwidth": 1e7, "per_machine": 2}
     return plan_ranks(net, 640, 64, ranks=(8, 2, 2), **known)
+
+
+def table(rows):
+    """Return the text of a table of so many rows."""
+    numbers = np.random.default_rng(0).standard_normal(rows)
+    return "\n".join(["x,y", *(f"{x:.3f},{2 * x:.3f}" for x in numbers)])
 
 
 def test_an_epoch_is_its_steps_with_a_sum_each_or_with_averages(plan):
@@ -63,7 +75,8 @@ def entry(ranks, compute, sums, sync="step"):
 
 def made(*entries):
     link = Link(1e-6, 1e9)
-    return RankPlan(100, 10, 1, link, link, {"shared": "assumed", "network": "given"}, [*entries])
+    sources = {"shared": "assumed", "network": "given"}
+    return RankPlan(100, 10, 2, 1, link, link, sources, [*entries])
 
 
 def test_it_tells_where_sums_take_over_and_the_fewest_ranks_near_the_best():
@@ -75,6 +88,7 @@ def test_it_tells_where_sums_take_over_and_the_fewest_ranks_near_the_best():
     assert "from 4 ranks, a sum of gradients takes longer than the computation" in text
     assert 'use 2 ranks, sync="step"' in text
     assert "between machines: messages of 1 us, 1 GB/s (given)" in text
+    assert text.startswith("100 rows, batches of 10, 2 threads to a rank")
     faster = made(entry(1, 8, 0), entry(4, 1, 1.5, "local"))
     assert str(faster).endswith('use 4 ranks, sync="local", average_every=8')
     alone = made(entry(1, 1, 0), entry(2, 1, 0.5))
@@ -101,11 +115,41 @@ def test_default_numbers_of_ranks_are_powers_of_two_to_the_batch(net):
         ({"per_machine": 0}, ValueError, "per_machine=0"),
         ({"n_threads": "auto"}, TypeError, "n_threads='auto'"),
         ({"comm": 3}, TypeError, "comm=3"),
+        ({"sample": 3}, TypeError, "sample=3: expected a tuple"),
+        ({"sample": (np.ones((2, 5)), [0, 1])}, ValueError, "sample[0] has 5"),
+        ({"sample": (np.ones((2, 6)), [0, 3])}, ValueError, "sample[1] holds the label 3"),
     ],
 )
 def test_bad_arguments_are_named(net, bad, error, words):
-    with pytest.raises(error, match=words.replace("(", r"\(")):
+    with pytest.raises(error, match=re.escape(words)):
         plan_ranks(net, **{"rows": 640, "batch_size": 64, **bad})
+
+
+def test_trials_take_the_rows_that_are_given(net, monkeypatch):
+    seen, sizes = set(), []
+    monkeypatch.setattr(Shard, "windows", seeing(Shard.windows, seen, sizes))
+    X = np.arange(5)[:, None] * np.ones(6)
+    for rows in (X, csr_matrix(X)):
+        plan_ranks(net, 12, 4, ranks=[2], sample=(rows, [0, 1, 2, 0, 1]))
+    assert seen == {0.0, 1.0, 2.0, 3.0, 4.0} and max(sizes) <= 12
+
+
+def seeing(windows, seen, sizes):
+    def seen_windows(self, *given, **more):
+        for window in windows(self, *given, **more):
+            x = window.data.x
+            seen.update([*x.data.tolist(), 0.0] if window.data.is_sparse else x.ravel().tolist())
+            sizes.append(len(x))
+            yield window
+
+    return seen_windows
+
+
+def test_a_network_that_overflows_is_named():
+    net = Network([3, 4, 1], "relu", loss="poisson", seed=0)
+    net.parameters[:] = 1e18
+    with pytest.raises(ValueError, match="network: its loss is not finite"):
+        plan_ranks(net, 8, 4, ranks=[2])
 
 
 MEASURED = """
@@ -117,6 +161,39 @@ net = Network([6, 16, 3], loss="cross_entropy", seed=0)
 plan = plan_ranks(net, 640, 64, ranks=(2, 4), comm=MPI.COMM_WORLD)
 print(json.dumps(plan.to_dict()))
 """
+
+REFUSED = """
+import json
+import numpy as np
+from mpi4py import MPI
+from fastbp import Network, plan_ranks
+
+comm = MPI.COMM_WORLD
+for name in ("rows", "batch", "sample", "network"):
+    sizes = [6, 16 + comm.rank * (name == "network"), 3]
+    net = Network(sizes, loss="cross_entropy", seed=0)
+    sample = (np.ones((3, 5)), [0, 1, 2]) if name == "sample" and comm.rank else None
+    rows = 640 + comm.rank if name == "rows" else 640
+    batch = 0 if name == "batch" and comm.rank else 64
+    try:
+        plan_ranks(net, rows, batch, ranks=(2,), comm=comm, sample=sample)
+    except ValueError as error:
+        print(json.dumps([name, comm.rank, str(error)]))
+"""
+
+
+@pytest.mark.slow
+@needs_mpi
+def test_what_one_rank_gives_otherwise_is_an_error_on_all(tmp_path):
+    rows = [json.loads(line) for line in run_ranks(2, REFUSED, tmp_path).splitlines()]
+    found = {(name, rank): text for name, rank, text in rows}
+    assert len(found) == 8
+    for name in ("rows", "batch", "sample", "network"):
+        assert found[name, 0] == found[name, 1]
+    assert found["rows", 0].startswith("rows, batch_size, ranks differs between the ranks")
+    assert "rank 1 of 2: batch_size=0" in found["batch", 0]
+    assert "rank 1 of 2: sample[0] has 5" in found["sample", 0]
+    assert found["network", 0].startswith("network differs between the ranks")
 
 
 @pytest.mark.slow
@@ -134,13 +211,50 @@ def test_ranks_measure_their_link_and_agree_on_the_plan(tmp_path):
 @pytest.mark.slow
 @needs_mpi
 def test_the_command_plans_on_ranks_and_one_of_them_prints(tmp_path):
-    rng = np.random.default_rng(0)
-    rows = ["x,y", *(f"{x:.3f},{2 * x:.3f}" for x in rng.standard_normal(200))]
-    (tmp_path / "line.csv").write_text("\n".join(rows))
+    (tmp_path / "line.csv").write_text(table(200))
     command = ["-m", "fastbp", "plan", "line.csv", "--target", "y", "--preset", "fast"]
     more = ["--distributed", "--ranks", "2,4", "--latency", "5us", "--log", "json"]
     events = [json.loads(row) for row in run_program(2, command + more, tmp_path).splitlines()]
-    (plan,) = [event for event in events if event["event"] == "plan"]
+    (plan,) = [event for event in events if event["event"] == "ranks"]
     assert plan["network"] == pytest.approx({"latency": 5e-6, "bandwidth": 1.25e9})
     assert plan["sources"] == {"shared": "measured", "network": "given, else assumed"}
     assert [each["ranks"] for each in plan["entries"]] == [1, 2, 4]
+
+
+@pytest.mark.slow
+@needs_mpi
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--ranks", "16", "--batch-size", "8"), "16 for batches of 8 rows"),
+        (("--search", "5"), "--search 5: 2 ranks train one network"),
+        (("--target", "z"), "has no column 'z'"),
+    ],
+)
+def test_what_the_command_refuses_is_said_once(tmp_path, words, message):
+    (tmp_path / "line.csv").write_text(table(200))
+    target = () if "--target" in words else ("--target", "y")
+    command = ["-m", "fastbp", "plan", "line.csv", *target, "--preset", "fast", "--distributed"]
+    status, output, errors = ended(started(2, [*command, *words], tmp_path))
+    (told,) = lines(errors)
+    assert status in (2, 3) and not output
+    assert message in told
+
+
+def test_the_command_plans_what_training_takes(tmp_path, monkeypatch):
+    """Ramps are trained on as ramps, and there are as many ranks as rows allow."""
+    seen, made = [], Trials.__init__
+
+    def noted(self, engine, sample, rows, *more):
+        seen.extend([sample, rows])
+        made(self, engine, sample, rows, *more)
+
+    monkeypatch.setattr(Trials, "__init__", noted)
+    path = tmp_path / "line.csv"
+    path.write_text(table(60))
+    done = fastbp("plan", path, "--target", "y", "--ensemble", "1")
+    assert done.code == 0, done.err
+    (X, y), rows = seen
+    assert isinstance(X, RampRows) and (len(X), len(y), rows) == (60, 60, 48)
+    shown = [int(line.split()[0]) for line in done.out.splitlines() if line[:5].strip().isdigit()]
+    assert shown == [1, 2, 4, 8]  # 12 rows validate

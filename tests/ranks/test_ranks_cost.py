@@ -48,7 +48,10 @@ def test_ranks_of_a_machine_share_its_network_and_one_rank_adds_nothing():
     alone, eight = (work_of_sum(10**6, 4, 16, count) for count in (1, 8))
     assert (eight.messages, eight.moved) == (alone.messages, 8 * alone.moved)
     assert Link(1.0, 1.0).seconds(work_of_sum(10**6, 4, 1, 1)) == 0
-    assert work_of_sum(10**6, 4, 16, 16).messages == 8  # two barriers of four rounds
+    # two barriers of four rounds; a rank reads its piece of 16 parts, writes its sum, and reads
+    # those of 15 others
+    within = work_of_sum(10**6, 4, 16, 16)
+    assert (within.messages, within.moved) == (8, 4 * 10**6 * (16 + 1 + 15) / 16)
 
 
 @pytest.mark.parametrize(("batch", "ranks"), [(256, 2), (256, 16), (1024, 64), (64, 4)])

@@ -69,6 +69,9 @@ kept = {"checkpoints": "kept", "resume": True}
 trained(deep(), 2, True, uneven, **kept)
 two.append(trained(deep(), 4, True, uneven, **kept))
 tell("bits", [one.parameters.tobytes().hex() + repr(one.history["loss"]) for one in two])
+# other ranks, which may average after other steps, go on: here, all is done
+other = trained(deep(), 4, True, uneven, **{**kept, "average_every": EVERY + 1})
+tell("went on", other.parameters.tobytes() == two[0].parameters.tobytes())
 tell("steps", [two[0].steps, 4 * -(-n // (BATCH * comm.size))])
 for given in ({"sync": "never"}, {"average_every": 0}):
     try:
@@ -83,6 +86,7 @@ def test_weights_and_moments_are_those_averaged_by_hand_in_a_quarter_of_the_sums
     assert max(found["by hand"]) < 1e-12
     assert found["sums"] == [2 * 96 // 8 // 4] * 3
     assert len({bits for each in found["bits"] for bits in each}) == 1
+    assert all(found["went on"])
     assert all(steps == expected for steps, expected in found["steps"])
     assert set(found["{'sync': 'never'}"]) == {'sync=\'never\': expected "step", "local" or "auto"'}
     assert set(found["{'average_every': 0}"]) == {"average_every=0: expected at least 1"}

@@ -10,7 +10,7 @@ import pytest
 from fastbp import TableModel
 from fastbp.tables.shares import Shares, _Sums
 from fastbp.tables.split import Split
-from mpi_ranks import ended, needs_mpi, run_ranks, started
+from mpi_ranks import ended, lines, needs_mpi, run_ranks, started
 
 ROWS = 1200
 CUTS = (0, 10, 300, 310, 555, 800, 801, ROWS)  # seven uneven files
@@ -138,22 +138,6 @@ def command(folder, count, *words):
     """Run ``fastbp train`` on ranks; return the code and the output of mpiexec, and its errors."""
     line = ["-m", "fastbp", "train", *map(str, words), "--distributed", "--seed", "3"]
     return ended(started(count, line, folder), timeout=600)
-
-
-def lines(errors):
-    """Return what fastbp said on stderr, but for the steps it began."""
-    said = [line for line in errors.splitlines() if line.startswith("fastbp: ")]
-    steps = (
-        "starting",
-        "looking",
-        "compiling",
-        "encoding",
-        "training, ",
-        "scoring",
-        "counting",
-        "finding",
-    )
-    return [line for line in said if not line.removeprefix("fastbp: ").startswith(steps)]
 
 
 @needs_mpi

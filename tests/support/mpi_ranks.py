@@ -66,3 +66,20 @@ def run_program(count, program, folder, **env):
     status, out, err = ended(started(count, program, folder, **env))
     assert status == 0, f"exit status {status}\n{out}\n{err}"
     return out
+
+
+def lines(errors):
+    """Return what fastbp said on stderr, but for the steps it began."""
+    said = [line for line in errors.splitlines() if line.startswith("fastbp: ")]
+    steps = (
+        "starting",
+        "looking",
+        "compiling",
+        "encoding",
+        "training, ",
+        "scoring",
+        "counting",
+        "finding",
+        "measuring",
+    )
+    return [line for line in said if not line.removeprefix("fastbp: ").startswith(steps)]
