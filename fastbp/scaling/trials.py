@@ -78,8 +78,10 @@ class _Pretended(Ranks):
         return error
 
     def steps(self, engine, feed):
-        """Return steps after which nothing is added that they use."""
+        """Return steps after which nothing is added that they use, or the gradient by `sums`."""
         dtype = engine.plan.dtype
+        if self._sums is not None and self._sums.total.size == engine.plan.size:
+            return JointSteps(engine, self._sums)
         if self.average_every is None:
             return JointSteps(engine, _OwnSum(engine.plan.size, dtype, self._sums))
         alone = _OwnSum(averaged(engine.plan, engine.optimizer), dtype)
@@ -139,14 +141,14 @@ class Trials:
         return OwnWork(joint, max(few - average / seldom, 1e-9), average)
 
     def link(self, batch: int, per_machine: int) -> Link:
-        """Measure the link of the ranks, by sums of few numbers and of as many as an average has.
+        """Measure the link of the ranks, by sums of few numbers and of as many as a gradient has.
 
         Each comes after a step of so many rows, as in training: ranks that share processors arrive
         at different times, and wait for each other.
         """
         every, plan = self._every, self._engine.plan
         rows, dtype = rows_of_slowest(batch, every.count), plan.dtype
-        sizes = _SMALL, max(averaged(plan, self._engine.optimizer), 100 * _SMALL)
+        sizes = _SMALL, max(plan.size, 100 * _SMALL)
         ways = (None, *(every.reduction(dtype, size) for size in sizes))
         times = [self._of_slowest(rows, _Pretended(every.count, None, sums)) for sums in ways]
         works = [work_of_sum(size, dtype.itemsize, every.count, per_machine) for size in sizes]
