@@ -54,13 +54,6 @@ def seconds_per_step(workload, data, comm):
     return seconds_of_epoch(net, data, batch, comm) / -(-workload.rows // workload.batch)
 
 
-def _wait(comm):
-    """Wait for rank 0, asleep: its processors are to be idle."""
-    arrived = comm.Ibarrier()
-    while not arrived.Test():
-        time.sleep(0.005)
-
-
 def scaling(comm, name, rounds):
     """Print the time of a step on one rank and on all, and the ratio: medians of rounds."""
     rows = min(WORKLOADS[name].rows, 16 * WORKLOADS[name].batch)
@@ -70,7 +63,7 @@ def scaling(comm, name, rounds):
     for _ in range(rounds):
         if comm.rank == 0:
             alone.append(seconds_per_step(workload, data, None))
-        _wait(comm)
+        Ranks(comm).wait()
         together.append(seconds_per_step(workload, data, comm))
     if comm.rank == 0:
         ratios = np.divide(alone, together)
@@ -98,7 +91,7 @@ def prediction(comm, name, rounds):
         alone = 0.0
         if comm.rank == 0:
             alone = seconds_of_epoch(net, make_data(workload), workload.batch, None)
-        _wait(comm)
+        Ranks(comm).wait()
         ways = [{}, {"sync": "local", "average_every": all_ranks.local_every}]
         found = [seconds_of_epoch(net, data, workload.batch, comm, **way) for way in ways]
         measured.append((alone, *found))
