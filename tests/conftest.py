@@ -32,6 +32,25 @@ def pytest_collection_modifyitems(items):
             item.add_marker("slow")
 
 
+class _Failures:
+    """Tells each failure when it happens: a run that is killed comes to no summary."""
+
+    def __init__(self, config):
+        self._config = config
+
+    def pytest_runtest_logreport(self, report):
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and reporter is not None:
+            reporter.ensure_newline()
+            reporter.line(f"failed: {report.nodeid} ({report.when})\n{report.longreprtext}")
+
+
+def pytest_configure(config):
+    """Tell failures at once, in the process that prints."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Failures(config))
+
+
 @pytest.fixture(autouse=True)
 def no_steps(monkeypatch):
     """Let commands in this process tell no step that takes long, as on a busy machine."""
