@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,7 @@ _CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != _CHECKOUT]
 
 import fastbp.network  # noqa: E402
+from fastbp.training.interrupt import Interrupt  # noqa: E402
 
 # a test is the same in every run: networks that draw their seed draw this one
 fastbp.network.randbits = lambda bits: 0
@@ -56,6 +58,26 @@ def no_steps(monkeypatch):
     """Let commands in this process tell no step that takes long, as on a busy machine."""
     if find_spec("typer"):
         monkeypatch.setattr("fastbp.commands.log.SOON", 1e9)
+
+
+@pytest.fixture
+def ctrl_c_in_training(monkeypatch):
+    """Press Ctrl-C half a second after the first training watches for it, how late it may be.
+
+    By the time of a test, one on a busy machine would hit the tests themselves.
+    """
+    watching, timers = Interrupt.watching, []
+
+    def watched(self):
+        if not timers:
+            timers.append(threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)))
+            timers[0].start()
+        return watching(self)
+
+    monkeypatch.setattr(Interrupt, "watching", watched)
+    yield
+    assert timers, "nothing was trained"
+    timers[0].join()
 
 
 @pytest.fixture(scope="session")

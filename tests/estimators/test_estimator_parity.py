@@ -2,10 +2,8 @@
 
 import copy
 import inspect
-import os
 import pickle
 import signal
-import threading
 import warnings
 
 import numpy as np
@@ -284,17 +282,15 @@ def test_warnings_are_those_of_scikit_learn(options, y, category):
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_ctrl_c_ends_a_fit_in_good_order(early_stopping):
+def test_ctrl_c_ends_a_fit_in_good_order(early_stopping, request):
     options = {"tol": 0.0, "n_iter_no_change": np.inf, "early_stopping": early_stopping}
     with pytest.warns(ConvergenceWarning):
         estimator = classifier(max_iter=2, **options).fit(X, LABELS)  # nothing to compile later
     estimator.set_params(max_iter=10**8)
     handler = signal.getsignal(signal.SIGINT)
-    timer = threading.Timer(0.7, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    request.getfixturevalue("ctrl_c_in_training")
     with pytest.warns(UserWarning, match=r"^Training interrupted by user\.$"):
         estimator.fit(X, LABELS)
-    timer.join()
     assert 0 < estimator.n_iter_ == len(estimator.loss_curve_) < 10**8
     assert estimator.predict(X).shape == (90,)
     if early_stopping:

@@ -80,6 +80,8 @@ def lines(errors):
         "scoring",
         "counting",
         "finding",
+        "loading",
         "measuring",
+        "reading",
     )
     return [line for line in said if not line.removeprefix("fastbp: ").startswith(steps)]

@@ -1,6 +1,5 @@
 """The estimators in scikit-learn's pipelines, searches and ensembles, in threads and in pickles."""
 
-import _thread
 import pickle
 import threading
 
@@ -196,11 +195,10 @@ def test_threads_may_fit_at_the_same_time():
     assert len(found) == 4 and all((each == known).all() for each in found)
 
 
+@pytest.mark.usefixtures("ctrl_c_in_training")
 def test_ctrl_c_ends_a_fit_with_a_warning_and_what_was_learned():
     endless = clone(REGRESSOR).set_params(epochs=10**6, patience=0)
     rows = pd.concat([PEOPLE] * 20, ignore_index=True)
-    timer = threading.Timer(1.0, _thread.interrupt_main)
-    timer.start()
     with pytest.warns(UserWarning, match="Training interrupted by user") as told:
         fitted = endless.fit(rows, np.tile(INCOME, 20))
     assert told[0].filename == __file__
