@@ -28,9 +28,9 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the tests that start interpreters as slow."""
+    """Mark the tests that start interpreters, or run a whole README, as slow."""
     for item in items:
-        if "run_python" in item.fixturenames:
+        if {"run_python", "after_running"} & set(item.fixturenames):
             item.add_marker("slow")
 
 

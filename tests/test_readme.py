@@ -65,13 +65,14 @@ def run_examples(file, folder, languages):
 
 @pytest.fixture(scope="module")
 def after_running(tmp_path_factory):
-    """Return ``after_running(file)``: names and folder after its Python examples ran, once."""
+    """Return ``after_running(file)``: names and folder after its examples ran in order, once."""
     ran = {}
 
     def run(file):
         if file not in ran:
             folder = tmp_path_factory.mktemp("readme")
-            ran[file] = run_examples(file, folder, ["python"]), folder
+            languages = ["python", "sh"] if shutil.which("bash") else ["python"]
+            ran[file] = run_examples(file, folder, languages), folder
         return ran[file]
 
     return run
@@ -93,18 +94,13 @@ def test_every_block_is_an_example_or_belongs_to_a_file(file):
 
 
 @every_file
-def test_the_python_examples_run(file, after_running):
-    names, _ = after_running(file)
+def test_the_examples_run_in_order(file, after_running):
+    names, folder = after_running(file)
     assert bool(names) == bool(examples(file, ["python"]))
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-@pytest.mark.parametrize("file", [file for file in FILES if examples(file, ["sh"])])
-def test_all_examples_run_in_order(file, tmp_path):
-    run_examples(file, tmp_path, ["python", "sh"])
-    for name in re.findall(r"-o ([\w./]+)", "\n".join(c for _, c in examples(file, ["sh"]))):
-        assert (tmp_path / name).stat().st_size > 0
+    if shutil.which("bash") is not None:
+        code = "\n".join(code for _, code in examples(file, ["sh"]))
+        for name in re.findall(r"-o ([\w./]+)", code):
+            assert (folder / name).stat().st_size > 0
 
 
 @every_file

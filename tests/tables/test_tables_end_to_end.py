@@ -58,6 +58,7 @@ def difference(scores):
     return paired.mean(), np.sqrt(factor * paired.var(ddof=1))
 
 
+@pytest.mark.release
 def test_each_table_is_scored_as_well_as_by_scikit_learn(scores):
     # two standard errors: where both were equally good, one comparison in twenty would fail
     # with less, and there are eighteen
@@ -66,6 +67,7 @@ def test_each_table_is_scored_as_well_as_by_scikit_learn(scores):
     assert worse == {}
 
 
+@pytest.mark.release
 def test_all_tables_together_are_scored_as_well_as_by_scikit_learn(scores):
     # each table counts by its standard errors: none decides alone, as one would by its range.
     # The mean of nine such numbers of variance 1 has a standard error of 1/3
@@ -73,6 +75,7 @@ def test_all_tables_together_are_scored_as_well_as_by_scikit_learn(scores):
     assert np.mean(np.clip(found, -3, 3)) > -1 / 3
 
 
+@pytest.mark.release
 def test_each_table_is_scored_better_than_by_guessing(scores):
     for name in TABLES:
         one, _, guess = scores[name].T

@@ -87,7 +87,7 @@ def test_a_signal_ends_training_at_once_with_a_checkpoint(start, tmp_path, numbe
     assert 1 <= len(Checkpoints(tmp_path / "kept").files()) <= 2
 
 
-@pytest.mark.parametrize("data", ["memory", "source"])
+@pytest.mark.parametrize("data", [pytest.param("memory", marks=pytest.mark.release), "source"])
 def test_trainings_that_are_told_to_end_again_and_again_have_the_same_bits(start, tmp_path, data):
     epochs, folder, times = 300, tmp_path / "kept", 0
     whole = end_of(start("-", data, epochs))
@@ -106,7 +106,7 @@ def test_trainings_that_are_told_to_end_again_and_again_have_the_same_bits(start
     assert (stopped, digest) == whole[:2]
 
 
-@pytest.mark.parametrize("data", ["memory", "source"])
+@pytest.mark.parametrize("data", [pytest.param("memory", marks=pytest.mark.release), "source"])
 def test_trainings_that_are_killed_again_and_again_have_the_same_bits(start, tmp_path, data):
     epochs, folder = 300, tmp_path / "kept"
     whole = end_of(start("-", data, epochs))
