@@ -22,6 +22,7 @@ from .components.optimizers import Optimizer, as_optimizer
 from .data.ahead import TooLate
 from .data.samples import features, samples, validation_samples
 from .data.source import Source
+from .derivatives.methods import Differentiable
 from .engine.architecture import describe, resolve
 from .engine.described import Described
 from .engine.engine import Engine
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Network(Saved):
+class Network(Differentiable, Saved):
     """A multilayer perceptron trained by backpropagation on the CPU.
 
     Parameters

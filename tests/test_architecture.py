@@ -127,6 +127,7 @@ ORDER = (
     "components",
     "engine",
     "data",
+    "derivatives",
     "model_file",
     "ranks",
     "training",
