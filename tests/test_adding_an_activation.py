@@ -28,7 +28,9 @@ OVER_ACTIVATIONS = {
     "tests/exports/test_export_torch.py": ("torch",),
     "tests/kernels/test_elementary.py": (),
     "tests/kernels/test_registries.py": (),
+    "tests/network/test_derivatives.py": (),
     "tests/network/test_gradients.py": (),
+    "tests/network/test_second_order.py": (),
     "tests/tables/test_explaining.py": ("polars", "sklearn"),
 }
 
@@ -80,6 +82,10 @@ def copy_with_softsign(tmp_path):
     activations = package / "kernels" / "formulas" / "activations.py"
     put_before(activations, "ACTIVATIONS = Registry(", f"{formulas}\n\n")
     put_before(activations, "    ],\n    aliases", record)
+    formulas, record = added_to("kernels/formulas/curvatures.py")
+    curvatures = package / "kernels" / "formulas" / "curvatures.py"
+    put_before(curvatures, "#: sigma'' by the name", f"{formulas}\n\n")
+    put_before(curvatures, '    "softmax": None', record)
     (pair,) = added_to("tests/support/oracle.py")
     put_before(tmp_path / "tests/support/oracle.py", '    "softmax": (softmax, softmax_j', pair)
     (tmp_path / "site" / "collected.py").write_text(PLUGIN)

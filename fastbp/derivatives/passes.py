@@ -13,7 +13,7 @@ from ..engine.run import fill
 from ..kernels.compiler.threads import choose_threads, twin
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.loss import slope_of, value_of
-from ..kernels.net import derivatives
+from ..kernels.net import curvature, derivatives
 from ..kernels.net.derivatives import JOB, derive
 from ..kernels.net.passes import rows_task
 from ..kernels.net.records import gathered
@@ -38,7 +38,7 @@ class Passes:
         record = LOSSES[engine.loss]
         self.is_canonical = output == record.partner and record.from_logits is not None
         here.link(plan.specs, self.is_canonical)
-        self.here, self.plan = here, plan
+        self.here, self.plan, self._loss = here, plan, engine.loss
         self.params = aligned_zeros(plan.size, plan.dtype)
         self.run, self.job = gathered([engine.run]), np.zeros(1, JOB)
         source, value = value_of(engine.loss, self.is_canonical, plan.dtype)
@@ -56,16 +56,16 @@ class Passes:
         is_wide = here.is_second or not is_second
         return here.batch >= batch and here.tasks == tasks and is_wide
 
-    def derive(self, part, data, out=None, sums=None, turns=True, **job):
-        """Run a part of kernels/net/derivatives.py over all rows of `data`."""
+    def derive(self, part, data, out=None, sums=None, add=derivatives.sums_part, **job):
+        """Run a part of kernels/net over all rows of `data`; `add` adds to the array `sums`."""
         dtype, names = self.plan.dtype, ("y", "labels", "weight")
         y, labels, weight = (address(getattr(data, name)) for name in names)
         fields = fields_of(data.x, dtype)
         fill(self.run[0], fields | {"y": y, "labels": labels, "sample_weight": weight})
         self.job[0] = 0
         fill(self.job[0], job)
-        turn = derivatives.turn_part.address(dtype) if turns else 0
-        over_weights = 0 if sums is None else derivatives.sums_part.address(dtype)
+        turn = 0 if part is derivatives.jvp_part else derivatives.turn_part.address(dtype)
+        over_weights = 0 if sums is None else add.address(dtype)
         here, none = self.here, self.params[:0]
         twin(derive, here.tasks)(
             turn,
@@ -82,6 +82,32 @@ class Passes:
             len(data),
             here.batch,
         )
+
+    def curved(self, part, data, v, add=derivatives.sums_part):
+        """Return what a part of kernels/net/curvature.py gives of the mean loss (size,)."""
+        dtype, loss = self.plan.dtype, self._loss
+        self.run[0]["scale"] = 1 / data.total_weight
+        flat, v = np.empty(self.plan.size, dtype), aligned_copy(v)
+        self.derive(
+            part,
+            data,
+            None,
+            flat,
+            add,
+            v=address(v),
+            from_outputs=not self.is_canonical,
+            slope=slope_of(loss, self.is_canonical, dtype),
+            curve=curvature.curve_of(loss, self.is_canonical, dtype),
+            slopes_task=curvature.slopes_task.address(dtype),
+        )
+        return flat
+
+
+def aligned_copy(flat):
+    """Return a copy of a flat array that starts on a cache line."""
+    copy = aligned_zeros(flat.size, flat.dtype)
+    copy[:] = flat
+    return copy
 
 
 class taken:

@@ -7,6 +7,7 @@ import numpy as np
 from ..engine.inputs import Inputs
 from ..engine.plan import Plan, Workspace
 from ..kernels.hadamard import SCALE
+from ..kernels.net.curvature import CURVES
 from ..kernels.net.derivatives import PLACE
 
 # a block fills about so many bytes of a cache, but has at least so many rows: its products add to
@@ -53,6 +54,8 @@ class Tangents(Workspace):
         place["tangent_z"] = self._take(block) if keeps_both else place["tangent"]
         place["tangent_delta"] = self._take(block) if self.is_second else -1
         place["softmax"] = spec.activation == "softmax"
+        if self.is_second and spec.activation in CURVES:
+            place["curve"] = CURVES[spec.activation].address(self._dtype)
         is_last = n == len(self.places) - 1
         if spec.activation != "identity" and (is_last or spec.activation != "relu"):
             place["scale"] = SCALE[spec.activation].address(self._dtype)

@@ -47,12 +47,13 @@ PLACE = np.dtype(
 JOB = np.dtype(
     [
         ("cotangent", _int),  # address of dL/dA (n, n_out)
-        ("from_outputs", _int),  # whether the delta to start from is of A, else of Z
+        ("from_outputs", _int),  # whether the derivatives are those of or by A, else Z
         ("dx", _int),  # address of dX (n, n_in), or (n, n_out, n_in) of a Jacobian; or 0
         ("tangents", _int),  # address of the direction of X (n, n_in), or 0
         ("v", _int),  # address of the direction of the parameters, or 0
-        ("slope", _int),  # the loops of dL/da and of d2L/da2
+        ("slope", _int),  # addresses of the loops of dL/da and of d2L/da2
         ("curve", _int),
+        ("slopes_task", _int),  # address of the machine code of `curvature.slopes_task`
         ("adds", _int),  # whether sums go on from those of earlier blocks
     ]
 )
@@ -136,8 +137,11 @@ def gradient_of_inputs(layers, places, jobs, run, work, lo, hi, scratch):
 
 
 @inner
-def tangent_rows(layers, places, job, run, params, work, lo, hi, scratch):
-    """RZ = RA_prev W + A_prev V + v, RA = RZ . sigma'(Z), rows lo to hi of the block."""
+def tangent_rows(layers, places, job, run, params, work, lo, hi, scratch, to_outputs):
+    """RZ = RA_prev W + A_prev V + v, RA = RZ . sigma'(Z), rows lo to hi of the block.
+
+    Unless it goes `to_outputs`, RA of the last layer is RZ.
+    """
     p, w = pointer(params), pointer(work)
     v, rows, n_in = pointer_at(w, job.v), hi - lo, layers[0].n_in
     a = rows_at(work, run.input, run.input_row, lo)
@@ -160,7 +164,8 @@ def tangent_rows(layers, places, job, run, params, work, lo, hi, scratch):
         t = rows_at(work, place.tangent, layer.row, lo)
         if place.tangent != place.tangent_z:
             copy(rows, n_out, rz, t)
-        times_slope(layer, place, work, place.tangent, lo, hi)
+        if to_outputs or n < layers.size - 1:
+            times_slope(layer, place, work, place.tangent, lo, hi)
         a = rows_at(work, layer.output, layer.row, lo)
 
 
@@ -262,7 +267,8 @@ def jvp_part(layers, places, jobs, runs, params, work, out, number):
     run_rows_task(run.rows_task, layers, runs, params, work, FORWARD, number)
     lo, hi = rows_of_part(run, number)
     scratch = scratch_of(run, work, number)
-    tangent_rows(layers, places, job, run, params, work, lo, hi, scratch)
+    of_outputs = job.from_outputs != 0
+    tangent_rows(layers, places, job, run, params, work, lo, hi, scratch, of_outputs)
     target = matrix(pointer(out) + (run.first + lo) * last.n_out, last.n_out)
     place = places[layers.size - 1].tangent
     copy(hi - lo, last.n_out, rows_at(work, place, last.row, lo), target)

@@ -1,39 +1,15 @@
 """Jacobians, products with them and gradients of single samples, against central differences."""
 
-import json
-
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
 from fastbp import Dense, Dropout, Network
 from fastbp.derivatives.workspace import rows_of_block
-from smooth_nets import PAIRS, STEP, assert_near_differences, build
+from smooth_nets import PAIRS, SHAPES, STEP, assert_near_differences, build, logits
 
 every_pair = pytest.mark.parametrize("hidden, output, loss", PAIRS)
-# several depths, a single output, with and without biases; rows and widths leave tails
-SHAPES = {
-    "one layer": ([5, 3], [None], True),
-    "one unit": ([3, 1, 1], ["tanh", None], True),
-    "one output": ([4, 18, 1], ["gelu", None], True),
-    "no biases": ([4, 6, 3], ["relu", "tanh"], False),
-    "deep": ([3, 9, 17, 5, 2], ["silu", "elu", "tanh", "logistic"], True),
-    "wide": ([33, 40, 19], ["softplus", None], True),
-}
 every_shape = pytest.mark.parametrize("name", SHAPES)
-
-
-def logits(network, X):
-    """The logits, as the outputs of the same net with an identity behind it."""
-    layers = [
-        Dense(layer.n_out, layer.activation, alpha=layer.alpha or None, bias=layer.bias)
-        for layer in network.layers
-    ]
-    sizes = network.layers[0].n_in
-    plain = [*layers[:-1], Dense(layers[-1].units, "identity", bias=layers[-1].bias)]
-    same = Network(inputs=sizes, layers=plain, dtype=network.dtype)
-    same.parameters[:] = network.parameters
-    return same.forward(X)
 
 
 def slopes_by_inputs(function, X):
@@ -166,53 +142,6 @@ def test_classes_and_dropout():
     np.testing.assert_allclose(gradients.mean(axis=0), mean, rtol=1e-12, atol=1e-14)
     assert np.array_equal(gradients, network.per_sample_gradients(X, np.eye(3)[y]))
     assert np.array_equal(network.jacobian(X), same.jacobian(X))
-
-
-THREADS = """
-import hashlib, json
-import numba
-import numpy as np
-from fastbp import Dense, Network
-
-def digest(*arrays):
-    return [hashlib.sha256(np.ascontiguousarray(a).tobytes()).hexdigest() for a in arrays]
-
-def results(dtype, sizes, rows, threads):
-    net = Network(sizes, "gelu", "cross_entropy", dtype=dtype, seed=3)
-    rng = np.random.default_rng(7)
-    X, y = rng.normal(size=(rows, sizes[0])), rng.integers(0, sizes[-1], rows)
-    weight = rng.uniform(0.1, 2, rows)
-    t, c = rng.normal(size=X.shape), rng.normal(size=(rows, sizes[-1]))
-    v, n = rng.normal(size=net.parameters.size), {"n_threads": threads}
-    gradients, dX = net.vjp(X, c, **n)
-    return digest(
-        gradients.flat, dX, net.jacobian(X, **n), net.jacobian(X[:50], wrt="parameters", **n),
-        net.input_gradient(X, y, weight, **n), net.per_sample_gradients(X, y, **n),
-        net.per_sample_norms(X, y, **n), SECOND
-    )
-
-numba.get_num_threads()
-found = [
-    [results(dtype, sizes, rows, n) for n in (1, 2, 3)]
-    for dtype in ("float32", "float64") for sizes in ([5, 19, 40, 3], [33, 7, 4])
-    for rows in (37, 1500)
-]
-print(json.dumps({"layer": numba.threading_layer(), "found": found}))
-"""
-
-
-def same_bits(run_python, second):
-    """Run the script with expressions of second derivatives; return the results to compare."""
-    code = THREADS.replace("SECOND", second)
-    done = json.loads(run_python(code, NUMBA_NUM_THREADS="3"))
-    assert done["layer"] in ("omp", "tbb")
-    return done["found"]
-
-
-@pytest.mark.slow
-def test_the_same_bits_on_any_number_of_threads(run_python):
-    for one, two, three in same_bits(run_python, ""):
-        assert one == two == three
 
 
 def test_bad_arguments_are_refused_before_any_work():

@@ -36,6 +36,15 @@ PAIRS = [(h, None, loss) for h in HIDDEN for loss in LOSSES] + [
     for loss in LOSSES
     if ACTIVATIONS[output].outputs in WITHIN[LOSSES[loss].needs]
 ]
+# several depths, a single output, with and without biases; rows and widths leave tails
+SHAPES = {
+    "one layer": ([5, 3], [None], True),
+    "one unit": ([3, 1, 1], ["tanh", None], True),
+    "one output": ([4, 18, 1], ["gelu", None], True),
+    "no biases": ([4, 6, 3], ["relu", "tanh"], False),
+    "deep": ([3, 9, 17, 5, 2], ["silu", "elu", "tanh", "logistic"], True),
+    "wide": ([33, 40, 19], ["softplus", None], True),
+}
 
 
 def targets(loss, rng, rows, columns):
@@ -98,3 +107,16 @@ def assert_near_differences(gradient, slopes):
     # each element: STEP^2 times a third derivative, and a rounding of the loss over STEP
     scale = max(1.0, np.abs(slopes).max())
     np.testing.assert_allclose(gradient, slopes, rtol=1e-6, atol=1e-8 * scale)
+
+
+def logits(network, X):
+    """The logits, as the outputs of the same net with an identity behind it."""
+    layers = [
+        Dense(layer.n_out, layer.activation, alpha=layer.alpha or None, bias=layer.bias)
+        for layer in network.layers
+    ]
+    sizes = network.layers[0].n_in
+    plain = [*layers[:-1], Dense(layers[-1].units, "identity", bias=layers[-1].bias)]
+    same = Network(inputs=sizes, layers=plain, dtype=network.dtype)
+    same.parameters[:] = network.parameters
+    return same.forward(X)

@@ -66,6 +66,7 @@ def train_a_network(folder: Path) -> None:
     assert_type(gradients, fastbp.Gradients)
     assert_type(gradients.flat, NDArray[np.floating[Any]])
     network.update(gradients, epoch=0.5)
+    derivatives(network)
     assert_type(network.weights[0], NDArray[np.floating[Any]])
     assert_type(network.biases[0], NDArray[np.floating[Any]])
     assert_type(network.parameters, NDArray[np.floating[Any]])
@@ -75,6 +76,18 @@ def train_a_network(folder: Path) -> None:
         assert_type(fastbp.Network.load(folder / "net.safetensors"), fastbp.Network)
     except fastbp.ModelFileError as error:
         print(error)
+
+
+def derivatives(network: fastbp.Network) -> None:
+    """Differentiate a network, and use products with its Hessian."""
+    v = network.parameters
+    assert_type(network.jacobian(X, of="logits", wrt="parameters"), NDArray[np.floating[Any]])
+    gradients, dX = network.vjp(X, network.forward(X))
+    assert_type(gradients, fastbp.Gradients)
+    found = [dX, network.jvp(X, X, parameters=v), network.input_gradient(X, y)]
+    found += [network.per_sample_gradients(X, y), network.per_sample_norms(X, y)]
+    found += [network.hvp(X, y, v), network.gauss_newton_product(X, y, v, sample_weight=None)]
+    assert_type(found, list[NDArray[np.floating[Any]]])
 
 
 def an_ensemble(path: Path) -> None:
