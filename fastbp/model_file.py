@@ -125,6 +125,7 @@ def _description(model):
             "name": optimizer.name,
             "hyper_parameters": dict(optimizer.hyper_parameters),
             "clip_norm": optimizer.clip_norm,
+            **({"clip_sample_norm": most} if (most := optimizer.clip_sample_norm) else {}),
             "schedule": _schedule_to_data(optimizer.schedule),
         },
         "seed": model.seed,
@@ -312,5 +313,6 @@ def _described(data):
 
 def _optimizer(data):
     schedule = _schedule_from_data(data["schedule"])
-    numbers = data["hyper_parameters"]
+    numbers = dict(data["hyper_parameters"])
+    numbers["clip_sample_norm"] = data.get("clip_sample_norm")  # older files have none
     return Optimizer(data["name"], schedule=schedule, clip_norm=data["clip_norm"], **numbers)

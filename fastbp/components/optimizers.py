@@ -36,6 +36,7 @@ class _Shared(TypedDict, total=False):
 
     schedule: Schedule | str | None
     clip_norm: float | None
+    clip_sample_norm: float | None
     l1: float
     l2: float
 
@@ -57,6 +58,10 @@ class Optimizer:
         Scales the learning rate over the epochs; default: constant.
     clip_norm : float, optional
         Scale the gradient down to this global norm when it exceeds it.
+    clip_sample_norm : float, optional
+        Scale the gradient of each sample down to this norm before they are averaged: as
+        differentially private training needs it (Abadi et al., Deep learning with differential
+        privacy, 2016), without its noise. Then `Network.backward` returns that average.
     **hyper_parameters : float
         Those of the record (learning_rate, beta1, beta2, epsilon), and for weights, not for
         biases, the penalties l1 and l2 (default 0), which add ``l1 sign(w) + l2 w`` to the
@@ -69,7 +74,7 @@ class Optimizer:
         The record in ``fastbp.OPTIMIZERS``.
     hyper_parameters : mapping of str to float
         All hyper-parameters, defaults included; read-only.
-    clip_norm, schedule
+    clip_norm, clip_sample_norm, schedule
         As above.
 
     Raises
@@ -80,6 +85,7 @@ class Optimizer:
 
     record: Any
     clip_norm: float | None
+    clip_sample_norm: float | None
     schedule: Schedule
     _numbers: dict[str, float]
 
@@ -89,14 +95,18 @@ class Optimizer:
         *,
         schedule: Schedule | str | None = None,
         clip_norm: float | None = None,
+        clip_sample_norm: float | None = None,
         **hyper_parameters: float,
     ) -> None:
         record = OPTIMIZERS.find(name)
         numbers = checked(record, hyper_parameters)
         if clip_norm is not None:
             clip_norm = a_number("clip_norm", clip_norm, above=0)
+        if clip_sample_norm is not None:
+            clip_sample_norm = a_number("clip_sample_norm", clip_sample_norm, above=0)
         schedule = as_schedule("schedule", schedule)
-        settle(self, record=record, _numbers=numbers, clip_norm=clip_norm, schedule=schedule)
+        settle(self, record=record, _numbers=numbers, schedule=schedule)
+        settle(self, clip_norm=clip_norm, clip_sample_norm=clip_sample_norm)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(
@@ -154,8 +164,9 @@ class Optimizer:
             for key, value in self.hyper_parameters.items()
             if value != defaults[key] or key == "learning_rate"
         }
-        if self.clip_norm is not None:
-            shown["clip_norm"] = self.clip_norm
+        for name in ("clip_norm", "clip_sample_norm"):
+            if getattr(self, name) is not None:
+                shown[name] = getattr(self, name)
         if self.is_scheduled:
             shown["schedule"] = self.schedule
         return shown

@@ -47,7 +47,7 @@ class Passes:
         fields |= {"rows_task": rows_task.address(plan.dtype), "gemm": gemm.address(plan.dtype)}
         fields |= {"loss_source": source, "loss_value": value, "input_drop": 0.0}
         fields["loss_slope"] = slope_of(engine.loss, self.is_canonical, plan.dtype)
-        fields |= {"order": 0, "places": 0, "ahead": -1, "loss_limit": np.inf}
+        fields |= {"order": 0, "places": 0, "ahead": -1, "loss_limit": np.inf, "clip_samples": 0}
         fill(self.run[0], fields)
 
     def fits(self, batch, tasks, is_second):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _OWN = (
     *("seed", "step", "corrects", "beta1", "beta2", "epsilon"),
     *("l1", "l2", "own_l2", "decay", "clip_norm", "penalty", "loss_limit"),
+    *("clip_sample_norm", "clip_samples"),
 )
 
 

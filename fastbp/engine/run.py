@@ -6,6 +6,7 @@ import numpy as np
 
 from ..components.optimizers import Optimizer
 from ..kernels.net.records import RUN
+from ..kernels.net.samples import clip_samples
 from ..kernels.support.arrays import Floats, address
 from .plan import Plan
 
@@ -33,6 +34,9 @@ def new_run(plan: Plan, optimizer: Optimizer, parameter: float, levels: Floats |
             "clip_norm": optimizer.clip_norm or 0.0,
         },
     )
+    if optimizer.clip_sample_norm:
+        run[0]["clip_sample_norm"] = optimizer.clip_sample_norm
+        run[0]["clip_samples"] = clip_samples.address(plan.dtype)
     return run
 
 

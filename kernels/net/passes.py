@@ -38,10 +38,12 @@ from ..sparse_matmul import run_product
 from ..sparse_outer import run_outer
 from ..update import corrected, run_update
 from .records import LAYER, RUN
+from .samples import clip_samples
 
 # each calls a loop by its address in the layer: machine code that all kernels share, and that is
 # compiled when it is first used
 _activate, _scale = by_address(ACTIVATE["relu"]), by_address(SCALE["relu"])
+_clip_samples = by_address(clip_samples)
 
 # the aims of a pass over the rows: the outputs, the losses too, all deltas too
 FORWARD, LOSS, TRAIN = 0, 1, 2
@@ -213,6 +215,8 @@ def rows_task(layers, runs, params, work, aim, number):
         _loss_rows(layers, run, w, lo, hi)
     if aim == TRAIN:
         _backward_rows(layers, run, w, lo, hi, scratch)
+        if run.clip_samples != 0:
+            _clip_samples(run.clip_samples, layers, runs, work, lo, hi, number)
 
 
 # calls `rows_task`, which is above, by its address in the run: all kernels share its machine code

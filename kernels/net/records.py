@@ -81,6 +81,8 @@ RUN = np.dtype(
         ("penalty", _float),  # strength of the L2 penalty that is divided by the batch's weights
         ("decay", _float),
         ("clip_norm", _float),  # largest norm of the gradient, or 0 for none
+        ("clip_sample_norm", _float),  # largest norm of the gradient of a sample
+        ("clip_samples", _int),  # address of the machine code of `samples.clip_samples`, or 0
         ("rate", _float),
         ("clip", _float),  # factor that clips the gradient
         ("tasks", _int),  # number of tasks in a parallel region

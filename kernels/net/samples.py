@@ -7,10 +7,14 @@ Reference: Goodfellow, Efficient per-example gradient computations, arXiv:1510.0
 
 from math import sqrt
 
-from ..compiler.jit import inner
-from ..simd.intrinsics import load_part, store_part, width
+from numba import from_dtype, types
+
+from ..compiler.jit import Task, inner
+from ..simd.intrinsics import integers_at, load_part, pointer, pointer_at, store_part, width
+from ..simd.order import sample_weight, source_row
 from ..simd.reduce import row_squares
 from ..simd.view import matrix
+from .records import LAYER, RUN
 
 # rows whose squares are kept at once, in the scratch of a task
 _AT_ONCE = 64
@@ -45,22 +49,98 @@ def write_sample(layers, run, work, i, g):
 
 
 @inner
+def _sparse_squares(run, like, i):
+    """Return the sum of squares of row i of a sparse X of the batch."""
+    source, total = source_row(run.order, run.first + i), 0.0
+    starts, data = integers_at(run.starts), pointer_at(like, run.x)
+    for k in range(starts[source], starts[source + 1]):
+        total += float(data[k]) * float(data[k])
+    return total
+
+
+@inner
+def _ramp_squares(run, row):
+    """Return the sum of squares of the features of a row of numbers with ramps, at a pointer."""
+    starts, total = integers_at(run.ramps), 0.0
+    for c in range(run.x_row):
+        x = float(row[c])
+        if starts[c + 1] - starts[c] > 1:  # a position: full ramps, and the part of one
+            full = float(int(x))
+            x = run.ramp_height * sqrt(full + (x - full) * (x - full))
+        total += x * x
+    return total
+
+
+@inner
+def _input_squares(run, work, columns, first, rows, out):
+    """Write the sum of squares of each row of X of the batch from row `first` on."""
+    a = work + run.input + first * run.input_row
+    if run.columns == 0 and run.ramps == 0:
+        row_squares(rows, columns, matrix(a, run.input_row), out)
+        return
+    for i in range(rows):
+        if run.ramps != 0:
+            out[i] = _ramp_squares(run, a + i * run.input_row)
+        else:
+            out[i] = _sparse_squares(run, work, first + i)
+
+
+@inner
+def _norms(layers, run, work, first, rows, scratch, norms):
+    """Write the norms of the gradients of at most `_AT_ONCE` rows from row `first` on."""
+    inputs, deltas = scratch, scratch + _AT_ONCE
+    for i in range(rows):
+        norms[i] = 0.0
+    for n in range(layers.size):
+        layer = layers[n]
+        if n == 0:
+            _input_squares(run, work, layer.n_in, first, rows, inputs)
+        else:
+            before = layers[n - 1]
+            a = work + before.output + first * before.row
+            row_squares(rows, layer.n_in, matrix(a, before.row), inputs)
+        d = work + layer.delta + first * layer.row
+        row_squares(rows, layer.n_out, matrix(d, layer.row), deltas)
+        bias = 1.0 if layer.biases >= 0 else 0.0
+        for i in range(rows):
+            norms[i] = norms[i] + (inputs[i] + bias) * deltas[i]
+    for i in range(rows):
+        norms[i] = sqrt(norms[i])
+
+
+@inner
 def write_norms(layers, run, work, lo, hi, scratch, norms):
-    """Write the norms of the gradients of rows lo to hi of the block to `norms`, from `lo` on."""
+    """Write the norms of the gradients of rows lo to hi of the batch to `norms`, from `lo` on."""
     for first in range(lo, hi, _AT_ONCE):
         rows = min(_AT_ONCE, hi - first)
-        inputs, deltas, sums = scratch, scratch + _AT_ONCE, norms + first
-        a, a_row = work + run.input, run.input_row
+        _norms(layers, run, work, first, rows, scratch, norms + first)
+
+
+def _types(kind):
+    arrays = [types.Array(from_dtype(each), 1, "C") for each in (LAYER, RUN)]
+    return *arrays, types.Array(kind, 1, "C"), *[types.intp] * 3
+
+
+@Task.taking(_types)
+def clip_samples(layers, runs, work, lo, hi, number):
+    """Scale the deltas of rows lo to hi, so that no sample's gradient is above the largest norm.
+
+    The deltas include the share of a sample in the mean, ``w / sum w``, and so does the limit.
+    """
+    run, w = runs[0], pointer(work)
+    scratch = w + run.scratch + number * run.scratch_row
+    norms = scratch + 2 * _AT_ONCE
+    for first in range(lo, hi, _AT_ONCE):
+        rows = min(_AT_ONCE, hi - first)
+        _norms(layers, run, w, first, rows, scratch, norms)
         for i in range(rows):
-            sums[i] = 0.0
-        for n in range(layers.size):
-            layer = layers[n]
-            d = work + layer.delta + first * layer.row
-            row_squares(rows, layer.n_in, matrix(a + first * a_row, a_row), inputs)
-            row_squares(rows, layer.n_out, matrix(d, layer.row), deltas)
-            for i in range(rows):
-                factor = inputs[i] + 1.0 if layer.biases >= 0 else inputs[i] + 0.0
-                sums[i] = sums[i] + factor * deltas[i]
-            a, a_row = work + layer.output, layer.row
-        for i in range(rows):
-            sums[i] = sqrt(sums[i])
+            weight = sample_weight(
+                w, run.sample_weight, source_row(run.order, run.first + first + i)
+            )
+            most, norm = run.clip_sample_norm * run.scale * weight, float(norms[i])
+            if norm > most:
+                for n in range(layers.size):
+                    d = w + layers[n].delta + (first + i) * layers[n].row
+                    for j in range(0, layers[n].n_out, width(d)):
+                        left = layers[n].n_out - j
+                        store_part(d + j, load_part(d + j, left) * (most / norm), left)
