@@ -27,10 +27,11 @@ _OF = ("outputs", "logits")
 class Differentiable(Described):
     """Jacobians, products with them, and the gradients of single samples.
 
-    Dropout is inactive in all of them, and X is dense. Rows are computed in blocks: beside the
-    result and a copy of the parameters, each call takes a few MiB. The results have the same bits
-    for any number of threads. If another thread trains the network, they are of one moment
-    between two steps. Optimizers' penalties are not part of any loss here.
+    Dropout is inactive in all of them, and X is dense. Rows are computed in blocks of 512 to 4,096:
+    beside the result, a call takes the intermediate results of one block, and two to four times
+    the parameters, which stay for the next call. The results have the same bits for any number of
+    threads. If another thread trains the network, they are of one moment between two steps.
+    Optimizers' penalties are not part of any loss here.
 
     Each method raises ValueError or TypeError if an argument is invalid, and MemoryError if the
     result is larger than free memory, before any work.

@@ -10,8 +10,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..annotations import Floats
 from ..data.samples import Samples
-from ..kernels import activation, activation_derivative, matmul
-from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.support.sparse_rows import sparse_rows
 from ..network import Network
 from .callbacks import CallbackSupport
@@ -72,7 +70,8 @@ class FittedMLP(CallbackSupport, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)
-        return _input_gradient(self.network_, self._samples(X, {}).x, self.n_threads)
+        found = self.network_.jacobian(self._samples(X, {}).x, n_threads=self.n_threads)
+        return found[:, 0] if found.shape[1] == 1 else found
 
     def __getstate__(self):
         """Leave out `coefs_` and `intercepts_` where they are the network's."""
@@ -103,35 +102,3 @@ def samples_of(X, targets, weight, dtype):
         if weight.sum(dtype=np.float64) == 0:
             raise ValueError("Weights sum to zero, can't be normalized")
     return Samples(x, weight=weight, **targets)
-
-
-def _input_gradient(network, X, n_threads):
-    """Return the derivatives (n, n_out, n_in) of the outputs, or (n, n_in) of a single one.
-
-    dA(L)_k / dX = (((e_k . sigma'(Z(L))) W(L)^T . sigma'(Z(L-1))) W(L-1)^T ...) W(1)^T, where
-    `X` (n, n_in) is dense and dropout is inactive.
-    """
-    specs = network.layers
-    slopes = []
-    a = np.ascontiguousarray(X, network.dtype)
-    for spec, weights, biases in zip(specs, network.weights, network.biases, strict=True):
-        z = matmul(a, weights, biases, n_threads=n_threads)
-        formula = (spec.activation, spec.alpha or None)
-        a = activation(z, *formula, n_threads=n_threads)
-        if ACTIVATIONS[spec.activation].outputs != "simplex":
-            kept = z if ACTIVATIONS[spec.activation].keeps == "z" else a
-            slopes.append(activation_derivative(kept, *formula, n_threads=n_threads))
-    outputs = a.shape[1]
-    gradient = np.empty((len(a), outputs, specs[0].n_in), network.dtype)
-    for k in range(outputs):
-        delta = np.zeros_like(a)
-        if len(slopes) < len(specs):  # of the softmax: a_k ([j = k] - a_j)
-            np.multiply(-a, a[:, k : k + 1], out=delta)
-            delta[:, k] += a[:, k]
-        else:
-            delta[:, k] = slopes[-1][:, k]
-        for n in range(len(specs) - 1, 0, -1):
-            delta = matmul(delta, network.weights[n], transpose=True, n_threads=n_threads)
-            delta *= slopes[n - 1]
-        gradient[:, k] = matmul(delta, network.weights[0], transpose=True, n_threads=n_threads)
-    return gradient[:, 0] if outputs == 1 else gradient
