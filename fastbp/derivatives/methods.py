@@ -13,15 +13,18 @@ from ..checks import as_array, float_array, same_rows
 from ..data.samples import features, samples
 from ..engine.described import Described
 from ..engine.plan import Gradients
-from ..kernels.formulas.curvatures import ACTIVATION_CURVATURES, LOSS_CURVATURES
-from ..kernels.net import curvature
-from ..kernels.net import derivatives as parts
 from ..kernels.support.arrays import address
 from ..memory import require_memory
 from ..quoted import quoted
-from .passes import aligned_copy, taken
 
 _OF = ("outputs", "logits")
+
+
+def _passes():
+    """Import what runs the kernels when a derivative is first asked for: a training needs none."""
+    from . import passes
+
+    return passes
 
 
 class Differentiable(Described):
@@ -64,7 +67,7 @@ class Differentiable(Described):
         numpy.ndarray (n, n_out, n_in) or (n, n_out, n_parameters)
             ``d a_k / d x_j`` of each row.
         """
-        data = self._rows(X)
+        run, data = _passes(), self._rows(X)
         from_outputs = _is_of_outputs(of)
         if wrt not in ("inputs", "parameters"):
             raise ValueError(f'wrt={quoted(wrt)}: expected "inputs" or "parameters"')
@@ -73,11 +76,11 @@ class Differentiable(Described):
         shape = len(data), plan.specs[-1].n_out, last
         out = self._new(shape, "the Jacobian", "give fewer rows at once, or use vjp or jvp")
         job: dict[str, Any] = {"from_outputs": from_outputs}
-        with taken(self._engine, len(data), n_threads, 1 + 2 * shape[1]) as passes:
+        with run.taken(self._engine, len(data), n_threads, 1 + 2 * shape[1]) as passes:
             if wrt == "inputs":
-                passes.derive(parts.jacobian_part, data, dx=address(out), **job)
+                passes.derive(run.derivatives.jacobian_part, data, dx=address(out), **job)
             else:
-                passes.derive(parts.jacobian_part, data, out, **job)
+                passes.derive(run.derivatives.jacobian_part, data, out, **job)
         return out
 
     def vjp(
@@ -109,25 +112,25 @@ class Differentiable(Described):
         dX : numpy.ndarray (n, n_in)
             dL/dX.
         """
-        data = self._rows(X)
+        run, data = _passes(), self._rows(X)
         from_outputs = _is_of_outputs(of)
         given = self._like_outputs("cotangent", cotangent, len(data))
         dx = self._new(data.x.shape, "dX", "give fewer rows at once")
         flat = np.empty(self._engine.plan.size, self.dtype)
         places = {"cotangent": address(given), "dx": address(dx), "from_outputs": from_outputs}
-        with taken(self._engine, len(data), n_threads) as passes:
-            passes.derive(parts.vjp_part, data, None, flat, **places)
+        with run.taken(self._engine, len(data), n_threads) as passes:
+            passes.derive(run.derivatives.vjp_part, data, None, flat, **places)
         return self._gradients(flat), dx
 
     def input_gradient(
         self, X: ArrayLike, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
     ) -> Floats:
         """Return the derivative (n, n_in) of the mean loss by the inputs, ``dL/dX``."""
-        data = self._samples(X, y, sample_weight)
+        run, data = _passes(), self._samples(X, y, sample_weight)
         dx = self._new(data.x.shape, "dX", "give fewer rows at once")
-        with taken(self._engine, len(data), n_threads) as passes:
+        with run.taken(self._engine, len(data), n_threads) as passes:
             passes.run[0]["scale"] = 1 / data.total_weight
-            passes.derive(parts.loss_part, data, dx=address(dx))
+            passes.derive(run.derivatives.loss_part, data, dx=address(dx))
         return dx
 
     def per_sample_gradients(
@@ -138,10 +141,10 @@ class Differentiable(Described):
         Their order is that of ``Network.parameters``; the mean over the samples is what `backward`
         returns without dropout.
         """
-        data = self._samples(X, y)
+        run, data = _passes(), self._samples(X, y)
         shape = len(data), self._engine.plan.size
         out = self._new(shape, "the gradients of the samples", "give fewer rows at once")
-        self._of_samples(parts.samples_part, data, out, n_threads)
+        self._of_samples(run.derivatives.samples_part, data, out, n_threads)
         return out
 
     def per_sample_norms(self, X: ArrayLike, y: ArrayLike, n_threads: Threads = "auto") -> Floats:
@@ -150,9 +153,9 @@ class Differentiable(Described):
         ``|g|^2 = sum_l (|a(l-1)|^2 + 1) |delta(l)|^2``, without the 1 where a layer has no biases.
         Source: Goodfellow, Efficient per-example gradient computations, 2015.
         """
-        data = self._samples(X, y)
+        run, data = _passes(), self._samples(X, y)
         out = np.empty(len(data), self.dtype)
-        self._of_samples(parts.norms_part, data, out, n_threads)
+        self._of_samples(run.derivatives.norms_part, data, out, n_threads)
         return out
 
     def jvp(
@@ -185,7 +188,7 @@ class Differentiable(Described):
             ``d A(L) / dt`` at t = 0 of the inputs ``X + t tangents`` and of the parameters, moved
             likewise.
         """
-        data = self._rows(X)
+        run, data = _passes(), self._rows(X)
         from_outputs = _is_of_outputs(of)
         if tangents is None and parameters is None:
             raise TypeError("give tangents, a direction of X, or parameters, one of the parameters")
@@ -197,11 +200,11 @@ class Differentiable(Described):
                     f"tangents has shape {moved.shape} but X has {data.x.shape}: they must match"
                 )
         if parameters is not None:
-            v = aligned_copy(self._direction("parameters", parameters))
+            v = run.aligned_copy(self._direction("parameters", parameters))
         out = self._engine.plan.new_outputs(len(data))
         job = {"tangents": address(moved), "v": address(v), "from_outputs": from_outputs}
-        with taken(self._engine, len(data), n_threads, 2) as passes:
-            passes.derive(parts.jvp_part, data, out, **job)
+        with run.taken(self._engine, len(data), n_threads, 2) as passes:
+            passes.derive(run.derivatives.jvp_part, data, out, **job)
         return out
 
     def hvp(
@@ -232,12 +235,11 @@ class Differentiable(Described):
         numpy.ndarray (n_parameters,)
             H v.
         """
-        data, v = self._samples(X, y, sample_weight), self._direction("v", v)
-        for name in [*(layer.activation for layer in self.layers), self.loss]:
-            if name not in ACTIVATION_CURVATURES and name not in LOSS_CURVATURES:
-                raise ValueError(f"hvp: the second derivative of {quoted(name)} is not known")
-        with taken(self._engine, len(data), n_threads, 8, is_second=True) as passes:
-            return passes.curved(curvature.hvp_part, data, v, curvature.hvp_sums_part)
+        run, data = _passes(), self._samples(X, y, sample_weight)
+        v = self._direction("v", v)
+        run.check_curves(self.loss, *(layer.activation for layer in self.layers))
+        with run.taken(self._engine, len(data), n_threads, 8, is_second=True) as passes:
+            return passes.curved(run.curvature.hvp_part, data, v, run.curvature.hvp_sums_part)
 
     def gauss_newton_product(
         self,
@@ -264,11 +266,11 @@ class Differentiable(Described):
         numpy.ndarray (n_parameters,)
             G v.
         """
-        data, v = self._samples(X, y, sample_weight), self._direction("v", v)
-        if self.loss not in LOSS_CURVATURES:
-            raise ValueError(f"the second derivative of {quoted(self.loss)} is not known")
-        with taken(self._engine, len(data), n_threads, 5) as passes:
-            return passes.curved(curvature.gauss_newton_part, data, v)
+        run, data = _passes(), self._samples(X, y, sample_weight)
+        v = self._direction("v", v)
+        run.check_curves(self.loss)
+        with run.taken(self._engine, len(data), n_threads, 5) as passes:
+            return passes.curved(run.curvature.gauss_newton_part, data, v)
 
     def _direction(self, name, value):
         """Return a direction of the parameters, checked."""
@@ -279,7 +281,7 @@ class Differentiable(Described):
         return v
 
     def _of_samples(self, part, data, out, n_threads):
-        with taken(self._engine, len(data), n_threads, 2) as passes:
+        with _passes().taken(self._engine, len(data), n_threads, 2) as passes:
             passes.run[0]["scale"] = 1.0
             passes.derive(part, data, out)
 

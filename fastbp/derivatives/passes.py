@@ -11,6 +11,7 @@ import numpy as np
 from ..engine.inputs import fields_of
 from ..engine.run import fill
 from ..kernels.compiler.threads import choose_threads, twin
+from ..kernels.formulas.curvatures import ACTIVATION_CURVATURES, LOSS_CURVATURES
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.loss import slope_of, value_of
 from ..kernels.net import curvature, derivatives
@@ -20,6 +21,7 @@ from ..kernels.net.records import gathered
 from ..kernels.simd.gemm import MAIN_ROWS, gemm
 from ..kernels.support.arrays import address, aligned_zeros
 from ..memory import require_memory
+from ..quoted import quoted
 from .workspace import Tangents, rows_of_block, without_dropout
 
 _NONE = np.zeros(1)
@@ -101,6 +103,17 @@ class Passes:
             slopes_task=curvature.slopes_task.address(dtype),
         )
         return flat
+
+
+def check_curves(loss, *activations):
+    """Raise ValueError unless the second derivatives of a loss and of activations are known."""
+    unknown = [] if loss in LOSS_CURVATURES else [loss]
+    unknown += [name for name in activations if name not in ACTIVATION_CURVATURES]
+    if unknown:
+        raise ValueError(
+            f"the second derivative of {quoted(unknown[0])} is not known: add it to "
+            "kernels/formulas/curvatures.py"
+        )
 
 
 def aligned_copy(flat):

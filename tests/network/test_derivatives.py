@@ -1,5 +1,7 @@
 """Jacobians, products with them and gradients of single samples, against central differences."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
@@ -142,6 +144,24 @@ def test_classes_and_dropout():
     np.testing.assert_allclose(gradients.mean(axis=0), mean, rtol=1e-12, atol=1e-14)
     assert np.array_equal(gradients, network.per_sample_gradients(X, np.eye(3)[y]))
     assert np.array_equal(network.jacobian(X), same.jacobian(X))
+
+
+def test_threads_may_derive_one_network_while_another_trains_it():
+    network = Network([5, 12, 3], "tanh", "cross_entropy", seed=2)
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(300, 5)), rng.integers(0, 3, 300)
+    v = rng.normal(size=network.parameters.size)
+    calls = [
+        lambda: network.jacobian(X),
+        lambda: network.hvp(X, y, v),
+        lambda: network.per_sample_norms(X, y),
+        lambda: network.vjp(X, network.forward(X))[0].flat,
+    ]
+    expected = [call() for call in calls]
+    with ThreadPoolExecutor(4) as pool, network.engine.gate.in_use:  # as in a training
+        for _ in range(10):
+            found = list(pool.map(lambda call: call(), calls))
+            assert all(map(np.array_equal, found, expected))
 
 
 def test_bad_arguments_are_refused_before_any_work():
