@@ -2,6 +2,8 @@
 
 from . import data as data
 from . import kernels as kernels
+from .components.custom import custom_activation as custom_activation
+from .components.custom import custom_loss as custom_loss
 from .components.initializers import INITIALIZERS as INITIALIZERS
 from .components.layers import Dense as Dense
 from .components.layers import Dropout as Dropout

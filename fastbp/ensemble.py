@@ -14,6 +14,7 @@ from .data.samples import features, samples
 from .engine.plan import Layer
 from .errors import ModelFileError
 from .kernels import loss
+from .kernels.formulas.custom import CustomFormula
 from .network import Network
 from .quoted import quoted, shortened
 from .training.metrics import metric_of, predicted
@@ -141,8 +142,10 @@ class Ensemble:
         model_file.save(path, self.to_model())
 
     @classmethod
-    def load(cls, path: FilePath) -> Ensemble:
+    def load(cls, path: FilePath, custom: Iterable[CustomFormula] = ()) -> Ensemble:
         """Return the ensemble that `save` wrote; nothing in the file is executed.
+
+        `custom` are the formulas of your own that it names, as for `Network.load`.
 
         Raises
         ------
@@ -151,7 +154,7 @@ class Ensemble:
         FileNotFoundError
             If there is no such file.
         """
-        found = networks_of(model_file.load(path), path)
+        found = networks_of(model_file.load(path, custom), path)
         if isinstance(found, Network):
             raise ModelFileError(f"{path} holds one network: load it with fastbp.Network.load")
         return found

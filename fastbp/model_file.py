@@ -6,13 +6,16 @@ Metadata ``fastbp``: the JSON of `to_bytes`. Its ``sections``, and tensors named
 ``section.name``, belong to other modules: a table's schema, the state of a training.
 A file of several networks, an ensemble, has format 3: its tensors are those of the networks
 one after another, and ``members`` says what differs. Reading executes nothing from the file.
+``custom`` lists the names of formulas of the user's own, if there are any: a reader must be given
+them. An older fastbp refuses such a file, as it knows no formula of that name.
 """
 
 import hashlib
 import itertools
 import json
 import math
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +28,7 @@ from .components.optimizers import Optimizer
 from .engine.architecture import check
 from .engine.plan import Layer, Plan
 from .errors import ModelFileError
+from .kernels.formulas.custom import CustomFormula
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.files import write_whole
 from .kernels.support.scalars import a_number, a_whole_number
@@ -86,10 +90,20 @@ def to_bytes(model):
     tensors |= model.tensors
     own = _data_of(model)
     data = {"version": model.version, **own, "sections": model.sections}
+    custom = formulas_by_name([name for each in networks for name in custom_formulas(each)])
+    if custom:
+        data["custom"] = sorted(custom)
     if model.more:
         data["members"] = [_differing(_data_of(each), own) for each in networks]
     header = json.dumps(data, allow_nan=False)
     return serialize({**tensors, "digest": _digest(header, tensors)}, {"fastbp": header})
+
+
+def custom_formulas(model):
+    """Return the formulas of the user's own in a network, or in its `Model`."""
+    layers = model.specs if isinstance(model, Model) else model.layers
+    names = dict.fromkeys([*(layer.activation for layer in layers), model.loss])
+    return [name for name in names if isinstance(name, CustomFormula)]
 
 
 def _data_of(model):
@@ -146,7 +160,7 @@ def _digest(header, tensors):
 
 
 def _layer_to_data(layer):
-    data = asdict(layer)
+    data = dict(vars(layer))
     data["drop"] = data.pop("dropout")
     return data
 
@@ -170,8 +184,8 @@ def _schedule_from_data(data):
     return kind(**data)
 
 
-def load(path):
-    """Return the `Model` in the file at `path`.
+def load(path, custom=()):
+    """Return the `Model` in the file at `path`; `custom` are formulas that it may name.
 
     It raises ModelFileError if that is no model file, or truncated, altered or of another
     version, and FileNotFoundError if there is no file.
@@ -179,12 +193,12 @@ def load(path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no model file at {path}")
-    return from_bytes(path.read_bytes(), path)
+    return from_bytes(path.read_bytes(), path, custom)
 
 
-def load_one(path):
+def load_one(path, custom=()):
     """Return the `Model` of the one network in a file, as `load`; ModelFileError of several."""
-    model = load(path)
+    model = load(path, custom)
     if model.more:
         raise ModelFileError(
             f"{path} holds an ensemble of {1 + len(model.more)} networks: load it with "
@@ -193,8 +207,9 @@ def load_one(path):
     return model
 
 
-def from_bytes(content, source="the content"):
+def from_bytes(content, source="the content", custom=()):
     """Return the `Model` in the content of a file; `source` names it in errors."""
+    custom = formulas_by_name(custom)
     try:
         tensors = deserialize(content)
         metadata = _metadata(content)
@@ -208,7 +223,35 @@ def from_bytes(content, source="the content"):
     header = _parse(source, metadata["fastbp"])
     if not np.array_equal(tensors["digest"], _digest(metadata["fastbp"], tensors)):
         raise ModelFileError(f"{source} was altered: its content does not match its digest")
-    return _model(source, header, tensors)
+    names = header.get("custom", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ModelFileError(f"{source} was altered: custom={quoted(names)}, expected names")
+    if missing := [name for name in names if name not in custom]:
+        raise ModelFileError(
+            f"{source} needs formulas of its user's own, {quoted(missing)}: give them in Python, "
+            "as load(..., custom=[...]) with what custom_activation and custom_loss return"
+        )
+    return _model(source, header, tensors, {name: custom[name] for name in names})
+
+
+def formulas_by_name(custom):
+    """Return formulas of the user's own by name.
+
+    It raises TypeError if one is none, and ValueError if two that differ have one name.
+    """
+    if isinstance(custom, str) or not isinstance(custom, Iterable):
+        raise TypeError(f"custom={quoted(custom)}: expected a list of formulas")
+    found: dict[str, CustomFormula] = {}
+    for place, formula in enumerate(custom):
+        if not isinstance(formula, CustomFormula):
+            raise TypeError(
+                f"custom[{place}]={quoted(formula)}: expected what custom_activation or "
+                "custom_loss returns"
+            )
+        name = str(formula)
+        if found.setdefault(name, formula) != formula:
+            raise ValueError(f"custom: two formulas that differ are called {name!r}")
+    return found
 
 
 def _metadata(content):
@@ -240,9 +283,10 @@ def _parameter(loss, value, outputs):
     return parameter
 
 
-def _model(source, header, tensors):
+def _model(source, header, tensors, custom):
     try:
-        networks = list(_networks(_members(header, tensors["parameters"].size), tensors))
+        members = _members(header, tensors["parameters"].size)
+        networks = list(_networks(members, tensors, custom))
         model = replace(
             networks[0],
             sections=header["sections"],
@@ -273,9 +317,9 @@ def _members(header, numbers):
     return [{**header, **own} for own in members]
 
 
-def _networks(members, tensors):
+def _networks(members, tensors, custom):
     """Yield the `Model` of each network, with its part of the tensors."""
-    described = [_described(data) for data in members]
+    described = [_described(data, custom) for data in members]
     sizes = [Plan(d["specs"], d["input_drop"], d["dtype"]).size for d in described]
     both, count = {name: tensors[name] for name in ("parameters", "moments")}, sum(sizes)
     for (name, tensor), shape in zip(both.items(), ((count,), (2, count)), strict=True):
@@ -292,11 +336,13 @@ def _networks(members, tensors):
         yield Model(**data, params=params, moments=moments)
 
 
-def _described(data):
+def _described(data, custom):
     """Return what the `Model` of one network has beside its arrays; an error if it is none."""
     layers = [dict(layer) for layer in data["layers"]]
+    for layer in layers:
+        layer["activation"] = custom.get(layer["activation"], layer["activation"])
     specs = tuple(Layer(dropout=layer.pop("drop"), **layer) for layer in layers)
-    loss = LOSSES.find(data["loss"])
+    loss = LOSSES.find(custom.get(data["loss"], data["loss"]))
     check(specs, data["input_drop"], loss)
     if data["dtype"] not in ("float32", "float64"):
         raise ValueError(f"dtype={quoted(data['dtype'])}: expected float32 or float64")

@@ -29,6 +29,7 @@ from .engine.engine import Engine
 from .engine.plan import Gradients, Plan
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.scalars import a_number, a_whole_number
+from .model_file import custom_formulas
 from .quoted import quoted
 from .ranks.comm import as_ranks
 from .saved import Saved
@@ -50,9 +51,10 @@ class Network(Differentiable, Saved):
     sizes : sequence of int, optional
         Units of each layer from input to output: ``[64, 100, 10]``.
     activation : str or sequence of str, optional
-        The hidden layers' activation, or one for each; "relu" if it is not given.
+        The hidden layers' activation, or one for each; "relu" if it is not given. It may be your
+        own, of `custom_activation`, here and below.
     loss : str, default "squared_error"
-        A name in ``fastbp.LOSSES``.
+        A name in ``fastbp.LOSSES``, or your own loss of `custom_loss`.
     optimizer : str or Optimizer, default "adam"
         A name in ``fastbp.OPTIMIZERS``, or for example ``Adam(1e-3)``.
     inputs, layers : int, sequence of Dense and Dropout, optional
@@ -268,7 +270,9 @@ class Network(Differentiable, Saved):
             self._agree(ranks, options, given)
             latest = None
             if resume:
-                latest = ranks.first(ranks.together(lambda: kept.latest() if ranks.leads else None))
+                own = custom_formulas(self)
+                read = (lambda: kept.latest(own)) if ranks.leads else (lambda: None)
+                latest = ranks.first(ranks.together(read))
             seed = latest.seed if latest is not None and self._seed_is_drawn else self.seed
             validation = None
             if validation_data is not None:

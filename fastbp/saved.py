@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from .annotations import FilePath
 from .engine.described import Described
 from .engine.engine import Engine
 from .engine.plan import Plan
+from .kernels.formulas.custom import CustomFormula
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -27,18 +29,26 @@ class Saved(Described):
         model_file.save(path, self.to_model())
 
     @classmethod
-    def load(cls, path: FilePath) -> Self:
+    def load(cls, path: FilePath, custom: Iterable[CustomFormula] = ()) -> Self:
         """Return the network that `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The file.
+        custom : sequence, optional
+            The formulas of your own that the file names, as `custom_activation` and `custom_loss`
+            return them; others are ignored.
 
         Raises
         ------
         ModelFileError
             If the file is truncated, altered, of a version this program cannot read, or of
-            several networks.
+            several networks, or if it names a formula that is not among `custom`.
         FileNotFoundError
             If there is no such file.
         """
-        return cls.from_model(model_file.load_one(path))
+        return cls.from_model(model_file.load_one(path, custom))
 
     def to_model(self) -> model_file.Model:
         """Return the content of the network's model file.

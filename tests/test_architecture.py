@@ -30,7 +30,7 @@ MOST_LINES = 400
 # the files that may write LLVM IR
 IR_FILES = {
     f"fastbp.kernels.simd.{name}"
-    for name in ("vector", "view", "intrinsics", "bits", "meeting", "dispatch", "tile")
+    for name in ("vector", "view", "intrinsics", "bits", "meeting", "dispatch", "dual", "tile")
 }
 
 

@@ -13,6 +13,7 @@ from ..annotations import Floats
 from ..kernels.activation import ACTIVATE
 from ..kernels.dropout import mask_words
 from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.formulas.custom import CustomFormula
 from ..kernels.hadamard import SCALE
 from ..kernels.net.records import LAYER
 from ..kernels.simd.gemm import MAIN_ROWS, SCRATCH_FLOATS
@@ -138,10 +139,13 @@ class Plan:
         """The largest weight with which outputs are finite for inputs up to it, 1e6 at most.
 
         An output of a layer is at most the sum of its inputs, each times the largest weight. Where
-        it may be the exponential of it, or a layer is too wide, no weight is sound: 0.
+        it may be the exponential of it, or what a user's own formula makes of it, or a layer is
+        too wide, no weight is sound: 0.
         """
-        if any(ACTIVATIONS[spec.activation].outputs == "positive" for spec in self.specs):
-            return 0.0
+        for spec in self.specs:
+            record = ACTIVATIONS[spec.activation]
+            if record.outputs == "positive" or isinstance(record, CustomFormula):
+                return 0.0
         grows = sum(math.log(spec.n_in + 1) for spec in self.specs)
         room = math.log(np.finfo(self.dtype).max) - math.log(_LARGEST_SOUND) - grows
         return min(_LARGEST_SOUND, math.exp(room / len(self.specs))) if room > 0 else 0.0

@@ -12,6 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from ..components.optimizers import Optimizer
 from ..components.schedules import SCHEDULES
 from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.formulas.custom import CustomActivation, CustomLoss
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.formulas.optimizers import OPTIMIZERS
 
@@ -28,7 +29,7 @@ _OTHERS = {name for name, target in ACTIVATIONS.aliases.items() if target in _HI
 
 CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-    "activation": [StrOptions(_HIDDEN | _OTHERS), list, tuple],
+    "activation": [StrOptions(_HIDDEN | _OTHERS), CustomActivation, list, tuple],
     "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -50,7 +51,7 @@ CONSTRAINTS = {
     "epsilon": [Interval(Real, 0, None, closed="neither")],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
     "max_fun": [Interval(Integral, 1, None, closed="left")],
-    "loss": [names(LOSSES)],
+    "loss": [names(LOSSES), CustomLoss],
     # additions to scikit-learn's parameters
     "dtype": [None, StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64})],
     "loss_parameter": [None, Interval(Real, 0, None, closed="neither")],

@@ -11,6 +11,7 @@ from ..checks import all_finite
 from ..ensemble import Ensemble, members_of
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.support.files import write_whole
+from ..model_file import custom_formulas
 from ..network import Network
 from ..quoted import quoted
 from ..tables.wording import printable
@@ -42,6 +43,11 @@ def as_network(function: str, net: Any, argument: str = "net", several: bool = F
             f"fastbp.{function}: {argument}={quoted(net)}: expected a fastbp.Network{hint}"
         )
     members = [copy(member) for member in members_of(net)]
+    if own := [formula for member in members for formula in custom_formulas(member)]:
+        raise ValueError(
+            f"fastbp.{function}: {argument} has a formula of your own, {quoted(own[0])}, which "
+            "cannot be exported"
+        )
     kept = Ensemble(members) if isinstance(net, Ensemble) else members[0]
     if not all_finite(kept.parameters):
         raise ValueError(

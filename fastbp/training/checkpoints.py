@@ -8,7 +8,7 @@ import math
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,6 +17,7 @@ from .. import model_file
 from ..annotations import FilePath
 from ..checks import all_finite
 from ..errors import ModelFileError
+from ..kernels.formulas.custom import CustomFormula
 from ..kernels.support.scalars import a_number, a_whole_number
 from ..quoted import quoted
 from .history import History
@@ -81,8 +82,10 @@ class Checkpoints:
         names = sorted(path.name for path in self.folder.glob("job-*"))
         return [part for part in map(self.part, names) if part.files()]
 
-    def latest(self) -> model_file.Model | None:
+    def latest(self, custom: Iterable[CustomFormula] = ()) -> model_file.Model | None:
         """Return the `Model` of the newest readable checkpoint, None if there are no files.
+
+        `custom` are formulas of the user's own that it may name.
 
         Raises
         ------
@@ -92,9 +95,9 @@ class Checkpoints:
         files = self.files()
         for path in files[:-1]:
             with contextlib.suppress(ModelFileError):
-                return model_file.load(path)
+                return model_file.load(path, custom)
             _log.warning("%s cannot be read; trying the one before it", path)
-        return model_file.load(files[-1]) if files else None
+        return model_file.load(files[-1], custom) if files else None
 
     def write(self, model: model_file.Model) -> Path:
         """Write the next checkpoint, then remove the oldest beyond `keep`.

@@ -11,19 +11,21 @@ A kernel calls the twins of its own kind. A `Task` is called by its address
 """
 
 import contextlib
+import itertools
 from types import FunctionType
 
 import numpy.ma  # noqa: F401 - Numba imports it at the first call, where a fork may meet the import
 from llvmlite.binding import ffi
-from numba import config, from_dtype, njit
+from numba import config, from_dtype, njit, types
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
+from numba.core.registry import cpu_target
 from numba.core.types import unliteral
 
 from ..support.forks import hold_at_forks
 from ..support.once import cached_property
 from .cache import DiskCache
-from .pipeline import CodeCompiler, InnerCompiler, no_collector, uninterrupted
+from .pipeline import CodeCompiler, InnerCompiler, LoopCompiler, no_collector, uninterrupted
 
 if config.DISABLE_JIT:
     raise ImportError("the kernels of fastbp exist only compiled: unset NUMBA_DISABLE_JIT")
@@ -31,15 +33,38 @@ if config.DISABLE_JIT:
 # no bounds checks: Python checks arguments before; no fast-math: sums keep their order and NaN
 # stays NaN
 _FLAGS = {"error_model": "numpy", "boundscheck": False, "fastmath": False}
+_numbers = itertools.count()
 
 
 def inner(function):
     """Compile `function` for use inside kernels only."""
     closure = ", ".join(_label(cell.cell_contents) for cell in function.__closure__ or ())
-    symbol = f"{function.__name__}:{function.__code__.co_firstlineno}({closure})"
-    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    compiled = njit(**_FLAGS, **options, pipeline_class=InnerCompiler)
+    return _inside(function, f"{function.__name__}:{function.__code__.co_firstlineno}({closure})")
+
+
+def inner_of_custom(function):
+    """Compile `function` for use inside tasks of custom formulas only: it may close over anything.
+
+    No cache keeps these tasks, so that a number of the process can tell their functions apart.
+    """
+    return _inside(function, f"{function.__name__}:custom:{next(_numbers)}")
+
+
+def _inside(function, symbol):
+    options = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    compiled = njit(**options, pipeline_class=InnerCompiler)
     return _of_plain_types(compiled(_named(function, symbol, function.__globals__)))
+
+
+def result_type(function, kinds):
+    """Return the Numba type of what a function of `inner` returns for arguments of such types.
+
+    It raises TypingError, or another of Numba's errors, if the function cannot be compiled.
+    """
+    with global_compiler_lock, uninterrupted(), no_collector():
+        context = cpu_target.typing_context
+        context.refresh()
+        return types.Dispatcher(function).get_call_type(context, kinds, {}).return_type
 
 
 def _label(value):
@@ -143,10 +168,14 @@ class Task:
         `dispatch.by_address` gives the function that calls it.
     types : callable
         ``types(kind)`` returns the Numba types of its arguments, `kind` being that of a float.
+    is_custom : bool
+        Whether it runs a formula of a user's own: LLVM may vectorize its loops, and no disk cache
+        keeps it, as that would not know what such a function depends on.
     """
 
-    def __init__(self, function, types):
+    def __init__(self, function, types, is_custom=False):
         self.function = function
+        self._is_custom = is_custom
         self.__name__, self.__doc__ = function.__name__, function.__doc__
         self._types = types
         self._addresses = {}
@@ -161,6 +190,8 @@ class Task:
         """The dispatcher, which has no wrapper to be called otherwise."""
         options = {**_FLAGS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
         source = _named(self.function, self.__name__, self.function.__globals__)
+        if self._is_custom:
+            return _uninterrupted(njit(**options, pipeline_class=LoopCompiler)(source))
         return _on_disk(njit(**options, pipeline_class=CodeCompiler)(source), source, options)
 
     def address(self, dtype):
@@ -168,9 +199,9 @@ class Task:
         known = self._addresses.get(dtype)
         if known is None:
             with global_compiler_lock:
-                types = self._types(from_dtype(dtype))
-                self.dispatcher.compile(types)
-                result = self.dispatcher.overloads[types]
+                kinds = self._types(from_dtype(dtype))
+                self.dispatcher.compile(kinds)
+                result = self.dispatcher.overloads[kinds]
                 known = result.library.get_pointer_to_function(result.fndesc.llvm_func_name)
                 self._addresses[dtype] = known
         return known
@@ -178,6 +209,10 @@ class Task:
 
 def _on_disk(dispatcher, source, options):
     dispatcher._cache = DiskCache(f"{source.__module__}.{source.__qualname__}", options)
+    return _uninterrupted(dispatcher)
+
+
+def _uninterrupted(dispatcher):
     compiled = dispatcher.compile
 
     def compile_without_collector(signature):

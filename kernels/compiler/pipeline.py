@@ -47,14 +47,23 @@ class _Code(JITCodeLibrary):
     vectorized loops would be more code to compile, and not faster.
     """
 
+    vectorizes = False
+
     def _optimize_functions(self, module):
         module.data_layout = self._codegen._data_layout
 
     def _optimize_final_module(self):
         options = llvm.create_pipeline_tuning_options(speed_level=3)
-        options.loop_unrolling = options.loop_vectorization = options.slp_vectorization = False
+        options.loop_unrolling = options.slp_vectorization = False
+        options.loop_vectorization = self.vectorizes
         builder = llvm.create_pass_builder(self._codegen._tm, options)
         builder.getModulePassManager().run(self._final_module, builder)
+
+
+class _Loops(_Code):
+    """Functions whose source may be written in numbers."""
+
+    vectorizes = True
 
 
 class _Into(FunctionPass):
@@ -72,6 +81,11 @@ class _Into(FunctionPass):
 @register_pass(mutates_CFG=False, analysis_only=True)
 class _IntoCode(_Into):
     _name, library = "fastbp_into_code", _Code
+
+
+@register_pass(mutates_CFG=False, analysis_only=True)
+class _IntoLoops(_Into):
+    _name, library = "fastbp_into_loops", _Loops
 
 
 @register_pass(mutates_CFG=False, analysis_only=True)
@@ -96,6 +110,12 @@ class CodeCompiler(CompilerBase):
         passes.add_pass_after(self.into, NopythonTypeInference)
         passes.finalize()
         return [passes]
+
+
+class LoopCompiler(CodeCompiler):
+    """The compiler of tasks that run a formula of a user's own."""
+
+    into = _IntoLoops
 
 
 class InnerCompiler(CodeCompiler):

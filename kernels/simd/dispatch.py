@@ -12,7 +12,7 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from ..compiler.jit import Task, inner
+from ..compiler.jit import Task, inner, inner_of_custom
 from .vector import (
     Pointer,
     Vector,
@@ -26,13 +26,25 @@ from .vector import (
 from .view import View, view_parts
 
 
-def _linked(context, dispatcher, signature):
+def linked(context, dispatcher, signature):
+    """Return what emits the call of a function of `inner`, whose code is linked in."""
     function = context.get_function(dispatcher, signature)
     context.add_linking_libs(getattr(function, "libs", ()))
     return function
 
 
-def block_loops(family, functions, scale=False, **others):
+class Loops(dict):
+    """Tasks by the names of formulas; a custom formula brings its own: see `formulas.custom`."""
+
+    def __init__(self, family, tasks):
+        super().__init__(tasks)
+        self.family = family
+
+    def __missing__(self, name):
+        return name.tasks()[self.family]
+
+
+def block_loops(family, functions, scale=False, is_custom=False, **others):
     """Return by name the tasks ``(alpha, rows, columns, s, t)`` over blocks S and T, two views.
 
     They write ``T = function(S, alpha)``, or with `scale` multiply T by that, vector by vector.
@@ -46,20 +58,26 @@ def block_loops(family, functions, scale=False, **others):
         The formulas ``function(vector, alpha)``.
     scale : bool
         Whether to multiply.
+    is_custom : bool
+        Whether the formulas are a user's own: see `Task`.
     **others : callable
         Loops that are written out, with the same arguments.
     """
-    loops = {name: _block_loop(inner(function), scale) for name, function in functions.items()}
-    return {n: _block_task(loop, f"{family}_{n}") for n, loop in {**loops, **others}.items()}
+    compiled = inner_of_custom if is_custom else inner
+    loops = {name: _block_loop(compiled(function), scale) for name, function in functions.items()}
+    tasks = {
+        n: _block_task(loop, f"{family}_{n}", is_custom) for n, loop in {**loops, **others}.items()
+    }
+    return Loops(family, tasks)
 
 
-def _block_task(loop, name):
+def _block_task(loop, name, is_custom):
     def block(alpha, rows, columns, s, t):
         loop(alpha, rows, columns, s, t)
 
     block.__name__ = name
     size = types.intp
-    return Task(block, lambda kind: (types.float64, size, size, View(kind), View(kind)))
+    return Task(block, lambda kind: (types.float64, size, size, View(kind), View(kind)), is_custom)
 
 
 def _block_loop(function, scale):
@@ -74,7 +92,7 @@ def _block_loop(function, scale):
             source, s_row, _ = view_parts(builder, views[0])
             target, t_row, _ = view_parts(builder, views[1])
             rows, columns = _as_one_row(builder, rows, columns, s_row, t_row, 2 * vector.lanes)
-            formula = _linked(context, kind, signature)
+            formula = linked(context, kind, signature)
             for place, target_place, left in _vectors(
                 builder, rows, columns, s_row, t_row, vector.lanes
             ):
@@ -116,25 +134,28 @@ def _vectors(builder, rows, columns, s_row, t_row, lanes):
             yield *places, left
 
 
-def row_loops(family, functions, sums=False):
+def row_loops(family, functions, sums=False, is_custom=False, **others):
     """Return by name the tasks ``(rows, columns, s, y, numbers, out)`` over rows of two views.
 
     They write ``Y[r] = function(S[r], Y[r], numbers[r]) out[r]``, vector by vector, or with `sums`
-    add the vectors of a row to one, ``out[r]``. S and Y have the same row stride. `family` is
+    add the vectors of a row to one, ``out[r]``. S and Y have the same row stride. The others are
     as for `block_loops`.
     """
-    return {
-        name: _row_task(_row_loop(inner(function), sums), f"{family}_{name}")
-        for name, function in functions.items()
+    compiled = inner_of_custom if is_custom else inner
+    loops = {name: _row_loop(compiled(function), sums) for name, function in functions.items()}
+    tasks = {
+        n: _row_task(loop, f"{family}_{n}", is_custom) for n, loop in {**loops, **others}.items()
     }
+    return Loops(family, tasks)
 
 
-def _row_task(loop, name):
+def _row_task(loop, name, is_custom):
     def row(rows, columns, s, y, numbers, out):
         loop(rows, columns, s, y, numbers, out)
 
     row.__name__ = name
-    return Task(row, lambda kind: (*[types.intp] * 2, *[View(kind)] * 2, *[Pointer(kind)] * 2))
+    size = types.intp
+    return Task(row, lambda kind: (size, size, *[View(kind)] * 2, *[Pointer(kind)] * 2), is_custom)
 
 
 def _row_loop(function, sums):
@@ -150,7 +171,7 @@ def _row_loop(function, sums):
             target, _, _ = view_parts(builder, target)
             lanes, shape = rows.type(vector.lanes), llvm_vector(vector)
             total = cgutils.alloca_once(builder, shape)
-            formula = _linked(context, kind, signature)
+            formula = linked(context, kind, signature)
             with cgutils.for_range(builder, rows) as each:
                 r = each.index
                 start = builder.mul(r, row)

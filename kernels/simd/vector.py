@@ -7,7 +7,8 @@ vector takes the vector's dtype, never the other way round. Nothing here may be
 reassociated: the bits of a lane depend on that lane's inputs alone, not on its
 position in a register, the length of an array or the number of threads.
 
-Only this file, `view`, `intrinsics`, `bits`, `meeting`, `dispatch` and `tile` write LLVM IR.
+Only this file, `view`, `intrinsics`, `bits`, `meeting`, `dispatch`, `dual` and `tile` write LLVM
+IR.
 """
 
 import operator
