@@ -256,8 +256,12 @@ def _lower_power(context, builder, sig, args):
     if whole:
         return _power(base, whole).value
     value, slope = base.parts()
-    less = value.apply(operator.pow, exponent - 1)
-    return (less * value).as_dual(exponent * less * slope, sig.return_type)
+    factor = exponent * value.apply(operator.pow, exponent - 1)
+    # the slope of v^0 is 0 at 0 too, where v^-1 is infinite
+    is_one = exponent.apply(operator.eq, 0.0).value
+    zero = factor.number(0).value
+    factor = _Term(factor.scope, factor.kind, builder.select(is_one, zero, factor.value))
+    return value.apply(operator.pow, exponent).as_dual(factor * slope, sig.return_type)
 
 
 @lower_builtin(operator.pow, types.Number, Dual)

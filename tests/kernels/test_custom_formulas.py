@@ -143,8 +143,9 @@ def counting(z):
     return z
 
 
-def asserting(z):
-    assert z < 100
+def raising(z):
+    if z > 100:
+        raise ValueError
     return z
 
 
@@ -181,7 +182,7 @@ def catching(z):
 
 REFUSED = [
     (counting, "counting sets the global variable COUNT"),
-    (asserting, "asserting raises or asserts something"),
+    (raising, "raising raises or asserts something"),
     (appending, r"appending uses SEEN, \[\]"),
     (closed_over(), "function sets the outer variable count"),
     (endless, "endless calls itself"),

@@ -7,7 +7,6 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.exceptions import ConvergenceWarning
 
 import fastbp
 from fastbp import Dense, Ensemble, MLPClassifier, MLPRegressor, ModelFileError, Network, kernels
@@ -231,24 +230,35 @@ def test_many_networks_train_to_the_bits_of_each_alone():
         np.testing.assert_array_equal(net.parameters, single.parameters)
 
 
-@pytest.mark.slow
-def test_workers_of_joblib_have_the_bits_of_this_process():
+def test_workers_of_joblib_have_the_bits_of_this_process(run_python):
+    # functions of a script travel by their code: those that come back are equal, and not the same
+    code = """
+    import math
+    import numpy as np
     from joblib import Parallel, delayed
+    import fastbp
 
-    model = MLPRegressor(activation=SILU, loss=SQUARED, max_iter=3, random_state=0, tol=0.0)
-    with pytest.warns(ConvergenceWarning):
-        here = clone(model).fit(X, Y[:, 0]).predict(X)
-    fits = Parallel(2)(delayed(_fitted)(clone(model)) for _ in range(2))
-    for there in fits:
-        np.testing.assert_array_equal(there, here)
+    X = np.random.default_rng(0).standard_normal((200, 4))
 
+    def wave(z):
+        return math.sin(z) + shift * z
 
-def _fitted(model):
-    import warnings
+    def trained(net):
+        net.fit(X, X[:, 0], epochs=2)
+        return net
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(X, Y[:, 0]).predict(X)
+    shift = 0.5
+    mine = fastbp.custom_activation("wave", wave)
+    loss = fastbp.custom_loss("quartic", lambda a, y: (a - y) ** 4)
+    nets = [fastbp.Network([4, 8, 1], mine, loss=loss, seed=1) for _ in range(2)]
+    there = Parallel(2)(delayed(trained)(net) for net in nets)
+    here = trained(nets[0])
+    for net in there:
+        assert np.array_equal(net.parameters, here.parameters)
+        assert net.loss == loss and net.loss is not loss
+    fastbp.Ensemble([here, *there])
+    """
+    run_python(code)
 
 
 def test_a_forked_child_trains_and_makes_formulas(run_python):

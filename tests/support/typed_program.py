@@ -22,6 +22,16 @@ def tables() -> None:
     assert_type(fastbp.SCHEDULES.find("cosine").name, str)
 
 
+def formulas(folder: Path) -> None:
+    """Make formulas of one's own, and load a network that has them."""
+    bell = fastbp.custom_activation("bell", lambda z: float(np.exp(-z * z)), outputs="unit")
+    error = fastbp.custom_loss("error", lambda a, y: abs(a - y), targets="nonnegative")
+    net = fastbp.Network([3, 4, 1], [bell], loss=error, output_activation=bell)
+    net.save(folder / "own")
+    assert_type(fastbp.Network.load(folder / "own", custom=[bell, error]), fastbp.Network)
+    assert_type(fastbp.Ensemble.load(folder / "own", [bell, error]), fastbp.Ensemble)
+
+
 def optimizers() -> list[fastbp.Optimizer]:
     """Return optimizers, each with another schedule."""
     assert_type(fastbp.Adam(1e-3).name, str)
