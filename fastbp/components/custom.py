@@ -57,8 +57,8 @@ def custom_activation(
 
     The functions are plain Python of one number. They may use arithmetic, comparisons, branches,
     ``math``, the functions of NumPy that it shares with ``math``, ``np.where``, ``max``, ``min``,
-    and functions of your own; they are compiled once in a process. Formulas that need no branch
-    run on vectors, as the built-in ones do.
+    and functions of your own; they are compiled once in a process. They run on vectors, as the
+    built-in ones do, unless they call what has none, such as ``math.sin``.
 
     Parameters
     ----------

@@ -15,6 +15,7 @@ from ..simd.intrinsics import broadcast, width
 from ..simd.vector import Vector
 from ..simd.view import moved
 from .source import rebound, told
+from .straight import straight
 
 
 def activation_tasks(name, function, derivative):
@@ -42,18 +43,22 @@ def loss_tasks(name, function, derivative):
 
 def _pair(name, function, derivative, count):
     """Return a function and its derivative as Numba's, and whether both are of vectors."""
-    value = inner_of_custom(rebound(function, REPLACED, inner_of_custom))
-    if derivative is None:
-        slope = _slope_of(value, count)
-    else:
-        slope = inner_of_custom(rebound(derivative, REPLACED, inner_of_custom))
-    for kind in (Vector(types.float64), types.float64):
-        why = _why_not(function, value, (kind,) * count) or _why_not(
-            derivative or function, slope, (kind,) * count, derivative is None
-        )
-        if not why:
-            return value, slope, isinstance(kind, Vector)
-    raise ValueError(f"formula {name!r}: {why}")
+    functions = (function,) if derivative is None else (function, derivative)
+    without_branches = [straight(each, REPLACED) for each in functions]
+    if all(without_branches):
+        pair = _compiled(without_branches, count)
+        if not _why_not(functions, pair, Vector(types.float64), count):
+            return *pair, True
+    pair = _compiled([rebound(each, REPLACED, inner_of_custom) for each in functions], count)
+    if why := _why_not(functions, pair, types.float64, count):
+        raise ValueError(f"formula {name!r}: {why}")
+    return *pair, False
+
+
+def _compiled(functions, count):
+    """Return Numba's function and derivative of one or both."""
+    value, *given = map(inner_of_custom, functions)
+    return value, *(given or [_slope_of(value, count)])
 
 
 def _slope_of(value, count):
@@ -62,16 +67,20 @@ def _slope_of(value, count):
     return inner_of_custom(lambda a, y: slope_of(value(variable(a), y)))
 
 
-def _why_not(function, compiled, kinds, is_derived=False):
-    """Return why Numba cannot compile a function for types of arguments, None if it can."""
-    try:
-        kind = result_type(compiled, kinds)
-    except NumbaError as error:
-        if is_derived:
-            return f"the derivative of {told(function)} is not known: {_cause(error)}; give one"
-        return f"{told(function)} cannot be compiled: {_cause(error)}"
-    if kind != kinds[0] and not isinstance(kind, (types.Float, types.Integer)):
-        return f"{told(function)} returns {kind}: expected a number"
+def _why_not(functions, pair, member, count):
+    """Return why Numba cannot compile a pair for arguments of one type, None if it can."""
+    is_derived = len(functions) == 1
+    for function, compiled, derives in zip(
+        (functions[0], functions[-1]), pair, (False, is_derived), strict=True
+    ):
+        try:
+            kind = result_type(compiled, (member,) * count)
+        except NumbaError as error:
+            if derives:
+                return f"the derivative of {told(function)} is not known: {_cause(error)}; give one"
+            return f"{told(function)} cannot be compiled: {_cause(error)}"
+        if kind != member and not isinstance(kind, (types.Float, types.Integer)):
+            return f"{told(function)} returns {kind}: expected a number"
     return None
 
 

@@ -2,9 +2,9 @@
 
 A `CustomActivation` or `CustomLoss` is a string, its name, and at once a record of the tables: it
 stands wherever a name does, and a table that is asked for it returns it. Its functions are plain
-Python of numbers. They are compiled for vectors, if they have no branches and call nothing that
-has no loop of vectors, else for float64 numbers. Where the derivative is not given, the function
-runs on dual numbers.
+Python of numbers. They are compiled for vectors without their branches, or, where they call what
+has no loop of vectors, as they are for float64 numbers. Where the derivative is not given, the
+function runs on dual numbers.
 """
 
 from functools import cache
