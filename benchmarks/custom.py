@@ -58,6 +58,7 @@ ACTIVATIONS = [
     ("f", "gelu", lambda z: 0.5 * z * (1 + math.erf(z * math.sqrt(0.5))), None),
     ("f by np.where", "leaky_relu", lambda z: np.where(z > 0, z, 0.01 * z), None),
     ("f by a branch", "leaky_relu", leaky, None),
+    ("f by a branch", "elu", lambda z: z if z > 0 else math.exp(z) - 1, None),
 ]
 LOSSES = [
     ("value and derivative", "squared_error", lambda a, y: 0.5 * (a - y) ** 2, lambda a, y: a - y),

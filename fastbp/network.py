@@ -314,6 +314,7 @@ class Network(Differentiable, Saved):
             "sizes": [net.specs[0].n_in, *(layer.n_out for layer in net.specs)],
             "the network": (net.specs, net.input_drop, net.loss, net.loss_parameter),
             "dtype": net.dtype,
+            "formulas of your own": [(f, f.checksum()) for f in custom_formulas(self)],
             "optimizer": net.optimizer,
             "seed": "drawn" if self._seed_is_drawn else net.seed,
             **options.same(),

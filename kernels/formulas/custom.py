@@ -8,6 +8,9 @@ function runs on dual numbers.
 """
 
 from functools import cache
+from zlib import crc32
+
+from numba.core.compiler_lock import global_compiler_lock
 
 from .activations import Activation
 from .losses import Loss
@@ -55,9 +58,14 @@ class CustomFormula(str):
     def __deepcopy__(self, memo):
         return self
 
+    def checksum(self):
+        """Return a number that differs where the functions do, the same in other processes."""
+        return crc32(repr(self.key).encode())
+
     def tasks(self):
         """Return the tasks of the formula by the name of the family of loops."""
-        return _tasks(self)
+        with global_compiler_lock:  # once among threads
+            return _tasks(self)
 
 
 class CustomActivation(CustomFormula, Activation):

@@ -1,6 +1,7 @@
 """What a function of a user's own reads and does, told from its bytecode before it is compiled."""
 
 import builtins
+import contextlib
 import dis
 import inspect
 import math
@@ -121,8 +122,9 @@ def read(function):
     }
     scope = {**vars(builtins), **function.__globals__}
     found = {name: scope[name] for name in sorted(names) if name in scope}
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    found |= {name: cell.cell_contents for name, cell in cells}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # not set yet
+            found[name] = cell.cell_contents
     return {name: getattr(value, "py_func", value) for name, value in found.items()}
 
 

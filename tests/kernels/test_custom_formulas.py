@@ -9,6 +9,7 @@ import pytest
 
 import fastbp
 from fastbp import kernels
+from fastbp.kernels.formulas.straight import straight
 
 rng = np.random.default_rng(0)
 CLOSE = {"float32": 1e-5, "float64": 1e-11}
@@ -18,6 +19,18 @@ def leaky(z):
     if z > 0:
         return z
     return 0.01 * z
+
+
+def steps(z):
+    if z < -1 or (z > 1 and z != 1.5):
+        return -1 if z < -1 else 1
+    return z
+
+
+def halved(z):
+    while z > 1:
+        z = 0.5 * z
+    return z
 
 
 def summed(z):
@@ -87,6 +100,12 @@ FORMULAS = {
         lambda z: 1.5**z + (z * z + 1) ** 0.3,
         lambda z: math.log(1.5) * 1.5**z + 0.6 * z * (z * z + 1) ** -0.7,
     ),
+    "steps": (steps, lambda z: np.clip(z, -1, 1), lambda z: np.where(abs(z) < 1, 1, 0)),
+    "while": (
+        halved,
+        lambda z: z / 2.0 ** np.ceil(np.log2(np.maximum(z, 1))),
+        lambda z: 1 / 2.0 ** np.ceil(np.log2(np.maximum(z, 1))),
+    ),
     "loop": (summed, lambda z: 1 + z + z**2, lambda z: 1 + 2 * z),
     "constant": (lambda z: 0.5, lambda z: 0.5 + 0 * z, lambda z: 0 * z),
 }
@@ -106,6 +125,19 @@ def test_values_and_slopes_are_those_of_numpy(name):
             assert made.dtype == dtype
             off = abs(made - expected) / (1 + abs(expected))
             assert off.max() < CLOSE[dtype]
+
+
+@pytest.mark.parametrize("function", [leaky, steps, summed, lambda z: z * max(abs(z), z**-2)])
+def test_a_function_without_its_branches_computes_the_same_of_arrays(function):
+    functions = {abs: np.abs, max: np.maximum, np.where: np.where}
+    Z = np.append(rng.uniform(-3, 3, 50), [-1.0, 1.0, 1.5])
+    made = straight(function, functions)(Z)  # which an `if` could not take
+    np.testing.assert_allclose(made, [function(z) for z in Z], rtol=1e-15)
+
+
+def test_a_function_whose_branches_have_no_end_keeps_them():
+    assert straight(halved, {np.where: np.where}) is None
+    assert straight(lambda z: float(z), {np.where: np.where}) is None
 
 
 def test_a_loss_has_the_values_and_slopes_of_numpy():

@@ -150,6 +150,23 @@ def test_a_file_asks_for_the_formulas_that_it_names(net, tmp_path):
         Network.load(path, custom=[wrong, SQUARED])
 
 
+def test_commands_and_exports_refuse_a_network_that_has_them(net, tmp_path):
+    pytest.importorskip("typer")
+    pytest.importorskip("polars")
+    from command_line import fastbp as command
+
+    path = tmp_path / "net.safetensors"
+    net.save(path)
+    for arguments in (("info", path), ("export", path, "-o", tmp_path / "net.c")):
+        done = command(*arguments)
+        assert done.code == 3
+        assert "needs formulas of its user's own, ['my_silu', 'my_squared']" in done.complaint
+    exports = [fastbp.to_c, fastbp.to_numpy, fastbp.to_sklearn, fastbp.state_dict]
+    for export in exports:
+        with pytest.raises(ValueError, match=f"{export.__name__}: .* your own, 'my_silu', which"):
+            export(net)
+
+
 def test_a_file_without_such_formulas_has_no_word_of_them(net, tmp_path):
     from fastbp.model_file import to_bytes
 
@@ -195,6 +212,16 @@ def test_equal_formulas_are_equal_whoever_made_them():
     assert made(2.0) == made(2.0) == "scaled"
     assert made(2.0) != made(3.0)
     assert hash(made(2.0)) == hash("scaled")
+
+
+def test_ranks_tell_formulas_apart_that_differ(run_python):
+    code = """
+    import math, fastbp
+    shift = {}
+    print(fastbp.custom_activation("mine", lambda z: math.tanh(z) + shift).checksum())
+    """
+    made = [run_python(code.format(shift)) for shift in (0.5, 0.5, 0.25)]
+    assert made[0] == made[1] != made[2]
 
 
 # ------------------------------------------------------------------ estimators and many
