@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from secrets import randbits
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .annotations import Array, Callback, FilePath, Floats, Matrix, Threads, Weights
-from .checks import all_finite
 from .components.initializers import INITIALIZERS
 from .components.layers import NetworkLayer
 from .components.optimizers import Optimizer, as_optimizer
@@ -26,13 +25,14 @@ from .derivatives.methods import Differentiable
 from .engine.architecture import describe, resolve
 from .engine.described import Described
 from .engine.engine import Engine
-from .engine.plan import Gradients, Plan
+from .engine.plan import Plan
 from .kernels.formulas.losses import LOSSES
-from .kernels.support.scalars import a_number, a_whole_number
+from .kernels.support.scalars import a_whole_number
 from .model_file import custom_formulas
 from .quoted import quoted
 from .ranks.comm import as_ranks
 from .saved import Saved
+from .stepping import Stepping
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, not_kept, resumed
 from .training.fit import Training, history_of_no_epoch, options_of
 from .training.history import History
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Network(Differentiable, Saved):
+class Network(Stepping, Differentiable, Saved):
     """A multilayer perceptron trained by backpropagation on the CPU.
 
     Parameters
@@ -131,47 +131,6 @@ class Network(Differentiable, Saved):
         While another thread trains the network, they are of the weights as they change.
         """
         return self._engine.forward(features(X, self._engine.plan), n_threads)
-
-    def backward(
-        self, X: Matrix, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
-    ) -> tuple[float, Gradients]:
-        """Run both passes on one batch: return its mean loss and the `Gradients`.
-
-        Dropout acts as in the next training step. The optimizer adds the penalties l1 and l2;
-        they are not part of this loss or gradient.
-        """
-        data = samples(X, y, self._engine.plan, self.loss, sample_weight)
-        with self._alone():
-            loss, _ = self._engine.gradient(data, n_threads)
-            flat = self._engine.grads.copy()
-        plan = self._engine.plan
-        return loss, Gradients(plan.weights(flat), plan.biases(flat), flat)
-
-    def update(
-        self, grads: Gradients, epoch: float | None = None, n_threads: Threads = "auto"
-    ) -> None:
-        """Apply one step of the optimizer from `grads`.
-
-        The schedule gives the learning rate at the time `epoch`, which may be a fraction. Without
-        it the learning rate is the optimizer's own: how many steps make an epoch is not known.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `grads` are of another network, or not finite.
-        """
-        if epoch is not None:
-            epoch = a_number("epoch", epoch, low=0)
-        if not isinstance(grads, Gradients) or _shapes(grads) != _shapes(self):
-            raise TypeError("grads: expected what backward of a network of this shape returned")
-        if not all_finite(grads.flat):
-            raise ValueError(
-                "grads: they hold NaN or infinity, expected finite numbers; nothing was updated"
-            )
-        rate = self.optimizer.rate_of_step(epoch)
-        with self._alone():
-            self._engine.grads[:] = grads.flat
-            self._engine.update(rate, n_threads)
 
     def fit(
         self,
@@ -328,19 +287,6 @@ class Network(Differentiable, Saved):
             begun = (crc32(net.moments, crc32(net.params)), net.steps, net.epochs)
             ranks.expect_same({"the place in training (weights, steps, epochs)": begun})
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Hold the lock of the training buffers, or raise RuntimeError."""
-        in_use = self._engine.gate.in_use  # a child that is forked meanwhile has another
-        if not in_use.acquire(blocking=False):
-            raise RuntimeError(
-                "another thread trains this network; give each thread a copy (copy.deepcopy)"
-            )
-        try:
-            yield
-        finally:
-            in_use.release()
-
     def row_state(self) -> tuple[Array, ...]:
         """Return the state that ``fastbp.kernels.forward_row(state, x, out)`` takes.
 
@@ -378,7 +324,3 @@ class Network(Differentiable, Saved):
 
 def _seed_of(seed):
     return randbits(32) if seed is None else a_whole_number("seed", seed, least=0, below=2**63)
-
-
-def _shapes(layers):
-    return [array.shape for array in (*layers.weights, *layers.biases)]

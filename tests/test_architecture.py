@@ -128,6 +128,7 @@ ORDER = (
     "engine",
     "data",
     "derivatives",
+    "stepping",
     "model_file",
     "ranks",
     "training",

@@ -24,7 +24,7 @@ from ..kernels.net.passes import (
     weights_task,
 )
 from ..kernels.net.records import gathered
-from ..kernels.simd.gemm import MAIN_ROWS, gemm
+from ..kernels.simd.gemm import gemm
 from ..kernels.simd.meeting import CELLS
 from ..kernels.support.arrays import address, aligned_zeros
 from ..kernels.tuning import (
@@ -34,8 +34,6 @@ from ..kernels.tuning import (
     INFERENCE_FLOPS_PACKED,
     INFERENCE_ROWS,
     INFERENCE_ROWS_PACKED,
-    REGIONS_PER_GRADIENT,
-    UPDATE_FLOPS,
 )
 from ..kernels.update import UPDATES
 from ..memory import require_memory
@@ -43,11 +41,12 @@ from .gate import Gate
 from .inputs import Inputs, dense_fields, fields_of, inputs_of, numbers_of
 from .pace import pace_of_steps
 from .run import fill, new_run
+from .steps import Steps, nothing
 
 _NOTHING = np.zeros(1)
 
 
-class Engine:
+class Engine(Steps):
     """The state of a net: parameters, moments, and the workspace of its last batch size.
 
     `params`, `grads` and `moments` are flat; `moments` holds the first and then the second.
@@ -63,6 +62,7 @@ class Engine:
         packed = largest >= FAR_BYTES
         rows = min(INFERENCE_ROWS_PACKED, INFERENCE_FLOPS_PACKED // plan.flops_per_row_forward)
         self._inference_rows = max(INFERENCE_ROWS, rows) if packed else INFERENCE_ROWS
+        self._dense = Inputs(plan.specs[0].n_in)
         self._in_float32 = plan.dtype.itemsize / 4  # float32 operations in the time of one
         record = LOSSES[loss]
         outputs = plan.specs[-1].n_out
@@ -70,7 +70,7 @@ class Engine:
         has_partner = ACTIVATIONS.find(plan.specs[-1].activation).name == record.partner
         self._canonical = has_partner and record.from_logits is not None
         number = record.number_of(loss_parameter, outputs)
-        self._run = new_run(plan, optimizer, number, self._levels)
+        self._run = new_run(plan, optimizer, record, number, self._levels)
         self._begin(seed)
 
     def _begin(self, seed):
@@ -84,7 +84,7 @@ class Engine:
         self.epochs = 0
         self._training: Any = None
         self._cells = np.zeros(CELLS, np.int64)
-        self._placed = _nothing  # a weak reference to the data that the run points at
+        self._placed = nothing  # a weak reference to the data that the run points at
         self.gate = Gate()
         # idle workspaces for inference with their runs, and paces by the most threads: concurrent
         # calls take one each
@@ -144,7 +144,7 @@ class Engine:
     def release(self):
         """Give back the buffers, those of idle workspaces too; they are laid out anew if needed."""
         self._training = None
-        self._placed = _nothing
+        self._placed = nothing
         self._idle.clear()
 
     def set_objective(self, penalty=0.0, loss_limit=np.inf):
@@ -155,40 +155,10 @@ class Engine:
         self._run[0]["penalty"] = penalty
         self._run[0]["loss_limit"] = loss_limit
 
-    def threads_of_step(self, n_threads, data, rows, regions=REGIONS_PER_GRADIENT):
-        """Return the number of threads for a training step on `rows` rows of `data`.
-
-        `regions` is what it costs to share it, in parallel regions.
-        """
-        flops = rows / len(data) * self.plan.flops_of(data.x)
-        if not data.is_dense:  # the products may take less time than the update
-            flops += UPDATE_FLOPS * self.plan.size
-        parts = rows // MAIN_ROWS
-        return choose_threads(n_threads, flops * self._in_float32, regions, parts)
-
     def threads_of_rows(self, n_threads, rows):
         """Return how many threads inference on `rows` rows runs on."""
         flops = min(rows, self._inference_rows) * self.plan.flops_per_row_forward
         return choose_threads(n_threads, flops * self._in_float32, 1)
-
-    def gradient(self, data, n_threads="auto", most_threads=None):
-        """Run all of `data` forward and backward as one batch: fill `grads`.
-
-        Return the mean loss, and the penalty, which `grads` include. Calls with different
-        numbers of threads share buffers if they name the same `most_threads`.
-        """
-        threads = self.threads_of_step(n_threads, data, len(data))
-        self._prepare(len(data), most_threads or threads, data)
-        self._run[0]["tasks"] = threads
-        self.refresh()
-        return twin(loop.gradient, threads)(*self.arrays(), 0, len(data))
-
-    def update(self, rate, n_threads="auto"):
-        """Apply one optimizer step from `grads` at the learning rate `rate`."""
-        threads = choose_threads(n_threads, UPDATE_FLOPS * self.plan.size * self._in_float32, 1)
-        self._prepare(self._training.batch if self._training else 1, threads)
-        self._run[0]["rate"] = rate
-        self.gate.change(twin(loop.update, threads), *self.arrays())
 
     def bytes_to_train(self, data, batch):
         """Return the bytes of buffers for batches of `data`, beside those that there are."""
@@ -297,18 +267,14 @@ class Engine:
                     pace.took(steps, now, perf_counter() - began)
             first += len(part)
         if not data.is_dense:  # most calls are dense, and need not look
-            fill(run[0], dense_fields(self._n_in))
+            fill(run[0], dense_fields(self._dense.gathered))
         self._idle.append((here, run))
         self._paces[threads] = pace
         return True
 
-    @property
-    def _n_in(self):
-        return self.plan.specs[0].n_in
-
     def _take_idle(self, batch, threads, inputs=None):
         """Return an idle workspace for inference, of dense rows by default, and its run."""
-        inputs = inputs or Inputs(self._n_in)
+        inputs = inputs or self._dense
         try:
             while True:
                 here, run = self._idle.pop()
@@ -320,7 +286,7 @@ class Engine:
             run = gathered([self._run])
             run[0]["loss_slope"] = 0  # inference needs no deltas
             self._place(run, here)
-            fill(run[0], {**dense_fields(self._n_in), "order": 0})
+            fill(run[0], {**dense_fields(self._dense.gathered), "order": 0})
             if threads > 1:  # the pace must not measure a compiler
                 result = np.empty((0, 0), self.plan.dtype)
                 arrays = (here.layers, run, self.params, here.work)
@@ -352,26 +318,35 @@ class Engine:
 
     def _prepare(self, batch, threads, data=None):
         """Lay out the training workspace, unless it fits, and point the run at `data`."""
-        here = self._training
-        is_placed = data is not None and self._placed() is data
-        if is_placed and (here.batch, here.tasks) == (batch, threads):
-            self._run[0]["order"] = 0
-            self._run[0]["tasks"] = threads
-            return
-        inputs = Inputs(self._n_in) if data is None else inputs_of(data.x)
-        self._placed = _nothing if data is None else ref(data)
+        here, run = self._training, self._run[0]
+        inputs = self._dense if data is None else inputs_of(data.x)
         if here is None or (here.batch, here.tasks, here.inputs) != (batch, threads, inputs):
-            self._training = self._workspace(batch, threads, True, inputs)
-        self._place(self._run, self._training, data)
-        if data is not None and data.x.nbytes > FAR_DATA_BYTES and data.is_dense:
-            self._run[0]["ahead"] = self._training.ahead
-        self._run[0]["weights_task"] = weights_task.address(self.plan.dtype)
-        self._run[0]["train_task"] = loop.train_task.address(self.plan.dtype)
-        self._run[0]["loss_slope"] = slope_of(self.loss, self._canonical, self.plan.dtype)
-        self._run[0]["update"] = UPDATES[self.optimizer.name].address(self.plan.dtype)
+            self._lay_out(batch, threads, inputs)
+        run["tasks"] = threads
+        if data is None:
+            return
+        if self._placed() is data:
+            run["order"] = 0
+            return
+        self._placed = ref(data)
+        self._place_data(run, data)
+        is_far = data.x.nbytes > FAR_DATA_BYTES and data.is_dense
+        run["ahead"] = self._training.ahead if is_far else -1
 
-    def _place(self, runs, here, data=None):
-        """Tell a run where its workspace lies, and its data if any."""
+    def _lay_out(self, batch, threads, inputs):
+        """Make the training workspace, and tell the run where it lies and what code to run."""
+        self._placed = nothing
+        self._training = here = self._workspace(batch, threads, True, inputs)
+        self._place(self._run, here)
+        run, dtype = self._run[0], self.plan.dtype
+        run["weights_task"] = weights_task.address(dtype)
+        run["train_task"] = loop.train_task.address(dtype)
+        self._place_loss(run)
+        run["loss_slope"] = slope_of(self.loss, self._canonical, dtype)
+        run["update"] = UPDATES[self.optimizer.name].address(dtype)
+
+    def _place(self, runs, here):
+        """Tell a run where its workspace lies, and what code to run."""
         run = runs[0]
         names = ("input", "input_row", "row_losses", "tasks", "ahead_row", "scratch", "scratch_row")
         places = {name: getattr(here, name) for name in names}
@@ -379,22 +354,19 @@ class Engine:
         fill(run, {**places, "ahead": -1, "cursors": here.ahead})
         run["rows_task"] = rows_task.address(self.plan.dtype)
         run["gemm"] = gemm.address(self.plan.dtype)
-        if data is not None:
-            self._place_data(run, data)
+
+    def _place_loss(self, run):
+        """Tell a run what code computes the loss."""
+        source, value = value_of(self.loss, self._canonical, self.plan.dtype)
+        run["loss_source"], run["loss_value"] = source, value
 
     def _place_data(self, run, data):
         """Point a run at data, rows in their own order, and at the code for it."""
-        source, value = value_of(self.loss, self._canonical, self.plan.dtype)
+        self._place_loss(run)
         fields = {
-            "loss_source": source,
-            "loss_value": value,
             "y": address(data.y),
             "labels": address(data.labels),
             "sample_weight": address(data.weight),
             "order": 0,
         }
         fill(run, fields_of(data.x, self.plan.dtype) | fields)
-
-
-def _nothing():
-    """Replace a weak reference to nothing."""

@@ -5,19 +5,22 @@ from typing import Any
 import numpy as np
 
 from ..components.optimizers import Optimizer
+from ..kernels.formulas.losses import Loss
 from ..kernels.net.records import RUN
 from ..kernels.net.samples import clip_samples
 from ..kernels.support.arrays import Floats, address
 from .plan import Plan
 
 
-def new_run(plan: Plan, optimizer: Optimizer, parameter: float, levels: Floats | None) -> Any:
+def new_run(
+    plan: Plan, optimizer: Optimizer, loss: Loss, parameter: float, levels: Floats | None
+) -> Any:
     """Return the record (1,) of `RUN` with the hyper-parameters of an optimizer and a loss.
 
     `parameter` is the loss's, and `levels` those of its outputs, or None.
     """
     run = np.zeros(1, RUN)
-    numbers = optimizer.hyper_parameters
+    largest = float(np.finfo(plan.dtype).max)
     fill(
         run[0],
         {
@@ -25,19 +28,31 @@ def new_run(plan: Plan, optimizer: Optimizer, parameter: float, levels: Floats |
             "loss_parameter": parameter,
             "loss_levels": address(levels),
             "loss_limit": np.inf,
-            "corrects": optimizer.record.corrects,
-            **{name: numbers.get(name, 0.0) for name in ("beta1", "beta2", "epsilon")},
-            "l1": numbers["l1"],
-            "l2": numbers["l2"],
-            "own_l2": numbers["l2"],
-            "decay": numbers["weight_decay"],
-            "clip_norm": optimizer.clip_norm or 0.0,
+            "largest": largest,
+            "target_low": -largest if loss.targets == "real" else 0.0,
+            "target_high": 1.0 if loss.targets in ("unit", "classes") else largest,
         },
     )
+    fill(run[0], fields_of_optimizer(optimizer))
     if optimizer.clip_sample_norm:
         run[0]["clip_sample_norm"] = optimizer.clip_sample_norm
         run[0]["clip_samples"] = clip_samples.address(plan.dtype)
     return run
+
+
+def fields_of_optimizer(optimizer: Optimizer) -> dict[str, Any]:
+    """Return the fields of a run that hold the hyper-parameters of an optimizer."""
+    numbers = optimizer.hyper_parameters
+    return {
+        "corrects": optimizer.record.corrects,
+        **{name: numbers.get(name, 0.0) for name in ("beta1", "beta2", "epsilon")},
+        "learning_rate": numbers["learning_rate"],
+        "l1": numbers["l1"],
+        "l2": numbers["l2"],
+        "own_l2": numbers["l2"],
+        "decay": numbers["weight_decay"],
+        "clip_norm": optimizer.clip_norm or 0.0,
+    }
 
 
 def fill(record: Any, fields: dict[str, Any]) -> None:

@@ -135,7 +135,7 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
             run_gemm(run.gemm, rows, n_out, n_in, start, x, w, n_out, z, gate, scratch, 0)
         if layer.activate != 0:
             _activate(layer.activate, layer.alpha, rows, layer.n_out, z, out)
-        a = matrix(work + layer.output, layer.row)
+        a = matrix(work + (layer.output if drop else layer.a), layer.row)
         if drop and layer.drop > 0:
             _drop_outputs(layers, run, work, n, lo, hi)
 

@@ -66,6 +66,9 @@ RUN = np.dtype(
         ("loss_slope", _int),
         ("loss_parameter", _float),
         ("loss_levels", _int),  # address of a parameter for each output (n_out,), or 0
+        ("target_low", _float),  # the range of targets that the loss accepts
+        ("target_high", _float),
+        ("largest", _float),  # the largest finite number of the dtype
         ("loss_limit", _float),  # the most that an output of a canonical cross-entropy adds
         ("scale", _float),  # 1 / sum of the batch's sample weights
         ("seed", _int),
@@ -83,7 +86,8 @@ RUN = np.dtype(
         ("clip_norm", _float),  # largest norm of the gradient, or 0 for none
         ("clip_sample_norm", _float),  # largest norm of the gradient of a sample
         ("clip_samples", _int),  # address of the machine code of `samples.clip_samples`, or 0
-        ("rate", _float),
+        ("learning_rate", _float),  # the optimizer's own
+        ("rate", _float),  # that of the step at hand
         ("clip", _float),  # factor that clips the gradient
         ("tasks", _int),  # number of tasks in a parallel region
         ("rates", _int),  # of a training: address of the learning rates of its steps (steps,)

@@ -1,0 +1,155 @@
+"""Training in single steps: backward, update, or both at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from numpy.typing import ArrayLike
+
+from .annotations import Matrix, Threads, Weights
+from .checks import all_finite
+from .data.batches import batch_as_it_is
+from .data.samples import samples
+from .engine.described import Described
+from .engine.plan import Gradients
+from .errors import DivergenceError
+from .kernels.support.scalars import a_number
+
+
+class Stepping(Described):
+    """What a `Network` does one step at a time."""
+
+    def step(
+        self,
+        X: Matrix,
+        y: ArrayLike,
+        sample_weight: Weights = None,
+        rate: float | None = None,
+        *,
+        epoch: float | None = None,
+        n_threads: Threads = "auto",
+    ) -> float:
+        """Train on one batch, with the bits of a `fit` of this batch; return its mean loss.
+
+        The loss is of the weights before the step. Contiguous arrays of the network's dtype, and
+        class labels of 64 bits, are read where they lie.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            The batch, as for `fit`.
+        rate : float, optional
+            The learning rate; default: the optimizer's, scaled by its schedule at the time `epoch`.
+        epoch : float, optional
+            The schedule's time in epochs, which may be a fraction.
+        n_threads : int or "auto", default "auto"
+            Threads; the result's bits do not depend on their number.
+
+        Raises
+        ------
+        DivergenceError
+            If the loss is not finite; nothing is updated then.
+        ValueError, TypeError
+            If an argument is invalid; the network is unchanged then.
+        """
+        rate = self._rate(rate, epoch)
+        engine, loss = self._engine, math.nan
+        batch = batch_as_it_is(X, y, sample_weight, engine)
+        in_use = self._hold()
+        try:
+            if batch is not None:
+                loss = engine.step(batch, rate, n_threads)
+            if not math.isfinite(loss):
+                data = samples(X, y, engine.plan, engine.loss, sample_weight)
+                if batch is None:
+                    loss = engine.step(engine.place(data, n_threads), rate, n_threads)
+        finally:
+            in_use.release()
+        if not math.isfinite(loss):
+            raise DivergenceError(
+                f"the loss became {loss} in step {engine.steps + 1}: nothing was updated",
+                engine.epochs,
+                engine.steps,
+            )
+        return loss
+
+    def backward(
+        self, X: Matrix, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
+    ) -> tuple[float, Gradients]:
+        """Run both passes on one batch: return its mean loss and the `Gradients`.
+
+        Dropout acts as in the next training step. The optimizer adds the penalties l1 and l2;
+        they are not part of this loss or gradient.
+        """
+        engine, loss = self._engine, math.nan
+        batch = batch_as_it_is(X, y, sample_weight, engine)
+        in_use = self._hold()
+        try:
+            if batch is not None:
+                loss = engine.gradient_of(batch, n_threads)
+            if not math.isfinite(loss):
+                data = samples(X, y, engine.plan, engine.loss, sample_weight)
+                if batch is None:
+                    loss = engine.gradient_of(engine.place(data, n_threads), n_threads)
+            flat = engine.grads.copy()
+        finally:
+            in_use.release()
+        return loss, Gradients(engine.plan.weights(flat), engine.plan.biases(flat), flat)
+
+    def update(
+        self, grads: Gradients, epoch: float | None = None, n_threads: Threads = "auto"
+    ) -> None:
+        """Apply one step of the optimizer from `grads`.
+
+        The schedule gives the learning rate at the time `epoch`, which may be a fraction. Without
+        it the learning rate is the optimizer's own: how many steps make an epoch is not known.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `grads` are of another network, or not finite.
+        """
+        if epoch is not None:
+            epoch = a_number("epoch", epoch, low=0)
+        if not isinstance(grads, Gradients) or _shapes(grads) != _shapes(self):
+            raise TypeError("grads: expected what backward of a network of this shape returned")
+        if not all_finite(grads.flat):
+            raise ValueError(
+                "grads: they hold NaN or infinity, expected finite numbers; nothing was updated"
+            )
+        rate = self.optimizer.rate_of_step(epoch)
+        with self._alone():
+            self._engine.grads[:] = grads.flat
+            self._engine.update(rate, n_threads)
+
+    def _rate(self, rate, epoch):
+        """Return the learning rate of a step."""
+        if rate is not None:
+            return a_number("rate", rate, low=0)
+        if epoch is not None:
+            epoch = a_number("epoch", epoch, low=0)
+        return self.optimizer.rate_of_step(epoch)
+
+    def _hold(self):
+        """Take the lock of the training buffers and return it, or raise RuntimeError."""
+        in_use = self._engine.gate.in_use  # a child that is forked meanwhile has another
+        if not in_use.acquire(blocking=False):
+            raise RuntimeError(
+                "another thread trains this network; give each thread a copy (copy.deepcopy)"
+            )
+        return in_use
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the lock of the training buffers, or raise RuntimeError."""
+        in_use = self._hold()
+        try:
+            yield
+        finally:
+            in_use.release()
+
+
+def _shapes(layers):
+    return [array.shape for array in (*layers.weights, *layers.biases)]
