@@ -335,8 +335,8 @@ class Engine(Steps):
 
     def _lay_out(self, batch, threads, inputs):
         """Make the training workspace, and tell the run where it lies and what code to run."""
-        self._placed = nothing
-        self._training = here = self._workspace(batch, threads, True, inputs)
+        self._training, self._placed = None, nothing  # a Ctrl-C may end the compiler
+        here = self._workspace(batch, threads, True, inputs)
         self._place(self._run, here)
         run, dtype = self._run[0], self.plan.dtype
         run["weights_task"] = weights_task.address(dtype)
@@ -344,6 +344,7 @@ class Engine(Steps):
         self._place_loss(run)
         run["loss_slope"] = slope_of(self.loss, self._canonical, dtype)
         run["update"] = UPDATES[self.optimizer.name].address(dtype)
+        self._training = here
 
     def _place(self, runs, here):
         """Tell a run where its workspace lies, and what code to run."""
