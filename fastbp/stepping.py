@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 from numpy.typing import ArrayLike
 
-from .annotations import Matrix, Threads, Weights
+from .annotations import Array, Matrix, Threads, Weights
 from .checks import all_finite
 from .data.batches import batch_as_it_is
 from .data.samples import samples
 from .engine.described import Described
 from .engine.plan import Gradients
 from .errors import DivergenceError
-from .kernels.support.scalars import a_number
+from .kernels.support.scalars import a_number, a_whole_number
 
 
 class Stepping(Described):
@@ -123,6 +123,16 @@ class Stepping(Described):
         with self._alone():
             self._engine.grads[:] = grads.flat
             self._engine.update(rate, n_threads)
+
+    def train_state(self, batch_size: int) -> tuple[Array, ...]:
+        """Return the state that ``fastbp.kernels.train_step(state, X, y)`` takes.
+
+        With it your own ``@njit`` code trains the network: `train_step` and `train_steps` change
+        its parameters, moments and steps, at its learning rate, and `forward_batch` reads them. A
+        state holds the results of `batch_size` rows, and serves one thread at a time; meanwhile
+        no other may train, copy or save the network.
+        """
+        return self._engine.train_state(a_whole_number("batch_size", batch_size, least=1))
 
     def _rate(self, rate, epoch):
         """Return the learning rate of a step."""

@@ -6,12 +6,13 @@ equation: ``from fastbp.kernels.loss import loss_rows`` imports from the file,
 ``fastbp.kernels.loss`` is the function.
 
 Folders import only from those before them: support and tuning, compiler, simd, formulas, the
-equations in this folder, net, forward_row.
+equations in this folder, net, forward_row, forward_batch and train_step.
 """
 
 from . import compiler  # noqa: F401 - before Numba is imported
 from .activation import activation, activation_derivative
 from .dropout import dropout
+from .forward_batch import forward_batch
 from .forward_row import forward_row
 from .hadamard import hadamard
 from .loss import loss
@@ -23,12 +24,14 @@ from .ramp_outer import ramp_outer
 from .random import permutation, random_normal, random_uniform
 from .sparse_matmul import sparse_matmul
 from .sparse_outer import sparse_outer
+from .train_step import train_step, train_steps
 from .update import update
 
 __all__ = [
     "activation",
     "activation_derivative",
     "dropout",
+    "forward_batch",
     "forward_row",
     "hadamard",
     "loss",
@@ -42,5 +45,7 @@ __all__ = [
     "random_uniform",
     "sparse_matmul",
     "sparse_outer",
+    "train_step",
+    "train_steps",
     "update",
 ]

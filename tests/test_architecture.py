@@ -158,7 +158,7 @@ def test_rooms_of_fastbp_import_downwards(name):
 
 # the rooms of kernels/, each above those it may import from; a file at the top is an equation
 ROOMS = ({"support", "tuning"}, {"compiler"}, {"simd"}, {"formulas"}, {"equation"}, {"net"})
-ABOVE_NET = {"", "forward_row"}
+ABOVE_NET = {"", "forward_row", "forward_batch", "train_step"}
 
 
 def _floor(module):

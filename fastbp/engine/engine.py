@@ -337,14 +337,18 @@ class Engine(Steps):
         """Make the training workspace, and tell the run where it lies and what code to run."""
         self._training, self._placed = None, nothing  # a Ctrl-C may end the compiler
         here = self._workspace(batch, threads, True, inputs)
-        self._place(self._run, here)
-        run, dtype = self._run[0], self.plan.dtype
+        self._place_training(self._run, here)
+        self._training = here
+
+    def _place_training(self, runs, here):
+        """Tell a run of a training where its workspace lies, and what code to run."""
+        self._place(runs, here)
+        run, dtype = runs[0], self.plan.dtype
         run["weights_task"] = weights_task.address(dtype)
         run["train_task"] = loop.train_task.address(dtype)
         self._place_loss(run)
         run["loss_slope"] = slope_of(self.loss, self._canonical, dtype)
         run["update"] = UPDATES[self.optimizer.name].address(dtype)
-        self._training = here
 
     def _place(self, runs, here):
         """Tell a run where its workspace lies, and what code to run."""

@@ -29,6 +29,7 @@ def new_run(
             "loss_levels": address(levels),
             "loss_limit": np.inf,
             "largest": largest,
+            "takes_labels": loss.targets == "classes",
             "target_low": -largest if loss.targets == "real" else 0.0,
             "target_high": 1.0 if loss.targets in ("unit", "classes") else largest,
         },

@@ -2,8 +2,11 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..kernels.compiler.threads import choose_threads, twin
 from ..kernels.net import loop
+from ..kernels.net.records import gathered
 from ..kernels.net.step import batch_step
 from ..kernels.simd.gemm import MAIN_ROWS
 from ..kernels.support.arrays import address
@@ -30,10 +33,15 @@ class Steps:
     plan: Any
     gate: Any
     grads: Any
+    params: Any
+    moments: Any
     arrays: Any
     refresh: Any
     _run: Any
     _dense: Any
+    _levels: Any
+    _place_training: Any
+    _workspace: Any
     _placed: Any
     _prepare: Any
     _training: Any
@@ -94,6 +102,16 @@ class Steps:
         """
         kernel, threads = self._kernel(batch, n_threads)
         return self.gate.change(kernel, *self.arrays(), *batch, threads, rate, True)
+
+    def train_state(self, batch):
+        """Return the buffers for steps on batches of rows, as `kernels.train_step` takes them."""
+        here = self._workspace(batch, 1, True, self._dense)
+        run = gathered([self._run])
+        self._place_training(run, here)
+        run[0]["batch"] = batch
+        levels = np.empty(0, self.plan.dtype) if self._levels is None else self._levels
+        arrays = self.params, self.grads, self.moments
+        return here.layers, run, *arrays, here.work, self._run, levels
 
     def _kernel(self, batch, n_threads):
         """Prepare the buffers for a batch; return the kernel of a step, and its threads."""

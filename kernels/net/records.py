@@ -66,6 +66,7 @@ RUN = np.dtype(
         ("loss_slope", _int),
         ("loss_parameter", _float),
         ("loss_levels", _int),  # address of a parameter for each output (n_out,), or 0
+        ("takes_labels", _int),  # whether the loss takes class labels, or rows of probabilities
         ("target_low", _float),  # the range of targets that the loss accepts
         ("target_high", _float),
         ("largest", _float),  # the largest finite number of the dtype

@@ -42,7 +42,7 @@ def pointer(typingctx, array):
 
 
 def _require(array, like):
-    is_array = isinstance(array, types.Array) and array.layout != "A" and array.aligned
+    is_array = isinstance(array, types.Array) and array.layout == "C" and array.aligned
     if not is_array or Pointer(array.dtype) != like:
         raise TypingError(f"{array}: expected a contiguous array of {like.dtype}, as the network's")
 
@@ -75,6 +75,34 @@ def _pointer_to(dtype, doc):
 
     at.__doc__ = doc
     return instruction(at)
+
+
+def _is_of_integers(array):
+    is_flat = isinstance(array, types.Array) and array.ndim == 1 and array.dtype == types.int64
+    return is_flat and array.layout == "C" and array.aligned
+
+
+@intrinsic
+def place_of_integers(typingctx, array):
+    """Return the address of contiguous 64-bit integers (n,); other arrays are not compiled."""
+    if not _is_of_integers(array):
+        raise TypingError(f"{array}: expected contiguous 64-bit integers (n,)")
+    return types.intp(array), lambda *given: given[1].ptrtoint(_first_of(*given), _i64)
+
+
+@intrinsic
+def places_of_targets(typingctx, array, like):
+    """Return the addresses of float targets, and of 64-bit labels (n,): 0 of what it is not."""
+    is_labels = _is_of_integers(array)
+    if not is_labels:
+        _require(array, like)
+
+    def codegen(context, builder, sig, args):
+        place = builder.ptrtoint(_first_of(context, builder, sig, args), _i64)
+        pair = [_i64(0), place] if is_labels else [place, _i64(0)]
+        return cgutils.pack_array(builder, pair)
+
+    return types.UniTuple(types.intp, 2)(array, like), codegen
 
 
 integers_at = _pointer_to(
