@@ -29,6 +29,7 @@ class Stepping(Described):
         rate: float | None = None,
         *,
         epoch: float | None = None,
+        steps_per_epoch: int | None = None,
         n_threads: Threads = "auto",
     ) -> float:
         """Train on one batch, with the bits of a `fit` of this batch; return its mean loss.
@@ -41,9 +42,10 @@ class Stepping(Described):
         X, y, sample_weight
             The batch, as for `fit`.
         rate : float, optional
-            The learning rate; default: the optimizer's, scaled by its schedule at the time `epoch`.
-        epoch : float, optional
-            The schedule's time in epochs, which may be a fraction.
+            The learning rate; default: the optimizer's, scaled by its schedule.
+        epoch, steps_per_epoch : float, int, optional
+            The schedule's time in epochs, which may be a fraction; or the steps of an epoch: the
+            time is then the network's `steps` / `steps_per_epoch`. A schedule needs one of them.
         n_threads : int or "auto", default "auto"
             Threads; the result's bits do not depend on their number.
 
@@ -54,7 +56,7 @@ class Stepping(Described):
         ValueError, TypeError
             If an argument is invalid; the network is unchanged then.
         """
-        rate = self._rate(rate, epoch)
+        rate = self._rate(rate, epoch, steps_per_epoch)
         engine, loss = self._engine, math.nan
         batch = batch_as_it_is(X, y, sample_weight, engine)
         in_use = self._hold()
@@ -99,27 +101,31 @@ class Stepping(Described):
         return loss, Gradients(engine.plan.weights(flat), engine.plan.biases(flat), flat)
 
     def update(
-        self, grads: Gradients, epoch: float | None = None, n_threads: Threads = "auto"
+        self,
+        grads: Gradients,
+        epoch: float | None = None,
+        n_threads: Threads = "auto",
+        *,
+        rate: float | None = None,
+        steps_per_epoch: int | None = None,
     ) -> None:
         """Apply one step of the optimizer from `grads`.
 
-        The schedule gives the learning rate at the time `epoch`, which may be a fraction. Without
-        it the learning rate is the optimizer's own: how many steps make an epoch is not known.
+        The learning rate is `rate`, or the optimizer's, scaled by its schedule at the time `epoch`,
+        which may be a fraction, or at `steps` / `steps_per_epoch`.
 
         Raises
         ------
         TypeError, ValueError
-            If `grads` are of another network, or not finite.
+            If `grads` are of another network, or not finite, or a schedule is not told the time.
         """
-        if epoch is not None:
-            epoch = a_number("epoch", epoch, low=0)
+        rate = self._rate(rate, epoch, steps_per_epoch)
         if not isinstance(grads, Gradients) or _shapes(grads) != _shapes(self):
             raise TypeError("grads: expected what backward of a network of this shape returned")
         if not all_finite(grads.flat):
             raise ValueError(
                 "grads: they hold NaN or infinity, expected finite numbers; nothing was updated"
             )
-        rate = self.optimizer.rate_of_step(epoch)
         with self._alone():
             self._engine.grads[:] = grads.flat
             self._engine.update(rate, n_threads)
@@ -134,13 +140,22 @@ class Stepping(Described):
         """
         return self._engine.train_state(a_whole_number("batch_size", batch_size, least=1))
 
-    def _rate(self, rate, epoch):
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """Go on with another learning rate, which a schedule scales; it is saved with the network.
+
+        States of `train_state` follow it.
+        """
+        with self._alone():
+            self._engine.set_optimizer(self.optimizer.with_learning_rate(learning_rate))
+
+    def _rate(self, rate, epoch, steps_per_epoch):
         """Return the learning rate of a step."""
-        if rate is not None:
-            return a_number("rate", rate, low=0)
-        if epoch is not None:
-            epoch = a_number("epoch", epoch, low=0)
-        return self.optimizer.rate_of_step(epoch)
+        if rate is None:
+            engine = self._engine
+            return engine.optimizer.rate_of_step(engine.steps, epoch, steps_per_epoch)
+        if epoch is not None or steps_per_epoch is not None:
+            raise TypeError("rate: expected it alone, without epoch or steps_per_epoch")
+        return a_number("rate", rate, low=0)
 
     def _hold(self):
         """Take the lock of the training buffers and return it, or raise RuntimeError."""

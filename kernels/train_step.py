@@ -74,6 +74,12 @@ def _targets_suit(run, like, rows, columns):
 
 
 @inner
+def _is_scheduled(own):
+    """Return whether the network has a schedule, whose time compiled code does not know."""
+    return np.isnan(own.learning_rate)
+
+
+@inner
 def _take_place(run, own):
     """Take from the network's own run where its training stands, and its learning rate."""
     run.step, run.seed, run.rate = own.step, own.seed, own.learning_rate
@@ -84,7 +90,8 @@ def one_batch(state, X, y):
     """Train a network on one batch, from the caller's compiled code; return its mean loss.
 
     A loss that is not finite, NaN of data that are not, updates nothing. The loss is of the
-    weights before the step. The learning rate is the optimizer's.
+    weights before the step. The learning rate is the optimizer's, which
+    ``Network.set_learning_rate`` changes between calls; it must have no schedule.
 
     Parameters
     ----------
@@ -101,8 +108,8 @@ def one_batch(state, X, y):
     Raises
     ------
     ValueError
-        If `X` or `y` has another shape, or the loss does not accept the targets; nothing is
-        written.
+        If `X` or `y` has another shape, the loss does not accept the targets, or the optimizer
+        has a schedule; nothing is written.
     numba.TypingError
         While the caller's code is compiled, if one has another dtype or is not contiguous.
     """
@@ -116,6 +123,8 @@ def one_batch(state, X, y):
         raise ValueError("train_step: X has no rows, or more than the state was made for")
     if columns != n_in or y.size != (rows if labels != 0 else rows * n_out):
         raise ValueError("train_step: expected X (n, n_in), and y (n, n_out) or labels (n,)")
+    if _is_scheduled(own[0]):
+        raise ValueError("train_step: the optimizer has a schedule, whose time is not known")
     place_batch(runs, x, n_in, targets, labels, 0, 0)
     if not _are_finite(run, here, rows, n_in, n_out):
         return np.nan
@@ -163,6 +172,8 @@ def many_batches(state, X, y, order):
         raise ValueError("train_steps: the order holds no row")
     if columns != n_in or y.size != (rows if labels != 0 else rows * n_out):
         raise ValueError("train_steps: expected X (n, n_in), and y (n, n_out) or labels (n,)")
+    if _is_scheduled(own[0]):
+        raise ValueError("train_steps: the optimizer has a schedule, whose time is not known")
     if not _order_is_within(order, rows):
         raise ValueError("train_steps: the order holds a number that is no row of X")
     place_batch(runs, x, n_in, targets, labels, 0, places)

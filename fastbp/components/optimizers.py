@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
+from copy import copy
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -12,7 +12,7 @@ import numpy as np
 from ..annotations import Floats
 from ..checks import settle
 from ..kernels.formulas.optimizers import OPTIMIZERS, checked
-from ..kernels.support.scalars import a_flag, a_number
+from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from ..quoted import quoted
 from .schedules import Constant, Schedule, as_schedule
 
@@ -110,14 +110,27 @@ class Optimizer:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(
-            f"{name}={quoted(value)}: an optimizer does not change once it is made; make a "
-            "network with another one, or let a schedule change the learning rate"
+            f"{name}={quoted(value)}: an optimizer does not change once it is made; "
+            "network.set_learning_rate(x) and schedules change the learning rate, and another "
+            "optimizer needs another network"
         )
 
     @property
     def hyper_parameters(self) -> Mapping[str, float]:
         """All hyper-parameters, defaults included; read-only."""
         return MappingProxyType(self._numbers)
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate, which the schedule scales."""
+        return self._numbers["learning_rate"]
+
+    def with_learning_rate(self, learning_rate: float) -> Optimizer:
+        """Return an optimizer like this one with another learning rate."""
+        other = copy(self)
+        numbers = checked(self.record, {**self._numbers, "learning_rate": learning_rate})
+        settle(other, _numbers=numbers)
+        return other
 
     @property
     def name(self) -> str:
@@ -141,20 +154,30 @@ class Optimizer:
 
     def rates(self, t: Floats) -> Floats:
         """Return the learning rates (n,) at times `t` (n,), in epochs."""
-        return self.hyper_parameters["learning_rate"] * self.factors(t)
+        return self.learning_rate * self.factors(t)
 
-    def rate_of_step(self, epoch: float | None) -> float:
-        """Return the learning rate at a time in epochs; the full one, and a warning, without it."""
-        if epoch is not None:
-            return float(self.rates(np.array([epoch]))[0])
-        if self.is_scheduled:
-            warnings.warn(
-                f"schedule={quoted(self.schedule)}: how many steps make an epoch is not known, "
-                "and the "
-                "learning rate is the full one; give epoch=, such as step / steps_per_epoch",
-                stacklevel=3,
+    def rate_of_step(self, step: int, epoch: float | None, steps_per_epoch: int | None) -> float:
+        """Return the learning rate of step `step`, at a time in epochs if that is given.
+
+        Raises
+        ------
+        ValueError
+            If there is a schedule, and the time is not known.
+        """
+        if epoch is not None and steps_per_epoch is not None:
+            raise TypeError("epoch and steps_per_epoch: expected one of them")
+        if steps_per_epoch is not None:
+            epoch = step / a_whole_number("steps_per_epoch", steps_per_epoch, least=1)
+        elif epoch is not None:
+            epoch = a_number("epoch", epoch, low=0)
+        if not self.is_scheduled:
+            return self.learning_rate
+        if epoch is None:
+            raise ValueError(
+                f"schedule={quoted(self.schedule)}: how many steps make an epoch is not known; "
+                "give steps_per_epoch=, or the time epoch=, or the learning rate rate="
             )
-        return self.hyper_parameters["learning_rate"]
+        return float(self.rates(np.array([epoch]))[0])
 
     def _shown(self) -> dict[str, Any]:
         """Return the learning rate, and what differs from the defaults."""

@@ -9,12 +9,30 @@ from ..components.optimizers import Optimizer
 from .engine import Engine
 from .plan import Layer
 
+# arguments of `Network` that are no attributes, and what other libraries call the learning rate
+_RATES = ("learning_rate", "lr", "optimizer")
+_SETTLED = {*_RATES, "sizes", "activation", "output_activation", "inputs", "initializer"}
+_ADVICE = {
+    **dict.fromkeys(_RATES, "set_learning_rate(x) changes the learning rate"),
+    **dict.fromkeys(("weights", "biases"), "write into its arrays, as in weights[0][:] = W"),
+    "parameters": "write into the array, as in parameters[:] = p",
+    "seed": "with_seed(x) returns a network with another",
+}
+
 
 class Described:
     """The documented attributes of a network; `engine` holds its parameters and its progress."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse what would change nothing."""
+        if not (name in _SETTLED or isinstance(getattr(type(self), name, None), property)):
+            object.__setattr__(self, name, value)
+            return
+        advice = _ADVICE.get(name, "it is settled when a network is made; make another")
+        raise AttributeError(f"{name}: a network does not take it by assignment; {advice}")
 
     @property
     def engine(self) -> Engine:

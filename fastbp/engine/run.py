@@ -1,5 +1,6 @@
 """The run of a net: the record that the kernels read, as it is before the first step."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -34,26 +35,29 @@ def new_run(
             "target_high": 1.0 if loss.targets in ("unit", "classes") else largest,
         },
     )
-    fill(run[0], fields_of_optimizer(optimizer))
+    numbers = optimizer.hyper_parameters
+    fill(
+        run[0],
+        {
+            "corrects": optimizer.record.corrects,
+            **{name: numbers.get(name, 0.0) for name in ("beta1", "beta2", "epsilon")},
+            "l1": numbers["l1"],
+            "l2": numbers["l2"],
+            "own_l2": numbers["l2"],
+            "decay": numbers["weight_decay"],
+            "clip_norm": optimizer.clip_norm or 0.0,
+            "learning_rate": rate_in_compiled_code(optimizer),
+        },
+    )
     if optimizer.clip_sample_norm:
         run[0]["clip_sample_norm"] = optimizer.clip_sample_norm
         run[0]["clip_samples"] = clip_samples.address(plan.dtype)
     return run
 
 
-def fields_of_optimizer(optimizer: Optimizer) -> dict[str, Any]:
-    """Return the fields of a run that hold the hyper-parameters of an optimizer."""
-    numbers = optimizer.hyper_parameters
-    return {
-        "corrects": optimizer.record.corrects,
-        **{name: numbers.get(name, 0.0) for name in ("beta1", "beta2", "epsilon")},
-        "learning_rate": numbers["learning_rate"],
-        "l1": numbers["l1"],
-        "l2": numbers["l2"],
-        "own_l2": numbers["l2"],
-        "decay": numbers["weight_decay"],
-        "clip_norm": optimizer.clip_norm or 0.0,
-    }
+def rate_in_compiled_code(optimizer: Optimizer) -> float:
+    """Return the learning rate of steps in a caller's compiled code; NaN if it has a schedule."""
+    return math.nan if optimizer.is_scheduled else optimizer.learning_rate
 
 
 def fill(record: Any, fields: dict[str, Any]) -> None:

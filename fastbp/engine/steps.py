@@ -11,6 +11,7 @@ from ..kernels.net.step import batch_step
 from ..kernels.simd.gemm import MAIN_ROWS
 from ..kernels.support.arrays import address
 from ..kernels.tuning import REGIONS_PER_GRADIENT, UPDATE_FLOPS
+from .run import rate_in_compiled_code
 
 
 class Batch(NamedTuple):
@@ -31,6 +32,7 @@ class Steps:
 
     # of the engine
     plan: Any
+    optimizer: Any
     gate: Any
     grads: Any
     params: Any
@@ -102,6 +104,11 @@ class Steps:
         """
         kernel, threads = self._kernel(batch, n_threads)
         return self.gate.change(kernel, *self.arrays(), *batch, threads, rate, True)
+
+    def set_optimizer(self, optimizer):
+        """Take an optimizer that differs in its learning rate alone."""
+        self.optimizer = optimizer
+        self._run[0]["learning_rate"] = rate_in_compiled_code(optimizer)
 
     def train_state(self, batch):
         """Return the buffers for steps on batches of rows, as `kernels.train_step` takes them."""

@@ -87,7 +87,7 @@ RUN = np.dtype(
         ("clip_norm", _float),  # largest norm of the gradient, or 0 for none
         ("clip_sample_norm", _float),  # largest norm of the gradient of a sample
         ("clip_samples", _int),  # address of the machine code of `samples.clip_samples`, or 0
-        ("learning_rate", _float),  # the optimizer's own
+        ("learning_rate", _float),  # the optimizer's own; NaN if it is scheduled
         ("rate", _float),  # that of the step at hand
         ("clip", _float),  # factor that clips the gradient
         ("tasks", _int),  # number of tasks in a parallel region

@@ -1,4 +1,4 @@
-"""The schedule of `partial_fit` and of single steps: its time is told, or it is not followed."""
+"""The schedule of `partial_fit`: its time is told, or it is not followed."""
 
 import time
 import warnings
@@ -8,17 +8,7 @@ import pytest
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
-from fastbp import (
-    SGD,
-    Cosine,
-    Exponential,
-    MLPClassifier,
-    MLPRegressor,
-    Network,
-    OneCycle,
-    Step,
-    WarmUp,
-)
+from fastbp import SGD, Cosine, Exponential, MLPClassifier, MLPRegressor, OneCycle, Step, WarmUp
 from fastbp.data import ArraySource
 from source_blocks import wait_for_readers
 
@@ -143,32 +133,3 @@ def test_max_time_ends_an_endless_stream():
         assert 0.25 < time.perf_counter() - started < 1.5
         assert clf.t_ >= 150
     wait_for_readers()
-
-
-# ---------------------------------------------------------------- steps of a Network
-
-
-@pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
-def test_single_steps_without_a_time_have_the_full_rate_and_a_warning(schedule):
-    x, y = X[:, :3], X[:, 3]
-    net, plain = (Network([3, 2, 1], optimizer=SGD(0.01, schedule=s)) for s in (schedule, None))
-    for n in (net, plain):
-        n.parameters[:] = np.linspace(-0.5, 0.5, n.parameters.size)
-        n.fit(x, y, epochs=3) if n is plain else None
-    plain.parameters[:] = net.parameters
-    with pytest.warns(UserWarning, match=r"^schedule=.*give epoch=") as told:
-        net.update(net.backward(x, y)[1])
-    assert told[0].filename == __file__
-    plain.update(plain.backward(x, y)[1])
-    assert np.array_equal(net.parameters, plain.parameters)
-
-
-def test_single_steps_with_a_time_are_those_of_a_fit():
-    x, y = X[:, :3], X[:, 3]
-    one, other = (Network([3, 8, 1], optimizer=SGD(0.01, schedule=OneCycle(3))) for _ in range(2))
-    other.parameters[:] = one.parameters
-    one.fit(x, y, epochs=3, batch_size=50, shuffle=False)
-    for step in range(9):
-        rows = slice(50 * (step % 3), 50 * (step % 3) + 50)
-        other.update(other.backward(x[rows], y[rows])[1], epoch=step / 3)
-    np.testing.assert_allclose(one.parameters, other.parameters, rtol=1e-5, atol=1e-7)
