@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from numpy.typing import ArrayLike
 
 from .annotations import Array, Matrix, Threads, Weights
-from .checks import all_finite
 from .data.batches import batch_as_it_is
 from .data.samples import samples
 from .engine.described import Described
@@ -120,15 +119,18 @@ class Stepping(Described):
             If `grads` are of another network, or not finite, or a schedule is not told the time.
         """
         rate = self._rate(rate, epoch, steps_per_epoch)
-        if not isinstance(grads, Gradients) or _shapes(grads) != _shapes(self):
+        engine = self._engine
+        if not isinstance(grads, Gradients) or _shapes(grads) != engine.plan.shapes:
             raise TypeError("grads: expected what backward of a network of this shape returned")
-        if not all_finite(grads.flat):
+        in_use = self._hold()
+        try:
+            is_updated = engine.update(grads.flat, rate, n_threads)
+        finally:
+            in_use.release()
+        if not is_updated:
             raise ValueError(
                 "grads: they hold NaN or infinity, expected finite numbers; nothing was updated"
             )
-        with self._alone():
-            self._engine.grads[:] = grads.flat
-            self._engine.update(rate, n_threads)
 
     def train_state(self, batch_size: int) -> tuple[Array, ...]:
         """Return the state that ``fastbp.kernels.train_step(state, X, y)`` takes.
@@ -152,6 +154,8 @@ class Stepping(Described):
         """Return the learning rate of a step."""
         if rate is None:
             engine = self._engine
+            if epoch is None and steps_per_epoch is None and not engine.optimizer.is_scheduled:
+                return engine.optimizer.learning_rate
             return engine.optimizer.rate_of_step(engine.steps, epoch, steps_per_epoch)
         if epoch is not None or steps_per_epoch is not None:
             raise TypeError("rate: expected it alone, without epoch or steps_per_epoch")

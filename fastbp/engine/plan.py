@@ -33,6 +33,7 @@ from ..memory import SMALL, require_memory
 from .inputs import Inputs
 
 _LARGEST_SOUND = 1e6
+_NO_FIELDS = dict.fromkeys(LAYER.names or (), 0)
 _BLOCK_ROWS = GRADIENT_BLOCK_TILES * MAIN_ROWS
 
 
@@ -123,6 +124,12 @@ class Plan:
             for place, spec in zip(self._biases, self.specs, strict=True)
         )
 
+    @cached_property
+    def shapes(self):
+        """The shapes of the weights, and behind them of the biases."""
+        flat = np.broadcast_to(np.zeros((), np.int8), self.size)
+        return [array.shape for array in (*self.weights(flat), *self.biases(flat))]
+
     def flops_of(self, x):
         """Return the operations of a training step on all rows of `x`, of any kind."""
         dense, first = len(x) * self.flops_per_row, self.specs[0]
@@ -162,18 +169,21 @@ class Plan:
         """Return a `Workspace` for `batch` rows and `tasks` parallel tasks; see `inputs`."""
         return Workspace(self, batch, tasks, training, inputs or Inputs(self.specs[0].n_in))
 
-    def records(self):
-        """Return the layers as records (layers,) of `LAYER`, without places in a workspace."""
-        records = np.zeros(len(self.specs), LAYER)
-        for n, spec in enumerate(self.specs):
-            records["n_in"][n] = spec.n_in
-            records["n_out"][n] = spec.n_out
-            records["relu"][n] = spec.activation == "relu"
-            records["alpha"][n] = spec.alpha
-            records["drop"][n] = spec.dropout
-        records["weights"] = self._weights
-        records["biases"] = self._biases
-        return records
+    def fields(self):
+        """Return the fields of the layers' records of `LAYER`, all but places in a workspace."""
+        return [
+            {
+                **_NO_FIELDS,
+                "n_in": spec.n_in,
+                "n_out": spec.n_out,
+                "relu": spec.activation == "relu",
+                "alpha": spec.alpha,
+                "drop": spec.dropout,
+                "weights": weights,
+                "biases": biases,
+            }
+            for spec, weights, biases in zip(self.specs, self._weights, self._biases, strict=True)
+        ]
 
 
 def step_flops(products):
@@ -199,17 +209,18 @@ class Workspace:
         self._dtype = plan.dtype
         self._item = plan.dtype.itemsize
         self._size = 0
-        self.layers = plan.records()
+        layers = plan.fields()  # numbers of Python, which take a tenth of the time of records
         self.input_row = self._row(inputs.gathered)
         self.input = self._take(batch * self.input_row)
-        for n, (record, spec) in enumerate(zip(self.layers, plan.specs, strict=True)):
+        for n, (record, spec) in enumerate(zip(layers, plan.specs, strict=True)):
             self._lay_out(record, spec, batch, training, n, n == len(plan.specs) - 1)
         self.row_losses = self._take(batch)
         # one task may take all rows
         integers = max(ahead_integers(batch), inputs.places(batch)) if training else 0
         self.ahead_row = self._row(integers * 8 // self._item)
         self.ahead = self._take(tasks * self.ahead_row)
-        block = int(max(self.layers["block_rows"] * self.layers["n_out"] + self.layers["n_out"]))
+        self.layers = np.array([tuple(layer.values()) for layer in layers], LAYER)
+        block = max((layer["block_rows"] + 1) * layer["n_out"] for layer in layers)
         self.scratch_row = self._row(SCRATCH_FLOATS + (block if training else 0))
         self.scratch = self._take(tasks * self.scratch_row)
         self.bytes = self._size * self._item
@@ -237,7 +248,7 @@ class Workspace:
         name = spec.activation
         keeps_z = ACTIVATIONS[name].keeps == "z"
         record["row"] = self._row(spec.n_out)
-        block = batch * int(record["row"])
+        block = batch * record["row"]
         record["z"] = self._take(block)
         # the loss reads the logits of the last layer; A overwrites Z elsewhere if it may
         is_apart = keeps_z or (last and name != "identity")
@@ -246,7 +257,7 @@ class Workspace:
         drops = training and spec.dropout > 0
         record["output"] = self._take(block) if drops else record["a"]
         record["mask_row"] = self._row(mask_words(spec.n_out) * 8 // self._item) if drops else 0
-        record["mask"] = self._take(batch * int(record["mask_row"]))
+        record["mask"] = self._take(batch * record["mask_row"])
         # the loss needs the last one for the targets, in inference too
         record["delta"] = self._take(block) if training or last else -1
         packed = block * self._item >= FAR_BYTES

@@ -7,7 +7,7 @@ import numpy as np
 from ..kernels.compiler.threads import choose_threads, twin
 from ..kernels.net import loop
 from ..kernels.net.records import gathered
-from ..kernels.net.step import batch_step
+from ..kernels.net.step import batch_step, batch_update
 from ..kernels.simd.gemm import MAIN_ROWS
 from ..kernels.support.arrays import address
 from ..kernels.tuning import REGIONS_PER_GRADIENT, UPDATE_FLOPS
@@ -72,15 +72,21 @@ class Steps:
         self.refresh()
         return twin(loop.gradient, threads)(*self.arrays(), 0, len(data))
 
-    def update(self, rate, n_threads="auto"):
-        """Apply one optimizer step from `grads` at the learning rate `rate`."""
+    def update(self, grads, rate, n_threads="auto"):
+        """Apply one optimizer step from flat gradients at the learning rate `rate`.
+
+        Return whether they are finite; else nothing is updated.
+        """
         threads = choose_threads(n_threads, UPDATE_FLOPS * self.plan.size * self._in_float32, 1)
         if not self._has_room(1, threads):
             self._prepare(1, threads)
-        run = self._run[0]
-        run["rate"], run["tasks"] = rate, threads
-        run["ramps"], self._placed = 0, nothing  # the data of the gradient may be gone
-        self.gate.change(twin(loop.update, threads), *self.arrays())
+        self._run[0]["ramps"], self._placed = 0, nothing  # the data of the gradient may be gone
+        if not (grads.dtype == self.plan.dtype and grads.flags.carray):
+            self.grads[:] = grads
+            grads = self.grads
+        layers, run, params, _, moments, work = self.arrays()
+        arrays = (layers, run, params, grads, moments, work)
+        return self.gate.change(twin(batch_update, threads), *arrays, threads, rate)
 
     def place(self, data, n_threads):
         """Return the `Batch` of all of checked `data`; point the run at them if not dense."""

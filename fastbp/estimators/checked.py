@@ -81,12 +81,29 @@ class CheckingMLP(FittedMLP, ABC):
         return Known(X, targets, weight)
 
     def _check_data(self, X, y, reset):
+        if not reset and self._are_plain(X, y):
+            return X, y
         floats = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype).type
         of_y = {"multi_output": True, "y_numeric": self._numeric_targets}
         X, y = validate_data(self, X, y, accept_sparse=_SPARSE, dtype=floats, reset=reset, **of_y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return X, y
+
+    def _are_plain(self, X, y):
+        """Return whether more data are arrays as `validate_data` returns them, in a tenth of it."""
+        dtypes = (np.float64, np.float32) if self.dtype is None else (np.dtype(self.dtype),)
+        return (
+            type(X) is np.ndarray
+            and type(y) is np.ndarray
+            and X.dtype in dtypes
+            and y.dtype.kind in ("f" if self._numeric_targets else "biuf")
+            and (X.ndim, y.ndim) == (2, 1)
+            and X.shape == (len(y), self.n_features_in_)
+            and len(y) > 0
+            and not hasattr(self, "feature_names_in_")
+            and bool(np.isfinite(X).all() and np.isfinite(y).all())
+        )
 
     def _check_held_out(self, X, y, weight, name):
         X, y = self._check_data(X, y, reset=False)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..compiler.jit import inner, kernel
 from ..simd.intrinsics import (
+    address_of,
     broadcast,
     integers_at,
     lane_sum,
@@ -112,3 +113,21 @@ def batch_step(
             return np.nan
     aims = GRADIENT + UPDATE if updates else GRADIENT
     return train_on_batch(layers, runs, params, grads, moments, work, 0, rows, aims)
+
+
+@kernel
+def batch_update(layers, runs, params, grads, moments, work, tasks, rate):
+    """Apply one optimizer step from `grads`, clipped by global norm, unless one is not finite.
+
+    Return whether all are.
+    """
+    run = runs[0]
+    run.tasks, run.rate = tasks, rate
+    if not all_within(
+        pointer(work), address_of(pointer(grads)), grads.size, -run.largest, run.largest
+    ):
+        return False
+    run.clip = clip_factor(grads.size, pointer(grads), run.clip_norm)
+    pass_over_weights(layers, runs, params, grads, moments, work, UPDATE)
+    run.step += 1
+    return True
