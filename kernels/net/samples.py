@@ -134,10 +134,9 @@ def clip_samples(layers, runs, work, lo, hi, number):
         rows = min(_AT_ONCE, hi - first)
         _norms(layers, run, w, first, rows, scratch, norms)
         for i in range(rows):
-            weight = sample_weight(
-                w, run.sample_weight, source_row(run.order, run.first + first + i)
-            )
-            most, norm = run.clip_sample_norm * run.scale * weight, float(norms[i])
+            source = source_row(run.order, run.first + first + i)
+            share = run.scale * sample_weight(w, run.sample_weight, source)
+            most, norm = run.clip_sample_norm * share, float(norms[i])
             if norm > most:
                 for n in range(layers.size):
                     d = w + layers[n].delta + (first + i) * layers[n].row
