@@ -137,7 +137,8 @@ def fingerprint(function):
         return None
     code = function.__code__
     values = tuple((name, _mark(value)) for name, value in read(function).items())
-    constants = tuple((type(each), repr(each)) for each in code.co_consts[1:])
+    # without its docstring: a formula has no other text
+    constants = tuple(map(_mark, (each for each in code.co_consts if not isinstance(each, str))))
     return code.co_code, constants, code.co_names, code.co_varnames, values
 
 

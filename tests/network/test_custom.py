@@ -211,6 +211,10 @@ def test_equal_formulas_are_equal_whoever_made_them():
 
     assert made(2.0) == made(2.0) == "scaled"
     assert made(2.0) != made(3.0)
+    two = fastbp.custom_activation("scaled", lambda z: 2.5 * z)
+    assert two != fastbp.custom_activation("scaled", lambda z: 3.5 * z)
+    assert two != fastbp.custom_activation("other", lambda z: 2.5 * z)
+    assert two != fastbp.custom_activation("scaled", lambda z: 2.5 * z, initializer="zeros")
     assert hash(made(2.0)) == hash("scaled")
 
 
