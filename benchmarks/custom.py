@@ -108,12 +108,17 @@ def compiled(make, key, function, derivative, number):
     return formula, made, seconds(lambda: network.fit(X, X[:, 0], 1, n_threads=1))[0]
 
 
-def main(arguments=None):
-    """Print the speeds and the times of compiling as a table of Markdown."""
+def parse(arguments=None):
+    """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--nets", nargs="+", default=list(NETS), choices=NETS)
-    options = parser.parse_args(arguments)
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Print the speeds and the times of compiling as a table of Markdown."""
+    options = parse(arguments)
     custom_activation("warm", lambda z: z * math.cos(z))  # which imports the compiler
     print(f"| built-in | own formula | {' | '.join(options.nets)} | to make | first network |")
     print("| --- | --- |" + " --- |" * (len(options.nets) + 2))
