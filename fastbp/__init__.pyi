@@ -20,6 +20,8 @@ from .components.schedules import Exponential as Exponential
 from .components.schedules import OneCycle as OneCycle
 from .components.schedules import Step as Step
 from .components.schedules import WarmUp as WarmUp
+from .components.second_order import LBFGS as LBFGS
+from .components.second_order import LevenbergMarquardt as LevenbergMarquardt
 from .diagnostics.warmup import warm_up as warm_up
 from .engine.plan import Gradients as Gradients
 from .ensemble import Ensemble as Ensemble

@@ -25,6 +25,7 @@ from safetensors.numpy import save as serialize
 
 from .components import schedules
 from .components.optimizers import Optimizer
+from .components.second_order import WHOLE_BATCH
 from .engine.architecture import check
 from .engine.plan import Layer, Plan
 from .errors import ModelFileError
@@ -358,6 +359,8 @@ def _described(data, custom):
 
 
 def _optimizer(data):
+    if kind := WHOLE_BATCH.get(data["name"]):
+        return kind.of(data["hyper_parameters"])
     schedule = _schedule_from_data(data["schedule"])
     numbers = dict(data["hyper_parameters"])
     numbers["clip_sample_norm"] = data.get("clip_sample_norm")  # older files have none

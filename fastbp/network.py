@@ -32,6 +32,7 @@ from .model_file import custom_formulas
 from .quoted import quoted
 from .ranks.comm import as_ranks
 from .saved import Saved
+from .second_order.choice import steps_of, with_all_rows
 from .stepping import Stepping
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, not_kept, resumed
 from .training.fit import Training, history_of_no_epoch, options_of
@@ -222,6 +223,7 @@ class Network(Stepping, Differentiable, Saved):
         order = (batch_size, shuffle, steps_per_epoch)
         with ranks.joined(), ExitStack() as held:
             options = ranks.together(lambda: options_of(epochs, *arguments, *order, resume))
+            options = with_all_rows(options, self.optimizer, comm, checkpoints)
             way = (sync, average_every, self._engine, options.batch_size)
             ranks.together(lambda: ranks.set_sync(*way))
             kept = ranks.together(lambda: as_checkpoints(checkpoints, resume))
@@ -255,7 +257,8 @@ class Network(Stepping, Differentiable, Saved):
             if latest is not None:
                 model = replace(self._content(), seed=seed)
                 state = ranks.together(lambda: resumed(latest, feed.key, model))
-            training = Training(self._engine, feed, validation, options, keeper, state, ranks)
+            how = (keeper, state, ranks, steps_of(self.optimizer))
+            training = Training(self._engine, feed, validation, options, *how)
             if latest is not None:
                 self._take(latest)
             self.history = training.history

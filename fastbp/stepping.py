@@ -140,6 +140,7 @@ class Stepping(Described):
         state holds the results of `batch_size` rows, and serves one thread at a time; meanwhile
         no other may train, copy or save the network.
         """
+        self.optimizer.require_steps()
         return self._engine.train_state(a_whole_number("batch_size", batch_size, least=1))
 
     def set_learning_rate(self, learning_rate: float) -> None:
@@ -147,11 +148,13 @@ class Stepping(Described):
 
         States of `train_state` follow it.
         """
+        self.optimizer.require_steps()
         with self._alone():
             self._engine.set_optimizer(self.optimizer.with_learning_rate(learning_rate))
 
     def _rate(self, rate, epoch, steps_per_epoch):
         """Return the learning rate of a step."""
+        self._engine.optimizer.require_steps()
         if rate is None:
             engine = self._engine
             if epoch is None and steps_per_epoch is None and not engine.optimizer.is_scheduled:

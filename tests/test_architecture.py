@@ -131,6 +131,7 @@ ORDER = (
     "stepping",
     "model_file",
     "ranks",
+    "second_order",
     "training",
     "saved",
     "network",

@@ -156,6 +156,9 @@ class Optimizer:
         """Return the learning rates (n,) at times `t` (n,), in epochs."""
         return self.learning_rate * self.factors(t)
 
+    def require_steps(self) -> None:
+        """Raise TypeError unless there are single steps, as of all that take batches."""
+
     def rate_of_step(self, step: int, epoch: float | None, steps_per_epoch: int | None) -> float:
         """Return the learning rate of step `step`, at a time in epochs if that is given.
 

@@ -348,7 +348,8 @@ class Engine(Steps):
         run["train_task"] = loop.train_task.address(dtype)
         self._place_loss(run)
         run["loss_slope"] = slope_of(self.loss, self._canonical, dtype)
-        run["update"] = UPDATES[self.optimizer.name].address(dtype)
+        if update := UPDATES.get(self.optimizer.name):  # others do not make steps on batches
+            run["update"] = update.address(dtype)
 
     def _place(self, runs, here):
         """Tell a run where its workspace lies, and what code to run."""

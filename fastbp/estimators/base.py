@@ -31,6 +31,7 @@ from .build import (
 from .callbacks import Callbacks, check_callbacks
 from .checked import CheckingMLP, Known
 from .lbfgs import STOPPED, minimize_loss
+from .marquardt import minimize_squares
 from .parameters import CONSTRAINTS, fitting, is_stochastic
 from .stochastic import Rates, Run, Stochastic, note_divergence, warn_of_divergence, warn_of_the_end
 from .stream import begin_of, parts_in_time, warn_of_no_time
@@ -109,7 +110,8 @@ class BaseMLP(CheckingMLP):
         with engine.gate.in_use:
             callbacks.fit_begins()
             if not is_stochastic(self):
-                finite = self._fit_lbfgs(run, data, validation, callbacks)
+                fit = self._fit_lm if self.solver == "lm" else self._fit_lbfgs
+                finite = fit(run, data, validation, callbacks)
             else:
                 part = is_part or span is not None
                 finite = self._fit_stochastic(run, data, validation, callbacks, span, part)
@@ -326,6 +328,19 @@ class BaseMLP(CheckingMLP):
         else:
             self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
         return True
+
+    def _fit_lm(self, run, data, validation, callbacks):
+        """Train by Levenberg and Marquardt; return whether the net stayed finite."""
+        self.n_iter_ = 0
+
+        def after_iteration(loss):
+            self.n_iter_ += 1
+            self.loss_ = loss
+            return self._epoch_ended(validation, callbacks)
+
+        around = callbacks.epoch_begins, after_iteration
+        share = loss_share(run.network)
+        return minimize_squares(self, run.network.engine, data, share, *around)
 
     def _epoch_ended(self, validation, callbacks, goes_on=None):
         """Note the validation loss, and call the callbacks; return whether one stops."""

@@ -7,9 +7,12 @@ import numpy as np
 
 from ..components.layers import Dense, Dropout
 from ..components.optimizers import Optimizer, as_optimizer
+from ..components.second_order import LevenbergMarquardt, WholeBatch
 from ..kernels.formulas.activations import ACTIVATIONS
+from ..kernels.formulas.losses import LOSSES
 from ..network import Network
 from ..quoted import quoted
+from ..second_order.whole import SQUARES
 from .parameters import is_stochastic
 
 # losses of which scikit-learn shows the mean over the outputs, others are summed
@@ -30,6 +33,16 @@ def check_combination(e, incremental):
     """Raise ValueError where parameters of the estimator `e` exclude each other."""
     if e.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
+    if isinstance(e.optimizer, WholeBatch):
+        raise ValueError(
+            f"optimizer={quoted(e.optimizer)}: the estimators train by it as solver='lm' (of "
+            "MLPRegressor) or solver='lbfgs'; expected an optimizer of mini-batches, such as Adam"
+        )
+    if e.solver == "lm" and e.optimizer is None and LOSSES.find(e.loss).name not in SQUARES:
+        raise ValueError(
+            f"solver='lm', loss={quoted(e.loss)}: it minimizes squares, of an MLPRegressor with "
+            f"loss {' or '.join(SQUARES)}; use another solver"
+        )
     if e.optimizer is not None:
         for name in ("schedule", "clip_norm"):
             if getattr(e, name) is not None:
@@ -63,7 +76,7 @@ def an_optimizer(e):
         return Optimizer(name, beta1=e.momentum, **shared)
     if e.solver == "adam":
         return Optimizer("adam_hat", beta1=e.beta_1, beta2=e.beta_2, epsilon=e.epsilon, **shared)
-    return Optimizer("sgd")
+    return LevenbergMarquardt() if e.solver == "lm" else Optimizer("sgd")
 
 
 def build_network(estimator, sizes, output_activation, loss, dtype, random_state, spare=None):

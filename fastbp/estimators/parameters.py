@@ -30,7 +30,7 @@ _OTHERS = {name for name, target in ACTIVATIONS.aliases.items() if target in _HI
 CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(_HIDDEN | _OTHERS), CustomActivation, list, tuple],
-    "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+    "solver": [StrOptions({"lbfgs", "lm", "sgd", "adam"})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
@@ -75,7 +75,7 @@ def keep_arguments(estimator, arguments):
 
 def is_stochastic(estimator):
     """Return whether an estimator is trained by epochs of mini-batches."""
-    return estimator.solver != "lbfgs" or estimator.optimizer is not None
+    return estimator.solver not in ("lbfgs", "lm") or estimator.optimizer is not None
 
 
 def fitting(method: Method) -> Method:
@@ -84,7 +84,7 @@ def fitting(method: Method) -> Method:
 
 
 def stochastic_only(method: Method) -> Method:
-    """Hide a method, by AttributeError, while the solver is "lbfgs"; it keeps its type."""
+    """Hide a method, by AttributeError, while the solver takes all rows; it keeps its type."""
     return available_if(_check_stochastic)(method)
 
 

@@ -35,8 +35,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Units of the hidden layers.
     activation : str or list of str, default "relu"
         Activation of the hidden layers, or one for each: names in ``fastbp.ACTIVATIONS``.
-    solver : {"adam", "sgd", "lbfgs"}, default "adam"
-        Adam; gradient descent with momentum; or SciPy's L-BFGS-B on the full data.
+    solver : {"adam", "sgd", "lbfgs", "lm"}, default "adam"
+        Adam; gradient descent with momentum; SciPy's L-BFGS-B on the full data; or
+        Levenberg-Marquardt on the full data, for the squared error of small nets (see
+        ``fastbp.LevenbergMarquardt``).
     alpha : float, default 1e-4
         Strength of the L2 penalty ``alpha / 2 sum W^2``, divided by the sum of the sample
         weights of a batch.
@@ -50,13 +52,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     power_t : float, default 0.5
         Exponent of "invscaling".
     max_iter : int, default 200
-        Maximum number of epochs; with "lbfgs", of iterations.
+        Maximum number of epochs; with "lbfgs" and "lm", of iterations.
     shuffle : bool, default True
         Whether to shuffle the samples in every epoch.
     random_state : int, RandomState instance or None, default None
         Generator of initial weights, shuffles, splits and dropout, or its seed.
     tol : float, default 1e-4
-        Smallest improvement of the loss, or of the validation score, that counts.
+        Smallest improvement of the loss, or of the validation score, that counts; with "lm" as
+        a share of the loss.
     verbose : bool, default False
         Whether to print the loss of every epoch.
     warm_start : bool or "exact", default False
@@ -103,8 +106,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Called after every epoch with a dict of its number, loss and score; returning True stops
         training. Instances of scikit-learn's callback protocol are called by that protocol.
     max_time : float, optional
-        Seconds after which training stops, within 0.3 s or one step; "lbfgs" completes its
-        iteration first.
+        Seconds after which training stops, within 0.3 s or one step; "lbfgs" and "lm" complete
+        their iteration first.
     n_threads : int or "auto", default "auto"
         Number of threads; the result does not depend on it.
 
@@ -168,7 +171,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         hidden_layer_sizes: int | Sequence[int] | NDArray[np.integer[Any]] = (100,),
         activation: str | Sequence[str] = "relu",
         *,
-        solver: Literal["adam", "sgd", "lbfgs"] = "adam",
+        solver: Literal["adam", "sgd", "lbfgs", "lm"] = "adam",
         alpha: float = 0.0001,
         batch_size: int | Literal["auto"] = "auto",
         learning_rate: Literal["constant", "invscaling", "adaptive"] = "constant",

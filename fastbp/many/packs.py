@@ -12,6 +12,7 @@ import numpy as np
 
 from ..checks import all_finite
 from ..components.schedules import is_own
+from ..components.second_order import WholeBatch
 from ..engine.pack import Fit, Judging, Pack
 from ..kernels.tuning import (
     PACK_FLOPS_LEAST,
@@ -292,4 +293,5 @@ def _is_small(job):
     network = job.kind.network
     if network is None or job.checkpoints is not None or job.weight is not None:
         return False
-    return is_own(network.optimizer.schedule)
+    optimizer = network.optimizer
+    return is_own(optimizer.schedule) and not isinstance(optimizer, WholeBatch)

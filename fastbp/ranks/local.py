@@ -77,6 +77,8 @@ class LocalSteps:
     NeurIPS 2022.
     """
 
+    has_converged = False
+
     def __init__(self, engine: Engine, feed: Feed, ranks: Any, reduction: Any, share: float):
         self._engine, self._feed, self._ranks = engine, feed, ranks
         self._reduction, self._share = reduction, share

@@ -17,6 +17,9 @@ from ..kernels.tuning import SLICE_GROWTH, SLICE_SECONDS
 class OwnSteps:
     """The steps of one process, many to a call of a kernel."""
 
+    #: Whether no step would lower the loss.
+    has_converged = False
+
     def __init__(self, engine: Engine, feed: Feed) -> None:
         self._engine = engine
         self._batch = feed.batch
@@ -37,6 +40,8 @@ class OwnSteps:
 
 class JointSteps:
     """Steps that all ranks make together: the gradient of a batch is the sum of their parts."""
+
+    has_converged = False
 
     def __init__(self, engine: Engine, reduction: Any) -> None:
         self._engine = engine

@@ -78,7 +78,9 @@ class Training:
     training stopped, whose network the engine then holds. `ranks` train it together.
     """
 
-    def __init__(self, engine, feed, validation, options, keeper=None, state=None, ranks=None):
+    def __init__(
+        self, engine, feed, validation, options, keeper=None, state=None, ranks=None, steps_of=None
+    ):
         self._ranks = ranks = ranks or Alone()
         ranks.together(lambda: require_training(engine, feed, validation))
         self.engine = engine
@@ -89,7 +91,9 @@ class Training:
         interrupt = Interrupt(terminable=keeper is not None)
         self._policy = FitPolicy(engine, self.state, options, feed, validation, keeper, ranks)
         limits = (options.epochs, options.n_threads, options.max_time)
-        self._loop = Loop(engine, feed, self._policy, self.state, interrupt, *limits, ranks)
+        self._loop = Loop(
+            engine, feed, self._policy, self.state, interrupt, *limits, ranks, steps_of
+        )
         self.history.n_threads = self._loop.threads
 
     def run(self):

@@ -102,7 +102,8 @@ class Loop:
 
     It stops after `epochs` epochs, when `policy` says so, at a signal that `interrupt` has seen,
     or `max_time` seconds after the call of `run`. `state` is where it stands, `epoch` the last
-    `Epoch`, complete or not, and `threads` the number of threads that a step may use.
+    `Epoch`, complete or not, and `threads` the number of threads that a step may use. `steps_of`
+    makes the steps of an engine and a feed, where those on batches are not wanted.
     """
 
     def __init__(
@@ -116,6 +117,7 @@ class Loop:
         n_threads: Threads,
         max_time: float | None = None,
         ranks: Alone | None = None,
+        steps_of: Any = None,
     ) -> None:
         self.engine = engine
         self.feed = feed
@@ -131,7 +133,7 @@ class Loop:
         step = feed.batch / len(feed.head) * engine.plan.flops_of(feed.head.x)
         step += tuning.UPDATE_FLOPS_FROM_MEMORY * engine.plan.size
         self._pace = self.ranks.pace(step, self.threads)
-        self._steps = self.ranks.steps(engine, feed)
+        self._steps = (steps_of or self.ranks.steps)(engine, feed)
         self._all_busy = 1 < self.threads >= available_threads()
         self._max_time = np.inf if max_time is None else max_time
         self._reason: Stopped | None = None
@@ -195,6 +197,8 @@ class Loop:
         self.engine.epochs += 1
         verdict = self.policy.verdict(self.epoch)
         state.next_epoch()
+        if self._steps.has_converged:
+            verdict = verdict or Stopped.CONVERGED
         self._look_for_limits()
         is_late = self._reason is Stopped.TIME and state.epoch >= self.epochs
         return verdict or (None if is_late else self._reason)

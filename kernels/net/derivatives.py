@@ -54,6 +54,8 @@ JOB = np.dtype(
         ("slope", _int),  # addresses of the loops of dL/da and of d2L/da2
         ("curve", _int),
         ("slopes_task", _int),  # address of the machine code of `curvature.slopes_task`
+        ("block", _int),  # address of a block of rows of the normal equations, and its row stride
+        ("block_row", _int),
         ("adds", _int),  # whether sums go on from those of earlier blocks
     ]
 )

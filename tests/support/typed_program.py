@@ -43,6 +43,8 @@ def optimizers() -> list[fastbp.Optimizer]:
         fastbp.RMSprop(beta2=0.9, schedule=fastbp.OneCycle(epochs=10, warm=0.2), l2=1e-4),
         fastbp.Adagrad(epsilon=1e-9, schedule=fastbp.WarmUp(2, after=fastbp.Cosine(8, end=0.1))),
         fastbp.Optimizer("momentum", beta1=0.8, schedule="cosine"),
+        fastbp.LevenbergMarquardt(damping=0.1, l2=1e-4, tol=1e-8),
+        fastbp.LBFGS(memory=5, l2=1e-4, tol=1e-8),
     ]
 
 

@@ -1,0 +1,39 @@
+"""Which steps a training makes, by its optimizer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ..components.second_order import LBFGS, WholeBatch
+from ..quoted import quoted
+from .lbfgs import LBFGSSteps
+from .marquardt import MarquardtSteps
+
+# more rows than any data have
+_ALL_ROWS = 2**62
+
+
+def steps_of(optimizer: Any) -> type[LBFGSSteps] | type[MarquardtSteps] | None:
+    """Return what makes the iterations of an optimizer of all rows, None for any other."""
+    if not isinstance(optimizer, WholeBatch):
+        return None
+    return LBFGSSteps if isinstance(optimizer, LBFGS) else MarquardtSteps
+
+
+def with_all_rows(options: Any, optimizer: Any, comm: Any, checkpoints: Any) -> Any:
+    """Return the options of a fit, whose batch is all rows if the optimizer takes them at once.
+
+    It raises ValueError if the optimizer cannot serve the fit.
+    """
+    if not isinstance(optimizer, WholeBatch):
+        return options
+    name = type(optimizer).__name__
+    if comm is not None:
+        raise ValueError(f"comm={quoted(comm)}: {name} trains on one process; expected None")
+    if checkpoints is not None and isinstance(optimizer, LBFGS):
+        raise ValueError(
+            f"checkpoints={quoted(checkpoints)}: {name} remembers steps that no checkpoint has; "
+            "leave them out, or use LevenbergMarquardt or Adam"
+        )
+    return replace(options, batch_size=_ALL_ROWS, shuffle=False)

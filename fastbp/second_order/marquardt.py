@@ -1,0 +1,134 @@
+"""The iterations of Levenberg and Marquardt.
+
+With A = J^T J + diag(l2), J the derivatives of the outputs, each row times the root of its share
+of the weights, and g the gradient: ``(A + mu I) s = -g``.
+
+References: Marquardt, An algorithm for least-squares estimation of nonlinear parameters, SIAM J.
+Appl. Math. 11, 1963; Hagan and Menhaj, Training feedforward networks with the Marquardt algorithm,
+IEEE Trans. Neural Networks 5, 1994, eq. 5 and 13.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..annotations import Floats
+from ..data.windows import Feed
+from ..derivatives.passes import taken
+from ..engine.engine import Engine
+from ..kernels.net import normal
+from ..kernels.support.arrays import address, aligned_zeros
+from ..kernels.tuning import CACHE_LINE
+from ..memory import require_memory
+from .whole import WholeSteps
+
+# a block of rows takes about so many bytes: it stays in a cache
+_BLOCK_BYTES = 1 << 18
+# mu below and above which no step is tried, relative to the largest of the diagonal of J^T J
+_LEAST, _MOST = 1e-15, 1e10
+# a step lowers the objective if it does so by this share of what is predicted
+_ENOUGH = 1e-4
+
+
+@dataclass(frozen=True)
+class Equations:
+    """J^T J without its upper half, the gradient and the objective, of some parameters."""
+
+    weights: Floats
+    matrix: Floats
+    slope: Floats
+    objective: float
+
+
+class MarquardtSteps(WholeSteps):
+    """Iterations with a damping that is kept from one to the next.
+
+    It is kept where other optimizers have their first moment, so that checkpoints have it too.
+    """
+
+    def __init__(self, engine: Engine, feed: Feed, l2: float | None = None) -> None:
+        super().__init__(engine, feed, l2)
+        plan, n_out = engine.plan, engine.plan.specs[-1].n_out
+        line, item = CACHE_LINE // plan.dtype.itemsize, plan.dtype.itemsize
+        # a column for the errors, and whole cache lines
+        self._width = -(-(plan.size + 1) // line) * line
+        most = max(1, _BLOCK_BYTES // (n_out * self._width * item))
+        self._rows = min(len(self.data), most)
+        shapes = (self._rows * n_out, self._width), (plan.size + 1, self._width)
+        numbers = sum(rows * columns for rows, columns in shapes)
+        needed = 4 * 8 * plan.size**2 + item * numbers
+        remedy = "fewer units take less; LBFGS() takes none of it"
+        require_memory(needed, f"LevenbergMarquardt of {plan.size:,} parameters", remedy)
+        self._block, self._sums = (aligned_zeros(a * b, plan.dtype) for a, b in shapes)
+        self._diagonal = np.diag_indices(plan.size)
+        # the mean squared error is the squared error times 2 / n_out
+        self._factor = 2 / n_out if engine.loss == "mean_squared_error" else 1.0
+        self._last: Equations | None = None
+        if not engine.steps or not engine.moments[0] > 0:
+            engine.moments[0] = engine.optimizer.hyper_parameters["damping"]
+
+    def compile(self, threads: int) -> None:
+        """Compile or load what an iteration runs."""
+        self._equations(self.engine.params.astype(np.float64), threads)
+
+    def iterate(self, weights: Floats, threads: int) -> float:
+        """Make the first step that lowers the objective; return what it was before."""
+        engine, last = self.engine, self._last
+        if last is None or not np.array_equal(last.weights, weights):  # or a callback changed them
+            last = self._equations(weights, threads)
+        if not np.isfinite(last.objective):
+            return last.objective
+        if np.abs(last.slope).max() > self.tol:
+            self._last = self._stepped(last, threads)
+        if self._last is last or self._last is None:
+            engine.set_parameters(weights)
+            self.has_converged = True
+        return last.objective
+
+    def _stepped(self, last, threads):
+        """Return the equations after the first step that lowers the objective, or `last`."""
+        moments, matrix = self.engine.moments, last.matrix.copy()
+        diagonal = last.matrix.diagonal()
+        scale = max(float(diagonal.max()), np.finfo(float).tiny)
+        damping, growth = max(float(moments[0]), _LEAST * scale), 2.0
+        while damping <= _MOST * scale:
+            np.fill_diagonal(matrix, diagonal + damping)
+            step = _solution(matrix, last.slope)
+            if step is not None:
+                found = self._equations(last.weights - step, threads)
+                predicted = 0.5 * float(step @ (damping * step + last.slope))
+                ratio = (last.objective - found.objective) / predicted if predicted > 0 else 0.0
+                if ratio > _ENOUGH:
+                    moments[0] = damping * max(1 / 3, 1 - (2 * ratio - 1) ** 3)
+                    return found
+            damping *= growth
+            growth *= 2
+        return last
+
+    def _equations(self, weights, threads):
+        """Set the parameters; return their `Equations`, in float64."""
+        engine, data, outputs = self.engine, self.data, self.engine.plan.specs[-1].n_out
+        engine.set_parameters(weights)
+        weights = engine.params.astype(np.float64)
+        job = {"block": address(self._block), "block_row": self._width}
+        with taken(engine, self._rows, threads, 1 + 2 * outputs) as passes:
+            passes.derive(normal.equations_part, data, None, self._sums, normal.square_part, **job)
+        size, factor = engine.plan.size, self._factor / data.total_weight
+        matrix = np.empty((size, size))
+        normal.mirrored.serial(self._sums, self._width, factor, matrix)
+        matrix[self._diagonal] += self.penalties
+        last = factor * self._sums[size * self._width :][: size + 1].astype(np.float64)
+        slope = last[:size] + self.penalties * weights
+        objective = 0.5 * float(last[size]) + self.penalty_of(weights)
+        return Equations(weights, matrix, slope, objective)
+
+
+def _solution(matrix, slope):
+    """Return the solution of the linear system, None if it has none that is finite."""
+    try:
+        step = np.linalg.solve(matrix, slope)
+    except np.linalg.LinAlgError:
+        return None
+    return step if np.isfinite(step).all() else None

@@ -1,0 +1,85 @@
+"""The normal equations of least squares, block by block: ``J^T J``, ``J^T e`` and ``e^T e``.
+
+Each row of the block is that of one output of one sample: its derivatives by all parameters, and
+behind them its error ``a - y``, both times the root of the sample's weight. The product of the
+block with itself, of which the lower half is added up, has all three. The block is cut by rows
+where it is written, and by rows of the product where it is read; the numbers of the product are
+added in one order, whatever the tasks.
+"""
+
+from math import sqrt
+
+from ..compiler.jit import Task, inner, kernel
+from ..simd.gemm import MAIN_ROWS, NO_GATE, run_gemm
+from ..simd.intrinsics import load_part, one_hot, pointer, pointer_at, store_part, width
+from ..simd.order import sample_weight, source_row
+from ..simd.view import matrix, strided
+from .derivatives import backward_from, part_types, rows_at, rows_of_part, scratch_of, times_slope
+from .passes import FORWARD, run_rows_task
+from .samples import write_sample
+
+# rows of the product that are computed at once: what lies above the diagonal is done in vain
+_STRIP = 2 * MAIN_ROWS
+
+
+@inner
+def _times(x, count, factor):
+    """Multiply `count` floats at a pointer."""
+    for j in range(0, count, width(x)):
+        store_part(x + j, load_part(x + j, count - j) * factor, count - j)
+
+
+@Task.taking(part_types)
+def equations_part(layers, places, jobs, runs, params, work, out, number):
+    """Run rows forward, and backward from each output: write their rows of the block."""
+    run, job, last = runs[0], jobs[0], layers[layers.size - 1]
+    run_rows_task(run.rows_task, layers, runs, params, work, FORWARD, number)
+    lo, hi = rows_of_part(run, number)
+    scratch, outputs, w = scratch_of(run, work, number), last.n_out, pointer(work)
+    block, y = pointer_at(w, job.block), pointer_at(w, run.y)
+    for k in range(outputs):
+        for i in range(lo, hi):
+            d = w + last.delta + i * last.row
+            for j in range(0, outputs, width(d)):
+                store_part(d + j, one_hot(d, k - j), outputs - j)
+        times_slope(last, places[layers.size - 1], work, last.delta, lo, hi)
+        backward_from(layers, places, run, work, lo, hi, scratch)
+        for i in range(lo, hi):
+            row = block + (i * outputs + k) * job.block_row
+            write_sample(layers, run, w, i, row)
+            sample = source_row(run.order, run.first + i)
+            a = rows_at(work, last.a, last.row, i).first
+            row[params.size] = a[k] - y[sample * outputs + k]
+            if run.sample_weight != 0:
+                factor = sqrt(sample_weight(w, run.sample_weight, sample))
+                _times(row, params.size + 1, factor)
+
+
+@Task.taking(part_types)
+def square_part(layers, places, jobs, runs, params, work, out, number):
+    """Add the product of the block with itself to `out`, whose rows are as long as the block's.
+
+    The rows of a task end where their triangle has its share of the whole one.
+    """
+    run, job, size = runs[0], jobs[0], params.size + 1
+    scratch, row = scratch_of(run, work, number), job.block_row
+    block = pointer_at(pointer(work), job.block)
+    rows = run.rows * layers[layers.size - 1].n_out
+    lo = int(size * sqrt(number / run.tasks))
+    end = int(size * sqrt((number + 1) / run.tasks))
+    b, gemm = matrix(block, row), run.gemm
+    while lo < end:
+        hi = min(lo + _STRIP, end)
+        target = matrix(pointer(out) + lo * row, row)
+        start = target if job.adds != 0 else matrix(pointer(out), -1)
+        turned = strided(block + lo, 1, row)
+        run_gemm(gemm, hi - lo, hi, rows, start, turned, b, hi, target, NO_GATE, scratch, 0)
+        lo = hi
+
+
+@kernel
+def mirrored(sums, row, factor, matrix):
+    """Write `factor` times the lower half of a product, at `row` elements to a row, as a whole."""
+    for i in range(len(matrix)):
+        for j in range(i + 1):
+            matrix[i, j] = matrix[j, i] = factor * sums[i * row + j]
