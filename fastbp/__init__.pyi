@@ -58,6 +58,7 @@ from .tabular import TabularClassifier as TabularClassifier
 from .tabular import TabularRegressor as TabularRegressor
 from .training.checkpoints import Checkpoints as Checkpoints
 from .training.history import History as History
+from .training.plateau import ReduceLROnPlateau as ReduceLROnPlateau
 from .training.stopping import EarlyStopping as EarlyStopping
 
 __version__: str

@@ -2,12 +2,14 @@
 
 import contextlib
 import logging
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..checks import all_finite, as_callables
+from ..components.second_order import WholeBatch
 from ..engine.inputs import numbers_of
 from ..errors import DivergenceError
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
@@ -18,6 +20,7 @@ from .loop import Loop, Policy
 from .metrics import metric_of
 from .needs import require_training
 from .overflow import may_overflow, overflows
+from .plateau import Plateau, ReduceLROnPlateau
 from .state import State
 from .stopped import Stopped
 from .stopping import EarlyStopping, as_stopping
@@ -154,6 +157,14 @@ class FitPolicy(Policy):
         self._keeper = keeper
         self._is_scored = True
         self._metric = metric_of(engine.loss)
+        rules = [each for each in options.callbacks if isinstance(each, ReduceLROnPlateau)]
+        self._callbacks = [each for each in options.callbacks if each not in rules]
+        self._plateaus = [Plateau(rule) for rule in rules]
+        if rules and isinstance(engine.optimizer, WholeBatch):
+            error = f"callbacks={rules[0]!r}: {engine.optimizer!r} has no learning rate to reduce"
+            raise ranks.known_to_all(ValueError(error))
+        for entry in state.history.epochs:
+            self._see(entry)
         if validation is not None:
             threads = engine.threads_of_rows(options.n_threads, len(validation))
             is_free = options.n_threads == "auto"
@@ -177,7 +188,13 @@ class FitPolicy(Policy):
 
     def rates(self, epoch, batches):
         """Return the optimizer's learning rates (batches,) for the steps of an epoch."""
-        return self.engine.optimizer.rates(epoch + np.arange(batches) / batches)
+        factor = math.prod(plateau.factor for plateau in self._plateaus)
+        return factor * self.engine.optimizer.rates(epoch + np.arange(batches) / batches)
+
+    def _see(self, entry):
+        """Let a plateau of the monitored loss lower the rates of the epochs to come."""
+        for plateau in self._plateaus:
+            plateau.see(_monitored(entry))
 
     def slice_ended(self):
         """Write a checkpoint if it is time."""
@@ -232,7 +249,8 @@ class FitPolicy(Policy):
             shown = {k: v for k, v in entry.items() if k == "loss" or k.startswith("val_")}
             self._bar.set_postfix_str(", ".join(f"{name} {v:.4f}" for name, v in shown.items()))
             self._bar.update()
-        callbacks = self.options.callbacks
+        self._see(entry)
+        callbacks = self._callbacks
         answers = self._ranks.together(lambda: [callback(dict(entry)) for callback in callbacks])
         stops = self._ranks.largest(any(isinstance(a, (bool, np.bool_)) and a for a in answers))
         early = self._early_stopping(entry)
@@ -242,7 +260,7 @@ class FitPolicy(Policy):
         """Keep the best weights; return `Stopped.EARLY` if they have been best for too long."""
         stopping = self.options.stopping
         state = self.state
-        loss = entry.get("val_loss", entry["loss"])
+        loss = _monitored(entry)
         if loss < state.best_loss - (stopping.min_delta if stopping else 0.0):
             state.best_loss = loss
             state.best[:] = self.engine.params
@@ -295,6 +313,11 @@ class FitPolicy(Policy):
             state.history,
         )
         raise self._ranks.known_to_all(error)
+
+
+def _monitored(entry):
+    """Return the loss that decides: of the validation data if there are any."""
+    return entry.get("val_loss", entry["loss"])
 
 
 def _likely_cause(data, rate, ranks):

@@ -62,7 +62,7 @@ def train_a_network(folder: Path) -> None:
             validation_data=(X, y),
             early_stopping=fastbp.EarlyStopping(patience=3),
             checkpoints=fastbp.Checkpoints(folder),
-            callbacks=lambda entry: bool(entry["loss"] < 0.1),
+            callbacks=[lambda entry: bool(entry["loss"] < 0.1), fastbp.ReduceLROnPlateau(0.5)],
         )
     except fastbp.DivergenceError as error:
         print(error.epoch + error.step, error.history)
@@ -250,6 +250,10 @@ def compute(network: fastbp.Network) -> None:
     kernels.ramp_outer(X, np.arange(4), A)
     kernels.update("adam", W.ravel(), W.ravel(), np.zeros((2, 12), np.float32), 1)
     kernels.forward_row(network.row_state(), X[0], np.empty(2, np.float32))
+    state, targets = network.train_state(4), np.zeros((4, 2), np.float32)
+    kernels.forward_batch(state, X, targets)
+    kernels.train_step(state, X, targets)
+    kernels.train_steps(state, X, targets, np.arange(4))
     kernels.permutation(5, seed=0)
     assert_type(kernels.random_normal(5, seed=0), NDArray[np.float64])
     assert_type(kernels.random_uniform(5, seed=0), NDArray[np.float64])
