@@ -163,6 +163,8 @@ def _digest(header, tensors):
 def _layer_to_data(layer):
     data = dict(vars(layer))
     data["drop"] = data.pop("dropout")
+    if data["trainable"]:  # as files had no such word before
+        del data["trainable"]
     return data
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from secrets import randbits
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 from zlib import crc32
 
 import numpy as np
@@ -27,7 +27,7 @@ from .engine.described import Described
 from .engine.engine import Engine
 from .engine.plan import Plan
 from .kernels.formulas.losses import LOSSES
-from .kernels.support.scalars import a_whole_number
+from .kernels.support.scalars import a_flag, a_whole_number
 from .model_file import custom_formulas
 from .quoted import quoted
 from .ranks.comm import as_ranks
@@ -126,12 +126,39 @@ class Network(Stepping, Differentiable, Saved):
         network._draw_weights()
         return network
 
-    def forward(self, X: Matrix, n_threads: Threads = "auto") -> Floats:
+    @overload
+    def forward(self, X: Matrix, n_threads: Threads = "auto") -> Floats: ...
+    @overload
+    def forward(
+        self, X: Matrix, n_threads: Threads = "auto", *, dropout: Literal[True], samples: int = 50
+    ) -> tuple[Floats, Floats]: ...
+    def forward(
+        self, X: Matrix, n_threads: Threads = "auto", *, dropout: bool = False, samples: int = 50
+    ) -> Floats | tuple[Floats, Floats]:
         """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive.
 
-        While another thread trains the network, they are of the weights as they change.
+        With ``dropout=True`` it runs `samples` times with dropout, and returns the mean and the
+        standard deviation of the outputs over the samples, each (n, n_out): how sure the network
+        is of each row. The masks are those of the seed: a second call returns the same. While
+        another thread trains the network, the outputs are of the weights as they change.
+
+        Reference: Gal and Ghahramani, Dropout as a Bayesian approximation, ICML 2016.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is invalid, or the network has no dropout that is asked for.
         """
-        return self._engine.forward(features(X, self._engine.plan), n_threads)
+        plan = self._engine.plan
+        if not a_flag("dropout", dropout):
+            return self._engine.forward(features(X, plan), n_threads)
+        samples = a_whole_number("samples", samples, least=2)
+        if not (plan.input_drop or any(spec.dropout for spec in plan.specs)):
+            raise ValueError(
+                "dropout=True: the network has none, and all samples would be equal: expected a "
+                "network with Dropout layers"
+            )
+        return self._engine.forward_dropped(features(X, plan), samples, n_threads)
 
     def fit(
         self,
@@ -181,7 +208,8 @@ class Network(Stepping, Differentiable, Saved):
         progress : bool, default False
             Show a progress bar on stderr.
         callbacks : callable or sequence of callables
-            Called with each epoch's entry of the history; True stops.
+            Called with each epoch's entry of the history; True stops. `ReduceLROnPlateau`
+            lowers the learning rate.
         max_time : float, optional
             Seconds after which training stops, validation included: within 0.3 s or one step. The
             blocks of an iterator may be read no longer. To compile the kernels, once, is extra.

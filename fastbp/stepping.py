@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from numpy.typing import ArrayLike
 
@@ -14,7 +15,7 @@ from .data.samples import samples
 from .engine.described import Described
 from .engine.plan import Gradients
 from .errors import DivergenceError
-from .kernels.support.scalars import a_number, a_whole_number
+from .kernels.support.scalars import a_flag, a_number, a_whole_number
 
 
 class Stepping(Described):
@@ -151,6 +152,19 @@ class Stepping(Described):
         self.optimizer.require_steps()
         with self._alone():
             self._engine.set_optimizer(self.optimizer.with_learning_rate(learning_rate))
+
+    def set_trainable(self, layer: int, trainable: bool) -> None:
+        """Let training change a layer, of number 0 to L - 1, or leave it as it is from now on.
+
+        A layer that is not trained passes gradients to those before it. Its own are zeros, in
+        `backward` too, and neither penalties nor weight decay act on it. Its moments stay as they
+        are. It is saved with the network. States of `train_state` made before do not follow.
+        """
+        specs, trainable = list(self.layers), a_flag("trainable", trainable)
+        number = a_whole_number("layer", layer, least=0, below=len(specs))
+        with self._alone():
+            specs[number] = replace(specs[number], trainable=trainable)
+            self._engine.set_layers(specs)
 
     def _rate(self, rate, epoch, steps_per_epoch):
         """Return the learning rate of a step."""

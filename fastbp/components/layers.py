@@ -31,6 +31,8 @@ class Dense(NetworkLayer):
         rectifier family, ``lecun_normal`` for selu, ``glorot_uniform`` for others.
     bias : bool, default True
         Whether to add b.
+    trainable : bool, default True
+        Whether training changes W and b; see ``Network.set_trainable``.
 
     Raises
     ------
@@ -43,11 +45,12 @@ class Dense(NetworkLayer):
     alpha: float | None = None
     initializer: str | None = None
     bias: bool = True
+    trainable: bool = True
 
     def __post_init__(self) -> None:
-        settle(
-            self, units=a_whole_number("units", self.units, least=1), bias=a_flag("bias", self.bias)
-        )
+        settle(self, units=a_whole_number("units", self.units, least=1))
+        settle(self, bias=a_flag("bias", self.bias))
+        settle(self, trainable=a_flag("trainable", self.trainable))
         if self.activation is not None:
             record = ACTIVATIONS.find(self.activation)
             if self.alpha is not None and record.alpha is None:

@@ -110,6 +110,7 @@ def check(specs, input_drop, loss):
         a_number("alpha", spec.alpha, low=0)
         a_number("dropout", spec.dropout, low=0, below=1)
         a_flag("bias", spec.bias)
+        a_flag("trainable", spec.trainable)
         INITIALIZERS.find(spec.initializer)
         if n == len(specs) - 1:
             break
@@ -161,7 +162,8 @@ def _spec(n_in, layer, name):
         raise ValueError(f"alpha={quoted(layer.alpha)}: {record.name} has no parameter")
     alpha = layer.alpha if layer.alpha is not None else record.alpha
     initializer = INITIALIZERS.find(layer.initializer or record.initializer).name
-    return Layer(n_in, layer.units, record.name, alpha or 0.0, initializer, layer.bias, 0.0)
+    how = (record.name, alpha or 0.0, initializer, layer.bias, 0.0, layer.trainable)
+    return Layer(n_in, layer.units, *how)
 
 
 def describe(network, batch_size):
@@ -173,7 +175,8 @@ def describe(network, batch_size):
         count = spec.n_in * spec.n_out + (spec.n_out if spec.bias else 0)
         shape = f"{spec.n_in} x {spec.n_out}"
         drop = f"{spec.dropout:g}" if spec.dropout else ""
-        rows.append((str(n + 1), shape, spec.activation, drop, f"{count:,}"))
+        frozen = "" if spec.trainable else ", not trained"
+        rows.append((str(n + 1), shape, spec.activation, drop, f"{count:,}{frozen}"))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(v.ljust(w) for v, w in zip(r, widths, strict=True)).rstrip() for r in rows]
     work = plan.workspace(batch_size, 1, training=True)

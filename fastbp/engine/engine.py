@@ -37,16 +37,18 @@ from ..kernels.tuning import (
 )
 from ..kernels.update import UPDATES
 from ..memory import require_memory
+from .dropped import Dropped
 from .gate import Gate
 from .inputs import Inputs, dense_fields, fields_of, inputs_of, numbers_of
 from .pace import pace_of_steps
+from .plan import Plan
 from .run import fill, new_run
 from .steps import Steps, nothing
 
 _NOTHING = np.zeros(1)
 
 
-class Engine(Steps):
+class Engine(Steps, Dropped):
     """The state of a net: parameters, moments, and the workspace of its last batch size.
 
     `params`, `grads` and `moments` are flat; `moments` holds the first and then the second.
@@ -146,6 +148,11 @@ class Engine(Steps):
         self._training = None
         self._placed = nothing
         self._idle.clear()
+
+    def set_layers(self, specs):
+        """Take layers that differ in what is trained alone."""
+        self.plan = Plan(specs, self.plan.input_drop, self.plan.dtype)
+        self.release()
 
     def set_objective(self, penalty=0.0, loss_limit=np.inf):
         """Set an L2 penalty, which is divided by a batch's weights, and the limit of a loss.

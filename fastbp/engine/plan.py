@@ -55,6 +55,8 @@ class Layer:
         Whether the layer has biases.
     dropout : float
         Dropout rate after the activation.
+    trainable : bool
+        Whether training changes its weights and biases; see ``Network.set_trainable``.
     """
 
     n_in: int
@@ -64,6 +66,7 @@ class Layer:
     initializer: str
     bias: bool
     dropout: float
+    trainable: bool = True
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,17 @@ class Plan:
         flat = np.broadcast_to(np.zeros((), np.int8), self.size)
         return [array.shape for array in (*self.weights(flat), *self.biases(flat))]
 
+    @property
+    def frozen(self):
+        """The places of flat parameters that training leaves as they are, as slices."""
+        starts = (self._weights, self._biases)
+        return [
+            slice(start, start + count)
+            for spec, *places in zip(self.specs, *starts, strict=True)
+            for start, count in zip(places, (spec.n_in * spec.n_out, spec.n_out), strict=True)
+            if start >= 0 and not spec.trainable
+        ]
+
     def flops_of(self, x):
         """Return the operations of a training step on all rows of `x`, of any kind."""
         dense, first = len(x) * self.flops_per_row, self.specs[0]
@@ -179,6 +193,7 @@ class Plan:
                 "relu": spec.activation == "relu",
                 "alpha": spec.alpha,
                 "drop": spec.dropout,
+                "frozen": not spec.trainable,
                 "weights": weights,
                 "biases": biases,
             }

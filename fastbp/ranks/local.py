@@ -116,6 +116,8 @@ class LocalSteps:
         self._reduction.add(0.0)
 
         def take():
+            for part in engine.plan.frozen:  # an average may be off by a rounding
+                total[part] = engine.params[part]
             engine.params[:], engine.moments[:moments] = total[:size], total[size:]
 
         engine.gate.change(take)

@@ -28,6 +28,8 @@ def require_whole(engine: Engine, feed: Feed) -> None:
             f"optimizer={optimizer!r}: the network has dropout, with which each evaluation is of "
             "another function: leave it out, or use another optimizer, such as Adam"
         )
+    if not all(spec.trainable for spec in plan.specs):
+        raise ValueError(f"optimizer={optimizer!r}: it trains all layers; some are not trainable")
     if isinstance(optimizer, LevenbergMarquardt) and engine.loss not in SQUARES:
         raise ValueError(
             f'loss="{engine.loss}": LevenbergMarquardt needs {" or ".join(SQUARES)}; use LBFGS()'

@@ -92,6 +92,8 @@ def penalize(layers, run, params, grads):
     if factor != 0:
         for n in range(layers.size):
             layer = layers[n]
+            if layer.frozen != 0:
+                continue
             w, g = pointer(params) + layer.weights, pointer(grads) + layer.weights
             count = layer.n_in * layer.n_out
             for i in range(0, count, width(w)):

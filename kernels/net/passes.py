@@ -22,11 +22,13 @@ from ..simd.dispatch import by_address
 from ..simd.gemm import FEW_ROWS, NO_GATE, RELU_GATE, SCRATCH_FLOATS, run_gemm, tiles_of
 from ..simd.intrinsics import (
     address_of,
+    broadcast,
     integers_at,
     item_bytes,
     pointer,
     pointer_at,
     short_integers_at,
+    store_part,
     width,
 )
 from ..simd.order import source_row
@@ -45,8 +47,9 @@ from .samples import clip_samples
 _activate, _scale = by_address(ACTIVATE["relu"]), by_address(SCALE["relu"])
 _clip_samples = by_address(clip_samples)
 
-# the aims of a pass over the rows: the outputs, the losses too, all deltas too
-FORWARD, LOSS, TRAIN = 0, 1, 2
+# the aims of a pass over the rows: the outputs, with dropout or without, the losses too, all
+# deltas too
+DROPPED, FORWARD, LOSS, TRAIN = -1, 0, 1, 2
 # the aims of a pass over the weights, which add up
 GRADIENT, UPDATE, TRANSPOSE = 1, 2, 4
 
@@ -210,7 +213,7 @@ def rows_task(layers, runs, params, work, aim, number):
     scratch = w + run.scratch + number * run.scratch_row
     if run.columns == 0:
         _gather(run, w, matrix(w + run.input, run.input_row), run.x_row, lo, hi)
-    _forward_rows(layers, run, p, w, lo, hi, scratch, aim == TRAIN)
+    _forward_rows(layers, run, p, w, lo, hi, scratch, aim in (TRAIN, DROPPED))
     if aim >= LOSS:
         _loss_rows(layers, run, w, lo, hi)
     if aim == TRAIN:
@@ -227,7 +230,7 @@ run_rows_task = by_address(rows_task)
 def pass_over_rows(layers, runs, params, work, aim):
     """Run the rows of a batch through the net, divided among the tasks.
 
-    `aim` is FORWARD, LOSS or TRAIN. Dropout is applied only in training.
+    `aim` is DROPPED, FORWARD, LOSS or TRAIN; DROPPED and TRAIN have dropout.
     """
     for number in prange(runs[0].tasks):
         run_rows_task(runs[0].rows_task, layers, runs, params, work, aim, number)
@@ -297,6 +300,20 @@ def _bias_part(layer, run, d, hi, biases):
 
 
 @inner
+def _no_gradient(layer, lo, hi, g, biases):
+    """Write zeros for rows lo to hi of W to `g`, and for b, of a layer that is not trained."""
+    _zeros((hi - lo) * layer.n_out, g)
+    if hi == layer.n_in and layer.biases >= 0:
+        _zeros(layer.n_out, biases)
+
+
+@inner
+def _zeros(count, g):
+    for i in range(0, count, width(g)):
+        store_part(g + i, broadcast(g, 0.0), count - i)
+
+
+@inner
 def _update_part(layer, run, rate, epsilon, params, moments, second, lo, hi, g, biases):
     """W = W - rate ... for rows lo to hi of W from `g`, and for b from `biases`."""
     place, count = layer.weights + lo * layer.n_out, (hi - lo) * layer.n_out
@@ -326,10 +343,11 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
     a = matrix(w + run.input, run.input_row)
     for n in range(layers.size):
         layer = layers[n]
+        own = aims & TRANSPOSE if layer.frozen != 0 else aims
         first = _end_of_part(run, n, start_of_part(number, layer.n_in, tasks))
         end = _end_of_part(run, n, start_of_part(number + 1, layer.n_in, tasks))
         ahead = 0
-        if aims & GRADIENT and n == 0:
+        if own & GRADIENT and n == 0:
             ahead = _ask_ahead(layer, run, w, end - first, number)
         lo = first
         while lo < end:
@@ -338,13 +356,15 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
             part, biases = g + place, g + layer.biases
             if in_passing:
                 part, biases = block, block + (hi - lo) * layer.n_out
-            if aims & GRADIENT and n == 0 and run.ramps != 0:
+            if own & GRADIENT and n == 0 and run.ramps != 0:
                 _ramp_gradient_part(layer, run, w, a, lo, hi, number, part, biases)
-            elif aims & GRADIENT and n == 0 and run.columns != 0:
+            elif own & GRADIENT and n == 0 and run.columns != 0:
                 _sparse_gradient_part(layer, run, w, lo, hi, lo == first, number, part, biases)
-            elif aims & GRADIENT:
+            elif own & GRADIENT:
                 _gradient_part(layer, run, w, a, lo, hi, part, biases, scratch, ahead)
-            if aims & UPDATE:
+            elif aims & GRADIENT and not in_passing:
+                _no_gradient(layer, lo, hi, part, biases)
+            if own & UPDATE:
                 _update_part(layer, run, rate, epsilon, p, m, params.size, lo, hi, part, biases)
             weights = matrix(p + place, layer.n_out)
             if aims & TRANSPOSE and run.penalty > 0:

@@ -19,6 +19,7 @@ LAYER = np.dtype(
         ("scale", _int),  # address of the loop that multiplies by sigma'; 0 if nothing does
         ("alpha", _float),
         ("drop", _float),  # dropout rate after the activation
+        ("frozen", _int),  # whether its parameters stay as they are
         ("block_rows", _int),  # rows of W whose gradient is computed, then applied
         ("weights", _int),  # parameters: W (n_in, n_out)
         ("biases", _int),  # parameters: b (n_out,), or -1

@@ -93,6 +93,8 @@ def _norms(layers, run, work, first, rows, scratch, norms):
         norms[i] = 0.0
     for n in range(layers.size):
         layer = layers[n]
+        if layer.frozen != 0:
+            continue
         if n == 0:
             _input_squares(run, work, layer.n_in, first, rows, inputs)
         else:
