@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from .annotations import Array, Matrix, Threads, Weights
@@ -121,7 +122,9 @@ class Stepping(Described):
         """
         rate = self._rate(rate, epoch, steps_per_epoch)
         engine = self._engine
-        if not isinstance(grads, Gradients) or _shapes(grads) != engine.plan.shapes:
+        flat = grads.flat if isinstance(grads, Gradients) else None
+        is_whole = isinstance(flat, np.ndarray) and flat.shape == (engine.plan.size,)
+        if not is_whole or _shapes(grads) != engine.plan.shapes:
             raise TypeError("grads: expected what backward of a network of this shape returned")
         in_use = self._hold()
         try:
@@ -142,7 +145,8 @@ class Stepping(Described):
         no other may train, copy or save the network.
         """
         self.optimizer.require_steps()
-        return self._engine.train_state(a_whole_number("batch_size", batch_size, least=1))
+        rows = a_whole_number("batch_size", batch_size, least=1, below=2**31)
+        return self._engine.train_state(rows)
 
     def set_learning_rate(self, learning_rate: float) -> None:
         """Go on with another learning rate, which a schedule scales; it is saved with the network.

@@ -121,7 +121,8 @@ def one_batch(state, X, y):
     targets, labels = places_of_targets(y, here)
     if rows < 1 or rows > run.batch:
         raise ValueError("train_step: X has no rows, or more than the state was made for")
-    if columns != n_in or y.size != (rows if labels != 0 else rows * n_out):
+    size = rows if labels != 0 else rows * n_out
+    if columns != n_in or y.shape[0] != rows or y.size != size:
         raise ValueError("train_step: expected X (n, n_in), and y (n, n_out) or labels (n,)")
     if _is_scheduled(own[0]):
         raise ValueError("train_step: the optimizer has a schedule, whose time is not known")
@@ -170,7 +171,8 @@ def many_batches(state, X, y, order):
     places, count = place_of_integers(order), order.size
     if count < 1:
         raise ValueError("train_steps: the order holds no row")
-    if columns != n_in or y.size != (rows if labels != 0 else rows * n_out):
+    size = rows if labels != 0 else rows * n_out
+    if columns != n_in or y.shape[0] != rows or y.size != size:
         raise ValueError("train_steps: expected X (n, n_in), and y (n, n_out) or labels (n,)")
     if _is_scheduled(own[0]):
         raise ValueError("train_steps: the optimizer has a schedule, whose time is not known")

@@ -202,7 +202,8 @@ class BaseMLP(CheckingMLP):
             self._keep_coefs()
         if incremental and goes_on and kept.stochastic and kept.key == key:
             # every call begins its order anew
-            run = Run(kept.network, kept.rates, key, random_state=self._random_state)
+            rates = kept.rates.of(kept.network.optimizer)
+            run = Run(kept.network, rates, key, random_state=self._random_state)
         else:
             # a fit that goes on exactly must not draw from the caller's generator
             exact = goes_on and self.warm_start == "exact"

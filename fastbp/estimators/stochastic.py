@@ -47,6 +47,12 @@ class Rates:
         self._power_t = power_t
         self.value = optimizer.hyper_parameters["learning_rate"]
 
+    def of(self, optimizer):
+        """Return the rate of a network that may have another optimizer by now."""
+        if optimizer is self._optimizer:
+            return self
+        return Rates(optimizer, self._policy, self._power_t)
+
     def of_span(self, span, batches):
         """Return the rates (batches,) of the steps of a `Span`; they are not to be written to."""
         if span.begin is None or not self._optimizer.is_scheduled:

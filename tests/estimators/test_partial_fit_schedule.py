@@ -133,3 +133,15 @@ def test_max_time_ends_an_endless_stream():
         assert 0.25 < time.perf_counter() - started < 1.5
         assert clf.t_ >= 150
     wait_for_readers()
+
+
+def test_another_learning_rate_of_the_network_counts():
+    still, plain = (MLPRegressor(hidden_layer_sizes=(4,), random_state=0) for _ in range(2))
+    for net in (still, plain):
+        net.partial_fit(X, X[:, 0])
+    before = still.coefs_[0].copy()
+    still.network_.set_learning_rate(1e-30)
+    for net in (still, plain):
+        net.partial_fit(X, X[:, 0])
+    np.testing.assert_array_equal(still.coefs_[0], before)
+    assert (plain.coefs_[0] != before).any()

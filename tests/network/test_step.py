@@ -1,5 +1,7 @@
 """One step of training from Python: the bits of a fit of one batch, and what is refused."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -71,6 +73,16 @@ def test_a_step_is_backward_and_update():
         assert bits(stepped) == bits(apart)
         stepped.weights[1][:] *= rate  # weights that are set between two steps count
         apart.weights[1][:] *= rate
+
+
+@pytest.mark.parametrize("flat", [np.zeros(3), np.zeros((2, 2)), [0.0], None], ids=str)
+def test_gradients_of_another_size_are_refused(flat):
+    net = network()
+    before = bits(net)
+    _, grads = net.backward(X, TARGETS["squared_error"])
+    with pytest.raises(TypeError, match="grads: expected what backward"):
+        net.update(dataclasses.replace(grads, flat=flat))
+    assert bits(net) == before
 
 
 def test_the_rate_of_a_step_can_be_given():

@@ -176,6 +176,8 @@ def test_other_shapes_are_refused_and_nothing_is_written():
         (x[:9], y[:8]),
         (x[:9], np.ascontiguousarray(y[:9, :2])),
         (x[:9], labels),
+        (x[:9], np.ascontiguousarray(y[:9].T)),  # as large, but of another shape
+        (x[:9], y[:9].ravel()),
     ]:
         with pytest.raises(ValueError, match="train_step: "):
             train_step(state, *given)
