@@ -102,11 +102,16 @@ def measured(name, seed):
     return theirs, ours, same_time, seconds
 
 
-def main():
-    """Print the table."""
+def parse(arguments=None):
+    """Return the options of the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
-    seeds = parser.parse_args().seeds
+    parser.add_argument("--seeds", type=int, default=5, help="seeds of each problem")
+    return parser.parse_args(arguments)
+
+
+def main(arguments=None):
+    """Print the table."""
+    seeds = parse(arguments).seeds
     for optimizer in (LevenbergMarquardt(), Adam()):  # compile
         by_fastbp(np.zeros((9, 1)), np.zeros(9), 0, 2, optimizer, 0.1)
     print("mean squared error  least_squares  LM in 1/10    Adam  Adam / LM  SciPy's time")

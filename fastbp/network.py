@@ -28,7 +28,7 @@ from .engine.engine import Engine
 from .engine.plan import Plan
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.scalars import a_flag, a_whole_number
-from .model_file import custom_formulas
+from .model_file import custom_formulas, formulas_by_name, from_bytes, to_bytes
 from .quoted import quoted
 from .ranks.comm import as_ranks
 from .saved import Saved
@@ -111,6 +111,7 @@ class Network(Stepping, Differentiable, Saved):
         plan = Plan(specs, input_drop, np.dtype(dtype))
         parameter = record.parameter_of("loss_parameter", loss_parameter)
         super().__init__(Engine(plan, record.name, parameter, as_optimizer(optimizer), seed))
+        formulas_by_name(custom_formulas(self))  # two of one name could not be saved
         self._draw_weights()
 
     def _draw_weights(self):
@@ -251,7 +252,9 @@ class Network(Stepping, Differentiable, Saved):
         order = (batch_size, shuffle, steps_per_epoch)
         with ranks.joined(), ExitStack() as held:
             options = ranks.together(lambda: options_of(epochs, *arguments, *order, resume))
-            options = with_all_rows(options, self.optimizer, comm, checkpoints)
+            options = with_all_rows(
+                options, self.optimizer, comm, checkpoints, (X, y, sample_weight)
+            )
             way = (sync, average_every, self._engine, options.batch_size)
             ranks.together(lambda: ranks.set_sync(*way))
             kept = ranks.together(lambda: as_checkpoints(checkpoints, resume))
@@ -261,7 +264,7 @@ class Network(Stepping, Differentiable, Saved):
             if resume:
                 own = custom_formulas(self)
                 read = (lambda: kept.latest(own)) if ranks.leads else (lambda: None)
-                latest = ranks.first(ranks.together(read))
+                latest = _first(ranks, ranks.together(read), own)
             seed = latest.seed if latest is not None and self._seed_is_drawn else self.seed
             validation = None
             if validation_data is not None:
@@ -313,7 +316,9 @@ class Network(Stepping, Differentiable, Saved):
         }
         ranks.expect_same(same)
         if self._seed_is_drawn:
-            self._take(ranks.first(net))
+            # not the layers: formulas of a user's own may not be pickled
+            names = ("seed", "params", "moments", "steps", "epochs")
+            self._take(replace(net, **ranks.first({name: getattr(net, name) for name in names})))
         else:
             begun = (crc32(net.moments, crc32(net.params)), net.steps, net.epochs)
             ranks.expect_same({"the place in training (weights, steps, epochs)": begun})
@@ -351,6 +356,14 @@ class Network(Stepping, Differentiable, Saved):
     def __repr__(self) -> str:
         sizes = [self.layers[0].n_in, *(layer.n_out for layer in self.layers)]
         return f"Network({sizes}, loss={self.loss!r}, dtype={self.dtype.name!r})"
+
+
+def _first(ranks, model, own):
+    """Return the model of a checkpoint that rank 0 has; `own` are formulas that it may name."""
+    if not own:
+        return ranks.first(model)
+    content = ranks.first(None if model is None else to_bytes(model))
+    return None if content is None else from_bytes(content, custom=own)
 
 
 def _seed_of(seed):

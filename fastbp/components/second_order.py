@@ -63,8 +63,8 @@ class LevenbergMarquardt(WholeBatch):
     sample by its share of the weights, g is the gradient. If a step lowers the loss by the share r
     of what the linear model predicts, ``mu *= max(1/3, 1 - (2 r - 1)^3)``; a step that does not is
     tried again with mu times 2, 4, 8, ... J^T J is added up in blocks of rows: it takes
-    ``8 n_parameters^2`` bytes, and an iteration the time of ``n n_out n_parameters^2`` operations.
-    Use dtype float64 to come close to a minimum.
+    some ``32 n_parameters^2`` bytes, and an iteration ``n n_out n_parameters^2`` operations. Use
+    dtype float64 to come close to a minimum.
 
     References: Marquardt, An algorithm for least-squares estimation of nonlinear parameters, SIAM
     J. Appl. Math. 11, 1963; Hagan and Menhaj, Training feedforward networks with the Marquardt
@@ -82,9 +82,7 @@ class LevenbergMarquardt(WholeBatch):
         loss.
     """
 
-    def __init__(
-        self, damping: float = 1e-2, factor: float = 10.0, l2: float = 0.0, tol: float = 1e-10
-    ) -> None:
+    def __init__(self, damping: float = 1e-2, l2: float = 0.0, tol: float = 1e-10) -> None:
         super().__init__(
             "levenberg_marquardt",
             "(J^T J + mu I) s = -g; w += s if the loss is lower, else mu is larger",
@@ -118,7 +116,7 @@ class LBFGS(WholeBatch):
         super().__init__(
             "lbfgs",
             "w -= t H g, H of the last steps, t by the strong Wolfe conditions",
-            memory=a_whole_number("memory", memory, least=1),
+            memory=a_whole_number("memory", memory, least=1, below=10**6),
             l2=a_number("l2", l2, low=0),
             tol=a_number("tol", tol, low=0),
         )

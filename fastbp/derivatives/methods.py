@@ -139,7 +139,7 @@ class Differentiable(Described):
         """Return the gradient of each sample's loss by the parameters (n, n_parameters).
 
         Their order is that of ``Network.parameters``; the mean over the samples is what `backward`
-        returns without dropout.
+        returns without dropout, of layers that are trained.
         """
         run, data = _passes(), self._samples(X, y)
         shape = len(data), self._engine.plan.size

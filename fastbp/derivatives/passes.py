@@ -4,14 +4,13 @@ The weights are copied at the beginning: they are of one moment between two step
 thread trains. Each call takes a workspace that no other uses.
 """
 
-from weakref import WeakKeyDictionary
-
 import numpy as np
 
 from ..engine.inputs import fields_of
 from ..engine.run import fill
 from ..kernels.compiler.threads import choose_threads, twin
 from ..kernels.formulas.curvatures import ACTIVATION_CURVATURES, LOSS_CURVATURES
+from ..kernels.formulas.custom import CustomFormula
 from ..kernels.formulas.losses import LOSSES
 from ..kernels.loss import slope_of, value_of
 from ..kernels.net import curvature, derivatives
@@ -25,8 +24,6 @@ from ..quoted import quoted
 from .workspace import Tangents, rows_of_block, without_dropout
 
 _NONE = np.zeros(1)
-# workspaces that are not in use, by the engine whose plan they are for
-_idle: WeakKeyDictionary = WeakKeyDictionary()
 
 
 class Passes:
@@ -41,6 +38,8 @@ class Passes:
         self.is_canonical = output == record.partner and record.from_logits is not None
         here.link(plan.specs, self.is_canonical)
         self.here, self.plan, self._loss = here, plan, engine.loss
+        #: Rows of a block, which the buffers may be larger than.
+        self.batch = batch
         self.params = aligned_zeros(plan.size, plan.dtype)
         self.run, self.job = gathered([engine.run]), np.zeros(1, JOB)
         source, value = value_of(engine.loss, self.is_canonical, plan.dtype)
@@ -82,7 +81,7 @@ class Passes:
             none if out is None else out.reshape(-1),
             none if sums is None else sums,
             len(data),
-            here.batch,
+            self.batch,
         )
 
     def curved(self, part, data, v, add=derivatives.sums_part):
@@ -110,10 +109,9 @@ def check_curves(loss, *activations):
     unknown = [] if loss in LOSS_CURVATURES else [loss]
     unknown += [name for name in activations if name not in ACTIVATION_CURVATURES]
     if unknown:
-        raise ValueError(
-            f"the second derivative of {quoted(unknown[0])} is not known: add it to "
-            "kernels/formulas/curvatures.py"
-        )
+        is_own = isinstance(unknown[0], CustomFormula)
+        remedy = "formulas of your own have none" if is_own else "add it to formulas/curvatures.py"
+        raise ValueError(f"the second derivative of {quoted(unknown[0])} is not known: {remedy}")
 
 
 def aligned_copy(flat):
@@ -135,7 +133,7 @@ class taken:
 
     def __enter__(self):
         engine = self._engine
-        self._list = _idle.setdefault(engine, [])
+        self._list = engine.spare
         try:
             while True:
                 passes = self._list.pop()
@@ -143,6 +141,7 @@ class taken:
                     break
         except IndexError:  # another thread may take the last one
             passes = Passes(engine, *self._asked)
+        passes.batch = self._asked[0]
         engine.gate.copy(lambda: np.copyto(passes.params, engine.params))
         self._passes = passes
         return passes

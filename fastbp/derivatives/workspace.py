@@ -17,8 +17,10 @@ _LEAST_ROWS, _MOST_ROWS = 512, 4096
 
 
 def without_dropout(plan):
-    """Return the plan of the same net whose dropout is inactive."""
-    return Plan([replace(spec, dropout=0.0) for spec in plan.specs], 0.0, plan.dtype)
+    """Return the plan of the same net without dropout, whose layers are all derived by."""
+    return Plan(
+        [replace(spec, dropout=0.0, trainable=True) for spec in plan.specs], 0.0, plan.dtype
+    )
 
 
 def rows_of_block(plan):

@@ -91,6 +91,8 @@ class Engine(Steps, Dropped):
         # idle workspaces for inference with their runs, and paces by the most threads: concurrent
         # calls take one each
         self._idle, self._paces = [], {}
+        #: idle workspaces of `fastbp.derivatives`
+        self.spare = []
         run = self._run[0]
         run["seed"], run["step"], run["cells"] = seed, 0, address(self._cells)
 
@@ -148,6 +150,7 @@ class Engine(Steps, Dropped):
         self._training = None
         self._placed = nothing
         self._idle.clear()
+        self.spare.clear()
 
     def set_layers(self, specs):
         """Take layers that differ in what is trained alone."""

@@ -30,7 +30,7 @@ _OTHERS = {name for name, target in ACTIVATIONS.aliases.items() if target in _HI
 CONSTRAINTS = {
     "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
     "activation": [StrOptions(_HIDDEN | _OTHERS), CustomActivation, list, tuple],
-    "solver": [StrOptions({"lbfgs", "lm", "sgd", "adam"})],
+    "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
     "alpha": [Interval(Real, 0, None, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
     "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
+from sklearn.utils._param_validation import StrOptions
 
 from ..annotations import Floats, FloatType, Matrix, Stream, Threads, Weights
 from ..components.optimizers import Optimizer
@@ -16,7 +17,7 @@ from ..components.schedules import Schedule
 from ..data.samples import check_range
 from ..kernels.formulas.losses import LOSSES
 from .base import BaseMLP
-from .parameters import fitting, keep_arguments, stochastic_only
+from .parameters import CONSTRAINTS, fitting, keep_arguments, stochastic_only
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -164,6 +165,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """
 
     _numeric_targets = True
+    _parameter_constraints: ClassVar = {
+        **CONSTRAINTS,
+        "solver": [StrOptions({"lbfgs", "lm", "sgd", "adam"})],
+    }
 
     def __init__(
         self,

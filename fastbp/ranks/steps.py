@@ -21,6 +21,7 @@ class OwnSteps:
     has_converged = False
 
     def __init__(self, engine: Engine, feed: Feed) -> None:
+        engine.optimizer.require_steps()
         self._engine = engine
         self._batch = feed.batch
 

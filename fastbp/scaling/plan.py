@@ -202,6 +202,7 @@ def plan_ranks(
         asked = every.together(lambda: _checked(rows, batch_size, ranks, *machine))
         rows, batch_size, counts = asked
         engine = copy.deepcopy(network).engine
+        every.together(engine.optimizer.require_steps)
         net = ([spec.n_out for spec in engine.plan.specs], engine.plan.dtype, engine.optimizer)
         names = ("rows, batch_size, ranks", "latency, bandwidth, per_machine, n_threads", "network")
         every.expect_same(dict(zip(names, (asked, machine, net), strict=True)))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..components.second_order import LBFGS, WholeBatch
+from ..data.feed import is_stream
 from ..quoted import quoted
 from .lbfgs import LBFGSSteps
 from .marquardt import MarquardtSteps
@@ -21,10 +22,12 @@ def steps_of(optimizer: Any) -> type[LBFGSSteps] | type[MarquardtSteps] | None:
     return LBFGSSteps if isinstance(optimizer, LBFGS) else MarquardtSteps
 
 
-def with_all_rows(options: Any, optimizer: Any, comm: Any, checkpoints: Any) -> Any:
+def with_all_rows(
+    options: Any, optimizer: Any, comm: Any, checkpoints: Any, given: tuple[Any, Any, Any]
+) -> Any:
     """Return the options of a fit, whose batch is all rows if the optimizer takes them at once.
 
-    It raises ValueError if the optimizer cannot serve the fit.
+    `given` are X, y and the weights. It raises ValueError if the optimizer cannot serve the fit.
     """
     if not isinstance(optimizer, WholeBatch):
         return options
@@ -36,4 +39,6 @@ def with_all_rows(options: Any, optimizer: Any, comm: Any, checkpoints: Any) -> 
             f"checkpoints={quoted(checkpoints)}: {name} remembers steps that no checkpoint has; "
             "leave them out, or use LevenbergMarquardt or Adam"
         )
+    if is_stream(*given):
+        raise ValueError(f"X is a stream: {name} takes all rows at once: give arrays")
     return replace(options, batch_size=_ALL_ROWS, shuffle=False)

@@ -10,7 +10,7 @@ IEEE Trans. Neural Networks 5, 1994, eq. 5 and 13.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from ..derivatives.passes import taken
 from ..engine.engine import Engine
 from ..kernels.net import normal
 from ..kernels.support.arrays import address, aligned_zeros
+from ..kernels.support.ramp_rows import RampRows
 from ..kernels.tuning import CACHE_LINE
 from ..memory import require_memory
 from .whole import WholeSteps
@@ -50,6 +51,12 @@ class MarquardtSteps(WholeSteps):
 
     def __init__(self, engine: Engine, feed: Feed, l2: float | None = None) -> None:
         super().__init__(engine, feed, l2)
+        if self.data.is_sparse:
+            raise ValueError(
+                "X is sparse: LevenbergMarquardt takes dense rows: give X.toarray(), or use LBFGS()"
+            )
+        if isinstance(self.data.x, RampRows):  # each row of J has a part of each input
+            self.data = replace(self.data, x=self.data.x.dense())
         plan, n_out = engine.plan, engine.plan.specs[-1].n_out
         line, item = CACHE_LINE // plan.dtype.itemsize, plan.dtype.itemsize
         # a column for the errors, and whole cache lines
@@ -62,6 +69,7 @@ class MarquardtSteps(WholeSteps):
         remedy = "fewer units take less; LBFGS() takes none of it"
         require_memory(needed, f"LevenbergMarquardt of {plan.size:,} parameters", remedy)
         self._block, self._sums = (aligned_zeros(a * b, plan.dtype) for a, b in shapes)
+        self._factorized = np.empty(plan.size**2)
         self._diagonal = np.diag_indices(plan.size)
         # the mean squared error is the squared error times 2 / n_out
         self._factor = 2 / n_out if engine.loss == "mean_squared_error" else 1.0
@@ -71,7 +79,8 @@ class MarquardtSteps(WholeSteps):
 
     def compile(self, threads: int) -> None:
         """Compile or load what an iteration runs."""
-        self._equations(self.engine.params.astype(np.float64), threads)
+        equations = self._equations(self.engine.params.astype(np.float64), threads)
+        self._solution(equations, 1.0)
 
     def iterate(self, weights: Floats, threads: int) -> float:
         """Make the first step that lowers the objective; return what it was before."""
@@ -89,13 +98,11 @@ class MarquardtSteps(WholeSteps):
 
     def _stepped(self, last, threads):
         """Return the equations after the first step that lowers the objective, or `last`."""
-        moments, matrix = self.engine.moments, last.matrix.copy()
-        diagonal = last.matrix.diagonal()
-        scale = max(float(diagonal.max()), np.finfo(float).tiny)
+        moments = self.engine.moments
+        scale = max(float(last.matrix.diagonal().max()), np.finfo(float).tiny)
         damping, growth = max(float(moments[0]), _LEAST * scale), 2.0
         while damping <= _MOST * scale:
-            np.fill_diagonal(matrix, diagonal + damping)
-            step = _solution(matrix, last.slope)
+            step = self._solution(last, damping)
             if step is not None:
                 found = self._equations(last.weights - step, threads)
                 predicted = 0.5 * float(step @ (damping * step + last.slope))
@@ -106,6 +113,13 @@ class MarquardtSteps(WholeSteps):
             damping *= growth
             growth *= 2
         return last
+
+    def _solution(self, equations, damping):
+        """Return the damped step, None if there is none that is finite."""
+        step = np.empty(len(equations.slope))
+        given = (equations.matrix.reshape(-1), damping, equations.slope, self._factorized, step)
+        is_solved = normal.solve_damped.serial(*given)
+        return step if is_solved and np.isfinite(step).all() else None
 
     def _equations(self, weights, threads):
         """Set the parameters; return their `Equations`, in float64."""
@@ -123,12 +137,3 @@ class MarquardtSteps(WholeSteps):
         slope = last[:size] + self.penalties * weights
         objective = 0.5 * float(last[size]) + self.penalty_of(weights)
         return Equations(weights, matrix, slope, objective)
-
-
-def _solution(matrix, slope):
-    """Return the solution of the linear system, None if it has none that is finite."""
-    try:
-        step = np.linalg.solve(matrix, slope)
-    except np.linalg.LinAlgError:
-        return None
-    return step if np.isfinite(step).all() else None

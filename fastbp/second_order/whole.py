@@ -8,21 +8,16 @@ import numpy as np
 
 from ..annotations import Floats
 from ..components.second_order import LevenbergMarquardt
-from ..data.windows import Feed, Whole
+from ..data.windows import Feed
 from ..engine.engine import Engine
 
-#: The batch size of a training on all rows: no data have so many.
-ALL_ROWS = 2**62
 #: Losses of which J^T J is the Hessian but for what vanishes with the errors
 SQUARES = ("squared_error", "mean_squared_error")
 
 
-def require_whole(engine: Engine, feed: Feed) -> None:
-    """Raise ValueError unless an optimizer of all rows can train this network on these data."""
+def require_whole(engine: Engine) -> None:
+    """Raise ValueError unless an optimizer of all rows can train this network."""
     optimizer, plan = engine.optimizer, engine.plan
-    name = type(optimizer).__name__
-    if not isinstance(feed, Whole):
-        raise ValueError(f"X is a stream: {name} takes all rows at once: give arrays")
     if plan.input_drop or any(spec.dropout for spec in plan.specs):
         raise ValueError(
             f"optimizer={optimizer!r}: the network has dropout, with which each evaluation is of "
@@ -43,7 +38,7 @@ class WholeSteps:
     """
 
     def __init__(self, engine: Engine, feed: Feed, l2: float | None = None) -> None:
-        require_whole(engine, feed)
+        require_whole(engine)
         self.engine, self.data = engine, feed.head
         self.has_converged = False
         numbers = engine.optimizer.hyper_parameters

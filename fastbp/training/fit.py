@@ -303,10 +303,12 @@ class FitPolicy(Policy):
         rate = epoch.rates[batch]
         engine.set_progress(state.best)  # moments and their bias corrections start anew together
         state.history.stopped = Stopped.DIVERGED
-        cause = _likely_cause(epoch.data, rate, self._ranks)
+        takes_all = isinstance(engine.optimizer, WholeBatch)
+        cause = _likely_cause(epoch.data, None if takes_all else rate, self._ranks)
+        at_rate = "" if takes_all else f", at learning rate {rate:g}"
         error = DivergenceError(
             f"the {what} became not finite in epoch {epoch.number + 1}, batch {batch + 1} of "
-            f"{len(epoch.losses)}, at learning rate {rate:g}. Likely cause: "
+            f"{len(epoch.losses)}{at_rate}. Likely cause: "
             f"{cause}. The network holds its best weights so far.",
             epoch.number,
             batch,
@@ -326,4 +328,6 @@ def _likely_cause(data, rate, ranks):
         largest = ranks.largest(0.0 if empty else float(max(array.max(), -array.min())))
         if largest > 1e3:
             return f"{name} reaches {largest:.3g}; scale it to about [-1, 1]"
+    if rate is None:
+        return "the weights are too large; begin with smaller ones"
     return f"the learning rate is too high; try {rate / 10:g}, or clip_norm=1.0"

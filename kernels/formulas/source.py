@@ -139,7 +139,8 @@ def fingerprint(function):
     values = tuple((name, _mark(value)) for name, value in read(function).items())
     # without its docstring: a formula has no other text
     constants = tuple(map(_mark, (each for each in code.co_consts if not isinstance(each, str))))
-    return code.co_code, constants, code.co_names, code.co_varnames, values
+    given = tuple(map(_mark, function.__defaults__ or ()))
+    return code.co_code, constants, code.co_names, code.co_varnames, given, values
 
 
 def _mark(value):

@@ -4,7 +4,10 @@ The function runs on symbols, once for each way through its branches, and what i
 written down as the source of another function. That one runs on vectors, which cannot branch.
 """
 
+from functools import reduce
 from numbers import Real
+
+import numpy as np
 
 from .source import rebound
 
@@ -132,6 +135,10 @@ def straight(function, functions):
 
     def noted(original, name):
         def call(*arguments):
+            if name == "where" and isinstance(arguments[0], (bool, np.bool_)):
+                return arguments[1] if arguments[0] else arguments[2]
+            if name in ("max", "min") and len(arguments) > 2:
+                return reduce(call, arguments)
             if any(isinstance(each, (_Symbol, _Condition)) for each in arguments):
                 return tape.call(name, *arguments)
             return original(*arguments)

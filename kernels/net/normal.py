@@ -11,7 +11,17 @@ from math import sqrt
 
 from ..compiler.jit import Task, inner, kernel
 from ..simd.gemm import MAIN_ROWS, NO_GATE, run_gemm
-from ..simd.intrinsics import load_part, one_hot, pointer, pointer_at, store_part, width
+from ..simd.intrinsics import (
+    broadcast,
+    fma,
+    lane_sum,
+    load_part,
+    one_hot,
+    pointer,
+    pointer_at,
+    store_part,
+    width,
+)
 from ..simd.order import sample_weight, source_row
 from ..simd.view import matrix, strided
 from .derivatives import backward_from, part_types, rows_at, rows_of_part, scratch_of, times_slope
@@ -83,3 +93,52 @@ def mirrored(sums, row, factor, matrix):
     for i in range(len(matrix)):
         for j in range(i + 1):
             matrix[i, j] = matrix[j, i] = factor * sums[i * row + j]
+
+
+@inner
+def _dot(count, x, y):
+    """Return the sum of the products of two vectors, added in a fixed order."""
+    even, odd, lanes = broadcast(x, 0.0), broadcast(x, 0.0), width(x)
+    for i in range(0, count, 2 * lanes):
+        left = count - i
+        even = fma(load_part(x + i, left), load_part(y + i, left), even)
+        more = left - lanes
+        if more > 0:
+            j = i + lanes
+            odd = fma(load_part(x + j, more), load_part(y + j, more), odd)
+    return lane_sum(even + odd)
+
+
+@inner
+def _subtract(count, factor, x, y):
+    """Subtract ``factor x`` from y."""
+    for i in range(0, count, width(x)):
+        left = count - i
+        store_part(y + i, load_part(y + i, left) - factor * load_part(x + i, left), left)
+
+
+@kernel
+def solve_damped(matrix, damping, rhs, factor, out):
+    """Solve ``(M + damping I) x = rhs`` of a symmetric M by Cholesky's method, on one thread.
+
+    All are flat float64 arrays; `factor` takes the lower triangle L of M + damping I = L L^T, and
+    `out` takes x. Return whether the matrix is positive definite; else `out` is of no use.
+    """
+    size = rhs.size
+    m, lower, x = pointer(matrix), pointer(factor), pointer(out)
+    for i in range(size):
+        row = lower + i * size
+        for j in range(i):
+            other = lower + j * size
+            row[j] = (m[i * size + j] - _dot(j, row, other)) / other[j]
+        pivot = m[i * size + i] + damping - _dot(i, row, row)
+        if not pivot > 0:
+            return False
+        row[i] = pivot**0.5
+        x[i] = (rhs[i] - _dot(i, row, x)) / row[i]
+    for n in range(size):
+        i = size - 1 - n
+        row = lower + i * size
+        x[i] = x[i] / row[i]
+        _subtract(i, x[i], row, x)
+    return True

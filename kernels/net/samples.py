@@ -7,6 +7,7 @@ Reference: Goodfellow, Efficient per-example gradient computations, arXiv:1510.0
 
 from math import sqrt
 
+import numpy as np
 from numba import from_dtype, types
 
 from ..compiler.jit import Task, inner
@@ -139,9 +140,10 @@ def clip_samples(layers, runs, work, lo, hi, number):
             source = source_row(run.order, run.first + first + i)
             share = run.scale * sample_weight(w, run.sample_weight, source)
             most, norm = run.clip_sample_norm * share, float(norms[i])
-            if norm > most:
+            if not norm <= most:  # it may be infinite, or NaN: then the sample does not count
+                factor = most / norm if norm < np.inf else 0.0
                 for n in range(layers.size):
                     d = w + layers[n].delta + (first + i) * layers[n].row
                     for j in range(0, layers[n].n_out, width(d)):
                         left = layers[n].n_out - j
-                        store_part(d + j, load_part(d + j, left) * (most / norm), left)
+                        store_part(d + j, load_part(d + j, left) * factor, left)

@@ -209,6 +209,8 @@ _PARAMETERS = [name for name in neural_network.MLPClassifier().get_params() if n
 def test_wrong_values_are_refused_in_scikit_learns_words(name):
     values = (-1, 0, 1, 2, 1.5, -0.1, True, None, "wrong", "auto", np.nan, np.inf, [], [1], object)
     for make, y in ((classifier, LABELS), (regressor, Y)):
+        if name == "solver" and make is regressor:  # which has "lm" too
+            continue
         refused = 0
         for value in values:
             theirs, ours = (make(library, **{name: value}) for library in LIBRARIES)

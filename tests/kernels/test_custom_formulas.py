@@ -306,6 +306,42 @@ def test_wrong_options_and_ranges_are_refused():
         fastbp.custom_loss("mine", lambda a, y: a, partner="no")
 
 
+def _bent(c):
+    def bend(z, c=c):
+        return z if z < c else c + 0.1 * (z - c)
+
+    return fastbp.custom_activation("bent", lambda z: bend(z))
+
+
+def test_what_a_helper_has_by_default_tells_formulas_apart():
+    near, far = _bent(30.0), _bent(60.0)
+    assert near != far and near == _bent(30.0)
+    values = [kernels.activation(np.full((1, 1), 100.0), each)[0, 0] for each in (near, far)]
+    np.testing.assert_allclose(values, [37.0, 64.0], rtol=1e-12)
+
+
+def test_truth_values_that_are_known_choose_a_side():
+    flag = True
+    formula = fastbp.custom_activation("known", lambda z: np.where(flag, 2 * z, z * z))
+    np.testing.assert_array_equal(kernels.activation(np.full((1, 3), 4.0), formula), 8.0)
+
+
+def test_the_largest_of_three_runs():
+    formula = fastbp.custom_activation("three", lambda z: max(z, 0.1 * z, -1.0))
+    Z = np.array([[-20.0, -3.0, 0.5, 7.0]])
+    np.testing.assert_allclose(kernels.activation(Z, formula), [[-1.0, -0.3, 0.5, 7.0]])
+
+
+@pytest.mark.parametrize("name", ["exp2", "tan", "arctan2"])
+def test_what_numba_cannot_run_is_named(name):
+    function = getattr(np, name)
+    arguments = (1.0,) if name == "arctan2" else ()
+    try:
+        fastbp.custom_activation("mine", lambda z: function(z / 20, *arguments))
+    except ValueError as error:
+        assert "formula 'mine'" in str(error) and "\n" not in str(error)
+
+
 def test_a_formula_of_the_other_kind_is_refused():
     wave = fastbp.custom_activation("wave", lambda z: math.sin(z))
     squares = fastbp.custom_loss("squares", lambda a, y: (a - y) ** 2)

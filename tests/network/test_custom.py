@@ -320,3 +320,18 @@ def test_a_forked_child_trains_and_makes_formulas(run_python):
     assert np.allclose(there[1], here, atol=1e-6)
     """
     run_python(code)
+
+
+def test_two_formulas_of_one_name_make_no_network():
+    one = fastbp.custom_activation("same", lambda z: z * z)
+    other = fastbp.custom_loss("same", lambda a, y: (a - y) ** 2)
+    with pytest.raises(ValueError, match="two formulas that differ are called 'same'"):
+        fastbp.Network([2, 3, 1], one, loss=other)
+
+
+def test_there_is_no_second_derivative_of_them():
+    square = fastbp.custom_activation("square", lambda z: 0.1 * z * z)
+    net = fastbp.Network([2, 3, 1], square, dtype="float64", seed=0)
+    X = np.ones((4, 2))
+    with pytest.raises(ValueError, match="'square' is not known: formulas of your own have none"):
+        net.hvp(X, np.ones(4), np.ones(net.parameters.size))

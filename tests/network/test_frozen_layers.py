@@ -138,6 +138,16 @@ def test_compiled_code_packs_and_sparse_rows_leave_them_alone():
     assert not gradients.weights[0].any() and gradients.weights[1].any()
 
 
+def test_derivatives_are_of_all_layers_whatever_is_trained():
+    network, other = net(()), net((0, 1))
+    gradients = network.per_sample_gradients(X, Y)
+    for each in (network, other):
+        each.set_trainable(0, False)
+        np.testing.assert_array_equal(each.per_sample_gradients(X, Y), gradients)
+        norms = each.per_sample_norms(X, Y)
+        np.testing.assert_allclose(norms, np.linalg.norm(gradients, axis=1), rtol=1e-12)
+
+
 def test_what_is_wrong_is_named():
     network = net(())
     with pytest.raises(ValueError, match="layer=3"):

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse
 from scipy.optimize import line_search as scipy_search
 from scipy.optimize import minimize, rosen, rosen_der
 
@@ -20,10 +21,12 @@ from fastbp import (
     Network,
     fit_many,
     model_file,
+    plan_ranks,
 )
 from fastbp.data import ArraySource
 from fastbp.data.samples import samples
 from fastbp.data.windows import Whole
+from fastbp.kernels.net import normal
 from fastbp.second_order.line_search import Trial, line_search
 from fastbp.second_order.marquardt import MarquardtSteps
 
@@ -126,10 +129,11 @@ def test_lbfgs_ends_at_the_minimum_of_a_convex_loss():
 def test_marquardt_finds_the_net_that_made_the_targets():
     """There is a solution without errors, and the way to it is short."""
     teacher, network = net(LevenbergMarquardt(tol=0)), net(LevenbergMarquardt(tol=0))
-    network.parameters[:] += RNG.normal(size=network.parameters.size) * 0.05
+    rng = np.random.default_rng(1)
+    network.parameters[:] += rng.normal(size=network.parameters.size) * 0.05
     history = network.fit(X, teacher.forward(X), epochs=400)
     assert history["loss"][0] > 1e-4 and network.evaluate(X, teacher.forward(X))["loss"] < 1e-15
-    others = RNG.uniform(-1, 1, (50, 2))
+    others = rng.uniform(-1, 1, (50, 2))
     np.testing.assert_allclose(network.forward(others), teacher.forward(others), atol=1e-5)
 
 
@@ -192,7 +196,7 @@ def test_histories_have_validation_stopping_callbacks_and_limits(optimizer):
     )
     assert history.stopped == "callback" and len(history) == len(seen) == 7
     assert history["val_loss"][-1] == pytest.approx(network.evaluate(*valid)["loss"], rel=1e-12)
-    noise = RNG.normal(size=(20, 2))
+    noise = np.random.default_rng(2).normal(size=(20, 2))
     history = net(optimizer, (2, 30, 2)).fit(
         X[:20], noise, epochs=500, validation_data=(X[20:40], noise), early_stopping=5
     )
@@ -235,6 +239,32 @@ def test_many_networks_train_with_it_in_parallel():
     assert {each.network.parameters.tobytes() for each in found} == {alone.parameters.tobytes()}
 
 
+@pytest.mark.parametrize("rows", [200, 4096])
+def test_what_was_derived_before_changes_no_bit(rows):
+    """Larger blocks of rows that a Jacobian left behind are not written beyond."""
+    X = np.random.default_rng(3).uniform(-1, 1, (rows, 2))
+    plain, other = net(LevenbergMarquardt(), (2, 9, 1)), net(LevenbergMarquardt(), (2, 9, 1))
+    other.jacobian(X, n_threads=1)
+    other.per_sample_gradients(X, X[:, :1], n_threads=1)
+    for each in (plain, other):
+        each.fit(X, X[:, 0] * X[:, 1], epochs=4, n_threads=1)
+    assert plain.parameters.tobytes() == other.parameters.tobytes()
+
+
+def test_the_solution_is_that_of_lapack():
+    rng = np.random.default_rng(4)
+    for size in (1, 2, 3, 7, 8, 9, 33, 100):
+        root = rng.normal(size=(size, size + 2))
+        matrix, rhs, out = root @ root.T, rng.normal(size=size), np.empty(size)
+        given = (np.tril(matrix).ravel(), 0.5, rhs, np.empty(size**2), out)
+        assert normal.solve_damped.serial(*given)
+        np.testing.assert_allclose(
+            out, np.linalg.solve(matrix + 0.5 * np.eye(size), rhs), rtol=1e-9
+        )
+    for wrong in (-1.0, np.nan, -0.5):
+        assert not normal.solve_damped.serial(np.eye(1).ravel() * wrong, 0.5, *np.ones((3, 1)))
+
+
 # ------------------------------------------------------------------ what is refused
 
 
@@ -244,6 +274,8 @@ def test_many_networks_train_with_it_in_parallel():
         ({"loss": "huber"}, {}, ValueError, 'loss="huber": LevenbergMarquardt needs squared_error'),
         ({}, {"X": ArraySource(X, Y), "y": None}, ValueError, "X is a stream: Levenberg"),
         ({}, {"X": iter([(X, Y)]), "y": None}, ValueError, "X is a stream: Levenberg"),
+        ({}, {"X": iter([]), "y": None}, ValueError, "X is a stream: Levenberg"),
+        ({}, {"X": scipy.sparse.csr_array(X)}, ValueError, "X is sparse: LevenbergMarquardt takes"),
         ({"optimizer": LBFGS()}, {"checkpoints": "folder"}, ValueError, "remembers steps"),
     ],
 )
@@ -267,6 +299,7 @@ def test_there_are_no_single_steps_and_no_dropout(optimizer):
         lambda: network.step(X, Y),
         lambda: network.step(X, Y, rate=0.1),
         lambda: network.train_state(8),
+        lambda: plan_ranks(network, 1000, 100, ranks=[2]),
         lambda: network.set_learning_rate(0.1),
     ):
         with pytest.raises(TypeError, match="it takes all rows at once: call fit"):
@@ -341,7 +374,7 @@ def test_the_solver_of_the_regressor_finds_the_minimum():
         array.flat[0] += 1e-5
         assert abs(values[0] - values[1]) / 2e-5 < 1e-5
     assert not hasattr(lm, "partial_fit")
-    with pytest.raises(ValueError, match="solver='lm', loss="):
+    with pytest.raises(ValueError, match="The 'solver' parameter of MLPClassifier must be"):
         MLPClassifier(solver="lm").fit(X, X[:, 0] > 0)
     with pytest.raises(ValueError, match="solver='lm', loss='huber'"):
         MLPRegressor("huber", solver="lm").fit(X, Y)

@@ -185,3 +185,29 @@ def test_one_rank_ends_the_training_of_all(tmp_path):
     assert found["callback"][0][1] == 4
     for each in found.values():
         assert len({json.dumps(one) for one in each}) == 1
+
+
+OWN = """
+import json, math, tempfile
+import numpy as np
+from mpi4py import MPI
+from fastbp import Network, custom_activation
+
+comm = MPI.COMM_WORLD
+wave = custom_activation("wave", lambda z: z * math.exp(-z * z))  # which no pickle takes
+X = np.random.default_rng(comm.rank).normal(size=(40, 3))
+folder = comm.bcast(tempfile.mkdtemp() if comm.rank == 0 else None)
+found = []
+for epochs, resume in ((2, False), (4, True), (4, True)):
+    net = Network([3, 5, 1], wave, dtype="float64")
+    net.fit(X, X[:, 0], epochs=epochs, comm=comm, checkpoints=folder, resume=resume)
+    found.append(net.parameters.tobytes().hex())
+found = comm.gather(found)
+if comm.rank == 0:
+    print(json.dumps(found))
+"""
+
+
+def test_ranks_train_and_resume_a_network_with_formulas_of_ones_own(tmp_path):
+    one, other = json.loads(run_ranks(2, OWN, tmp_path))
+    assert one == other and one[0] != one[1] == one[2]
