@@ -39,7 +39,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     solver : {"adam", "sgd", "lbfgs", "lm"}, default "adam"
         Adam; gradient descent with momentum; SciPy's L-BFGS-B on the full data; or
         Levenberg-Marquardt on the full data, for the squared error of small nets (see
-        ``fastbp.LevenbergMarquardt``).
+        ``fastbp.LevenbergMarquardt``). The last makes at most `max_iter` iterations, completes
+        the one it is in at `max_time`, and has converged where one lowers the loss by no more
+        than `tol` times itself.
     alpha : float, default 1e-4
         Strength of the L2 penalty ``alpha / 2 sum W^2``, divided by the sum of the sample
         weights of a batch.
@@ -53,14 +55,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     power_t : float, default 0.5
         Exponent of "invscaling".
     max_iter : int, default 200
-        Maximum number of epochs; with "lbfgs" and "lm", of iterations.
+        Maximum number of epochs; with "lbfgs", of iterations.
     shuffle : bool, default True
         Whether to shuffle the samples in every epoch.
     random_state : int, RandomState instance or None, default None
         Generator of initial weights, shuffles, splits and dropout, or its seed.
     tol : float, default 1e-4
-        Smallest improvement of the loss, or of the validation score, that counts; with "lm" as
-        a share of the loss.
+        Smallest improvement of the loss, or of the validation score, that counts.
     verbose : bool, default False
         Whether to print the loss of every epoch.
     warm_start : bool or "exact", default False
@@ -107,8 +108,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Called after every epoch with a dict of its number, loss and score; returning True stops
         training. Instances of scikit-learn's callback protocol are called by that protocol.
     max_time : float, optional
-        Seconds after which training stops, within 0.3 s or one step; "lbfgs" and "lm" complete
-        their iteration first.
+        Seconds after which training stops, within 0.3 s or one step; "lbfgs" completes its
+        iteration first.
     n_threads : int or "auto", default "auto"
         Number of threads; the result does not depend on it.
 
