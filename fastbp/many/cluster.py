@@ -6,6 +6,7 @@ and comes back as the results of its jobs; Dask runs it again if its worker is l
 
 from __future__ import annotations
 
+import asyncio
 import io
 import itertools
 import math
@@ -30,6 +31,7 @@ from .packs import Alone, Ended, Packed
 from .shared import Shared
 
 _LOOK_SECONDS = 0.2  # who waits for a task looks so often whether all must end
+_FETCH_SECONDS = 2.0  # how long a result may take to come, at first
 _TELL_SECONDS = 1.0  # workers are told so often: one may have come since
 _WORKER_SECONDS = 300.0  # how long all wait for a worker where the last one is lost
 _MOST_SENT = 3  # how often the data of a task are sent, if all who held them are lost
@@ -102,7 +104,7 @@ class Cluster:
             try:
                 error = self._error(future, stop)
                 if error is None:
-                    return _ended(task, future.result())
+                    return _ended(task, self._result(future))
             except CancelledError as cancelled:
                 # its future keeps it, and so would keep itself by the frames of who raised it
                 error = cancelled.with_traceback(None)
@@ -152,6 +154,20 @@ class Cluster:
                 future.cancel()
         error = future.exception()
         return error and error.with_traceback(future.traceback())
+
+    def _result(self, future):
+        """Return the result of a future that is done; what raises says that it was cancelled.
+
+        It never comes if the client is closed meanwhile, or its scheduler goes away. Each trial
+        may take twice as long as the one before, for all begin to fetch it anew.
+        """
+        seconds = _FETCH_SECONDS
+        while True:
+            with suppress(TimeoutError, asyncio.TimeoutError):  # one and the same since 3.11
+                return future.result(timeout=seconds)
+            if self._client.status != "running":
+                raise CancelledError
+            seconds *= 2
 
     def _end_all(self, reason):
         """End the tasks on all workers at their next slice; return whether there is a worker."""

@@ -224,6 +224,24 @@ def test_a_killed_scheduler_and_a_closed_client_fail_the_jobs(tmp_path):
                 fit_many(networks(1), X, Y, client=client)
 
 
+def test_a_client_that_is_closed_while_a_result_is_fetched_fails_the_job(tmp_path, monkeypatch):
+    """The result never comes then: who waits for it must look at the client now and then."""
+    asked = []
+    with cluster(tmp_path, workers=1) as (address, _):
+        client = distributed.Client(address, timeout=60)
+        client.wait_for_workers(1, timeout=300)
+
+        def never(future, timeout=None):
+            asked.append(timeout)
+            client.close()
+            raise TimeoutError
+
+        monkeypatch.setattr(distributed.Future, "result", never)
+        (found,) = fit_many(networks(1), X, Y, epochs=1, client=client).wait()
+    assert isinstance(found.error, ConnectionError) and "went away" in str(found.error)
+    assert asked and None not in asked  # without a limit it would wait for ever
+
+
 # ------------------------------------------------------------------ what is refused
 
 
