@@ -20,7 +20,10 @@ MISTAKES = (AttributeError, LookupError, RecursionError, TypeError, ValueError)
 # all that kernels return
 _RESULTS = {
     str(kind): kind
-    for kind in (types.none, types.int64, types.float64, types.UniTuple(types.float64, 2))
+    for kind in (
+        *(types.none, types.boolean, types.int64, types.float64),
+        types.UniTuple(types.float64, 2),
+    )
 }
 
 

@@ -36,7 +36,7 @@ def train(dtype, threads):
             X, y, epochs=2, batch_size=16 if net is small else 50, validation_data=(X, y),
             sample_weight=None if net is small else np.ones(50), **options,
         )
-        net.update(net.backward(X, y, **options)[1], **options)
+        net.update(net.backward(X, y, **options)[1], epoch=0, **options)
         net.evaluate(X, y, **options)
 """
 # the lines of a function that is too long to be inlined

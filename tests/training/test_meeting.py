@@ -50,7 +50,8 @@ def test_tasks_that_run_one_after_the_other_leave_the_training_to_one_thread(mon
 
         return call
 
-    monkeypatch.setattr(fastbp.engine.engine, "choose_threads", lambda *arguments: 2)
+    for module in (fastbp.engine.engine, fastbp.engine.steps):
+        monkeypatch.setattr(module, "choose_threads", lambda *arguments: 2)
     monkeypatch.setattr("fastbp.engine.pace.is_crowded", lambda: False)
     monkeypatch.setattr(threads, "_APART", threading.Event())
     monkeypatch.setattr(fastbp.engine.engine, "together", one_after_the_other)

@@ -159,14 +159,14 @@ def test_no_slice_that_is_measured_waits_for_a_compiler(run_python):
     code = """
     import numpy as np
     from fastbp import Network
-    from fastbp.engine import engine, pace
+    from fastbp.engine import engine, pace, steps
     from fastbp.kernels.net import loop
 
     class Alone(pace.Pace):
         def next_slice(self):
             return 1, 1
 
-    engine.choose_threads = lambda *arguments: 2
+    engine.choose_threads = steps.choose_threads = lambda *arguments: 2
     engine.pace_of_steps = lambda flops, threads: Alone(1, threads)
     X = np.zeros((2000, 20), "float32")
     net = Network([20, 40, 3])
