@@ -3,6 +3,7 @@
 `drawn_arguments` says where the arrays lie.
 """
 
+import copy
 import warnings
 
 import numpy as np
@@ -299,8 +300,19 @@ class Cases(Drawn):
         state, out = net.row_state(), guarded(np.empty(sizes[-1], self.dtype))
         kernels.forward_row(state, guarded(np.ascontiguousarray(X[0])), out)
         self.close(out, a[0], bound[0])
+        whole, half = guarded(np.ascontiguousarray(X)), max(1, rows // 2)
+        outputs = guarded(np.empty((rows, sizes[-1]), self.dtype))
+        kernels.forward_batch(net.train_state(half), whole, outputs)
+        self.close(outputs, a, bound)
         if self.rng.random() < 0.2:
-            y = self.numbers(rows, sizes[-1]) * 0
+            y = guarded(np.zeros((rows, sizes[-1]), self.dtype))
+            twin = copy.deepcopy(net)
+            kernels.train_step(net.train_state(rows), whole, y)
+            kernels.train_steps(net.train_state(half), whole, y, guarded(np.arange(rows)))
+            for batch in (rows, half):
+                twin.fit(X, y, epochs=1, batch_size=batch, shuffle=False, n_threads=1)
+            assert net.parameters.tobytes() == twin.parameters.tobytes()
+            net = Network(sizes, "relu", dtype=self.dtype.name, seed=0)
             net.fit(X, y, epochs=1, batch_size=max(1, rows // 2), n_threads=1)
             assert net.steps == -(-rows // max(1, rows // 2))
             assert not np.isnan(net.parameters).any()
