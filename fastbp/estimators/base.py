@@ -308,8 +308,8 @@ class BaseMLP(CheckingMLP):
         else:
             network.engine.set_parameters(self._best_parameters)
 
-    def _fit_lbfgs(self, run, data, validation, callbacks):
-        """Train by L-BFGS-B; return whether the net stayed finite."""
+    def _counting(self, validation, callbacks):
+        """Return what notes an iteration on all samples, of which there were none yet."""
         self.n_iter_ = 0
 
         def after_iteration(loss):
@@ -317,6 +317,11 @@ class BaseMLP(CheckingMLP):
             self.loss_ = loss
             return self._epoch_ended(validation, callbacks)
 
+        return after_iteration
+
+    def _fit_lbfgs(self, run, data, validation, callbacks):
+        """Train by L-BFGS-B; return whether the net stayed finite."""
+        after_iteration = self._counting(validation, callbacks)
         needed = bool(callbacks) or validation.notes_losses
         around = (callbacks.epoch_begins, after_iteration if needed else None)
         share = loss_share(run.network)
@@ -332,14 +337,7 @@ class BaseMLP(CheckingMLP):
 
     def _fit_lm(self, run, data, validation, callbacks):
         """Train by Levenberg and Marquardt; return whether the net stayed finite."""
-        self.n_iter_ = 0
-
-        def after_iteration(loss):
-            self.n_iter_ += 1
-            self.loss_ = loss
-            return self._epoch_ended(validation, callbacks)
-
-        around = callbacks.epoch_begins, after_iteration
+        around = callbacks.epoch_begins, self._counting(validation, callbacks)
         share = loss_share(run.network)
         return minimize_squares(self, run.network.engine, data, share, *around)
 
