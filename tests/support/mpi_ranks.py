@@ -22,6 +22,7 @@ ENV = {
     "PRTE_MCA_rmaps_default_mapping_policy": ":OVERSUBSCRIBE",
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
     "OMPI_MCA_mpi_yield_when_idle": "1",
+    "PYTHONUNBUFFERED": "",  # lines of two ranks would mix
 }
 
 needs_mpi = pytest.mark.skipif(
