@@ -59,17 +59,23 @@ class WholeBatch(Optimizer):
 class LevenbergMarquardt(WholeBatch):
     """Damped Gauss-Newton steps, for the squared error of small networks.
 
-    ``(J^T J + mu I) s = -g``: J (n n_out, n_parameters) are the derivatives of all outputs, each
-    sample by its share of the weights, g is the gradient. If a step lowers the loss by the share r
-    of what the linear model predicts, ``mu *= max(1/3, 1 - (2 r - 1)^3)``; a step that does not is
-    tried again with mu times 2, 4, 8, ... J^T J is added up in blocks of rows: it takes
-    some ``32 n_parameters^2`` bytes, and an iteration ``n n_out n_parameters^2`` operations. Use
-    dtype float64 to come close to a minimum.
+    ``(J^T J + mu D) s = -g``: J (n n_out, n_parameters) are the derivatives of all outputs, each
+    sample by its share of the weights, g is the gradient, and D the largest diagonal of J^T J so
+    far. The network moves by s and half of how s turns where the outputs bend: one more pass finds
+    that. If this lowers the loss by the share r of what the linear model predicts,
+    ``mu *= max(1/3, 1 - (2 r - 1)^3)``; a step that does not, or turns by more than three quarters
+    of its length, is tried again with mu times 2, 4, 8, ... J^T J is added up in blocks of rows:
+    it takes some ``32 n_parameters^2`` bytes, and an iteration ``n n_out n_parameters^2``
+    operations. Use dtype float64 to come close to a minimum; in float32 all of D are alike, and
+    the noise of J^T J is damped with them.
 
     References: Marquardt, An algorithm for least-squares estimation of nonlinear parameters, SIAM
-    J. Appl. Math. 11, 1963; Hagan and Menhaj, Training feedforward networks with the Marquardt
-    algorithm, IEEE Trans. Neural Networks 5, 1994; Nielsen, Damping parameter in Marquardt's
-    method, IMM-REP-1999-05, Technical University of Denmark (how mu changes).
+    J. Appl. Math. 11, 1963; Moré, The Levenberg-Marquardt algorithm: implementation and theory,
+    Lecture Notes in Mathematics 630, 1978 (D); Hagan and Menhaj, Training feedforward networks
+    with the Marquardt algorithm, IEEE Trans. Neural Networks 5, 1994; Nielsen, Damping parameter
+    in Marquardt's method, IMM-REP-1999-05, Technical University of Denmark (how mu changes);
+    Transtrum and Sethna, Improvements to the Levenberg-Marquardt algorithm for nonlinear
+    least-squares minimization, arXiv:1201.5885, 2012 (the turn).
 
     Parameters
     ----------
@@ -85,7 +91,7 @@ class LevenbergMarquardt(WholeBatch):
     def __init__(self, damping: float = 1e-2, l2: float = 0.0, tol: float = 1e-10) -> None:
         super().__init__(
             "levenberg_marquardt",
-            "(J^T J + mu I) s = -g; w += s if the loss is lower, else mu is larger",
+            "(J^T J + mu D) s = -g; w += s if the loss is lower, else mu is larger",
             damping=a_number("damping", damping, above=0),
             l2=a_number("l2", l2, low=0),
             tol=a_number("tol", tol, low=0),

@@ -1,11 +1,16 @@
 """The iterations of Levenberg and Marquardt.
 
 With A = J^T J + diag(l2), J the derivatives of the outputs, each row times the root of its share
-of the weights, and g the gradient: ``(A + mu I) s = -g``.
+of the weights, g the gradient, and D the largest diagonal of A so far: ``(A + mu D) s = -g``. With
+r'' the second derivative of the outputs along s, ``(A + mu D) c = -J^T r''``: the network moves by
+``s + c / 2``, along a curve on which the outputs are straighter.
 
 References: Marquardt, An algorithm for least-squares estimation of nonlinear parameters, SIAM J.
 Appl. Math. 11, 1963; Hagan and Menhaj, Training feedforward networks with the Marquardt algorithm,
-IEEE Trans. Neural Networks 5, 1994, eq. 5 and 13.
+IEEE Trans. Neural Networks 5, 1994, eq. 5 and 13; Transtrum and Sethna, Improvements to the
+Levenberg-Marquardt algorithm for nonlinear least-squares minimization, arXiv:1201.5885, 2012,
+section 3 (the curve); Moré, The Levenberg-Marquardt algorithm: implementation and theory, Numerical
+Analysis, Lecture Notes in Mathematics 630, 1978, section 6 (D).
 """
 
 from __future__ import annotations
@@ -16,7 +21,7 @@ import numpy as np
 
 from ..annotations import Floats
 from ..data.windows import Feed
-from ..derivatives.passes import taken
+from ..derivatives.passes import aligned_copy, taken
 from ..engine.engine import Engine
 from ..kernels.net import normal
 from ..kernels.support.arrays import address, aligned_zeros
@@ -27,8 +32,15 @@ from .whole import WholeSteps
 
 # a block of rows takes about so many bytes: it stays in a cache
 _BLOCK_BYTES = 1 << 18
-# mu below and above which no step is tried, relative to the largest of the diagonal of J^T J
+# mu below and above which no step is tried
 _LEAST, _MOST = 1e-15, 1e10
+# the least of D, relative to its largest, is so often the rounding of J^T J, whose errors are a
+# share of its largest numbers: in float32 all of D are alike
+_LEAST_SCALE = 1e7
+# a step is refused whose curve changes by more than this times its length
+_MOST_CURVED = 1.5
+# a step that changes the outputs less than this times what rounding does has no known curve
+_KNOWN = 4.0
 # a step lowers the objective if it does so by this share of what is predicted
 _ENOUGH = 1e-4
 
@@ -69,7 +81,7 @@ class MarquardtSteps(WholeSteps):
         remedy = "fewer units take less; LBFGS() takes none of it"
         require_memory(needed, f"LevenbergMarquardt of {plan.size:,} parameters", remedy)
         self._block, self._sums = (aligned_zeros(a * b, plan.dtype) for a, b in shapes)
-        self._factorized = np.empty(plan.size**2)
+        self._factor_of_matrix = np.empty(plan.size**2)
         self._diagonal = np.diag_indices(plan.size)
         # the mean squared error is the squared error times 2 / n_out
         self._factor = 2 / n_out if engine.loss == "mean_squared_error" else 1.0
@@ -79,8 +91,12 @@ class MarquardtSteps(WholeSteps):
 
     def compile(self, threads: int) -> None:
         """Compile or load what an iteration runs."""
-        equations = self._equations(self.engine.params.astype(np.float64), threads)
-        self._solution(equations, 1.0)
+        weights = self.engine.params.astype(np.float64)
+        equations, ones = self._equations(weights, threads), np.ones(len(weights))
+        step = self._solution(equations, 1.0, ones)
+        if step is not None:
+            self._curved(equations, step, ones, threads)
+        self.engine.set_parameters(weights)
 
     def iterate(self, weights: Floats, threads: int) -> float:
         """Make the first step that lowers the objective; return what it was before."""
@@ -98,14 +114,14 @@ class MarquardtSteps(WholeSteps):
 
     def _stepped(self, last, threads):
         """Return the equations after the first step that lowers the objective, or `last`."""
-        moments = self.engine.moments
-        scale = max(float(last.matrix.diagonal().max()), np.finfo(float).tiny)
-        damping, growth = max(float(moments[0]), _LEAST * scale), 2.0
-        while damping <= _MOST * scale:
-            step = self._solution(last, damping)
-            if step is not None:
-                found = self._equations(last.weights - step, threads)
-                predicted = 0.5 * float(step @ (damping * step + last.slope))
+        moments, scales = self.engine.moments, self._scaled(last)
+        damping, growth = max(float(moments[0]), _LEAST), 2.0
+        while damping <= _MOST:
+            step = self._solution(last, damping, scales)
+            curved = None if step is None else self._curved(last, step, scales, threads)
+            if curved is not None:
+                found = self._equations(last.weights - curved, threads)
+                predicted = 0.5 * float(step @ (damping * scales * step + last.slope))
                 ratio = (last.objective - found.objective) / predicted if predicted > 0 else 0.0
                 if ratio > _ENOUGH:
                     moments[0] = damping * max(1 / 3, 1 - (2 * ratio - 1) ** 3)
@@ -114,12 +130,42 @@ class MarquardtSteps(WholeSteps):
             growth *= 2
         return last
 
-    def _solution(self, equations, damping):
+    def _scaled(self, equations):
+        """Return D (size,): the largest diagonal so far, which lies with the second moments."""
+        kept = self.engine.moments[self.engine.plan.size :]
+        np.maximum(kept, equations.matrix[self._diagonal], out=kept)
+        scales = kept.astype(np.float64)
+        least = min(1.0, _LEAST_SCALE * np.finfo(kept.dtype).eps)
+        return np.maximum(scales, max(least * scales.max(), np.finfo(float).tiny))
+
+    def _solution(self, equations, damping, scales):
         """Return the damped step, None if there is none that is finite."""
+        given = equations.matrix.reshape(-1), damping, scales, self._factor_of_matrix
+        if not normal.factor_damped.serial(*given):
+            return None
         step = np.empty(len(equations.slope))
-        given = (equations.matrix.reshape(-1), damping, equations.slope, self._factorized, step)
-        is_solved = normal.solve_damped.serial(*given)
-        return step if is_solved and np.isfinite(step).all() else None
+        normal.solve_factored.serial(self._factor_of_matrix, equations.slope, step)
+        return step if np.isfinite(step).all() else None
+
+    def _curved(self, last, step, scales, threads):
+        """Return a step, which is still to be subtracted, along the curve; None if too bent."""
+        engine, data = self.engine, self.data
+        engine.set_parameters(last.weights - normal.SHARE * step)
+        ahead = engine.forward(data, threads)
+        noise = 2 / normal.SHARE**2 * np.finfo(ahead.dtype).eps * np.abs(ahead).max()
+        if step @ (last.matrix @ step) <= (_KNOWN * noise) ** 2:
+            return step
+        engine.set_parameters(last.weights)
+        flat, v = np.empty_like(engine.params), aligned_copy(-step.astype(engine.plan.dtype))
+        with taken(engine, self._rows, threads, 4) as passes:
+            passes.run[0]["scale"] = self._factor / data.total_weight
+            places = {"cotangent": address(ahead), "v": address(v)}
+            passes.derive(normal.bent_part, data, None, flat, **places)
+        change = np.empty(len(step))
+        normal.solve_factored.serial(self._factor_of_matrix, flat.astype(np.float64), change)
+        lengths = (np.sqrt(scales @ (each * each)) for each in (change, step))
+        is_near = 2 * next(lengths) <= _MOST_CURVED * next(lengths)
+        return step + 0.5 * change if is_near else None
 
     def _equations(self, weights, threads):
         """Set the parameters; return their `Equations`, in float64."""

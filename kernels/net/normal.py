@@ -24,10 +24,20 @@ from ..simd.intrinsics import (
 )
 from ..simd.order import sample_weight, source_row
 from ..simd.view import matrix, strided
-from .derivatives import backward_from, part_types, rows_at, rows_of_part, scratch_of, times_slope
+from .derivatives import (
+    backward_from,
+    part_types,
+    rows_at,
+    rows_of_part,
+    scratch_of,
+    tangent_rows,
+    times_slope,
+)
 from .passes import FORWARD, run_rows_task
 from .samples import write_sample
 
+#: The share of a step after which outputs are asked for, to know how they bend along it.
+SHARE = 0.1
 # rows of the product that are computed at once: what lies above the diagonal is done in vain
 _STRIP = 2 * MAIN_ROWS
 
@@ -87,6 +97,31 @@ def square_part(layers, places, jobs, runs, params, work, out, number):
         lo = hi
 
 
+@Task.taking(part_types)
+def bent_part(layers, places, jobs, runs, params, work, out, number):
+    """Run rows forward, and backward from the second derivative of the outputs along v.
+
+    That is ``2 (a' - a - h RA) / h^2``, with `SHARE` as h, and the outputs a' of the parameters
+    that are ``h v`` further, which lie where the cotangent does. The scale of the run is that of
+    the gradient.
+    """
+    run, job, last = runs[0], jobs[0], layers[layers.size - 1]
+    run_rows_task(run.rows_task, layers, runs, params, work, FORWARD, number)
+    lo, hi = rows_of_part(run, number)
+    scratch, place, w = scratch_of(run, work, number), places[layers.size - 1], pointer(work)
+    tangent_rows(layers, places, job, run, params, work, lo, hi, scratch, True)
+    ahead = pointer_at(w, job.cotangent) + run.first * last.n_out
+    for i in range(lo, hi):
+        weight = sample_weight(w, run.sample_weight, source_row(run.order, run.first + i))
+        factor = run.scale * weight * 2 / (SHARE * SHARE)
+        row, there = i * last.row, ahead + i * last.n_out
+        a, ra, d = w + last.a + row, w + place.tangent + row, w + last.delta + row
+        for j in range(last.n_out):
+            d[j] = factor * (there[j] - a[j] - SHARE * ra[j])
+    times_slope(last, place, work, last.delta, lo, hi)
+    backward_from(layers, places, run, work, lo, hi, scratch)
+
+
 @kernel
 def mirrored(sums, row, factor, matrix):
     """Write `factor` times the lower half of a product, at `row` elements to a row, as a whole."""
@@ -118,27 +153,36 @@ def _subtract(count, factor, x, y):
 
 
 @kernel
-def solve_damped(matrix, damping, rhs, factor, out):
-    """Solve ``(M + damping I) x = rhs`` of a symmetric M by Cholesky's method, on one thread.
+def factor_damped(matrix, damping, scales, factor):
+    """Write L of ``M + damping diag(scales) = L L^T`` by Cholesky's method, on one thread.
 
-    All are flat float64 arrays; `factor` takes the lower triangle L of M + damping I = L L^T, and
-    `out` takes x. Return whether the matrix is positive definite; else `out` is of no use.
+    All are flat float64 arrays; of M and L the lower triangles are read and written. Return
+    whether the matrix is positive definite; else `factor` is of no use.
     """
-    size = rhs.size
-    m, lower, x = pointer(matrix), pointer(factor), pointer(out)
+    size = scales.size
+    m, lower = pointer(matrix), pointer(factor)
     for i in range(size):
         row = lower + i * size
         for j in range(i):
             other = lower + j * size
             row[j] = (m[i * size + j] - _dot(j, row, other)) / other[j]
-        pivot = m[i * size + i] + damping - _dot(i, row, row)
+        pivot = m[i * size + i] + damping * scales[i] - _dot(i, row, row)
         if not pivot > 0:
             return False
         row[i] = pivot**0.5
+    return True
+
+
+@kernel
+def solve_factored(factor, rhs, out):
+    """Solve ``L L^T x = rhs`` of a factor of `factor_damped`; `out` takes x."""
+    size = rhs.size
+    lower, x = pointer(factor), pointer(out)
+    for i in range(size):
+        row = lower + i * size
         x[i] = (rhs[i] - _dot(i, row, x)) / row[i]
     for n in range(size):
         i = size - 1 - n
         row = lower + i * size
         x[i] = x[i] / row[i]
         _subtract(i, x[i], row, x)
-    return True

@@ -71,6 +71,27 @@ def test_the_equations_are_those_of_the_jacobian(sizes, weight, loss):
     assert found.objective == pytest.approx(0.5 * share @ errors**2 + penalty, rel=1e-12)
 
 
+@pytest.mark.parametrize("loss", ["squared_error", "mean_squared_error"])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["even", "weighted"])
+def test_the_first_step_goes_along_the_curve(weight, loss):
+    network = net(LevenbergMarquardt(damping=0.5), (2, 9, 7, 2), loss=loss)
+    start, size = network.parameters.copy(), network.parameters.size
+    share = np.repeat(np.ones(200) if weight is None else weight, 2)
+    share /= share[::2].sum()
+    a, J = network.forward(X).ravel(), network.jacobian(X, wrt="parameters").reshape(400, size)
+    matrix, slope = (J.T * share) @ J, J.T @ (share * (a - Y.ravel()))
+    damped = matrix + 0.5 * np.diag(matrix.diagonal())
+    step = np.linalg.solve(damped, -slope)
+    network.parameters[:] = start + 0.1 * step
+    bent = 200 * (network.forward(X).ravel() - a - 0.1 * J @ step)
+    change = np.linalg.solve(damped, -J.T @ (share * bent))
+    ahead = np.linalg.norm(J @ change) / np.linalg.norm(J @ step)
+    assert 0.01 < ahead < 0.7  # the curve is neither straight nor refused
+    network.parameters[:] = start
+    network.fit(X, Y, epochs=1, sample_weight=weight)
+    np.testing.assert_allclose(network.parameters, start + step + change / 2, atol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_bits_are_those_of_one_thread(dtype):
     for optimizer in (LevenbergMarquardt(), LBFGS()):
@@ -256,13 +277,15 @@ def test_the_solution_is_that_of_lapack():
     for size in (1, 2, 3, 7, 8, 9, 33, 100):
         root = rng.normal(size=(size, size + 2))
         matrix, rhs, out = root @ root.T, rng.normal(size=size), np.empty(size)
-        given = (np.tril(matrix).ravel(), 0.5, rhs, np.empty(size**2), out)
-        assert normal.solve_damped.serial(*given)
+        factor = np.empty(size**2)
+        scales = rng.uniform(0.5, 2, size)
+        assert normal.factor_damped.serial(np.tril(matrix).ravel(), 0.5, scales, factor)
+        normal.solve_factored.serial(factor, rhs, out)
         np.testing.assert_allclose(
-            out, np.linalg.solve(matrix + 0.5 * np.eye(size), rhs), rtol=1e-9
+            out, np.linalg.solve(matrix + 0.5 * np.diag(scales), rhs), rtol=1e-9
         )
     for wrong in (-1.0, np.nan, -0.5):
-        assert not normal.solve_damped.serial(np.eye(1).ravel() * wrong, 0.5, *np.ones((3, 1)))
+        assert not normal.factor_damped.serial(np.eye(1).ravel() * wrong, 0.5, *np.ones((2, 1)))
 
 
 # ------------------------------------------------------------------ what is refused
