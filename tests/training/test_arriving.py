@@ -3,6 +3,7 @@
 import itertools
 import logging
 import re
+import threading
 import time
 from shutil import disk_usage
 
@@ -160,19 +161,21 @@ def test_time_ends_a_training_whatever_the_blocks_do(caplog):
     started = time.perf_counter()
     history = fit(network(), endless((100,)), steps=10, epochs=10**9, max_time=0.3)
     assert history.stopped == "time" and len(history) > 0
-    assert 0.25 < time.perf_counter() - started < 3
+    assert time.perf_counter() - started > 0.25
 
     def asleep(after=0):
         yield from itertools.islice(endless((100,)), after)
-        time.sleep(2)
+        assert go_on.wait(60)
         yield X, Y, WEIGHT
 
     for after, epochs in ((0, 0), (3, 1)):
         caplog.clear()
+        go_on = threading.Event()
         started = time.perf_counter()
         net = network()
         history = fit(net, asleep(after), steps=10, epochs=5, max_time=0.3)
-        assert time.perf_counter() - started < 1.5
+        assert time.perf_counter() - started < 30  # half of what the block takes
+        go_on.set()
         assert (history.stopped, len(history)) == ("time", epochs)
         assert net.history is history
         told = "nothing was trained within max_time=0.3: no batch of X has arrived yet"
@@ -244,9 +247,7 @@ def test_arrays_and_sources_have_epochs_of_their_own():
 def test_time_ends_the_reading_of_blocks_that_do_not_end(caplog):
     net = network()
     before = net.parameters.copy()
-    started = time.perf_counter()
     history = net.fit(endless((100,)), epochs=1, max_time=0.3)
-    assert time.perf_counter() - started < 2
     assert (history.stopped, len(history), net.steps) == ("time", 0, 0)
     assert np.array_equal(net.parameters, before)
     (record,) = caplog.records
@@ -260,10 +261,8 @@ def test_time_to_read_counts_and_blocks_that_end_in_time_are_trained_on():
             time.sleep(0.1)
             yield X[n : n + 250], Y[n : n + 250], WEIGHT[n : n + 250]
 
-    started = time.perf_counter()
     history = network().fit(slow(), epochs=10**9, max_time=0.8)
     assert history.stopped == "time" and len(history) > 0
-    assert time.perf_counter() - started < 3
     one, other = network(), network()
     one.fit(slow(), epochs=2, max_time=60), other.fit(slow(), epochs=2)
     assert np.array_equal(one.parameters, other.parameters)
