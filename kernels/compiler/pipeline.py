@@ -136,35 +136,48 @@ def no_collector():
             gc.enable()
 
 
+# those by which people and schedulers end or limit work; asking for all there are takes 60 us
+_NAMES = "INT TERM HUP QUIT BREAK ALRM VTALRM PROF XCPU USR1 USR2"
+_SIGNALS = [getattr(signal, f"SIG{n}") for n in _NAMES.split() if hasattr(signal, f"SIG{n}")]
+
+
 class _Waiting:
-    """A handler of a signal that keeps the first, and hands on those after it."""
+    """A handler of a signal that keeps it; of Ctrl-C the first, and it hands on those after it."""
 
     def __init__(self, handler):
-        self.seen: list[tuple[Any, ...]] = []
-        self._handler = handler
+        self.seen: tuple[Any, ...] | None = None
+        self.handler = handler
+        self.waits = True
 
-    def __call__(self, *signalled):
-        self.seen.append(signalled)
-        if len(self.seen) > 1:
-            self._handler(*signalled)
+    def __call__(self, number, frame):
+        if not self.waits or (self.seen is not None and number == signal.SIGINT):
+            self.handler(number, frame)
+        self.seen = number, frame
 
 
 @contextlib.contextmanager
 def uninterrupted():
-    """Let a Ctrl-C wait until a compilation ends; a second one does not.
+    """Let Ctrl-C, SIGTERM, alarms, ... wait until a compilation ends; a second Ctrl-C does not.
 
-    An exception that it raises between two of LLVM's calls may crash the process.
+    An exception that their handlers raise between two of LLVM's calls may crash the process. A
+    signal that arrives several times is handled once, as the system does where it is blocked.
     """
-    before: Any = signal.getsignal(signal.SIGINT)
-    is_main = threading.current_thread() is threading.main_thread()
-    if not (is_main and callable(before)) or isinstance(before, _Waiting):  # which does it already
-        yield
-        return
-    waiting = _Waiting(before)
-    signal.signal(signal.SIGINT, waiting)
+    waiting = []
+    if threading.current_thread() is threading.main_thread():
+        for number in _SIGNALS:
+            handler: Any = signal.getsignal(number)
+            # one that waits does it already
+            if callable(handler) and not (isinstance(handler, _Waiting) and handler.waits):
+                waiting.append((number, _Waiting(handler)))
     try:
+        for number, handler in waiting:
+            signal.signal(number, handler)
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-    if waiting.seen:
-        before(*waiting.seen[0])
+        for _, handler in waiting:  # first: one that raises here may leave others as they are
+            handler.waits = False
+        for number, handler in waiting:
+            signal.signal(number, handler.handler)
+    for _, handler in waiting:
+        if handler.seen is not None:
+            handler.handler(*handler.seen)
