@@ -198,7 +198,7 @@ class Task:
         """Return the address of the function for floats of a NumPy `dtype`."""
         known = self._addresses.get(dtype)
         if known is None:
-            with global_compiler_lock:
+            with global_compiler_lock, uninterrupted():  # LLVM links when it is asked
                 kinds = self._types(from_dtype(dtype))
                 self.dispatcher.compile(kinds)
                 result = self.dispatcher.overloads[kinds]
