@@ -183,7 +183,7 @@ def test_options_are_read_as_toml_or_text():
         methods.options_of("ensemble")
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("name", ["fastbp", "fastbp:hidden=[16] ensemble=2", *methods.PEERS])
 @pytest.mark.filterwarnings("ignore")
 def test_a_method_learns_from_a_frame_of_all_kinds(name):
@@ -214,6 +214,7 @@ def small(monkeypatch, tmp_path):
     return [*command, "--methods", "fastbp:epochs=2 hidden=[4]", "mlp"]
 
 
+@pytest.mark.release
 def test_a_run_goes_on_where_it_ended_and_takes_more_methods(small, tmp_path, capsys):
     file = tmp_path / "runs.jsonl"
     quality.main([*small, "--tables=wine"])

@@ -146,7 +146,7 @@ def test_the_program_measures_prints_and_writes_json(small, tmp_path, capsys, th
 
 
 @needs_proc
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_memory_of_a_sparse_fit_is_measured():
     entry = estimators.sparse_memory("float32", rows=400)
     assert entry["X"] == 400 * 100 * 8 + 401 * 4
@@ -156,7 +156,7 @@ def test_the_memory_of_a_sparse_fit_is_measured():
     assert entry["limit"] > 4 * parameters
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_program_runs_by_itself(tmp_path):
     command = [sys.executable, str(FOLDER / "estimators.py"), "--rounds=1", "--cases=lbfgs"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600)

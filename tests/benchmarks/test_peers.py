@@ -249,7 +249,7 @@ def test_a_peer_that_hangs_is_ended(fake_jax):
     assert refusal(limit=2.0) == "load took more than 2 s"
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.parametrize("dtype", peers.DTYPES)
 @pytest.mark.parametrize("name", ["tiny", "digits"])
 @pytest.mark.parametrize("peer", peers.PEERS)
@@ -286,7 +286,7 @@ def test_a_class_without_a_sample_keeps_the_net_of_scikit_learn():
     assert result.losses[0][0] > 6  # about log(1000)
 
 
-@pytest.mark.slow
+@pytest.mark.release
 def test_the_program_prints_a_table_and_writes_json(fake_jax, tmp_path):
     fake_jax(NOT_INSTALLED)
     file = tmp_path / "figures.json"

@@ -92,15 +92,19 @@ _MET = {
 }
 
 
+_TOLD = [
+    (signal.SIGINT, (), 130, "interrupted"),
+    (signal.SIGTERM, (), 143, "give it --checkpoint DIR"),
+    (signal.SIGTERM, ("--checkpoint", "ck"), 75, "run it again with --resume"),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("place", _MET)
 @pytest.mark.parametrize(
-    ("number", "more", "code", "words"),
-    [
-        (signal.SIGINT, (), 130, "interrupted"),
-        (signal.SIGTERM, (), 143, "give it --checkpoint DIR"),
-        (signal.SIGTERM, ("--checkpoint", "ck"), 75, "run it again with --resume"),
-    ],
+    ("place", "number", "more", "code", "words"),
+    # one after the other in turn, and all of what Python loses
+    [(place, *_TOLD[n % 3]) for n, place in enumerate(_MET)]
+    + [("a destructor", *told) for told in _TOLD if told != _TOLD[1]],
 )
 def test_a_signal_is_told_wherever_it_is_met(tmp_path, place, number, more, code, words):
     people(60).write_csv(tmp_path / "people.csv")

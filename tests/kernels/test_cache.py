@@ -161,7 +161,6 @@ def test_a_warm_up_without_a_place_for_the_cache_says_so(run_python, tmp_path):
     (tmp_path / "file").write_text("")
     code = "from fastbp import warm_up\nprint(warm_up([]).kept)"  # of no dtype: what all need
     assert run_python(code, FASTBP_CACHE_DIR=tmp_path / "file" / "cache").strip() == "0"
-    assert int(run_python(code, FASTBP_CACHE_DIR=tmp_path / "cache")) > 0
 
 
 # ---------------------------------------------------------------- damage

@@ -227,7 +227,6 @@ def test_the_command_plans_on_ranks_and_one_of_them_prints(tmp_path):
     ("words", "message"),
     [
         (("--ranks", "16", "--batch-size", "8"), "16 for batches of 8 rows"),
-        (("--search", "5"), "--search 5: 2 ranks train one network"),
         (("--target", "z"), "has no column 'z'"),
     ],
 )
