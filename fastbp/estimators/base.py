@@ -140,7 +140,8 @@ class BaseMLP(CheckingMLP):
             Samples; float32 is trained in float32, everything else in float64, unless `dtype`
             is set.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            A classifier's labels, or an indicator matrix of several; a regressor's numbers.
+            A classifier's labels, or an indicator matrix of several, or soft labels; a regressor's
+            numbers.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the samples.
         eval_set : tuple (X, y), optional
@@ -268,7 +269,8 @@ class BaseMLP(CheckingMLP):
                 classes = np.where(data.y[:, 0] > 0.5, "True", "False")
             rows = len(data)
             run.split = split_rows(rows, classes, self.validation_fraction, self._random_state)
-        return Validation(self, run.network, data, run.split, given, held, self._score_outputs)
+        scored = self._score_outputs, self._as_labels
+        return Validation(self, run.network, data, run.split, given, held, *scored)
 
     def _fit_stochastic(self, run, data, validation, callbacks, span, is_part):
         """Train by mini-batches; return whether the net stayed finite."""

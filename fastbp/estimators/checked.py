@@ -70,17 +70,30 @@ class CheckingMLP(FittedMLP, ABC):
         """Return the weights of the samples, or None."""
         return weight
 
+    def _read(self, y):
+        """Return targets as they are given, or checked already."""
+        return y
+
+    def _to_learn(self, targets, dtype):
+        """Return encoded targets, or others to train on in their place."""
+        return targets
+
+    def _as_labels(self, y):
+        """Return what scikit-learn's scores take in place of targets that are given."""
+        return y
+
     def _known_of(self, X, y, sample_weight, goes_on, incremental):
         """Check data of a fit, and learn of them all but the weights; return them as `Known`."""
         X, y = self._check_data(X, y, reset=not goes_on)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         self._meet(y, incremental)
         weight = self._weights(y, weight, incremental)
-        targets = self._encode(y)
+        targets = self._to_learn(self._encode(y), X.dtype)
         self.n_outputs_ = self._count(targets)
         return Known(X, targets, weight)
 
     def _check_data(self, X, y, reset):
+        y = self._read(y)
         if not reset and self._are_plain(X, y):
             return X, y
         floats = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype).type
@@ -135,6 +148,7 @@ class CheckingMLP(FittedMLP, ABC):
     def _held(self, learned, X, y, weight, dtype):
         """Return rows to score on as `Held`; ValueError if their targets are of another kind."""
         self.__dict__.update(learned)
+        y = self._read(y)
         X = validate_data(self, X, accept_sparse=_SPARSE, reset=False)
         targets = {"y": y}
         if not self._numeric_targets:
@@ -161,7 +175,7 @@ class Recipe:
         parameters = estimator._parameters()
         self._shared = {n: v for n, v in parameters.items() if isinstance(v, _CONSTANTS)}
         self._own = {n: v for n, v in parameters.items() if n not in self._shared}
-        reads = ("dtype", "loss", "class_weight")
+        reads = ("dtype", "loss", "class_weight", "label_smoothing", "soft_labels")
         self.key = repr([parameters.get(name) for name in reads])
         #: Whether a fit that is continued has the bits of one that was not interrupted.
         self.goes_on = is_stochastic(estimator)

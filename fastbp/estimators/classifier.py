@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import ClassifierMixin
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target
 
 from ..annotations import Array, ClassWeight, Floats, FloatType, Matrix, Stream, Threads, Weights
 from ..components.optimizers import Optimizer
 from ..components.schedules import Schedule
-from ..kernels.formulas.losses import LOSSES
-from .base import BaseMLP
-from .class_weights import weigh_classes
+from .labels import LabelledMLP
 from .parameters import CONSTRAINTS, fitting, keep_arguments, stochastic_only
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):
+class MLPClassifier(LabelledMLP):
     """Multilayer perceptron classifier, a drop-in replacement for scikit-learn's.
 
     It minimizes the log loss by Adam, gradient descent or L-BFGS. In float64, with the same
@@ -100,6 +98,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     class_weight : dict, list of dict, "balanced" or None, default None
         Weights of the classes, as in scikit-learn's other classifiers; multiplied by
         `sample_weight`, which "balanced" counts as repeated rows.
+    label_smoothing : float, default 0
+        Train on ``(1 - s) y + s / K``, where y is 1 for the class of a sample and 0 for the other
+        of K classes; K is 2 in each column of an indicator matrix. Validation does not.
+    soft_labels : bool, default False
+        Whether the y of training has a row of probabilities (n_classes,) for each sample, such as
+        the predictions of another model. The classes are the columns, 0 to n_classes - 1. Then
+        validation and `score` take rows, whose most likely class is right, or labels; so does
+        `scoring` by a name. It excludes `class_weight`.
     scoring : str, callable or None, default None
         Score that early stopping monitors, as in scikit-learn; None: accuracy, or R2. It gets
         the weights of the samples if it takes `sample_weight`.
@@ -166,10 +172,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     True
     """
 
-    _numeric_targets = False
     _parameter_constraints: ClassVar = {
         **CONSTRAINTS,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "soft_labels": ["boolean"],
     }
 
     def __init__(
@@ -206,6 +213,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         schedule: str | Schedule | None = None,
         clip_norm: float | None = None,
         class_weight: ClassWeight | None = None,
+        label_smoothing: float = 0.0,
+        soft_labels: bool = False,
         scoring: str | Callable[..., float] | None = None,
         callbacks: Callable[..., object] | Sequence[Callable[..., object]] | None = None,
         max_time: float | None = None,
@@ -234,7 +243,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             iterable, or per window of the source, in order, at most for `max_time`. A thread reads
             one block ahead.
         classes : array-like of shape (n_classes,), optional
-            All labels; required in the first call.
+            All labels; required in the first call. With `soft_labels` they may be left out, and
+            name the columns in sorted order.
         epoch : float, optional
             Time of the schedule, in epochs: ``2.5`` is half-way through the third pass over all
             data. A pass over a source is one epoch, and needs no `epoch`. How much of an epoch
@@ -245,74 +255,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self : MLPClassifier
         """
         for (part, targets, weight), span in self._parts(X, y, sample_weight, epoch):
+            if self.soft_labels and classes is None and not hasattr(self, "classes_"):
+                classes = self._columns_of(targets)
             if _check_partial_fit_first_call(self, classes):
-                self._label_binarizer = LabelBinarizer()
                 multilabel = type_of_target(targets).startswith("multilabel")
-                self._label_binarizer.fit(targets if multilabel else classes)
+                of_columns = multilabel and not self.soft_labels
+                self._label_binarizer = LabelBinarizer().fit(targets if of_columns else classes)
             self._fit(part, targets, weight, span)
         return self
-
-    def _meet(self, y, incremental):
-        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
-            self.classes_ = self._label_binarizer.classes_
-        elif not self.warm_start:
-            self._check_known(y)
-        elif set(unique_labels(y)) != set(self.classes_):
-            raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {self.classes_}, `y` has {unique_labels(y)}"
-            )
-
-    def _check_known(self, y):
-        if y.ndim == 1 and y.dtype.kind in "biuf" and self.classes_.dtype.kind in "biuf":
-            places = np.searchsorted(self.classes_, y)
-            if (self.classes_.take(places, mode="clip") == y).all():  # in a tenth of the time
-                return
-        classes = unique_labels(y)
-        if len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
-            raise ValueError(
-                "`y` has classes not in `self.classes_`. "
-                f"`self.classes_` has {self.classes_}. 'y' has {classes}."
-            )
-
-    def _weights(self, y, weight, incremental):
-        if self.class_weight is None:
-            return weight
-        if incremental and self.class_weight == "balanced":
-            raise ValueError(
-                "class_weight 'balanced' is not supported for partial_fit. In order to use "
-                "'balanced' weights, use compute_class_weight('balanced', classes=classes, "
-                "y=y) and pass the resulting weights as the class_weight parameter."
-            )
-        return weigh_classes(self.class_weight, y, self.classes_, weight)
-
-    def _encode(self, y):
-        if self._kind() == "multiclass":
-            if y.ndim != 1:
-                raise ValueError("The object was not fitted with multilabel input.")
-            return {"labels": np.searchsorted(self.classes_, y).astype(np.int64)}
-        if y.ndim == 1 and len(self.classes_) == 2:  # as the binarizer, which takes 0.4 ms
-            return {"y": (y == self.classes_[1]).astype(np.int64)[:, None]}
-        return {"y": self._label_binarizer.transform(y)}
-
-    def _kind(self):
-        """Return "binary", "multiclass" or "multilabel-indicator"."""
-        return self._label_binarizer.y_type_
-
-    def _output(self):
-        several = self._kind() == "multiclass"
-        loss = LOSSES.find(self.loss).name
-        if loss == "cross_entropy" and not several:
-            loss = "binary_cross_entropy"
-        return ("softmax" if several else "logistic"), loss
-
-    def _score_outputs(self, outputs, data):
-        if data.labels is None:
-            right = ((outputs > 0.5) == (data.y > 0.5)).all(axis=1)
-        else:
-            right = outputs.argmax(axis=1) == data.labels
-        return float(np.average(right, weights=data.weight))
 
     def predict(self, X: Matrix) -> Array:
         """Return the labels (n_samples,), or the indicator matrix (n_samples, n_classes).

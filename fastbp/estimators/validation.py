@@ -49,10 +49,10 @@ class Validation:
 
     These are the rows ``split[1]``, or those held out by the caller: `held` is their samples, and
     the caller's X and y. `given` holds the caller's X and y to fit, for the caller's scorer;
-    `score_outputs` is scikit-learn's score.
+    `score_outputs` is scikit-learn's score, and `as_labels` makes what its named scores take of y.
     """
 
-    def __init__(self, estimator, network, data, split, given, held, score_outputs):
+    def __init__(self, estimator, network, data, split, given, held, score_outputs, as_labels):
         self._estimator = estimator
         self._engine = network.engine
         self._score_outputs = score_outputs
@@ -71,6 +71,9 @@ class Validation:
         self._weights = {}
         if estimator.scoring is not None:
             self._scorer = check_scoring(estimator, scoring=estimator.scoring)
+            if isinstance(estimator.scoring, str) and self._given is not None:
+                X, y = self._given
+                self._given = X, as_labels(y)
             if getattr(self._data, "weight", None) is not None and _takes_weights(self._scorer):
                 self._weights = {"sample_weight": self._data.weight}
 

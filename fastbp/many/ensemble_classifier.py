@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 
@@ -13,10 +12,11 @@ from ..annotations import Array, Floats, Matrix, Threads
 from ..ensemble import mean_of
 from ..estimators import MLPClassifier
 from ..estimators.parameters import keep_arguments
+from ..estimators.soft_labels import Labelled, probabilities_of
 from .ensemble import CONSTRAINTS, MLPEnsemble
 
 
-class MLPEnsembleClassifier(ClassifierMixin, MLPEnsemble):
+class MLPEnsembleClassifier(Labelled, MLPEnsemble):
     """Several `MLPClassifier`, trained one on each core, that predict by their mean probability.
 
     Parameters
@@ -80,7 +80,6 @@ class MLPEnsembleClassifier(ClassifierMixin, MLPEnsemble):
     True
     """
 
-    classes_: Array
     oob_decision_function_: Floats
     _classifies = True
     _parameter_constraints: ClassVar = {"estimator": [MLPClassifier, None], **CONSTRAINTS}
@@ -100,8 +99,13 @@ class MLPEnsembleClassifier(ClassifierMixin, MLPEnsemble):
     def _template(self):
         return MLPClassifier() if self.estimator is None else self.estimator
 
+    @property
+    def _is_soft(self):
+        return self._template().soft_labels
+
     def _meet(self, y):
-        self._label_binarizer = LabelBinarizer().fit(y)
+        labels = np.arange(probabilities_of(y).shape[1]) if self._is_soft else y
+        self._label_binarizer = LabelBinarizer().fit(labels)
         self.classes_ = self._label_binarizer.classes_
         self.n_outputs_ = 1 if self._is_binary() else len(self.classes_)
 
@@ -124,7 +128,7 @@ class MLPEnsembleClassifier(ClassifierMixin, MLPEnsemble):
         return self._label_binarizer.inverse_transform(outputs)
 
     def _score_of(self, y, means, weight):
-        return accuracy_score(y, self._labels(means), sample_weight=weight)
+        return accuracy_score(self._as_labels(y), self._labels(means), sample_weight=weight)
 
     def _keep_oob(self, means):
         self.oob_decision_function_ = means

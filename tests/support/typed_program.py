@@ -145,6 +145,7 @@ def read_streams(folder: Path, network: fastbp.Network) -> None:
 def fit_estimators(folder: Path) -> None:
     """Fit scikit-learn's estimators on fastbp's kernels."""
     classifier = fastbp.MLPClassifier((20, 10), optimizer=fastbp.Adam(1e-3), schedule=None)
+    fastbp.MLPClassifier(label_smoothing=0.1, soft_labels=True).score(X, y)
     assert_type(classifier.fit(X, y, eval_set=(X, y)), fastbp.MLPClassifier)
     weights = np.ones(8)
     fitted = classifier.fit(X, y, X_val=X, y_val=y, sample_weight_val=weights)
