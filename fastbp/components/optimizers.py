@@ -125,12 +125,21 @@ class Optimizer:
         """The learning rate, which the schedule scales."""
         return self._numbers["learning_rate"]
 
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """All that `with_parameters` changes: the hyper-parameters, the norms, the schedule."""
+        shared = ("schedule", "clip_norm", "clip_sample_norm")
+        return {**self._numbers, **{name: getattr(self, name) for name in shared}}
+
+    def with_parameters(self, **changes: Any) -> Optimizer:
+        """Return an optimizer like this one with some other `parameters`, which are checked."""
+        other = copy(self)
+        Optimizer.__init__(other, self.name, **{**self.parameters, **changes})
+        return other
+
     def with_learning_rate(self, learning_rate: float) -> Optimizer:
         """Return an optimizer like this one with another learning rate."""
-        other = copy(self)
-        numbers = checked(self.record, {**self._numbers, "learning_rate": learning_rate})
-        settle(other, _numbers=numbers)
-        return other
+        return self.with_parameters(learning_rate=learning_rate)
 
     @property
     def name(self) -> str:
@@ -235,6 +244,19 @@ class SGD(Optimizer):
             super().__init__(name, learning_rate=learning_rate, beta1=momentum, **shared)
         else:
             super().__init__("sgd", learning_rate=learning_rate, **shared)
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """All that `with_parameters` changes: the arguments by their names."""
+        found = dict(super().parameters)
+        found["momentum"] = found.pop("beta1", 0.0)
+        return found | {"nesterov": self.name == "nesterov"}
+
+    def with_parameters(self, **changes: Any) -> Optimizer:
+        """Return an optimizer like this one with some other `parameters`, which are checked."""
+        other = copy(self)
+        SGD.__init__(other, **{**self.parameters, **changes})
+        return other
 
 
 class Adam(Optimizer):

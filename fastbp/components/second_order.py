@@ -39,9 +39,17 @@ class WholeBatch(Optimizer):
             "optimizer of single steps, such as Adam"
         )
 
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """All that `with_parameters` changes: the arguments."""
+        return {name: n for name, n in self._numbers.items() if name not in _OF_STEPS}
+
+    def with_parameters(self, **changes: Any) -> Optimizer:
+        """Return an optimizer like this one with some other `parameters`, which are checked."""
+        return type(self)(**{**self.parameters, **changes})
+
     def __repr__(self) -> str:
-        shown = {name: n for name, n in self._numbers.items() if name not in _OF_STEPS}
-        arguments = ", ".join(f"{name}={value!r}" for name, value in shown.items())
+        arguments = ", ".join(f"{name}={value!r}" for name, value in self.parameters.items())
         return f"{type(self).__name__}({arguments})"
 
     def __str__(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..annotations import Floats
@@ -13,10 +12,11 @@ from ..data.samples import Samples
 from ..kernels.support.sparse_rows import sparse_rows
 from ..network import Network
 from .callbacks import CallbackSupport
+from .nested import NestedParameters
 from .stochastic import Run
 
 
-class FittedMLP(CallbackSupport, BaseEstimator):
+class FittedMLP(CallbackSupport, NestedParameters):
     """The part of both estimators that computes with the network of a fit."""
 
     coefs_: list[Floats]
