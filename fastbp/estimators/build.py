@@ -1,7 +1,7 @@
 """From an estimator's parameters to a network: layers, optimizer, initial weights."""
 
 from collections.abc import Iterable
-from operator import index
+from operator import attrgetter, index, is_
 
 import numpy as np
 
@@ -77,6 +77,23 @@ def an_optimizer(e):
     if e.solver == "adam":
         return Optimizer("adam_hat", beta1=e.beta_1, beta2=e.beta_2, epsilon=e.epsilon, **shared)
     return LevenbergMarquardt() if e.solver == "lm" else Optimizer("sgd")
+
+
+_numbers_of = attrgetter(
+    *("solver", "learning_rate_init", "learning_rate", "power_t", "clip_norm"),
+    *("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon"),
+)
+_parts_of = attrgetter("optimizer", "schedule")
+
+
+def steps_asked_of(e):
+    """Return the parameters of `e` that its optimizer and its learning rates are made of."""
+    return _numbers_of(e), _parts_of(e)
+
+
+def are_same_steps(asked, others):
+    """Return whether two results of `steps_asked_of` hold the same numbers, and the same parts."""
+    return asked[0] == others[0] and all(map(is_, asked[1], others[1]))
 
 
 def build_network(estimator, sizes, output_activation, loss, dtype, random_state, spare=None):

@@ -25,6 +25,7 @@ from ..training.needs import require_training
 from ..training.overflow import may_overflow, overflows
 from ..training.state import State
 from ..training.stopped import Stopped
+from .build import are_same_steps
 from .stream import Span
 
 _AUTO_BATCH = 200
@@ -85,6 +86,7 @@ class Run:
     network: Any
     rates: Any
     key: tuple  # the parameters that layers and loss were built from
+    asked: Any  # the parameters that the optimizer and its rates were made of
     stochastic: bool = True  # whether the solver uses mini-batches
     random_state: Any = None  # the next permutation is drawn from it
     split: Any = None  # rows to train and to score on, where early stopping split the data
@@ -107,6 +109,21 @@ class Run:
         """Return whether an estimator's arrays are the network's own."""
         shown = [*estimator.coefs_, *estimator.intercepts_]
         return len(shown) == len(self.views) and all(map(is_, shown, self.views))
+
+    def take_over(self, kept, seen):
+        """Go on from the state of another run, though parameters of the estimator have changed.
+
+        `seen` samples have been trained on in all. The moments stay, unless another kind of
+        optimizer would read them.
+        """
+        params, *moments, epochs = kept.network.engine.progress()
+        is_alike = kept.network.optimizer.name == self.network.optimizer.name
+        state = moments if is_alike else ()
+        self.network.engine.set_progress(params, *state, epochs=epochs)
+        if are_same_steps(kept.asked, self.asked):
+            self.rates = kept.rates
+        else:
+            self.rates.epoch_ended(seen)
 
     def __getstate__(self):
         """Leave out the views, which are of this process's memory."""

@@ -44,6 +44,17 @@ def test_no_partial_fit_where_there_are_no_epochs():
         MLPRegressor(solver="lbfgs").partial_fit(X, Y)
 
 
+def test_a_rate_that_is_set_between_parts_is_followed():
+    moved = []
+    for kind in (MLPRegressor, neural_network.MLPRegressor):
+        reg = kind(hidden_layer_sizes=(8,), solver="sgd", momentum=0.0, random_state=0)
+        reg.partial_fit(X, Y)
+        before = reg.coefs_[0].copy()
+        reg.set_params(learning_rate_init=1e-30).partial_fit(X, Y)
+        moved.append(np.abs(reg.coefs_[0] - before).max())
+    assert moved[0] == 0 and moved[1] > 1e-6
+
+
 def test_float32_stays_float32():
     options = {"solver": "lbfgs", "random_state": 0, "max_iter": 10}
     ours = MLPRegressor(**options).fit(X.astype("f4"), Y.astype("f4"))
