@@ -18,7 +18,9 @@ Array: TypeAlias = NDArray[Any]
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Weights: TypeAlias = ArrayLike | None  # of samples
 Matrix: TypeAlias = "ArrayLike | sparray | spmatrix"
-EvalSet: TypeAlias = "tuple[Matrix, ArrayLike] | None"
+# X and y, or X, y and sample weights
+Scored: TypeAlias = "tuple[Matrix, ArrayLike] | tuple[Matrix, ArrayLike, Weights]"
+EvalSet: TypeAlias = "Scored | list[Scored] | None"
 FilePath: TypeAlias = str | PathLike[str]
 FloatType: TypeAlias = Literal["float32", "float64"] | type[np.float32] | type[np.float64]
 Threads: TypeAlias = int | Literal["auto"]

@@ -21,12 +21,14 @@ from ..quoted import quoted
 from ..training.stopped import Stopped
 from .build import (
     an_optimizer,
+    are_same_steps,
     build_network,
     check_combination,
     draw_weights,
     hidden_sizes,
     loss_share,
     set_objective,
+    steps_asked_of,
 )
 from .callbacks import Callbacks, check_callbacks
 from .checked import CheckingMLP, Known
@@ -144,14 +146,14 @@ class BaseMLP(CheckingMLP):
             numbers.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the samples.
-        eval_set : tuple (X, y), optional
-            Short for `X_val` and `y_val`. A Pipeline does not transform it.
+        eval_set : tuple (X, y) or (X, y, sample_weight), or a list of one, optional
+            Short for `X_val`, `y_val` and `sample_weight_val`. A Pipeline does not transform it.
         X_val, y_val : of shape (n_val, n_features), and as y, optional
             Data whose loss is recorded in `validation_loss_curve_` after every epoch. With
             `early_stopping` they are scored in place of held-back samples. A Pipeline transforms
             them like X with ``transform_input=["X_val"]``.
         sample_weight_val : array-like of shape (n_val,), optional
-            Weights of these samples in the loss and in the score.
+            Weights of these samples in the loss and the score; `class_weight` is none of them.
 
         Returns
         -------
@@ -201,10 +203,12 @@ class BaseMLP(CheckingMLP):
         key = (sizes, repr(self.activation), repr(self.dropout), loss, self.loss_parameter, dtype)
         if goes_on:
             self._keep_coefs()
-        if incremental and goes_on and kept.stochastic and kept.key == key:
+        asked = steps_asked_of(self)
+        is_same = goes_on and kept.key == key and are_same_steps(kept.asked, asked)
+        if incremental and is_same and kept.stochastic:
             # every call begins its order anew
             rates = kept.rates.of(kept.network.optimizer)
-            run = Run(kept.network, rates, key, random_state=self._random_state)
+            run = Run(kept.network, rates, key, asked, random_state=self._random_state)
         else:
             # a fit that goes on exactly must not draw from the caller's generator
             exact = goes_on and self.warm_start == "exact"
@@ -214,7 +218,7 @@ class BaseMLP(CheckingMLP):
             is_sgd = self.solver == "sgd" and self.optimizer is None
             policy = self.learning_rate if is_sgd else "constant"
             rates = Rates(network.optimizer, policy, self.power_t)
-            run = Run(network, rates, key, is_stochastic(self), self._random_state)
+            run = Run(network, rates, key, asked, is_stochastic(self), self._random_state)
             if goes_on:
                 run = self._gone_on(kept, run, incremental)
             else:
@@ -228,15 +232,15 @@ class BaseMLP(CheckingMLP):
         run.network.engine.set_parameters(kept.network.parameters)
         if not (kept.stochastic and run.stochastic):
             return run
-        if incremental:  # another activation or loss: the optimizer's state is kept nevertheless
-            run.network.engine.set_progress(*kept.network.engine.progress())
-            run.rates = kept.rates
+        if incremental:
+            run.take_over(kept, self.t_)
         same = kept.key == run.key and repr(kept.network.optimizer) == repr(run.network.optimizer)
         if incremental or self.warm_start != "exact" or not same:
             return run
         parameters = kept.network.parameters
         if kept.last is not None and np.array_equal(parameters, self._best_parameters):
             kept.network.engine.set_parameters(kept.last)
+        kept.asked = run.asked
         return kept
 
     def _begin(self, network, activation, sizes):
@@ -375,7 +379,8 @@ class BaseMLP(CheckingMLP):
         curves = ("loss_curve_", "validation_scores_", "validation_loss_curve_")
         kept = {name: getattr(self, name, None) for name in curves}
         lists = {name: list(values) for name, values in kept.items() if values is not None}
-        run = Run(network, copy(self._run.rates), self._run.key, self._run.stochastic)
+        kept = self._run
+        run = Run(network, copy(kept.rates), kept.key, kept.asked, kept.stochastic)
         return {"_run": run, **run.shown, **lists}
 
 

@@ -22,9 +22,16 @@ def held_out(eval_set, X_val, y_val, sample_weight_val):
     if eval_set is not None:
         if given:
             raise ValueError(f"eval_set and {given[0]} were both provided: expected one of them")
-        if not isinstance(eval_set, (tuple, list)) or len(eval_set) != 2:
-            raise ValueError(f"eval_set={quoted(type(eval_set))}: expected a tuple (X, y)")
-        return (*eval_set, None, "eval_set")
+        if isinstance(eval_set, list) and len(eval_set) == 1:  # as of gradient boosting
+            eval_set = eval_set[0]
+        is_one = isinstance(eval_set, (tuple, list)) and len(eval_set) in (2, 3)
+        if not is_one or (isinstance(eval_set, list) and isinstance(eval_set[0], tuple)):
+            raise ValueError(
+                f"eval_set={quoted(type(eval_set))}: expected a tuple (X, y) or "
+                "(X, y, sample_weight)"
+            )
+        X, y, *weight = eval_set
+        return X, y, weight[0] if weight else None, "eval_set"
     for missing in ("X_val", "y_val"):
         if given and named[missing] is None:
             raise ValueError(f"{given[0]} is provided, but {missing} was not provided.")
@@ -42,6 +49,16 @@ def split_rows(rows, y, fraction, random_state):
             "or the size of your dataset."
         )
     return train, valid
+
+
+def _check_weights(weight, split):
+    """Raise ValueError if all rows of a part have no weight: there is nothing to learn or score."""
+    for rows, part in zip(split, ("left to train on", "held back to score"), strict=True):
+        if weight is not None and not weight[rows].any():
+            raise ValueError(
+                f"early_stopping=True: the {len(rows)} rows {part} all have sample weight 0; leave "
+                "such rows out, or give X_val and y_val"
+            )
 
 
 class Validation:
@@ -65,6 +82,7 @@ class Validation:
             self._data, self._given = held
         elif split is not None:
             self._data = data.take(split[1])
+            _check_weights(data.weight, split)
             if estimator.scoring is not None:
                 self._given = [_safe_indexing(values, split[1]) for values in given]
         self._scorer = None

@@ -112,6 +112,45 @@ def test_validation_data_that_are_wrong_are_named(given, words):
         MLPClassifier(**FEW).fit(Z, Y, **given)
 
 
+def test_an_eval_set_may_have_weights_and_be_a_list_of_one():
+    by_name = MLPClassifier(early_stopping=True, **FEW)
+    by_name.fit(Z, Y, X_val=Z_VAL, y_val=Y_VAL, sample_weight_val=WEIGHTS)
+    triple = (Z_VAL, Y_VAL, WEIGHTS)
+    for given in (triple, [triple], list(triple)):
+        clf = MLPClassifier(early_stopping=True, **FEW).fit(Z, Y, eval_set=given)
+        assert clf.validation_scores_ == by_name.validation_scores_
+        assert clf.validation_loss_curve_ == by_name.validation_loss_curve_
+    plain = MLPClassifier(early_stopping=True, **FEW).fit(Z, Y, eval_set=[(Z_VAL, Y_VAL)])
+    assert plain.validation_loss_curve_ != by_name.validation_loss_curve_
+    bare = MLPClassifier(early_stopping=True, **FEW).fit(Z, Y, eval_set=(Z_VAL, Y_VAL, None))
+    assert plain.validation_loss_curve_ == bare.validation_loss_curve_
+    for wrong in ([triple, triple], (*triple, 1), [], Z_VAL):
+        with pytest.raises((ValueError, TypeError), match=r"^eval_set=.*\(X, y, sample_weight\)"):
+            MLPClassifier(**FEW).fit(Z, Y, eval_set=wrong)
+
+
+@pytest.mark.parametrize("part", [0, 1], ids=["trained", "held back"])
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_a_part_without_weight_is_refused(kind, part):
+    options = {**FEW, "early_stopping": True}
+    weight = np.ones(len(Z))
+    weight[kind(**options).fit(Z, Y)._run.split[part]] = 0
+    words = f"rows {('left to train on', 'held back to score')[part]} all have sample weight 0"
+    with pytest.raises(ValueError, match=words):
+        kind(**options).fit(Z, Y, weight)
+    kind(**options).fit(Z, Y, weight, X_val=Z_VAL, y_val=Y_VAL)
+
+
+def test_weights_of_classes_are_none_of_validation_data():
+    weighted = {**FEW, "early_stopping": True, "class_weight": {0: 50.0, 1: 1.0}}
+    clf = MLPClassifier(**weighted).fit(Z, Y, X_val=Z_VAL, y_val=Y_VAL)
+    assert clf.best_validation_score_ == accuracy_score(Y_VAL, clf.predict(Z_VAL))
+    last = MLPClassifier(**{**weighted, "early_stopping": False})
+    last.fit(Z, Y, X_val=Z_VAL, y_val=Y_VAL)
+    expected = log_loss(Y_VAL, last.predict_proba(Z_VAL))
+    assert last.validation_loss_curve_[-1] == pytest.approx(expected, rel=1e-8)
+
+
 # ---------------------------------------------------------------- scorers
 
 FIT_WEIGHTS = np.where(Y == 0, 30.0, 1.0)

@@ -148,6 +148,7 @@ def fit_estimators(folder: Path) -> None:
     fastbp.MLPClassifier(label_smoothing=0.1, soft_labels=True).score(X, y)
     assert_type(classifier.fit(X, y, eval_set=(X, y)), fastbp.MLPClassifier)
     weights = np.ones(8)
+    classifier.fit(X, y, eval_set=[(X, y, weights)])
     fitted = classifier.fit(X, y, X_val=X, y_val=y, sample_weight_val=weights)
     assert_type(fitted, fastbp.MLPClassifier)
     assert_type(classifier.partial_fit(X, y, classes=[0, 1], epoch=0.5), fastbp.MLPClassifier)
