@@ -11,11 +11,22 @@ from .plan import Layer
 
 # arguments of `Network` that are no attributes, and what other libraries call the learning rate
 _RATES = ("learning_rate", "lr", "optimizer")
-_SETTLED = {*_RATES, "sizes", "activation", "output_activation", "inputs", "initializer"}
+_OF_OPTIMIZERS = (
+    "schedule",
+    "clip_norm",
+    "clip_sample_norm",
+    "momentum",
+    "weight_decay",
+    "l1",
+    "l2",
+)
+_OF_LAYERS = ("sizes", "activation", "output_activation", "inputs", "initializer", "dropout")
+_SETTLED = {*_RATES, *_OF_OPTIMIZERS, *_OF_LAYERS, "trainable"}
 _ADVICE = {
     **dict.fromkeys(_RATES, "set_learning_rate(x) changes the learning rate"),
     **dict.fromkeys(("weights", "biases"), "write into its arrays, as in weights[0][:] = W"),
     "parameters": "write into the array, as in parameters[:] = p",
+    "trainable": "set_trainable(layer, x) changes it",
     "seed": "with_seed(x) returns a network with another",
 }
 

@@ -172,8 +172,7 @@ class BaseMLP(CheckingMLP):
         """Yield the parts of a stream, and their spans, until a signal or the time limit."""
         is_first = not hasattr(self, "_run")
         begin = begin_of(X, epoch, 0 if is_first else self._run.network.epochs)
-        optimizer = an_optimizer(self)
-        if is_first and begin is None and optimizer.is_scheduled:
+        if is_first and begin is None and (optimizer := an_optimizer(self)).is_scheduled:
             warn_of_no_time(optimizer.schedule)
         for part, span in parts_in_time(X, y, sample_weight, begin, self.max_time):
             if part is None:
