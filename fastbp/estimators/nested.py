@@ -37,7 +37,7 @@ class NestedParameters(BaseEstimator):
         ----------
         deep : bool, default True
             Whether to return those of `optimizer` and `schedule` too, as
-            ``optimizer__learning_rate`` and ``optimizer__schedule__epochs``.
+            ``optimizer__learning_rate`` and ``optimizer__schedule__epochs``, unless they are names.
         """
         found: dict[str, Any] = super().get_params(deep)
         for name in _PARTS if deep else ():
@@ -95,7 +95,7 @@ def _parameters_of(value):
 def _below(name, value):
     """Return the parameters of a part of an estimator, and those of its parts, by name."""
     found: dict[str, Any] = {}
-    for key, part in _parameters_of(_named(name, value)).items():
+    for key, part in _parameters_of(value).items():
         found[f"{name}__{key}"] = part
         found |= _below(f"{name}__{key}", part)
     return found

@@ -92,7 +92,7 @@ def to_sklearn(
         binarizer = deepcopy(model._label_binarizer) if isinstance(model, MLPClassifier) else None
         names = [*_FITTED, "loss_", "feature_names_in_"]
         fitted = deepcopy({name: getattr(model, name) for name in names if hasattr(model, name)})
-        own = model.get_params()
+        own = model.get_params(deep=False)
     else:
         net = as_network("to_sklearn", model, "model")
         binarizer = _binarizer(net, classes)
