@@ -12,6 +12,8 @@ from .annotations import Array, Floats
 from .memory import SMALL, require_memory
 from .quoted import quoted
 
+_IMPUTE = "impute or drop such rows"
+_OR_MISSING = f"{_IMPUTE}, or give missing_targets=True where it is taken: NaN then counts nothing"
 # large arrays are checked in pieces, which keeps temporaries small
 _NUMBERS_AT_ONCE = 65536
 
@@ -75,11 +77,14 @@ def settle(instance: Any, **values: Any) -> None:
         object.__setattr__(instance, name, value)
 
 
-def float_array(name: str, value: Any, dtype: DTypeLike, rank: int) -> Floats:
+def float_array(
+    name: str, value: Any, dtype: DTypeLike, rank: int, missing: bool | None = None
+) -> Floats:
     """Return `value` as a C-contiguous array of floats; copy it only if necessary.
 
     It raises TypeError for objects, complex numbers, text and dates, and ValueError for another
-    rank, no element, NaN and infinity.
+    rank, no element, infinity and, unless they may be `missing`, NaN. With False the message names
+    the switch.
     """
     array = as_array(name, value)
     if array.dtype.kind not in "fiub":
@@ -98,20 +103,24 @@ def float_array(name: str, value: Any, dtype: DTypeLike, rank: int) -> Floats:
             array = np.ascontiguousarray(array, dtype=dtype)
     rows = 1 + _NUMBERS_AT_ONCE * len(array) // array.size
     for start in range(0, len(array), rows):
-        finite = np.isfinite(array[start : start + rows])
+        piece = array[start : start + rows]
+        finite = np.isfinite(piece)
+        if missing:
+            finite |= np.isnan(piece)
         if np.count_nonzero(finite) < finite.size:  # five times as fast as all() for one row
             place = np.argwhere(~finite)[0]
             place[0] += start
-            raise not_finite(name, place, array[tuple(place)])
+            number = array[tuple(place)]
+            remedy = _OR_MISSING if missing is False and np.isnan(number) else _IMPUTE
+            raise not_finite(name, place, number, remedy)
     return array
 
 
-def not_finite(name: str, place: Iterable[int], number: Any) -> ValueError:
+def not_finite(name: str, place: Iterable[int], number: Any, remedy: str = _IMPUTE) -> ValueError:
     """Return the error for a number of an array that is NaN or infinite."""
     where = ", ".join(map(str, place))
     return ValueError(
-        f"{name}[{where}] is {number} in {number.dtype}: expected finite numbers; impute or drop "
-        "such rows"
+        f"{name}[{where}] is {number} in {number.dtype}: expected finite numbers; {remedy}"
     )
 
 

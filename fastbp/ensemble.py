@@ -11,6 +11,7 @@ import numpy as np
 from . import model_file
 from .annotations import Array, ArrayLike, FilePath, Floats, Matrix, Threads, Weights
 from .data.samples import features, samples
+from .data.weights import allowed_of
 from .engine.plan import Layer
 from .errors import ModelFileError
 from .kernels import loss
@@ -110,13 +111,25 @@ class Ensemble:
         return predicted(self.loss, self.forward(X, n_threads))
 
     def evaluate(
-        self, X: Matrix, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
+        self,
+        X: Matrix,
+        y: ArrayLike,
+        sample_weight: Weights = None,
+        n_threads: Threads = "auto",
+        *,
+        missing_targets: bool = False,
     ) -> dict[str, float]:
-        """Return the mean loss of the mean outputs, and their accuracy or R2, by name."""
-        data = samples(X, y, self.members[0].engine.plan, self.loss, sample_weight)
+        """Return the mean loss of the mean outputs, and their accuracy or R2, by name.
+
+        The arguments are those of `Network.evaluate`.
+        """
+        allowed = allowed_of(missing_targets)
+        plan = self.members[0].engine.plan
+        data = samples(X, y, plan, self.loss, sample_weight, allowed=allowed)
         outputs = mean_of(each.engine.forward(data, n_threads) for each in self.members)
         targets: Any = data.y if data.labels is None else data.labels
-        weight = None if data.weight is None else data.weight.astype(self.dtype)
+        weight = data.weight if data.output_weight is None else data.output_weight
+        weight = None if weight is None else weight.astype(self.dtype)
         rule: Any = {"parameter": self.loss_parameter or None, "sample_weight": weight}
         mean, _ = loss(outputs, targets, self.loss, **rule, n_threads=n_threads)
         metric = metric_of(self.loss)

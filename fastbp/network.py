@@ -21,6 +21,7 @@ from .components.optimizers import Optimizer, as_optimizer
 from .data.ahead import TooLate
 from .data.samples import features, samples, validation_samples
 from .data.source import Source
+from .data.weights import allowed_of
 from .derivatives.methods import Differentiable
 from .engine.architecture import describe, resolve
 from .engine.described import Described
@@ -182,6 +183,8 @@ class Network(Stepping, Differentiable, Saved):
         comm: Any = None,
         sync: str = "step",
         average_every: int | None = None,
+        missing_targets: bool = False,
+        signed: bool = False,
     ) -> History:
         """Train on mini-batches; return the `History`.
 
@@ -196,8 +199,9 @@ class Network(Stepping, Differentiable, Saved):
             Targets; class labels 0 to n_out - 1 for cross_entropy.
         epochs, batch_size : int
             Passes over the data, and samples per step.
-        sample_weight : array_like (n,), optional
-            Weights of the samples in the loss.
+        sample_weight : array_like (n,) or (n, n_out), optional
+            Weights of the samples in the loss, or of their outputs unless the loss is
+            cross_entropy: the loss of a batch is ``sum w_ij L_ij / (sum w_ij / n_out)``.
         validation_data : tuple (X, y) or (X, y, sample_weight), optional
             Scored after every epoch.
         early_stopping : bool, int or EarlyStopping, optional
@@ -233,6 +237,12 @@ class Network(Stepping, Differentiable, Saved):
             joining, by the cost model of ``fastbp.ranks``, else "step".
         average_every : int, optional
             Steps between two averages. Default: 4 to 32, by the cost model.
+        missing_targets : bool, default False
+            Let NaN in `y`, and in that of `validation_data`, count for nothing: as a weight of
+            0 of that output.
+        signed : bool, default False
+            Let weights be negative, as REINFORCE needs them. The loss of a batch is then the mean
+            of ``w_i L_i`` over its rows, whatever the weights add up to.
 
         Returns
         -------
@@ -249,12 +259,13 @@ class Network(Stepping, Differentiable, Saved):
         """
         begun, ranks = time.perf_counter(), as_ranks(comm)
         arguments = (early_stopping, n_threads, progress, callbacks, max_time)
-        order = (batch_size, shuffle, steps_per_epoch)
+        order = (batch_size, shuffle, steps_per_epoch, resume, missing_targets, signed)
         with ranks.joined(), ExitStack() as held:
-            options = ranks.together(lambda: options_of(epochs, *arguments, *order, resume))
+            options = ranks.together(lambda: options_of(epochs, *arguments, *order))
             options = with_all_rows(
                 options, self.optimizer, comm, checkpoints, (X, y, sample_weight)
             )
+            ranks.together(lambda: ranks.check_allowed(options.allowed))
             way = (sync, average_every, self._engine, options.batch_size)
             ranks.together(lambda: ranks.set_sync(*way))
             kept = ranks.together(lambda: as_checkpoints(checkpoints, resume))
@@ -269,7 +280,8 @@ class Network(Stepping, Differentiable, Saved):
             validation = None
             if validation_data is not None:
                 check = (validation_data, self._engine.plan, self.loss, ranks.count > 1)
-                validation = ranks.together(lambda: validation_samples(*check))
+                missing = options.allowed.missing
+                validation = ranks.together(lambda: validation_samples(*check, missing))
             deadline = begun + (options.max_time or math.inf)
             try:
                 data = (X, y, sample_weight, options, seed)
@@ -340,10 +352,21 @@ class Network(Stepping, Differentiable, Saved):
         return predicted(self.loss, self.forward(X, n_threads))
 
     def evaluate(
-        self, X: Matrix, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
+        self,
+        X: Matrix,
+        y: ArrayLike,
+        sample_weight: Weights = None,
+        n_threads: Threads = "auto",
+        *,
+        missing_targets: bool = False,
     ) -> dict[str, float]:
-        """Return a dict of the mean loss and the metric of the loss: accuracy or R2."""
-        data = samples(X, y, self._engine.plan, self.loss, sample_weight)
+        """Return a dict of the mean loss and the metric of the loss: accuracy or R2.
+
+        The arguments are those of `fit`. R2 is the mean of those of the outputs. With weights of
+        outputs a row has all bits if it has those of a weight above 0.
+        """
+        allowed = allowed_of(missing_targets)
+        data = samples(X, y, self._engine.plan, self.loss, sample_weight, allowed=allowed)
         return scores_of(self._engine, data, n_threads)
 
     def summary(self, batch_size: int = 128) -> str:

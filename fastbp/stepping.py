@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from .annotations import Array, Matrix, Threads, Weights
 from .data.batches import batch_as_it_is
 from .data.samples import samples
+from .data.weights import allowed_of
 from .engine.described import Described
 from .engine.plan import Gradients
 from .errors import DivergenceError
@@ -32,6 +33,8 @@ class Stepping(Described):
         epoch: float | None = None,
         steps_per_epoch: int | None = None,
         n_threads: Threads = "auto",
+        missing_targets: bool = False,
+        signed: bool = False,
     ) -> float:
         """Train on one batch, with the bits of a `fit` of this batch; return its mean loss.
 
@@ -40,7 +43,7 @@ class Stepping(Described):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y, sample_weight, missing_targets, signed
             The batch, as for `fit`.
         rate : float, optional
             The learning rate; default: the optimizer's, scaled by its schedule.
@@ -57,16 +60,19 @@ class Stepping(Described):
         ValueError, TypeError
             If an argument is invalid; the network is unchanged then.
         """
-        rate = self._rate(rate, epoch, steps_per_epoch)
+        rate, allowed = (
+            self._rate(rate, epoch, steps_per_epoch),
+            allowed_of(missing_targets, signed),
+        )
         engine, loss = self._engine, math.nan
-        batch = batch_as_it_is(X, y, sample_weight, engine)
+        batch = batch_as_it_is(X, y, sample_weight, engine, allowed.signed)
         in_use = self._hold()
         try:
             if batch is not None:
                 loss = engine.step(batch, rate, n_threads)
             if not math.isfinite(loss):
-                data = samples(X, y, engine.plan, engine.loss, sample_weight)
-                if batch is None:
+                data = samples(X, y, engine.plan, engine.loss, sample_weight, allowed=allowed)
+                if batch is None or data.has_gaps:
                     loss = engine.step(engine.place(data, n_threads), rate, n_threads)
         finally:
             in_use.release()
@@ -79,22 +85,29 @@ class Stepping(Described):
         return loss
 
     def backward(
-        self, X: Matrix, y: ArrayLike, sample_weight: Weights = None, n_threads: Threads = "auto"
+        self,
+        X: Matrix,
+        y: ArrayLike,
+        sample_weight: Weights = None,
+        n_threads: Threads = "auto",
+        *,
+        missing_targets: bool = False,
+        signed: bool = False,
     ) -> tuple[float, Gradients]:
         """Run both passes on one batch: return its mean loss and the `Gradients`.
 
-        Dropout acts as in the next training step. The optimizer adds the penalties l1 and l2;
-        they are not part of this loss or gradient.
+        The arguments are those of `fit`. Dropout acts as in the next training step. The optimizer
+        adds the penalties l1 and l2; they are not part of this loss or gradient.
         """
-        engine, loss = self._engine, math.nan
-        batch = batch_as_it_is(X, y, sample_weight, engine)
+        engine, loss, allowed = self._engine, math.nan, allowed_of(missing_targets, signed)
+        batch = batch_as_it_is(X, y, sample_weight, engine, allowed.signed)
         in_use = self._hold()
         try:
             if batch is not None:
                 loss = engine.gradient_of(batch, n_threads)
             if not math.isfinite(loss):
-                data = samples(X, y, engine.plan, engine.loss, sample_weight)
-                if batch is None:
+                data = samples(X, y, engine.plan, engine.loss, sample_weight, allowed=allowed)
+                if batch is None or data.has_gaps:
                     loss = engine.gradient_of(engine.place(data, n_threads), n_threads)
             flat = engine.grads.copy()
         finally:

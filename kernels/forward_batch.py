@@ -37,7 +37,7 @@ def all_rows(state, X, out):
         raise ValueError("forward_batch: expected X (n, n_in) and out (n, n_out)")
     here = pointer(work)
     x, target = address_of(checked_pointer(X, here)), writable_pointer(out, here)
-    place_batch(runs, x, columns, 0, 0, 0, 0)
+    place_batch(runs, x, columns, 0, 0, 0, False, 0)
     for first in range(0, rows, runs[0].batch):
         count = min(runs[0].batch, rows - first)
         start_batch(runs, first, count)

@@ -1,16 +1,16 @@
 """The loss of a batch and the output delta, on rows and on NumPy arrays.
 
-L = sum_i w_i L_i / sum_i w_i
+L = sum_i w_i L_i / sum_i w_i                sum_ij w_ij L_ij / (sum_ij w_ij / n) by output
 delta(L) = dL/da(L) . sigma'(z(L))           a - y if the activation is the loss's partner
 """
 
 from typing import Any
 
 import numpy as np
-from numba import prange
+from numba import prange, types
 from numpy.typing import NDArray
 
-from .compiler.jit import inner, kernel
+from .compiler.jit import Task, inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .formulas.losses import LOSSES
 from .simd.dispatch import by_address, row_loops
@@ -30,7 +30,8 @@ from .simd.intrinsics import (
 from .simd.order import sample_weight, source_row
 from .simd.reduce import keep_results, results_behind, row_maxima, sum_parts
 from .simd.transpose import copy
-from .simd.view import matrix, moved
+from .simd.vector import Pointer
+from .simd.view import View, matrix, moved
 from .support import arrays
 from .tuning import LOSS_FLOPS
 
@@ -107,13 +108,62 @@ def _slope_by_output(slope, levels, count, n, a, d, numbers, weights):
         _slope(slope, count, 1, moved(a, 0, j), moved(d, 0, j), numbers, weights)
 
 
+def _types_of_weighted(kind):
+    size, number, view = types.intp, types.float64, View(kind)
+    numbers = (*[size] * 3, number, size, number, *[size] * 6)
+    return (*numbers, view, view, Pointer(kind), view)
+
+
+@Task.taking(_types_of_weighted)
+def weighted_rows(
+    source, value, slope, parameter, levels, scale, order, y, weights, first, rows, n, z, a, out, d
+):
+    """Do what `loss_rows` does with the weight of each output, at `weights`: output by output.
+
+    One of weight 0 counts for nothing, even if its loss is not finite.
+    """
+    parts = local_floats(z)
+    numbers = results_behind(parts)
+    keep_results(numbers, broadcast(z, parameter if parameter > 0 else np.inf))
+    lanes = width(z)
+    for i in range(0, rows, lanes):
+        count, sums = min(lanes, rows - i), broadcast(z, 0.0)
+        logits, outputs, delta = moved(z, i, 0), moved(a, i, 0), moved(d, i, 0)
+        _targets(order, first + i, count, n, y, 0, delta)
+        arguments = outputs if source == FROM_OUTPUTS else logits
+        here = out + i
+        for j in range(n):
+            if levels != 0:
+                keep_results(numbers, broadcast(z, pointer_at(z.first, levels)[j]))
+            target = moved(delta, 0, j)
+            _value(value, count, 1, moved(arguments, 0, j), target, numbers, parts)
+            each = sum_parts(parts)
+            for r in range(count):
+                place = source_row(order, first + i + r) * n + j
+                weight = sample_weight(z.first, weights, place)
+                here[r], parts[r] = weight, weight * scale
+            w = load_part(here, count)
+            sums = sums + select(w == 0, w, w * each)
+            if slope != 0:
+                _slope(slope, count, 1, moved(outputs, 0, j), target, numbers, parts)
+                for r in range(count):
+                    if here[r] == 0:
+                        moved(target, r, 0).first[0] = 0.0
+        store_part(here, sums, count)
+
+
+# calls `weighted_rows`, which is above, by its address in the run
+_run_weighted_rows = by_address(weighted_rows)
+
+
 @inner
 def loss_rows(loops, rule, data, first, rows, n, z, a, losses, d):
     """Write the weighted losses of `rows` samples from place `first` of the order, and D.
 
-    `loops` is what `value_of` and `slope_of` return; without a slope D is not written. `rule` is
-    ``(parameter, levels, scale)``: `levels` is the address of a parameter for each output, or 0;
-    `data` holds the addresses ``(order, y, labels, weights)``.
+    `loops` is what `value_of` and `slope_of` return, and the address of `weighted_rows`, 0 unless
+    outputs have weights; without a slope D is not written. `rule` is ``(parameter, levels,
+    scale)``: `levels` is the address of a parameter for each output, or 0; `data` holds the
+    addresses ``(order, y, labels, weights, output_weights)``.
 
     D is ``scale w dL/da``, or ``scale w (a - y)`` of a canonical pair. For the cross-entropy, log
     sum_j exp(z_j) is ``z_j - log a_j`` at the row's maximum, where a_j is at least 1 / n and the
@@ -121,9 +171,13 @@ def loss_rows(loops, rule, data, first, rows, n, z, a, losses, d):
     upper limit of the loss of an output, or of a row with several classes. `z`, `a` and `d` have
     one row stride.
     """
-    source, value, slope = loops
+    source, value, slope, weighted = loops
     parameter, levels, scale = rule
-    order, y, labels, weights = data
+    order, y, labels, weights, by_output = data
+    if weighted != 0:
+        given = (source, value, slope, parameter, levels, scale, order, y, by_output)
+        _run_weighted_rows(weighted, *given, first, rows, n, z, a, losses, d)
+        return
     parts = local_floats(z)
     numbers = results_behind(parts)
     lanes = width(z)
@@ -154,17 +208,18 @@ def loss_rows(loops, rule, data, first, rows, n, z, a, losses, d):
 
 
 @kernel
-def batch_losses(
-    loops, parameter, levels, rows, columns, z, a, y, labels, weights, scale, d, losses, tasks
-):
-    """Write the weighted losses of the rows, and ``scale w`` times their derivatives or deltas."""
+def batch_losses(loops, parameter, levels, rows, columns, z, a, targets, scale, d, losses, tasks):
+    """Write the weighted losses of the rows, and ``scale w`` times their derivatives or deltas.
+
+    `targets` are the addresses ``(y, labels, weights, output_weights)``.
+    """
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
         like = pointer(losses)
         outputs = matrix(pointer_at(like, a) + lo * columns, columns)
         logits = matrix(pointer_at(like, z) + lo * columns, columns)
         deltas = matrix(pointer_at(like, d) + lo * columns, columns)
-        rule, data = (parameter, levels, scale), (0, y, labels, weights)
+        rule, data = (parameter, levels, scale), (0, *targets)
         count = hi - lo
         out = like + lo
         loss_rows(loops, rule, data, lo, count, columns, logits, outputs, out, deltas)
@@ -193,8 +248,9 @@ def loss(
     Z : array (batch, n), optional
         The logits, if A is the loss's partner activation of Z: the value is then computed from
         them, which is stable, and D is ``delta(L) = a - y``.
-    sample_weight : array (batch,), optional
-        Weights w of the rows, at least 0, of the same dtype; default: 1.
+    sample_weight : array (batch,) or (batch, n), optional
+        Weights w of the rows, at least 0, of the same dtype; default: 1. Or weights of their
+        outputs, for all losses but cross_entropy.
     parameter : float, optional
         The threshold of huber, or the quantile, or those of all outputs; default: that of the
         table.
@@ -204,7 +260,8 @@ def loss(
     Returns
     -------
     value : float
-        ``sum_i w_i L_i / sum_i w_i``; 0 if all weights are 0, or there are no outputs.
+        ``sum_i w_i L_i / sum_i w_i``; 0 if all weights are 0, or there are no outputs. With
+        weights of outputs ``sum_ij w_ij L_ij / (sum_ij w_ij / n)``.
     D : array (batch, n)
         Its derivative with respect to A, or to Z if Z is passed; a new array.
 
@@ -230,23 +287,27 @@ def loss(
     else:
         targets, labels = np.ascontiguousarray(arrays.floats("y", y, 2, like=A)), None
         arrays.expect("y", targets, A.shape)
-    weight = _weights_of(sample_weight, A)
-    total = weight.sum(dtype=np.float64)
+    weight = _weights_of(sample_weight, A, record)
+    by_output = weight.ndim == 2
+    total = weight.sum(dtype=np.float64) / (max(1, A.shape[1]) if by_output else 1)
     scale = float(1 / total) if total > 0 else 0.0
     D = np.empty_like(A)
     if not A.size:  # a kernel looks for the largest output of a row
         return 0.0, D
     losses = np.empty(len(A), A.dtype)
     tasks = choose_threads(n_threads, LOSS_FLOPS * A.size, 1)
-    places = [arrays.address(array) for array in (Z_or_A, A, targets, labels, weight)]
+    places = [arrays.address(array) for array in (targets, labels, weight)]
     pair = (record.name, Z is not None, A.dtype)
-    loops = (*value_of(*pair), slope_of(*pair))
+    weighted = weighted_rows.address(A.dtype) if by_output else 0
+    loops = (*value_of(*pair), slope_of(*pair), weighted)
     twin(batch_losses, tasks)(
         loops,
         parameter,
         arrays.address(levels),
         *A.shape,
-        *places,
+        arrays.address(Z_or_A),
+        arrays.address(A),
+        (*places, places[-1] if by_output else 0),
         scale,
         arrays.address(D),
         losses,
@@ -267,12 +328,13 @@ def _labels(y, A):
     return labels
 
 
-def _weights_of(sample_weight, A):
-    """Return sample weights, checked; 1 if there are none."""
+def _weights_of(sample_weight, A, record):
+    """Return the weights of samples, or of their outputs, checked; 1 if there are none."""
     if sample_weight is None:
         return np.ones(len(A), A.dtype)
-    weight = np.ascontiguousarray(arrays.floats("sample_weight", sample_weight, 1, like=A))
-    arrays.expect("sample_weight", weight, A.shape[:1])
+    rank = 2 if np.ndim(sample_weight) == 2 and record.adds_outputs else 1
+    weight = np.ascontiguousarray(arrays.floats("sample_weight", sample_weight, rank, like=A))
+    arrays.expect("sample_weight", weight, A.shape[:rank])
     if not (np.isfinite(weight) & (weight >= 0)).all():
         raise ValueError("sample_weight: expected finite weights of at least 0")
     return weight

@@ -126,7 +126,7 @@ def one_batch(state, X, y):
         raise ValueError("train_step: expected X (n, n_in), and y (n, n_out) or labels (n,)")
     if _is_scheduled(own[0]):
         raise ValueError("train_step: the optimizer has a schedule, whose time is not known")
-    place_batch(runs, x, n_in, targets, labels, 0, 0)
+    place_batch(runs, x, n_in, targets, labels, 0, False, 0)
     if not _are_finite(run, here, rows, n_in, n_out):
         return np.nan
     if not _targets_suit(run, here, rows, n_out):
@@ -178,7 +178,7 @@ def many_batches(state, X, y, order):
         raise ValueError("train_steps: the optimizer has a schedule, whose time is not known")
     if not _order_is_within(order, rows):
         raise ValueError("train_steps: the order holds a number that is no row of X")
-    place_batch(runs, x, n_in, targets, labels, 0, places)
+    place_batch(runs, x, n_in, targets, labels, 0, False, places)
     if not _are_finite(run, here, count, n_in, n_out):
         return np.nan
     if not _targets_suit(run, here, count, n_out):

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 _INTEGER = np.dtype(np.int64)
 
 
-def batch_as_it_is(X: Any, y: Any, sample_weight: Any, engine: Engine) -> Batch | None:
+def batch_as_it_is(
+    X: Any, y: Any, sample_weight: Any, engine: Engine, signed: bool = False
+) -> Batch | None:
     """Return a `Batch` of arrays that need no conversion; None where `samples` must look at them.
 
     Types and shapes are checked here, numbers by the kernel that reads the batch.
@@ -35,10 +37,10 @@ def batch_as_it_is(X: Any, y: Any, sample_weight: Any, engine: Engine) -> Batch 
         weight = address(sample_weight)
     if LOSSES[engine.loss].targets == "classes":  # probabilities may need to be scaled
         if _lies_well(y, _INTEGER) and y.shape == (rows,):
-            return Batch(address(X), 0, address(y), weight, rows)
+            return Batch(address(X), 0, address(y), weight, signed, rows)
         return None
     if _lies_well(y, dtype) and y.size == rows * n_out and y.shape in ((rows, n_out), (rows,)):
-        return Batch(address(X), address(y), 0, weight, rows)
+        return Batch(address(X), address(y), 0, weight, signed, rows)
     return None
 
 

@@ -15,6 +15,7 @@ from .arriving import Arriving
 from .samples import Samples, part_samples, samples
 from .source import Source, as_block, joined, read_block, windows_of
 from .spool import spooled
+from .weights import Allowed
 from .windows import MustEnd, Streamed, Whole
 
 if TYPE_CHECKING:
@@ -53,12 +54,13 @@ def feed_of(
     epochs: int,
     steps: int | None,
     must_end: MustEnd,
+    allowed: Allowed,
 ) -> Whole | Streamed | Arriving:
     """Return the feed of a training: `Whole` for arrays, `Streamed` or `Arriving` for the others.
 
     `order` is the batch size, whether to shuffle, and the seed; `steps` those of an epoch of an
-    iterator. It raises TypeError or ValueError if the data are invalid, or do not match the
-    network, and TooLate if ``must_end()`` while an iterator is read.
+    iterator; `allowed` what is no error. It raises TypeError or ValueError if the data are invalid,
+    or do not match the network, and TooLate if ``must_end()`` while an iterator is read.
     """
     plan = engine.plan
     loss = engine.loss
@@ -69,10 +71,10 @@ def feed_of(
             "rows of X; it is for iterators and loaders of blocks (X, y)"
         )
     if not streams:
-        return Whole(samples(X, y, plan, loss, sample_weight), *order)
+        return Whole(samples(X, y, plan, loss, sample_weight, allowed=allowed), *order)
 
     def check(X: Any, y: Any, weight: Any) -> Samples:
-        return part_samples(X, y, plan, loss, weight)
+        return part_samples(X, y, plan, loss, weight, allowed=allowed)
 
     if steps is not None:
         return Arriving(X, check, *order, steps, must_end)

@@ -13,12 +13,14 @@ from ..kernels.formulas.losses import LOSSES, Loss
 from ..kernels.support.ramp_rows import RampRows, ramp_rows
 from ..kernels.support.sparse_rows import SparseRows, joined_rows, sparse_rows
 from .source import joined
+from .weights import Allowed, by_output, for_one_process, weights_of, without_missing
 
 if TYPE_CHECKING:
     from ..engine.plan import Plan
 
 Names: TypeAlias = tuple[str, str, str]
 _NAMES = ("X", "y", "sample_weight")
+_NOTHING_ELSE = Allowed()
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class Samples:
     y: Array | None = None  # (n, n_out) targets; None with `labels`
     labels: Array | None = None  # (n,) int64 classes
     weight: Array | None = None  # (n,) sample weights
+    # (n, n_out), those of the outputs, of which `weight` is the mean in size
+    output_weight: Array | None = None
+    signed: bool = False  # whether weights may be negative
+    has_gaps: bool = False  # whether targets are missing, of which `y` is 0
 
     def __len__(self) -> int:
         """Return the number of samples."""
@@ -49,8 +55,9 @@ class Samples:
         behind = Samples(self.x[rest], *self._targets_of(rest)) if count < len(self) else None
         return self.head(count), behind
 
-    def _targets_of(self, rows: Any) -> list[Array | None]:
-        return [a if a is None else a[rows] for a in (self.y, self.labels, self.weight)]
+    def _targets_of(self, rows: Any) -> list[Any]:
+        arrays = (self.y, self.labels, self.weight, self.output_weight)
+        return [*(a if a is None else a[rows] for a in arrays), self.signed]
 
     @property
     def is_sparse(self) -> bool:
@@ -64,8 +71,10 @@ class Samples:
 
     @property
     def total_weight(self) -> float:
-        """Sum of the sample weights."""
-        return float(len(self) if self.weight is None else self.weight.sum(dtype=np.float64))
+        """Sum of the sample weights; the number of samples if the weights may be negative."""
+        if self.weight is None or self.signed:
+            return float(len(self))
+        return float(self.weight.sum(dtype=np.float64))
 
 
 def joined_samples(first: Samples, second: Samples) -> Samples:
@@ -74,9 +83,30 @@ def joined_samples(first: Samples, second: Samples) -> Samples:
     if first.is_sparse is not second.is_sparse:
         raise ValueError("X is sparse in some blocks, and dense in others: expected one of them")
     x = joined_rows([s.x for s in both]) if first.is_sparse else np.concatenate([s.x for s in both])
-    columns = {"y": (first.y, second.y), "sample_weight": (first.weight, second.weight)}
-    y, weight = (joined(column, name) for name, column in columns.items())
-    return Samples(x, y, joined((first.labels, second.labels), "y as labels"), weight)
+    if (first.output_weight is None) is not (second.output_weight is None):
+        both = [_with_output_weights(s) for s in (first, second)]
+    y, labels, weight, by_output = (
+        joined([getattr(s, field) for s in both], name) for field, name in _COLUMNS.items()
+    )
+    return Samples(x, y, labels, weight, by_output, first.signed)
+
+
+# the fields that blocks join, and how a user knows them
+_COLUMNS = {
+    "y": "y",
+    "labels": "y as labels",
+    "weight": "sample_weight",
+    "output_weight": "sample_weight of outputs",
+}
+
+
+def _with_output_weights(data):
+    """Return samples with a weight for each output: a block without NaN may have none."""
+    if data.output_weight is not None:
+        return data
+    ones = np.ones_like(data.y)
+    given = by_output(ones if data.weight is None else ones * data.weight[:, None])
+    return replace(data, weight=given.weight, output_weight=given.output_weight)
 
 
 def features(X: Any, plan: Plan, name: str = "X") -> Samples:
@@ -114,58 +144,68 @@ def _ramp_rows(name, X, plan):
 
 
 def samples(
-    X: Any, y: Any, plan: Plan, loss: str, sample_weight: Any = None, names: Names = _NAMES
+    X: Any,
+    y: Any,
+    plan: Plan,
+    loss: str,
+    sample_weight: Any = None,
+    names: Names = _NAMES,
+    allowed: Allowed = _NOTHING_ELSE,
 ) -> Samples:
     """Check data against a plan and a loss; return `Samples`, or raise ValueError or TypeError."""
     x = features(X, plan, names[0]).x
     n_out = plan.specs[-1].n_out
-    array = as_array(names[1], y)
-    if LOSSES[loss].targets == "classes" and array.ndim == 1:
+    array, record = as_array(names[1], y), LOSSES[loss]
+    shape = (len(x), n_out)
+    given = weights_of(names[2], sample_weight, shape, plan.dtype, record, allowed)
+    has_gaps = False
+    if record.targets == "classes" and array.ndim == 1:
         targets = None
         labels = _labels(array, n_out, names[1])
         same_rows(names[1], labels, len(x), names[0])
     else:
         labels = None
-        targets = _targets(array, n_out, plan.dtype, names[1])
+        missing = allowed.missing if record.adds_outputs else None
+        targets = _targets(array, n_out, plan.dtype, names[1], missing)
         same_rows(names[1], targets, len(x), names[0])
-        check_range(targets, LOSSES[loss], names[1])
-        if LOSSES[loss].targets == "classes":
+        if missing and (has_gaps := bool(np.isnan(targets).any())):
+            targets, given = without_missing(names[1], targets, given, allowed)
+        check_range(targets, record, names[1])
+        if record.targets == "classes":
             targets = targets / targets.sum(axis=1, keepdims=True)
-    weight = None
-    if sample_weight is not None:
-        weight = float_array(names[2], sample_weight, plan.dtype, rank=1)
-        same_rows(names[2], weight, len(x), names[0])
-        if weight.min() < 0 or weight.max() == 0:
-            raise ValueError(
-                f"{names[2]} lies in [{weight.min()}, {weight.max()}]: "
-                "expected weights of at least 0, not all 0"
-            )
-    return Samples(x, targets, labels, weight)
+    weights = (given.weight, given.output_weight)
+    return Samples(x, targets, labels, *weights, allowed.signed, has_gaps)
 
 
 def part_samples(
-    X: Any, y: Any, plan: Plan, loss: str, sample_weight: Any, names: Names = _NAMES
+    X: Any,
+    y: Any,
+    plan: Plan,
+    loss: str,
+    sample_weight: Any,
+    names: Names = _NAMES,
+    allowed: Allowed = _NOTHING_ELSE,
 ) -> Samples:
     """Return checked `Samples` of a part of the data, whose weights may all be 0; see `samples`."""
-    if sample_weight is None or np.any(sample_weight):
-        return samples(X, y, plan, loss, sample_weight, names)
-    data = samples(X, y, plan, loss, np.ones_like(sample_weight), names)
-    return replace(data, weight=np.zeros(len(data), plan.dtype))
+    return samples(X, y, plan, loss, sample_weight, names, replace(allowed, zeros=True))
 
 
 def validation_samples(
-    validation_data: Any, plan: Plan, loss: str, is_part: bool = False
+    validation_data: Any, plan: Plan, loss: str, is_part: bool = False, missing: bool = False
 ) -> Samples:
     """Return checked `Samples` of a tuple (X, y) or (X, y, sample_weight); see `samples`.
 
-    Where it is a part of the data, its weights may all be 0.
+    Where it is a part of the data, its weights may all be 0. Targets may be `missing`.
     """
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
         raise TypeError("validation_data: expected a tuple (X, y) or (X, y, sample_weight)")
     names = ("validation_data[0]", "validation_data[1]", "validation_data[2]")
     X, y, *given = validation_data
-    check = part_samples if is_part else samples
-    return check(X, y, plan, loss, given[0] if given else None, names)
+    allowed = Allowed(missing, zeros=is_part)
+    data = samples(X, y, plan, loss, given[0] if given else None, names, allowed)
+    if is_part:
+        for_one_process(data.output_weight)
+    return data
 
 
 def _labels(array, n_out, name):
@@ -189,10 +229,10 @@ def _labels(array, n_out, name):
     return np.ascontiguousarray(array, np.int64)
 
 
-def _targets(array, n_out, dtype, name):
+def _targets(array, n_out, dtype, name, missing):
     if array.ndim == 1 and n_out == 1:
         array = array[:, None]
-    targets = float_array(name, array, dtype, rank=2)
+    targets = float_array(name, array, dtype, rank=2, missing=missing)
     if targets.shape[1] != n_out:
         raise ValueError(
             f"{name} has {targets.shape[1]} columns but the network has {n_out} outputs"

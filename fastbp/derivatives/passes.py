@@ -6,7 +6,7 @@ thread trains. Each call takes a workspace that no other uses.
 
 import numpy as np
 
-from ..engine.inputs import fields_of
+from ..engine.inputs import fields_of, target_fields
 from ..engine.run import fill
 from ..kernels.compiler.threads import choose_threads, twin
 from ..kernels.formulas.curvatures import ACTIVATION_CURVATURES, LOSS_CURVATURES
@@ -59,10 +59,8 @@ class Passes:
 
     def derive(self, part, data, out=None, sums=None, add=derivatives.sums_part, **job):
         """Run a part of kernels/net over all rows of `data`; `add` adds to the array `sums`."""
-        dtype, names = self.plan.dtype, ("y", "labels", "weight")
-        y, labels, weight = (address(getattr(data, name)) for name in names)
-        fields = fields_of(data.x, dtype)
-        fill(self.run[0], fields | {"y": y, "labels": labels, "sample_weight": weight})
+        dtype = self.plan.dtype
+        fill(self.run[0], fields_of(data.x, dtype) | target_fields(data, dtype))
         self.job[0] = 0
         fill(self.job[0], job)
         turn = 0 if part is derivatives.jvp_part else derivatives.turn_part.address(dtype)

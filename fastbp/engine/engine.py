@@ -39,7 +39,7 @@ from ..kernels.update import UPDATES
 from ..memory import require_memory
 from .dropped import Dropped
 from .gate import Gate
-from .inputs import Inputs, dense_fields, fields_of, inputs_of, numbers_of
+from .inputs import Inputs, dense_fields, fields_of, inputs_of, numbers_of, target_fields
 from .pace import pace_of_steps
 from .plan import Plan
 from .run import fill, new_run
@@ -379,10 +379,5 @@ class Engine(Steps, Dropped):
     def _place_data(self, run, data):
         """Point a run at data, rows in their own order, and at the code for it."""
         self._place_loss(run)
-        fields = {
-            "y": address(data.y),
-            "labels": address(data.labels),
-            "sample_weight": address(data.weight),
-            "order": 0,
-        }
-        fill(run, fields_of(data.x, self.plan.dtype) | fields)
+        dtype = self.plan.dtype
+        fill(run, fields_of(data.x, dtype) | target_fields(data, dtype) | {"order": 0})

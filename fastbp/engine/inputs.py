@@ -1,7 +1,8 @@
-"""X as a run reads it: dense rows, sparse rows, or rows with ramps."""
+"""Samples as a run reads them; X are dense rows, sparse rows, or rows with ramps."""
 
 from typing import Any, NamedTuple
 
+from ..kernels.loss import weighted_rows
 from ..kernels.ramp_matmul import ramp_product
 from ..kernels.ramp_outer import place_integers, ramp_outer_rows
 from ..kernels.sparse_matmul import sparse_product
@@ -64,6 +65,19 @@ def fields_of(x: Any, dtype: Any) -> dict[str, Any]:
             "ramp_outer": ramp_outer_rows.address(dtype),
         }
     return fields
+
+
+def target_fields(data: Any, dtype: Any) -> dict[str, int]:
+    """Return the fields of a run that point at the targets and weights of `Samples`."""
+    by_output = data.output_weight is not None
+    return {
+        "y": address(data.y),
+        "labels": address(data.labels),
+        "sample_weight": address(data.weight),
+        "output_weight": address(data.output_weight),
+        "weighted_rows": weighted_rows.address(dtype) if by_output else 0,
+        "signed": data.signed,
+    }
 
 
 def dense_fields(columns: int) -> dict[str, Any]:

@@ -24,6 +24,7 @@ class Batch(NamedTuple):
     y: int
     labels: int
     weight: int
+    signed: bool  # whether weights may be negative
     rows: int
 
 
@@ -89,13 +90,16 @@ class Steps:
         return self.gate.change(twin(batch_update, threads), *arrays, threads, rate)
 
     def place(self, data, n_threads):
-        """Return the `Batch` of all of checked `data`; point the run at them if not dense."""
-        if data.is_dense:
+        """Return the `Batch` of all of checked `data`.
+
+        The run is pointed at them unless they are dense, without weights of outputs.
+        """
+        if data.is_dense and data.output_weight is None:
             x, y, labels, weight = map(address, (data.x, data.y, data.labels, data.weight))
-            return Batch(x, y, labels, weight, len(data))
+            return Batch(x, y, labels, weight, data.signed, len(data))
         threads = self.threads_of_step(n_threads, data, len(data))
         self._prepare(len(data), threads, data)
-        return Batch(0, 0, 0, 0, len(data))
+        return Batch(0, 0, 0, 0, data.signed, len(data))
 
     def gradient_of(self, batch, n_threads="auto"):
         """Fill `grads` with the gradient of a `Batch`; return its mean loss."""

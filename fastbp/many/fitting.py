@@ -195,8 +195,8 @@ def fit_many(
         meaning it has in scikit-learn: folds of classes have the shares of all rows.
     seeds : int or iterable of int, optional
         Train each job with each of these seeds, or with 0 to ``seeds - 1``.
-    sample_weight : array_like (n,), optional
-        Weights of the rows, in training and in scores.
+    sample_weight : array_like (n,) or (n, n_out), optional
+        Weights of the rows or of their outputs, in training and in scores; none is negative.
     n_threads : int or "auto"
         How many jobs run at once. A single job takes all threads for itself.
     progress : bool, default False

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.samples import samples
+from ..data.weights import allowed_of
 from ..engine.plan import step_flops
 from ..errors import DivergenceError
 from ..kernels.formulas.losses import LOSSES
@@ -30,7 +31,7 @@ from .shared import Fold, Rows, Shared, taken
 _OF_NETWORK = frozenset(inspect.signature(Network).parameters)
 _OF_FIT = frozenset(inspect.signature(Network.fit).parameters) - {
     *("self", "X", "y", "sample_weight", "n_threads", "progress", "max_time"),
-    *("checkpoints", "resume", "steps_per_epoch", "comm", "sync", "average_every"),
+    *("checkpoints", "resume", "steps_per_epoch", "comm", "sync", "average_every", "signed"),
 }
 _MODELS = ("network", "estimator")
 _KNOWN = _OF_NETWORK | _OF_FIT | {*_MODELS, "rows", "sample_weight"}
@@ -206,7 +207,7 @@ class Job:
         X = shared.rows(dtype, self.fold, tests)
         y, weight = shared.y, shared.weight
         if self.weight is not None and not tests:
-            weight = self.weight if weight is None else weight * self.weight
+            weight = self.weight if weight is None else (weight.T * self.weight).T
         if self.fold is not None:
             which = self.fold.tests if tests else self.fold.trains
             y, weight = y[which], None if weight is None else weight[which]
@@ -223,7 +224,8 @@ class Job:
         scores = {}
         if self.fold is not None and not stop.seen:
             X, y, weight = self._part(shared, network.dtype, tests=True)
-            data = samples(X, y, network.engine.plan, network.loss, weight)
+            allowed = allowed_of(self.options.get("missing_targets", False))
+            data = samples(X, y, network.engine.plan, network.loss, weight, allowed=allowed)
             scores = scores_of(network.engine, data, n_threads, lambda: not stop.seen)
         network.engine.release()  # of so many models, only those that run have buffers
         facts = {"history": history, "scores": scores, "stopped": history.stopped}

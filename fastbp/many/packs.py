@@ -141,7 +141,8 @@ class Packed:
             if self.steps.validation is not None:
                 valid = shared.validation(engine, self._given)
                 work = len(valid) * engine.plan.flops_per_row_forward
-                if not valid.is_dense or work > PACKED_EPOCH_FLOPS:
+                is_plain = valid.is_dense and valid.output_weight is None
+                if not is_plain or work > PACKED_EPOCH_FLOPS:
                     return None
         except (TypeError, ValueError):
             return None
@@ -266,7 +267,7 @@ def tasks_of(jobs: Sequence[Job], shared: Shared, threads: int) -> list[Alone | 
     groups: dict[Any, list[tuple[Job, float]]] = {}
     for job in jobs:
         work = job.work(shared.count)
-        steps = Steps.of(job.options) if shared.is_dense and _is_small(job) else None
+        steps = Steps.of(job.options) if shared.is_plain and _is_small(job) else None
         rows = job.rows_of(shared.count)
         if steps is None or len(jobs) == 1 or not _is_short(steps, rows, work):
             tasks.append(Alone(job, work))

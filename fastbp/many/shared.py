@@ -78,6 +78,11 @@ class Shared:
         """Whether X is neither a sparse matrix nor rows with ramps."""
         return not (hasattr(self.X, "tocsr") or isinstance(self.X, RampRows))
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether X is dense, and outputs have no weights of their own."""
+        return self.is_dense and (self.weight is None or self.weight.ndim == 1)
+
     def samples(self, engine: Engine, fold: Fold | None) -> Samples:
         """Return all rows, or those that a fold scores, checked for an engine's network.
 

@@ -64,6 +64,9 @@ class Alone:
         if average_every is not None:
             a_whole_number("average_every", average_every, least=1)
 
+    def check_allowed(self, allowed: Any) -> None:
+        """Raise ValueError if these processes cannot allow what `data.weights.Allowed` says."""
+
     def together(self, function: Callable[[], Result]) -> Result:
         """Return ``function()``; raise on every rank if it raises on one."""
         return function()
@@ -99,7 +102,7 @@ class Alone:
     ) -> Feed:
         """Return the samples of a training, as `feed_of` does; `options` are those of a fit."""
         order = (options.batch_size, options.shuffle, seed)
-        more = (options.epochs, options.steps_per_epoch, must_end)
+        more = (options.epochs, options.steps_per_epoch, must_end, options.allowed)
         return feed_of(engine, X, y, weight, order, *more)
 
     def pace(self, flops: float, threads: int) -> Any:
@@ -144,6 +147,13 @@ class Ranks(Alone):
             raise
         finally:
             self._comm.Free()
+
+    def check_allowed(self, allowed: Any) -> None:
+        """Raise ValueError if missing targets or negative weights are allowed."""
+        for name in ("missing", "signed"):
+            if getattr(allowed, name):
+                switch = "missing_targets" if name == "missing" else name
+                raise ValueError(f"{switch}=True is for one process; with comm, expected False")
 
     def set_sync(self, sync: str, average_every: int | None, engine: Engine, batch: int) -> None:
         """Check and take the two arguments, or what the cost model makes of them."""
@@ -211,7 +221,7 @@ class Ranks(Alone):
         self, engine: Engine, X: Any, y: Any, weight: Any, options: Any, seed: int, must_end: Any
     ) -> Feed:
         """Return the samples of all ranks, of which this one gives some."""
-        data = self.together(lambda: shard_samples(engine, X, y, weight, options.steps_per_epoch))
+        data = self.together(lambda: shard_samples(engine, X, y, weight, options))
         kinds = {
             "X": "sparse" if data.is_sparse else "dense",
             "y": "numbers" if data.labels is None else "labels",

@@ -11,6 +11,7 @@ import numpy as np
 from ..annotations import Array
 from ..data.feed import is_stream
 from ..data.samples import Samples, part_samples
+from ..data.weights import for_one_process
 from ..data.windows import Feed, MustEnd, Window
 from ..engine.engine import Engine
 from ..kernels.random import SHUFFLE, fill_permutation
@@ -101,11 +102,13 @@ class Shard(Feed):
         yield ShardWindow(self.head, rows[positions], 0, *parts)
 
 
-def shard_samples(engine: Engine, X: Any, y: Any, weight: Any, steps: int | None) -> Samples:
+def shard_samples(engine: Engine, X: Any, y: Any, weight: Any, options: Any) -> Samples:
     """Return the checked samples of a rank; the weights of its rows may all be 0.
 
-    It raises TypeError or ValueError if they are invalid, or a stream.
+    It raises TypeError or ValueError if they are invalid, or a stream, or have weights of outputs.
     """
-    if steps is not None or is_stream(X, y, weight):
+    if options.steps_per_epoch is not None or is_stream(X, y, weight):
         raise TypeError("X: a source or an iterator is for one process; with comm, expected arrays")
-    return part_samples(X, y, engine.plan, engine.loss, weight)
+    data = part_samples(X, y, engine.plan, engine.loss, weight)
+    for_one_process(data.output_weight)
+    return data

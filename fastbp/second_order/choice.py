@@ -39,6 +39,11 @@ def with_all_rows(
             f"checkpoints={quoted(checkpoints)}: {name} remembers steps that no checkpoint has; "
             "leave them out, or use LevenbergMarquardt or Adam"
         )
+    if options.allowed.signed:
+        raise ValueError(
+            f"signed=True: {name} minimizes a loss that negative weights leave without a minimum; "
+            "expected False, or an optimizer of steps, such as Adam"
+        )
     if is_stream(*given):
         raise ValueError(f"X is a stream: {name} takes all rows at once: give arrays")
     return replace(options, batch_size=_ALL_ROWS, shuffle=False)

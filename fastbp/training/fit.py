@@ -10,6 +10,7 @@ import numpy as np
 
 from ..checks import all_finite, as_callables
 from ..components.second_order import WholeBatch
+from ..data.weights import Allowed, allowed_of
 from ..engine.inputs import numbers_of
 from ..errors import DivergenceError
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
@@ -42,6 +43,7 @@ class Options:
     shuffle: bool
     steps_per_epoch: int | None
     resume: bool
+    allowed: Allowed
 
     def same(self):
         """Return those that must be the same on all ranks."""
@@ -51,7 +53,7 @@ class Options:
 
 def options_of(epochs, early_stopping, n_threads, progress, callbacks, max_time, *more):
     """Return the arguments of `Network.fit`, checked, as `Options`."""
-    batch_size, shuffle, steps, resume = more
+    batch_size, shuffle, steps, resume, *allowed = more
     return Options(
         a_whole_number("epochs", epochs, least=1),
         as_stopping(early_stopping),
@@ -63,6 +65,7 @@ def options_of(epochs, early_stopping, n_threads, progress, callbacks, max_time,
         a_flag("shuffle", shuffle),
         None if steps is None else a_whole_number("steps_per_epoch", steps, least=1),
         a_flag("resume", resume),
+        allowed_of(*allowed),
     )
 
 
@@ -183,7 +186,7 @@ class FitPolicy(Policy):
     def compile(self):
         """Compile or load what validation runs."""
         if self._validation is not None:
-            first = replace(self._validation.head(1), weight=None)  # which could be 0
+            first = replace(self._validation.head(1), weight=None)  # they could be 0
             self.engine.evaluate(first, self._threads)
 
     def rates(self, epoch, batches):

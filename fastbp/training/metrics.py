@@ -11,7 +11,7 @@ import numpy as np
 from ..annotations import Array, Floats
 from ..data.samples import Samples
 from ..kernels.formulas.losses import LOSSES
-from ..kernels.net.score import BITS, CLASSES, NUMBERS, score
+from ..kernels.net.score import BITS, CLASSES, NUMBERS, score, score_by_output
 
 if TYPE_CHECKING:
     from ..annotations import Threads
@@ -29,6 +29,9 @@ class Metric:
 
     def score(self, outputs: Floats, samples: Samples) -> float:
         """Return the score of outputs (n, n_out): the higher, the better."""
+        if samples.output_weight is not None:
+            of_outputs = (samples.y, samples.output_weight)
+            return float(score_by_output.serial(self.kind, outputs, *of_outputs))
         return float(score.serial(self.kind, outputs, *targets_of(samples, outputs)))
 
 

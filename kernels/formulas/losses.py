@@ -71,6 +71,11 @@ class Loss:
     has_levels: bool = False
     is_mean: bool = False
 
+    @property
+    def adds_outputs(self):
+        """Whether it is a sum over outputs that each have a target of their own."""
+        return self.targets != "classes"
+
     def number_of(self, parameter, outputs):
         """Return the number that the formulas read as parameter, in a net of `outputs` outputs."""
         if isinstance(parameter, tuple):

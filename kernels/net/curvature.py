@@ -57,8 +57,9 @@ def slopes_task(layers, runs, work, slope, target, lo, hi):
     d = rows_at(work, target, last.row, lo)
     from_outputs = run.loss_source == FROM_OUTPUTS
     parameter = run.loss_parameter if from_outputs else run.loss_limit
-    loops, rule = (run.loss_source, run.loss_value, slope), (parameter, run.loss_levels, run.scale)
-    data = (run.order, run.y, run.labels, run.sample_weight)
+    loops = (run.loss_source, run.loss_value, slope, run.weighted_rows)
+    rule = (parameter, run.loss_levels, run.scale)
+    data = (run.order, run.y, run.labels, run.sample_weight, run.output_weight)
     losses = pointer(work) + run.row_losses + lo
     loss_rows(loops, rule, data, run.first + lo, hi - lo, last.n_out, z, a, losses, d)
 

@@ -48,7 +48,7 @@ def start_step(runs, like, first, rows, end):
     """Point the run at a batch of a training step; the data end at position `end` of the order."""
     run = runs[0]
     total = float(rows)
-    if run.sample_weight != 0:
+    if run.sample_weight != 0 and run.signed == 0:
         total = 0.0
         for i in range(rows):
             total += sample_weight(like, run.sample_weight, source_row(run.order, first + i))

@@ -1,10 +1,10 @@
 """The normal equations of least squares, block by block: ``J^T J``, ``J^T e`` and ``e^T e``.
 
 Each row of the block is that of one output of one sample: its derivatives by all parameters, and
-behind them its error ``a - y``, both times the root of the sample's weight. The product of the
-block with itself, of which the lower half is added up, has all three. The block is cut by rows
-where it is written, and by rows of the product where it is read; the numbers of the product are
-added in one order, whatever the tasks.
+behind them its error ``a - y``, both times the root of the weight of the sample or of its output.
+The product of the block with itself, of which the lower half is added up, has all three. The block
+is cut by rows where it is written, and by rows of the product where it is read; the numbers of the
+product are added in one order, whatever the tasks.
 """
 
 from math import sqrt
@@ -70,9 +70,11 @@ def equations_part(layers, places, jobs, runs, params, work, out, number):
             sample = source_row(run.order, run.first + i)
             a = rows_at(work, last.a, last.row, i).first
             row[params.size] = a[k] - y[sample * outputs + k]
-            if run.sample_weight != 0:
-                factor = sqrt(sample_weight(w, run.sample_weight, sample))
-                _times(row, params.size + 1, factor)
+            weight = sample_weight(w, run.sample_weight, sample)
+            if run.output_weight != 0:
+                weight = sample_weight(w, run.output_weight, sample * outputs + k)
+            if weight != 1:
+                _times(row, params.size + 1, sqrt(weight))
 
 
 @Task.taking(part_types)

@@ -147,13 +147,13 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
 def _loss_rows(layers, run, work, lo, hi):
     """Write the loss of each row and the output delta."""
     last = layers[layers.size - 1]
-    loops = (run.loss_source, run.loss_value, run.loss_slope)
+    loops = (run.loss_source, run.loss_value, run.loss_slope, run.weighted_rows)
     from_outputs = run.loss_source == FROM_OUTPUTS
     rows = hi - lo
     z = moved(matrix(work + last.z, last.row), lo, 0)
     a = moved(matrix(work + last.a, last.row), lo, 0)
     d = moved(matrix(work + last.delta, last.row), lo, 0)
-    data = (run.order, run.y, run.labels, run.sample_weight)
+    data = (run.order, run.y, run.labels, run.sample_weight, run.output_weight)
     first = run.first + lo
     parameter = run.loss_parameter if from_outputs else run.loss_limit
     rule = (parameter, run.loss_levels, run.scale)

@@ -49,6 +49,9 @@ RUN = np.dtype(
         ("ramp_height", _float),
         ("labels", _int),  # address of class labels (n,), or 0
         ("sample_weight", _int),  # address of sample weights (n,), or 0
+        ("output_weight", _int),  # address of weights of outputs (n, n_out), or 0
+        ("weighted_rows", _int),  # with those, address of the code of `loss.weighted_rows`; or 0
+        ("signed", _int),  # whether weights may be negative: rows count, not their sum
         ("order", _int),  # address of the order of rows (n,), or 0 for their own
         ("places", _int),  # address of each row's place in its batch (n,), by the order; or 0
         ("first", _int),  # position in the order of the batch's first row
@@ -72,7 +75,7 @@ RUN = np.dtype(
         ("target_high", _float),
         ("largest", _float),  # the largest finite number of the dtype
         ("loss_limit", _float),  # the most that an output of a canonical cross-entropy adds
-        ("scale", _float),  # 1 / sum of the batch's sample weights
+        ("scale", _float),  # 1 / sum of the batch's sample weights, or of its rows if signed
         ("seed", _int),
         ("step", _int),  # number of updates made
         ("update", _int),  # address of the loop of `update.UPDATES`

@@ -128,7 +128,8 @@ def _types(kind):
 def clip_samples(layers, runs, work, lo, hi, number):
     """Scale the deltas of rows lo to hi, so that no sample's gradient is above the largest norm.
 
-    The deltas include the share of a sample in the mean, ``w / sum w``, and so does the limit.
+    The deltas include the share of a sample in the mean, ``w / sum w``, and so does the limit,
+    which is that of the mean weight of its outputs, and of a weight below 0 without its sign.
     """
     run, w = runs[0], pointer(work)
     scratch = w + run.scratch + number * run.scratch_row
@@ -138,7 +139,7 @@ def clip_samples(layers, runs, work, lo, hi, number):
         _norms(layers, run, w, first, rows, scratch, norms)
         for i in range(rows):
             source = source_row(run.order, run.first + first + i)
-            share = run.scale * sample_weight(w, run.sample_weight, source)
+            share = run.scale * abs(sample_weight(w, run.sample_weight, source))
             most, norm = run.clip_sample_norm * share, float(norms[i])
             if not norm <= most:  # it may be infinite, or NaN: then the sample does not count
                 factor = most / norm if norm < np.inf else 0.0

@@ -78,3 +78,48 @@ def score(kind, outputs, y, labels, weight):
         if _is_right(kind, outputs[i], row, labels, i):
             right += _weight_of(weight, i)
     return right / total
+
+
+@inner
+def _score_of_output(outputs, y, weight, j):
+    """Return the residual and the total sum of squares of an output; 0 if it is constant."""
+    total, mean, residual, spread, least, most = 0.0, 0.0, 0.0, 0.0, np.inf, -np.inf
+    for i in range(len(y)):
+        total += weight[i, j]
+        mean += np.float64(weight[i, j]) * y[i, j]
+    for i in range(len(y)):
+        if weight[i, j] > 0:
+            w, target = np.float64(weight[i, j]), np.float64(y[i, j])
+            residual += w * (outputs[i, j] - target) ** 2
+            spread += w * (target - mean / total) ** 2
+            least, most = min(least, target), max(most, target)
+    return residual, spread if least < most else 0.0
+
+
+@kernel
+def score_by_output(kind, outputs, y, weight):
+    """Return the score of outputs (n, n_out) against targets `y`, which have weights of their own.
+
+    R2 is the mean over the outputs of theirs. A row has all bits if it has those of a weight above
+    0, and counts by the sum of its weights.
+    """
+    found, total, is_exact = 0.0, 0.0, True
+    if kind == NUMBERS:
+        for j in range(y.shape[1]):
+            residual, spread = _score_of_output(outputs, y, weight, j)
+            is_exact = is_exact and residual == 0
+            if spread > 0:
+                total += 1
+                found += 1 - residual / spread
+        if total > 0:
+            return found / total
+        return 1.0 if is_exact else 0.0
+    for i in range(len(y)):
+        right, row = True, 0.0
+        for j in range(y.shape[1]):
+            row += weight[i, j]
+            is_wrong = (outputs[i, j] > 0.5) != (y[i, j] > 0.5)
+            right = right and not (weight[i, j] > 0 and is_wrong)
+        total += row
+        found += row if right else 0.0
+    return found / total

@@ -44,9 +44,13 @@ def labels_within(labels, rows, classes):
 
 
 @inner
-def place_batch(runs, x, columns, y, labels, weight, order):
-    """Point the run at dense rows of `columns` numbers: addresses, 0 for what there is not."""
+def place_batch(runs, x, columns, y, labels, weight, signed, order):
+    """Point the run at dense rows of `columns` numbers: addresses, 0 for what there is not.
+
+    `signed` says whether the weights may be negative.
+    """
     run = runs[0]
+    run.signed, run.output_weight, run.weighted_rows = signed, 0, 0
     run.x, run.x_row, run.y, run.labels = x, columns, y, labels
     run.sample_weight, run.order = weight, order
     run.columns = run.starts = run.ramps = run.places = 0
@@ -59,7 +63,8 @@ def _is_sound(layers, run, like, rows):
     n_out, most = layers[layers.size - 1].n_out, run.largest
     if not all_within(like, run.x, rows * layers[0].n_in, -most, most):
         return False
-    if run.sample_weight != 0 and not all_within(like, run.sample_weight, rows, 0.0, most):
+    least = 0.0 if run.signed == 0 else -most
+    if run.sample_weight != 0 and not all_within(like, run.sample_weight, rows, least, most):
         return False
     if run.labels != 0:
         return labels_within(run.labels, rows, n_out)
@@ -98,17 +103,32 @@ def train_on_batch(layers, runs, params, grads, moments, work, first, rows, aims
 
 @kernel
 def batch_step(
-    layers, runs, params, grads, moments, work, x, y, labels, weight, rows, tasks, rate, updates
+    layers,
+    runs,
+    params,
+    grads,
+    moments,
+    work,
+    x,
+    y,
+    labels,
+    weight,
+    signed,
+    rows,
+    tasks,
+    rate,
+    updates,
 ):
     """Train on a batch of dense rows, or find its gradient; return its mean loss.
 
-    `x` and those after it are addresses; with `x` 0 the run points at checked data already. The
-    loss is NaN, and nothing is done, where X, targets or weights are not as the loss expects them.
+    `x` and those after it are addresses, up to `weight`, which may be `signed`; with `x` 0 the run
+    points at checked data already. The loss is NaN, and nothing is done, where X, targets or
+    weights are not as the loss expects them.
     """
     run = runs[0]
     run.tasks, run.rate = tasks, rate
     if x != 0:
-        place_batch(runs, x, layers[0].n_in, y, labels, weight, 0)
+        place_batch(runs, x, layers[0].n_in, y, labels, weight, signed, 0)
         if not _is_sound(layers, run, pointer(work), rows):
             return np.nan
     aims = GRADIENT + UPDATE if updates else GRADIENT

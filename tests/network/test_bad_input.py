@@ -123,7 +123,7 @@ def test_bad_y_is_refused_by_every_method(trained, tmp_path, name):
 
 BAD_WEIGHTS = {
     "fewer rows": (np.ones(19), ["sample_weight", "19 rows", "20"]),
-    "two dimensions": (np.ones((20, 1)), ["sample_weight", "(20, 1)", "1 dimension"]),
+    "two dimensions": (np.ones((20, 1)), ["sample_weight", "(20, 1)", "one weight per sample"]),
     "negative": (having(np.ones(20), 3, -2.0), ["sample_weight", "-2", "at least 0"]),
     "all zero": (np.zeros(20), ["sample_weight", "0.0", "not all 0"]),
     "NaN": (having(np.ones(20), 3, np.nan), ["sample_weight[3]", "nan", "finite"]),

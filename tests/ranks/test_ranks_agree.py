@@ -63,6 +63,12 @@ refused("nan", X=on(1, np.where(X > 2, np.nan, X) * np.nan, X))
 refused("weights", sample_weight=on(1, None, np.ones(len(X))))
 refused("no_weights", sample_weight=np.zeros(len(X)))
 refused("no_validation", validation_data=(X, labels, np.zeros(len(X))))
+gaps = {"net": Network([4, 5, 3], seed=0), "y": np.where(Y > 1, np.nan, Y)}
+refused("missing", **gaps, missing_targets=True)
+refused("signed", signed=on(1, True, False), sample_weight=np.ones(len(X)))
+by_output = {"net": Network([4, 5, 3], seed=0), "y": Y}
+refused("outputs", **by_output, sample_weight=on(2, np.ones(Y.shape), np.ones(len(Y))))
+refused("outputs_to_score", **by_output, validation_data=(X, Y, np.ones(Y.shape)))
 refused("kinds", y=on(1, np.eye(3)[labels], labels))
 refused("validation", validation_data=on(1, None, (X, labels)))
 refused("shuffle", shuffle=on(1, False, True))
@@ -120,6 +126,10 @@ SAID = {
     "weights": "sample_weight differs between the ranks: it is 'given' on ranks 0 and 2, None on",
     "no_weights": "ValueError: sample_weight: all weights are 0",
     "no_validation": "ValueError: validation_data[2]: all weights are 0; at least one must be",
+    "missing": "ValueError: missing_targets=True is for one process; with comm, expected False",
+    "signed": "ValueError: rank 1 of 3: signed=True is for one process; with comm, expected False",
+    "outputs": "ValueError: rank 2 of 3: sample_weight: with comm, expected one weight per sample",
+    "outputs_to_score": "ValueError: sample_weight: with comm, expected one weight per sample (n,)",
     "kinds": "y differs between the ranks: it is 'labels' on ranks 0 and 2, 'numbers' on rank 1",
     "validation": "validation_data differs between the ranks: it is 'given' on ranks 0 and 2",
     "shuffle": "shuffle differs between the ranks: it is True on ranks 0 and 2, False on rank 1",

@@ -23,6 +23,20 @@ def by_rows(function, *matrices):
     return np.array(found, "f8").reshape(matrices[0].shape)
 
 
+def weighted_loss(name, p, share, a, y):
+    """Return the sum of losses of rows, or of outputs, times their shares."""
+    value = oracle.LOSSES[name][0]
+    if share.ndim == 1:
+        rows = zip(share, a, y, strict=True) if a.size else ()
+        return sum((s * value(*row, p) for s, *row in rows), 0.0)
+    levels, parts = np.broadcast_to(p, share.shape[1:]), share.shape[1]
+    each = [
+        share[i, j] * value(a[i, j : j + 1], y[i, j : j + 1], levels[j])
+        for i, j in np.ndindex(share.shape)
+    ]
+    return sum(each, 0.0) / (parts if LOSSES[name].is_mean else 1)
+
+
 class Cases(Drawn):
     """Each method draws the arguments of a kernel and checks its result."""
 
@@ -99,16 +113,18 @@ class Cases(Drawn):
         if self.rng.random() < 0.5:
             drawn = self.rng.random(m) * (self.rng.random(m) < 0.8)
             weight = self.vector("sample_weight", drawn.astype(self.dtype))
-        total = weight.sum()
+        elif n and record.targets != "classes" and self.rng.random() < 0.5:
+            drawn = self.rng.random((m, n)) * (self.rng.random((m, n)) < 0.8)
+            weight = self.array("sample_weight", drawn.astype(self.dtype))
+        total = weight.sum() / (n if weight.ndim == 2 else 1)
         share = weight / total if total > 0 else 0 * weight
         found = self.call(kernels.loss, **more)
         if found is None:
             return
-        value, slope = oracle.LOSSES[name]
-        rows = zip(share, a, y, strict=True) if n else ()
-        wanted = sum((s * value(*row, p) for s, *row in rows), 0.0)
-        terms = ((1 + np.abs(a) + np.abs(y)) ** 2 + np.abs(Z) * (1 + np.abs(y))).sum(axis=1)
-        most = (share * terms).sum()
+        slope = oracle.LOSSES[name][1]
+        terms = (1 + np.abs(a) + np.abs(y)) ** 2 + np.abs(Z) * (1 + np.abs(y))
+        most = (share * (terms.sum(axis=1) if share.ndim == 1 else terms)).sum()
+        wanted = weighted_loss(name, p, share, a, y)
         assert abs(found[0] - wanted) <= 10 * np.finfo(self.dtype).eps * most
         slopes = a - y if from_logits else by_rows(lambda *row: slope(*row, p), a, y)
         if name == "quantile":  # at a tie any slope between the two will do: 0 is taken
@@ -120,7 +136,8 @@ class Cases(Drawn):
             bound = 1 + y / a
         elif name == "binary_cross_entropy":
             bound = (1 - y) / (1 - a) + y / a
-        self.close(found[1], share[:, None] * slopes, share[:, None] * bound, 10)
+        share = share[:, None] if share.ndim == 1 else share
+        self.close(found[1], share * slopes, share * bound, 10)
 
     def targets(self, kind, m, n):
         """Return the targets of a loss in float64."""
