@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ..annotations import Floats
 from ..data.samples import Samples
+from ..data.weights import Allowed, Weighed, without_missing
 from ..kernels.support.sparse_rows import sparse_rows
 from ..network import Network
 from .callbacks import CallbackSupport
@@ -101,4 +102,7 @@ def samples_of(X, targets, weight, dtype):
         weight = np.ascontiguousarray(weight, dtype)
         if weight.sum(dtype=np.float64) == 0:
             raise ValueError("Weights sum to zero, can't be normalized")
-    return Samples(x, weight=weight, **targets)
+    given = Weighed(weight)
+    if "y" in targets and np.isnan(targets["y"]).any():  # which the checks let pass where it may
+        targets["y"], given = without_missing("y", targets["y"], given, Allowed(missing=True))
+    return Samples(x, weight=given.weight, output_weight=given.output_weight, **targets)

@@ -10,14 +10,24 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import check_is_fitted
 
 from ..annotations import Floats, FloatType, Matrix, Stream, Threads, Weights
+from ..checks import as_array
 from ..components.optimizers import Optimizer
 from ..components.schedules import Schedule
 from ..data.samples import check_range
 from ..kernels.formulas.losses import LOSSES
+from ..quoted import quoted
+from ..training.metrics import metric_of
 from .base import BaseMLP
+from .checked import Held
+from .fitted import samples_of
 from .parameters import CONSTRAINTS, fitting, keep_arguments, stochastic_only
+
+# what scikit-learn says, and what to do
+_NAN = "Input y contains NaN."
+_SWITCH = "With missing_targets=True it counts for nothing."
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -101,6 +111,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         the learning rate. `partial_fit` follows it by its argument `epoch`.
     clip_norm : float, optional
         Scale gradients down to this global norm when they exceed it.
+    missing_targets : bool, default False
+        Whether y may hold NaN, which counts for nothing: in training, in `score` and in the scores
+        of early stopping. Then `scoring` must be None or a function that knows of NaN.
     scoring : str, callable or None, default None
         Score that early stopping monitors, as in scikit-learn; None: accuracy, or R2. It gets
         the weights of the samples if it takes `sample_weight`.
@@ -169,6 +182,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     _parameter_constraints: ClassVar = {
         **CONSTRAINTS,
         "solver": [StrOptions({"lbfgs", "lm", "sgd", "adam"})],
+        "missing_targets": ["boolean"],
     }
 
     def __init__(
@@ -204,6 +218,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         optimizer: str | Optimizer | None = None,
         schedule: str | Schedule | None = None,
         clip_norm: float | None = None,
+        missing_targets: bool = False,
         scoring: str | Callable[..., float] | None = None,
         callbacks: Callable[..., object] | Sequence[Callable[..., object]] | None = None,
         max_time: float | None = None,
@@ -243,9 +258,28 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             self._fit(part, targets, weight, span)
         return self
 
+    def _check_data(self, X, y, reset):
+        if not self.missing_targets:
+            try:
+                return super()._check_data(X, y, reset)
+            except ValueError as error:
+                if str(error) == _NAN:
+                    raise ValueError(f"{_NAN}\n{_SWITCH}") from error
+                raise
+        if isinstance(self.scoring, str):
+            raise ValueError(
+                f"scoring={quoted(self.scoring)} does not know of missing targets: expected None, "
+                "or a function that does"
+            )
+        array = as_array("y", y)
+        is_missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
+        X, filled = super()._check_data(X, np.where(is_missing, 0, array), reset)
+        return X, np.where(is_missing.reshape(filled.shape), np.nan, filled)
+
     def _encode(self, y):
         targets = y[:, None] if y.ndim == 1 else y
-        check_range(targets, LOSSES.find(self.loss), "y")
+        there = np.where(np.isnan(targets), 0, targets) if self.missing_targets else targets
+        check_range(there, LOSSES.find(self.loss), "y")
         return {"y": targets}
 
     def _output(self):
@@ -253,7 +287,36 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return record.partner, record.name
 
     def _score_outputs(self, outputs, data):
+        if not data.total_weight:
+            raise ValueError("y: no target is there among the rows that are scored")
+        if data.output_weight is not None:
+            return metric_of("squared_error").score(outputs, data)
         return r2_score(data.y, outputs, sample_weight=data.weight)
+
+    def _held(self, learned, X, y, weight, dtype):
+        if not self.missing_targets:
+            return super()._held(learned, X, y, weight, dtype)
+        self.__dict__.update(learned)
+        X, y = self._check_data(X, y, reset=False)
+        return Held(samples_of(X, self._encode(y), weight, dtype), X.dtype)
+
+    def score(self, X: Matrix, y: ArrayLike, sample_weight: Weights = None) -> float:
+        """Return R2 of the predictions: the mean of those of the outputs.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Targets; with `missing_targets`, NaN counts for nothing.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the samples.
+        """
+        if not self.missing_targets:
+            return float(super().score(X, y, sample_weight))
+        check_is_fitted(self)
+        data = self._samples(*self._check_held_out(X, y, sample_weight, "score"))
+        return float(self._score_outputs(self._outputs(X), data))
 
     def predict(self, X: Matrix) -> Floats:
         """Return the predictions (n_samples,), or (n_samples, n_outputs).

@@ -1,0 +1,109 @@
+"""`MLPRegressor(missing_targets=True)`: NaN in y counts for nothing, in training and in scores."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV
+
+from fastbp import MLPRegressor, MLPSearchCV
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 4))
+Y = np.column_stack([X[:, 0] * X[:, 1], X[:, 2], X[:, 3] ** 2])
+GAPS = RNG.random(Y.shape) < 0.3
+GAPS[::9] = True
+NANS = np.where(GAPS, np.nan, Y)
+THERE = ~GAPS[:, 0]
+WEIGHT = RNG.random(120)
+pytestmark = pytest.mark.filterwarnings("ignore:.*converge", "ignore:.*maximum iterations")
+
+
+def regressor(**options):
+    return MLPRegressor(
+        **{"hidden_layer_sizes": 8, "random_state": 0, "missing_targets": True, **options}
+    )
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["alike", "weighted"])
+def test_one_output_is_fitted_to_the_rows_that_have_it(weight):
+    options = {"solver": "lbfgs", "max_iter": 15, "activation": "tanh"}
+    found = regressor(**options).fit(X, NANS[:, 0], weight)
+    weight = None if weight is None else weight[THERE]
+    expected = regressor(**options).fit(X[THERE], Y[THERE, 0], weight)
+    np.testing.assert_allclose(found.predict(X), expected.predict(X), rtol=1e-6, atol=1e-8)
+    assert found.loss_ == pytest.approx(expected.loss_, rel=1e-8)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_they_are_weights_of_zero(method):
+    missing, weighted = regressor(max_iter=3), regressor(max_iter=3, missing_targets=False)
+    for _ in range(2):
+        getattr(missing, method)(X, NANS[:, :1].ravel())
+        getattr(weighted, method)(X, Y[:, 0], THERE)
+    for one, other in zip(missing.coefs_, weighted.coefs_, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_the_loss_is_the_mean_over_the_targets_that_are_there():
+    net = regressor(max_iter=1, alpha=0, learning_rate_init=1e-12, batch_size=120).fit(X, NANS)
+    expected = ((net.predict(X) - Y)[~GAPS] ** 2).mean() / 2
+    assert net.loss_ == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs", "lm"])
+def test_scores_leave_them_out(solver):
+    net = regressor(solver=solver, max_iter=20).fit(X, NANS)
+    for weight in (None, WEIGHT):
+        r2 = []
+        for j in range(3):
+            there = ~GAPS[:, j]
+            given = None if weight is None else weight[there]
+            r2.append(r2_score(Y[there, j], net.predict(X)[there, j], sample_weight=given))
+        assert net.score(X, NANS, weight) == pytest.approx(np.mean(r2), rel=1e-12)
+
+
+def test_early_stopping_scores_what_is_there():
+    net = regressor(early_stopping=True, max_iter=8, learning_rate_init=0.01)
+    net.fit(X[:80], NANS[:80], X_val=X[80:], y_val=NANS[80:])
+    assert len(set(net.validation_scores_)) == 8
+    assert net.best_validation_score_ == net.score(X[80:], NANS[80:])
+    losses = ((net.predict(X[80:]) - Y[80:])[~GAPS[80:]] ** 2).mean() / 2
+    assert losses == pytest.approx(min(net.validation_loss_curve_), rel=0.1)
+    net = regressor(early_stopping=True, max_iter=8).fit(X, NANS)  # of rows that it holds back
+    assert np.isfinite(net.validation_scores_).all()
+
+
+def test_searches_score_what_is_there():
+    grid = {"alpha": [1e-4, 10.0]}
+    folds = [(np.arange(60), np.arange(60, 120)), (np.arange(60, 120), np.arange(60))]
+    net = regressor(max_iter=5)
+    theirs = GridSearchCV(net, grid, cv=folds).fit(X, NANS)
+    ours = MLPSearchCV(net, grid, cv=folds).fit(X, NANS)
+    for key in ("split0_test_score", "split1_test_score"):
+        assert np.isfinite(theirs.cv_results_[key]).all()
+        np.testing.assert_allclose(ours.cv_results_[key], theirs.cv_results_[key], rtol=1e-12)
+
+
+def test_frames_may_hold_them():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(NANS, columns=["a", "b", "c"]).convert_dtypes()
+    one, other = regressor(max_iter=2).fit(X, frame), regressor(max_iter=2).fit(X, NANS)
+    assert np.array_equal(one.coefs_[0], other.coefs_[0])
+
+
+def test_by_default_they_are_an_error_that_names_the_switch():
+    for y in (NANS, NANS[:, 0]):
+        with pytest.raises(ValueError, match=r"Input y contains NaN\.\n.*missing_targets=True"):
+            regressor(missing_targets=False).fit(X, y)
+    with pytest.raises(ValueError, match="Input y contains infinity"):
+        regressor().fit(X, np.where(GAPS, np.inf, Y))
+    with pytest.raises(ValueError, match="y: all targets are NaN"):
+        regressor().fit(X, np.full_like(Y, np.nan))
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        regressor().fit(np.full_like(X, np.nan), NANS)
+    with pytest.raises(ValueError, match="scoring='r2' does not know of missing targets"):
+        regressor(early_stopping=True, scoring="r2").fit(X, NANS)
+    with pytest.raises(ValueError, match="poisson expects targets of at least 0"):
+        regressor(loss="poisson").fit(X, NANS)
+    with pytest.raises(ValueError, match="'missing_targets' parameter"):
+        regressor(missing_targets="yes").fit(X, NANS)
