@@ -151,6 +151,7 @@ def _use_everything(dtype: str, threads: int) -> None:
     unless_interrupted(net.fit(X, X, epochs=1, validation_data=(X, X), n_threads=threads))
     net.update(net.backward(X, X, n_threads=threads)[1], n_threads=threads)
     net.predict(X, n_threads=threads)
+    net.evaluate(X, X, X)  # with weights of outputs
 
 
 def _train_together(dtype: str) -> None:
