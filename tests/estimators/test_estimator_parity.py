@@ -226,6 +226,11 @@ def test_wrong_values_are_refused_in_scikit_learns_words(name):
 def test_errors_are_those_of_scikit_learn(name):
     theirs, ours = (error_of(ERRORS[name], library) for library in LIBRARIES)
     assert theirs is not None
+    if name == "NaN as target":  # of which theirs knows no use
+        kind, message = ours
+        message, _, more = message.partition("\n")
+        assert more == "With missing_targets=True it counts for nothing."
+        ours = kind, message
     assert ours == theirs
 
 
