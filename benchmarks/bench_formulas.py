@@ -38,7 +38,7 @@ class ActivationDerivative:
     param_names = Activation.param_names
 
     def setup(self, activation, dtype):
-        if ACTIVATIONS[activation].outputs == "simplex":
+        if ACTIVATIONS[activation].of_rows:
             raise NotImplementedError("the derivative of a row is a matrix; see Loss")
         z = np.random.default_rng(0).standard_normal((ROWS, COLUMNS)).astype(dtype)
         kept = z if ACTIVATIONS[activation].keeps == "z" else kernels.activation(z, activation)

@@ -7,6 +7,7 @@ sigma'(z(l))                                 from A if its formula allows, else 
 from numba import prange
 
 from ..quoted import quoted
+from .ascending import ascending_rows
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .formulas.activations import ACTIVATIONS
@@ -55,7 +56,10 @@ def softmax_rows(alpha, rows, columns, z, a):
 
 # A = sigma(Z) of a block; A may be Z itself
 ACTIVATE = block_loops(
-    "activate", {r.name: r.function for r in ACTIVATIONS.values()}, softmax=softmax_rows
+    "activate",
+    {r.name: r.function for r in ACTIVATIONS.values()},
+    softmax=softmax_rows,
+    ascending=ascending_rows,
 )
 # sigma' of a block, from A or Z
 SLOPE = block_loops("slope", {r.name: r.derivative for r in ACTIVATIONS.values()})
@@ -87,7 +91,7 @@ def activation(
     Z : array (batch, n)
         Pre-activations, float32 or float64. Rows that are not contiguous are copied.
     name : str
-        A name in ``ACTIVATIONS``; softmax acts on each row.
+        A name in ``ACTIVATIONS``; softmax and ascending act on each row.
     alpha : float, optional
         The parameter of ``leaky_relu`` and ``elu``, at least 0; default: that of the table.
     out : array (batch, n), optional
@@ -137,10 +141,11 @@ def activation_derivative(
     Raises
     ------
     TypeError, ValueError
-        As `activation`, and for softmax, whose derivative is a full Jacobian.
+        As `activation`, and for those of whole rows, whose derivative is a full Jacobian.
     """
-    if ACTIVATIONS.find(name).name == "softmax":
-        raise ValueError("softmax has a Jacobian, not an elementwise derivative")
+    record = ACTIVATIONS.find(name)
+    if record.of_rows:
+        raise ValueError(f"{record.name} has a Jacobian, not an elementwise derivative")
     return _elementwise(SLOPE, "S", S, name, alpha, out, n_threads)
 
 

@@ -7,6 +7,7 @@ that of ReLU before it stores the errors.
 
 from numba import prange
 
+from .ascending import ascending_deltas, ascending_tangents
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .formulas.activations import ACTIVATIONS
@@ -36,8 +37,14 @@ def _softmax_rows(alpha, rows, columns, a, d):
 
 # D = D . sigma' of a block, from S, which the activation keeps: A or Z
 SCALE = block_loops(
-    "scale", {r.name: r.derivative for r in ACTIVATIONS.values()}, scale=True, softmax=_softmax_rows
+    "scale",
+    {r.name: r.derivative for r in ACTIVATIONS.values()},
+    scale=True,
+    softmax=_softmax_rows,
+    ascending=ascending_deltas,
 )
+# the same of a tangent, which goes forward: where the Jacobian of a row is not symmetric
+PUSH = block_loops("push", {}, ascending=ascending_tangents)
 
 
 @kernel

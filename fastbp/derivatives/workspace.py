@@ -6,8 +6,8 @@ import numpy as np
 
 from ..engine.inputs import Inputs
 from ..engine.plan import Plan, Workspace
-from ..kernels.hadamard import SCALE
-from ..kernels.net.curvature import CURVES
+from ..kernels.hadamard import PUSH, SCALE
+from ..kernels.net.curvature import CURVES, ROW_CURVES
 from ..kernels.net.derivatives import PLACE
 
 # a block fills about so many bytes of a cache, but has at least so many rows: its products add to
@@ -55,9 +55,11 @@ class Tangents(Workspace):
         keeps_both = self.is_second and spec.activation != "identity"
         place["tangent_z"] = self._take(block) if keeps_both else place["tangent"]
         place["tangent_delta"] = self._take(block) if self.is_second else -1
-        place["softmax"] = spec.activation == "softmax"
-        if self.is_second and spec.activation in CURVES:
-            place["curve"] = CURVES[spec.activation].address(self._dtype)
+        for field, loops in (("curve", CURVES), ("row_curve", ROW_CURVES)):
+            if self.is_second and spec.activation in loops:
+                place[field] = loops[spec.activation].address(self._dtype)
         is_last = n == len(self.places) - 1
         if spec.activation != "identity" and (is_last or spec.activation != "relu"):
-            place["scale"] = SCALE[spec.activation].address(self._dtype)
+            scale = SCALE[spec.activation]
+            place["scale"] = scale.address(self._dtype)
+            place["push"] = PUSH.get(spec.activation, scale).address(self._dtype)

@@ -115,7 +115,7 @@ def check(specs, input_drop, loss):
         if n == len(specs) - 1:
             break
         record = ACTIVATIONS.find(spec.activation)
-        if record.outputs == "simplex":
+        if record.of_rows:
             raise ValueError(
                 f"activation={quoted(record.name)}: a hidden layer needs an elementwise activation"
             )

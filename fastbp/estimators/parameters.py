@@ -24,7 +24,7 @@ def names(table):
     return StrOptions({*table, *table.aliases})
 
 
-_HIDDEN = {name for name, record in ACTIVATIONS.items() if record.outputs != "simplex"}
+_HIDDEN = {name for name, record in ACTIVATIONS.items() if not record.of_rows}
 _OTHERS = {name for name, target in ACTIVATIONS.aliases.items() if target in _HIDDEN}
 
 CONSTRAINTS = {

@@ -32,6 +32,13 @@ static void NAME_softmax(REAL *a, int n)
         a[j] /= sum;
 }
 """
+_ASCENDING = """
+static void NAME_ascending(REAL *a, int n)
+{
+    for (int j = 1; j < n; j++)
+        a[j] = a[j - 1] + (a[j] > 0 ? a[j] : 0) + log1p@(exp@(-fabs@(a[j])));
+}
+"""
 
 # REAL is the type, @ the suffix that it gives to numbers and to functions: 1.0f, expf
 _MATH = ("exp", "expm1", "log", "log1p", "tanh", "erf", "sqrt")  # functions of <math.h>
@@ -51,7 +58,7 @@ _C = Language(
     indent="    ",
     alpha=", REAL alpha",
     function="\nstatic REAL NAME_{name}(REAL z{alpha})\n{{\n    {body}\n}}\n",
-    softmax=_SOFTMAX,
+    rows={"softmax": _SOFTMAX, "ascending": _ASCENDING},
 )
 
 _HEAD = """\
@@ -254,8 +261,8 @@ def _predict(net: Network, name: str, head: str) -> str:
         a = "out" if n == len(net.layers) else "vu"[n % 2]
         b = f"{name}_b{n}" if layer.bias else "0"
         lines.append(f"NAME_dense({a_prev}, {layer.n_in}, {name}_w{n}, {b}, {layer.n_out}, {a});")
-        if layer.activation == "softmax":
-            lines.append(f"NAME_softmax({a}, {layer.n_out});")
+        if layer.activation in _C.rows:
+            lines.append(f"NAME_{layer.activation}({a}, {layer.n_out});")
         elif layer.activation != "identity":
             alpha = _hexadecimal(net.dtype.type(layer.alpha))
             call = _C.call(f"{a}[j]", layer.activation, alpha)

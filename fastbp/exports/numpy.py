@@ -17,6 +17,12 @@ def softmax(z):
     e = np.exp(z - z.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 """
+_ASCENDING = """
+
+def ascending(z):
+    gaps = np.logaddexp(0, z[..., 1:])
+    return np.cumsum(np.concatenate([z[..., :1], gaps], axis=-1), axis=-1, dtype=z.dtype)
+"""
 # a formula may overflow on the way to a finite result, or where np.where takes the other side
 _FUNCTION = """
 
@@ -40,7 +46,7 @@ _NUMPY = Language(
     indent="        ",
     alpha=", alpha",
     function=_FUNCTION,
-    softmax=_SOFTMAX,
+    rows={"softmax": _SOFTMAX, "ascending": _ASCENDING},
 )
 
 

@@ -88,9 +88,11 @@ class Graph:
             z = z + b if layer.bias else z
             if layer.activation in _ACTIVATIONS:
                 a = _ACTIVATIONS[layer.activation](z)
+            elif layer.activation == "ascending":
+                gaps = _by_formula(export, "softplus", 0.0, z.columns(1, None))
+                a = z.columns(0, 1).node("Concat", gaps, axis=1).running_sums()
             else:
-                formula = formula_of(export, layer.activation)
-                a = formula.evaluate(_OPERATIONS, z, float(layer.alpha), z.constant)
+                a = _by_formula(export, layer.activation, float(layer.alpha), z)
         return a
 
     def model(self, description: str) -> onnx.ModelProto:
@@ -167,6 +169,16 @@ class Value:
         """Return the probabilities (n, 2) of two classes from that of the second (n, 1)."""
         return (-self + 1).node("Concat", self, axis=1)
 
+    def columns(self, start: int, stop: int | None) -> "Value":
+        """Return some columns of a value, to its last where there is no `stop`."""
+        stop = np.iinfo(np.int64).max if stop is None else stop
+        places = ([start], [stop], [1])
+        return self.node("Slice", *(self.graph.constant(place, np.int64) for place in places))
+
+    def running_sums(self) -> "Value":
+        """Return in each column the sum of a row up to it."""
+        return self.node("CumSum", self.graph.constant(1, np.int64))
+
     def ascending(self, count: int) -> "Value":
         """Return a value (n, k) whose columns ascend among each `count` of them."""
         groups = self.node("Reshape", self.graph.constant([-1, count], np.int64))
@@ -200,6 +212,10 @@ def _log1p(x):
     grown = x + 1
     rest = grown - 1
     return rest.node("Abs").node("Greater", 0).node("Where", x * grown.node("Log") / rest, x)
+
+
+def _by_formula(export, activation, alpha, z):
+    return formula_of(export, activation).evaluate(_OPERATIONS, z, alpha, z.constant)
 
 
 def _operator(kind):

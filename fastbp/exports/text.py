@@ -26,7 +26,8 @@ class Language:
     """The notation of a language, for the function `export`.
 
     `operations` are templates such as ``"exp({0})"`` and ``"{0} ? {1} : {2}"``; `number` writes a
-    float. `variable` and `result` are statements, and `alpha` is a parameter behind z.
+    float. `variable` and `result` are statements, and `alpha` is a parameter behind z. `rows` are
+    the functions of activations of whole rows.
     """
 
     export: str
@@ -37,18 +38,18 @@ class Language:
     indent: str
     alpha: str
     function: str
-    softmax: str
+    rows: dict[str, str]
 
     def functions(self, activations):
         """Return the functions of activations as text; the identity needs none."""
-        own = {"identity": "", "softmax": self.softmax}
+        own = {"identity": "", **self.rows}
         names = dict.fromkeys(activations)
         return "".join(own[name] if name in own else self._function(name) for name in names)
 
     def call(self, z, activation, alpha):
         """Return the call of the function of an activation."""
-        if activation == "softmax":
-            return f"softmax({z})"
+        if activation in self.rows:
+            return f"{activation}({z})"
         more = f", {alpha}" if formula_of(self.export, activation).reads_alpha else ""
         return f"activate_{activation}({z}{more})"
 

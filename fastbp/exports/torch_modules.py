@@ -18,6 +18,17 @@ _OPERATIONS = {
     "select": torch.where,
     "broadcast": lambda like, number: number.expand_as(like),
 }
+
+
+class Ascending(nn.Module):
+    """The activation "ascending", whose outputs cannot cross."""
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        """Return the running sums of z_1, softplus(z_2) and so on of each row."""
+        gaps = nn.functional.softplus(z[..., 1:], threshold=40)
+        return torch.cat([z[..., :1], gaps], -1).cumsum(-1)
+
+
 # PyTorch's classes of activations, and the settings with which they are fastbp's
 _MODULES: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
     "identity": (nn.Identity, {}),
@@ -37,6 +48,7 @@ _MODULES: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
     "hard_tanh": (nn.Hardtanh, {"min_val": -1, "max_val": 1}),
     "hard_swish": (nn.Hardswish, {}),
     "softmax": (nn.Softmax, {"dim": 1}),
+    "ascending": (Ascending, {}),
 }
 _ALPHAS = {"leaky_relu": "negative_slope", "elu": "alpha"}
 

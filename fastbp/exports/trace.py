@@ -120,7 +120,7 @@ def formula_of(export, activation):
     z = Symbol(symbols, "z")
     alpha = Symbol(symbols, "alpha")
     try:
-        if record.outputs == "simplex":
+        if record.of_rows:
             raise _Untraceable("acts on whole rows")
         result = z.symbol_of(_rebound(record.function)(z, alpha))
         if not result.is_vector:

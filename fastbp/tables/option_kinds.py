@@ -24,7 +24,7 @@ def hidden_activations():
     """Return the names of the activations of hidden layers."""
     from ..kernels.formulas.activations import ACTIVATIONS
 
-    return [*(r.name for r in ACTIVATIONS.values() if r.outputs != "simplex"), *ACTIVATIONS.aliases]
+    return [*(r.name for r in ACTIVATIONS.values() if not r.of_rows), *ACTIVATIONS.aliases]
 
 
 def optimizers():

@@ -35,6 +35,9 @@ class Activation:
         The default of its parameter, or None if it has none.
     initializer : str
         The default of a layer's initial weights, a name in ``fastbp.INITIALIZERS``.
+    of_rows : bool
+        Whether it acts on whole rows, at the output only: its loops are written out, and its
+        formulas here are the identity's.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Activation:
     outputs: str = "real"
     alpha: float | None = None
     initializer: str = "glorot_uniform"
+    of_rows: bool = False
 
 
 _SELU_SCALE = 1.0507009873554805
@@ -267,13 +271,22 @@ ACTIVATIONS = Registry(
             initializer=_HE,
         ),
         Activation("exp", "exp(z)", _exp, _exp_derivative, outputs="positive"),
-        # one row at a time, in activation.softmax_rows; elementwise it is the identity
+        # one row at a time, in `activation` and `ascending`
         Activation(
             "softmax",
             "exp(z_j) / sum_k exp(z_k), at the output only",
             _identity,
             _identity_derivative,
             outputs="simplex",
+            of_rows=True,
+        ),
+        Activation(
+            "ascending",
+            "z_1 + sum_(1 < k <= j) log(1 + exp(z_k)), at the output only",
+            _identity,
+            _identity_derivative,
+            keeps="z",
+            of_rows=True,
         ),
     ],
     aliases={"sigmoid": "logistic", "linear": "identity", "swish": "silu"},

@@ -77,8 +77,8 @@ def _exp(a, alpha):
     return a
 
 
-#: sigma'' by the name of the activation; None where it is 0, and for softmax, whose rows
-#: `net.curvature` computes
+#: sigma'' by the name of the activation; None where it is 0, and for those of whole
+#: rows, which `net.curvature` computes
 ACTIVATION_CURVATURES = {
     "identity": None,
     "logistic": _logistic,
@@ -97,6 +97,7 @@ ACTIVATION_CURVATURES = {
     "hard_swish": _hard_swish,
     "exp": _exp,
     "softmax": None,
+    "ascending": None,
 }
 
 

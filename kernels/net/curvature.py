@@ -14,6 +14,7 @@ Schraudolph, Fast curvature matrix-vector products, Neural Computation 14, 2002.
 
 from numba import types
 
+from ..ascending import ascending_curve, row_curve_types
 from ..compiler.jit import Task, inner
 from ..formulas.curvatures import ACTIVATION_CURVATURES, LOSS_CURVATURES
 from ..loss import FROM_OUTPUTS, loss_rows
@@ -98,8 +99,8 @@ def _product_of_rows(columns, x, y):
     return total
 
 
-@inner
-def _add_softmax_curve(rows, columns, a, ra, u, t):
+@Task.taking(row_curve_types)
+def _softmax_curve(rows, columns, a, ra, rz, u, t):
     """Add ``ra_j (u_j - sum_k u_k a_k) - a_j sum_k u_k ra_k`` to each row of T."""
     for i in range(rows):
         p, q = moved(a, i, 0).first, moved(ra, i, 0).first
@@ -112,6 +113,11 @@ def _add_softmax_curve(rows, columns, a, ra, u, t):
             store_part(y + j, load_part(y + j, left) + part, left)
 
 
+# T = T + what the change of a row's Jacobian makes of U, of activations of whole rows
+ROW_CURVES = {"softmax": _softmax_curve, "ascending": ascending_curve}
+_row_curve = by_address(_softmax_curve)
+
+
 @inner
 def _bend(layer, place, work, lo, hi):
     """Turn U and RU into D and RD, rows lo to hi; RZ is overwritten."""
@@ -119,9 +125,9 @@ def _bend(layer, place, work, lo, hi):
     u, t = rows_at(work, layer.delta, row, lo), rows_at(work, place.tangent_delta, row, lo)
     kept, rz = rows_at(work, layer.kept, row, lo), rows_at(work, place.tangent_z, row, lo)
     times_slope(layer, place, work, place.tangent_delta, lo, hi)
-    if place.softmax:
+    if place.row_curve != 0:
         ra = rows_at(work, place.tangent, row, lo)
-        _add_softmax_curve(rows, columns, kept, ra, u, t)
+        _row_curve(place.row_curve, rows, columns, kept, ra, rz, u, t)
     elif place.curve != 0:
         _curve(place.curve, layer.alpha, rows, columns, kept, rz)
         _add_products(rows, columns, u, rz, t)

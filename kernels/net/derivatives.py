@@ -38,8 +38,9 @@ PLACE = np.dtype(
         ("tangent", _int),  # RA; may be RZ
         ("tangent_delta", _int),  # RD
         ("scale", _int),  # the loop that multiplies by sigma'; 0 if nothing does, or a product
+        ("push", _int),  # the same of a tangent: another loop, if the Jacobian is not symmetric
         ("curve", _int),  # the loop that multiplies by sigma''; 0 if that is 0
-        ("softmax", _int),  # whether sigma' is that of a softmax, a full Jacobian
+        ("row_curve", _int),  # the loop of `curvature.ROW_CURVES` of an activation of rows, or 0
     ]
 )
 
@@ -95,6 +96,15 @@ def times_slope(layer, place, work, target, lo, hi):
     if place.scale != 0:
         kept, t = rows_at(work, layer.kept, layer.row, lo), rows_at(work, target, layer.row, lo)
         _scale(place.scale, layer.alpha, hi - lo, layer.n_out, kept, t)
+
+
+@inner
+def _push(layer, place, work, lo, hi):
+    """Multiply rows of the tangent RZ, at the place of RA, by sigma', if no product did."""
+    if place.push != 0:
+        kept = rows_at(work, layer.kept, layer.row, lo)
+        t = rows_at(work, place.tangent, layer.row, lo)
+        _scale(place.push, layer.alpha, hi - lo, layer.n_out, kept, t)
 
 
 @inner
@@ -167,7 +177,7 @@ def tangent_rows(layers, places, job, run, params, work, lo, hi, scratch, to_out
         if place.tangent != place.tangent_z:
             copy(rows, n_out, rz, t)
         if to_outputs or n < layers.size - 1:
-            times_slope(layer, place, work, place.tangent, lo, hi)
+            _push(layer, place, work, lo, hi)
         a = rows_at(work, layer.output, layer.row, lo)
 
 

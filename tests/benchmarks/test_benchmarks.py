@@ -162,7 +162,8 @@ def test_a_benchmark_runs(kind, arguments, run_once, soon):
         try:
             benchmark.setup(*arguments)
         except NotImplementedError:  # tells asv that there is nothing to measure
-            assert (kind.__name__, arguments[0]) == ("ActivationDerivative", "softmax")
+            assert kind.__name__ == "ActivationDerivative"
+            assert arguments[0] in ("softmax", "ascending")
             return
     for name in functions(kind):
         if name == "peakmem_fit_wide":  # that of digits with 1000 times the work

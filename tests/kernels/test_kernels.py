@@ -100,6 +100,7 @@ def test_out_is_written_in_place():
     for call in (
         lambda z, out: kernels.activation(z, "tanh", out=out),
         lambda z, out: kernels.activation(z, "softmax", out=out),
+        lambda z, out: kernels.activation(z, "ascending", out=out),
         lambda z, out: kernels.activation_derivative(z, "tanh", out=out),
         lambda z, out: kernels.activation_derivative(z, "gelu", out=out),
         lambda z, out: kernels.hadamard(z, z, out=out),
@@ -203,7 +204,7 @@ CALLS = """
                     results[name, key] = kernels.loss(y, y[::-1], name, **t)
                 for name in ACTIVATIONS:
                     results[name, key] = kernels.activation(d, name, **t)
-                    if name != "softmax":
+                    if not ACTIVATIONS[name].of_rows:
                         results[name, "slope", key] = kernels.activation_derivative(d, name, **t)
                 for name in OPTIMIZERS:
                     p, moments = w.copy().ravel(), np.zeros((2, w.size), dtype)
@@ -346,8 +347,9 @@ def test_bad_arrays_are_named():
         kernels.hadamard(good, good, out=np.zeros((3, 2)))
     with pytest.raises(ValueError, match="unknown activation 'rellu'; did you mean 'relu'"):
         kernels.activation(good, "rellu")
-    with pytest.raises(ValueError, match="softmax has a Jacobian"):
-        kernels.activation_derivative(good, "softmax")
+    for name in ("softmax", "ascending"):
+        with pytest.raises(ValueError, match=f"{name} has a Jacobian"):
+            kernels.activation_derivative(good, name)
     with pytest.raises(ValueError, match="label outside 0 to 2"):
         kernels.loss(good, np.array([0, 3]), "cross_entropy")
     with pytest.raises(ValueError, match="out overlaps A"):

@@ -11,7 +11,7 @@ from fastbp import ACTIVATIONS, Dense, Dropout, Network
 
 N_IN = 5
 DTYPES = ("float32", "float64")
-HIDDEN = [name for name, record in ACTIVATIONS.items() if record.outputs != "simplex"]
+HIDDEN = [name for name, record in ACTIVATIONS.items() if not record.of_rows]
 # a loss that an output in this range may have
 LOSS = {
     "real": "squared_error",

@@ -71,7 +71,16 @@ def softmax_jacobian(z, p):
     return np.diag(a) - np.outer(a, a)
 
 
-# name: (sigma(z, alpha), sigma'(z, alpha)); softmax: of one sample, with its Jacobian
+def ascending(z, p):
+    return np.array([z[0] + softplus(z[1 : j + 1]).sum() for j in range(len(z))])
+
+
+def ascending_jacobian(z, p):
+    slopes = np.append(1.0, logistic(z[1:]))
+    return np.tril(np.tile(slopes, (len(z), 1)))  # da_j/dz_k, 0 for k > j
+
+
+# name: (sigma(z, alpha), sigma'(z, alpha)); those of rows: of one sample, with its Jacobian
 ACTIVATIONS = {
     "identity": (lambda z, p: z, lambda z, p: np.ones_like(z)),
     "logistic": (lambda z, p: logistic(z), lambda z, p: logistic(z) * logistic(-z)),
@@ -105,6 +114,7 @@ ACTIVATIONS = {
     ),
     "exp": (lambda z, p: np.exp(z), lambda z, p: np.exp(z)),
     "softmax": (softmax, softmax_jacobian),
+    "ascending": (ascending, ascending_jacobian),
 }
 
 

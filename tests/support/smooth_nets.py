@@ -29,7 +29,7 @@ WITHIN = {
     "unit": ("unit", "simplex"),
     "simplex": ("simplex",),
 }
-HIDDEN = [name for name, record in ACTIVATIONS.items() if record.outputs != "simplex"]
+HIDDEN = [name for name, record in ACTIVATIONS.items() if not record.of_rows]
 PAIRS = [(h, None, loss) for h in HIDDEN for loss in LOSSES] + [
     ("tanh", output, loss)
     for output in ACTIVATIONS
