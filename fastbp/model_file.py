@@ -26,7 +26,7 @@ from safetensors.numpy import save as serialize
 from .components import schedules
 from .components.optimizers import Optimizer
 from .components.second_order import WHOLE_BATCH
-from .engine.architecture import check
+from .engine.architecture import check, check_levels
 from .engine.plan import Layer, Plan
 from .errors import ModelFileError
 from .kernels.formulas.custom import CustomFormula
@@ -349,12 +349,14 @@ def _described(data, custom):
     check(specs, data["input_drop"], loss)
     if data["dtype"] not in ("float32", "float64"):
         raise ValueError(f"dtype={quoted(data['dtype'])}: expected float32 or float64")
+    parameter = _parameter(loss, data["loss_parameter"], specs[-1].n_out)
+    check_levels(specs, parameter)
     return {
         "specs": specs,
         "input_drop": data["input_drop"],
         "dtype": data["dtype"],
         "loss": loss.name,
-        "loss_parameter": _parameter(loss, data["loss_parameter"], specs[-1].n_out),
+        "loss_parameter": parameter,
         "optimizer": _optimizer(data["optimizer"]),
         **{name: a_whole_number(name, data[name], **_COUNT) for name in _COUNTS},
     }

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from .annotations import Array, Callback, FilePath, Floats, Matrix, Threads, Weights
-from .components.initializers import INITIALIZERS
+from .components.initializers import INITIALIZERS, draw_gaps
 from .components.layers import NetworkLayer
 from .components.optimizers import Optimizer, as_optimizer
 from .data.ahead import TooLate
@@ -23,7 +23,7 @@ from .data.samples import features, samples, validation_samples
 from .data.source import Source
 from .data.weights import allowed_of
 from .derivatives.methods import Differentiable
-from .engine.architecture import describe, resolve
+from .engine.architecture import check_levels, describe, resolve
 from .engine.described import Described
 from .engine.engine import Engine
 from .engine.plan import Plan
@@ -62,10 +62,11 @@ class Network(Stepping, Differentiable, Saved):
     inputs, layers : int, sequence of Dense and Dropout, optional
         The long form, in place of `sizes`.
     output_activation : str, optional
-        Default: the loss's partner (softmax for cross_entropy).
+        Default: the loss's partner (softmax for cross_entropy). With "ascending" the outputs of a
+        row never fall: quantiles do not cross.
     loss_parameter : float or sequence of float, optional
         The threshold of ``huber`` (default 1) or the quantile of ``quantile`` (0.5); or
-        quantiles, one for each output.
+        quantiles, one for each output, in ascending order if the outputs ascend.
     initializer : str, optional
         For all layers of the short form; default: chosen by the activation.
     dtype : {"float32", "float64"}, default "float32"
@@ -111,6 +112,7 @@ class Network(Stepping, Differentiable, Saved):
         seed = _seed_of(seed)
         plan = Plan(specs, input_drop, np.dtype(dtype))
         parameter = record.parameter_of("loss_parameter", loss_parameter)
+        check_levels(specs, parameter)
         super().__init__(Engine(plan, record.name, parameter, as_optimizer(optimizer), seed))
         formulas_by_name(custom_formulas(self))  # two of one name could not be saved
         self._draw_weights()
@@ -119,6 +121,7 @@ class Network(Stepping, Differentiable, Saved):
         seed = self.seed
         for n, (layer, weights) in enumerate(zip(self.layers, self.weights, strict=True)):
             INITIALIZERS[layer.initializer].draw(seed, n, weights)
+        draw_gaps(self.layers[-1].activation, self.biases[-1])
 
     def with_seed(self, seed: int | None) -> Self:
         """Return an untrained network like this one with another seed; None draws one."""

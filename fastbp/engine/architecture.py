@@ -132,6 +132,15 @@ def check(specs, input_drop, loss):
         raise ValueError("the last layer must have no dropout behind it")
 
 
+def check_levels(specs, parameter):
+    """Raise ValueError if levels of quantiles do not ascend where the outputs do."""
+    ascends = ACTIVATIONS.find(specs[-1].activation).name == "ascending"
+    if ascends and isinstance(parameter, tuple) and sorted(set(parameter)) != list(parameter):
+        raise ValueError(
+            f"loss_parameter={quoted(parameter)}: expected levels that ascend, as the outputs do"
+        )
+
+
 def _from_sizes(sizes, activation, initializer):
     if isinstance(sizes, str) or not isinstance(sizes, Iterable):
         raise TypeError(f"sizes={quoted(sizes)}: expected a sequence such as [64, 100, 10]")

@@ -5,6 +5,7 @@ from operator import attrgetter, index, is_
 
 import numpy as np
 
+from ..components.initializers import draw_gaps
 from ..components.layers import Dense, Dropout
 from ..components.optimizers import Optimizer, as_optimizer
 from ..components.second_order import LevenbergMarquardt, WholeBatch
@@ -160,6 +161,7 @@ def draw_weights(estimator, network, random_state):
         bound = np.sqrt((2.0 if logistic else 6.0) / sum(weights.shape))
         weights[:] = random_state.uniform(-bound, bound, weights.shape)
         biases[:] = random_state.uniform(-bound, bound, biases.shape)
+    draw_gaps(network.layers[-1].activation, network.biases[-1])
 
 
 def loss_share(network):

@@ -175,8 +175,8 @@ class Recipe:
         parameters = estimator._parameters()
         self._shared = {n: v for n, v in parameters.items() if isinstance(v, _CONSTANTS)}
         self._own = {n: v for n, v in parameters.items() if n not in self._shared}
-        reads = ("dtype", "loss", "class_weight", "label_smoothing", "soft_labels")
-        reads += ("missing_targets",)
+        reads = ("dtype", "loss", "loss_parameter", "class_weight", "label_smoothing")
+        reads += ("soft_labels", "missing_targets")
         self.key = repr([parameters.get(name) for name in reads])
         #: Whether a fit that is continued has the bits of one that was not interrupted.
         self.goes_on = is_stochastic(estimator)

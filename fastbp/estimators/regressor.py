@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
+from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -99,8 +100,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Maximum number of loss evaluations of "lbfgs".
     dtype : {"float32", "float64"} or None, default None
         Precision of the computation; None: float32 for X in float32, float64 otherwise.
-    loss_parameter : float, optional
-        Threshold of "huber" (default 1), or quantile of "quantile" (default 0.5).
+    loss_parameter : float or sequence of float, optional
+        Threshold of "huber" (default 1), or quantile of "quantile" (default 0.5). Several
+        quantiles of one target, in ascending order, are as many outputs, which never cross; the
+        score is then the mean of ``sklearn.metrics.d2_pinball_score``.
     dropout : float or list of float, default 0
         Dropout rate of the hidden layers, or one for each.
     optimizer : str or Optimizer, optional
@@ -183,6 +186,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         **CONSTRAINTS,
         "solver": [StrOptions({"lbfgs", "lm", "sgd", "adam"})],
         "missing_targets": ["boolean"],
+        "loss_parameter": [*CONSTRAINTS["loss_parameter"], list, tuple],
     }
 
     def __init__(
@@ -213,7 +217,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_iter_no_change: float = 10,
         max_fun: int = 15000,
         dtype: FloatType | None = None,
-        loss_parameter: float | None = None,
+        loss_parameter: float | Sequence[float] | None = None,
         dropout: float | Sequence[float] = 0.0,
         optimizer: str | Optimizer | None = None,
         schedule: str | Schedule | None = None,
@@ -280,15 +284,30 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         targets = y[:, None] if y.ndim == 1 else y
         there = np.where(np.isnan(targets), 0, targets) if self.missing_targets else targets
         check_range(there, LOSSES.find(self.loss), "y")
+        if self._has_levels():
+            if targets.shape[1] > 1:
+                raise ValueError(
+                    f"y has {targets.shape[1]} targets: expected one, of which several quantiles "
+                    f"loss_parameter={quoted(self.loss_parameter)} are predicted"
+                )
+            targets = np.repeat(targets, len(self.loss_parameter), axis=1)
         return {"y": targets}
+
+    def _has_levels(self):
+        return isinstance(self.loss_parameter, (list, tuple))
 
     def _output(self):
         record = LOSSES.find(self.loss)
-        return record.partner, record.name
+        return "ascending" if self._has_levels() else record.partner, record.name
 
     def _score_outputs(self, outputs, data):
         if not data.total_weight:
             raise ValueError("y: no target is there among the rows that are scored")
+        if self._has_levels():
+            there = slice(None) if data.output_weight is None else data.output_weight[:, 0] > 0
+            weight = None if data.weight is None else data.weight[there]
+            y = data.y.reshape(len(outputs), -1)[there, 0]
+            return self._pinball_score(y, outputs[there], weight)
         if data.output_weight is not None:
             return metric_of("squared_error").score(outputs, data)
         return r2_score(data.y, outputs, sample_weight=data.weight)
@@ -300,8 +319,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X, y = self._check_data(X, y, reset=False)
         return Held(samples_of(X, self._encode(y), weight, dtype), X.dtype)
 
+    def _pinball_score(self, y, outputs, weight):
+        levels = zip(self.loss_parameter, outputs.T, strict=True)
+        scores = [d2_pinball_score(y, a, sample_weight=weight, alpha=level) for level, a in levels]
+        return float(np.mean(scores))
+
     def score(self, X: Matrix, y: ArrayLike, sample_weight: Weights = None) -> float:
-        """Return R2 of the predictions: the mean of those of the outputs.
+        """Return R2 of the predictions, or of several quantiles the mean of their D2.
 
         Parameters
         ----------
@@ -312,14 +336,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the samples.
         """
-        if not self.missing_targets:
-            return float(super().score(X, y, sample_weight))
-        check_is_fitted(self)
-        data = self._samples(*self._check_held_out(X, y, sample_weight, "score"))
-        return float(self._score_outputs(self._outputs(X), data))
+        if self.missing_targets:
+            check_is_fitted(self)
+            data = self._samples(*self._check_held_out(X, y, sample_weight, "score"))
+            return float(self._score_outputs(self._outputs(X), data))
+        if self._has_levels():
+            return self._pinball_score(column_or_1d(y), self.predict(X), sample_weight)
+        return float(super().score(X, y, sample_weight))
 
     def predict(self, X: Matrix) -> Floats:
-        """Return the predictions (n_samples,), or (n_samples, n_outputs).
+        """Return the predictions (n_samples,), or (n_samples, n_outputs), as of quantiles.
 
         Parameters
         ----------

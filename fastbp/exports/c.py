@@ -35,8 +35,13 @@ static void NAME_softmax(REAL *a, int n)
 _ASCENDING = """
 static void NAME_ascending(REAL *a, int n)
 {
-    for (int j = 1; j < n; j++)
-        a[j] = a[j - 1] + (a[j] > 0 ? a[j] : 0) + log1p@(exp@(-fabs@(a[j])));
+    for (int j = 0; j < n; j++)
+        if (j != n / 2)
+            a[j] = (a[j] > 0 ? a[j] : 0) + log1p@(exp@(-fabs@(a[j])));
+    for (int j = n / 2 + 1; j < n; j++)
+        a[j] = a[j - 1] + a[j];
+    for (int j = n / 2 - 1; j >= 0; j--)
+        a[j] = a[j + 1] - a[j];
 }
 """
 

@@ -20,8 +20,11 @@ def softmax(z):
 _ASCENDING = """
 
 def ascending(z):
-    gaps = np.logaddexp(0, z[..., 1:])
-    return np.cumsum(np.concatenate([z[..., :1], gaps], axis=-1), axis=-1, dtype=z.dtype)
+    m = z.shape[-1] // 2
+    gaps = np.logaddexp(0, z)
+    above = z[..., m : m + 1] + np.cumsum(gaps[..., m + 1 :], axis=-1)
+    below = z[..., m : m + 1] - np.cumsum(gaps[..., :m][..., ::-1], axis=-1)[..., ::-1]
+    return np.concatenate([below, z[..., m : m + 1], above], axis=-1)
 """
 # a formula may overflow on the way to a finite result, or where np.where takes the other side
 _FUNCTION = """

@@ -89,8 +89,7 @@ class Graph:
             if layer.activation in _ACTIVATIONS:
                 a = _ACTIVATIONS[layer.activation](z)
             elif layer.activation == "ascending":
-                gaps = _by_formula(export, "softplus", 0.0, z.columns(1, None))
-                a = z.columns(0, 1).node("Concat", gaps, axis=1).running_sums()
+                a = _ascending(export, z, layer.n_out)
             else:
                 a = _by_formula(export, layer.activation, float(layer.alpha), z)
         return a
@@ -169,15 +168,10 @@ class Value:
         """Return the probabilities (n, 2) of two classes from that of the second (n, 1)."""
         return (-self + 1).node("Concat", self, axis=1)
 
-    def columns(self, start: int, stop: int | None) -> "Value":
-        """Return some columns of a value, to its last where there is no `stop`."""
-        stop = np.iinfo(np.int64).max if stop is None else stop
+    def columns(self, start: int, stop: int) -> "Value":
+        """Return the columns of a value from `start` to `stop`."""
         places = ([start], [stop], [1])
         return self.node("Slice", *(self.graph.constant(place, np.int64) for place in places))
-
-    def running_sums(self) -> "Value":
-        """Return in each column the sum of a row up to it."""
-        return self.node("CumSum", self.graph.constant(1, np.int64))
 
     def ascending(self, count: int) -> "Value":
         """Return a value (n, k) whose columns ascend among each `count` of them."""
@@ -216,6 +210,16 @@ def _log1p(x):
 
 def _by_formula(export, activation, alpha, z):
     return formula_of(export, activation).evaluate(_OPERATIONS, z, alpha, z.constant)
+
+
+def _ascending(export, z, count):
+    m, axis = count // 2, z.graph.constant(1, np.int64)
+    middle = z.columns(m, m + 1)
+    gaps = [
+        _by_formula(export, "softplus", 0.0, z.columns(*ends)) for ends in ((0, m), (m + 1, count))
+    ]
+    below = middle - gaps[0].node("CumSum", axis, reverse=1)
+    return below.node("Concat", middle, middle + gaps[1].node("CumSum", axis), axis=1)
 
 
 def _operator(kind):

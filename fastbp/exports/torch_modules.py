@@ -24,9 +24,11 @@ class Ascending(nn.Module):
     """The activation "ascending", whose outputs cannot cross."""
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        """Return the running sums of z_1, softplus(z_2) and so on of each row."""
-        gaps = nn.functional.softplus(z[..., 1:], threshold=40)
-        return torch.cat([z[..., :1], gaps], -1).cumsum(-1)
+        """Return the number in the middle of each row, and those at gaps of softplus(z)."""
+        below, middle, above = z.tensor_split([z.shape[-1] // 2, z.shape[-1] // 2 + 1], -1)
+        below, above = (nn.functional.softplus(each, threshold=40) for each in (below, above))
+        below = middle - below.flip(-1).cumsum(-1).flip(-1)
+        return torch.cat([below, middle, middle + above.cumsum(-1)], -1)
 
 
 # PyTorch's classes of activations, and the settings with which they are fastbp's

@@ -282,7 +282,7 @@ ACTIVATIONS = Registry(
         ),
         Activation(
             "ascending",
-            "z_1 + sum_(1 < k <= j) log(1 + exp(z_k)), at the output only",
+            "z_m -+ the sums of log(1 + exp(z_k)) from the middle m to j, at the output only",
             _identity,
             _identity_derivative,
             keeps="z",

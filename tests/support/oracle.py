@@ -72,12 +72,18 @@ def softmax_jacobian(z, p):
 
 
 def ascending(z, p):
-    return np.array([z[0] + softplus(z[1 : j + 1]).sum() for j in range(len(z))])
+    m = len(z) // 2
+    above = [z[m] + softplus(z[m + 1 : j + 1]).sum() for j in range(m, len(z))]
+    return np.array([z[m] - softplus(z[j:m]).sum() for j in range(m)] + above)
 
 
 def ascending_jacobian(z, p):
-    slopes = np.append(1.0, logistic(z[1:]))
-    return np.tril(np.tile(slopes, (len(z), 1)))  # da_j/dz_k, 0 for k > j
+    m, J = len(z) // 2, np.zeros((len(z), len(z)))  # da_j/dz_k
+    for k, slope in enumerate(logistic(z)):
+        J[k:, k] = slope
+        if k <= m:
+            J[:, k] = 1 if k == m else [-slope] * (k + 1) + [0] * (len(z) - k - 1)
+    return J
 
 
 # name: (sigma(z, alpha), sigma'(z, alpha)); those of rows: of one sample, with its Jacobian
