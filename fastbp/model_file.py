@@ -165,6 +165,8 @@ def _layer_to_data(layer):
     data["drop"] = data.pop("dropout")
     if data["trainable"]:  # as files had no such word before
         del data["trainable"]
+    if not data["signs"]:
+        del data["signs"]
     return data
 
 
@@ -344,6 +346,8 @@ def _described(data, custom):
     layers = [dict(layer) for layer in data["layers"]]
     for layer in layers:
         layer["activation"] = custom.get(layer["activation"], layer["activation"])
+        if "signs" in layer:
+            layer["signs"] = tuple(layer["signs"])
     specs = tuple(Layer(dropout=layer.pop("drop"), **layer) for layer in layers)
     loss = LOSSES.find(custom.get(data["loss"], data["loss"]))
     check(specs, data["input_drop"], loss)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from secrets import randbits
@@ -26,6 +26,7 @@ from .derivatives.methods import Differentiable
 from .engine.architecture import check_levels, describe, resolve
 from .engine.described import Described
 from .engine.engine import Engine
+from .engine.monotonic import settle_signs, with_signs
 from .engine.plan import Plan
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.scalars import a_flag, a_whole_number
@@ -69,6 +70,11 @@ class Network(Stepping, Differentiable, Saved):
         quantiles, one for each output, in ascending order if the outputs ascend.
     initializer : str, optional
         For all layers of the short form; default: chosen by the activation.
+    monotonic : dict or sequence of int, optional
+        In which inputs the outputs rise, 1, or fall, -1: ``{0: 1, 3: -1}`` by their numbers, or 1,
+        0 or -1 for each. They do everywhere: weights on the path keep their signs. No activation
+        may fall. With one that is convex, as "relu", the outputs before the last activation are
+        convex in all inputs; the default is then "tanh".
     dtype : {"float32", "float64"}, default "float32"
         Type of parameters and computation.
     seed : int, optional
@@ -99,13 +105,17 @@ class Network(Stepping, Differentiable, Saved):
         output_activation: str | None = None,
         loss_parameter: float | Sequence[float] | None = None,
         initializer: str | None = None,
+        monotonic: Mapping[int, int] | Sequence[int] | None = None,
         dtype: DTypeLike = "float32",
         seed: int | None = None,
     ) -> None:
         record = LOSSES.find(loss)
+        if monotonic is not None and layers is None and activation is None:
+            activation = "tanh"
         specs, input_drop = resolve(
             sizes, activation, inputs, layers, output_activation, initializer, record
         )
+        specs = with_signs(specs, monotonic)
         if dtype not in ("float32", "float64", np.float32, np.float64):
             raise ValueError(f'dtype={quoted(dtype)}: expected "float32" or "float64"')
         self._seed_is_drawn = seed is None
@@ -122,6 +132,7 @@ class Network(Stepping, Differentiable, Saved):
         for n, (layer, weights) in enumerate(zip(self.layers, self.weights, strict=True)):
             INITIALIZERS[layer.initializer].draw(seed, n, weights)
         draw_gaps(self.layers[-1].activation, self.biases[-1])
+        settle_signs(self._engine.plan, self.parameters)
 
     def with_seed(self, seed: int | None) -> Self:
         """Return an untrained network like this one with another seed; None draws one."""
@@ -381,7 +392,8 @@ class Network(Stepping, Differentiable, Saved):
 
     def __repr__(self) -> str:
         sizes = [self.layers[0].n_in, *(layer.n_out for layer in self.layers)]
-        return f"Network({sizes}, loss={self.loss!r}, dtype={self.dtype.name!r})"
+        signs = f", monotonic={self.monotonic}" if self.monotonic else ""
+        return f"Network({sizes}, loss={self.loss!r}{signs}, dtype={self.dtype.name!r})"
 
 
 def _first(ranks, model, own):

@@ -10,6 +10,7 @@ from . import model_file
 from .annotations import FilePath
 from .engine.described import Described
 from .engine.engine import Engine
+from .engine.monotonic import require_signs
 from .engine.plan import Plan
 from .kernels.formulas.custom import CustomFormula
 
@@ -82,6 +83,7 @@ class Saved(Described):
         plan = Plan(model.specs, model.input_drop, model.dtype)
         engine = Engine(plan, model.loss, model.loss_parameter, model.optimizer, model.seed)
         Described.__init__(network, engine)
+        require_signs(plan, model.params)
         network._take(model)
         return network
 

@@ -15,6 +15,7 @@ from .data.batches import batch_as_it_is
 from .data.samples import samples
 from .data.weights import allowed_of
 from .engine.described import Described
+from .engine.monotonic import require_signs
 from .engine.plan import Gradients
 from .errors import DivergenceError
 from .kernels.support.scalars import a_flag, a_number, a_whole_number
@@ -158,6 +159,7 @@ class Stepping(Described):
         no other may train, copy or save the network.
         """
         self.optimizer.require_steps()
+        require_signs(self._engine.plan, self._engine.params)
         rows = a_whole_number("batch_size", batch_size, least=1, below=2**31)
         return self._engine.train_state(rows)
 
@@ -197,6 +199,7 @@ class Stepping(Described):
 
     def _hold(self):
         """Take the lock of the training buffers and return it, or raise RuntimeError."""
+        require_signs(self._engine.plan, self._engine.params)
         in_use = self._engine.gate.in_use  # a child that is forked meanwhile has another
         if not in_use.acquire(blocking=False):
             raise RuntimeError(

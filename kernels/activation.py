@@ -7,10 +7,10 @@ sigma'(z(l))                                 from A if its formula allows, else 
 from numba import prange
 
 from ..quoted import quoted
-from .ascending import ascending_rows
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .formulas.activations import ACTIVATIONS
+from .formulas.ascending import ascending_rows
 from .simd.dispatch import block_loops, by_address
 from .simd.elementary import exp
 from .simd.intrinsics import (

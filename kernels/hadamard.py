@@ -7,10 +7,10 @@ that of ReLU before it stores the errors.
 
 from numba import prange
 
-from .ascending import ascending_deltas, ascending_tangents
 from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .formulas.activations import ACTIVATIONS
+from .formulas.ascending import ascending_deltas, ascending_tangents
 from .simd.dispatch import block_loops
 from .simd.intrinsics import keep_first, lane_sum, load_part, pointer, pointer_at, store_part, width
 from .simd.view import moved

@@ -8,6 +8,7 @@ from ..components.layers import Dense, Dropout
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.support.scalars import a_flag, a_number, a_whole_number
 from ..quoted import quoted
+from .monotonic import check_signs
 from .plan import Layer
 
 # which ranges of outputs satisfy what a loss needs
@@ -130,6 +131,7 @@ def check(specs, input_drop, loss):
         )
     if specs[-1].dropout > 0:
         raise ValueError("the last layer must have no dropout behind it")
+    check_signs(specs)
 
 
 def check_levels(specs, parameter):

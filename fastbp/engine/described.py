@@ -71,6 +71,11 @@ class Described:
         return self._engine.plan.biases(self._engine.params)
 
     @property
+    def monotonic(self) -> tuple[int, ...]:
+        """1 for each input in which the outputs rise, -1 in which they fall, else 0; or ()."""
+        return self.layers[0].signs
+
+    @property
     def parameters(self) -> Floats:
         """All parameters as one flat writable array: W(1), b(1), W(2), ..."""
         return self._engine.params

@@ -15,6 +15,7 @@ from ..kernels.dropout import mask_words
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.formulas.custom import CustomFormula
 from ..kernels.hadamard import SCALE
+from ..kernels.net.projection import project_rows
 from ..kernels.net.records import LAYER
 from ..kernels.simd.gemm import MAIN_ROWS, SCRATCH_FLOATS
 from ..kernels.simd.prefetch import ahead_integers
@@ -57,6 +58,9 @@ class Layer:
         Dropout rate after the activation.
     trainable : bool
         Whether training changes its weights and biases; see ``Network.set_trainable``.
+    signs : tuple of int
+        The sign that the weights of each input keep, 1 or -1, 0 where they are free; ``(1,)``
+        stands for all inputs. Empty, unless the network is monotonic.
     """
 
     n_in: int
@@ -67,6 +71,7 @@ class Layer:
     bias: bool
     dropout: float
     trainable: bool = True
+    signs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,18 @@ class Plan:
             flat[max(place, 0) : max(place, 0) + (spec.n_out if spec.bias else 0)]
             for place, spec in zip(self._biases, self.specs, strict=True)
         )
+
+    @cached_property
+    def keeps_signs(self):
+        """Whether weights of the net keep their signs."""
+        return any(spec.signs for spec in self.specs)
+
+    def signs(self):
+        """Return the sign of each weight that keeps one, as matrices (n_in, 1), 0 where free."""
+        return [
+            np.broadcast_to(np.array(spec.signs or (0,), self.dtype), spec.n_in)[:, None]
+            for spec in self.specs
+        ]
 
     @cached_property
     def shapes(self):
@@ -224,6 +241,7 @@ class Workspace:
         self._dtype = plan.dtype
         self._item = plan.dtype.itemsize
         self._size = 0
+        self._signs = plan.signs() if training and plan.keeps_signs else ()
         layers = plan.fields()  # numbers of Python, which take a tenth of the time of records
         self.input_row = self._row(inputs.gathered)
         self.input = self._take(batch * self.input_row)
@@ -253,11 +271,17 @@ class Workspace:
             needed = not canonical if last else name != "relu"
             if self._training and needed and name != "identity":
                 record["scale"] = SCALE[name].address(self._dtype)
+            if self._training and spec.signs:
+                record["project"] = project_rows.address(self._dtype)
 
     @cached_property
     def work(self):
         """The buffer, which is made when it is first asked for."""
-        return aligned_zeros(self._size, self._dtype)
+        work = aligned_zeros(self._size, self._dtype)
+        for layer, signs in zip(self.layers, self._signs, strict=False):
+            if layer["signs"] >= 0:
+                work[layer["signs"] :][: len(signs)] = signs[:, 0]
+        return work
 
     def _lay_out(self, record, spec, batch, training, n, last):
         name = spec.activation
@@ -281,6 +305,7 @@ class Workspace:
         hidden_weights = training and n > 0
         turned = spec.n_out * self._row(spec.n_in)
         record["transposed"] = self._take(turned) if hidden_weights else -1
+        record["signs"] = self._take(spec.n_in) if training and spec.signs else -1
         record["squares"] = self._take(spec.n_in) if training else -1
 
     def _row(self, count):

@@ -16,6 +16,7 @@ from sklearn.utils.optimize import _check_optimize_result
 from ..annotations import EvalSet, Matrix, Weights
 from ..checks import all_finite
 from ..data.source import Source
+from ..engine.monotonic import require_signs
 from ..network import Network
 from ..quoted import quoted
 from ..training.stopped import Stopped
@@ -109,6 +110,7 @@ class BaseMLP(CheckingMLP):
         callbacks = self._callbacks(plain, protocol, shown)
         set_objective(self, run.network)
         engine = run.network.engine
+        require_signs(engine.plan, engine.params)
         with engine.gate.in_use:
             callbacks.fit_begins()
             if not is_stochastic(self):

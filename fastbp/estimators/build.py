@@ -4,11 +4,13 @@ from collections.abc import Iterable
 from operator import attrgetter, index, is_
 
 import numpy as np
+from sklearn.utils.validation import _check_monotonic_cst
 
 from ..components.initializers import draw_gaps
 from ..components.layers import Dense, Dropout
 from ..components.optimizers import Optimizer, as_optimizer
 from ..components.second_order import LevenbergMarquardt, WholeBatch
+from ..engine.monotonic import settle_signs
 from ..kernels.formulas.activations import ACTIVATIONS
 from ..kernels.formulas.losses import LOSSES
 from ..network import Network
@@ -123,9 +125,24 @@ def build_network(estimator, sizes, output_activation, loss, dtype, random_state
         loss=loss,
         loss_parameter=estimator.loss_parameter,
         optimizer=an_optimizer(estimator),
+        monotonic=_monotonic(estimator, output_activation),
         dtype=dtype.name,
         seed=seed,
     )
+
+
+def _monotonic(estimator, output_activation):
+    """Return the signs of an estimator's inputs, or None."""
+    if estimator.monotonic_cst is None:
+        return None
+    signs = [int(sign) for sign in _check_monotonic_cst(estimator, estimator.monotonic_cst)]
+    if any(signs) and output_activation in ("softmax", "ascending"):
+        what = "several classes" if output_activation == "softmax" else "several quantiles"
+        raise ValueError(
+            f"monotonic_cst={quoted(estimator.monotonic_cst)}: there is none for {what}; expected "
+            "one output, as of two classes"
+        )
+    return signs
 
 
 def _as_new(network, seed):
@@ -162,6 +179,7 @@ def draw_weights(estimator, network, random_state):
         weights[:] = random_state.uniform(-bound, bound, weights.shape)
         biases[:] = random_state.uniform(-bound, bound, biases.shape)
     draw_gaps(network.layers[-1].activation, network.biases[-1])
+    settle_signs(network.engine.plan, network.parameters)
 
 
 def loss_share(network):

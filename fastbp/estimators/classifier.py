@@ -85,6 +85,10 @@ class MLPClassifier(LabelledMLP):
         over the outputs, except the squared error and those with "mean", which are their means.
     loss_parameter : float, optional
         Threshold of "huber" (default 1), or quantile of "quantile" (default 0.5).
+    monotonic_cst : array-like of int or dict of str, optional
+        Features in which the output rises, 1, or falls, -1, else 0, in their order or by name, as
+        in scikit-learn's HistGradientBoosting; of a classifier, the probability of the second of
+        two classes. Use the activation "tanh": with "relu" the net is convex in all features.
     dropout : float or list of float, default 0
         Dropout rate of the hidden layers, or one for each.
     optimizer : str or Optimizer, optional
@@ -208,6 +212,7 @@ class MLPClassifier(LabelledMLP):
         dtype: FloatType | None = None,
         loss: str = "log_loss",
         loss_parameter: float | None = None,
+        monotonic_cst: ArrayLike | dict[str, int] | None = None,
         dropout: float | Sequence[float] = 0.0,
         optimizer: str | Optimizer | None = None,
         schedule: str | Schedule | None = None,

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ..annotations import Floats
 from ..data.samples import Samples
 from ..data.weights import Allowed, Weighed, without_missing
+from ..engine.monotonic import require_signs
 from ..kernels.support.sparse_rows import sparse_rows
 from ..network import Network
 from .callbacks import CallbackSupport
@@ -41,6 +42,7 @@ class FittedMLP(CallbackSupport, NestedParameters):
             raise ValueError("coefs_ and intercepts_: expected arrays of the shapes that fit gave")
         for array, value in zip(own, shown, strict=True):
             array[:] = value
+        require_signs(self._run.network.engine.plan, self._run.network.parameters)
 
     @property
     def network_(self) -> Network:

@@ -7,7 +7,7 @@ import time
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 from threadpoolctl import ThreadpoolController
 
 from ..engine.pace import Pace
@@ -22,6 +22,16 @@ STOPPED = 99
 def _thread_pools():
     """Return the loaded libraries that have thread pools; the search takes 10 ms."""
     return ThreadpoolController()
+
+
+def _bounds(plan):
+    """Return the bounds of the parameters of a monotonic network, None of any other."""
+    if not plan.keeps_signs:
+        return None
+    signs = np.zeros(plan.size)
+    for part, of_rows in zip(plan.weights(signs), plan.signs(), strict=True):
+        part[:] = of_rows
+    return Bounds(np.where(signs > 0, 0, -np.inf), np.where(signs < 0, 0, np.inf))
 
 
 def minimize_loss(estimator, engine, data, share, before_iteration, after_iteration):
@@ -72,6 +82,7 @@ def minimize_loss(estimator, engine, data, share, before_iteration, after_iterat
             engine.params.astype(np.float64),
             method="L-BFGS-B",
             jac=True,
+            bounds=_bounds(engine.plan),
             callback=iteration_ended if watched else None,
             options={
                 "maxfun": estimator.max_fun,

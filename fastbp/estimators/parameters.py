@@ -55,6 +55,7 @@ CONSTRAINTS = {
     # additions to scikit-learn's parameters
     "dtype": [None, StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64})],
     "loss_parameter": [None, Interval(Real, 0, None, closed="neither")],
+    "monotonic_cst": ["array-like", dict, None],
     "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
     "optimizer": [None, names(OPTIMIZERS), Optimizer],
     "schedule": [None, names(SCHEDULES), HasMethods("factors")],

@@ -104,6 +104,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Threshold of "huber" (default 1), or quantile of "quantile" (default 0.5). Several
         quantiles of one target, in ascending order, are as many outputs, which never cross; the
         score is then the mean of ``sklearn.metrics.d2_pinball_score``.
+    monotonic_cst : array-like of int or dict of str, optional
+        Features in which the output rises, 1, or falls, -1, else 0, in their order or by name, as
+        in scikit-learn's HistGradientBoosting; of a classifier, the probability of the second of
+        two classes. Use the activation "tanh": with "relu" the net is convex in all features.
     dropout : float or list of float, default 0
         Dropout rate of the hidden layers, or one for each.
     optimizer : str or Optimizer, optional
@@ -218,6 +222,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         max_fun: int = 15000,
         dtype: FloatType | None = None,
         loss_parameter: float | Sequence[float] | None = None,
+        monotonic_cst: ArrayLike | dict[str, int] | None = None,
         dropout: float | Sequence[float] = 0.0,
         optimizer: str | Optimizer | None = None,
         schedule: str | Schedule | None = None,

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ..data.samples import samples
 from ..data.weights import allowed_of
+from ..engine.monotonic import require_signs
 from ..engine.plan import step_flops
 from ..errors import DivergenceError
 from ..kernels.formulas.losses import LOSSES
@@ -98,6 +99,7 @@ class Kind(NamedTuple):
         if network.layers[0].n_in != columns:
             n_in = network.layers[0].n_in
             raise ValueError(f"X has {columns} columns but the network has {n_in} inputs")
+        require_signs(network.engine.plan, network.parameters)
         products = [layer.n_in * layer.n_out for layer in network.layers]
         classifies = LOSSES.find(network.loss).targets in ("classes", "unit")
         flops, taken = step_flops(products), 4 * network.parameters.nbytes

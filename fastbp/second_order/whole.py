@@ -25,6 +25,11 @@ def require_whole(engine: Engine) -> None:
         )
     if not all(spec.trainable for spec in plan.specs):
         raise ValueError(f"optimizer={optimizer!r}: it trains all layers; some are not trainable")
+    if plan.keeps_signs:
+        raise ValueError(
+            f"optimizer={optimizer!r}: it keeps no signs of weights, which a monotonic network "
+            "needs; use another optimizer, such as Adam"
+        )
     if isinstance(optimizer, LevenbergMarquardt) and engine.loss not in SQUARES:
         raise ValueError(
             f'loss="{engine.loss}": LevenbergMarquardt needs {" or ".join(SQUARES)}; use LBFGS()'

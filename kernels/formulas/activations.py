@@ -38,6 +38,8 @@ class Activation:
     of_rows : bool
         Whether it acts on whole rows, at the output only: its loops are written out, and its
         formulas here are the identity's.
+    rises : bool
+        Whether it never falls, which a monotonic network needs.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Activation:
     alpha: float | None = None
     initializer: str = "glorot_uniform"
     of_rows: bool = False
+    rises: bool = False
 
 
 _SELU_SCALE = 1.0507009873554805
@@ -208,12 +211,17 @@ _HE = "he_uniform"  # for rectifiers, which halve the variance
 ACTIVATIONS = Registry(
     "activation",
     [
-        Activation("identity", "z", _identity, _identity_derivative),
+        Activation("identity", "z", _identity, _identity_derivative, rises=True),
         Activation(
-            "logistic", "1 / (1 + exp(-z))", _logistic.py_func, _logistic_derivative, outputs="unit"
+            "logistic",
+            "1 / (1 + exp(-z))",
+            _logistic.py_func,
+            _logistic_derivative,
+            outputs="unit",
+            rises=True,
         ),
-        Activation("tanh", "tanh(z)", _tanh, _tanh_derivative),
-        Activation("relu", "max(z, 0)", _relu, _relu_derivative, initializer=_HE),
+        Activation("tanh", "tanh(z)", _tanh, _tanh_derivative, rises=True),
+        Activation("relu", "max(z, 0)", _relu, _relu_derivative, initializer=_HE, rises=True),
         Activation(
             "leaky_relu",
             "z if z > 0 else alpha z",
@@ -221,6 +229,7 @@ ACTIVATIONS = Registry(
             _leaky_relu_derivative,
             alpha=0.01,
             initializer=_HE,
+            rises=True,
         ),
         Activation(
             "elu",
@@ -229,9 +238,15 @@ ACTIVATIONS = Registry(
             _elu_derivative,
             alpha=1.0,
             initializer=_HE,
+            rises=True,
         ),
         Activation(
-            "selu", "1.0507 elu(z, 1.6733)", _selu, _selu_derivative, initializer="lecun_normal"
+            "selu",
+            "1.0507 elu(z, 1.6733)",
+            _selu,
+            _selu_derivative,
+            initializer="lecun_normal",
+            rises=True,
         ),
         Activation("gelu", "z Phi(z)", _gelu, _gelu_derivative, keeps="z", initializer=_HE),
         Activation(
@@ -250,6 +265,7 @@ ACTIVATIONS = Registry(
             _softplus_derivative,
             keeps="z",
             outputs="positive",
+            rises=True,
         ),
         Activation(
             "mish", "z tanh(softplus(z))", _mish, _mish_derivative, keeps="z", initializer=_HE
@@ -260,8 +276,9 @@ ACTIVATIONS = Registry(
             _hard_sigmoid,
             _hard_sigmoid_derivative,
             outputs="unit",
+            rises=True,
         ),
-        Activation("hard_tanh", "clip(z, -1, 1)", _hard_tanh, _hard_tanh_derivative),
+        Activation("hard_tanh", "clip(z, -1, 1)", _hard_tanh, _hard_tanh_derivative, rises=True),
         Activation(
             "hard_swish",
             "z hard_sigmoid(z)",
@@ -270,8 +287,8 @@ ACTIVATIONS = Registry(
             keeps="z",
             initializer=_HE,
         ),
-        Activation("exp", "exp(z)", _exp, _exp_derivative, outputs="positive"),
-        # one row at a time, in `activation` and `ascending`
+        Activation("exp", "exp(z)", _exp, _exp_derivative, outputs="positive", rises=True),
+        # one row at a time, in `activation` and `formulas.ascending`
         Activation(
             "softmax",
             "exp(z_j) / sum_k exp(z_k), at the output only",

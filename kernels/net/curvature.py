@@ -14,8 +14,8 @@ Schraudolph, Fast curvature matrix-vector products, Neural Computation 14, 2002.
 
 from numba import types
 
-from ..ascending import ascending_curve, row_curve_types
 from ..compiler.jit import Task, inner
+from ..formulas.ascending import ascending_curve, row_curve_types
 from ..formulas.curvatures import ACTIVATION_CURVATURES, LOSS_CURVATURES
 from ..loss import FROM_OUTPUTS, loss_rows
 from ..simd.dispatch import block_loops, by_address, row_loops

@@ -39,6 +39,7 @@ from ..simd.view import matrix, moved
 from ..sparse_matmul import run_product
 from ..sparse_outer import run_outer
 from ..update import corrected, run_update
+from .projection import run_project
 from .records import LAYER, RUN
 from .samples import clip_samples
 
@@ -366,6 +367,9 @@ def weights_task(layers, runs, params, grads, moments, work, aims, number):
                 _no_gradient(layer, lo, hi, part, biases)
             if own & UPDATE:
                 _update_part(layer, run, rate, epsilon, p, m, params.size, lo, hi, part, biases)
+                if layer.project != 0:
+                    signs = w + layer.signs + lo
+                    run_project(layer.project, hi - lo, layer.n_out, p + place, signs)
             weights = matrix(p + place, layer.n_out)
             if aims & TRANSPOSE and run.penalty > 0:
                 row_squares(hi - lo, layer.n_out, weights, w + layer.squares + lo)

@@ -20,6 +20,8 @@ LAYER = np.dtype(
         ("alpha", _float),
         ("drop", _float),  # dropout rate after the activation
         ("frozen", _int),  # whether its parameters stay as they are
+        ("project", _int),  # address of `projection.project_rows`; 0 if weights keep no signs
+        ("signs", _int),  # workspace: the sign of each row of W (n_in,), or -1
         ("block_rows", _int),  # rows of W whose gradient is computed, then applied
         ("weights", _int),  # parameters: W (n_in, n_out)
         ("biases", _int),  # parameters: b (n_out,), or -1

@@ -53,6 +53,7 @@ def train_a_network(folder: Path) -> None:
     network = fastbp.Network(
         inputs=3, layers=[fastbp.Dense(4, "tanh"), fastbp.Dropout(0.5), fastbp.Dense(2)]
     )
+    assert_type(fastbp.Network([3, 1], monotonic={0: 1, 2: -1}).monotonic, tuple[int, ...])
     network = fastbp.Network([3, 4, 2], "relu", "cross_entropy", optimizers()[0], seed=1)
     try:
         history = network.fit(
@@ -160,6 +161,8 @@ def fit_estimators(folder: Path) -> None:
     assert_type(classifier.predict_proba(X), NDArray[np.floating[Any]])
     assert_type(classifier.predict_log_proba(X), NDArray[np.floating[Any]])
     assert_type(classifier.input_gradient(X), NDArray[np.floating[Any]])
+    quantiles = fastbp.MLPRegressor("quantile", loss_parameter=(0.1, 0.9), max_iter=500)
+    print(quantiles.fit(X, X[:, 0]).predict(X), fastbp.MLPRegressor(monotonic_cst=[1, 0, -1]))
     regressor = fastbp.MLPRegressor("huber", 8, warm_start="exact", dropout=[0.1])
     assert_type(regressor.fit(X, X[:, 0]), fastbp.MLPRegressor)
     assert_type(regressor.partial_fit([(X, X[:, 0])]), fastbp.MLPRegressor)

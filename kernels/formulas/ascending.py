@@ -13,11 +13,11 @@ al., Learning quantile functions without quantile crossing, AISTATS 2022.
 
 from numba import types
 
-from .compiler.jit import Task, inner
-from .formulas.activations import ACTIVATIONS
-from .formulas.curvatures import ACTIVATION_CURVATURES
-from .simd.intrinsics import load_part, store_part, width
-from .simd.view import View, moved
+from ..compiler.jit import Task, inner
+from ..simd.intrinsics import load_part, store_part, width
+from ..simd.view import View, moved
+from .activations import ACTIVATIONS
+from .curvatures import ACTIVATION_CURVATURES
 
 _GAP = ACTIVATIONS["softplus"]
 _gap, _slope = inner(_GAP.function), inner(_GAP.derivative)
