@@ -27,6 +27,7 @@ from .components import schedules
 from .components.optimizers import Optimizer
 from .components.second_order import WHOLE_BATCH
 from .engine.architecture import check, check_levels
+from .engine.monotonic import require_signs
 from .engine.plan import Layer, Plan
 from .errors import ModelFileError
 from .kernels.formulas.custom import CustomFormula
@@ -325,7 +326,8 @@ def _members(header, numbers):
 def _networks(members, tensors, custom):
     """Yield the `Model` of each network, with its part of the tensors."""
     described = [_described(data, custom) for data in members]
-    sizes = [Plan(d["specs"], d["input_drop"], d["dtype"]).size for d in described]
+    plans = [Plan(d["specs"], d["input_drop"], d["dtype"]) for d in described]
+    sizes = [plan.size for plan in plans]
     both, count = {name: tensors[name] for name in ("parameters", "moments")}, sum(sizes)
     for (name, tensor), shape in zip(both.items(), ((count,), (2, count)), strict=True):
         dtypes = {d["dtype"] for d in described}
@@ -335,9 +337,10 @@ def _networks(members, tensors, custom):
                 f"{math.prod(shape)} of {' and '.join(sorted(dtypes))}"
             )
     ends = list(itertools.accumulate(sizes))
-    for data, size, end in zip(described, sizes, ends, strict=True):
-        part = slice(end - size, end)
+    for data, plan, end in zip(described, plans, ends, strict=True):
+        part = slice(end - plan.size, end)
         params, moments = both["parameters"][part], both["moments"][:, part]
+        require_signs(plan, params)
         yield Model(**data, params=params, moments=moments)
 
 

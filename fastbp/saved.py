@@ -27,6 +27,7 @@ class Saved(Described):
         A loaded network continues training with the same bits. While another thread trains the
         network, it waits for the end of a slice of about 50 ms, or of one longer step.
         """
+        require_signs(self._engine.plan, self._engine.params)
         model_file.save(path, self.to_model())
 
     @classmethod
@@ -83,7 +84,6 @@ class Saved(Described):
         plan = Plan(model.specs, model.input_drop, model.dtype)
         engine = Engine(plan, model.loss, model.loss_parameter, model.optimizer, model.seed)
         Described.__init__(network, engine)
-        require_signs(plan, model.params)
         network._take(model)
         return network
 

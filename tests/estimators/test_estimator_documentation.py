@@ -11,9 +11,9 @@ from fastbp import MLPClassifier, MLPEnsembleClassifier, MLPEnsembleRegressor, M
 ESTIMATORS = (MLPClassifier, MLPRegressor)
 ENSEMBLES = (MLPEnsembleClassifier, MLPEnsembleRegressor)
 # what differs between the estimators, and between the ensembles
-OWN = {"solver", "loss", "class_weight", "label_smoothing", "soft_labels", "classes_"}
+OWN = {"solver", "loss", "loss_parameter", "class_weight", "label_smoothing", "soft_labels"}
 OWN |= {"estimator", "estimators_", "oob_decision_function_", "oob_prediction_", "oob_score_"}
-OWN |= {"missing_targets"}
+OWN |= {"missing_targets", "classes_"}
 RNG = np.random.default_rng(0)
 X, LABELS = RNG.normal(size=(40, 3)), np.arange(40) % 3
 

@@ -206,6 +206,8 @@ NONSENSE = {
     "dropout behind the last layer": _layer(1, dropout=0.5),
     "an unknown initializer": _layer(0, initializer="he_uniformly"),
     "a bias that is text": _layer(0, bias="yes"),
+    "signs of the first layer alone": _layer(0, signs=(1, 0, 0, 0)),
+    "signs that are text": _layer(0, signs="rise"),
     "an input dropout of 2": lambda model: {"input_drop": 2.0},
     "float16": _as("float16"),
     "integers": _as("int32"),

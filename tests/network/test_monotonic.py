@@ -1,7 +1,6 @@
 """Monotonic inputs: by the signs of derivatives after training, in every way to train."""
 
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,11 +17,13 @@ from fastbp import (
     LevenbergMarquardt,
     MLPClassifier,
     MLPRegressor,
+    ModelFileError,
     Network,
     custom_activation,
     fit_many,
 )
 from fastbp.kernels import activation, train_steps
+from fastbp.model_file import to_bytes
 
 SIGNS = (1, 0, -1, 0)
 OPTIMIZERS = {
@@ -222,16 +223,18 @@ def test_weights_of_a_wrong_sign_are_refused_with_their_layer(tmp_path):
             lambda net=net: net.step(X, y),
             lambda net=net: net.backward(X, y),
             lambda net=net: net.train_state(8),
-            lambda net=net: Network.from_model(net.to_model()),
+            lambda net=net: net.save(tmp_path / "net"),
         )
         for call in calls:
             with pytest.raises(ValueError, match=words):
                 call()
         assert (net.parameters == before).all()
+    assert not list(tmp_path.iterdir())
     model = network().to_model()
-    specs = (model.specs[0], replace(model.specs[1], signs=()), *model.specs[2:])
-    free = Network.from_model(replace(model, specs=tuple(replace(s, signs=()) for s in specs)))
-    assert free.monotonic == ()
+    model.params[:] *= -1
+    (tmp_path / "net").write_bytes(to_bytes(model))
+    with pytest.raises(ModelFileError, match="monotonic, but in layer 1 the weight"):
+        Network.load(tmp_path / "net")
 
 
 def test_files_of_other_nets_have_no_word_of_it(tmp_path):
