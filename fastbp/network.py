@@ -30,10 +30,10 @@ from .engine.monotonic import settle_signs, with_signs
 from .engine.plan import Plan
 from .kernels.formulas.losses import LOSSES
 from .kernels.support.scalars import a_flag, a_whole_number
-from .model_file import custom_formulas, formulas_by_name, from_bytes, to_bytes
+from .model_file import custom_formulas, formulas_by_name
 from .quoted import quoted
 from .ranks.comm import as_ranks
-from .saved import Saved
+from .saved import Saved, first_of_ranks
 from .second_order.choice import steps_of, with_all_rows
 from .stepping import Stepping
 from .training.checkpoints import Checkpoints, Keeper, as_checkpoints, not_kept, resumed
@@ -289,7 +289,7 @@ class Network(Stepping, Differentiable, Saved):
             if resume:
                 own = custom_formulas(self)
                 read = (lambda: kept.latest(own)) if ranks.leads else (lambda: None)
-                latest = _first(ranks, ranks.together(read), own)
+                latest = first_of_ranks(ranks, ranks.together(read), own)
             seed = latest.seed if latest is not None and self._seed_is_drawn else self.seed
             validation = None
             if validation_data is not None:
@@ -394,14 +394,6 @@ class Network(Stepping, Differentiable, Saved):
         sizes = [self.layers[0].n_in, *(layer.n_out for layer in self.layers)]
         signs = f", monotonic={self.monotonic}" if self.monotonic else ""
         return f"Network({sizes}, loss={self.loss!r}{signs}, dtype={self.dtype.name!r})"
-
-
-def _first(ranks, model, own):
-    """Return the model of a checkpoint that rank 0 has; `own` are formulas that it may name."""
-    if not own:
-        return ranks.first(model)
-    content = ranks.first(None if model is None else to_bytes(model))
-    return None if content is None else from_bytes(content, custom=own)
 
 
 def _seed_of(seed):

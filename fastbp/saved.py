@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import model_file
 from .annotations import FilePath
@@ -97,3 +97,11 @@ class Saved(Described):
         """Pickle and copy by the content of the model file: addresses do not travel."""
         others = {name: value for name, value in vars(self).items() if name != "_engine"}
         return type(self).from_model, (self.to_model(),), others
+
+
+def first_of_ranks(ranks: Any, model: Any, own: list[CustomFormula]) -> Any:
+    """Return the model of a checkpoint that rank 0 has; `own` are formulas that it may name."""
+    if not own:
+        return ranks.first(model)
+    content = ranks.first(None if model is None else model_file.to_bytes(model))
+    return None if content is None else model_file.from_bytes(content, custom=own)

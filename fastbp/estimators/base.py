@@ -345,8 +345,7 @@ class BaseMLP(CheckingMLP):
     def _fit_lm(self, run, data, validation, callbacks):
         """Train by Levenberg and Marquardt; return whether the net stayed finite."""
         around = callbacks.epoch_begins, self._counting(validation, callbacks)
-        share = loss_share(run.network)
-        return minimize_squares(self, run.network.engine, data, share, *around)
+        return minimize_squares(self, run.network.engine, data, loss_share(run.network), *around)
 
     def _epoch_ended(self, validation, callbacks, goes_on=None):
         """Note the validation loss, and call the callbacks; return whether one stops."""

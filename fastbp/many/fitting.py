@@ -19,9 +19,10 @@ from ..memory import require_memory
 from ..training.checkpoints import Checkpoints
 from ..training.interrupt import Stop
 from ..training.stopped import Stopped
-from .jobs import Result, crossed, jobs_of, seeds_of
+from .jobs import Result, crossed, jobs_of
 from .kept import kept_in
 from .packs import Alone, Ended, Packed, tasks_of
+from .settings import seeds_of
 from .shared import folds_of, shared_of
 
 # settings that are data

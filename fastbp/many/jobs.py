@@ -388,15 +388,3 @@ def _check_distinct(jobs):
                     f"jobs[{first}] and jobs[{job.number}] are one network, which is trained in "
                     "place: give each a copy (copy.deepcopy)"
                 )
-
-
-def seeds_of(seeds: Any) -> list[int]:
-    """Return the seeds: those given, or the first of a number of them."""
-    if seeds is None:
-        return []
-    if not isinstance(seeds, Iterable):
-        return list(range(a_whole_number("seeds", seeds, least=1)))
-    found = [a_whole_number("seeds", seed, least=0, below=2**63) for seed in seeds]
-    if len(set(found)) < len(found) or not found:
-        raise ValueError(f"seeds={quoted(seeds)}: expected seeds that differ, at least one")
-    return found

@@ -1,11 +1,13 @@
-"""What tells settings apart: not how they print, which may be alike, but what they hold."""
+"""The seeds of jobs, and what tells settings apart: not how they print, but what they hold."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
+from ..kernels.support.scalars import a_whole_number
+from ..quoted import quoted
 from .shared import arrays_of
 
 _COMPONENTS = f"{__package__.rpartition('.')[0]}.components"
@@ -45,3 +47,15 @@ def _content(value):
 def _digest_of(array):
     content = np.ascontiguousarray(array)
     return str(array.dtype), array.shape, hashlib.blake2b(content.tobytes()).hexdigest()
+
+
+def seeds_of(seeds: Any) -> list[int]:
+    """Return the seeds: those given, or the first of a number of them."""
+    if seeds is None:
+        return []
+    if not isinstance(seeds, Iterable):
+        return list(range(a_whole_number("seeds", seeds, least=1)))
+    found = [a_whole_number("seeds", seed, least=0, below=2**63) for seed in seeds]
+    if len(set(found)) < len(found) or not found:
+        raise ValueError(f"seeds={quoted(seeds)}: expected seeds that differ, at least one")
+    return found

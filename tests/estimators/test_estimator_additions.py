@@ -48,7 +48,9 @@ def as_network(estimator, loss, **options):
 
 def unfitted(estimator, X, y):
     """The weights that a fit begins with: those of an epoch at a rate of nearly nothing."""
-    start = type(estimator)(**{**estimator.get_params(deep=False), "max_iter": 1, "optimizer": "sgd"})
+    start = type(estimator)(
+        **{**estimator.get_params(deep=False), "max_iter": 1, "optimizer": "sgd"}
+    )
     start.set_params(optimizer=Optimizer("sgd", learning_rate=1e-300), schedule=None)
     return start.fit(X, y)
 
