@@ -163,6 +163,18 @@ class CheckingMLP(FittedMLP, ABC):
         return self._score_outputs(outputs.astype(dtype, copy=False), held.samples)
 
 
+# parameters by which the targets are read
+_READ = [
+    "dtype",
+    "loss",
+    "loss_parameter",
+    "class_weight",
+    "label_smoothing",
+    "soft_labels",
+    "missing_targets",
+]
+
+
 class Recipe:
     """The parameters of an estimator, checked once, to make estimators with.
 
@@ -175,9 +187,7 @@ class Recipe:
         parameters = estimator._parameters()
         self._shared = {n: v for n, v in parameters.items() if isinstance(v, _CONSTANTS)}
         self._own = {n: v for n, v in parameters.items() if n not in self._shared}
-        reads = ("dtype", "loss", "loss_parameter", "class_weight", "label_smoothing")
-        reads += ("soft_labels", "missing_targets")
-        self.key = repr([parameters.get(name) for name in reads])
+        self.key = repr([parameters.get(name) for name in _READ])
         #: Whether a fit that is continued has the bits of one that was not interrupted.
         self.goes_on = is_stochastic(estimator)
         self._spares: list[Network] = []
