@@ -23,14 +23,25 @@ _AT_ONCE = 64
 
 @inner
 def _write_outer(n_in, n_out, a, d, g):
-    """Write ``a d^T`` (n_in, n_out) of two vectors at pointers."""
+    """Write ``a d^T`` (n_in, n_out) of two vectors at pointers; d is padded to whole vectors."""
+    lanes = width(a)
     if n_out == 1:
-        for k in range(0, n_in, width(a)):
-            store_part(g + k, load_part(a + k, n_in - k) * d[0], n_in - k)
+        whole = n_in - n_in % lanes
+        for k in range(0, whole, lanes):
+            store_part(g + k, load_part(a + k, lanes) * d[0], lanes)
+        if whole < n_in:
+            store_part(g + whole, load_part(a + whole, n_in - whole) * d[0], n_in - whole)
         return
-    for k in range(n_in):
+    # what whole vectors write behind a row is of the next, which is written later
+    padded = n_out + (-n_out) % lanes
+    whole = min(n_in, max(0, (n_in * n_out - padded) // n_out + 1))
+    for k in range(whole):
         x, row = a[k], g + k * n_out
-        for j in range(0, n_out, width(a)):
+        for j in range(0, n_out, lanes):
+            store_part(row + j, load_part(d + j, lanes) * x, lanes)
+    for k in range(whole, n_in):
+        x, row = a[k], g + k * n_out
+        for j in range(0, n_out, lanes):
             store_part(row + j, load_part(d + j, n_out - j) * x, n_out - j)
 
 
