@@ -29,11 +29,10 @@ def minimize_squares(estimator, engine, data, share, before_iteration, after_ite
     last, reason = math.inf, Stopped.EPOCHS
     for _ in range(estimator.max_iter):
         before_iteration()
-        weights = engine.params.astype(np.float64)
-        objective = steps.iterate(weights, threads)
-        penalty = steps.penalty_of(weights)
-        if not math.isfinite(objective):
+        if not math.isfinite(steps.iterate(engine.params.astype(np.float64), threads)):
             return False
+        objective = steps.objective
+        penalty = steps.penalty_of(engine.params.astype(np.float64))
         if after_iteration((objective - penalty) * share + penalty):
             return True
         if steps.has_converged or last - objective <= estimator.tol * objective:

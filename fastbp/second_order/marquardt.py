@@ -15,6 +15,7 @@ Analysis, Lecture Notes in Mathematics 630, 1978, section 6 (D).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -105,12 +106,17 @@ class MarquardtSteps(WholeSteps):
             last = self._equations(weights, threads)
         if not np.isfinite(last.objective):
             return last.objective
-        if np.abs(last.slope).max() > self.tol:
-            self._last = self._stepped(last, threads)
-        if self._last is last or self._last is None:
+        is_flat = np.abs(last.slope).max() <= self.tol
+        self._last = last if is_flat else self._stepped(last, threads)
+        if self._last is last:
             engine.set_parameters(weights)
             self.has_converged = True
         return last.objective
+
+    @property
+    def objective(self) -> float:
+        """The loss and the penalty after the last iteration."""
+        return math.nan if self._last is None else self._last.objective
 
     def _stepped(self, last, threads):
         """Return the equations after the first step that lowers the objective, or `last`."""

@@ -357,6 +357,10 @@ def test_the_solver_of_the_regressor_finds_the_minimum():
     lm = MLPRegressor(solver="lm", max_iter=300, **options).fit(X, Y)
     lbfgs = MLPRegressor(solver="lbfgs", max_iter=300, max_fun=10**5, **options).fit(X, Y)
     assert lm.loss_ <= 1.1 * lbfgs.loss_ and lm.n_iter_ <= 300
+    # half of the mean square, as scikit-learn has it, and alpha / 2n of the squares of weights
+    penalty = 1e-4 / 400 * sum((w**2).sum() for w in lm.coefs_)
+    error = ((lm.predict(X) - Y) ** 2).mean() / 2
+    assert lm.loss_ == pytest.approx(error + penalty, rel=1e-9)
     # where the gradient of the objective is 0, penalty included, by differences
     weights, biases = lm.coefs_, lm.intercepts_
 
