@@ -5,7 +5,7 @@ A `Plan` fixes where each weight lies in the one array of parameters; a
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass
 
 import numpy as np
 
@@ -72,6 +72,16 @@ class Layer:
     dropout: float
     trainable: bool = True
     signs: tuple[int, ...] = ()
+
+
+def _refuse(layer, name, value):
+    """Raise, as a frozen record does, and tell what to do: the engine would not read the value."""
+    way = "set_trainable(layer, x) of the network changes it"
+    advice = way if name == "trainable" else "make another network"
+    raise FrozenInstanceError(f"{name}: a layer does not take it by assignment; {advice}")
+
+
+Layer.__setattr__ = _refuse  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)

@@ -154,10 +154,12 @@ def test_what_is_wrong_is_named():
         network.set_trainable(3, False)
     with pytest.raises(TypeError, match="trainable='no'"):
         network.set_trainable(0, "no")
+    with pytest.raises(AttributeError, match=r"trainable: a layer .* set_trainable\(layer, x\)"):
+        network.layers[0].trainable = False
+    with pytest.raises(AttributeError, match=r"n_out: a layer .*; make another network"):
+        network.layers[0].n_out = 5
     with pytest.raises(TypeError, match="trainable=1"):
         Dense(3, trainable=1)
-    with pytest.raises(AttributeError):
-        network.layers[0].trainable = False
     for optimizer in (LevenbergMarquardt(), LBFGS()):
         with pytest.raises(ValueError, match="it trains all layers"):
             net((0,), optimizer).fit(X, Y, epochs=1)
