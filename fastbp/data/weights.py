@@ -69,7 +69,7 @@ def weights_of(
     if low < 0 and not allowed.signed:
         raise ValueError(
             f"{name} lies in [{low}, {high}]: expected weights of at least 0, not all 0; "
-            "negative ones need signed=True"
+            "fit, step and backward take negative ones to train on with signed=True"
         )
     if not (high or allowed.zeros or allowed.signed):
         raise ValueError(

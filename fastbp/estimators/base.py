@@ -18,13 +18,14 @@ from ..checks import all_finite
 from ..data.source import Source
 from ..engine.monotonic import require_signs
 from ..network import Network
-from ..quoted import quoted
 from ..training.stopped import Stopped
 from .build import (
     an_optimizer,
     are_same_steps,
     build_network,
     check_combination,
+    check_shapes,
+    check_signs,
     draw_weights,
     hidden_sizes,
     loss_share,
@@ -189,19 +190,13 @@ class BaseMLP(CheckingMLP):
     def _run_of(self, dtype, sizes, goes_on, incremental, spare):
         """Return what the solver carries on, or begin anew; the fitted attributes show its net."""
         shapes = list(pairwise(sizes))
-        if goes_on and shapes[-1][1] != self.coefs_[-1].shape[1]:
-            outputs = self.coefs_[-1].shape[1]
-            raise ValueError(f"y has {shapes[-1][1]} outputs, but the fitted net has {outputs}")
-        if goes_on and [np.shape(w) for w in self.coefs_] != shapes:
-            fitted = [len(w) for w in self.coefs_[1:]]
-            raise ValueError(
-                f"hidden_layer_sizes={quoted(self.hidden_layer_sizes)}: the fitted estimator, "
-                f"which goes on, has {fitted}; expected the same, or warm_start=False"
-            )
+        if goes_on:
+            check_shapes(self, shapes)
         dtype = self.coefs_[0].dtype if goes_on else dtype
         activation, loss = self._output()
         kept: Any = self._run if goes_on else None
-        key = (sizes, repr(self.activation), repr(self.dropout), loss, self.loss_parameter, dtype)
+        shown = [repr(each) for each in (self.activation, self.dropout, self.monotonic_cst)]
+        key = (sizes, *shown, loss, self.loss_parameter, dtype)
         if goes_on:
             self._keep_coefs()
         asked = steps_asked_of(self)
@@ -230,6 +225,7 @@ class BaseMLP(CheckingMLP):
 
     def _gone_on(self, kept, run, incremental):
         """Return the run that continues from the network of `kept`: `run`, or `kept` itself."""
+        check_signs(self, kept.network.monotonic, run.network.monotonic)
         run.network.engine.set_parameters(kept.network.parameters)
         if not (kept.stochastic and run.stochastic):
             return run
@@ -269,7 +265,8 @@ class BaseMLP(CheckingMLP):
             run.split = None
         if splits and run.split is None:
             classes = None
-            if self.n_outputs_ == 1 and not self._numeric_targets:
+            is_soft = getattr(self, "soft_labels", False)  # rows of probabilities have no class
+            if self.n_outputs_ == 1 and not (self._numeric_targets or is_soft):
                 # both parts keep the shares; scikit-learn's messages name truth values
                 classes = np.where(data.y[:, 0] > 0.5, "True", "False")
             rows = len(data)

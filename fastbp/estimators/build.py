@@ -46,6 +46,11 @@ def check_combination(e, incremental):
             f"solver='lm', loss={quoted(e.loss)}: it minimizes squares, of an MLPRegressor with "
             f"loss {' or '.join(SQUARES)}; use another solver"
         )
+    if e.solver == "lm" and e.optimizer is None and e.monotonic_cst is not None:
+        raise ValueError(
+            f"monotonic_cst={quoted(e.monotonic_cst)}: solver='lm' does not keep signs; expected "
+            "None, or solver 'adam', 'sgd' or 'lbfgs'"
+        )
     if e.optimizer is not None:
         for name in ("schedule", "clip_norm"):
             if getattr(e, name) is not None:
@@ -57,6 +62,28 @@ def check_combination(e, incremental):
         for name, value in given.items():
             if value is not None and np.any(np.asarray(value) != 0):
                 raise ValueError(f"{name}={quoted(value)}: only solvers 'sgd' and 'adam' have it")
+
+
+def check_shapes(e, shapes):
+    """Raise ValueError unless the weights of the fitted estimator `e` have these shapes."""
+    outputs = e.coefs_[-1].shape[1]
+    if shapes[-1][1] != outputs:
+        raise ValueError(f"y has {shapes[-1][1]} outputs, but the fitted net has {outputs}")
+    if [np.shape(w) for w in e.coefs_] != shapes:
+        fitted = [len(w) for w in e.coefs_[1:]]
+        raise ValueError(
+            f"hidden_layer_sizes={quoted(e.hidden_layer_sizes)}: the fitted estimator, which goes "
+            f"on, has {fitted}; expected the same, or warm_start=False"
+        )
+
+
+def check_signs(e, fitted, asked):
+    """Raise ValueError unless an estimator goes on with a network of the same signs."""
+    if fitted != asked:
+        raise ValueError(
+            f"monotonic_cst={quoted(e.monotonic_cst)}: the fitted estimator, which goes on, has "
+            f"{quoted(list(fitted) or None)}; expected the same, or warm_start=False"
+        )
 
 
 def _per_layer(name, value, layers):

@@ -30,7 +30,8 @@ class FittedMLP(CallbackSupport, NestedParameters):
         n_in = len(self._run.network.weights[0])
         if X.shape[1] != n_in:  # as after a fit to other data that failed
             raise ValueError(f"X has {X.shape[1]} features, but the fitted net has {n_in}")
-        return samples_of(X, targets, weight, self._run.network.dtype)
+        missing = getattr(self, "missing_targets", False)
+        return samples_of(X, targets, weight, self._run.network.dtype, missing)
 
     def _keep_coefs(self):
         """Let the network hold what `coefs_` and `intercepts_` hold, if they are not its own."""
@@ -94,8 +95,11 @@ class FittedMLP(CallbackSupport, NestedParameters):
         return tags
 
 
-def samples_of(X, targets, weight, dtype):
-    """Return checked arrays as the kernels of a dtype read them."""
+def samples_of(X, targets, weight, dtype, missing=False):
+    """Return checked arrays as the kernels of a dtype read them.
+
+    NaN is a target that is `missing`, or an error: scikit-learn's checks let it pass among objects.
+    """
     x = sparse_rows("X", X, dtype) if issparse(X) else np.ascontiguousarray(X, dtype)
     targets = dict(targets)
     if targets.get("y") is not None:
@@ -105,6 +109,13 @@ def samples_of(X, targets, weight, dtype):
         if weight.sum(dtype=np.float64) == 0:
             raise ValueError("Weights sum to zero, can't be normalized")
     given = Weighed(weight)
-    if "y" in targets and np.isnan(targets["y"]).any():  # which the checks let pass where it may
+    if "y" in targets and np.isnan(targets["y"]).any():
+        if not missing:
+            raise ValueError("Input y contains NaN.")
+        if weight is not None and weight.min() < 0:
+            raise ValueError(
+                f"sample_weight has {weight.min()}: expected weights of at least 0 where targets "
+                "are missing"
+            )
         targets["y"], given = without_missing("y", targets["y"], given, Allowed(missing=True))
     return Samples(x, weight=given.weight, output_weight=given.output_weight, **targets)

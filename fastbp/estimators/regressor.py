@@ -270,7 +270,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _check_data(self, X, y, reset):
         if not self.missing_targets:
             try:
-                return super()._check_data(X, y, reset)
+                X, y = super()._check_data(X, y, reset)
+                if np.isnan(y).any():  # which scikit-learn's checks let pass among objects
+                    raise ValueError(_NAN)
+                return X, y
             except ValueError as error:
                 if str(error) == _NAN:
                     raise ValueError(f"{_NAN}\n{_SWITCH}") from error
@@ -280,7 +283,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 f"scoring={quoted(self.scoring)} does not know of missing targets: expected None, "
                 "or a function that does"
             )
-        array = as_array("y", y)
+        array = _numbers(as_array("y", y))
         is_missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
         X, filled = super()._check_data(X, np.where(is_missing, 0, array), reset)
         return X, np.where(is_missing.reshape(filled.shape), np.nan, filled)
@@ -299,7 +302,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return {"y": targets}
 
     def _has_levels(self):
-        return isinstance(self.loss_parameter, (list, tuple))
+        has_levels = isinstance(self.loss_parameter, (list, tuple))
+        if has_levels and not self.loss_parameter:
+            raise ValueError(
+                f"loss_parameter={quoted(self.loss_parameter)}: expected at least one level"
+            )
+        return has_levels
 
     def _output(self):
         record = LOSSES.find(self.loss)
@@ -322,10 +330,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             return super()._held(learned, X, y, weight, dtype)
         self.__dict__.update(learned)
         X, y = self._check_data(X, y, reset=False)
-        return Held(samples_of(X, self._encode(y), weight, dtype), X.dtype)
+        return Held(samples_of(X, self._encode(y), weight, dtype, missing=True), X.dtype)
 
     def _pinball_score(self, y, outputs, weight):
-        levels = zip(self.loss_parameter, outputs.T, strict=True)
+        columns = outputs.reshape(len(outputs), -1).T
+        if len(columns) != len(self.loss_parameter):
+            raise ValueError(
+                f"loss_parameter={quoted(self.loss_parameter)}: the fitted estimator predicts "
+                f"{len(columns)} quantiles; fit it again"
+            )
+        levels = zip(self.loss_parameter, columns, strict=True)
         scores = [d2_pinball_score(y, a, sample_weight=weight, alpha=level) for level, a in levels]
         return float(np.mean(scores))
 
@@ -359,3 +373,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         outputs = self._outputs(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+
+def _numbers(array):
+    """Return an array of targets as numbers; ValueError if they are text, or other objects."""
+    try:
+        return array.astype(float) if array.dtype.kind not in "fiub" else array
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"y has dtype {array.dtype}: expected numbers, NaN where a target is missing ({error})"
+        ) from error

@@ -56,8 +56,8 @@ def _check_weights(weight, split):
     for rows, part in zip(split, ("left to train on", "held back to score"), strict=True):
         if weight is not None and not weight[rows].any():
             raise ValueError(
-                f"early_stopping=True: the {len(rows)} rows {part} all have sample weight 0; leave "
-                "such rows out, or give X_val and y_val"
+                f"early_stopping=True: the {len(rows)} rows {part} all have sample weight 0, or no "
+                "target; leave such rows out, or give X_val and y_val"
             )
 
 

@@ -12,7 +12,11 @@ from ..annotations import Floats, Matrix, Threads
 from ..ensemble import mean_and_spread_of, mean_of
 from ..estimators import MLPRegressor
 from ..estimators.parameters import keep_arguments
+from ..quoted import quoted
 from .ensemble import CONSTRAINTS, MLPEnsemble
+
+# parameters of an MLPRegressor by which its targets or predictions are of another kind
+_OF_ONE = ("missing_targets", "loss_parameter")
 
 
 class MLPEnsembleRegressor(RegressorMixin, MLPEnsemble):
@@ -95,7 +99,16 @@ class MLPEnsembleRegressor(RegressorMixin, MLPEnsemble):
         keep_arguments(self, locals())
 
     def _template(self):
-        return MLPRegressor() if self.estimator is None else self.estimator
+        if self.estimator is None:
+            return MLPRegressor()
+        told = {name: getattr(self.estimator, name, None) for name in _OF_ONE}
+        for name, value in told.items():
+            if value is True or isinstance(value, (list, tuple)):
+                raise ValueError(
+                    f"estimator: {name}={quoted(value)}: an ensemble does not have it; fit several "
+                    "estimators with other random_state, or leave it out"
+                )
+        return self.estimator
 
     def _meet(self, y):
         self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]

@@ -33,8 +33,9 @@ from .whole import WholeSteps
 
 # a block of rows takes about so many bytes: it stays in a cache
 _BLOCK_BYTES = 1 << 18
-# mu below and above which no step is tried
-_LEAST, _MOST = 1e-15, 1e10
+# mu below which no step is tried, and above which none is tried again: steps are nothing before,
+# unless there is none at all
+_LEAST, _MOST = 1e-15, 1e300
 # the least of D, relative to its largest, is so often the rounding of J^T J, whose errors are a
 # share of its largest numbers: in float32 all of D are alike
 _LEAST_SCALE = 1e7
@@ -48,7 +49,7 @@ _ENOUGH = 1e-4
 
 @dataclass(frozen=True)
 class Equations:
-    """J^T J without its upper half, the gradient and the objective, of some parameters."""
+    """J^T J, the gradient and the objective, of some parameters."""
 
     weights: Floats
     matrix: Floats
@@ -122,9 +123,11 @@ class MarquardtSteps(WholeSteps):
         """Return the equations after the first step that lowers the objective, or `last`."""
         moments, scales = self.engine.moments, self._scaled(last)
         damping, growth = max(float(moments[0]), _LEAST), 2.0
-        while damping <= _MOST:
+        while True:
             step = self._solution(last, damping, scales)
             curved = None if step is None else self._curved(last, step, scales, threads)
+            if curved is not None and self._is_nothing(last.weights, curved):
+                return last
             if curved is not None:
                 found = self._equations(last.weights - curved, threads)
                 predicted = 0.5 * float(step @ (damping * scales * step + last.slope))
@@ -132,9 +135,15 @@ class MarquardtSteps(WholeSteps):
                 if ratio > _ENOUGH:
                     moments[0] = damping * max(1 / 3, 1 - (2 * ratio - 1) ** 3)
                     return found
+            if damping > _MOST:
+                return last
             damping *= growth
             growth *= 2
-        return last
+
+    def _is_nothing(self, weights, step):
+        """Return whether the parameters stay the same where a step is subtracted from them."""
+        dtype = self.engine.plan.dtype
+        return np.array_equal((weights - step).astype(dtype), weights.astype(dtype))
 
     def _scaled(self, equations):
         """Return D (size,): the largest diagonal so far, which lies with the second moments."""

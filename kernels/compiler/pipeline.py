@@ -150,9 +150,21 @@ class _Waiting:
         self.waits = True
 
     def __call__(self, number, frame):
-        if not self.waits or (self.seen is not None and number == signal.SIGINT):
+        if self.waits and (self.seen is None or number != signal.SIGINT):
+            self.seen = number, frame
+        else:
             self.handler(number, frame)
-        self.seen = number, frame
+
+
+def _hand_on(waiting):
+    """Call the handlers of what was kept; one that raises does not keep others from theirs."""
+    if not waiting:
+        return
+    try:
+        if waiting[0].seen is not None:
+            waiting[0].handler(*waiting[0].seen)
+    finally:
+        _hand_on(waiting[1:])
 
 
 @contextlib.contextmanager
@@ -178,6 +190,4 @@ def uninterrupted():
             handler.waits = False
         for number, handler in waiting:
             signal.signal(number, handler.handler)
-    for _, handler in waiting:
-        if handler.seen is not None:
-            handler.handler(*handler.seen)
+        _hand_on([handler for _, handler in waiting])

@@ -114,12 +114,14 @@ def bent_part(layers, places, jobs, runs, params, work, out, number):
     tangent_rows(layers, places, job, run, params, work, lo, hi, scratch, True)
     ahead = pointer_at(w, job.cotangent) + run.first * last.n_out
     for i in range(lo, hi):
-        weight = sample_weight(w, run.sample_weight, source_row(run.order, run.first + i))
-        factor = run.scale * weight * 2 / (SHARE * SHARE)
+        sample, factor = source_row(run.order, run.first + i), run.scale * 2 / (SHARE * SHARE)
+        weight = sample_weight(w, run.sample_weight, sample)
         row, there = i * last.row, ahead + i * last.n_out
         a, ra, d = w + last.a + row, w + place.tangent + row, w + last.delta + row
         for j in range(last.n_out):
-            d[j] = factor * (there[j] - a[j] - SHARE * ra[j])
+            if run.output_weight != 0:
+                weight = sample_weight(w, run.output_weight, sample * last.n_out + j)
+            d[j] = factor * weight * (there[j] - a[j] - SHARE * ra[j])
     times_slope(last, place, work, last.delta, lo, hi)
     backward_from(layers, places, run, work, lo, hi, scratch)
 

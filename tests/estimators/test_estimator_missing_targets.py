@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import r2_score
 from sklearn.model_selection import GridSearchCV
 
-from fastbp import MLPRegressor, MLPSearchCV
+from fastbp import MLPEnsembleRegressor, MLPRegressor, MLPSearchCV
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(120, 4))
@@ -107,3 +107,47 @@ def test_by_default_they_are_an_error_that_names_the_switch():
         regressor(loss="poisson").fit(X, NANS)
     with pytest.raises(ValueError, match="'missing_targets' parameter"):
         regressor(missing_targets="yes").fit(X, NANS)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("as_series", [False, True])
+def test_none_among_objects_is_nan(as_series):
+    y = [None] * 20 + list(Y[20:, 0])
+    y = np.array(y, dtype=object) if as_series else y
+    with pytest.raises(ValueError, match=r"(?s)Input y contains NaN.*missing_targets=True"):
+        MLPRegressor(hidden_layer_sizes=(8,), max_iter=2).fit(X, y)
+    fitted = MLPRegressor(
+        hidden_layer_sizes=(8,), max_iter=2, random_state=0, missing_targets=True
+    ).fit(X, y)
+    same = np.r_[np.full(20, np.nan), Y[20:, 0]]
+    other = MLPRegressor(
+        hidden_layer_sizes=(8,), max_iter=2, random_state=0, missing_targets=True
+    ).fit(X, same)
+    assert fitted.loss_curve_ == other.loss_curve_
+
+
+def test_what_is_no_number_or_weighs_less_than_nothing_is_named():
+    model = MLPRegressor(hidden_layer_sizes=(8,), max_iter=2, missing_targets=True)
+    with pytest.raises(ValueError, match=r"y has dtype .*: expected numbers, NaN where"):
+        model.fit(X, ["a"] * 120)
+    missing = np.where(np.arange(120)[:, None] < 2, np.nan, Y)
+    with pytest.raises(ValueError, match=r"sample_weight has -1\.0: expected weights"):
+        model.fit(X, missing, -np.ones(120))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_solver_lm_leaves_them_out():
+    missing = np.where(np.random.default_rng(1).random(Y.shape) < 0.5, np.nan, Y)
+    options = {"hidden_layer_sizes": (12,), "activation": "tanh", "random_state": 0}
+    model = MLPRegressor(solver="lm", max_iter=200, alpha=0, missing_targets=True, **options)
+    fitted = model.fit(X, missing)
+    there = ~np.isnan(missing)
+    error = (fitted.predict(X) - Y)[there]
+    assert np.mean(error**2) < 0.01 * np.var(Y[there])
+
+
+def test_ensembles_refuse_what_they_do_not_have():
+    for name, value in (("missing_targets", True), ("loss_parameter", [0.1, 0.9])):
+        model = MLPEnsembleRegressor(MLPRegressor("quantile").set_params(**{name: value}), 2)
+        with pytest.raises(ValueError, match=f"estimator: {name}=.*: an ensemble does not have"):
+            model.fit(X, Y[:, 0])

@@ -255,3 +255,11 @@ def test_ensembles_take_soft_labels(classes, members):
         assert ensemble.oob_score_ == accuracy_score(rows.argmax(axis=1), found)
     with pytest.raises(ValueError, match=rf"^y\[0\] adds up to {classes}"):
         ensemble.fit(X, np.ones_like(rows))
+
+
+def test_rows_are_held_back_whatever_their_likeliest_class():
+    rows = np.column_stack([np.full(len(X), 0.8), np.full(len(X), 0.2)])
+    rows[0] = 0.1, 0.9  # one alone, by which nothing can be stratified
+    options = {**FEW, "early_stopping": True}
+    clf = MLPClassifier(soft_labels=True, **options).fit(X, rows)
+    assert len(clf.validation_scores_) == clf.n_iter_

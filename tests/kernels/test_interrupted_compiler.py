@@ -58,3 +58,44 @@ def test_what_is_ignored_or_not_handled_in_python_stays_so():
             assert signal.getsignal(signal.SIGTERM) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_no_signal_is_lost_whatever_ends_the_compilation():
+    handled = []
+
+    def note(number, frame):
+        handled.append(number)
+
+    before = signal.signal(signal.SIGTERM, note)
+    try:
+        with pytest.raises(KeyboardInterrupt), uninterrupted():
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+        assert handled == [signal.SIGTERM]
+        with pytest.raises(TypeError, match="of the body"), uninterrupted():
+            signal.raise_signal(signal.SIGTERM)
+            raise TypeError("of the body")
+        assert handled == [signal.SIGTERM] * 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_while_handlers_are_put_back_is_handled_once(monkeypatch):
+    handled, put = [], signal.signal
+
+    def handler(number, frame):
+        handled.append(number)
+
+    def puts(number, handler_):
+        if number == signal.SIGTERM and handler_ is handler:
+            signal.raise_signal(signal.SIGTERM)
+        return put(number, handler_)
+
+    before = put(signal.SIGTERM, handler)
+    try:
+        monkeypatch.setattr(signal, "signal", puts)
+        with uninterrupted():
+            pass
+        assert handled == [signal.SIGTERM]
+    finally:
+        put(signal.SIGTERM, before)

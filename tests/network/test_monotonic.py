@@ -282,5 +282,20 @@ def test_the_classifier_by_names_of_features():
         clone(clf).set_params(monotonic_cst={"z": 1}).fit(frame, y > 0)
     with pytest.raises(ValueError, match="there is none for several quantiles"):
         MLPRegressor("quantile", loss_parameter=[0.1, 0.9], monotonic_cst=SIGNS).fit(X, y)
-    with pytest.raises(ValueError, match="it keeps no signs"):
+    with pytest.raises(ValueError, match="does not keep signs"):
         MLPRegressor(solver="lm", activation="tanh", monotonic_cst=SIGNS).fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_estimators_that_go_on_keep_their_signs():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    options = {"hidden_layer_sizes": (8,), "activation": "tanh", "max_iter": 3, "random_state": 0}
+    words = r"monotonic_cst=\[1, 0, 0\]: the fitted estimator, which goes on, has None"
+    for how in ("partial_fit", True, "exact"):
+        model = MLPRegressor(**options, warm_start=how != "partial_fit" and how).fit(X, X[:, 0])
+        again = model.partial_fit if how == "partial_fit" else model.fit
+        with pytest.raises(ValueError, match=words):
+            model.set_params(monotonic_cst=[1, 0, 0])
+            again(X, X[:, 0])
+    with pytest.raises(ValueError, match=r"monotonic_cst=.*solver='lm' does not keep signs"):
+        MLPRegressor(solver="lm", monotonic_cst=[1, 0, 0]).fit(X, X[:, 0])

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from numba import njit
+from sklearn.metrics import d2_pinball_score
 
 import oracle
 from fastbp import Dense, MLPRegressor, Network, to_c, to_numpy, to_sklearn
@@ -174,3 +175,16 @@ def test_the_regressor_predicts_several_quantiles_of_one_target():
 
 def pinball_of(a, y, level):
     return np.maximum(level * (y - a), (level - 1) * (y - a))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_the_score_of_one_level_in_a_list_is_that_of_the_level():
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    options = {"hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
+    one = MLPRegressor("quantile", loss_parameter=[0.3], **options).fit(X, X[:, 0])
+    expected = d2_pinball_score(X[:, 0], one.predict(X), alpha=0.3)
+    assert one.score(X, X[:, 0]) == pytest.approx(expected, rel=1e-6)
+    with pytest.raises(ValueError, match=r"loss_parameter=\[0.1, 0.9\]: .* predicts 1 quantiles"):
+        one.set_params(loss_parameter=[0.1, 0.9]).score(X, X[:, 0])
+    with pytest.raises(ValueError, match=r"loss_parameter=\[\]: expected at least one level"):
+        MLPRegressor("quantile", loss_parameter=[], **options).fit(X, X[:, 0])

@@ -12,7 +12,9 @@ X = RNG.normal(size=(64, 4))
 Y = RNG.random((64, 3))
 LABELS = np.arange(64) % 3
 WEIGHT = RNG.normal(size=64) - 0.2
-WORDS = "at least 0, not all 0; negative ones need signed=True"
+WORDS = (
+    "at least 0, not all 0; fit, step and backward take negative ones to train on with signed=True"
+)
 
 
 def network(loss="cross_entropy", **options):

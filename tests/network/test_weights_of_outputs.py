@@ -192,7 +192,7 @@ def test_an_output_of_no_weight_counts_for_nothing_even_where_it_overflows():
         (np.ones((20, 2)), r"2 columns but the network has 3 outputs.*\(n, n_out\)"),
         (np.ones((19, 3)), "19 rows"),
         (np.ones((20, 3, 1)), "1 dimension"),
-        (-np.ones((20, 3)), "at least 0, not all 0; negative ones need signed=True"),
+        (-np.ones((20, 3)), "at least 0, not all 0; fit, step and backward take negative ones"),
         (np.zeros((20, 3)), "not all 0"),
         (np.full((20, 3), np.nan), r"sample_weight\[0, 0\] is nan"),
         (np.full((20, 3), np.inf), r"sample_weight\[0, 0\] is inf"),

@@ -70,12 +70,14 @@ def test_the_equations_are_those_of_the_jacobian(sizes, weight, loss):
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "mean_squared_error"])
-@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["even", "weighted"])
+@pytest.mark.parametrize(
+    "weight", [None, WEIGHT, RNG.uniform(0, 2, (200, 2))], ids=["even", "weighted", "by output"]
+)
 def test_the_first_step_goes_along_the_curve(weight, loss):
     network = net(LevenbergMarquardt(damping=0.5), (2, 9, 7, 2), loss=loss)
     start, size = network.parameters.copy(), network.parameters.size
-    share = np.repeat(np.ones(200) if weight is None else weight, 2)
-    share /= share[::2].sum()
+    share = np.ones((200, 2)) if weight is None else np.broadcast_to(weight.T, (2, 200)).T
+    share = 2 * share.ravel() / share.sum()
     a, J = network.forward(X).ravel(), network.jacobian(X, wrt="parameters").reshape(400, size)
     matrix, slope = (J.T * share) @ J, J.T @ (share * (a - Y.ravel()))
     damped = matrix + 0.5 * np.diag(matrix.diagonal())
@@ -261,6 +263,14 @@ def test_the_solution_is_that_of_lapack():
         )
     for wrong in (-1.0, np.nan, -0.5):
         assert not normal.factor_damped.serial(np.eye(1).ravel() * wrong, 0.5, *np.ones((2, 1)))
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e6])
+def test_it_converges_where_no_step_changes_the_parameters(scale):
+    """Not where the damping is large, which targets of any size may need."""
+    network = net(LevenbergMarquardt(damping=1e12, tol=0.0))
+    history = network.fit(X, scale * Y, epochs=60)
+    assert history["loss"][-1] < 0.5 * history["loss"][0] and len(history) > 20
 
 
 # ------------------------------------------------------------------ what is refused
