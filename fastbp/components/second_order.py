@@ -75,7 +75,7 @@ class LevenbergMarquardt(WholeBatch):
     of its length, is tried again with mu times 2, 4, 8, ... J^T J is added up in blocks of rows:
     it takes some ``32 n_parameters^2`` bytes, and an iteration ``n n_out n_parameters^2``
     operations. Use dtype float64 to come close to a minimum; in float32 all of D are alike, and
-    the noise of J^T J is damped with them.
+    steps that turn more go straight on: rounding hides where they turn.
 
     References: Marquardt, An algorithm for least-squares estimation of nonlinear parameters, SIAM
     J. Appl. Math. 11, 1963; Moré, The Levenberg-Marquardt algorithm: implementation and theory,

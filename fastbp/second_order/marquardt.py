@@ -180,7 +180,9 @@ class MarquardtSteps(WholeSteps):
         normal.solve_factored.serial(self._factor_of_matrix, flat.astype(np.float64), change)
         lengths = (np.sqrt(scales @ (each * each)) for each in (change, step))
         is_near = 2 * next(lengths) <= _MOST_CURVED * next(lengths)
-        return step + 0.5 * change if is_near else None
+        if is_near:
+            return step + 0.5 * change
+        return None if engine.plan.dtype == np.float64 else step  # in float32 it is less sure
 
     def _equations(self, weights, threads):
         """Set the parameters; return their `Equations`, in float64."""
