@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse import issparse
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils import column_or_1d
@@ -270,10 +271,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _check_data(self, X, y, reset):
         if not self.missing_targets:
             try:
-                X, y = super()._check_data(X, y, reset)
-                if np.isnan(y).any():  # which scikit-learn's checks let pass among objects
-                    raise ValueError(_NAN)
-                return X, y
+                return super()._check_data(X, _numbers(y), reset)
             except ValueError as error:
                 if str(error) == _NAN:
                     raise ValueError(f"{_NAN}\n{_SWITCH}") from error
@@ -283,7 +281,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 f"scoring={quoted(self.scoring)} does not know of missing targets: expected None, "
                 "or a function that does"
             )
-        array = _numbers(as_array("y", y))
+        array = as_array("y", _numbers(y))
         is_missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
         X, filled = super()._check_data(X, np.where(is_missing, 0, array), reset)
         return X, np.where(is_missing.reshape(filled.shape), np.nan, filled)
@@ -375,11 +373,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
 
 
-def _numbers(array):
-    """Return an array of targets as numbers; ValueError if they are text, or other objects."""
-    try:
-        return array.astype(float) if array.dtype.kind not in "fiub" else array
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"y has dtype {array.dtype}: expected numbers, NaN where a target is missing ({error})"
-        ) from error
+def _numbers(y):
+    """Return targets, which scikit-learn checks, with objects as numbers; ValueError for text."""
+    array = np.empty(0) if y is None or issparse(y) else as_array("y", y)
+    if array.dtype.kind not in "OUSmM":
+        return y
+    why = None
+    if array.dtype.kind == "O":
+        try:
+            return array.astype(float)
+        except (TypeError, ValueError) as error:
+            why = error
+    told = "" if why is None else f" ({why})"
+    raise ValueError(f"y has dtype {array.dtype}: expected numbers{told}") from why

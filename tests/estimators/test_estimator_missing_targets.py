@@ -128,8 +128,10 @@ def test_none_among_objects_is_nan(as_series):
 
 def test_what_is_no_number_or_weighs_less_than_nothing_is_named():
     model = MLPRegressor(hidden_layer_sizes=(8,), max_iter=2, missing_targets=True)
-    with pytest.raises(ValueError, match=r"y has dtype .*: expected numbers, NaN where"):
-        model.fit(X, ["a"] * 120)
+    for wrong in (["a"] * 120, ["1.5"] * 120, np.array(["a"] * 120, dtype=object)):
+        for each in (model, MLPRegressor(max_iter=2)):
+            with pytest.raises(ValueError, match=r"y has dtype .*: expected numbers"):
+                each.fit(X, wrong)
     missing = np.where(np.arange(120)[:, None] < 2, np.nan, Y)
     with pytest.raises(ValueError, match=r"sample_weight has -1\.0: expected weights"):
         model.fit(X, missing, -np.ones(120))
