@@ -40,7 +40,7 @@ mount --make-rprivate /
 mount --bind "$1" "$1"
 mount --bind "$2" "$2"
 mount -o remount,bind,ro "$2"
-for library in $(ldconfig -p | sed -n 's/.*libgomp.* => //p'); do
+for library in $(PATH=$PATH:/usr/sbin:/sbin ldconfig -p | sed -n 's/.*libgomp.* => //p'); do
     mount --bind /dev/null "$library"
 done
 mount -o remount,bind,ro /
