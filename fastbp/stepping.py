@@ -61,10 +61,8 @@ class Stepping(Described):
         ValueError, TypeError
             If an argument is invalid; the network is unchanged then.
         """
-        rate, allowed = (
-            self._rate(rate, epoch, steps_per_epoch),
-            allowed_of(missing_targets, signed),
-        )
+        rate = self._rate(rate, epoch, steps_per_epoch)
+        allowed = allowed_of(missing_targets, signed)
         engine, loss = self._engine, math.nan
         batch = batch_as_it_is(X, y, sample_weight, engine, allowed.signed)
         in_use = self._hold()

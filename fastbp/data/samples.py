@@ -60,6 +60,11 @@ class Samples:
         return [*(a if a is None else a[rows] for a in arrays), self.signed]
 
     @property
+    def is_plain(self) -> bool:
+        """Whether X is dense, and outputs have no weights of their own."""
+        return self.is_dense and self.output_weight is None
+
+    @property
     def is_sparse(self) -> bool:
         """Whether `x` is a sparse matrix."""
         return isinstance(self.x, SparseRows)

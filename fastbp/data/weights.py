@@ -66,14 +66,11 @@ def weights_of(
             "one weight per sample (n,), or one per output (n, n_out)"
         )
     low, high = weight.min(), weight.max()
-    if low < 0 and not allowed.signed:
-        raise ValueError(
-            f"{name} lies in [{low}, {high}]: expected weights of at least 0, not all 0; "
-            "fit, step and backward take negative ones to train on with signed=True"
-        )
-    if not (high or allowed.zeros or allowed.signed):
+    if not allowed.signed and (low < 0 or not (high or allowed.zeros)):
+        way = "; fit, step and backward take negative ones to train on with signed=True"
         raise ValueError(
             f"{name} lies in [{low}, {high}]: expected weights of at least 0, not all 0"
+            f"{way if low < 0 else ''}"
         )
     if weight.ndim == 1:
         return Weighed(weight)

@@ -94,7 +94,7 @@ class Steps:
 
         The run is pointed at them unless they are dense, without weights of outputs.
         """
-        if data.is_dense and data.output_weight is None:
+        if data.is_plain:
             x, y, labels, weight = map(address, (data.x, data.y, data.labels, data.weight))
             return Batch(x, y, labels, weight, data.signed, len(data))
         threads = self.threads_of_step(n_threads, data, len(data))

@@ -265,8 +265,8 @@ class BaseMLP(CheckingMLP):
             run.split = None
         if splits and run.split is None:
             classes = None
-            is_soft = getattr(self, "soft_labels", False)  # rows of probabilities have no class
-            if self.n_outputs_ == 1 and not (self._numeric_targets or is_soft):
+            # rows of probabilities have no class
+            if self.n_outputs_ == 1 and not (self._numeric_targets or self._is_soft):
                 # both parts keep the shares; scikit-learn's messages name truth values
                 classes = np.where(data.y[:, 0] > 0.5, "True", "False")
             rows = len(data)

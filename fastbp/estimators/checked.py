@@ -142,8 +142,8 @@ class CheckingMLP(FittedMLP, ABC):
         names = set(vars(self))
         known = self._known_of(X, y, sample_weight, False, False)
         learned = {name: value for name, value in vars(self).items() if name not in names}
-        missing = getattr(self, "missing_targets", False)
-        samples = samples_of(known.X, known.targets, known.weight, known.X.dtype, missing)
+        targets = known.targets, known.weight
+        samples = samples_of(known.X, *targets, known.X.dtype, self.missing_targets)
         return Known(known.X, known.targets, known.weight, learned, samples, (X, y))
 
     def _held(self, learned, X, y, weight, dtype):

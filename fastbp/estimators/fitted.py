@@ -21,6 +21,8 @@ from .stochastic import Run
 class FittedMLP(CallbackSupport, NestedParameters):
     """The part of both estimators that computes with the network of a fit."""
 
+    # of those that have no such parameter
+    missing_targets: bool = False
     coefs_: list[Floats]
     intercepts_: list[Floats]
     _run: Run
@@ -30,8 +32,7 @@ class FittedMLP(CallbackSupport, NestedParameters):
         n_in = len(self._run.network.weights[0])
         if X.shape[1] != n_in:  # as after a fit to other data that failed
             raise ValueError(f"X has {X.shape[1]} features, but the fitted net has {n_in}")
-        missing = getattr(self, "missing_targets", False)
-        return samples_of(X, targets, weight, self._run.network.dtype, missing)
+        return samples_of(X, targets, weight, self._run.network.dtype, self.missing_targets)
 
     def _keep_coefs(self):
         """Let the network hold what `coefs_` and `intercepts_` hold, if they are not its own."""

@@ -187,6 +187,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """
 
     _numeric_targets = True
+    _is_soft = False
     _parameter_constraints: ClassVar = {
         **CONSTRAINTS,
         "solver": [StrOptions({"lbfgs", "lm", "sgd", "adam"})],

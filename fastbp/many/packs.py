@@ -141,8 +141,7 @@ class Packed:
             if self.steps.validation is not None:
                 valid = shared.validation(engine, self._given)
                 work = len(valid) * engine.plan.flops_per_row_forward
-                is_plain = valid.is_dense and valid.output_weight is None
-                if not is_plain or work > PACKED_EPOCH_FLOPS:
+                if not valid.is_plain or work > PACKED_EPOCH_FLOPS:
                     return None
         except (TypeError, ValueError):
             return None

@@ -33,13 +33,12 @@ from .whole import WholeSteps
 
 # a block of rows takes about so many bytes: it stays in a cache
 _BLOCK_BYTES = 1 << 18
-# mu below which no step is tried, and above which none is tried again: steps are nothing before,
-# unless there is none at all
+# mu below which no step is tried, and above which the equations have no solution at all
 _LEAST, _MOST = 1e-15, 1e300
-# the least of D, relative to its largest, is so often the rounding of J^T J, whose errors are a
-# share of its largest numbers: in float32 all of D are alike
+# the least of D is this many times the rounding of its largest, as errors of J^T J are a share of
+# its largest numbers: in float32 all of D are alike
 _LEAST_SCALE = 1e7
-# a step is refused whose curve changes by more than this times its length
+# a step is refused if twice its turn is longer than this times the step
 _MOST_CURVED = 1.5
 # a step that changes the outputs less than this times what rounding does has no known curve
 _KNOWN = 4.0
@@ -83,7 +82,7 @@ class MarquardtSteps(WholeSteps):
         remedy = "fewer units take less; LBFGS() takes none of it"
         require_memory(needed, f"LevenbergMarquardt of {plan.size:,} parameters", remedy)
         self._block, self._sums = (aligned_zeros(a * b, plan.dtype) for a, b in shapes)
-        self._factor_of_matrix = np.empty(plan.size**2)
+        self._cholesky = np.empty(plan.size**2)
         self._diagonal = np.diag_indices(plan.size)
         # the mean squared error is the squared error times 2 / n_out
         self._factor = 2 / n_out if engine.loss == "mean_squared_error" else 1.0
@@ -126,9 +125,9 @@ class MarquardtSteps(WholeSteps):
         while True:
             step = self._solution(last, damping, scales)
             curved = None if step is None else self._curved(last, step, scales, threads)
-            if curved is not None and self._is_nothing(last.weights, curved):
-                return last
             if curved is not None:
+                if self._is_nothing(last.weights, curved):
+                    return last
                 found = self._equations(last.weights - curved, threads)
                 predicted = 0.5 * float(step @ (damping * scales * step + last.slope))
                 ratio = (last.objective - found.objective) / predicted if predicted > 0 else 0.0
@@ -155,11 +154,11 @@ class MarquardtSteps(WholeSteps):
 
     def _solution(self, equations, damping, scales):
         """Return the damped step, None if there is none that is finite."""
-        given = equations.matrix.reshape(-1), damping, scales, self._factor_of_matrix
+        given = equations.matrix.reshape(-1), damping, scales, self._cholesky
         if not normal.factor_damped.serial(*given):
             return None
         step = np.empty(len(equations.slope))
-        normal.solve_factored.serial(self._factor_of_matrix, equations.slope, step)
+        normal.solve_factored.serial(self._cholesky, equations.slope, step)
         return step if np.isfinite(step).all() else None
 
     def _curved(self, last, step, scales, threads):
@@ -177,10 +176,9 @@ class MarquardtSteps(WholeSteps):
             places = {"cotangent": address(ahead), "v": address(v)}
             passes.derive(normal.bent_part, data, None, flat, **places)
         change = np.empty(len(step))
-        normal.solve_factored.serial(self._factor_of_matrix, flat.astype(np.float64), change)
-        lengths = (np.sqrt(scales @ (each * each)) for each in (change, step))
-        is_near = 2 * next(lengths) <= _MOST_CURVED * next(lengths)
-        if is_near:
+        normal.solve_factored.serial(self._cholesky, flat.astype(np.float64), change)
+        turn, length = (np.sqrt(scales @ (each * each)) for each in (change, step))
+        if 2 * turn <= _MOST_CURVED * length:
             return step + 0.5 * change
         return None if engine.plan.dtype == np.float64 else step  # in float32 it is less sure
 

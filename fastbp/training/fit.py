@@ -186,7 +186,7 @@ class FitPolicy(Policy):
     def compile(self):
         """Compile or load what validation runs."""
         if self._validation is not None:
-            first = replace(self._validation.head(1), weight=None)  # they could be 0
+            first = replace(self._validation.head(1), weight=None)  # which could be 0
             self.engine.evaluate(first, self._threads)
 
     def rates(self, epoch, batches):

@@ -49,6 +49,14 @@ def _times(x, count, factor):
         store_part(x + j, load_part(x + j, count - j) * factor, count - j)
 
 
+@inner
+def _weight_of(run, w, sample, outputs, k):
+    """Return the weight of output k of a sample."""
+    if run.output_weight != 0:
+        return sample_weight(w, run.output_weight, sample * outputs + k)
+    return sample_weight(w, run.sample_weight, sample)
+
+
 @Task.taking(part_types)
 def equations_part(layers, places, jobs, runs, params, work, out, number):
     """Run rows forward, and backward from each output: write their rows of the block."""
@@ -70,9 +78,7 @@ def equations_part(layers, places, jobs, runs, params, work, out, number):
             sample = source_row(run.order, run.first + i)
             a = rows_at(work, last.a, last.row, i).first
             row[params.size] = a[k] - y[sample * outputs + k]
-            weight = sample_weight(w, run.sample_weight, sample)
-            if run.output_weight != 0:
-                weight = sample_weight(w, run.output_weight, sample * outputs + k)
+            weight = _weight_of(run, w, sample, outputs, k)
             if weight != 1:
                 _times(row, params.size + 1, sqrt(weight))
 
@@ -113,14 +119,13 @@ def bent_part(layers, places, jobs, runs, params, work, out, number):
     scratch, place, w = scratch_of(run, work, number), places[layers.size - 1], pointer(work)
     tangent_rows(layers, places, job, run, params, work, lo, hi, scratch, True)
     ahead = pointer_at(w, job.cotangent) + run.first * last.n_out
+    factor, outputs = run.scale * 2 / (SHARE * SHARE), last.n_out
     for i in range(lo, hi):
-        sample, factor = source_row(run.order, run.first + i), run.scale * 2 / (SHARE * SHARE)
-        weight = sample_weight(w, run.sample_weight, sample)
-        row, there = i * last.row, ahead + i * last.n_out
+        sample = source_row(run.order, run.first + i)
+        row, there = i * last.row, ahead + i * outputs
         a, ra, d = w + last.a + row, w + place.tangent + row, w + last.delta + row
-        for j in range(last.n_out):
-            if run.output_weight != 0:
-                weight = sample_weight(w, run.output_weight, sample * last.n_out + j)
+        for j in range(outputs):
+            weight = _weight_of(run, w, sample, outputs, j)
             d[j] = factor * weight * (there[j] - a[j] - SHARE * ra[j])
     times_slope(last, place, work, last.delta, lo, hi)
     backward_from(layers, places, run, work, lo, hi, scratch)

@@ -26,11 +26,8 @@ def _write_outer(n_in, n_out, a, d, g):
     """Write ``a d^T`` (n_in, n_out) of two vectors at pointers; d is padded to whole vectors."""
     lanes = width(a)
     if n_out == 1:
-        whole = n_in - n_in % lanes
-        for k in range(0, whole, lanes):
-            store_part(g + k, load_part(a + k, lanes) * d[0], lanes)
-        if whole < n_in:
-            store_part(g + whole, load_part(a + whole, n_in - whole) * d[0], n_in - whole)
+        for k in range(0, n_in, lanes):
+            store_part(g + k, load_part(a + k, n_in - k) * d[0], n_in - k)
         return
     # what whole vectors write behind a row is of the next, which is written later
     padded = n_out + (-n_out) % lanes
