@@ -7,12 +7,13 @@ import math
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..quoted import quoted
 from .ahead import END, LATE, Ahead, TooLate
 from .arriving import Arriving
-from .samples import Samples, part_samples, samples
+from .samples import Samples, samples
 from .source import Source, as_block, joined, read_block, windows_of
 from .spool import spooled
 from .weights import Allowed
@@ -73,8 +74,10 @@ def feed_of(
     if not streams:
         return Whole(samples(X, y, plan, loss, sample_weight, allowed=allowed), *order)
 
+    in_parts = replace(allowed, zeros=True)
+
     def check(X: Any, y: Any, weight: Any) -> Samples:
-        return part_samples(X, y, plan, loss, weight, allowed=allowed)
+        return samples(X, y, plan, loss, weight, allowed=in_parts)
 
     if steps is not None:
         return Arriving(X, check, *order, steps, must_end)

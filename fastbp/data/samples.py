@@ -182,19 +182,6 @@ def samples(
     return Samples(x, targets, labels, *weights, allowed.signed, has_gaps)
 
 
-def part_samples(
-    X: Any,
-    y: Any,
-    plan: Plan,
-    loss: str,
-    sample_weight: Any,
-    names: Names = _NAMES,
-    allowed: Allowed = _NOTHING_ELSE,
-) -> Samples:
-    """Return checked `Samples` of a part of the data, whose weights may all be 0; see `samples`."""
-    return samples(X, y, plan, loss, sample_weight, names, replace(allowed, zeros=True))
-
-
 def validation_samples(
     validation_data: Any, plan: Plan, loss: str, is_part: bool = False, missing: bool = False
 ) -> Samples:

@@ -136,7 +136,7 @@ def check(specs, input_drop, loss):
 
 def check_levels(specs, parameter):
     """Raise ValueError if levels of quantiles do not ascend where the outputs do."""
-    ascends = ACTIVATIONS.find(specs[-1].activation).name == "ascending"
+    ascends = specs[-1].activation == "ascending"
     if ascends and isinstance(parameter, tuple) and sorted(set(parameter)) != list(parameter):
         raise ValueError(
             f"loss_parameter={quoted(parameter)}: expected levels that ascend, as the outputs do"

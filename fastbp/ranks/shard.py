@@ -10,8 +10,8 @@ import numpy as np
 
 from ..annotations import Array
 from ..data.feed import is_stream
-from ..data.samples import Samples, part_samples
-from ..data.weights import for_one_process
+from ..data.samples import Samples, samples
+from ..data.weights import Allowed, for_one_process
 from ..data.windows import Feed, MustEnd, Window
 from ..engine.engine import Engine
 from ..kernels.random import SHUFFLE, fill_permutation
@@ -109,6 +109,6 @@ def shard_samples(engine: Engine, X: Any, y: Any, weight: Any, options: Any) -> 
     """
     if options.steps_per_epoch is not None or is_stream(X, y, weight):
         raise TypeError("X: a source or an iterator is for one process; with comm, expected arrays")
-    data = part_samples(X, y, engine.plan, engine.loss, weight)
+    data = samples(X, y, engine.plan, engine.loss, weight, allowed=Allowed(zeros=True))
     for_one_process(data.output_weight)
     return data
