@@ -41,16 +41,17 @@ def _weight_of(weight, i):
 @inner
 def _sums_of_squares(outputs, y, weight, j):
     """Return the residual and the total sum of squares of an output; 0 if it is constant."""
-    total, mean, residual, spread, varies = 0.0, 0.0, 0.0, 0.0, False
+    total, mean, residual, spread, least, most = 0.0, 0.0, 0.0, 0.0, np.inf, -np.inf
     for i in range(len(y)):
         total += _weight_of(weight, i)
         mean += _weight_of(weight, i) * y[i, j]
-    mean /= total
     for i in range(len(y)):
-        residual += _weight_of(weight, i) * (np.float64(outputs[i, j]) - y[i, j]) ** 2
-        spread += _weight_of(weight, i) * (y[i, j] - mean) ** 2
-        varies = varies or y[i, j] != y[0, j]
-    return residual, spread if varies else 0.0
+        w, target = _weight_of(weight, i), np.float64(y[i, j])
+        if w > 0:  # what counts for nothing may be infinite
+            residual += w * (np.float64(outputs[i, j]) - target) ** 2
+            spread += w * (target - mean / total) ** 2
+            least, most = min(least, target), max(most, target)
+    return residual, spread if least < most else 0.0
 
 
 @kernel
@@ -80,22 +81,6 @@ def score(kind, outputs, y, labels, weight):
     return right / total
 
 
-@inner
-def _score_of_output(outputs, y, weight, j):
-    """Return the residual and the total sum of squares of an output; 0 if it is constant."""
-    total, mean, residual, spread, least, most = 0.0, 0.0, 0.0, 0.0, np.inf, -np.inf
-    for i in range(len(y)):
-        total += weight[i, j]
-        mean += np.float64(weight[i, j]) * y[i, j]
-    for i in range(len(y)):
-        if weight[i, j] > 0:
-            w, target = np.float64(weight[i, j]), np.float64(y[i, j])
-            residual += w * (outputs[i, j] - target) ** 2
-            spread += w * (target - mean / total) ** 2
-            least, most = min(least, target), max(most, target)
-    return residual, spread if least < most else 0.0
-
-
 @kernel
 def score_by_output(kind, outputs, y, weight):
     """Return the score of outputs (n, n_out) against targets `y`, which have weights of their own.
@@ -106,7 +91,7 @@ def score_by_output(kind, outputs, y, weight):
     found, total, is_exact = 0.0, 0.0, True
     if kind == NUMBERS:
         for j in range(y.shape[1]):
-            residual, spread = _score_of_output(outputs, y, weight, j)
+            residual, spread = _sums_of_squares(outputs, y, weight[:, j], j)
             is_exact = is_exact and residual == 0
             if spread > 0:
                 total += 1
