@@ -80,9 +80,10 @@ class Engine(Steps, Dropped):
         size, row = self.plan.size, self.plan.row
         needed = size * self.plan.dtype.itemsize
         require_memory(needed, f"a network of {size:,} parameters", "fewer units take less")
-        flat = aligned_zeros(4 * row, self.plan.dtype)
-        self.params, self.grads = flat[:size], flat[row : row + size]
-        self.moments = flat[2 * row : 2 * (row + size)]
+        flat = aligned_zeros(3 * row, self.plan.dtype)
+        self.params, self.moments = flat[:size], flat[row : row + 2 * size]
+        # apart: where an update keeps no gradient, not even the edges of huge pages are touched
+        self.grads = aligned_zeros(size, self.plan.dtype)
         self.epochs = 0
         self._training: Any = None
         self._cells = np.zeros(CELLS, np.int64)
