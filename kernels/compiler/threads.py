@@ -22,7 +22,7 @@ from ...quoted import quoted
 from ..support.forks import in_forked_children, may_lack_threads
 from ..tuning import FLOPS_PER_SECOND, REGION_SECONDS, REGION_WORTH
 from .processors import physical_threads
-from .tbb import load_tbb
+from .tbb import keep_what_tbb_loads, load_tbb
 
 _log = logging.getLogger("fastbp")
 Threads = int | Literal["auto"]
@@ -125,7 +125,10 @@ def _layer_is_safe():
     why = "Numba found neither OpenMP nor TBB"
     try:
         numba.get_num_threads()  # starts the threads, after which the layer is known
-        if numba.threading_layer() != "workqueue":
+        layer = numba.threading_layer()
+        if layer == "tbb":
+            keep_what_tbb_loads()
+        if layer != "workqueue":
             return True
         if asked == "workqueue":
             why = "NUMBA_THREADING_LAYER=workqueue would end the process"

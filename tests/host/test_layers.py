@@ -1,6 +1,8 @@
 """Callers beside each other under each of Numba's threading layers: no abort, the same bits."""
 
 import json
+from importlib.metadata import files
+from pathlib import Path
 
 import pytest
 
@@ -164,3 +166,38 @@ print(threads)
         NUMBA_NUM_THREADS=2,
     )
     assert out.split() == ["1"]
+
+
+def test_what_tbb_loads_stays_when_its_last_thread_closes_it(run_python):
+    need("tbb")
+    (tbb,) = (file.locate() for file in files("tbb") if file.name == "libtbb.so.12")
+    out = run_python(
+        """
+import ctypes, os, sys
+from pathlib import Path
+from _ctypes import dlclose
+import numpy as np
+from fastbp import Network
+
+def is_loaded():
+    return "libtcm.so" in Path("/proc/self/maps").read_text()
+
+X = np.random.default_rng(0).normal(size=(600, 20))
+Network([20, 70, 3]).fit(X, X[:, :3], epochs=1, n_threads=2)
+was_loaded = is_loaded()
+if was_loaded:
+    handle = ctypes.CDLL("libtcm.so.1")._handle
+    dlclose(handle)  # what was just opened
+    dlclose(handle)  # what TBB opened
+print(was_loaded, is_loaded())
+sys.stdout.flush()
+os._exit(0)
+""",
+        NUMBA_THREADING_LAYER="tbb",
+        NUMBA_NUM_THREADS=2,
+        LD_LIBRARY_PATH=str(Path(tbb).resolve().parent),  # as mpiexec of Open MPI sets it
+    )
+    was_loaded, is_loaded = out.split()
+    if was_loaded == "False":
+        pytest.skip("this TBB loads no other library")
+    assert is_loaded == "True"
