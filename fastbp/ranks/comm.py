@@ -7,7 +7,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -82,6 +82,14 @@ class Alone:
         """Return the values of all ranks, in their order."""
         return [value]
 
+    def own(self, names: Sequence[str]) -> list[str]:
+        """Return which of some names, in one order on all ranks, are this rank's to look at."""
+        return list(names)
+
+    def merged(self, found: dict[str, Result]) -> dict[str, Result]:
+        """Return what all ranks found by the names that are their own."""
+        return found
+
     def largest(self, value: float) -> float:
         """Return the largest value of all ranks; NaN if one is."""
         return value
@@ -89,6 +97,10 @@ class Alone:
     def sums(self, values: Any) -> Any:
         """Return the sums of float64 arrays over the ranks, added in their order."""
         return values
+
+    def sum_here(self, value: int) -> int:
+        """Return the sum of the values of the ranks on this machine."""
+        return value
 
     def known_to_all(self, error: BaseException) -> BaseException:
         """Note an error that every rank is about to raise; return it."""
@@ -163,17 +175,29 @@ class Ranks(Alone):
         self.average_every = (average_every or costs.steps_between) if is_local else None
 
     def together(self, function: Callable[[], Result]) -> Result:
-        """Return ``function()``; raise on every rank if it raises on one, and name that rank."""
+        """Return ``function()``; raise on every rank if it raises on one, and name that rank.
+
+        The function may agree with the other ranks in turn, by `all` and what is made of it: where
+        one fails before it gives its value, the others raise there. It may not use `first`,
+        `wait`, or a reduction: there they would wait for the one that failed.
+        """
         error: Exception | None = None
         try:
             result = function()
         except Exception as raised:
+            if is_known(raised):
+                raise
             error = raised
-        found = self.all(None if error is None else _told(error))
-        first = next((each for each in found if each is not None), None)
+        self.exchanged(None, error)
+        return result
+
+    def exchanged(self, value: Result, error: Exception | None = None) -> list[Result]:
+        """Return the values of all ranks; raise on each if one has an error in its place."""
+        found = self._comm.allgather((value, error and _told(error)))
+        first = next((each for _, each in found if each is not None), None)
         if first is None:
-            return result
-        failed = [number for number, each in enumerate(found) if each == first]
+            return [each for each, _ in found]
+        failed = [number for number, (_, each) in enumerate(found) if each == first]
         kind, message = first
         if error is not None and len(failed) == self.count:
             raise self.known_to_all(error)
@@ -198,8 +222,15 @@ class Ranks(Alone):
 
     def all(self, value: Result) -> list[Result]:
         """Return the values of all ranks, in their order."""
-        found: list[Result] = self._comm.allgather(value)
-        return found
+        return self.exchanged(value)
+
+    def own(self, names: Sequence[str]) -> list[str]:
+        """Return which of some names, in one order on all ranks, are this rank's to look at."""
+        return list(names[self.number :: self.count])
+
+    def merged(self, found: dict[str, Result]) -> dict[str, Result]:
+        """Return what all ranks found by the names that are their own."""
+        return {name: value for each in self.all(found) for name, value in each.items()}
 
     def largest(self, value: float) -> float:
         """Return the largest value of all ranks; NaN if one is."""
@@ -211,6 +242,11 @@ class Ranks(Alone):
         for each in self.all(np.asarray(values, np.float64)):
             total += each
         return total
+
+    def sum_here(self, value: int) -> int:
+        """Return the sum of the values of the ranks on this machine."""
+        here = platform.node()
+        return sum(each for host, each in self.all((here, value)) if host == here)
 
     def known_to_all(self, error: BaseException) -> BaseException:
         """Note an error that every rank is about to raise; return it."""

@@ -69,8 +69,10 @@ class _Pretended(Ranks):
         self.average_every = average_every
         self._sums = sums
 
-    def all(self, value):
-        """Return the value of this rank, for each."""
+    def exchanged(self, value, error=None):
+        """Return the value of this rank, for each; raise its error."""
+        if error is not None:
+            raise error
         return [value] * self.count
 
     def known_to_all(self, error):

@@ -154,8 +154,8 @@ def encode_table(
     """Encode the rows of a table that have a target; DataError if there are none.
 
     The weight of a row is that in the schema's column of weights, for training times
-    the weight (n_classes,) of its class. Frames without a row that trains or validates are passed
-    over where a `digest` hashes a share of the rows; by default it hashes all.
+    the weight (n_classes,) of its class. Rows far from those that train or validate are not read
+    where a `digest` hashes a share of the rows; by default it hashes all.
     """
     schema, weight = encoder.schema, encoder.schema.weight
     in_file = budget.streamed and bool(split.trains.any())

@@ -38,7 +38,7 @@ from .predicting import tell_unknown
 from .read.naming import Like
 from .read.table import Data, open_table
 from .recording import is_preempted, out_of_fold_of, record_of
-from .roles import check_roles, roles_of, with_roles
+from .roles import check_roles, roles_of, unnamed_numbers, with_roles
 from .sections import READING, SECTION, schema_of
 from .settling import Settling, not_told_again
 from .shares import Shares
@@ -65,8 +65,8 @@ class Job:
     """A planned training on a table; for the arguments see `train`.
 
     The rows `among` all, (rows,) bool, train and validate; by default all. `asked` are the options
-    that were given. All ranks of `comm`, or this process alone, read the table and train together:
-    each encodes its share of the rows.
+    that were given. All ranks of `comm`, or this process alone, train together: each finds what
+    its share of the columns is, and encodes its share of the rows.
     """
 
     def __init__(
@@ -177,7 +177,12 @@ class Job:
 
     @cached_property
     def _settled(self) -> "_Settled":
-        o = self.asked
+        # each rank looks at columns of its own: what fails on one, fails on all
+        return self.shares.ranks.together(self._settle)
+
+    def _settle(self):
+        o, ranks = self.asked, self.shares.ranks
+        self.shares.expect_one_task(self)
         holds = self.valid_table is not None
         settling = Settling(o, self.table, self._rows_split, self.keys, holds)
         if self._own is not None:
@@ -187,7 +192,8 @@ class Job:
             return _Settled(found, options, settling.split)
         check_roles(self.table, o)
         found, seconds = self._inferred(settling), self._budget_left
-        while settling.narrow(found, seconds):
+        # ranks refuse what may be narrowed, and could narrow it in different ways
+        while ranks.count == 1 and settling.narrow(found, seconds):
             seconds = None
             with not_told_again():
                 found = self._inferred(settling)
@@ -211,22 +217,14 @@ class Job:
             loss=o.learned_loss,
             is_training=settling.settle,
             groups=self.keys.groups,
-            **roles_of(o, self._row_numbers()),
+            ranks=self.shares.ranks,
+            **roles_of(o, unnamed_numbers(self.table, o)),
         )
         found = with_roles(found, self.table, o)
         ramps: Any = settling.options.ramps
         by: Any = settling.options.ramp_edges
-        return with_ramps(found, self.table, settling.split.trains, ramps, by)
-
-    def _row_numbers(self):
-        """Return the columns without a name of their own that number the rows."""
-        o = self.asked
-        given = {*o.targets, o.weight, o.group, o.time, *o.ids, *o.drop, *o.categorical, *o.numeric}
-        numbers = [name for name in self.table.row_numbers if name not in given]
-        if numbers:
-            message = "%s: %s: without a name, and numbers of rows: ids, which are not learned from"
-            _log.warning(message, self.table.name, listed(numbers))
-        return numbers
+        trains = settling.split.trains
+        return with_ramps(found, self.table, trains, ramps, by, self.shares.ranks)
 
     @cached_property
     def network(self) -> Network:

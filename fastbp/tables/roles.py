@@ -1,5 +1,6 @@
 """Columns with a role of their own: the weights, the groups or the times of the rows."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from .read.notes import left_out
 from .read.table import Table
 from .wording import listed, shown
 
+_log = logging.getLogger("fastbp")
 _WEIGHT = "the weights of the rows"
 _GROUP = "the groups of the rows"
 # the reasons to leave a column out that the user has given
@@ -64,6 +66,17 @@ def roles_of(options: TrainOptions, row_numbers: Sequence[str] = ()) -> dict[str
         if name is not None and name not in taken:
             roles[role] = (*roles[role], name)
     return roles | {"ids": (*roles["ids"], *row_numbers)}
+
+
+def unnamed_numbers(table: Table, options: TrainOptions) -> list[str]:
+    """Return the columns without a name of their own that number the rows, which is logged."""
+    o = options
+    given = {*o.targets, o.weight, o.group, o.time, *o.ids, *o.drop, *o.categorical, *o.numeric}
+    numbers = [name for name in table.row_numbers if name not in given]
+    if numbers:
+        message = "%s: %s: without a name, and numbers of rows: ids, which are not learned from"
+        _log.warning(message, table.name, listed(numbers))
+    return numbers
 
 
 def with_roles(schema: Schema, table: Table, options: TrainOptions) -> Schema:

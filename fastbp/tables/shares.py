@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from .split import Mask, Split
 
 # arrays that are hashed: X, y and weights of rows that train, and of those that validate
 _ARRAYS = 6
+# options that may differ where machines do
+_OF_A_MACHINE = ("n_threads", "memory")
 
 
 class Shares:
@@ -58,6 +60,12 @@ class Shares:
                     f"{job.table.name}: {found:,} rows {what}, which is no row for some of {count} "
                     "ranks: start fewer, or give more rows"
                 )
+
+    def expect_one_task(self, job: Any) -> None:
+        """Raise ValueError on every rank if one was given another table, or other options."""
+        asked = {name: v for name, v in asdict(job.asked).items() if name not in _OF_A_MACHINE}
+        more = {"the number of rows": job.rows, "the columns": job.table.types}
+        self.ranks.expect_same({**more, "resume": job.resumes, **asked})
 
     def own(self, split: Split) -> Split:
         """Return the rows of a split that are of this rank."""

@@ -7,6 +7,7 @@ from typing import Any
 from ..annotations import Callback, FilePath
 from ..checks import as_callables
 from ..kernels.support.scalars import a_flag
+from ..ranks.comm import as_ranks
 from ..training.checkpoints import Checkpoints
 from .declared import takes
 from .job import Job
@@ -61,8 +62,9 @@ def train(
         ``"3/16"``: train the third of 16 parts of a ``search``. The model is the best of its
         part; `merge_shards` finds that of all in their files.
     comm : mpi4py.MPI.Intracomm, optional
-        Train one network on all its processes: see ``fastbp.ranks``. Each reads the table, and
-        encodes, trains and scores on its share of the rows; all return the model of one process.
+        Train one network on all its processes: see ``fastbp.ranks``. Each finds the kinds and
+        statistics of its share of the columns, and encodes, trains and scores on its share of the
+        rows; all return the model of one process.
     sync, average_every
         As for ``Network.fit``; with a `sync` other than "step" the model is another than that of
         one process.
@@ -101,16 +103,9 @@ def train(
     part = a_shard("shard", shard, asked.search)
     if client is not None:
         require_search("client", asked.search)
-    job = Job(
-        data,
-        asked,
-        valid,
-        checkpoints,
-        a_flag("resume", resume),
-        comm=comm,
-        sync=sync,
-        average_every=average_every,
-    )
+    joint = {"comm": comm, "sync": sync, "average_every": average_every}
+    resume = a_flag("resume", resume)
+    job = as_ranks(comm).together(lambda: Job(data, asked, valid, checkpoints, resume, **joint))
     tell_left_out(job.schema, job.table)  # the command shows them in its plan
     job.shares.check(job)
     return trained(job, callbacks, progress, part, client)

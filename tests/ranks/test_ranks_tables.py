@@ -59,6 +59,8 @@ CASES = {
     "classes": {"target": "kind", "drop": ["amount"], "ramps": 16, "class_weight": "balanced"},
     "weights": {"target": "amount", "drop": ["kind"], "weight": "weight", "group": "group"},
     "two targets": {"target": ["number", "amount"], "max_categories": 5, "valid_share": 0.3},
+    # some ranks have no column to look at
+    "one input": {"target": "kind", "drop": ["amount", "word", "day", "many", "weight", "group"]},
 }
 
 def facts(model):
@@ -124,6 +126,26 @@ except ValueError as error:
     assert len(set(world.allgather(str(error)))) == 1
 else:
     raise AssertionError("they were not told")
+# ranks with other options, one that resumes, and one without the file
+def refused(path=PATH, **options):
+    try:
+        fastbp.train(path, "kind", comm=world, **{**common, **options})
+    except (ValueError, fastbp.errors.DataError) as error:
+        assert len(set(world.allgather(str(error)))) == 1
+        return str(error)
+    raise AssertionError("they were not told")
+
+def on(rank, then, otherwise):
+    return then if world.rank == rank else otherwise
+
+said = refused(max_categories=on(1, 3, 4))
+assert said == "max_categories differs between the ranks: it is 4 on ranks 0, 2 and 3, 3 on rank 1"
+assert refused(drop=on(2, ("word",), ())).startswith("drop differs between the ranks: it is () on")
+folder = f"kept-{world.rank}"  # a folder of each, as on machines of their own
+fastbp.train(PATH, "kind", comm=world, checkpoints=folder, **common)
+assert refused(checkpoints=folder, resume=True).startswith("resume differs between the ranks:")
+said = refused(on(3, "nothing.csv", PATH))
+assert said.startswith("rank 3 of 4: nothing.csv does not exist"), said
 """,
         tmp_path,
     )
@@ -131,7 +153,60 @@ else:
         "classes",
         "weights",
         "two targets",
+        "one input",
     ]
+
+
+# rank 1 looks at another number of columns than the others, or fails where they agree
+SHARES = """
+from mpi4py import MPI
+from fastbp.errors import DataError
+from fastbp.ranks.comm import as_ranks
+ranks = as_ranks(MPI.COMM_WORLD)
+names = [f"x{n}" for n in range(7)]
+every = ranks.merged({name: (ranks.number, len(name)) for name in ranks.own(names)})
+assert sorted(every) == names and set(every.values()) == {(n, 2) for n in range(ranks.count)}
+
+def told(function):
+    try:
+        return str(function())
+    except (DataError, RuntimeError) as error:
+        return f"{type(error).__name__}: {error}"
+
+def before(fails):
+    if ranks.number in fails:
+        raise DataError("no good")
+    ranks.all(1)
+    return "all"
+
+def between(fails):
+    ranks.all(1)
+    return before(fails)
+
+def nested(fails):
+    return ranks.together(lambda: between(fails))
+
+for function in (before, between, nested):
+    for fails in ([], [1], [0, 2], [0, 1, 2]):
+        said = ranks.all(told(lambda: ranks.together(lambda: function(fails))))
+        assert len(set(said)) == 1, said
+        if ranks.number == 0:
+            print(function.__name__, said[0])
+"""
+
+
+@needs_mpi
+@pytest.mark.slow
+def test_a_rank_that_fails_where_the_others_agree_is_told_to_all(tmp_path):
+    said = [
+        "all",
+        "DataError: rank 1 of 3: no good",
+        "DataError: ranks 0 and 2 of 3: no good",
+        "DataError: no good",
+    ]
+    out = run_ranks(3, SHARES, tmp_path)
+    expected = [f"{name} {each}" for name in ("before", "between", "nested") for each in said]
+    assert out.splitlines() == expected
 
 
 def command(folder, count, *words):
@@ -148,6 +223,12 @@ def command(folder, count, *words):
         (4, ("lacking", "--target", "kind"), 3, "lacking/part-3.csv has no column 'word', which"),
         (4, ("three.csv", "--target", "kind", "--preset", "fast"), 3, "no row for some of 4 ranks"),
         (2, ("whole", "--target", "kind"), 2, "--ensemble 5: 2 ranks train one network: give"),
+        (
+            3,
+            ("whole", "--target", "kind", "--numeric", "word"),
+            3,
+            "values are not numbers, such as",
+        ),
         (2, ("nothing.csv", "--target", "kind"), 3, "nothing.csv does not exist: expected a file"),
         (2, ("whole", "--sync", "never"), 2, "--sync never: expected one of step, local, auto"),
         (4, ("whole", "--epoch", "3"), 2, "no such option: --epoch"),

@@ -108,7 +108,8 @@ def test_pieces_are_chosen_by_the_groups_and_what_is_free(tmp_path, monkeypatch,
         assert bool(short) == by_pieces, free
     # of a large file pyarrow tells how much polars would keep
     monkeypatch.setattr(pieces, "_GROWTH", 2**40)
-    monkeypatch.setattr(pieces.ParquetGroups, "_sizes", lambda self: [2**30] * 30, raising=True)
+    thirty = [(2**30, ROWS)] * 30
+    monkeypatch.setattr(pieces.ParquetGroups, "_bytes_and_rows", lambda self: thirty)
     for free, by_pieces in ((2**34, True), (2**36, False)):
         monkeypatch.setattr(pieces, "free_memory", lambda free=free: free)
         short.clear()

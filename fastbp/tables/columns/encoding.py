@@ -123,9 +123,23 @@ class Encoder:
 
         The more features or classes there are, the fewer rows a frame has: memory is bounded.
         """
-        names = [*dict.fromkeys([*columns, *self.columns])]
-        width = max(self.schema.n_features, self.schema.n_outputs)
-        return table.frames(names, width=width)
+        return table.frames(self._names(columns), width=self._width)
+
+    def _names(self, columns):
+        return [*dict.fromkeys([*columns, *self.columns])]
+
+    @property
+    def _width(self):
+        return max(self.schema.n_features, self.schema.n_outputs)
+
+    def _numbered(self, table, columns, among):
+        if among is not None:
+            yield from table.frames_among(among, self._names(columns), self._width)
+            return
+        first = 0
+        for frame in self.frames(table, columns):
+            yield first, frame
+            first += len(frame)
 
     def weights(self, frame: pl.DataFrame, weight: Weight, first_row: int = 0) -> npt.NDArray:
         """Return the weights (n,) float64 in a column; DataError if one is missing or below 0."""
@@ -138,17 +152,14 @@ class Encoder:
     ) -> "Iterator[tuple[int, EncodedFrame]]":
         """Yield the rows of a table with their targets and weights, frame by frame.
 
-        Before each frame comes the number of its first row. Frames without one of the rows `among`
-        all, (rows,) bool, are passed over.
+        Before each frame comes the number of its first row. Rows far from those `among` all,
+        (rows,) bool, are not read.
         """
-        first = 0
         names = [*self.schema.target_names, *([weight.name] if weight else [])]
-        for frame in self.frames(table, names):
-            if among is None or among[first : first + len(frame)].any():
-                y, kept = self.encode_target(frame, first)
-                weights = self.weights(frame, weight, first) if weight else None
-                yield first, EncodedFrame(self.encode(frame, first), y, kept, weights)
-            first += len(frame)
+        for first, frame in self._numbered(table, names, among):
+            y, kept = self.encode_target(frame, first)
+            weights = self.weights(frame, weight, first) if weight else None
+            yield first, EncodedFrame(self.encode(frame, first), y, kept, weights)
 
     @contextmanager
     def _naming_the_table(self):

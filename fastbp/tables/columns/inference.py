@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from ...errors import DataError
 from ...memory import require_memory
+from ...ranks.comm import Alone
 from ..read.table import Table
 from ..wording import shown
 from .category import Category
@@ -23,7 +24,7 @@ from .number_text import NumberText
 from .schema import Dropped, Schema, Target, Task
 from .survey import Found, Habits, Survey
 from .target import TargetFit, TargetSurvey, targets_of
-from .telling import tell, tell_target
+from .telling import remarks_of, tell, tell_target
 from .values import places_of
 
 # what columns may keep of their rows without a look at what is free
@@ -48,6 +49,7 @@ def infer(
     loss: str | None = None,
     is_training: Mask | Callable[[Sequence[Target], int], Mask] | None = None,
     groups: npt.NDArray | None = None,
+    ranks: Alone | None = None,
 ) -> Schema:
     """Return the `Schema` of a table, in two passes that hold one frame at a time.
 
@@ -58,7 +60,8 @@ def infer(
     values, and all rows train; `is_training` is (rows,) bool, or returns that, given the targets
     and how many rows have them. `loss` is the loss that is asked for: one of numbers
     makes a regression of whole numbers. `groups` (rows,) are those that rows are split by: no row
-    that trains is told the targets of its group. The other arguments are those of `TrainOptions`.
+    that trains is told the targets of its group. Each of the `ranks` looks at columns of its own,
+    and at the targets. The other arguments are those of `TrainOptions`.
     What was guessed or lies far out is logged. DataError if a column is absent or unfit, or no
     input is left.
     """
@@ -72,58 +75,61 @@ def infer(
         **dict.fromkeys(categorical, Category),
         **dict.fromkeys(numeric, Number),
     }
+    ranks = ranks or Alone()
     inputs = [name for name in table.columns if name not in {*targets, *ids, *drop}]
-    surveys = {
-        name: Survey(
-            name, table.dtypes[name], table.missing_words, asked.get(name), habits.pattern(name)
-        )
+    words = table.missing_words
+    every = {
+        name: Survey(name, table.dtypes[name], words, asked.get(name), habits.pattern(name))
         for name in inputs
     }
-    words = table.missing_words
+    surveys = {name: every[name] for name in ranks.own(inputs)}
     learned = [TargetSurvey(name, table.dtypes[name], words, task, loss) for name in targets]
-    _look_at_all_rows(table, surveys, learned)
-    proved = [each.proved() for each in learned] + [each.proved() for each in surveys.values()]
-    habits.proved += [text for text in proved if text]
+    width = len(targets) + sum(survey.is_readable for survey in every.values())
+    _look_at_all_rows(table, surveys, learned, width)
+    proved = ranks.merged({name: survey.proved() for name, survey in surveys.items()})
+    ways = [*(each.proved() for each in learned), *(proved[name] for name in inputs)]
+    habits.proved += [text for text in ways if text]
     unfitted = targets_of(learned, table.name, habits)
     if callable(is_training):
         is_training = is_training(unfitted, min(each.known for each in learned))
-    reasons = {name: survey.reason_to_drop() for name, survey in surveys.items()}
+    own_reasons = {name: survey.reason_to_drop() for name, survey in surveys.items()}
     found = {
         name: survey.find(table.name, habits)
         for name, survey in surveys.items()
-        if reasons[name] is None
+        if own_reasons[name] is None
     }
-    fits = {
-        name: each.kind.fit(
-            each.kind, name, table.missing_words, asked.get(name) is each.kind, each.text
-        )
-        for name, each in found.items()
-    }
-    for fit in fits.values():
-        fit.most = max_categories
-    _require_memory(table, fits, is_training)
+    fits = _fits_of(found, words, asked, max_categories)
+    _require_memory(table, fits, is_training, ranks)
     target_fits = [TargetFit(each, words, clip_target, loss) for each in unfitted]
-    _look_at_training_rows(table, fits, target_fits, is_training)
-    first, *others = [each.fitted(table.name) for each in target_fits]
-    results = {name: reasons[name] or fits[name].column(table.name) for name in inputs}
-    columns = tuple(result for result in results.values() if isinstance(result, AnyColumn))
+    width = len(targets) + list(ranks.merged(own_reasons).values()).count(None)
+    rows = _training_rows(table, [*fits], target_fits, is_training, width)
+    _look_at_training_rows(rows, fits, target_fits)
+    fitted_targets = [each.fitted(table.name) for each in target_fits]
+    # where ranks find other memory free, their frames differ, and so do sums in the last bits
+    first, *others = fitted_targets = ranks.all(fitted_targets)[0]
+    results = ranks.merged(
+        {name: why or fits[name].column(table.name) for name, why in own_reasons.items()}
+    )
+    ordered = {name: results[name] for name in inputs}
+    columns = {name: each for name, each in ordered.items() if isinstance(each, AnyColumn)}
     dropped = [Dropped(name, "asked") for name in drop]
-    dropped += [Dropped(name, why) for name, why in results.items() if isinstance(why, str)]
+    dropped += [Dropped(name, why) for name, why in ordered.items() if isinstance(why, str)]
     if not columns:
-        why = "; ".join(f"{shown(column.name)}: {column.reason}" for column in dropped[:5])
-        raise DataError(
-            f"{table.name} has no column left to learn from: {why or 'only the target'}. "
-            "categorical= and numeric= keep a column whatever it looks like"
-        )
-    fitted_targets = [first, *others]
-    rows = _training_rows(table, _crowded(columns), target_fits, is_training)
-    columns = _with_effects(table, columns, fits, fitted_targets, rows, groups)
-    tell(table.name, columns, found)
+        raise _none_left(table.name, dropped)
+    crowded = [n for n, each in columns.items() if isinstance(each, Category) and each.other]
+    own = [name for name in crowded if name in fits]
+    rows = _training_rows(table, own, target_fits, is_training, len(targets) + len(crowded))
+    effects = _effects(own, fits, fitted_targets, words, rows, groups)
+    for name, each in ranks.merged(effects).items():
+        columns[name] = replace(columns[name], effects=each)
+    said = ranks.merged({n: remarks_of(n, each, columns.get(n)) for n, each in found.items()})
+    tell(table.name, [remark for name in inputs for remark in said.get(name, ())])
     for survey, target_fit, fitted in zip(learned, target_fits, fitted_targets, strict=True):
         tell_target(table.name, survey, target_fit, fitted)
     more = [column.name for column in dropped if column.reason.startswith("an id")]
     ids = (*ids, *more)
-    return Schema(columns, first, tuple(dropped), ids, words, more_targets=tuple(others))
+    inputs_fitted = tuple(columns.values())
+    return Schema(inputs_fitted, first, tuple(dropped), ids, words, more_targets=tuple(others))
 
 
 def find_column(
@@ -174,12 +180,12 @@ def _check_roles(table, targets, ids, drop, categorical, numeric):
             given[name] = role
 
 
-def _look_at_all_rows(table, surveys, learned):
+def _look_at_all_rows(table, surveys, learned, width):
     """Fill the surveys of the inputs, and `learned`, those of the targets."""
     targets = [survey.name for survey in learned]
     readable = [name for name, survey in surveys.items() if survey.is_readable]
     first = 0
-    for frame in table.frames([*readable, *targets]):
+    for frame in table.frames([*readable, *targets], width=width):
         for name in readable:
             surveys[name].add(frame[name], first)
         for survey in learned:
@@ -187,29 +193,42 @@ def _look_at_all_rows(table, surveys, learned):
         first += len(frame)
 
 
-def _require_memory(table, fits, is_training):
+def _fits_of(found, words, asked, most):
+    """Return what fits each column of a kind that was found; of categories, so many at most."""
+    fits = {}
+    for name, each in found.items():
+        is_asked = asked.get(name) is each.kind
+        fits[name] = each.kind.fit(each.kind, name, words, is_asked, each.text)
+        fits[name].most = most
+    return fits
+
+
+def _none_left(table_name, dropped):
+    why = "; ".join(f"{shown(column.name)}: {column.reason}" for column in dropped[:5])
+    return DataError(
+        f"{table_name} has no column left to learn from: {why or 'only the target'}. "
+        "categorical= and numeric= keep a column whatever it looks like"
+    )
+
+
+def _require_memory(table, fits, is_training, ranks):
     """Raise MemoryError if what the columns keep of their rows does not fit beside a frame."""
     rows = table.count() if is_training is None else int(is_training.sum())
-    kept = sum(fit.bytes_kept(rows) for fit in fits.values())
+    kept = ranks.sum_here(sum(fit.bytes_kept(rows) for fit in fits.values()))
     if kept >= _LITTLE:
         what = f"looking at {len(fits):,} columns of {table.name}"
         remedy = "give it more memory, or name columns in `drop`"
         require_memory(kept + table.bytes_to_read, what, remedy, small=0)
 
 
-def _look_at_training_rows(table, fits, target_fits, is_training):
-    """Fill the fits of the inputs, and those of the targets, from rows that have all targets."""
-    for _, frame, values in _training_rows(table, fits, target_fits, is_training):
-        for fit, own in zip(target_fits, values, strict=True):
-            fit.add(own)
-        for name, column in fits.items() if len(frame) else ():
-            column.add(frame[name])
+def _training_rows(table, inputs, target_fits, is_training, width):
+    """Yield the numbers of training rows with all targets, their inputs, and their targets.
 
-
-def _training_rows(table, inputs, target_fits, is_training):
-    """Yield the numbers of training rows with all targets, their inputs, and their targets."""
+    A frame has the rows that it would have with `width` columns.
+    """
     first = 0
-    for frame in table.frames([*inputs, *(fit.target.name for fit in target_fits)]):
+    names = [*inputs, *(fit.target.name for fit in target_fits)]
+    for frame in table.frames(names, width=width):
         rows = slice(first, first + len(frame))
         among = np.ones(len(frame), bool) if is_training is None else is_training[rows]
         if len(among) != len(frame):
@@ -223,25 +242,24 @@ def _training_rows(table, inputs, target_fits, is_training):
         raise ValueError(f"is_training has {len(is_training):,} rows but {table.name} {first:,}")
 
 
-def _crowded(columns):
-    """Return the names of columns with categories that are no features."""
-    return [each.name for each in columns if isinstance(each, Category) and each.other]
+def _look_at_training_rows(rows, fits, target_fits):
+    """Fill the fits of the inputs, and those of the targets, from rows that have all targets."""
+    for _, frame, values in rows:
+        for fit, own in zip(target_fits, values, strict=True):
+            fit.add(own)
+        for name, column in fits.items() if len(frame) else ():
+            column.add(frame[name])
 
 
-def _with_effects(table, columns, fits, targets, training_rows, groups):
-    """Return the columns, those of many categories with the effects of the rare ones."""
+def _effects(names, fits, targets, words, training_rows, groups):
+    """Return the effects of the rare categories of columns of many, by their names."""
     on = [name for target in targets for name in names_of(target)]
-    rare = {name: fits[name].with_effects(len(on)) for name in _crowded(columns)}
-    sums = {name: EffectsFit(names, on) for name, names in rare.items() if names}
-    if not sums:
-        return columns
-    for rows, frame, values in training_rows:
+    rare = {name: fits[name].with_effects(len(on)) for name in names}
+    sums = {name: EffectsFit(those, on) for name, those in rare.items() if those}
+    for rows, frame, values in training_rows if sums else ():
         outputs = np.hstack([outputs_of(*each) for each in zip(targets, values, strict=True)])
         for name, effects in sums.items():
-            places, _ = places_of(effects.names, frame[name], table.missing_words)
+            places, _ = places_of(effects.names, frame[name], words)
             effects.add(places, parts_of(rows, groups), outputs)
     found = {name: effects.fitted() for name, effects in sums.items()}
-    return tuple(
-        replace(each, effects=found[each.name]) if found.get(each.name) else each
-        for each in columns
-    )
+    return {name: effects for name, effects in found.items() if effects}

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec.structs import replace
 
+from ...ranks.comm import Alone
 from ..read.table import Table
 from ..wording import counted
 from .encoding import Encoder
@@ -26,19 +27,23 @@ def with_ramps(
     trains: npt.NDArray[np.bool_],
     bins: int,
     by: Literal["tree", "quantiles"],
+    ranks: Alone | None = None,
 ) -> Schema:
     """Return a schema whose numbers and dates have at most `bins` ramps each; none if it is 0.
 
     The edges come from rows of the `table` that train, (rows,) bool, have all targets and a weight
-    above 0: from about 65,536 of these where there are more. DataError if a target or a weight is
-    not as the schema says.
+    above 0: from about 65,536 of these where there are more. Each of the `ranks` finds those of
+    columns of its own. DataError if a target or a weight is not as the schema says.
     """
+    ranks = ranks or Alone()
     columns = [column for column in schema.columns if isinstance(column, Standardized)]
     if not bins or not columns:
         return schema
     if by == "tree":
         _steps.info("loading scikit-learn")
     _steps.info("finding the ramps of %s", counted(len(columns), "column"))
+    own_names = {*ranks.own([column.name for column in columns])}
+    columns = [column for column in columns if column.name in own_names]
     values, y, weights = _sampled(schema, table, columns, trains)
     is_classes = bool(schema.target.classes) and not schema.more_targets
     found = {}
@@ -51,6 +56,7 @@ def with_ramps(
             found[column.name] = edges_by_tree(own[0], y[known], bins, own[1], is_classes)
         else:
             found[column.name] = edges_by_quantiles(own[0], bins, own[1])
+    found = ranks.merged(found)
     return replace(
         schema,
         columns=tuple(

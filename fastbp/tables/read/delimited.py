@@ -60,6 +60,14 @@ class Shape(NamedTuple):
     cuts: list[Place]
 
     @property
+    def starts(self) -> list[int]:
+        """The number of rows before each of the cuts."""
+        lines = [cut.lines for cut in self.cuts]
+        blanks = np.searchsorted(self.blank, lines)
+        rows = np.subtract(lines, blanks)
+        return (rows - rows[0]).tolist()
+
+    @property
     def row_bytes(self) -> int:
         """The bytes of a row, on average."""
         return (self.cuts[-1].offset - self.cuts[0].offset) // max(1, self.rows)

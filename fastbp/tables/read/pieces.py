@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from ...errors import DataError
 from ...kernels.support.once import cached_property
 from ...memory import free_memory
 from ..wording import one_line
-from .readers import ScanReader, reported
+from .readers import ScanReader, Span, cut, reported
 
 # polars keeps so many groups of rows ahead of the one that is wanted, and a copy of what it reads
 _GROUPS_AHEAD = 16
@@ -56,17 +58,30 @@ class GroupReader(ScanReader):
         with reported(self.name):
             return self._groups_of(self._path)
 
-    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, columns: Sequence[str], rows: int, span: Span | None = None
+    ) -> Iterator[pl.DataFrame]:
         """Yield frames of some columns in order, of at most or about `rows` rows each."""
         if not self._is_short():
-            yield from super().frames(columns, rows)
-            return
+            yield from super().frames(columns, rows, span)
+        elif span is None:
+            yield from self._in_pieces(columns, rows)
+        else:
+            start, numbers = self._groups.around(*span)
+            pieces = self._in_pieces(columns, rows, numbers)
+            found = 0
+            for frame in cut(pieces, *(row - start for row in span)):
+                found += frame.height
+                yield frame
+            self._check(found, span)
+
+    def _in_pieces(self, columns, rows, numbers=None):
         import pyarrow as pa
 
         found = 0
         try:
             with reported(self.name):
-                for batch in self._groups.batches(columns, min(rows, _ROWS_AT_ONCE)):
+                for batch in self._groups.batches(columns, min(rows, _ROWS_AT_ONCE), numbers):
                     found += batch.num_rows
                     yield pl.DataFrame(pl.from_arrow(batch)).select(columns)
         except pa.ArrowException as error:
@@ -75,7 +90,8 @@ class GroupReader(ScanReader):
             ) from error
         finally:
             pa.default_memory_pool().release_unused()
-        self._check(found)
+        if numbers is None:
+            self._check(found)
 
     def _is_short(self):
         """Return whether what polars keeps in memory may be more than is free."""
@@ -98,8 +114,20 @@ class Groups:
 
     total = largest = least = 0
 
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[Any]:
-        """Yield record batches of pyarrow that have some columns, and maybe others."""
+    def around(self, first: int, last: int) -> tuple[int, list[int] | None]:
+        """Return where the groups that hold rows `first` up to `last` begin, and their numbers.
+
+        None is all groups: those of which the rows are not known before they are read.
+        """
+        return 0, None
+
+    def batches(
+        self, columns: Sequence[str], rows: int, numbers: list[int] | None = None
+    ) -> Iterator[Any]:
+        """Yield record batches of pyarrow that have some columns, and maybe others.
+
+        They are those of the groups of some `numbers`; None: of all.
+        """
         raise NotImplementedError
 
 
@@ -108,23 +136,33 @@ class ParquetGroups(Groups):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        sizes = self._sizes()
+        groups = self._bytes_and_rows()
+        sizes = [size for size, _ in groups]
         self.total, self.largest = sum(sizes), max(sizes, default=0)
+        self._starts = [0, *accumulate(rows for _, rows in groups)]
 
-    def _sizes(self):
+    def _bytes_and_rows(self):
         with self._open() as file:
             data = file.metadata
-        return [data.row_group(n).total_byte_size for n in range(data.num_row_groups)]
+        groups = (data.row_group(n) for n in range(data.num_row_groups))
+        return [(group.total_byte_size, group.num_rows) for group in groups]
 
     def _open(self):
         from pyarrow import parquet
 
         return parquet.ParquetFile(self._path, buffer_size=_BUFFER, pre_buffer=False)
 
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[Any]:
+    def around(self, first: int, last: int) -> tuple[int, list[int] | None]:
+        """Return the first row of the groups that hold rows, and their numbers."""
+        least = bisect_right(self._starts, first) - 1
+        return self._starts[least], [*range(least, bisect_left(self._starts, last))]
+
+    def batches(
+        self, columns: Sequence[str], rows: int, numbers: list[int] | None = None
+    ) -> Iterator[Any]:
         """Yield record batches of `rows` rows."""
         with self._open() as file:
-            yield from file.iter_batches(rows, columns=list(columns), use_threads=False)
+            yield from file.iter_batches(rows, numbers, list(columns), use_threads=False)
 
 
 class ArrowGroups(Groups):
@@ -155,7 +193,9 @@ class ArrowGroups(Groups):
         options = ipc.IpcReadOptions(use_threads=False, included_fields=places)
         return ipc.open_file(memory_map(str(self._path)), options=options)
 
-    def batches(self, columns: Sequence[str], rows: int) -> Iterator[Any]:
+    def batches(
+        self, columns: Sequence[str], rows: int, numbers: list[int] | None = None
+    ) -> Iterator[Any]:
         """Yield the record batches, of as many rows as they have."""
         places = None
         if self._is_packed:  # where it is not, pyarrow would copy all columns to name some

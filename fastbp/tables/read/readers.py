@@ -5,11 +5,11 @@ from __future__ import annotations
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -29,6 +29,8 @@ _FAILURES = (
     zipfile.BadZipFile,
     NotImplementedError,  # of a packing within a zip
 )
+# rows from one number up to another
+Span: TypeAlias = tuple[int, int]
 # objects, headers and packings that NumPy refuses, and shapes larger than memory
 _BAD_ARRAYS = (ValueError, RuntimeError, MemoryError, OverflowError, SyntaxError, TokenError)
 
@@ -48,6 +50,18 @@ def reported(name):
         ) from error
 
 
+def cut(frames: Iterable[pl.DataFrame], first: int, last: int) -> Iterator[pl.DataFrame]:
+    """Yield the rows from number `first` up to `last` of frames, and look at none behind them."""
+    row = 0
+    for frame in frames:
+        begin, end = max(first - row, 0), min(last - row, frame.height)
+        if begin < end:
+            yield frame[begin:end]
+        row += frame.height
+        if row >= last:
+            return
+
+
 class FrameReader:
     """Reads a frame in memory."""
 
@@ -62,9 +76,12 @@ class FrameReader:
         """Return the number of rows."""
         return self.frame.height
 
-    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, columns: Sequence[str], rows: int, span: Span | None = None
+    ) -> Iterator[pl.DataFrame]:
         """Yield views of some columns in order, of at most `rows` rows each."""
-        yield from self.frame.select(columns).iter_slices(rows)
+        frame = self.frame.select(columns)
+        yield from (frame if span is None else frame[slice(*span)]).iter_slices(rows)
 
 
 class ScanReader:
@@ -84,21 +101,29 @@ class ScanReader:
         with reported(self.name):
             return self.scan.select(pl.len()).collect(engine="streaming").item()
 
-    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, columns: Sequence[str], rows: int, span: Span | None = None
+    ) -> Iterator[pl.DataFrame]:
         """Yield frames of some columns in order, of about `rows` rows each."""
         found = 0
+        scan = self.scan.select(columns)
+        if span is not None:
+            scan = scan.slice(span[0], span[1] - span[0])
         with reported(self.name):
             # on its own threads; to leave the generator early ends the scan
-            for frame in self.scan.select(columns).collect_batches(chunk_size=rows):
+            for frame in scan.collect_batches(chunk_size=rows):
                 found += frame.height
                 yield frame
-        self._check(found)
+        self._check(found, span)
 
-    def _check(self, found):
+    def _check(self, found, span=None):
         """Raise DataError where damage ended the rows without an error, as a thread of polars."""
-        if self.has_count and found != self.count():
+        if not self.has_count:
+            return
+        expected = self.count() if span is None else span[1] - span[0]
+        if found != expected:
             raise DataError(
-                f"{self.name}: {found:,} of {self.count():,} rows can be read: it is damaged"
+                f"{self.name}: {found:,} of {expected:,} rows can be read: it is damaged"
             )
 
 
@@ -119,8 +144,10 @@ class Reader(Protocol):
     def count(self) -> int:
         """Return the number of rows."""
 
-    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
-        """Yield frames of some columns in order, of about `rows` rows each."""
+    def frames(
+        self, columns: Sequence[str], rows: int, span: Span | None = None
+    ) -> Iterator[pl.DataFrame]:
+        """Yield frames of some columns in order, of about `rows` rows each: of all, or a span."""
 
 
 def arrays_of(name: str, path: Path) -> FrameReader:

@@ -6,10 +6,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias, Union, cast
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from ...annotations import FilePath
@@ -80,7 +82,6 @@ class Table:
         self._parts = parts
         self.dtypes = _common_types(parts)
         self.columns = list(self.dtypes)
-        self._count: int | None = None
         if not self.columns:
             raise DataError(f"{name} has no columns")
 
@@ -92,6 +93,11 @@ class Table:
         for name in names:
             if name not in self.dtypes:
                 raise DataError(f"{self.name} has {unknown('column', name, self.columns)}")
+
+    @property
+    def types(self) -> dict[str, str]:
+        """The names of the polars types of the columns."""
+        return {name: str(dtype) for name, dtype in self.dtypes.items()}
 
     @property
     def reading(self) -> Reading:
@@ -112,9 +118,11 @@ class Table:
 
     def count(self) -> int:
         """Return the number of rows; files of rows of text are read once, in bounded memory."""
-        if self._count is None:
-            self._count = sum(part.reader.count() for part in self._parts)
-        return self._count
+        return sum(self._counts)
+
+    @cached_property
+    def _counts(self) -> list[int]:
+        return [part.reader.count() for part in self._parts]
 
     def require_rows(self) -> int:
         """Return the number of rows; DataError if there are none."""
@@ -132,18 +140,43 @@ class Table:
         was free at the first call. A table without rows has one frame, without rows.
         """
         columns = self.columns if columns is None else list(columns)
-        self.require(columns)
-        types = {name: self.dtypes[name] for name in columns}
-        if rows is None:
-            fitting = self._cells_at_once // max(1, width, len(columns), self._row_cells)
-            rows = min(max(fitting, _FEWEST_ROWS), _MOST_ROWS)
+        types = self._types(columns)
+        rows = rows or self._rows_at_once(len(columns), width)
         self._make_room()
         found = False
-        for frame in _regrouped(self._raw_frames(types, rows), rows):
+        raw = (self._frames_of(part, types, rows) for part in self._parts)
+        for frame in _regrouped(chain.from_iterable(raw), rows):
             found = True
             yield frame
         if not found:
             yield pl.DataFrame(schema=types)
+
+    def frames_among(
+        self, among: npt.NDArray[np.bool_], columns: Sequence[str], width: int = 0
+    ) -> Iterator[tuple[int, pl.DataFrame]]:
+        """Yield frames, as `frames` does, that hold the rows `among` all, (rows,) bool.
+
+        Before each comes the number of its first row. Files, row groups of Parquet and pieces of
+        text in which none of the rows lies are not read.
+        """
+        types = self._types(columns)
+        rows, first = self._rows_at_once(len(columns), width), 0
+        self._make_room()
+        for part, count in zip(self._parts, self._counts, strict=True):
+            for span in _spans(np.flatnonzero(among[first : first + count])):
+                row = first + span[0]
+                for frame in _regrouped(self._frames_of(part, types, rows, span), rows):
+                    yield row, frame
+                    row += frame.height
+            first += count
+
+    def _types(self, columns):
+        self.require(columns)
+        return {name: self.dtypes[name] for name in columns}
+
+    def _rows_at_once(self, columns, width):
+        fitting = self._cells_at_once // max(1, width, columns, self._row_cells)
+        return min(max(fitting, _FEWEST_ROWS), _MOST_ROWS)
 
     @cached_property
     def _cells_at_once(self) -> int:
@@ -171,16 +204,14 @@ class Table:
     def _row_cells(self) -> int:
         return max(part.reader.row_bytes for part in self._parts) // _CELL
 
-    def _raw_frames(self, types, rows):
-        for part in self._parts:
-            schema = part.reader.schema
-            own = [name for name in types if name in schema]
-            keys = [
-                pl.lit(part.keys[name], pl.String).alias(name) for name in types if name not in own
-            ]
-            for frame in part.reader.frames(own or list(schema)[:1], rows):
-                frame = frame.with_columns(keys).select(list(types)) if keys else frame
-                yield frame if dict(frame.schema) == types else frame.cast(types)
+    @staticmethod
+    def _frames_of(part, types, rows, span=None):
+        schema = part.reader.schema
+        own = [name for name in types if name in schema]
+        keys = [pl.lit(part.keys[name], pl.String).alias(name) for name in types if name not in own]
+        for frame in part.reader.frames(own or list(schema)[:1], rows, span):
+            frame = frame.with_columns(keys).select(list(types)) if keys else frame
+            yield frame if dict(frame.schema) == types else frame.cast(types)
 
 
 def _keep_what_is_freed():
@@ -314,6 +345,15 @@ def _common_type(name, one, other, first, reader):
             f"column {shown(name)} holds {other} in {reader.name} but {one} in {first.name}: "
             "expected one type in all files"
         ) from error
+
+
+def _spans(places):
+    """Return spans of rows that hold all ascending places, and no long gap between two."""
+    if not len(places):
+        return []
+    gaps = np.flatnonzero(np.diff(places) > _MOST_ROWS)
+    firsts, lasts = places[np.append(0, gaps + 1)], places[np.append(gaps, -1)]
+    return list(zip(firsts.tolist(), (lasts + 1).tolist(), strict=True))
 
 
 def _regrouped(frames, rows):

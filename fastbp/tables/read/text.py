@@ -22,7 +22,7 @@ from .encodings import UTF8, decoded, encoding_of
 from .naming import Like, distinct, names_of
 from .notes import say, step, warn
 from .plain import in_utf8, tidied
-from .readers import reported
+from .readers import Span, cut, reported
 from .scratch import Scratch
 
 SAMPLE = 1 << 18
@@ -194,19 +194,26 @@ class TextReader:
         """What polars takes for a piece of the file, at least."""
         return _TIMES * max(b.offset - a.offset for a, b in pairwise(self._shape.cuts))
 
-    def frames(self, columns: Sequence[str], rows: int) -> Iterator[pl.DataFrame]:
+    def frames(
+        self, columns: Sequence[str], rows: int, span: Span | None = None
+    ) -> Iterator[pl.DataFrame]:
         """Yield frames of some columns in order, one for each piece of the file."""
         if self.count() == 0:
             return
-        found = 0
+        first, last = span or (0, self.count())
+        found = expected = 0
+        starts = self._shape.starts
         with open(self._path, "rb") as file, reported(self.name):
-            for begin, end in pairwise(self._shape.cuts):
-                frame = self._piece(file, begin, end, columns)
-                found += frame.height
-                yield frame
-        if found != self.count():
+            for places, (begin, end) in zip(
+                pairwise(self._shape.cuts), pairwise(starts), strict=True
+            ):
+                if begin < last and first < end:
+                    frame = self._piece(file, *places, columns)
+                    found, expected = found + frame.height, expected + end - begin
+                    yield from cut([frame], first - begin, last - begin)
+        if found != expected:
             raise DataError(
-                f"{self.name}: {found:,} of {self.count():,} rows can be read: "
+                f"{self.name}: {found:,} of {expected:,} rows can be read: "
                 "the file changed meanwhile, or has quotes inside fields that are not doubled"
             )
 
