@@ -245,8 +245,7 @@ class Ranks(Alone):
 
     def sum_here(self, value: int) -> int:
         """Return the sum of the values of the ranks on this machine."""
-        here = platform.node()
-        return sum(each for host, each in self.all((here, value)) if host == here)
+        return sum(self._all_here(value))
 
     def known_to_all(self, error: BaseException) -> BaseException:
         """Note an error that every rank is about to raise; return it."""
@@ -303,13 +302,18 @@ class Ranks(Alone):
         """Return what scores the validation rows of all ranks."""
         return JointScore(self, metric.kind, data)
 
+    def _all_here(self, value):
+        """Return the values of the ranks on this machine."""
+        here = platform.node()
+        return [each for host, each in self.all((here, value)) if host == here]
+
     def _settle_here(self):
         """Find who else is on this machine, and so how many processors are this rank's.
 
         Those that it shares count in part.
         """
-        mine, here = processors_allowed(), platform.node()
-        others = [allowed for host, allowed in self.all((here, mine)) if host == here]
+        mine = processors_allowed()
+        others = self._all_here(mine)
         self.here = len(others)
         share = sum(1 / sum(number in allowed for allowed in others) for number in mine)
         self.most_threads = max(1, min(int(share + 1e-9), available_threads()))

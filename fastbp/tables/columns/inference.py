@@ -78,17 +78,8 @@ def infer(
     ranks = ranks or Alone()
     inputs = [name for name in table.columns if name not in {*targets, *ids, *drop}]
     words = table.missing_words
-    every = {
-        name: Survey(name, table.dtypes[name], words, asked.get(name), habits.pattern(name))
-        for name in inputs
-    }
-    surveys = {name: every[name] for name in ranks.own(inputs)}
     learned = [TargetSurvey(name, table.dtypes[name], words, task, loss) for name in targets]
-    width = len(targets) + sum(survey.is_readable for survey in every.values())
-    _look_at_all_rows(table, surveys, learned, width)
-    proved = ranks.merged({name: survey.proved() for name, survey in surveys.items()})
-    ways = [*(each.proved() for each in learned), *(proved[name] for name in inputs)]
-    habits.proved += [text for text in ways if text]
+    surveys = _surveyed(table, inputs, learned, asked, habits, ranks)
     unfitted = targets_of(learned, table.name, habits)
     if callable(is_training):
         is_training = is_training(unfitted, min(each.known for each in learned))
@@ -178,6 +169,26 @@ def _check_roles(table, targets, ids, drop, categorical, numeric):
                     f"column {shown(name)} is named as {given[name]} and as {role}: choose one"
                 )
             given[name] = role
+
+
+def _surveyed(table, inputs, learned, asked, habits, ranks):
+    """Return the surveys of the inputs that are this rank's, and fill `learned`, of the targets.
+
+    What the columns of all ranks prove of how the table is written is noted in `habits`.
+    """
+    every = {
+        name: Survey(
+            name, table.dtypes[name], table.missing_words, asked.get(name), habits.pattern(name)
+        )
+        for name in inputs
+    }
+    surveys = {name: every[name] for name in ranks.own(inputs)}
+    width = len(learned) + sum(survey.is_readable for survey in every.values())
+    _look_at_all_rows(table, surveys, learned, width)
+    proved = ranks.merged({name: survey.proved() for name, survey in surveys.items()})
+    ways = [*(each.proved() for each in learned), *(proved[name] for name in inputs)]
+    habits.proved += [text for text in ways if text]
+    return surveys
 
 
 def _look_at_all_rows(table, surveys, learned, width):
