@@ -34,9 +34,10 @@ REGIONS_PER_GRADIENT = 2  # one over rows, one over weights: see `net.passes`
 # takes 5.3 us on two threads, 2.2 us more than half of it; a margin is in REGION_WORTH].
 REGIONS_PER_STEP = 0.7
 # A thread that waits for another looks this often before it lets the system run one in its place
-# [2 us], and this often before it concludes that they do not run at the same time [0.5 s].
+# [2 us], and this often before it concludes that they do not run at the same time [0.5 s]; or,
+# beside other processes, until so many seconds of the clock have begun.
 SPINS = 50
-SPINS_TO_START = 20_000_000
+SPINS_TO_START, SECONDS_TO_START = 20_000_000, 2
 
 # ---------------------------------------------------------------- costs, in flops per element
 

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 
 from ..compiler.jit import inner
-from ..tuning import CACHE_LINE, SPINS, SPINS_TO_START
+from ..tuning import CACHE_LINE, SECONDS_TO_START, SPINS, SPINS_TO_START
 from .vector import instruction, llvm_call, target_features
 
 _STEP = CACHE_LINE // 8
@@ -71,18 +71,34 @@ def _pause():
     return types.none, emit
 
 
+def _posix_call(builder, name, result, *arguments):
+    """Emit a call of a function of the C library; return what it returns."""
+    kind = ir.FunctionType(result, [argument.type for argument in arguments])
+    module = builder.module
+    return builder.call(module.globals.get(name) or ir.Function(module, kind, name), arguments)
+
+
 @instruction
 def _give_way():
     """Let the system run another thread on this processor."""
 
     def emit(builder):
         if os.name == "posix":
-            kind = ir.FunctionType(ir.IntType(32), [])
-            module = builder.module
-            function = module.globals.get("sched_yield") or ir.Function(module, kind, "sched_yield")
-            builder.call(function, [])
+            _posix_call(builder, "sched_yield", ir.IntType(32))
 
     return types.none, emit
+
+
+@instruction
+def _second():
+    """Return the second of the clock, 0 where threads do not give way."""
+
+    def emit(builder):
+        if os.name == "posix":
+            return _posix_call(builder, "time", _i64, _i64.as_pointer()(None))
+        return _i64(0)
+
+    return types.int64, emit
 
 
 @inner
@@ -104,10 +120,16 @@ def all_present(cells, tasks):
         return True
     if _add(cells + _PRESENT, 1) == tasks - 1:
         return _decide(cells + _DECISION, _TOGETHER) == _TOGETHER
-    spins = 0
+    spins = seconds = 0
+    second = _second()
     while _read(cells + _DECISION) == 0:
         spins = _wait(spins)
-        if spins == SPINS_TO_START:
+        # Beside other processes each time that it gives way may take milliseconds. Seconds that
+        # begin are counted, not the time between: this process may be stopped meanwhile.
+        if spins % SPINS == 0 and _second() != second:
+            second = _second()
+            seconds += 1
+        if spins == SPINS_TO_START or seconds == SECONDS_TO_START:
             _decide(cells + _DECISION, _APART)
     return _read(cells + _DECISION) == _TOGETHER
 

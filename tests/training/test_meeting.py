@@ -85,6 +85,30 @@ def test_a_limit_of_openmp_is_no_reason_to_wait(run_python):
     assert said.strip() == "['fastbp trains on one thread f']"
 
 
+def test_a_task_waits_for_seconds_only_however_slow_its_looks_are(run_python):
+    code = """
+    import numpy as np
+    from numba import njit
+    from fastbp.kernels import tuning
+
+    tuning.SPINS_TO_START = 1 << 62  # as if every look took long
+
+    from fastbp.kernels.simd import meeting
+    from fastbp.kernels.simd.intrinsics import pointer
+
+    @njit
+    def comes_alone(cells):
+        return meeting.all_present(pointer(cells), 2)
+
+    cells = np.zeros(meeting.CELLS, np.int64)
+    print(comes_alone(cells))
+    cells[:] = 0
+    cells[meeting._PRESENT] = 1
+    print(comes_alone(cells))
+    """
+    assert run_python(code, timeout=60).split() == ["False", "True"]
+
+
 @pytest.mark.parametrize("n_threads", [1, 2])
 @pytest.mark.parametrize("batch", [0, 3])
 def test_all_tasks_stop_at_a_loss_that_is_not_finite(n_threads, batch):
