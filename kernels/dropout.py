@@ -12,7 +12,7 @@ from .compiler.jit import inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .random import DROPOUT, a_key, key_of, stream
 from .simd.bits import DRAW_BITS, WORD, keep_where, kept_bits
-from .simd.intrinsics import integers_at, load_part, pointer, store_part, width
+from .simd.intrinsics import broadcast, integers_at, load_part, pointer, store_part, width
 from .support import arrays
 from .support.scalars import a_number
 from .tuning import DROPOUT_FLOPS
@@ -37,6 +37,19 @@ def drop_row(key, rate, columns, source, target, mask):
         if mask != 0:
             integers_at(mask)[word] = bits
         _keep(bits, threshold, word * WORD, columns, source, target)
+
+
+@inner
+def drop_sparse_row(key, rate, x, columns, first, end, target):
+    """Write the numbers ``x[first:end]`` of a row, dropped as `drop_row` drops their columns."""
+    threshold, at, bits = _threshold(rate), -1, 0
+    scale = _DRAWS / (_DRAWS - threshold)
+    for k in range(first, end):
+        if columns[k] // WORD != at:
+            at = columns[k] // WORD
+            bits = kept_bits(key, at, threshold)
+        kept = keep_where(broadcast(x, x[k]) * scale, bits >> (columns[k] % WORD), 0)
+        store_part(target + (k - first), kept, 1)
 
 
 @inner

@@ -5,6 +5,7 @@ z(1) = W(1) x + b(1)
 X is stored by rows (CSR): row r holds ``data[k]`` in column ``columns[k]`` for k from
 ``starts[r]`` to ``starts[r + 1]``, columns ascending. Each element of Z is one chain of fused
 multiply-adds in the order of `gemm`; zeros add nothing, so the bits are those of the dense product.
+Where inputs drop out, the numbers of a batch are read from a copy with a row for each of its rows.
 """
 
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import prange, types
 
-from .compiler.jit import Task, kernel
+from .compiler.jit import Task, inner, kernel
 from .compiler.threads import Threads, choose_threads, twin
 from .simd.dispatch import by_address
 from .simd.gemm import NO_GATE, RELU_GATE
@@ -35,9 +36,25 @@ from .support import arrays
 from .support.sparse_rows import sparse_addresses, sparse_rows, sparse_work
 
 
+@inner
+def numbers_of_row(X, i, source):
+    """Return the pointer p to the numbers of row `i` of a batch, `source` of X: ``p[k]`` as above.
+
+    `X` is ``(data, columns, starts, copied)``: `copied` is 0, or `data` are a batch's own, in rows
+    of so many.
+    """
+    data, _, starts, copied = X
+    return data if copied == 0 else data + (i * copied - starts[source])
+
+
+def sparse_types(kind):
+    """Return the Numba type of X: three pointers and a size, see `numbers_of_row`."""
+    pointers = Pointer(kind), Pointer(types.int32), Pointer(types.int64)
+    return types.Tuple((*pointers, types.intp))
+
+
 def _types(kind):
-    X = types.Tuple((Pointer(kind), Pointer(types.int32), Pointer(types.int64)))
-    size = types.intp
+    X, size = sparse_types(kind), types.intp
     return X, *[size] * 4, View(kind), Pointer(kind), View(kind), size
 
 
@@ -45,14 +62,15 @@ def _types(kind):
 def sparse_product(X, order, first, rows, N, start, w, z, gate):
     """Write ``Z = start + X W`` for `rows` rows of X from place `first` of the order; W (any, N).
 
-    `X` is ``(data, columns, starts)``, three pointers; `start`, `z` and `gate` are as for `gemm`,
-    `start` a bias or zeros.
+    `X` is as for `numbers_of_row`; `start`, `z` and `gate` are as for `gemm`, `start` a bias or
+    zeros.
     """
-    x, columns, starts = X
+    _, columns, starts, _ = X
     n = width(w)
     zeros = broadcast(w, 0.0)
     for i in range(rows):
         source = source_row(order, first + i)
+        x = numbers_of_row(X, i, source)
         out = moved(z, i, 0).first
         begin, end, j = starts[source], starts[source + 1], 0
         while j < N:
@@ -91,7 +109,7 @@ def sparse_forward(product, rows, N, x, columns, starts, bias, w, z, tasks):
     for task in prange(tasks):
         lo, hi = task * rows // tasks, (task + 1) * rows // tasks
         like = pointer(w)
-        X = (pointer_at(like, x), short_integers_at(columns), integers_at(starts))
+        X = (pointer_at(like, x), short_integers_at(columns), integers_at(starts), 0)
         start = matrix(pointer_at(like, bias), 0 if bias != 0 else -1)
         target = matrix(pointer(z) + lo * N, N)
         run_product(product, X, 0, lo, hi - lo, N, start, like, target, NO_GATE)

@@ -25,6 +25,7 @@ from .simd.intrinsics import (
 from .simd.order import source_row
 from .simd.vector import Pointer
 from .simd.view import View, matrix, moved
+from .sparse_matmul import numbers_of_row, sparse_types
 from .support import arrays
 from .support.sparse_rows import sparse_addresses, sparse_rows, sparse_work
 
@@ -42,7 +43,7 @@ def _first_from(columns, begin, end, column):
 
 
 def _types(kind):
-    X = types.Tuple((Pointer(kind), Pointer(types.int32), Pointer(types.int64)))
+    X = sparse_types(kind)
     size, batch, cursors = types.intp, types.UniTuple(types.intp, 3), Pointer(types.int64)
     return X, batch, size, size, types.boolean, cursors, size, View(kind), Pointer(kind)
 
@@ -51,18 +52,19 @@ def _types(kind):
 def sparse_outer_rows(X, batch, lo, hi, begins, cursors, N, d, g):
     """Write rows lo to hi of ``G = X^T D`` to `g`, for a batch of X and its D (rows, N).
 
-    `X` is ``(data, columns, starts)``, three pointers; `batch` is ``(order, first, rows)``, the
+    `X` is as for `numbers_of_row`; `batch` is ``(order, first, rows)``, the
     rows of X from place `first` of the order. On entry `cursors` holds, for each row of the batch,
     the place of its first number in column `lo` or later; on return that for `hi`. With `begins`
     the places are searched for.
     """
-    x, columns, starts = X
+    _, columns, starts, _ = X
     order, first, rows = batch
     n = width(d)
     for place in range(0, (hi - lo) * N, n):
         store_part(g + place, broadcast(d, 0.0), (hi - lo) * N - place)
     for i in range(rows):
         source = source_row(order, first + i)
+        x = numbers_of_row(X, i, source)
         delta = moved(d, i, 0).first
         end = starts[source + 1]
         k = _first_from(columns, starts[source], end, lo) if begins else cursors[i]
@@ -88,7 +90,7 @@ def sparse_gradient(outer, rows, n_in, N, x, columns, starts, d, g, cursors, tas
         lo, hi = task * n_in // tasks, (task + 1) * n_in // tasks
         like = pointer(g)
         places = pointer(cursors) + task * rows
-        X = (pointer_at(like, x), short_integers_at(columns), integers_at(starts))
+        X = (pointer_at(like, x), short_integers_at(columns), integers_at(starts), 0)
         delta = matrix(pointer_at(like, d), N)
         batch = (0, 0, rows)
         begins = rows >= 0  # true, and no literal: literals have types of their own

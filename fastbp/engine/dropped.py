@@ -35,7 +35,8 @@ class Dropped:
         """
         count, threads = len(data), self.threads_of_rows(n_threads, len(data))
         batch = min(count, self._inference_rows * threads)
-        here, run = self._workspace(batch, threads, True, inputs_of(data.x)), gathered([self._run])
+        inputs = inputs_of(data.x, self.plan.input_drop > 0)
+        here, run = self._workspace(batch, threads, True, inputs), gathered([self._run])
         self._place(run, here)
         self._place_data(run[0], data)
         rows = np.arange(count)

@@ -173,7 +173,7 @@ class Engine(Steps, Dropped):
 
     def bytes_to_train(self, data, batch):
         """Return the bytes of buffers for batches of `data`, beside those that there are."""
-        new = self.plan.workspace(batch, 1, True, inputs_of(data.x)).bytes
+        new = self.plan.workspace(batch, 1, True, self._inputs_to_train(data.x)).bytes
         return new if self._training is None else max(0, new - self._training.bytes)
 
     def start_training(self, data, batch, threads):
@@ -330,7 +330,7 @@ class Engine(Steps, Dropped):
     def _prepare(self, batch, threads, data=None):
         """Lay out the training workspace, unless it fits, and point the run at `data`."""
         here, run = self._training, self._run[0]
-        inputs = self._dense if data is None else inputs_of(data.x)
+        inputs = self._dense if data is None else self._inputs_to_train(data.x)
         if here is None or (here.batch, here.tasks, here.inputs) != (batch, threads, inputs):
             self._lay_out(batch, threads, inputs)
         run["tasks"] = threads
@@ -343,6 +343,9 @@ class Engine(Steps, Dropped):
         self._place_data(run, data)
         is_far = data.x.nbytes > FAR_DATA_BYTES and data.is_dense
         run["ahead"] = self._training.ahead if is_far else -1
+
+    def _inputs_to_train(self, x):
+        return inputs_of(x, self.plan.input_drop > 0)
 
     def _lay_out(self, batch, threads, inputs):
         """Make the training workspace, and tell the run where it lies and what code to run."""

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..kernels.loss import weighted_rows
 from ..kernels.ramp_matmul import ramp_product
 from ..kernels.ramp_outer import place_integers, ramp_outer_rows
@@ -18,8 +20,9 @@ _DENSE = {"columns": 0, "starts": 0, "ramps": 0}
 class Inputs(NamedTuple):
     """What X needs of a workspace.
 
-    `gathered` are the numbers of a row that are copied to it; none of sparse rows, which are read
-    where they lie. The gradient of `together` features is computed at once.
+    `gathered` are the numbers of a row that are copied to it: of sparse rows, which are read where
+    they lie, those of the longest if inputs drop out, else none. The gradient of `together`
+    features is computed at once.
     """
 
     gathered: int
@@ -30,10 +33,10 @@ class Inputs(NamedTuple):
         return place_integers(rows) if self.together > 1 else 0
 
 
-def inputs_of(x: Any) -> Inputs:
-    """Return what the rows of X need of a workspace."""
+def inputs_of(x: Any, drops: bool = False) -> Inputs:
+    """Return what the rows of X need of a workspace, where inputs drop out or do not."""
     if isinstance(x, SparseRows):
-        return Inputs(0)
+        return Inputs(int(np.diff(x.starts).max()) if drops else 0)
     if isinstance(x, RampRows):
         return Inputs(x.values.shape[1], int(x.ramps.max()))
     return Inputs(x.shape[1])

@@ -11,13 +11,11 @@ from numba import from_dtype, prange, types
 
 from ..activation import ACTIVATE
 from ..compiler.jit import Task, inner, kernel
-from ..dropout import drop_row, drop_row_again
 from ..hadamard import SCALE
 from ..loss import FROM_OUTPUTS, loss_rows
 from ..outer import column_sums, outer_rows
 from ..ramp_matmul import run_ramp_product
 from ..ramp_outer import column_of, run_ramp_outer
-from ..random import DROPOUT, key_of, stream
 from ..simd.dispatch import by_address
 from ..simd.gemm import FEW_ROWS, NO_GATE, RELU_GATE, SCRATCH_FLOATS, run_gemm, tiles_of
 from ..simd.intrinsics import (
@@ -27,7 +25,6 @@ from ..simd.intrinsics import (
     item_bytes,
     pointer,
     pointer_at,
-    short_integers_at,
     store_part,
     width,
 )
@@ -39,6 +36,7 @@ from ..simd.view import matrix, moved
 from ..sparse_matmul import run_product
 from ..sparse_outer import run_outer
 from ..update import corrected, run_update
+from .masks import drop_deltas, drop_inputs, drop_outputs, sparse_inputs
 from .projection import run_project
 from .records import LAYER, RUN
 from .samples import clip_samples
@@ -56,12 +54,6 @@ GRADIENT, UPDATE, TRANSPOSE = 1, 2, 4
 
 
 @inner
-def _sparse_inputs(run, like):
-    """Return the sparse X of a run: pointers to its data, columns and starts of rows."""
-    return pointer_at(like, run.x), short_integers_at(run.columns), integers_at(run.starts)
-
-
-@inner
 def _gather(run, like, batch, columns, lo, hi):
     """Copy rows lo to hi of the batch, `columns` long, from X."""
     x = pointer_at(like, run.x)
@@ -71,53 +63,12 @@ def _gather(run, like, batch, columns, lo, hi):
 
 
 @inner
-def _place_of(run, i):
-    """Return the place in its batch of row i of those that this process holds: it has the mask."""
-    return i if run.places == 0 else integers_at(run.places)[run.first + i]
-
-
-@inner
-def _drop_inputs(run, columns, lo, hi, a):
-    """Apply the dropout of the inputs to rows lo to hi of the batch."""
-    key = stream(key_of(run.seed, DROPOUT, run.step), 0)
-    for i in range(lo, hi):
-        row = moved(a, i, 0).first
-        drop_row(stream(key, _place_of(run, i)), run.input_drop, columns, row, row, 0)
-
-
-@inner
-def _mask_of(layer, work, i):
-    """Return the address of the mask of row i after a layer."""
-    return address_of(work + layer.mask + i * layer.mask_row)
-
-
-@inner
-def _drop_outputs(layers, run, work, n, lo, hi):
-    """Write rows lo to hi of the output of layer n, the dropped A, and keep their masks."""
-    layer = layers[n]
-    key = stream(key_of(run.seed, DROPOUT, run.step), n + 1)
-    a, output = matrix(work + layer.a, layer.row), matrix(work + layer.output, layer.row)
-    for i in range(lo, hi):
-        source, target = moved(a, i, 0).first, moved(output, i, 0).first
-        mask = _mask_of(layer, work, i)
-        drop_row(stream(key, _place_of(run, i)), layer.drop, layer.n_out, source, target, mask)
-
-
-@inner
-def _drop_deltas(layer, work, lo, hi, d):
-    """Multiply rows lo to hi of dL/d(output) by the masks that the forward pass kept."""
-    for i in range(lo, hi):
-        row = moved(d, i, 0).first
-        drop_row_again(_mask_of(layer, work, i), layer.drop, layer.n_out, row)
-
-
-@inner
 def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
     """Z = A W + b, A = sigma(Z) for every layer, rows lo to hi of the batch."""
     rows = hi - lo
     a = matrix(work + run.input, run.input_row)
     if drop and run.input_drop > 0:
-        _drop_inputs(run, layers[0].n_in, lo, hi, a)
+        drop_inputs(run, work, layers[0].n_in, lo, hi, a)
     for n in range(layers.size):
         layer = layers[n]
         x = moved(a, lo, 0)
@@ -131,7 +82,7 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
             run_ramp_product(run.ramp_product, rows, n_out, layout, start, x, w, z, gate, scratch)
         elif n == 0 and run.columns != 0:
             first = run.first + lo
-            X = _sparse_inputs(run, work)
+            X = sparse_inputs(run, work, lo, drop)
             n_out, product = layer.n_out, run.sparse_product
             run_product(product, X, run.order, first, rows, n_out, start, w.first, z, gate)
         else:
@@ -141,7 +92,7 @@ def _forward_rows(layers, run, params, work, lo, hi, scratch, drop):
             _activate(layer.activate, layer.alpha, rows, layer.n_out, z, out)
         a = matrix(work + (layer.output if drop else layer.a), layer.row)
         if drop and layer.drop > 0:
-            _drop_outputs(layers, run, work, n, lo, hi)
+            drop_outputs(layers, run, work, n, lo, hi)
 
 
 @inner
@@ -181,7 +132,7 @@ def _backward_rows(layers, run, work, lo, hi, scratch):
         n_in, n_out = layer.n_in, layer.n_out
         run_gemm(run.gemm, rows, n_in, n_out, zeros, next_d, turned, row, d, gate, scratch, 0)
         if previous.drop > 0:
-            _drop_deltas(previous, work, lo, hi, deltas)
+            drop_deltas(previous, work, lo, hi, deltas)
         if previous.scale != 0:
             kept = moved(matrix(work + previous.kept, row), lo, 0)
             _scale(previous.scale, previous.alpha, rows, previous.n_out, kept, d)
@@ -267,7 +218,7 @@ def _sparse_gradient_part(layer, run, work, lo, hi, begins, number, g, biases):
     """G_W = X^T D for rows lo to hi of W to `g`, of sparse X, and G_b to `biases`."""
     cursors = integers_at(address_of(work + run.cursors + number * run.ahead_row))
     d = matrix(work + layer.delta, layer.row)
-    X = _sparse_inputs(run, work)
+    X = sparse_inputs(run, work, 0, True)
     batch, n_out = (run.order, run.first, run.rows), layer.n_out
     run_outer(run.sparse_outer, X, batch, lo, hi, begins, cursors, n_out, d, g)
     _bias_part(layer, run, d, hi, biases)

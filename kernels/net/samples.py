@@ -62,6 +62,8 @@ def _sparse_squares(run, like, i):
     """Return the sum of squares of row i of a sparse X of the batch."""
     source, total = source_row(run.order, run.first + i), 0.0
     starts, data = integers_at(run.starts), pointer_at(like, run.x)
+    if run.input_drop > 0:  # copied
+        data = like + (run.input + i * run.input_row - starts[source])
     for k in range(starts[source], starts[source + 1]):
         total += float(data[k]) * float(data[k])
     return total
