@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # `python -m pytest` puts the checkout on the path, where fastbp/ lies without its kernels
 # (they are installed from kernels/): test what is installed, as a user would import it
@@ -21,6 +22,10 @@ from fastbp.training.interrupt import Interrupt  # noqa: E402
 
 # a test is the same in every run: networks that draw their seed draw this one
 fastbp.network.randbits = lambda bits: 0
+
+# speed is for benchmarks: on a busy machine any example may take long
+settings.register_profile("fastbp", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fastbp")
 
 # a shell's background job ignores Ctrl-C, and so would all that tests start
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

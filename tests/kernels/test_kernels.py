@@ -36,7 +36,7 @@ def _agree(value, exact, terms):
 sizes = st.sampled_from(SIZES)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sizes, sizes, sizes, st.sampled_from(DTYPES), st.booleans())
 def test_matmul_is_the_product_for_any_shape(m, k, n, dtype, with_bias):
     a, w = _normal((m, k), dtype), _normal((k, n), dtype, 1)
@@ -46,7 +46,7 @@ def test_matmul_is_the_product_for_any_shape(m, k, n, dtype, with_bias):
     _agree(kernels.matmul(a, w.T, bias, transpose=True, n_threads=1), exact, k)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(sizes, sizes, sizes, st.sampled_from(DTYPES))
 def test_outer_is_the_sum_of_outer_products_for_any_shape(batch, n_in, n_out, dtype):
     a, d = _normal((batch, n_in), dtype), _normal((batch, n_out), dtype, 1)

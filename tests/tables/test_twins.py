@@ -14,7 +14,7 @@ from fastbp import train
 from fastbp.tables.read.table import open_table
 from twins import TARGET, Style, a_table, saved, styles, styles_of_values
 
-FOLDER = [HealthCheck.function_scoped_fixture]
+FOLDER = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
 def check(folder, style, seed):
@@ -30,7 +30,7 @@ def check(folder, style, seed):
 
 
 @pytest.mark.slow
-@settings(max_examples=500, deadline=None, suppress_health_check=FOLDER)
+@settings(max_examples=500, suppress_health_check=FOLDER)
 @given(styles(), st.integers(0, 10_000))
 def test_five_hundred_ways_of_writing_are_read(tmp_path, style, seed):
     # two thousand, and of values too, are read and trained on in the long test
@@ -84,7 +84,7 @@ def check_bits(folder, style, seed):
     assert parameters(written, target) == parameters_of_twin(seed)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=FOLDER)
+@settings(max_examples=50, suppress_health_check=FOLDER)
 @given(styles_of_values(), st.integers(0, 3))
 def test_values_train_to_the_same_bits_in_whatever_way_they_are_written(tmp_path, style, seed):
     check_bits(tmp_path, style, seed)
@@ -92,7 +92,7 @@ def test_values_train_to_the_same_bits_in_whatever_way_they_are_written(tmp_path
 
 @pytest.mark.long
 @pytest.mark.parametrize("half", [0, 1])  # one for each processor
-@settings(max_examples=1000, deadline=None, suppress_health_check=FOLDER)
+@settings(max_examples=1000, suppress_health_check=FOLDER)
 @given(style=styles_of_values(), seed=st.integers(0, 20))
 def test_two_thousand_ways_of_writing_train_to_the_same_bits(tmp_path, half, style, seed):
     check_bits(tmp_path, style, seed)
