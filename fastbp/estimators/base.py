@@ -29,7 +29,7 @@ from .build import (
     draw_weights,
     hidden_sizes,
     loss_share,
-    set_objective,
+    objective_of,
     steps_asked_of,
 )
 from .callbacks import Callbacks, check_callbacks
@@ -109,10 +109,9 @@ class BaseMLP(CheckingMLP):
         if sample_weight is not None:
             shown["metadata"] = {"sample_weight": sample_weight}
         callbacks = self._callbacks(plain, protocol, shown)
-        set_objective(self, run.network)
         engine = run.network.engine
         require_signs(engine.plan, engine.params)
-        with engine.gate.in_use:
+        with engine.gate.in_use, objective_of(self, run.network):
             callbacks.fit_begins()
             if not is_stochastic(self):
                 fit = self._fit_lm if self.solver == "lm" else self._fit_lbfgs

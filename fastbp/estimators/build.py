@@ -1,6 +1,7 @@
 """From an estimator's parameters to a network: layers, optimizer, initial weights."""
 
 from collections.abc import Iterable
+from contextlib import contextmanager
 from operator import attrgetter, index, is_
 
 import numpy as np
@@ -180,14 +181,20 @@ def _as_new(network, seed):
     return network
 
 
-def set_objective(estimator, network):
-    """Give a network the penalty of an estimator, and scikit-learn's limit of a loss.
+@contextmanager
+def objective_of(estimator, network):
+    """Within, train a network with the penalty of an estimator, and scikit-learn's limit of a loss.
 
-    scikit-learn clips probabilities in the loss that it shows, not in the gradient.
+    scikit-learn clips probabilities in the loss that it shows, not in the gradient. A caller who
+    takes the network afterwards has its own loss and gradient.
     """
     clips = network.loss in _CROSS_ENTROPIES
     limit = -np.log(np.finfo(network.dtype).eps) if clips else np.inf
     network.engine.set_objective(estimator.alpha, float(limit))
+    try:
+        yield
+    finally:
+        network.engine.set_objective()
 
 
 def draw_weights(estimator, network, random_state):
