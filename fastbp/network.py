@@ -267,7 +267,7 @@ class Network(Stepping, Differentiable, Saved):
         Raises
         ------
         DivergenceError
-            If a loss is not finite; the network then holds its best weights so far.
+            If a loss is not finite; it says which weights the network then holds.
         ValueError, TypeError
             If an argument is invalid; the network is unchanged then.
         """

@@ -20,7 +20,7 @@ from .interrupt import Interrupt
 from .loop import Loop, Policy
 from .metrics import metric_of
 from .needs import require_training
-from .overflow import may_overflow, overflows
+from .overflow import loss_of, may_overflow
 from .plateau import Plateau, ReduceLROnPlateau
 from .state import State
 from .stopped import Stopped
@@ -288,16 +288,22 @@ class FitPolicy(Policy):
         if self._is_scored and not np.isfinite(entry.get("val_loss", 0.0)):
             self.diverged(epoch, f"validation loss ({entry['val_loss']})", last)
         # weights that are of no use must not become the best
-        if suspect and self._validation is None:
-            feed = self._feed  # a resumed training may have made no step of the epoch
-            rows = epoch.last.samples if epoch.last else feed.head.head(feed.batch)
-            if self._overflows(rows):
-                self.diverged(epoch, "outputs", last)
+        if suspect and self._validation is None and self._overflows(self._last_rows(epoch)):
+            self.diverged(epoch, "outputs", last)
+
+    def _last_rows(self, epoch):
+        """Return the last batch; a resumed training may have made no step of the epoch."""
+        feed = self._feed
+        return epoch.last.samples if epoch.last else feed.head.head(feed.batch)
 
     def _overflows(self, data):
-        """Return whether outputs overflow for rows, those of any rank; it may have none."""
-        here = len(data) > 0 and overflows(self.engine, data, self.options.n_threads)
-        return bool(self._ranks.largest(here))
+        """Return whether outputs or the loss of rows, those of any rank, are not finite."""
+        return not np.isfinite(self._loss_of(data))
+
+    def _loss_of(self, data):
+        """Return the largest loss of rows of the ranks; one may have none."""
+        here = loss_of(self.engine, data, self.options.n_threads) if len(data) else 0.0
+        return self._ranks.largest(here)
 
     def diverged(self, epoch, what, batch):
         """Restore the best weights and raise `DivergenceError`."""
@@ -312,12 +318,26 @@ class FitPolicy(Policy):
         error = DivergenceError(
             f"the {what} became not finite in epoch {epoch.number + 1}, batch {batch + 1} of "
             f"{len(epoch.losses)}{at_rate}. Likely cause: "
-            f"{cause}. The network holds its best weights so far.",
+            f"{cause}. The network holds {self._held(epoch)}.",
             epoch.number,
             batch,
             state.history,
         )
         raise self._ranks.known_to_all(error)
+
+    def _held(self, epoch):
+        """Say which weights the network holds after `diverged`.
+
+        The loss of an epoch without validation is of the weights before its updates, and those
+        after them are kept: they may be far worse.
+        """
+        history = self.state.history
+        if self._validation is None and history.best_epoch is not None:
+            loss, first = self._loss_of(self._last_rows(epoch)), history.epochs[0]["loss"]
+            if loss > first + abs(first):
+                best = f"the weights after epoch {history.best_epoch + 1}"
+                return f"{best}, whose loss is {loss:.3g}: begin with new ones"
+        return "its best weights so far"
 
 
 def _monitored(entry):

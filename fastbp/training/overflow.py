@@ -1,4 +1,4 @@
-"""Whether a network whose weights are finite has outputs that are not."""
+"""Whether a network whose weights are finite has outputs, or a loss, that are not."""
 
 from __future__ import annotations
 
@@ -22,5 +22,13 @@ def may_overflow(engine: Engine) -> bool:
 
 
 def overflows(engine: Engine, data: Samples, n_threads: Threads) -> bool:
-    """Return whether an output for a row of `data` is infinite or NaN."""
-    return not np.isfinite(engine.forward(data, n_threads)).all()
+    """Return whether an output for a row of `data` is infinite or NaN, or else their loss is."""
+    return not np.isfinite(loss_of(engine, data, n_threads))
+
+
+def loss_of(engine: Engine, data: Samples, n_threads: Threads) -> float:
+    """Return the loss of `data`, 0 if no row has a weight; infinity if an output is not finite."""
+    outputs, loss = engine.evaluate(data, n_threads)
+    if not np.isfinite(outputs).all():
+        return np.inf
+    return float(loss) if data.total_weight else 0.0

@@ -141,8 +141,10 @@ def test_one_that_diverges_ends_as_it_does_alone(in_place, calls):
     jobs = [{**KINDS["plain"], "optimizer": Adam(rate), "seed": 1} for rate in rates]
     given, before = jobs, [Network(**job) for job in jobs]
     if in_place:
-        for network in before:
+        for network, rate in zip(before, rates, strict=True):
+            network.set_learning_rate(1e-3)
             network.fit(X[:64], Y[:64], epochs=1)
+            network.set_learning_rate(rate)
         given = copy.deepcopy(before)
     results = fit_many(given, X, Y, n_threads=2).wait()
     assert sum(calls) == 4
