@@ -42,7 +42,8 @@ def parser(kind, is_optional=False):
 
 def taking(kind, words, *names, panel=None, default=None, several=False, adds=False):
     """Return Typer's option of a `Kind`; ``--help`` shows the default and the limits."""
-    repeats = "repeatable, beside the default" if adds else "repeatable"
+    beside = "repeatable, beside the default, or without it where one is empty"
+    repeats = beside if adds else "repeatable"
     extras = ("" if adds else _default(kind, default), kind.limits, repeats if several else "")
     extra = "; ".join(filter(None, extras))
     is_optional = default is None and not several and not kind.empty
@@ -114,7 +115,9 @@ def made(cls, values):
         value = values[each.name]
         if value is not None and value != []:
             added = each.metadata["adds"]
-            found[each.name] = (*each.default, *value) if added else value  # type: ignore[misc]
+            if added and "" not in value:
+                value = (*each.default, *value)  # type: ignore[misc]
+            found[each.name] = value
     return cls(**found)
 
 

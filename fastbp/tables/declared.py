@@ -69,7 +69,7 @@ def texts(metavar):
 
     def check(name, value):
         values = (value,) if isinstance(value, str) else value
-        if not isinstance(values, Iterable):
+        if not isinstance(values, Iterable) or isinstance(values, Mapping):
             raise TypeError(f"{name}={quoted(value)}: expected text, or a sequence of it")
         values = tuple(values)
         for each in values:

@@ -1,8 +1,32 @@
 """The options of reading a file of text, for training and for predicting."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from .declared import Declared, choice, encoding, flag, number, option, separator, texts
+from ..quoted import quoted
+from .declared import Declared, Kind, choice, encoding, flag, number, option, separator, texts
+
+
+def formats(metavar):
+    """Return the kind of formats of dates, each for all columns, or for one: born=%d/%m/%Y.
+
+    A dict has those of columns by their names.
+    """
+    several = texts(metavar)
+
+    def check(name, value):
+        if isinstance(value, Mapping):
+            value = [f"{column}={each}" for column, each in value.items()]
+        found = several.check(name, value)
+        for each in found:
+            if "%" not in each.rpartition("=")[2]:
+                raise ValueError(
+                    f"{name}={quoted(each)}: expected a format such as %d/%m/%Y, or that of a "
+                    "column, such as born=%d/%m/%Y"
+                )
+        return found
+
+    return Kind(metavar, str, check, several=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +46,7 @@ class ReadOptions(Declared):
     decimal : {".", ","}, optional
         Mark before the decimals of numbers in text. Default: by the values of
         each column, or as for the model.
-    date_format : sequence of str
+    date_format : sequence of str, or dict
         Format of dates, such as %d/%m/%Y, or of one column's, such as born=%d/%m/%Y. Default: by
         the values of each column, or as for the model.
     """
@@ -32,4 +56,4 @@ class ReadOptions(Declared):
     skip_rows: int | None = option(number(whole=True, least=0), None, panel="Reading")
     header: bool | None = option(flag(), None, panel="Reading", names=("--header/--no-header",))
     decimal: str | None = option(choice(".", ","), None, panel="Reading")
-    date_format: tuple = option(texts("FORMAT"), (), panel="Reading")
+    date_format: tuple = option(formats("FORMAT"), (), panel="Reading")

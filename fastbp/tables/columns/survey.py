@@ -154,9 +154,10 @@ class Survey:
         units are several.
         """
         where = f"{table_name}: column {shown(self.name)}"
-        if self.asked is Category or not self.present:
+        unread = self.asked and not self.is_readable
+        if not unread and (self.asked is Category or not self.present):
             return Found(Category)
-        if self.asked and not is_text(self.dtype) and not _reads(self.asked, self.dtype):
+        if unread or (self.asked and not is_text(self.dtype) and not self._is_read_as_asked()):
             raise DataError(f"{where} holds {self.dtype}: it cannot be read as {self.asked.plural}")
         if self.asked is Date and self._by_pattern and not self._by_pattern.fits:
             raise self._mistakes(Date, self._by_pattern, where)
@@ -176,6 +177,13 @@ class Survey:
             if kind is self.asked or (kind.reports_mistakes and is_nearly and count):
                 raise self._mistakes(kind, nearest, where)
         return Found(Category, doubt=self._doubt_of_text())
+
+    def _is_read_as_asked(self):
+        try:
+            self.asked.read(pl.Series([], dtype=self.dtype), ())
+        except ColumnError:
+            return False
+        return True
 
     def _doubt_of_text(self):
         """Return what speaks against categories: that most values are numbers, or dates."""
@@ -231,10 +239,10 @@ class Survey:
 
     def reason_to_drop(self) -> str | None:
         """Return why it is no input whatever its values in training rows are, or None."""
-        if not self.is_readable:
-            return f"holds {self.dtype}"
         if self.asked:
             return None
+        if not self.is_readable:
+            return f"holds {self.dtype}"
         if not self.present:
             return "all missing"
         if self.present < self.rows or self.rows < FEWEST_ROWS_OF_AN_ID:
@@ -258,12 +266,3 @@ _PLAIN: dict[type[Column], _Plain] = {
     Number: _Plain(NumberText().plain),
     Date: _Plain(DateText().plain),
 }
-
-
-def _reads(kind, dtype):
-    """Return whether a kind reads values of a polars type."""
-    try:
-        kind.read(pl.Series([], dtype=dtype), ())
-    except ColumnError:
-        return False
-    return True

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ...errors import DataError
 from ..losses import LOSSES, OF_RATES, ROBUST
-from ..wording import listed, shown
+from ..wording import counted, listed, shown
 from .boolean import Boolean
 from .category import LONGEST_CATEGORY, MOSTLY_DISTINCT, Category
 from .column import Range
@@ -49,6 +49,7 @@ class TargetSurvey:
         self.doubt = ""
         self._survey = Survey(name, dtype, words, instead="task=classification")
         self._counts: Counter = Counter()
+        self._lost: Counter = Counter()  # words that mean a missing value
 
     def add(self, series: pl.Series, first: int) -> None:
         """Add the values of a frame, which begins at row `first`, counted from 0."""
@@ -56,7 +57,7 @@ class TargetSurvey:
             return
         self._survey.add(series, first)
         if len(self._counts) <= MOST_CLASSES:
-            count(series, self._survey.words, self._counts)
+            count(series, self._survey.words, self._counts, self._lost)
 
     def target(self, table_name: str, habits: Habits) -> Target:
         """Return the `Target` without statistics; DataError if it does not suit the task."""
@@ -65,7 +66,10 @@ class TargetSurvey:
         if not survey.is_readable:
             raise DataError(f"{name} holds {survey.dtype}: expected numbers, text or booleans")
         if not survey.present:
-            raise DataError(f"{name} is missing in all rows: give its values, or another target")
+            why = self._told_of_lost("; ")
+            raise DataError(
+                f"{name} is missing in all rows: give its values, or another target{why}"
+            )
         self.found = found = self._find(table_name, habits)
         kind, candidate = found.kind, found.candidate
         self.doubt = found.doubt
@@ -134,9 +138,25 @@ class TargetSurvey:
         written, classes = _written(is_whole, values)
         present = {value.lower() for value in values} if kind is Boolean else classes
         if len(present) < 2:
-            raise DataError(f"{name} has one class only, {listed(present)}: expected at least two")
+            why = self._told_of_lost("; ")
+            raise DataError(
+                f"{name} has one class only, {listed(present)}: expected at least two{why}"
+            )
+        if self._lost and written == "text":
+            _log.warning("%s: %s", name, self._told_of_lost())
         counts = (0,) * len(classes)
         return Target(self._survey.name, "classification", written, classes, counts)
+
+    def _told_of_lost(self, before=""):
+        """Say which word of the target counts as missing, though it may be that of a class."""
+        if not self._lost:
+            return ""
+        word, rows = self._lost.most_common(1)[0]
+        return (
+            f"{before}{counted(rows, 'row')} with {shown(word)} {'is' if rows == 1 else 'are'} "
+            "left out, for it counts as missing: if it is a class, say which words do by `missing`"
+            "; '' alone leaves out the usual ones"
+        )
 
 
 def targets_of(surveys: Sequence[TargetSurvey], table_name: str, habits: Habits) -> list[Target]:

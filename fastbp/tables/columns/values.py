@@ -157,15 +157,23 @@ def distinct(series: pl.Series) -> tuple[pl.Series, Places]:
     return found["value"], found["rows"].cast(pl.Int64).to_numpy()
 
 
-def count(series: pl.Series, words: Sequence[str], counts: Counter) -> int:
-    """Add to `counts` how often each value is there, as text; return how many are missing."""
+def count(
+    series: pl.Series, words: Sequence[str], counts: Counter, lost: Counter | None = None
+) -> int:
+    """Add to `counts` how often each value is there, as text; return how many are missing.
+
+    To `lost` it adds how often each of the words that mean a missing value is there.
+    """
     values, how_often = distinct(series)
     missing = 0
-    for value, rows in zip(text(values, words), how_often.tolist(), strict=True):
-        if value is None:
-            missing += rows
-        else:
+    written = text(values, ())
+    for value, rows in zip(written, how_often.tolist(), strict=True):
+        if value is not None and value not in words:
             counts[value] += rows
+            continue
+        missing += rows
+        if lost is not None and value is not None:
+            lost[value] += rows
     return missing
 
 
