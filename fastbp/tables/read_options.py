@@ -1,7 +1,7 @@
 """The options of reading a file of text, for training and for predicting."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ..quoted import quoted
 from .declared import Declared, Kind, choice, encoding, flag, number, option, separator, texts
@@ -57,3 +57,11 @@ class ReadOptions(Declared):
     header: bool | None = option(flag(), None, panel="Reading", names=("--header/--no-header",))
     decimal: str | None = option(choice(".", ","), None, panel="Reading")
     date_format: tuple = option(formats("FORMAT"), (), panel="Reading")
+
+    @property
+    def named_columns(self) -> frozenset[str]:
+        """The columns that options name; those of a training do, the others of reading do not."""
+        of_columns = [f.name for f in fields(self) if f.metadata["kind"].metavar == "COL"]
+        values = [getattr(self, name) or () for name in of_columns]
+        several = [[value] if isinstance(value, str) else value for value in values]
+        return frozenset(name for names in several for name in names)

@@ -126,13 +126,15 @@ def _row(name, file):
     return bytes(row)
 
 
-def look_through(name: str, path: Path, separator: str, columns: int, offset: int) -> Shape:
+def look_through(
+    name: str, path: Path, separator: str, columns: int, offset: int, hint: str = ""
+) -> Shape:
     """Return the `Shape` of the rows of `columns` fields that begin at byte `offset`.
 
-    DataError, with the row, if a row has another number of fields, a quote is not closed, or
-    there are NUL bytes; `Unfit` if it is not UTF-8, or lines end in CR.
+    DataError, with the row and a further `hint`, if a row has another number of fields, a quote
+    is not closed, or there are NUL bytes; `Unfit` if it is not UTF-8, or lines end in CR.
     """
-    scan = _Scan(name, separator, columns, offset)
+    scan = _Scan(name, separator, columns, offset, hint)
     with open(path, "rb") as file:
         file.seek(offset)
         while block := file.read(_BLOCK):
@@ -147,8 +149,9 @@ class _Scan:
     fields has n, the last of which is its line end.
     """
 
-    def __init__(self, name, separator, columns, offset):
+    def __init__(self, name, separator, columns, offset, hint):
         self.name = name
+        self.hint = hint
         self.offset = offset
         self.columns = columns
         self.separator = ord(separator)
@@ -202,7 +205,7 @@ class _Scan:
                 message = (
                     f"{self.name}: row {self._row(line):,} has {fields[row]:,} fields but the "
                     f"header names {self.columns:,}: mend the row, or put quotes around fields "
-                    "with separators"
+                    f"with separators{self.hint}"
                 )
                 if _RETURN in data[max(0, start) : places[row] - 1]:
                     raise Unfit(message, self.offset, loose=True)

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
-from .cells import clean_share, naming
+from .cells import clean_share, is_typed, naming
 
 SEPARATORS = ",;\t|"
 # what else may separate fields, where none of the first does: no letter, digit, sign or quote
@@ -27,6 +27,7 @@ _ROWS = 1000  # that are looked at
 _HEAD = 4096  # characters in which an unusual separator must occur
 # the share of the rows that must have the same number of fields
 _LEAST_REGULAR = 0.5
+_NEARLY = 0.9  # a row that does not fit is to be mended
 
 
 class Dialect(Struct, frozen=True):
@@ -52,7 +53,7 @@ class Known(NamedTuple):
     """What is known before a file is looked at: by its user, or by the model that reads it.
 
     `names` are the columns of the model, if there is one, and `widths` the numbers of fields
-    that its rows may have, if it has no header.
+    that its rows may have, if it has no header. `asked` are the columns that the user names.
     """
 
     separator: str | None = None
@@ -60,6 +61,7 @@ class Known(NamedTuple):
     header: bool | None = None
     names: frozenset[str] = frozenset()
     widths: tuple[int, ...] = ()
+    asked: frozenset[str] = frozenset()
 
 
 class _Fit(NamedTuple):
@@ -72,7 +74,7 @@ class _Fit(NamedTuple):
     whole: bool  # whether all of these rows have that width
     regular: float  # the share of all rows that have it, and of fields that are as expected
     clean: float
-    is_known: bool  # whether the first row has names of the model's, or rows have its width
+    is_known: bool  # whether the first row has known names, or rows have the model's width
 
 
 def sniff(text: str, whole: bool, known: Known, suffix: str = "") -> Dialect:
@@ -141,8 +143,8 @@ def _best_fit(text, whole, separator, known, suffix):
     if separator:
         asked = [separator, RUNS] if separator == " " else [separator]
         return max((_fit(text, whole, each, known) for each in asked), key=_rank)
-    first = OF_SUFFIX.get(suffix, "")
-    usual = [_fit(text, whole, s, known) for s in [*first, *SEPARATORS.replace(first, "", 1)]]
+    first = OF_SUFFIX.get(suffix, ",")
+    usual = [_fit(text, whole, s, known) for s in [first, *SEPARATORS.replace(first, "", 1)]]
     others = {s: _fit(text, whole, s, known) for s in _OTHERS if s[0] in text[:_HEAD]}
     if RUNS in others and others[RUNS].whole and any("" in row for row in others[" "].rows):
         del others[" "]  # between two blanks it finds an empty field
@@ -150,8 +152,38 @@ def _best_fit(text, whole, separator, known, suffix):
     # what is rarely a separator needs a proof
     proven = [fit for fit in others.values() if fit.is_known or (fit.whole and len(fit.rows) > 2)]
     fitting += [fit for fit in proven if fit.width > 1]
+    at_once = [fit for fit in others.values() if fit.start == 0]
+    with_header = [fit for fit in [*usual, *at_once] if _fits(fit)]
+    if with_header:
+        own = min(with_header, key=lambda fit: (not fit.is_known, fit.start))
+        fitting = [fit for fit in fitting if not _yields(fit, own, suffix)]
     in_header = [fit for fit in usual if fit.rows and len(fit.rows[0]) > 1]
     return max(fitting, key=_rank) if fitting else [*in_header, *usual][0]
+
+
+def _fits(fit):
+    """Return whether a separator gives nearly all rows as many fields as the header."""
+    nearly = fit.whole or fit.regular >= _NEARLY
+    return nearly and fit.width > 1 and len(fit.rows[0]) == fit.width
+
+
+def _yields(fit, own, suffix):
+    """Return whether a separator is less likely than `own`, which fits header and rows.
+
+    Fields may hold other separators: colours, lists of tags, names of users. Their columns have
+    one name. But numbers with decimal commas may have as many commas in each row.
+    """
+    if fit is own or fit.start < own.start or fit.is_known > own.is_known:
+        return False
+    if fit.start > own.start or fit.is_known < own.is_known or not _fits(fit):
+        return True
+    is_odd = own.separator in SEPARATORS and fit.separator not in SEPARATORS
+    return (is_odd and suffix in OF_SUFFIX) or _typed(fit) < _typed(own)
+
+
+def _typed(fit):
+    """Return how many fields look like numbers, dates or times."""
+    return sum(is_typed(field) for row in fit.rows for field in row)
 
 
 def _rank(fit):
@@ -169,7 +201,8 @@ def _fit(text, whole, separator, known):
     first = _first_row(rows, starts, width, known, separator)
     kept = rows[first:]
     regular = sum(len(row) == width and n not in broken for n, row in enumerate(kept, first))
-    regular += bool(kept) and len(kept[0]) == width - 1  # a header without a name for row names
+    # a header without a name for row names
+    regular += bool(kept) and len(kept[0]) == width - 1 and (width > 2 or separator.isspace())
     is_named = bool(kept) and _is_named(kept[0], known)
     body = kept[1:] if len(kept) > 1 else kept
     return _Fit(
@@ -249,14 +282,14 @@ def _first_row(rows, starts, width, known, separator):
 
 
 def _has_header(fit, evidence, known):
-    if known.names:
-        return bool(fit.rows) and _is_named(fit.rows[0], known)
-    return evidence >= 0
+    is_named = bool(fit.rows) and _is_named(fit.rows[0], known)
+    return is_named if known.names else is_named or evidence >= 0
 
 
 def _is_named(row, known):
-    """Return whether a row has names of the model's columns."""
-    return any(field in known.names or field.strip() in known.names for field in row)
+    """Return whether a row has names of columns of the model's, or that the user names."""
+    names = known.names or known.asked
+    return any(field in names or field.strip() in names for field in row)
 
 
 def _beyond(fit, known):

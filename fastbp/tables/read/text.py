@@ -94,7 +94,8 @@ class TextReader:
         names = like.names if like else frozenset()
         count = len(like.reading.columns) if like else 0
         widths = (count, count - 1) if count and not header else ()
-        known = Known(how.separator, how.skip_rows, header, names, widths)
+        asked = how.named_columns
+        known = Known(how.separator, how.skip_rows, header, names, widths, asked)
         self.dialect = sniff(text.removeprefix("\ufeff"), whole, known, suffix)
 
     def begins(self, path: Path) -> bool:
@@ -163,7 +164,9 @@ class TextReader:
 
     def _look_through(self):
         width = len(self.schema)
-        return look_through(self.name, self._path, self._separator, width, self._start.offset)
+        told = f"; or say what is between fields by `separator`, if not {shown(self._separator)}"
+        hint = "" if self._how.separator else told
+        return look_through(self.name, self._path, self._separator, width, self._start.offset, hint)
 
     def _adapt(self, unfit):
         """Read the file in another way from now on; raise where there is none."""
