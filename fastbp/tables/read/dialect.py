@@ -39,7 +39,7 @@ class Dialect(Struct, frozen=True):
     "first", or the "last", as after a separator that ends each row. If it is "name", the header
     ends in a separator, and the rows do not; if "sign", it begins with that of a comment.
     `loose` says that the file must be written anew for polars: lines end in CR, or fields are
-    apart by several blanks, or have blanks around quotes.
+    apart by several blanks, or have blanks around quotes, or quotes within.
     """
 
     separator: str = ","

@@ -15,6 +15,11 @@ from .notes import step
 from .scratch import Scratch
 
 _BLOCK = 1 << 20
+# what the csv module says of quotes, and what is to be mended
+_REFUSED = {
+    "expected after": "text stands behind the quote that closes a field; double quotes within it",
+    "end of data": "a quote is opened and never closed; close it, or double it within quotes",
+}
 
 
 def in_utf8(name: str, path: Path, encoding: str) -> Scratch:
@@ -65,13 +70,17 @@ def tidied(name: str, path: Path, dialect: Dialect) -> Scratch:
             skipinitialspace=dialect.separator != " ",
             strict=True,
         )
+        write = csv.writer(out, lineterminator="\n").writerow
+        line = dialect.skip + 1  # where the next row begins
         try:
-            csv.writer(out, lineterminator="\n").writerows(rows)
+            for row in rows:
+                write(row)
+                line = dialect.skip + 1 + rows.line_num
         except csv.Error as error:
-            raise DataError(f"{name}: line {dialect.skip + rows.line_num:,}: {error}") from error
+            why = next((why for start, why in _REFUSED.items() if start in str(error)), str(error))
+            raise DataError(f"{name}: line {line:,} cannot be read: {why}") from error
         except UnicodeDecodeError as error:
-            line = f"line {dialect.skip + rows.line_num:,}"
-            raise not_utf8(name, line, raw.tell()) from error
+            raise not_utf8(name, f"line {line:,}", raw.tell()) from error
     return scratch.written()
 
 

@@ -30,6 +30,7 @@ SAMPLE = 1 << 18
 _LONGEST_LINE = 1 << 24
 # what polars takes of memory for a piece of text, in its bytes: 8 to 16
 _TIMES = 8
+_REWRITTEN = "rewritten, for lines end in CR, or blanks stand around fields, or quotes within"
 _CALLED = {"\t": "tabs", " ": "blanks", RUNS: "blanks"}
 
 
@@ -132,7 +133,7 @@ class TextReader:
             between = _CALLED.get(dialect.separator, shown(dialect.separator))
             say(self.name, f"fields are separated by {between}")
         if dialect.loose:
-            say(self.name, "rewritten, for lines end in CR, or blanks stand around fields")
+            say(self.name, _REWRITTEN)
         if dialect.skip and how.skip_rows is None:
             lines = counted(dialect.skip, "line")
             warn(self.name, f"{lines} before the table left out; `skip_rows` settles it")
@@ -171,6 +172,7 @@ class TextReader:
     def _adapt(self, unfit):
         """Read the file in another way from now on; raise where there is none."""
         if unfit.loose and not self.dialect.loose:
+            say(self.name, _REWRITTEN)
             self.dialect = structs.replace(self.dialect, loose=True)
             return
         if unfit.loose or self.encoding not in UTF8 or self._how.encoding:
@@ -217,7 +219,7 @@ class TextReader:
         if found != expected:
             raise DataError(
                 f"{self.name}: {found:,} of {expected:,} rows can be read: "
-                "the file changed meanwhile, or has quotes inside fields that are not doubled"
+                "the file changed meanwhile"
             )
 
     def _piece(self, file, begin, end, columns):
@@ -236,7 +238,11 @@ class TextReader:
         )
         if leading == end.lines - begin.lines:
             return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
-        frame = scan.select(columns).collect()
+        try:
+            frame = scan.select(columns).collect()
+        except pl.exceptions.ComputeError as error:
+            where = f"between lines {begin.lines + 1:,} and {end.lines:,} of its rows"
+            raise DataError(f"{self.name} cannot be read {where}: it changed meanwhile") from error
         if last == first:
             return frame
         keep = np.ones(frame.height, bool)
