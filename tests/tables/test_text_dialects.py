@@ -89,7 +89,6 @@ def test_excel_says_the_separator(tmp_path):
 
 COMMENTED = {
     "numpy.savetxt": "# y x c\n1.5 2 7\n2.5 3 8\n0.5 1 9\n",
-    "numpy.savetxt with commas": "# y,x,c\n1.5,2,7\n2.5,3,8\n0.5,1,9\n",
     "a name with a sign": "y,x,c\n1.5,2,7\n2.5,3,8\n0.5,1,9\n",
     "a comment above": "# made by hand\n# y,x,c\n1.5,2,7\n2.5,3,8\n0.5,1,9\n",
 }

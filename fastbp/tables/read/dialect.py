@@ -22,6 +22,8 @@ _RARE = 0.8  # what their fit is worth beside that of a usual one
 OF_SUFFIX = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".psv": "|"}
 _EXCEL = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 COMMENTS = ("#", "%", "//")
+_NOTED = (".txt", ".dat", ".data", ".out", ".asc")  # suffixes of files whose headers are comments
+_SAVED = re.compile(r" *[-+]?\d\.\d{18}e[-+]\d+")  # as numpy.savetxt writes numbers
 _QUOTED = re.compile(r'"[^"]*"')
 _ROWS = 1000  # that are looked at
 _HEAD = 4096  # characters in which an unusual separator must occur
@@ -92,7 +94,7 @@ def sniff(text: str, whole: bool, known: Known, suffix: str = "") -> Dialect:
     loose = has_returns or _is_loose(body, fit)
     above = _commented_header(comments, fit, evidence, known)
     if above is not None:
-        beyond: Any = "sign" if comments[above][1:2].isspace() else ""
+        beyond: Any = "sign" if _is_sign_apart(comments, above, fit, known, suffix) else ""
         return Dialect(fit.separator, skip + above, True, beyond, loose)
     header = known.header if known.header is not None else _has_header(fit, evidence, known)
     return Dialect(
@@ -121,12 +123,31 @@ def _commented_header(comments, fit, evidence, known):
     if place is None or fit.start or fit.width < 2 or known.header is False:
         return None
     line = comments[place]
-    if line[1:2].isspace():
-        names = _split(line[1:].strip(), fit.separator)
-        fits = evidence < 0 and _are_words(names)
-    else:
-        names, fits = _split(line, fit.separator), True
-    return place if fits and len(names) == fit.width else None
+    is_apart = line[1:2].isspace()
+    names = _split(line[1:].strip() if is_apart else line, fit.separator)
+    if len(names) != fit.width:
+        return None
+    is_known = _is_named([line.partition(fit.separator)[0], *names], known)
+    if not is_apart or (is_known and not _is_named(fit.rows[0], known)):
+        return place
+    reads_as_names = _are_words(names) or naming([names, *fit.rows]) > 0
+    return place if evidence < 0 and reads_as_names else None
+
+
+def _is_sign_apart(comments, place, fit, known, suffix):
+    """Return whether the sign before a header is no part of its first name.
+
+    That needs a proof: "% change" and "# of rooms" are names.
+    """
+    line = comments[place]
+    if not line[1:2].isspace() or fit.separator in (" ", RUNS):
+        return line[1:2].isspace()  # by blanks the sign is a field, without a column
+    first, *others = (name.strip() for name in _split(line[1:], fit.separator))
+    names = known.names or known.asked
+    if f"{line[0]} {first}" in names or first in others:
+        return False
+    is_custom = suffix in _NOTED or all(map(_SAVED.fullmatch, fit.rows[0]))
+    return is_custom or first in names or any(each.startswith(line[0]) for each in comments[:place])
 
 
 def _split(line, separator):

@@ -17,7 +17,7 @@ from ...memory import bytes_shown
 from ..options import ReadOptions
 from ..wording import counted, listed, shown
 from .delimited import Shape, Unfit, first_row, look_through
-from .dialect import OF_SUFFIX, RUNS, Dialect, Known, sniff
+from .dialect import OF_SUFFIX, RUNS, SEPARATORS, Dialect, Known, sniff
 from .encodings import UTF8, decoded, encoding_of
 from .naming import Like, distinct, names_of
 from .notes import say, step, warn
@@ -140,6 +140,9 @@ class TextReader:
         if not dialect.header and how.header is None and self._like is None:
             names = listed(self.schema, 2)
             warn(self.name, f"no header: columns are called {names}; `header` settles it")
+        if dialect.beyond == "sign" and dialect.separator in SEPARATORS:
+            sign = "the sign of a comment before the header left out"
+            warn(self.name, f"{sign}; `skip_rows` settles it")
         if self.unnamed:
             tell = warn if self._like is None else say
             tell(self.name, f"columns without a name are called {listed(self.unnamed)}")
