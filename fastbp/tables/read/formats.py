@@ -12,6 +12,7 @@ import polars as pl
 from ...errors import DataError
 from ..options import ReadOptions
 from .encodings import decoded, encoding_of
+from .foreign import foreign
 from .naming import Like
 from .notes import step, warn
 from .objects import as_lines, holds_words
@@ -43,18 +44,6 @@ SCANS: dict[str, Callable[..., pl.LazyFrame]] = {
 }
 _PACKED = (".gz", ".zst", ".bz2", ".xz", ".zip")
 _STARTS = {b"PAR1\x15": PARQUET, b"ARROW1": _ARROW, b"\xd0\xcf\x11\xe0": _SHEETS}
-# what is handed over as a table and is none
-_FOREIGN = {
-    b"%PDF": "a PDF",
-    b"\x89PNG": "a picture",
-    b"\xff\xd8\xff": "a picture",
-    b"SQLite format 3": "a database of SQLite",
-    b"\x89HDF": "HDF5",
-    b"version https://git-lfs": "a pointer of Git LFS without the data",
-    b"<!doctype html": "a page of HTML",
-    b"<html": "a page of HTML",
-    b"\x93NUMPY": "a single array: numpy.savez gives it a name",
-}
 _OBJECTS = re.compile(r'\s*(?:\[\s*(?:\{|\]\s*$)|\{\s*(?:"|\}))')
 _SEPARATED = re.compile(r"[^\n]*[,;\t|]")
 
@@ -152,9 +141,8 @@ def _format(name, path, expected):
     head = _head(path)
     if not head:
         raise DataError(f"{name} is empty: expected a header and rows")
-    for start, what in _FOREIGN.items():
-        if head.lower().startswith(start.lower()):
-            raise DataError(f"{name} is {what}: expected a table")
+    if what := foreign(head):
+        raise DataError(f"{name} is {what}")
     if packing_of(head) == "zip":
         with zipfile.ZipFile(path) as archive:
             return _format_of_archive(archive.namelist()) or expected
