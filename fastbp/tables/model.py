@@ -208,7 +208,7 @@ class TableModel:
             learns classes, or has no residuals or too few: its file is of an older fastbp, or no
             row validated.
         """
-        table = self.open(data, ReadOptions(**options))
+        table = self.open(data, ReadOptions.of(self.predict, options))
         found = pl.concat(self.predictions(table, keep, n_threads, spread, interval))
         return with_index(found, data) if is_pandas(data) else found
 
@@ -274,7 +274,7 @@ class TableModel:
             If a metric is unknown.
         """
         asked = AskedScores(self.schema, scorers_of(metrics))
-        table = self.open(data, ReadOptions(**options))
+        table = self.open(data, ReadOptions.of(self.evaluate, options))
         more = [asked] if metrics else []
         return self.scores(table, n_threads, weight, more=more).metrics() | asked.metrics()
 
@@ -373,7 +373,7 @@ class TableModel:
         if metric is None:
             metric = "r2" if self.schema.target.task == "regression" else "accuracy"
         scorers_of([metric])
-        table = self.open(data, ReadOptions(**options))
+        table = self.open(data, ReadOptions.of(self.explain, options))
         weighing = self._weight_in(table, weight)
         drawn = (weighing, given["rows"], given["seed"], n_threads)
         explained = Explained(self.network, self.schema.written(table.how), table, *drawn)

@@ -1,10 +1,13 @@
 """The options of reading a file of text, for training and for predicting."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from ..quoted import quoted
 from .declared import Declared, Kind, choice, encoding, flag, number, option, separator, texts
+from .wording import shown
 
 
 def formats(metavar):
@@ -57,6 +60,16 @@ class ReadOptions(Declared):
     header: bool | None = option(flag(), None, panel="Reading", names=("--header/--no-header",))
     decimal: str | None = option(choice(".", ","), None, panel="Reading")
     date_format: tuple = option(formats("FORMAT"), (), panel="Reading")
+
+    @classmethod
+    def of(cls, method: Callable[..., Any], options: Mapping[str, Any]) -> "ReadOptions":
+        """Return the further options that a method was called with; TypeError if it has not all."""
+        known = [each.name for each in fields(cls)]
+        for name in options:
+            if name not in known:
+                there = ", ".join(inspect.signature(method).parameters)
+                raise TypeError(f"{method.__name__} has no argument {shown(name)}: it has {there}")
+        return cls(**options)
 
     @property
     def named_columns(self) -> frozenset[str]:

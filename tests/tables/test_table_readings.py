@@ -1,5 +1,6 @@
 """What was told of a table is saved with its model, and the tables that it predicts are alike."""
 
+import inspect
 import json
 
 import numpy as np
@@ -181,3 +182,15 @@ def test_a_model_file_without_a_reading_loads_and_predicts_the_same(tmp_path):
     save(path, content)
     with pytest.raises(ModelFileError, match=r"`reading.header`"):
         TableModel.load(path)
+
+
+@pytest.mark.parametrize("method", ["predict", "evaluate", "explain"])
+def test_an_argument_that_a_method_has_not_is_named_with_those_it_has(tmp_path, method):
+    path = tmp_path / "rows.csv"
+    path.write_text("y,x\n" + "1.5,2\n2.5,4\n" * 20)
+    model = train(path, "y", hidden=(), epochs=1, ensemble=1)
+    with pytest.raises(TypeError) as caught:
+        getattr(model, method)(path, foo=1)
+    assert str(caught.value).startswith(f"{method} has no argument 'foo': it has data, ")
+    names = inspect.signature(getattr(model, method)).parameters
+    assert "separator" in names and all(name in str(caught.value) for name in names)
