@@ -26,6 +26,7 @@ _NOTED = (".txt", ".dat", ".data", ".out", ".asc")  # suffixes of files whose he
 _SAVED = re.compile(r" *[-+]?\d\.\d{18}e[-+]\d+")  # as numpy.savetxt writes numbers
 _QUOTED = re.compile(r'"[^"]*"')
 _ROWS = 1000  # that are looked at
+_TITLES = 20  # of them, among which is the header
 _HEAD = 4096  # characters in which an unusual separator must occur
 # the share of the rows that must have the same number of fields
 _LEAST_REGULAR = 0.5
@@ -288,6 +289,11 @@ def _first_row(rows, starts, width, known, separator):
     """
     if known.skip is not None:
         return 0
+    # a title may have as many fields as the table below it, empty ones
+    named = (n for n, row in enumerate(rows[:_TITLES]) if len(row) == width)
+    first = next((n for n in named if _is_named(rows[n], known)), 0)
+    if first and naming(rows[first:]) > 0:
+        return first
     first = next((n for n, row in enumerate(rows) if len(row) == width), 0)
     before = rows[:first]
     if not before or width < 2 or any(len(row) > width for row in before):

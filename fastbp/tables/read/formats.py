@@ -11,6 +11,7 @@ import polars as pl
 
 from ...errors import DataError
 from ..options import ReadOptions
+from ..wording import listed
 from .encodings import decoded, encoding_of
 from .foreign import foreign
 from .naming import Like
@@ -63,12 +64,16 @@ class Part(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """A file that is read: by `reader`, as long as the scratch files in `kept` are there."""
+    """A file that is read: by `reader`, as long as the scratch files in `kept` are there.
+
+    `hint` says where a column may be that it lacks.
+    """
 
     format: str
     reader: Reader
     keys: dict[str, str | None]
     kept: tuple[Scratch, ...]
+    hint: str = ""
 
 
 def suffixes_of(path: object) -> tuple[str, str]:
@@ -97,6 +102,8 @@ def open_part(
     if part.scan is not None:
         return Opened(expected or ROWS, ScanReader(name, part.scan), {}, ())
     kept = [*part.kept]
+    reader: Reader
+    hint = ""
     with reported(name):
         while packing := _packing(name, path, expected):
             kept.append(unpacked(name, path, packing))
@@ -104,12 +111,17 @@ def open_part(
         found = _format(name, path, expected)
         if found == ROWS:
             text = before if isinstance(before, TextReader) else None
-            reader: Reader = TextReader(name, path, how, like, suffix, text)
+            reader = TextReader(name, path, how, like, suffix, text)
+            hint = reader.hint
+        elif found == _SHEETS:
+            frame, others = sheet_of(name, path, like.names if like else how.named_columns)
+            reader = FrameReader(name, frame)
+            hint = f"; other sheets: {listed(others)}" if others else ""
         else:
             reader = _READERS[found](name, path, kept)
     if expected and found != expected:
         warn(name, f"read as {found}, which it holds, whatever its name says")
-    return Opened(found, reader, part.keys, tuple(kept))
+    return Opened(found, reader, part.keys, tuple(kept), hint)
 
 
 def _head(path):
@@ -191,10 +203,10 @@ def _json_lines(name, path):
     return ScanReader(name, pl.scan_ndjson(escape(str(path)), infer_schema_length=None))
 
 
+# what reads the other formats
 _READERS: dict[str, Callable[[str, Path, list[Scratch]], Reader]] = {
     PARQUET: _parquet,
     _ARROW: _arrow,
     _JSON: _json,
     _ARRAYS: lambda name, path, kept: arrays_of(name, path),
-    _SHEETS: lambda name, path, kept: FrameReader(name, sheet_of(name, path)),
 }

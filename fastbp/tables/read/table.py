@@ -92,7 +92,8 @@ class Table:
         """Raise DataError, with the nearest name, unless all `names` are columns."""
         for name in names:
             if name not in self.dtypes:
-                raise DataError(f"{self.name} has {unknown('column', name, self.columns)}")
+                hint = self._parts[0].hint
+                raise DataError(f"{self.name} has {unknown('column', name, self.columns)}{hint}")
 
     @property
     def types(self) -> dict[str, str]:

@@ -99,6 +99,13 @@ class TextReader:
         known = Known(how.separator, how.skip_rows, header, names, widths, asked)
         self.dialect = sniff(text.removeprefix("\ufeff"), whole, known, suffix)
 
+    @property
+    def hint(self) -> str:
+        """Where a column may be that the header lacks: in a later line, below a title."""
+        is_doubtful = self.unnamed or not self.dialect.header
+        told = "; if its header is a later line, `skip_rows` says how many are before it"
+        return told if is_doubtful and not self._how.skip_rows else ""
+
     def begins(self, path: Path) -> bool:
         """Return whether another file begins with the bytes of the header of this one."""
         if self._kept or not self.dialect.header:
