@@ -19,6 +19,7 @@ from ..quoted import quoted
 from ..tables.job import Job
 from ..tables.model import TableModel
 from ..tables.options import TrainOptions
+from ..tables.read.frames import as_known
 from ..tables.read.readers import from_arrays
 from ..tables.result.outputs import free_name
 from ..tables.roles import tell_left_out
@@ -105,6 +106,7 @@ class TabularEstimator(BaseEstimator, Importances):
 
     def _fit(self, X, y, sample_weight, groups):
         samples = samples_of(self, X)
+        y = as_known(y)
         check_consistent_length(samples.frame, y)
         weight, kept = self._weights(sample_weight, samples.frame)
         words = TrainOptions("y", missing=self.missing).missing

@@ -9,7 +9,7 @@ from sklearn.utils.validation import validate_data
 
 from ..annotations import Array
 from ..tables.read.forked import require_polars
-from ..tables.read.frames import is_pandas, of_objects, of_pandas
+from ..tables.read.frames import as_known, is_pandas, kind_of, native, of_objects, of_pandas
 from ..tables.read.readers import from_arrays
 
 
@@ -38,8 +38,8 @@ def samples_of(estimator: Any, X: Any, names: list[str] | None = None) -> Sample
         In a forked child where polars would wait without end.
     """
     require_polars()
-    if not is_pandas(X):
-        X = of_polars(X)
+    types = _types_of_arrow(X)
+    X = _collected(X)
     if not (is_pandas(X) or isinstance(X, pl.DataFrame)):
         return _of_array(estimator, X, names)
     _check_size(estimator, X)
@@ -50,18 +50,32 @@ def samples_of(estimator: Any, X: Any, names: list[str] | None = None) -> Sample
         frame = of_pandas(X.reset_index(drop=True).set_axis(names, axis=1))
     else:
         kinds = [dtype in (pl.Categorical, pl.Enum) for dtype in X.dtypes]
+        kinds = [each.startswith("dictionary") for each in types] or kinds
         frame = pl.DataFrame([X[old].alias(new) for old, new in zip(X.columns, names, strict=True)])
     categorical = [name for name, is_category in zip(names, kinds, strict=True) if is_category]
     return Samples(frame, names, [], categorical)
 
 
-def of_polars(X: Any) -> Any:
-    """Return what polars holds, lazily or as pyarrow, as a frame of polars; others as they are."""
-    if isinstance(X, pl.LazyFrame):
-        return X.collect()
-    kind = type(X)
-    is_arrow = kind.__name__ == "Table" and kind.__module__.partition(".")[0] == "pyarrow"
-    return pl.from_arrow(X) if is_arrow else X
+def _collected(X):
+    """Return a frame of any library as pandas' or polars' own, others as they are.
+
+    TypeError if it has columns and yet no way to read them: as an array it would lose their types.
+    """
+    known = as_known(X)
+    if isinstance(known, pl.LazyFrame):
+        return known.collect()
+    if hasattr(known, "columns") and not (is_pandas(known) or isinstance(known, pl.DataFrame)):
+        raise TypeError(
+            f"X is a {kind_of(X)}: expected a frame of pandas, polars or pyarrow, or an array"
+        )
+    return known
+
+
+def _types_of_arrow(X):
+    """Return the types of the columns of a table of pyarrow: of a dictionary polars keeps none."""
+    X = native(X)
+    is_arrow = kind_of(X).startswith("pyarrow.") and hasattr(X, "schema")
+    return [str(each) for each in X.schema.types] if is_arrow else []
 
 
 def _check_size(estimator, X):

@@ -13,7 +13,6 @@ from ..tables.columns.values import text
 from ..tables.read.frames import is_pandas
 from ..tables.read.readers import from_arrays
 from ..tables.wording import shown
-from .samples import of_polars
 
 _log = logging.getLogger("fastbp")
 # whole numbers below are exact in float64
@@ -52,7 +51,7 @@ def names_of(y: Any, values: npt.NDArray) -> list[str]:
     if values.ndim == 1:
         name = getattr(y, "name", None)
         return [name if isinstance(name, str) and name else "y"]
-    own = [str(name) for name in getattr(of_polars(y), "columns", ())]
+    own = [str(name) for name in getattr(y, "columns", ())]
     if len(own) == len(set(own)) == values.shape[1] and all(own):
         return own
     return [f"y{place}" for place in range(values.shape[1])]

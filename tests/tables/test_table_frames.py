@@ -113,6 +113,73 @@ def test_predictions_of_a_frame_of_pandas_are_one_with_its_index(index):
     assert "row" not in found
 
 
+class Sub(pd.DataFrame):
+    @property
+    def _constructor(self):
+        return Sub
+
+
+class Own(pd.DataFrame):
+    def __init__(self, data, place):
+        super().__init__(data)
+
+
+@pytest.mark.parametrize("subclass", [Sub, lambda frame: Own(frame, place="Oslo")])
+def test_a_subclass_of_pandas_frames_is_one_of_pandas(subclass):
+    frame = frame_of(o=pd.Categorical(cycle("a", "b"))).set_axis(range(5, ROWS + 5))
+    model = train(subclass(frame), "y", epochs=2, hidden=4, seed=0)
+    known = train(frame, "y", epochs=2, hidden=4, seed=0)
+    assert model.fingerprint == known.fingerprint
+    pd.testing.assert_frame_equal(model.out_of_fold, known.out_of_fold)
+    found = model.predict(subclass(frame))
+    assert type(found) is pd.DataFrame
+    pd.testing.assert_frame_equal(found, known.predict(frame))
+
+
+class Streamed:
+    """A table of a library that is known by its stream alone, such as a relation of DuckDB."""
+
+    def __init__(self, frame):
+        self._frame, self.columns = frame, frame.columns
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self._frame.__arrow_c_stream__(requested_schema)
+
+
+STREAMS = {
+    "table": lambda frame: frame.to_arrow(),
+    "batch": lambda frame: frame.to_arrow().to_batches()[0],
+    "reader": lambda frame: frame.to_arrow().to_reader(),
+    "other": Streamed,
+    "narwhals": lambda frame: pytest.importorskip("narwhals").from_native(frame),
+    "lazy": lambda frame: pytest.importorskip("narwhals").from_native(frame.lazy()),
+    "pandas": lambda frame: pytest.importorskip("narwhals").from_native(frame.to_pandas()),
+}
+
+
+@pytest.mark.parametrize("convert", STREAMS.values(), ids=STREAMS)
+def test_a_frame_of_any_library_is_one_of_polars(convert):
+    pytest.importorskip("pyarrow")
+    frame = pl.from_pandas(frame_of(o=cycle("a", "b", None)))
+    known = train(frame, "y", seed=0, **FEW)
+    model = train(convert(frame), "y", seed=0, **FEW)
+    assert model.fingerprint == known.fingerprint
+    assert model.predict(convert(frame)).equals(known.predict(frame))
+    assert model.evaluate(convert(frame)) == known.evaluate(frame)
+
+
+def test_a_frame_that_cannot_be_read_is_named():
+    class Distributed:
+        columns = ("x", "y")
+
+    with pytest.raises(TypeError, match=r"data is a \w+\.Distributed: expected a path, a frame"):
+        open_table(Distributed())
+    arrow = pytest.importorskip("pyarrow")
+    spans = arrow.table({"o": arrow.nulls(3, arrow.month_day_nano_interval())})
+    with pytest.raises(DataError, match="the table cannot be read: could not import from"):
+        open_table(spans)
+
+
 def test_a_name_that_is_there_twice_is_said():
     frame = pd.DataFrame(np.ones((3, 2)), columns=["a", "a"])
     with pytest.raises(DataError, match="two columns have the same name, 'a': rename one"):

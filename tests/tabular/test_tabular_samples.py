@@ -64,12 +64,51 @@ def in_polars(frame):
     )
 
 
+class Places(pd.DataFrame):
+    """As geopandas makes its frames: what is cut from one is one."""
+
+    @property
+    def _constructor(self):
+        return Places
+
+
+class Placed(pd.DataFrame):
+    """A subclass that is made in a way of its own, and whose method does something else."""
+
+    def __init__(self, data, place):
+        super().__init__(data)
+        self.attrs["place"] = place
+
+    def rename(self, *args, **kwargs):
+        raise AssertionError
+
+
+class Streamed:
+    """A table of a library that is known by its stream alone, such as a relation of DuckDB."""
+
+    def __init__(self, frame):
+        self._frame, self.columns = frame, frame.columns
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self._frame.__arrow_c_stream__(requested_schema)
+
+
 @pytest.mark.parametrize(
     "convert",
     [
         in_polars,
         lambda frame: in_polars(frame).lazy(),
         lambda frame: in_polars(frame).to_arrow(),
+        lambda frame: in_polars(frame).to_arrow().combine_chunks().to_batches()[0],
+        lambda frame: in_polars(frame).to_arrow().to_reader(),
+        lambda frame: pytest.importorskip("pyarrow").Table.from_pandas(frame),
+        lambda frame: pytest.importorskip("pyarrow").RecordBatch.from_pandas(frame),
+        lambda frame: pytest.importorskip("narwhals").from_native(frame),
+        lambda frame: pytest.importorskip("narwhals").from_native(in_polars(frame)),
+        lambda frame: pytest.importorskip("narwhals").from_native(in_polars(frame).lazy()),
+        lambda frame: Streamed(in_polars(frame)),
+        lambda frame: Places(frame),
+        lambda frame: Placed(frame, place="Oslo"),
         lambda frame: frame.set_axis(pd.Index([f"row {i}" for i in range(ROWS)], name="key")),
         lambda frame: frame.convert_dtypes().assign(floor=frame["floor"]),
     ],
@@ -81,6 +120,19 @@ def test_frames_of_all_libraries_are_the_same(convert):
         fitted = regressor().fit(convert(PEOPLE), INCOME)
         assert fitted.feature_names_in_.tolist() == list(PEOPLE.columns)
         assert (fitted.predict(convert(PEOPLE)) == known).all()
+
+
+def test_a_frame_that_cannot_be_read_is_refused_and_not_taken_for_an_array():
+    class Distributed:
+        columns = ("a", "b", "c")
+
+        def __array__(self, dtype=None, copy=None):
+            return X
+
+    with pytest.raises(TypeError, match=r"X is a \w+\.Distributed: expected a frame of pandas"):
+        regressor().fit(Distributed(), Y)
+    with pytest.raises(TypeError, match=r"X is a \w+\.Distributed: expected a frame of pandas"):
+        regressor().fit(X, Y).predict(Distributed())
 
 
 def test_an_id_of_a_frame_is_left_out_with_a_warning():

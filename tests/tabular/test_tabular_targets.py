@@ -331,9 +331,13 @@ def test_columns_of_targets_may_have_any_names(names):
         assert fitted.n_outputs_ == 2 and (fitted.predict(X) == known.predict(X)).all()
 
 
-def test_targets_of_pyarrow_keep_their_names():
+def test_targets_of_any_library_keep_their_names():
     table = pytest.importorskip("pyarrow").table({"q": X[:, 0], "p": X[:, 1]})
-    assert regressor(epochs=1).fit(X, table).model_.schema.target_names == ["q", "p"]
+    subclass = type("Sub", (pd.DataFrame,), {})
+    wrapped = pytest.importorskip("narwhals").from_native(table)
+    for y in (table, table.to_batches()[0], wrapped, subclass(table.to_pandas())):
+        fitted = regressor(epochs=1).fit(X, y)
+        assert fitted.model_.schema.target_names == ["q", "p"]
 
 
 # ------------------------------------------------------------------ weights and groups

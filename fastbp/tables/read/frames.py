@@ -1,6 +1,7 @@
-"""Frames of pandas, whatever their columns hold; and predictions with the index of one.
+"""Frames of other libraries as those of pandas or polars, and predictions with an index.
 
-polars converts most columns itself. The others are converted here, or left out and named.
+Those of pandas become frames of polars whatever their columns hold. polars converts most columns
+itself. The others are converted here, or left out and named.
 """
 
 from collections.abc import Iterable
@@ -9,14 +10,54 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..wording import shown
+from ...errors import DataError
+from ..wording import one_line, shown
 from .notes import left_out
 
 
 def is_pandas(data: Any) -> bool:
-    """Return whether data is a frame of pandas, which may not be installed."""
-    kind = type(data)
-    return kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] == "pandas"
+    """Return whether data is a frame of pandas, which may not be installed, or of a subclass."""
+    return _class_of_pandas(data) is not None
+
+
+def _class_of_pandas(data):
+    """Return pandas' own class of frames, None if data is none of them."""
+    for kind in type(data).__mro__:
+        if kind.__name__ == "DataFrame" and kind.__module__.partition(".")[0] == "pandas":
+            return kind
+    return None
+
+
+def kind_of(data: Any) -> str:
+    """Return the name of the type of data, after that of its library."""
+    return f"{type(data).__module__.partition('.')[0]}.{type(data).__name__}"
+
+
+def native(data: Any) -> Any:
+    """Return what narwhals wraps, others as they are."""
+    is_wrapped = type(data).__module__.partition(".")[0] == "narwhals"
+    return data.to_native() if is_wrapped else data
+
+
+def as_known(data: Any) -> Any:
+    """Return a frame of any library as pandas' or polars' own, if it has a way to hand it over.
+
+    That is the stream of Arrow, as pyarrow, narwhals and DuckDB have it; others stay as they are.
+    The methods of a subclass of pandas' may do something else, so it becomes pandas' own.
+    DataError if polars cannot hold a column.
+    """
+    data = native(data)
+    own = _class_of_pandas(data)
+    if own is not None:
+        return data if type(data) is own else own(data)
+    if isinstance(data, (pl.DataFrame, pl.LazyFrame)) or not hasattr(data, "__arrow_c_stream__"):
+        return data
+    if not (hasattr(data, "columns") or hasattr(data, "schema")):  # one column
+        return data
+    try:
+        return pl.DataFrame(data)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise DataError(f"the table cannot be read: {one_line(error)}") from error
 
 
 def of_pandas(frame: Any) -> pl.DataFrame:
@@ -24,12 +65,12 @@ def of_pandas(frame: Any) -> pl.DataFrame:
 
     Intervals become text, categories their values, periods their start, sparse columns dense, and
     objects of several types text. What no column can hold is left out with a warning, and so is an
-    index that is more than row numbers. ValueError if a name is there twice.
+    index that is more than row numbers. DataError if a name is there twice.
     """
     frame = frame.rename(columns=str)
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
-        raise ValueError(f"two columns have the same name, {shown(twice)}: rename one")
+        raise DataError(f"the table: two columns have the same name, {shown(twice)}: rename one")
     _tell_index(frame.index)
     columns = {name: _series(name, column) for name, column in frame.items()}
     return pl.DataFrame([series for series in columns.values() if series is not None])
@@ -39,7 +80,7 @@ def with_index(predictions: pl.DataFrame, frame: Any) -> Any:
     """Return predictions as a frame of pandas with the index of the rows that were predicted."""
     kept = [name for name in predictions.columns if name != "row" or "row" in frame.columns]
     columns = {name: predictions[name].to_list() for name in kept}
-    return type(frame)(columns, index=frame.index)
+    return _class_of_pandas(frame)(columns, index=frame.index)
 
 
 def _tell_index(index):

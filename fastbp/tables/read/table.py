@@ -19,12 +19,12 @@ from ...errors import DataError
 from ...kernels.support.once import cached_property
 from ...memory import free_memory, require_addresses, require_memory
 from ..options import ReadOptions
-from ..wording import MISSING_WORDS, one_line, shown, unknown
+from ..wording import MISSING_WORDS, shown, unknown
 from .forked import require_polars
 from .formats import Opened, open_part
-from .frames import of_pandas
+from .frames import as_known, is_pandas, kind_of, of_pandas
 from .naming import Like, Reading, may_number_rows, numbers_rows
-from .readers import FrameReader, ScanReader, from_arrays, reported
+from .readers import FrameReader, ScanReader, from_arrays
 from .remote import is_address, without_secrets
 from .sources import STANDARD_INPUT, parts_of, standard_input
 from .text import TextReader
@@ -50,7 +50,7 @@ _LARGEST_KEPT = 2**25 - 2**16
 
 
 class Frame(Protocol):
-    """A frame of polars or pandas, or a pyarrow table."""
+    """A frame of polars or pandas, or a table of pyarrow or of what has its stream."""
 
     @property
     def columns(self) -> Any:
@@ -284,32 +284,19 @@ def _opened(name, parts, how, like):
 
 
 def _frame_reader(data):
-    kind = f"{type(data).__module__.partition('.')[0]}.{type(data).__name__}"
     if isinstance(data, dict):
         return from_arrays("the table", {str(name): array for name, array in data.items()})
-    if isinstance(data, pl.DataFrame):
-        return FrameReader("the table", data)
-    if isinstance(data, pl.LazyFrame):
-        return ScanReader("the table", data)
-    convert = {"pandas.DataFrame": _of_pandas, "pyarrow.Table": _of_arrow}.get(kind)
-    if convert is None:
-        raise TypeError(
-            f"data is a {kind}: expected a path, a frame of polars or pandas, a pyarrow table, "
-            "or a dict of arrays"
-        )
-    try:
-        with reported("the table"):
-            return convert(data)
-    except (ValueError, TypeError) as error:  # mixed objects, or a name used twice
-        raise DataError(f"the table cannot be read: {one_line(error)}") from error
-
-
-def _of_arrow(table):
-    return FrameReader("the table", cast(pl.DataFrame, pl.from_arrow(table)))
-
-
-def _of_pandas(frame):
-    return FrameReader("the table", of_pandas(frame))
+    frame = as_known(data)
+    if isinstance(frame, pl.LazyFrame):
+        return ScanReader("the table", frame)
+    if is_pandas(frame):
+        frame = of_pandas(frame)
+    if isinstance(frame, pl.DataFrame):
+        return FrameReader("the table", frame)
+    raise TypeError(
+        f"data is a {kind_of(data)}: expected a path, a frame of polars or pandas, a table of "
+        "pyarrow or of what has its stream, or a dict of arrays"
+    )
 
 
 def _common_types(parts):
