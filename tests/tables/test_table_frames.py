@@ -2,11 +2,13 @@
 
 import datetime as dt
 import decimal
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from pandas.api.extensions import ExtensionArray, ExtensionDtype
 
 from fastbp import DataError, train
 from fastbp.tables.read.frames import of_pandas
@@ -29,6 +31,41 @@ def kind_of(values):
 
 def cycle(*values):
     return [values[place % len(values)] for place in range(ROWS)]
+
+
+class Point(ExtensionDtype):
+    name, type, na_value = "point", UUID, None
+
+    @classmethod
+    def construct_array_type(cls):
+        return Points
+
+
+class Points(ExtensionArray):
+    """Values of a library that pyarrow does not know, such as the shapes of geopandas."""
+
+    dtype = Point()
+
+    def __init__(self, values):
+        self._values = np.empty(len(values), object)
+        self._values[:] = values
+
+    @classmethod
+    def _from_sequence(cls, scalars, *, dtype=None, copy=False):
+        return cls(list(scalars))
+
+    def __getitem__(self, item):
+        found = self._values[item]
+        return Points(list(found)) if isinstance(found, np.ndarray) else found
+
+    def __len__(self):
+        return len(self._values)
+
+    def isna(self):
+        return np.array([value is None for value in self._values])
+
+    def copy(self):
+        return Points(list(self._values))
 
 
 USED = {
@@ -55,6 +92,13 @@ USED = {
     "nullable booleans": (pd.array(cycle(True, None, False), dtype="boolean"), "boolean"),
     "nullable text": (pd.array(cycle("a", None, "b"), dtype="string"), "category"),
     "durations": (pd.to_timedelta(cycle("1h", "3h", None)), "number"),
+    "wide floats": (X.astype(np.longdouble), "number"),
+    "wide floats, sparse": (pd.arrays.SparseArray(X.astype(np.longdouble)), "number"),
+    "wide floats, objects": (pd.Series(list(X.astype(np.longdouble)), dtype=object), "number"),
+    "bytes in the other order": (X.astype(X.dtype.newbyteorder()), "number"),
+    "integers in the other order": (X.astype(np.dtype("i4").newbyteorder()), "number"),
+    "raw bytes": (pd.Series(cycle(np.void(b"a"), np.void(b"b"))), "category"),
+    "a type of its own": (Points(cycle(UUID(int=1), None, UUID(int=2))), "category"),
     "zoned": (pd.to_datetime(cycle("2020-01-05", "2021-01-05")).tz_localize("Asia/Tokyo"), "date"),
 }
 
@@ -71,6 +115,14 @@ def test_complex_numbers_are_left_out_and_named(caplog):
     assert "column 'o' is left out: it holds complex numbers" in caplog.text
 
 
+def test_types_of_pyarrow_that_nothing_reads_are_named():
+    arrow = pytest.importorskip("pyarrow")
+    runs = arrow.RunEndEncodedArray.from_arrays([1, 3], ["a", "b"])
+    column = pd.arrays.ArrowExtensionArray(arrow.chunked_array([runs]))
+    with pytest.raises(DataError, match=r"the table: column 'o' holds run_end_encoded<.*: convert"):
+        open_table(pd.DataFrame({"o": column}))
+
+
 def test_what_no_column_holds_is_left_out_and_named(caplog):
     assert kind_of([[1, 2]] * ROWS) is None
     assert "column 'o' is left out: holds List(Int64)" in caplog.text
@@ -79,6 +131,8 @@ def test_what_no_column_holds_is_left_out_and_named(caplog):
 def test_the_values_are_those_of_pandas():
     values = pd.Series(cycle("a", 3, None, 2.0, 2.5), dtype=object)
     assert of_pandas(pd.DataFrame({"o": values}))["o"][:5].to_list() == ["a", "3", None, "2", "2.5"]
+    wide = of_pandas(pd.DataFrame({"o": X.astype(np.longdouble), "p": X.astype(">f8")}))
+    assert (wide.to_numpy() == X[:, None]).all()
     band = pd.cut(X, [0, 50, 100])
     found = of_pandas(pd.DataFrame({"o": band}))["o"].to_list()
     expected = ["(0, 50]" if x <= 50 else "(50, 100]" for x in X]

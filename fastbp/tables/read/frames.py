@@ -14,6 +14,15 @@ from ...errors import DataError
 from ..wording import one_line, shown
 from .notes import left_out
 
+# what polars and pyarrow raise of types that they do not have; pyo3's panics are no Exception
+_REFUSALS = (
+    NotImplementedError,
+    TypeError,
+    ValueError,
+    pl.exceptions.PolarsError,
+    pl.exceptions.PanicException,
+)
+
 
 def is_pandas(data: Any) -> bool:
     """Return whether data is a frame of pandas, which may not be installed, or of a subclass."""
@@ -103,12 +112,27 @@ def _series(name, column):
         kind = str(column.dtype)
     if kind.startswith(("interval", "complex")):
         column = column.astype(object)
-    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "O":
-        return of_objects(name, column, column.isna())
+    dtype = column.dtype
+    if isinstance(dtype, np.dtype):
+        if dtype.kind == "O":
+            return of_objects(name, column, column.isna())
+        # Arrow has no wider floats, and the bytes of this machine alone
+        column = column.astype(np.float64 if dtype == np.longdouble else dtype.newbyteorder("="))
     try:
         return pl.from_pandas(column.rename(name))
-    except ImportError:  # polars has pyarrow read what is no plain array
-        return of_objects(name, column.astype(object), column.isna())
+    except (ImportError, *_REFUSALS):  # polars has pyarrow read what is no plain array
+        return _of_its_objects(name, column)
+
+
+def _of_its_objects(name, column):
+    try:
+        objects = column.astype(object)
+    except _REFUSALS as error:
+        raise DataError(
+            f"the table: column {shown(name)} holds {column.dtype}, which cannot be read: convert "
+            "it to numbers, text or dates, or drop it"
+        ) from error
+    return of_objects(name, objects, objects.isna())
 
 
 def _are_values(column):
@@ -131,7 +155,7 @@ def of_objects(name: str, objects: Iterable[Any], are_missing: Iterable[bool]) -
     if len(present) == 1 or are_numbers:
         try:
             series = pl.Series(name, values)
-        except (TypeError, pl.exceptions.PolarsError):
+        except _REFUSALS:
             series = None
         if series is not None and series.dtype != pl.Object:
             return series
