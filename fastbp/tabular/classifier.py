@@ -93,7 +93,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
             return dict(zip(names_of(y, values), values.astype(np.int64).T, strict=True))
         values = column_or_1d(values, warn=True)
         self.classes_, places = np.unique(values, return_inverse=True)
-        self._held = as_held(self.classes_, words)
+        self._held = as_held(self.classes_, places, words)
         return {names_of(y, values)[0]: self._held[places]}
 
     def _parameters(self):

@@ -1,7 +1,6 @@
 """The targets of an estimator as columns of a table: their names, and classes as it holds them."""
 
 import logging
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..tables.columns.number import Number
+from ..tables.columns.survey import Habits
+from ..tables.columns.target import TargetSurvey, read_target
 from ..tables.columns.values import text
 from ..tables.read.frames import is_pandas
 from ..tables.read.readers import from_arrays
@@ -17,8 +18,7 @@ from ..tables.wording import shown
 _log = logging.getLogger("fastbp")
 # whole numbers below are exact in float64
 _EXACT = 2**53
-_WHOLE = re.compile(r"0|-?[1-9]\d{0,14}")
-_WORD = re.compile(r"[^\W\d_](?:.*\S)?", re.DOTALL)
+_MOST_SHOWN = 5
 
 
 def as_scikit_learn_reads(y: Any) -> Any:
@@ -57,32 +57,50 @@ def names_of(y: Any, values: npt.NDArray) -> list[str]:
     return [f"y{place}" for place in range(values.shape[1])]
 
 
-def as_held(labels: npt.NDArray, missing: Sequence[str]) -> npt.NDArray:
+def as_held(labels: npt.NDArray, places: npt.NDArray, missing: Sequence[str]) -> npt.NDArray:
     """Return what a table holds for sorted labels, (n_classes,), so that it tells them apart.
 
-    Whole numbers, booleans and words are themselves. Other text is read as numbers, without the
-    spaces around it, or as one of the words that mean a missing value: then "class 0", "class 1",
-    ... are held, which is logged.
+    They are themselves if a table of the samples, whose labels are those at `places`, reads each
+    as it is. Else, as it takes 1.0 for 1, text without the spaces around it, and some words for
+    missing values, they are "class 0", "class 1", ..., which is logged.
     """
     held = _plain(labels)
-    if held is not None and not are_missing_in_a_table(held, missing).any():
+    if held is not None and _is_read_back(labels, held, places, missing):
         return held
-    _log.info("the model has other names of classes: 'class 0' is %s", shown(str(labels[0])))
-    return numbered("class", np.arange(len(labels)))
+    held = numbered("class", np.arange(len(labels)))
+    first = zip(held[:_MOST_SHOWN], labels[:_MOST_SHOWN], strict=True)
+    told = ", ".join(f"{shown(str(new))} is {shown(str(old))}" for new, old in first)
+    more = f" and {len(held) - _MOST_SHOWN:,} more" if len(held) > _MOST_SHOWN else ""
+    _log.info("the model has other names of classes: %s%s", told, more)
+    return held
 
 
 def _plain(labels):
-    """Return labels as a table reads them back, but for missing ones; None if it does not."""
+    """Return labels as a table may hold them, None if it cannot."""
     kind = labels.dtype.kind
     if kind == "b":
         return labels
     if kind in "iuf" and (np.abs(labels.astype(np.float64)) < _EXACT).all():
         return labels.astype(np.int64)
-    if not all(isinstance(each, str) for each in labels):
-        return None
-    are_distinct = len({each.lower() for each in labels}) == len(labels)
-    are_words = are_distinct and all(map(_WORD.fullmatch, labels))
-    return labels.astype(str) if are_words or all(map(_WHOLE.fullmatch, labels)) else None
+    return labels.astype(str) if all(isinstance(each, str) for each in labels) else None
+
+
+def _is_read_back(labels, held, places, words):
+    """Return whether a table that holds labels reads the same ones, all of them."""
+    series = from_arrays("y", {"y": held[places]}).frame["y"]
+    survey = TargetSurvey("y", series.dtype, words, "classification")
+    survey.add(series, 0)
+    try:
+        target = survey.target("y", Habits())
+        values, there = read_target(target, series, words)
+    except ValueError:  # a training says it, unless it is one of numbers beside other words
+        return len(labels) == 1
+    names = [str(each) for each in (held if held.dtype.kind == "i" else labels)]
+    if target.kind == "boolean":
+        names = [name.lower() for name in names]
+    expected = np.array(names, object)[places]
+    found = np.array(target.classes, object)[values]
+    return len(set(names)) == len(names) and bool((there & (found == expected)).all())
 
 
 def numbered(name: str, numbers: npt.NDArray) -> npt.NDArray:

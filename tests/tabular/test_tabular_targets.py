@@ -145,7 +145,8 @@ def test_the_model_knows_labels_by_their_names(tmp_path, caplog):
     assert found["prediction"].to_list() == named.predict(X).tolist()
     with caplog.at_level(logging.INFO, "fastbp"):
         numbered = classifier().fit(X, LABELS["blanks"][THIRD])
-    assert "the model has other names of classes: 'class 0' is ' a'" in caplog.text
+    named = "'class 0' is ' a', 'class 1' is 'a', 'class 2' is 'a '"
+    assert f"the model has other names of classes: {named}\n" in caplog.text
     assert numbered.model_.schema.target.classes == ("class 0", "class 1", "class 2")
 
 
