@@ -26,6 +26,7 @@ from ..tables.roles import tell_left_out
 from ..training.stopped import Stopped
 from .importance import Importances, unseen_by
 from .parameters import options_of
+from .rows import told_by_rows_of_x
 from .samples import Samples, samples_of
 from .targets import are_missing_in_a_table, numbered
 
@@ -126,7 +127,8 @@ class TabularEstimator(BaseEstimator, Importances):
             _, place = np.unique(column_or_1d(groups), return_inverse=True)
             parameters["group"] = table.add("groups", numbered("group", place[kept]))
         options = options_of(parameters, samples.names, task=self._task, **roles)
-        self._train(table.frame, _with_kinds(options, samples))
+        with told_by_rows_of_x(kept):
+            self._train(table.frame, _with_kinds(options, samples))
         self._names = samples.names
         self.n_outputs_ = len(targets)
 
