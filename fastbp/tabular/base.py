@@ -75,7 +75,8 @@ class TabularEstimator(BaseEstimator, Importances):
             them: ids and constant columns are left out with a warning. A column whose type is that
             of categories holds categories, also where these are numbers.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            A classifier's labels, or an indicator matrix of several; a regressor's numbers.
+            A classifier's labels, or an indicator matrix of several; a regressor's numbers, or
+            durations, which are seconds.
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the samples, in losses and scores. Samples of weight 0 are left out.
         groups : array-like of shape (n_samples,), optional

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
+from sklearn.metrics import d2_pinball_score
 from sklearn.utils import check_array
+from sklearn.utils.validation import check_is_fitted
 
-from ..annotations import Floats
+from ..annotations import Floats, Weights
 from ..estimators.parameters import keep_arguments
 from ..tables.declared import takes
 from ..tables.options import TrainOptions
+from ..tables.read.frames import as_known
 from ..tables.result.outputs import bound_names
 from .base import TabularEstimator
 from .parameters import INSTEAD, OF_CLASSES, arguments_of
-from .targets import as_scikit_learn_reads, names_of
+from .targets import as_scikit_learn_reads, in_seconds, names_of
 
 
 @takes(TrainOptions, without={*INSTEAD, *OF_CLASSES})
@@ -71,7 +75,7 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
         keep_arguments(self, arguments_of(TabularRegressor.__init__, given))
 
     def _targets(self, y, kept, words):
-        given = as_scikit_learn_reads(y)
+        given = as_scikit_learn_reads(in_seconds(y))
         values = check_array(
             given, ensure_2d=False, dtype="numeric", input_name="y", estimator=self
         )
@@ -97,6 +101,38 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
         names = several if schema.more_targets else ["prediction"]
         numbers = found.select(names).to_numpy()
         return numbers[:, 0] if self._is_flat and len(names) == 1 else numbers
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: Weights = None) -> float:
+        """Return R2 of the predictions, or D2 of several levels of `quantile`; 1 is the best.
+
+        Several levels have no R2: it is highest for the mean, which none of them is. D2 is the
+        share of the pinball loss of constant quantiles that the predictions save, see
+        ``sklearn.metrics.d2_pinball_score``: here its mean over levels and targets. It is highest
+        for the true quantiles, and 0 for constant ones.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            Samples with the columns that were fitted.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            True numbers, or durations, which are seconds.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the samples.
+        """
+        check_is_fitted(self)
+        y = in_seconds(as_known(y))
+        targets = self.model_.schema.targets
+        n_levels = len(targets) // self.n_outputs_
+        if n_levels == 1:
+            return super().score(X, y, sample_weight)
+        true = check_array(as_scikit_learn_reads(y), ensure_2d=False, input_name="y")
+        true = true.reshape(len(true), -1).repeat(n_levels, axis=1)
+        columns = zip(targets, true.T, self.predict(X).T, strict=True)
+        scores = [
+            d2_pinball_score(*pair, sample_weight=sample_weight, alpha=target.quantile)
+            for target, *pair in columns
+        ]
+        return float(np.mean(scores))
 
     def predict_interval(self, X: Any, level: float = 0.9) -> Floats:
         """Return the lower and the upper bound of numbers, (n_samples, 2).

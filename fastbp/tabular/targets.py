@@ -2,23 +2,27 @@
 
 import logging
 from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from ..tables.columns.number import Number
 from ..tables.columns.survey import Habits
 from ..tables.columns.target import TargetSurvey, read_target
-from ..tables.columns.values import text
+from ..tables.columns.values import seconds, text
 from ..tables.read.frames import is_pandas
 from ..tables.read.readers import from_arrays
 from ..tables.wording import shown
+from .samples import are_missing
 
 _log = logging.getLogger("fastbp")
 # whole numbers below are exact in float64
 _EXACT = 2**53
 _MOST_SHOWN = 5
+_DURATIONS = (timedelta, np.timedelta64, time)
 
 
 def as_scikit_learn_reads(y: Any) -> Any:
@@ -41,6 +45,60 @@ def _numpy_type(column):
     found = getattr(of_categories, "numpy_dtype", None)
     is_plain = found is None or found.kind not in "biuf" or column.isna().any()
     return None if is_plain else found
+
+
+def in_seconds(y: Any, what: str = "y") -> Any:
+    """Return targets with durations and times of day in seconds, as a table has them.
+
+    Others are as they are. ValueError, which says `what` they are, if they are dates.
+    """
+    if is_pandas(y):
+        columns = [in_seconds(y.iloc[:, place], _column(name)) for place, name in enumerate(y)]
+        return type(y)(dict(enumerate(columns)), index=y.index)
+    if isinstance(y, pl.DataFrame):
+        return pl.DataFrame({each.name: in_seconds(each, _column(each.name)) for each in y})
+    values = np.asarray(y)
+    if values.dtype == object:
+        values = _times_of(values)
+    if values.dtype.kind == "M":
+        raise ValueError(
+            f"{what} holds dates: expected numbers or durations, such as the time since a day"
+        )
+    if values.dtype.kind != "m":
+        return y
+    return seconds(from_arrays("y", {"y": values.ravel()}).frame["y"]).reshape(values.shape)
+
+
+def _column(name):
+    return f"column {shown(str(name))} of y"
+
+
+def _times_of(objects):
+    """Return durations and times of day as NumPy has them, no rows of dates, others as they are."""
+    missing = are_missing(objects)
+    there = objects[~missing]
+    # a period of pandas is one of dates
+    if any(
+        isinstance(each, date | np.datetime64) or hasattr(each, "to_timestamp") for each in there
+    ):
+        return np.empty(0, "M8[us]")
+    if not len(there) or not all(isinstance(each, _DURATIONS) for each in there):
+        return objects
+    pairs = zip(objects.flat, missing.flat, strict=True)
+    durations = [None if is_missing else _since_midnight(each) for each, is_missing in pairs]
+    return np.array(durations, object).astype("m8[us]").reshape(objects.shape)
+
+
+def _is_date(each):
+    """Return whether an object is a date, or a period of pandas."""
+    return isinstance(each, date | np.datetime64) or hasattr(each, "to_timestamp")
+
+
+def _since_midnight(each):
+    """Return a time of day as a duration, durations as they are."""
+    if not isinstance(each, time):
+        return each
+    return datetime.combine(date.min, each.replace(tzinfo=None)) - datetime.min
 
 
 def names_of(y: Any, values: npt.NDArray) -> list[str]:
