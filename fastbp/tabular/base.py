@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ..annotations import Array, Weights
@@ -28,7 +28,7 @@ from .importance import Importances, unseen_by
 from .parameters import options_of
 from .rows import told_by_rows_of_x
 from .samples import Samples, samples_of
-from .targets import are_missing_in_a_table, numbered
+from .targets import are_missing_in_a_table, names_of_groups
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -125,8 +125,7 @@ class TabularEstimator(BaseEstimator, Importances):
                     "them out"
                 )
             check_consistent_length(samples.frame, groups)
-            _, place = np.unique(column_or_1d(groups), return_inverse=True)
-            parameters["group"] = table.add("groups", numbered("group", place[kept]))
+            parameters["group"] = table.add("groups", names_of_groups(groups, kept))
         options = options_of(parameters, samples.names, task=self._task, **roles)
         with told_by_rows_of_x(kept):
             self._train(table.frame, _with_kinds(options, samples))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from sklearn.utils import column_or_1d
 
 from ..tables.columns.number import Number
 from ..tables.columns.survey import Habits
@@ -164,6 +165,26 @@ def _is_read_back(labels, held, places, words):
 def numbered(name: str, numbers: npt.NDArray) -> npt.NDArray:
     """Return text of a name and whole numbers, (n,), which a table reads as it is."""
     return np.char.add(f"{name} ", numbers.astype(str))
+
+
+def names_of_groups(groups: Any, kept: npt.NDArray) -> npt.NDArray:
+    """Return names of the groups of the samples `kept`, (n,), which a table reads as they are.
+
+    ValueError if one has no group.
+    """
+    values = column_or_1d(groups)[kept]
+    missing = np.flatnonzero(are_missing(values)) if values.dtype.kind in "OfmM" else ()
+    if len(missing):
+        raise ValueError(
+            f"groups has no value in row {1 + kept[missing[0]]:,}: give one, or leave the row out"
+        )
+    try:
+        return numbered("group", np.unique(values, return_inverse=True)[1])
+    except TypeError as error:
+        kinds = sorted({type(each).__name__ for each in values})
+        raise TypeError(
+            f"groups has values of several types, {', '.join(kinds)}: expected numbers or text"
+        ) from error
 
 
 def are_missing_in_a_table(values: npt.NDArray, words: Sequence[str]) -> npt.NDArray[np.bool_]:
