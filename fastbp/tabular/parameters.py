@@ -7,6 +7,7 @@ from typing import Any
 
 from sklearn.utils import check_random_state
 
+from ..kernels.support.scalars import a_whole_number
 from ..tables.options import TrainOptions
 
 # options that are no parameters, and what takes their place
@@ -56,7 +57,7 @@ def options_of(parameters: Mapping[str, Any], names: list[str], **more: Any) -> 
 def _seed(random_state):
     """Return the seed that a whole number is, or that a generator draws."""
     if isinstance(random_state, Integral):
-        return int(random_state)
+        return a_whole_number("random_state", int(random_state), 0, 2**63)
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 

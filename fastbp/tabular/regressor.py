@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..annotations import Floats, Weights
 from ..estimators.parameters import keep_arguments
+from ..kernels.support.scalars import a_number
 from ..tables.declared import takes
 from ..tables.options import TrainOptions
 from ..tables.read.frames import as_known
@@ -153,7 +155,12 @@ class TabularRegressor(RegressorMixin, TabularEstimator):
         ValueError
             If too few samples did not train, or none.
         """
-        found = self._predictions(X, interval=level)
+        level = a_number("level", level, above=0, below=1)
+        try:
+            found = self._predictions(X, interval=level)
+        except ValueError as error:  # of too few samples, by the name that predict of a model has
+            error.args = (re.sub("^interval=", "level=", str(error)),)
+            raise
         names = bound_names(self.model_.schema)
         bounds = [found.select(both).to_numpy() for both in names]
         return bounds[0] if self._is_flat else np.stack(bounds, axis=1)

@@ -173,7 +173,7 @@ def names_of_groups(groups: Any, kept: npt.NDArray) -> npt.NDArray:
     ValueError if one has no group.
     """
     values = column_or_1d(groups)[kept]
-    missing = np.flatnonzero(are_missing(values)) if values.dtype.kind in "OfmM" else ()
+    missing = np.flatnonzero(are_missing(values))
     if len(missing):
         raise ValueError(
             f"groups has no value in row {1 + kept[missing[0]]:,}: give one, or leave the row out"

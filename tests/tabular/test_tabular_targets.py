@@ -260,8 +260,9 @@ def test_quantiles_are_predicted_in_their_order():
 
 
 def test_intervals_hold_the_share_that_was_asked_for():
-    rows = RNG.uniform(-1, 1, (2000, 2))
-    y = 3 * rows[:, 0] + RNG.normal(size=2000)
+    rng = np.random.default_rng(0)  # of its own: 100 rows give the share to 0.05
+    rows = rng.uniform(-1, 1, (2000, 2))
+    y = 3 * rows[:, 0] + rng.normal(size=2000)
     fitted = regressor().fit(rows[:1000], y[:1000])
     for level, quantile in [(0.5, 0.674), (0.9, 1.645)]:  # of the normal distribution
         low, high = fitted.predict_interval(rows[1000:], level).T
@@ -277,9 +278,12 @@ def test_intervals_hold_the_share_that_was_asked_for():
     assert regressor().fit(rows, y[:, None]).predict_interval(rows).shape == (2000, 1, 2)
     few = regressor(quantile=(0.1, 0.9)).fit(rows, y)
     assert few.predict_interval(rows).shape == (2000, 2)
-    with pytest.raises(ValueError, match=r"interval=1\.5"):
-        fitted.predict_interval(rows, 1.5)
-    with pytest.raises(ValueError, match=r"interval=0\.9: "):
+    for level, error in ((1.5, ValueError), (90, ValueError), (0, ValueError), (None, TypeError)):
+        with pytest.raises(error, match=rf"^level={level}: expected a number"):
+            fitted.predict_interval(rows, level)
+    with pytest.raises(ValueError, match=r"^level=0\.9999: it takes 9,999 or more rows"):
+        fitted.predict_interval(rows, 0.9999)
+    with pytest.raises(ValueError, match=r"^level=0\.9: "):
         regressor(valid_share=0).fit(rows, y).predict_interval(rows)
 
 
