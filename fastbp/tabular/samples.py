@@ -12,6 +12,9 @@ from ..tables.read.forked import require_polars
 from ..tables.read.frames import as_known, is_pandas, kind_of, native, of_objects, of_pandas
 from ..tables.read.readers import from_arrays
 
+# of pandas' types of missing values, neither of which is a scalar to NumPy
+_NAMES = ("NAType", "NaTType")
+
 
 class Samples(NamedTuple):
     """A frame with the columns of X, and which of them are of a kind whatever they hold."""
@@ -104,7 +107,7 @@ def _of_array(estimator, X, names):
 def are_missing(X: Array) -> npt.NDArray[np.bool_]:
     """Return which objects are None, NaN, NaT or the NA of pandas, as an array of flags."""
     missing = [
-        each is None or type(each).__name__ == "NAType" or (np.isscalar(each) and each != each)
+        each is None or type(each).__name__ in _NAMES or (np.isscalar(each) and each != each)
         for each in X.flat
     ]
     return np.array(missing, bool).reshape(X.shape)

@@ -18,6 +18,7 @@ MISSING = {
     "integers": lambda names, rows: pd.Series(MISSING["nan"](names, rows)).astype("Int64"),
     "categories": lambda names, rows: pd.Categorical(MISSING["none"](names, rows)),
     "days": lambda names, rows: pd.to_datetime(pd.Series(MISSING["nan"](names, rows)), unit="D"),
+    "objects of days": lambda names, rows: MISSING["days"](names, rows).astype(object),
     "polars": lambda names, rows: pl.Series(MISSING["none"](names, rows)),
     "numbers of polars": lambda names, rows: pl.Series(
         MISSING["nan"](names, rows), nan_to_null=True
