@@ -154,11 +154,10 @@ class Survey:
         units are several.
         """
         where = f"{table_name}: column {shown(self.name)}"
-        unread = self.asked and not self.is_readable
-        if not unread and (self.asked is Category or not self.present):
-            return Found(Category)
-        if unread or (self.asked and not is_text(self.dtype) and not self._is_read_as_asked()):
+        if self.asked and not self._is_read_as(self.asked):
             raise DataError(f"{where} holds {self.dtype}: it cannot be read as {self.asked.plural}")
+        if self.asked is Category or not self.present:
+            return Found(Category)
         if self.asked is Date and self._by_pattern and not self._by_pattern.fits:
             raise self._mistakes(Date, self._by_pattern, where)
         if fitting := self._likely():
@@ -178,9 +177,11 @@ class Survey:
                 raise self._mistakes(kind, nearest, where)
         return Found(Category, doubt=self._doubt_of_text())
 
-    def _is_read_as_asked(self):
+    def _is_read_as(self, kind):
+        if kind is Category or is_text(self.dtype):
+            return self.is_readable
         try:
-            self.asked.read(pl.Series([], dtype=self.dtype), ())
+            kind.read(pl.Series([], dtype=self.dtype), ())
         except ColumnError:
             return False
         return True
