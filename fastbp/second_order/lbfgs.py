@@ -83,9 +83,10 @@ class LBFGSSteps(WholeSteps):
 
         def at(length):
             new = weights + length * direction
-            new_value, new_slope = self._evaluated(new, threads)
-            found = new, new_value, new_slope
-            return Trial(length, new_value, float(direction @ new_slope), found)
+            with np.errstate(over="ignore", invalid="ignore"):  # the search takes shorter steps
+                new_value, new_slope = self._evaluated(new, threads)
+                along_there = float(direction @ new_slope)
+            return Trial(length, new_value, along_there, (new, new_value, new_slope))
 
         first = 1.0 if self._pairs else min(1.0, 1 / np.abs(slope).sum())
         trial = line_search(at, Trial(0.0, value, along), first)

@@ -48,15 +48,19 @@ def line_search(at: Callable[[float], Trial], start: Trial, length: float) -> Tr
 
 
 def _is_low(trial, start):
-    """Return whether the value is finite, and low enough for the length of the step."""
+    """Return whether value and slope are finite, and the value low enough for the length."""
     most = start.value + _DECREASE * trial.length * start.slope
-    return math.isfinite(trial.value) and trial.value <= most
+    is_finite = math.isfinite(trial.value) and math.isfinite(trial.slope)
+    return is_finite and trial.value <= most
 
 
 def _zoomed(at, start, low, high, trials):
     """Return a trial between one that is low enough and one that is not, or rises."""
     for _ in range(trials, _MOST_TRIALS):
-        trial = at(_between(low, high))
+        length = _between(low, high)
+        if length in (low.length, high.length):  # no number lies between them
+            break
+        trial = at(length)
         if not _is_low(trial, start) or trial.value >= low.value:
             high = trial
             continue
@@ -72,11 +76,11 @@ def _between(low, high):
     """Return where the cubic through both ends is lowest, away from them; else the middle."""
     a, b = low.length, high.length
     middle, width = (a + b) / 2, abs(b - a)
-    if not (math.isfinite(high.value) and math.isfinite(high.slope)):
+    if a == b or not (math.isfinite(high.value) and math.isfinite(high.slope)):
         return middle
     first = low.slope + high.slope - 3 * (low.value - high.value) / (a - b)
     square = first * first - low.slope * high.slope
-    if square < 0:
+    if not 0 <= square < math.inf:  # a difference of close values may overflow
         return middle
     second = math.copysign(math.sqrt(square), b - a)
     bottom = high.slope - low.slope + 2 * second

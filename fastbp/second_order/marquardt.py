@@ -132,7 +132,9 @@ class MarquardtSteps(WholeSteps):
                 predicted = 0.5 * float(step @ (damping * scales * step + last.slope))
                 ratio = (last.objective - found.objective) / predicted if predicted > 0 else 0.0
                 if ratio > _ENOUGH:
-                    moments[0] = damping * max(1 / 3, 1 - (2 * ratio - 1) ** 3)
+                    # above 1 the power is no larger than 1 / 3, and may overflow
+                    share = 1 - (2 * min(ratio, 1.0) - 1) ** 3
+                    moments[0] = damping * max(1 / 3, share)
                     return found
             if damping > _MOST:
                 return last
