@@ -14,6 +14,7 @@ from .formulas.optimizers import NOTHING, OPTIMIZERS, RATE_AND_EPSILON, checked
 from .simd.dispatch import by_address
 from .simd.elementary import sign
 from .simd.intrinsics import lane_sum, load_part, pointer, store_part, width
+from .simd.reduce import least_squares_sum, scaled_squares
 from .simd.vector import Pointer
 from .support import arrays
 from .support.scalars import a_number, a_whole_number
@@ -86,9 +87,12 @@ def sum_of_squares(count, g):
 def clip_factor(count, g, clip_norm):
     """Return ``min(1, clip_norm / |g|)`` of `count` floats; 1 where `clip_norm` is 0."""
     if clip_norm > 0:
-        norm = sum_of_squares(count, g) ** 0.5
-        if norm > clip_norm:
-            return clip_norm / norm
+        top, squares = 1.0, sum_of_squares(count, g)
+        if not least_squares_sum(g, count) <= squares < np.inf:
+            top, squares = scaled_squares(count, g)
+        norm = squares**0.5
+        if top * norm > clip_norm:
+            return clip_norm / top / norm
     return 1.0
 
 

@@ -13,7 +13,7 @@ from numba import from_dtype, types
 from ..compiler.jit import Task, inner
 from ..simd.intrinsics import integers_at, load_part, pointer, pointer_at, store_part, width
 from ..simd.order import sample_weight, source_row
-from ..simd.reduce import row_squares
+from ..simd.reduce import least_squares_sum, row_squares, scaled_squares
 from ..simd.view import matrix
 from .records import LAYER, RUN
 
@@ -97,6 +97,56 @@ def _input_squares(run, work, columns, first, rows, out):
 
 
 @inner
+def _length(count, p):
+    """Return the norm of `count` floats at a pointer, in float64."""
+    top, squares = scaled_squares(count, p)
+    return top * sqrt(squares)
+
+
+@inner
+def _together(a, b):
+    """Return ``sqrt(a^2 + b^2)`` of numbers of at least 0."""
+    top = max(a, b)
+    if not 0 < top < np.inf:
+        return top
+    return top * sqrt((a / top) * (a / top) + (b / top) * (b / top))
+
+
+@inner
+def _input_length(run, work, columns, i):
+    """Return the norm of row i of X of the batch, in float64."""
+    a = work + run.input + i * run.input_row
+    if run.ramps != 0:
+        return sqrt(_ramp_squares(run, a))
+    if run.columns == 0:
+        return _length(columns, a)
+    source, starts = source_row(run.order, run.first + i), integers_at(run.starts)
+    first, count = starts[source], starts[source + 1] - starts[source]
+    return _length(count, a if run.input_drop > 0 else pointer_at(work, run.x) + first)
+
+
+@inner
+def _scaled_norm(layers, run, work, i):
+    """Return the norm of the gradient of row i in float64, where squares overflow or vanish."""
+    total = 0.0
+    for n in range(layers.size):
+        layer = layers[n]
+        own = 0.0
+        if layer.frozen == 0:
+            own = _length(layer.n_out, work + layer.delta + i * layer.row)
+        if own == 0:  # as most often where no sum is known; the inputs may be infinite
+            continue
+        if n == 0:
+            a = _input_length(run, work, layer.n_in, i)
+        else:
+            a = _length(layer.n_in, work + layers[n - 1].output + i * layers[n - 1].row)
+        if layer.biases >= 0:
+            a = _together(a, 1.0)
+        total = _together(total, a * own)
+    return total
+
+
+@inner
 def _norms(layers, run, work, first, rows, scratch, norms):
     """Write the norms of the gradients of at most `_AT_ONCE` rows from row `first` on."""
     inputs, deltas = scratch, scratch + _AT_ONCE
@@ -115,10 +165,17 @@ def _norms(layers, run, work, first, rows, scratch, norms):
         d = work + layer.delta + first * layer.row
         row_squares(rows, layer.n_out, matrix(d, layer.row), deltas)
         bias = 1.0 if layer.biases >= 0 else 0.0
+        of_inputs, of_deltas = least_squares_sum(d, layer.n_in), least_squares_sum(d, layer.n_out)
         for i in range(rows):
-            norms[i] = norms[i] + (inputs[i] + bias) * deltas[i]
+            square = inputs[i] + bias
+            is_known = square >= of_inputs and deltas[i] >= of_deltas
+            norms[i] = norms[i] + square * deltas[i] if is_known else np.nan
+    least = least_squares_sum(norms, 1)
     for i in range(rows):
-        norms[i] = sqrt(norms[i])
+        if least <= norms[i] < np.inf:
+            norms[i] = sqrt(norms[i])
+        else:
+            norms[i] = _scaled_norm(layers, run, work, first + i)
 
 
 @inner
@@ -150,7 +207,9 @@ def clip_samples(layers, runs, work, lo, hi, number):
         for i in range(rows):
             source = source_row(run.order, run.first + first + i)
             share = run.scale * abs(sample_weight(w, run.sample_weight, source))
-            most, norm = run.clip_sample_norm * share, float(norms[i])
+            most, norm = run.clip_sample_norm * share, 1.0 * norms[i]
+            if not norm < np.inf:  # in float32; in float64 it may not be
+                norm = _scaled_norm(layers, run, w, first + i)
             if not norm <= most:  # it may be infinite, or NaN: then the sample does not count
                 factor = most / norm if norm < np.inf else 0.0
                 for n in range(layers.size):

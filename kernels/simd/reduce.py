@@ -8,8 +8,19 @@ more. A kernel must take that memory itself: the memory of a function that is co
 another ends with it.
 """
 
+from math import inf
+
 from ..compiler.jit import inner
-from .intrinsics import fma, keep_first, load_part, local_floats, select, store_part, width
+from .intrinsics import (
+    fma,
+    item_bytes,
+    keep_first,
+    load_part,
+    local_floats,
+    select,
+    store_part,
+    width,
+)
 from .tile import tile_max, tile_square, tile_sum, tile_transpose
 from .view import matrix
 
@@ -60,6 +71,33 @@ def row_squares(rows, columns, w, sums):
                 total = fma(part, part, total)
             keep_part(parts, r, total)
         store_part(sums + i, sum_parts(parts), count)
+
+
+@inner
+def scaled_squares(count, p):
+    """Return ``(top, sum (x / top)^2)`` of `count` floats in float64, `top` the largest magnitude.
+
+    No square overflows or vanishes. It is for the few vectors for which a plain sum would not do;
+    the sum is 1 where `top` is 0 or not finite.
+    """
+    top = 0.0
+    for i in range(count):
+        x = abs(1.0 * p[i])
+        if not x <= top:  # or NaN
+            top = x
+    if not 0 < top < inf:
+        return top, 1.0
+    total = 0.0
+    for i in range(count):
+        x = p[i] / top
+        total += x * x
+    return top, total
+
+
+@inner
+def least_squares_sum(like, count):
+    """Return the least sum of `count` squares to which vanished ones make no difference."""
+    return count * (1e-37 if item_bytes(like) == 4 else 1e-300)
 
 
 @inner
