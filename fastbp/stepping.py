@@ -122,7 +122,7 @@ class Stepping(Described):
         rate: float | None = None,
         steps_per_epoch: int | None = None,
     ) -> None:
-        """Apply one step of the optimizer from `grads`.
+        """Apply one step of the optimizer from `grads`; layers that are not trained count as 0.
 
         The learning rate is `rate`, or the optimizer's, scaled by its schedule at the time `epoch`,
         which may be a fraction, or at `steps` / `steps_per_epoch`.

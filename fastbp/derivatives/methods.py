@@ -93,6 +93,7 @@ class Differentiable(Described):
         """Run both passes from a given dL/dA: return the gradients, and dL/dX.
 
         So a loss that is computed elsewhere trains the network: ``update`` takes the gradients.
+        They are of all layers; ``update`` leaves out those that are not trained.
 
         Parameters
         ----------

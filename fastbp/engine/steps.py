@@ -76,15 +76,19 @@ class Steps:
     def update(self, grads, rate, n_threads="auto"):
         """Apply one optimizer step from flat gradients at the learning rate `rate`.
 
-        Return whether they are finite; else nothing is updated.
+        Those of layers that are not trained count as zeros. Return whether the others are finite;
+        else nothing is updated.
         """
         threads = choose_threads(n_threads, UPDATE_FLOPS * self.plan.size * self._in_float32, 1)
         if not self._has_room(1, threads):
             self._prepare(1, threads)
         self._run[0]["ramps"], self._placed = 0, nothing  # the data of the gradient may be gone
-        if not (grads.dtype == self.plan.dtype and grads.flags.carray):
+        frozen = self.plan.frozen
+        if frozen or not (grads.dtype == self.plan.dtype and grads.flags.carray):
             self.grads[:] = grads
             grads = self.grads
+            for places in frozen:  # those of vjp are not 0, and would count in the norm that clips
+                grads[places] = 0
         layers, run, params, _, moments, work = self.arrays()
         arrays = (layers, run, params, grads, moments, work)
         return self.gate.change(twin(batch_update, threads), *arrays, threads, rate)

@@ -86,6 +86,27 @@ def test_norms_that_clip_are_those_of_what_is_trained():
     np.testing.assert_allclose(network.parameters, before - 0.1 * each.mean(0), atol=1e-14)
 
 
+@pytest.mark.parametrize("frozen", FROZEN)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gradients_from_elsewhere_take_the_steps_of_step(frozen, dtype):
+    """Those of `vjp` and of samples are of all layers: what is not trained counts in no norm."""
+    optimizer = SGD(0.1, momentum=0.9, clip_norm=0.05)
+    twin, by_vjp, by_samples = (net(frozen, optimizer, dtype) for _ in range(3))
+    for _ in range(3):
+        twin.step(X, Y)
+        gradients, _ = by_vjp.vjp(X, (by_vjp.forward(X) - Y) / len(X))
+        given = gradients.flat.copy()
+        by_vjp.update(gradients)
+        np.testing.assert_array_equal(gradients.flat, given)  # the caller's stay as they are
+        _, gradients = by_samples.backward(X, Y)
+        gradients.flat[:] = by_samples.per_sample_gradients(X, Y).mean(0)
+        by_samples.update(gradients)
+    for other in (by_vjp, by_samples):
+        np.testing.assert_allclose(
+            other.parameters, twin.parameters, rtol=0, atol=1e-6 if dtype == "float32" else 1e-14
+        )
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_the_bits_are_those_of_one_thread(dtype):
     found = set()
