@@ -63,6 +63,8 @@ def check_combination(e, incremental):
         for name, value in given.items():
             if value is not None and np.any(np.asarray(value) != 0):
                 raise ValueError(f"{name}={quoted(value)}: only solvers 'sgd' and 'adam' have it")
+        if e.early_stopping and e.solver == "lm":  # lbfgs passes it over, as scikit-learn does
+            raise ValueError("early_stopping=True: only solvers 'sgd' and 'adam' have it")
 
 
 def check_shapes(e, shapes):

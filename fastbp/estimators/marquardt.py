@@ -21,6 +21,11 @@ def minimize_squares(estimator, engine, data, share, before_iteration, after_ite
     iteration lowers the loss by no more than `tol` times itself, or none does. Return whether the
     loss is finite.
     """
+    if data.weight is not None and (least := data.weight.min()) < 0:
+        raise ValueError(
+            f"sample_weight: one is {least:g}, but solver='lm' minimizes a sum of squares, which "
+            "has no minimum then; expected weights of at least 0, or another solver"
+        )
     deadline = time.perf_counter() + (estimator.max_time or math.inf)
     feed = Whole(data, len(data), False, 0)
     steps = MarquardtSteps(engine, feed, estimator.alpha / data.total_weight)
