@@ -39,6 +39,7 @@ def _selu(a, alpha):
 
 
 def _gelu(z, alpha):
+    z = clamp(z, -40, 40)  # 0 beyond, where z^2 might overflow
     return _INV_SQRT_2PI * exp(-0.5 * z * z) * (2 - z * z)
 
 
