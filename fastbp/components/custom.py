@@ -56,9 +56,9 @@ def custom_activation(
     """Return an activation of your own, which stands wherever the name of one does.
 
     The functions are plain Python of one number. They may use arithmetic, comparisons, branches,
-    ``math``, the functions of NumPy that it shares with ``math``, ``np.where``, ``max``, ``min``,
-    and functions of your own; they are compiled once in a process. They run on vectors, as the
-    built-in ones do, unless they call what has none, such as ``math.sin``.
+    ``math``, NumPy's functions of single numbers, ``np.where``, ``max``, ``min``, and functions of
+    your own; they are compiled once in a process. They run on vectors, as the built-in ones do,
+    unless they call what has none, such as ``math.sin``.
 
     Parameters
     ----------

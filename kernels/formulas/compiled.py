@@ -75,8 +75,11 @@ def _why_not(functions, pair, member, count):
     ):
         try:
             kind = result_type(compiled, (member,) * count)
-        except AttributeError as error:  # of what a module has and Numba does not
-            return f"{told(function)} cannot be compiled: Numba has no {shortened(error, 100)}"
+        except AttributeError as error:  # of what NumPy has beside functions of numbers
+            return (
+                f"{told(function)} uses np.{shortened(error, 100)}: expected NumPy's functions of "
+                "single numbers (ufuncs), np.where or np.clip, and numbers as they are"
+            )
         except NumbaError as error:
             if derives:
                 return f"the derivative of {told(function)} is not known: {_cause(error)}; give one"

@@ -179,7 +179,7 @@ def rebound(function, replaced, compiled):
 
 
 class _Replaced(ModuleType):
-    """A module of which some functions are others; of NumPy, which makes arrays, no more."""
+    """A module of which some functions are others; NumPy's are those of single numbers."""
 
     def __init__(self, module, replaced):
         super().__init__(module.__name__)
@@ -190,6 +190,6 @@ class _Replaced(ModuleType):
         if isinstance(value, Real):
             return value
         known = callable(value) and value in self._replaced
-        if self._module is np and not known:
+        if self._module is np and not (known or isinstance(value, np.ufunc)):
             raise AttributeError(name)
         return self._replaced[value] if known else value

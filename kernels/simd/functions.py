@@ -15,6 +15,7 @@ from .dual import by_kind, dual, slope_of, value_of
 from .intrinsics import absolute, select, square_root
 
 _TWO_BY_SQRT_PI = 2 / math.sqrt(math.pi)
+_LN_2, _LN_10 = math.log(2), math.log(10)
 
 
 def _unary(name, slope, vector=None, number=None):
@@ -34,6 +35,11 @@ def _unary(name, slope, vector=None, number=None):
 
     functions["dual"] = on_dual
     return call
+
+
+def _number(function):
+    """Return a function of numbers for what `_unary` calls on them, of which ``math`` has none."""
+    return inner_of_custom(lambda x: function(x))
 
 
 @inner_of_custom
@@ -121,6 +127,47 @@ logaddexp = by_kind(
     "logaddexp", {"numbers": _logaddexp, "vector": _logaddexp, "dual": _logaddexp_dual}
 )
 
+
+@inner_of_custom
+def power(x, y):
+    """Return x^y."""
+    return x**y
+
+
+@inner_of_custom
+def _hypot_dual(x, y):
+    v, w = value_of(x) * 1.0, value_of(y) * 1.0
+    length = math.hypot(v, w)
+    slope = (v * slope_of(x) + w * slope_of(y)) / where(length > 0, length, 1.0)
+    return dual(length, slope)
+
+
+@inner_of_custom
+def _atan2_dual(y, x):
+    v, w = value_of(y) * 1.0, value_of(x) * 1.0
+    slope = (w * slope_of(y) - v * slope_of(x)) / (v * v + w * w)
+    return dual(math.atan2(v, w), slope)
+
+
+# without loops of vectors: a formula that calls one of these runs on numbers
+log2 = _unary("log2", lambda x, result: 1 / (_LN_2 * x))
+log10 = _unary("log10", lambda x, result: 1 / (_LN_10 * x))
+exp2 = _unary("exp2", lambda x, result: _LN_2 * result, number=inner_of_custom(lambda x: 2.0**x))
+cbrt = _unary("cbrt", lambda x, result: 1 / (3 * result * result), number=_number(np.cbrt))
+erfc = _unary("erfc", lambda x, result: -_TWO_BY_SQRT_PI * exp(-x * x))
+tan = _unary("tan", lambda x, result: 1 + result * result)
+asin = _unary("asin", lambda x, result: 1 / sqrt(1 - x * x))
+acos = _unary("acos", lambda x, result: -1 / sqrt(1 - x * x))
+asinh = _unary("asinh", lambda x, result: 1 / sqrt(x * x + 1))
+acosh = _unary("acosh", lambda x, result: 1 / (sqrt(x - 1) * sqrt(x + 1)))
+atanh = _unary("atanh", lambda x, result: 1 / (1 - x * x))
+hypot = by_kind("hypot", {"numbers": math.hypot, "dual": _hypot_dual})
+atan2 = by_kind("atan2", {"numbers": math.atan2, "dual": _atan2_dual})
+floor, ceil, trunc, rint = (
+    _unary(each.__name__, lambda x, result: 0.0, number=_number(each))
+    for each in (np.floor, np.ceil, np.trunc, np.rint)
+)
+
 REPLACED = {
     builtins.abs: magnitude,
     builtins.max: maximum,
@@ -158,4 +205,36 @@ REPLACED = {
     np.sign: sign,
     np.square: square,
     np.logaddexp: logaddexp,
+    math.log2: log2,
+    math.log10: log10,
+    math.erfc: erfc,
+    math.tan: tan,
+    math.asin: asin,
+    math.acos: acos,
+    math.asinh: asinh,
+    math.acosh: acosh,
+    math.atanh: atanh,
+    math.hypot: hypot,
+    math.atan2: atan2,
+    math.pow: power,
+    np.log2: log2,
+    np.log10: log10,
+    np.exp2: exp2,
+    np.cbrt: cbrt,
+    np.tan: tan,
+    np.arcsin: asin,
+    np.arccos: acos,
+    np.arcsinh: asinh,
+    np.arccosh: acosh,
+    np.arctanh: atanh,
+    np.hypot: hypot,
+    np.arctan2: atan2,
+    np.power: power,
+    np.floor: floor,
+    np.ceil: ceil,
+    np.trunc: trunc,
+    np.rint: rint,
 }
+for _name in ("exp2", "cbrt"):  # of math since Python 3.11
+    if hasattr(math, _name):
+        REPLACED[getattr(math, _name)] = REPLACED[getattr(np, _name)]
