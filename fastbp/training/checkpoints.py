@@ -134,6 +134,10 @@ def as_checkpoints(checkpoints, resume):
         if resume:
             raise ValueError("resume=True: checkpoints= must name the folder to resume from")
         return None
+    if not isinstance(checkpoints, (Checkpoints, str, os.PathLike)):
+        raise TypeError(
+            f"checkpoints={quoted(checkpoints)}: expected a folder, Checkpoints or None"
+        )
     kept = checkpoints if isinstance(checkpoints, Checkpoints) else Checkpoints(checkpoints)
     if not resume and (kept.files() or kept.parts()):
         raise ValueError(

@@ -280,3 +280,9 @@ def test_a_wrong_number_of_threads_is_refused_before_the_net_takes_the_checkpoin
     with pytest.raises(ValueError, match="n_threads"):
         train(net, checkpoints=tmp_path, resume=True, n_threads=0)
     np.testing.assert_array_equal(net.parameters, before)
+
+
+@pytest.mark.parametrize("given", [3, True, b"folder", ["folder"]])
+def test_what_is_no_folder_is_named(given):
+    with pytest.raises(TypeError, match=r"checkpoints=.*: expected a folder, Checkpoints or None"):
+        Network([1, 1]).fit([[0.0]], [0.0], epochs=1, checkpoints=given)
