@@ -152,7 +152,7 @@ def _is_read_back(labels, held, places, words):
     try:
         target = survey.target("y", Habits())
         values, there = read_target(target, series, words)
-    except ValueError:  # a training says it, unless it is one of numbers beside other words
+    except ValueError:  # a training says it
         return len(labels) == 1
     names = [str(each) for each in (held if held.dtype.kind == "i" else labels)]
     if target.kind == "boolean":

@@ -53,6 +53,12 @@ def test_a_number_of_the_target_that_is_a_missing_word_is_missing(caplog):
     assert "'NA'" not in caplog.text
 
 
+@pytest.mark.parametrize("word", ["unknown", "na", ".", "n.a.", "x"])
+def test_words_beside_whole_numbers_are_classes_where_the_task_says_so(word):
+    model = train(frame_of("1", "2", word), "y", task="classification", **FAST)
+    assert set(model.schema.target.classes) == {"1", "2", word}
+
+
 @pytest.mark.parametrize(
     "words, classes",
     [

@@ -23,6 +23,7 @@ ORDINARY = [
     ["001", "1"],
     ["#", "*", "\u4e00"],
     ["T", "F"],
+    ["1", "2", "unknown"],
     ["10", "9", "1"],
     [7, -1],
     [2.0, 0.0],
@@ -51,7 +52,6 @@ def test_a_model_knows_labels_as_a_table_reads_them_and_is_that_of_train(labels,
 @pytest.mark.parametrize(
     "labels",
     [
-        ["1", "2", "unknown"],
         ["1", "2", "NA"],
         ["1e5", "2"],
         ["0.0", "1.0"],

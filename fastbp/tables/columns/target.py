@@ -188,11 +188,19 @@ def targets_of(surveys: Sequence[TargetSurvey], table_name: str, habits: Habits)
 
 def _written(are_whole, values):
     """Return the kind of classes and the classes, from the text of their values."""
-    if are_whole and all(abs(float(value)) < _EXACT for value in values):
+    if are_whole and all(map(_is_exact, values)):
         return "integer", tuple(map(str, sorted({int(float(value)) for value in values})))
     if {value.lower() for value in values} <= {"true", "false"}:
         return "boolean", ("false", "true")
     return "text", tuple(sorted(values))
+
+
+def _is_exact(text):
+    """Return whether a text is a number that float64 holds: a word may be missing among numbers."""
+    try:
+        return abs(float(text)) < _EXACT
+    except ValueError:
+        return False
 
 
 class TargetFit:
