@@ -43,6 +43,16 @@ def test_the_task_can_be_said():
     assert (target.task, target.mean, target.scale) == ("regression", 0.5, 0.5)
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e-160, 5e-324])
+@pytest.mark.parametrize("offset", [0, 3])
+def test_numbers_whose_squares_vanish_are_refused(unit, offset):
+    frame = pl.DataFrame({"x": NUMBERS, "y": unit * (np.arange(ROWS) + offset)})
+    with pytest.raises(DataError, match="'y' holds numbers too small to square"):
+        schema_of(frame)
+    target = schema_of(frame.with_columns(y=1e-140 * (np.arange(ROWS) + offset))).target
+    assert target.scale == pytest.approx(1e-140 * np.arange(ROWS).std(), rel=1e-12)
+
+
 def test_classes_are_counted_in_training_rows_and_known_from_all():
     frame = pl.DataFrame({"x": NUMBERS, "y": ["a", "b"] * 29 + ["b", "rare"]})
     target = schema_of(frame, is_training=np.arange(ROWS) < ROWS - 1).target

@@ -31,8 +31,10 @@ _SUFFIX = r"[\p{L}%\u2030\u00b0\p{Sc}][\p{L}%\u00b0/\u00b7.\p{Sc}\u00b2\u00b3]{0
 # what no unit is: 1st, 2nd
 _NO_UNITS = ("st", "nd", "rd", "th")
 _GROUPED = r"[1-9][0-9]{0,2}(?:MARK[0-9]{2,3})*MARK[0-9]{3}"
+# durations as Python and pandas write them begin with days
 _CLOCK = (
-    r"^(?P<hour>[0-9]{1,4})(?::(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9](?:\.[0-9]+)?))?)?"
+    r"^(?:(?P<days>-?[0-9]{1,6}) days?,? \+?)?"
+    r"(?P<hour>[0-9]{1,4})(?::(?P<minute>[0-5][0-9])(?::(?P<second>[0-5][0-9](?:\.[0-9]+)?))?)?"
     r"\s*(?:(?P<half>[AaPp])\.?[Mm]\.?)?$"
 )
 CLOCK = "h:min"
@@ -168,6 +170,8 @@ def _seconds(clocks):
     hours = hours.set(minutes.is_null() & ~has_half, None)
     twelve = (hours % _NOON) + _NOON * (half == "p").cast(pl.Float64)
     hours = twelve.zip_with(has_half, hours)
+    days = clocks["days"].cast(pl.Float64).fill_null(0.0)
+    hours += 24 * days
     return hours * 3600 + minutes.fill_null(0.0) * 60 + seconds.fill_null(0.0)
 
 

@@ -193,6 +193,8 @@ class Survey:
             return ""
         best = max(likely, key=lambda each: each.good)
         count, value, row = best.mistakes
+        if not count:  # they are numbers in several units
+            return ""
         return (
             f"{count:,} of {self.present:,} values are not {best.kind.plural} as the others are, "
             f"such as {shown(value.strip())} in row {row:,}: it is read as text; fix them, or name "

@@ -27,6 +27,8 @@ _MOST_INTEGER_CLASSES = 20
 MOST_CLASSES = 1_000
 # whole numbers below are exact in float64
 _EXACT = 2**53
+# squares of smaller numbers vanish in float64
+_LEAST_RANGE = 1e-150
 
 
 _log = logging.getLogger("fastbp")
@@ -257,6 +259,11 @@ class TargetFit:
     def _fitted_numbers(self, table_name):
         """Return the target with mean and scale, of what is near if the loss bears the rest."""
         target = self.target
+        if 0 < self._range.high - self._range.low < _LEAST_RANGE:
+            raise DataError(
+                f"{table_name}: the target {shown(target.name)} holds numbers too small to square, "
+                f"as {self._range.high:.3g}: give it in another unit"
+            )
         center, scale, _ = self.spread
         if self.clip and not target.rate:
             bounds = (center - self.clip * scale, center + self.clip * scale)
