@@ -114,9 +114,9 @@ def _lines(name, file, row):
     while line := file.readline(_LONGEST_HEADER):
         text = line.decode("utf-8" if row else "utf-8-sig")
         row += line
-        yield from io.StringIO(text, newline="")  # it may end in CR
         if len(row) >= _LONGEST_HEADER:
             raise DataError(f"{name} has a header of more than {_LONGEST_HEADER:,} bytes")
+        yield from io.StringIO(text, newline="")  # it may end in CR
 
 
 def look_through(
