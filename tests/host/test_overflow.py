@@ -172,9 +172,9 @@ def test_the_outputs_are_computed_on_the_threads_that_are_asked_for(monkeypatch)
     net = network()
     monkeypatch.setattr(type(net.engine), "largest_sound", 0.0, raising=False)
     monkeypatch.setattr("fastbp.training.fit.may_overflow", lambda engine: True)
-    forward = net.engine.forward
+    evaluate = net.engine.evaluate
     monkeypatch.setattr(
-        net.engine, "forward", lambda *data: asked.append(data[1]) or forward(*data)
+        net.engine, "evaluate", lambda *data: asked.append(data[1]) or evaluate(*data)
     )
     net.fit(X, Y, epochs=2, batch_size=60, n_threads=1)
     assert asked and set(asked) == {1}
