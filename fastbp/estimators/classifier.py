@@ -65,7 +65,8 @@ class MLPClassifier(LabelledMLP):
         Whether the momentum is Nesterov's.
     early_stopping : bool, default False
         Whether to hold back part of the data and stop when its score no longer improves; the
-        network then gets its best weights back, also where training diverges.
+        network then gets its best weights back, also where training diverges. Only "adam" and
+        "sgd" do so: "lbfgs" passes it over, as scikit-learn's does.
     validation_fraction : float, default 0.1
         Fraction of the samples that early stopping holds back.
     beta_1 : float, default 0.9
