@@ -331,6 +331,9 @@ class Engine(Steps, Dropped):
         """Lay out the training workspace, unless it fits, and point the run at `data`."""
         here, run = self._training, self._run[0]
         inputs = self._dense if data is None else self._inputs_to_train(data.x)
+        if here is not None and self.plan.input_drop and data is not None and data.is_sparse:
+            # the longest row differs between batches: a workspace for longer ones will do
+            inputs = max(inputs, here.inputs)
         if here is None or (here.batch, here.tasks, here.inputs) != (batch, threads, inputs):
             self._lay_out(batch, threads, inputs)
         run["tasks"] = threads

@@ -36,7 +36,7 @@ class Inputs(NamedTuple):
 def inputs_of(x: Any, drops: bool = False) -> Inputs:
     """Return what the rows of X need of a workspace, where inputs drop out or do not."""
     if isinstance(x, SparseRows):
-        return Inputs(int(np.diff(x.starts).max()) if drops else 0)
+        return Inputs(int(np.diff(x.starts).max(initial=0)) if drops else 0)
     if isinstance(x, RampRows):
         return Inputs(x.values.shape[1], int(x.ramps.max()))
     return Inputs(x.shape[1])

@@ -78,10 +78,7 @@ def _times_of(objects):
     """Return durations and times of day as NumPy has them, no rows of dates, others as they are."""
     missing = are_missing(objects)
     there = objects[~missing]
-    # a period of pandas is one of dates
-    if any(
-        isinstance(each, date | np.datetime64) or hasattr(each, "to_timestamp") for each in there
-    ):
+    if any(map(_is_date, there)):
         return np.empty(0, "M8[us]")
     if not len(there) or not all(isinstance(each, _DURATIONS) for each in there):
         return objects

@@ -105,7 +105,9 @@ def _length(count, p):
 
 @inner
 def _together(a, b):
-    """Return ``sqrt(a^2 + b^2)`` of numbers of at least 0."""
+    """Return ``sqrt(a^2 + b^2)`` of numbers of at least 0; NaN if one is."""
+    if a != a or b != b:
+        return a + b
     top = max(a, b)
     if not 0 < top < np.inf:
         return top

@@ -78,13 +78,14 @@ def scaled_squares(count, p):
     """Return ``(top, sum (x / top)^2)`` of `count` floats in float64, `top` the largest magnitude.
 
     No square overflows or vanishes. It is for the few vectors for which a plain sum would not do;
-    the sum is 1 where `top` is 0 or not finite.
+    the sum is 1 where `top` is 0 or not finite: NaN if one is.
     """
     top = 0.0
     for i in range(count):
         x = abs(1.0 * p[i])
-        if not x <= top:  # or NaN
-            top = x
+        if x != x:
+            return x, 1.0
+        top = max(top, x)
     if not 0 < top < inf:
         return top, 1.0
     total = 0.0

@@ -229,3 +229,12 @@ def test_an_error_is_pickled_and_copied(error):
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
         assert type(twin) is type(error)
         assert (str(twin), vars(twin)) == (str(error), vars(error))
+
+
+def test_a_last_batch_without_weights_divides_nothing():
+    net = Network([1, 1], optimizer=SGD(1e-30), seed=0)
+    net.parameters[:] = 1e18  # which asks whether outputs overflow
+    weights = [1, 1, 1, 1, 0, 0]
+    options = {"sample_weight": weights, "batch_size": 2, "shuffle": False, "epochs": 2}
+    net.fit(np.full((6, 1), 1e-18), np.ones(6), **options)
+    assert len(net.history) == 2

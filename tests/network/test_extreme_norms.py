@@ -125,3 +125,18 @@ def test_steps_of_large_numbers_have_the_length_of_the_clip():
             assert len({each.tobytes() for each in moved[dtype]}) == 1
         assert np.linalg.norm(moved["float64"][0]) > 0.5
         np.testing.assert_allclose(moved["float32"][0], moved["float64"][0], atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("sizes", [[3, 1], [3, 4, 2]])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_the_norm_of_a_gradient_that_is_not_finite_is_not_zero(value, sizes, dtype):
+    X = np.random.default_rng(0).normal(size=(5, 3)).astype(dtype)
+    net = Network(sizes, dtype=dtype, seed=0)
+    net.parameters[0] = value
+    y = np.zeros((5, sizes[-1]), dtype)
+    gradients = net.per_sample_gradients(X, y)
+    found = net.per_sample_norms(X, y)
+    is_finite = np.isfinite(gradients).all(axis=1)
+    assert not is_finite.all()
+    assert not np.isfinite(found[~is_finite]).any()

@@ -102,3 +102,30 @@ def test_a_row_that_does_not_fit_a_told_separator_names_the_option(tmp_path):
     with pytest.raises(ValueError, match="row 3 has 3 fields") as caught:
         open_table(path, how=ReadOptions(separator=",")).count()
     assert "`separator`" not in str(caught.value)
+
+
+TITLED = {
+    "a comma in the title": ("Report, 2020", "id;price", "{n};{n},5", ["id", "price"]),
+    "tabs": ("Report, 2020", "id\tprice", "{n}\t{n},5", ["id", "price"]),
+    "a blank in a name": ("Sales report", "day hour,v", "2020-01-02 12:00,{n}", ["day hour", "v"]),
+    "full names": ("Staff list", "full name;age", "Ann Lee;{n}", ["full name", "age"]),
+    "decimal commas": ("Sales report", "at;temp", "2020-01-02 12:00;{n},5", ["at", "temp"]),
+    "colons": ("Export: 2020", "time: UTC,v", "12:01,{n}", ["time: UTC", "v"]),
+    "the name of a column": (
+        "price list",
+        "item name,price",
+        "nut {n},{n}",
+        ["item name", "price"],
+    ),
+}
+
+
+@pytest.mark.parametrize("title, header, row, columns", TITLED.values(), ids=TITLED)
+@pytest.mark.filterwarnings("ignore:.*1 line before the table left out")
+def test_a_title_has_no_say_in_the_separator(tmp_path, title, header, row, columns):
+    path = tmp_path / "rows.csv"
+    path.write_text("\n".join([title, header, *(row.format(n=n) for n in range(20))]) + "\n")
+    for how in (None, TrainOptions(target=columns[1])):
+        table = open_table(path, how=how)
+        assert table.columns == columns
+        assert rows_of(table)[3][1] == row.format(n=3).split(header[len(columns[0])])[1]

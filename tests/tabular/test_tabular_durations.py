@@ -66,6 +66,14 @@ def test_columns_of_durations_and_of_numbers_are_learned_together():
             regressor().fit(X, y)
 
 
+@pytest.mark.parametrize("unit", ["W", "D", "h", "m", "s", "ms", "us", "ns"])
+def test_every_unit_of_numpy_is_read(unit):
+    days = 7 * np.arange(len(X))
+    known = regressor().fit(X, 86400.0 * days)
+    fitted = regressor().fit(X, days.astype("m8[D]").astype(f"m8[{unit}]"))
+    np.testing.assert_array_equal(fitted.predict(X), known.predict(X))
+
+
 DATES = {
     "series": DAYS,
     "zoned": DAYS.dt.tz_localize("Europe/Oslo"),

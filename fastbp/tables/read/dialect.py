@@ -186,7 +186,7 @@ def _best_fit(text, whole, separator, known, suffix):
 def _fits(fit):
     """Return whether a separator gives nearly all rows as many fields as the header."""
     nearly = fit.whole or fit.regular >= _NEARLY
-    return nearly and fit.width > 1 and len(fit.rows[0]) == fit.width
+    return nearly and fit.width > 1 and all(len(row) == fit.width for row in fit.rows[:2])
 
 
 def _yields(fit, own, suffix):
@@ -197,6 +197,8 @@ def _yields(fit, own, suffix):
     """
     if fit is own or fit.start < own.start or fit.is_known > own.is_known:
         return False
+    if fit.start > own.start and _rank(fit) > _rank(own) and naming(fit.rows) > 0:
+        return False  # a title may have as many fields by another separator
     if fit.start > own.start or fit.is_known < own.is_known or not _fits(fit):
         return True
     is_odd = own.separator in SEPARATORS and fit.separator not in SEPARATORS
