@@ -10,7 +10,7 @@ from ..kernels.net import loop
 from ..kernels.net.passes import DROPPED
 from ..kernels.net.records import gathered
 from ..kernels.support.arrays import address
-from .inputs import inputs_of, numbers_of
+from .inputs import numbers_of
 
 _NOTHING = np.zeros(1)
 
@@ -23,6 +23,7 @@ class Dropped:
     params: Any
     threads_of_rows: Any
     _inference_rows: Any
+    _inputs_to_train: Any
     _place: Any
     _place_data: Any
     _run: Any
@@ -35,7 +36,7 @@ class Dropped:
         """
         count, threads = len(data), self.threads_of_rows(n_threads, len(data))
         batch = min(count, self._inference_rows * threads)
-        inputs = inputs_of(data.x, self.plan.input_drop > 0)
+        inputs = self._inputs_to_train(data.x)
         here, run = self._workspace(batch, threads, True, inputs), gathered([self._run])
         self._place(run, here)
         self._place_data(run[0], data)

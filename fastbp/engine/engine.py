@@ -289,8 +289,8 @@ class Engine(Steps, Dropped):
         try:
             while True:
                 here, run = self._idle.pop()
-                is_wide = here.inputs.gathered >= inputs.gathered
-                if here.batch >= batch and here.tasks == threads and is_wide:
+                fits = here.batch >= batch and here.tasks == threads
+                if fits and here.inputs.cover(inputs):
                     return here, run
         except IndexError:  # not asked for before: another thread may take the last one
             here = self._workspace(batch, threads, False, inputs)
@@ -331,10 +331,8 @@ class Engine(Steps, Dropped):
         """Lay out the training workspace, unless it fits, and point the run at `data`."""
         here, run = self._training, self._run[0]
         inputs = self._dense if data is None else self._inputs_to_train(data.x)
-        if here is not None and self.plan.input_drop and data is not None and data.is_sparse:
-            # the longest row differs between batches: a workspace for longer ones will do
-            inputs = max(inputs, here.inputs)
-        if here is None or (here.batch, here.tasks, here.inputs) != (batch, threads, inputs):
+        fits = here is not None and (here.batch, here.tasks) == (batch, threads)
+        if not (fits and here.inputs.cover(inputs)):
             self._lay_out(batch, threads, inputs)
         run["tasks"] = threads
         if data is None:

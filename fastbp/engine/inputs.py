@@ -28,6 +28,10 @@ class Inputs(NamedTuple):
     gathered: int
     together: int = 1
 
+    def cover(self, other: "Inputs") -> bool:
+        """Return whether a workspace for these has room for others."""
+        return self.gathered >= other.gathered and self.together >= other.together
+
     def places(self, rows: int) -> int:
         """Return how many integers a task needs for the gradient of so many rows."""
         return place_integers(rows) if self.together > 1 else 0

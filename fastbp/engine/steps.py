@@ -142,7 +142,7 @@ class Steps:
         flops = batch.rows * self.plan.flops_per_row * self._in_float32
         parts = batch.rows // MAIN_ROWS
         threads = choose_threads(n_threads, flops, REGIONS_PER_GRADIENT, parts)
-        if not self._has_room(batch.rows, threads) or self._training.inputs != self._dense:
+        if not self._has_room(batch.rows, threads) or not self._training.inputs.cover(self._dense):
             self._prepare(batch.rows, threads)
         self._placed = nothing
         return twin(batch_step, threads), threads

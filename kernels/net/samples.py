@@ -11,10 +11,12 @@ import numpy as np
 from numba import from_dtype, types
 
 from ..compiler.jit import Task, inner
-from ..simd.intrinsics import integers_at, load_part, pointer, pointer_at, store_part, width
+from ..simd.intrinsics import integers_at, load_part, pointer, store_part, width
 from ..simd.order import sample_weight, source_row
 from ..simd.reduce import least_squares_sum, row_squares, scaled_squares
 from ..simd.view import matrix
+from ..sparse_matmul import numbers_of_row
+from .masks import sparse_inputs
 from .records import LAYER, RUN
 
 # rows whose squares are kept at once, in the scratch of a task
@@ -58,14 +60,21 @@ def write_sample(layers, run, work, i, g):
 
 
 @inner
+def _sparse_row(run, work, i):
+    """Return the pointer to the numbers of row i of a sparse X of the batch, and how many."""
+    X, source = sparse_inputs(run, work, 0, True), source_row(run.order, run.first + i)
+    starts = X[2]
+    first = starts[source]
+    return numbers_of_row(X, i, source) + first, starts[source + 1] - first
+
+
+@inner
 def _sparse_squares(run, like, i):
     """Return the sum of squares of row i of a sparse X of the batch."""
-    source, total = source_row(run.order, run.first + i), 0.0
-    starts, data = integers_at(run.starts), pointer_at(like, run.x)
-    if run.input_drop > 0:  # copied
-        data = like + (run.input + i * run.input_row - starts[source])
-    for k in range(starts[source], starts[source + 1]):
-        total += float(data[k]) * float(data[k])
+    numbers, count = _sparse_row(run, like, i)
+    total = 0.0
+    for k in range(count):
+        total += float(numbers[k]) * float(numbers[k])
     return total
 
 
@@ -122,9 +131,8 @@ def _input_length(run, work, columns, i):
         return sqrt(_ramp_squares(run, a))
     if run.columns == 0:
         return _length(columns, a)
-    source, starts = source_row(run.order, run.first + i), integers_at(run.starts)
-    first, count = starts[source], starts[source + 1] - starts[source]
-    return _length(count, a if run.input_drop > 0 else pointer_at(work, run.x) + first)
+    numbers, count = _sparse_row(run, work, i)
+    return _length(count, numbers)
 
 
 @inner

@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -30,6 +31,12 @@ def rows_of(table, **options):
     rows = [row for frame in frames for row in frame.rows()]
     assert table.count() == len(rows)
     return rows
+
+
+def as_pandas(path, separator=","):
+    """Return the columns of a file of text and its rows, all text, as pandas reads them."""
+    frame = pd.read_csv(path, sep=separator, dtype=str)
+    return list(frame.columns), list(frame.itertuples(index=False, name=None))
 
 
 def content_of(frame, suffix):

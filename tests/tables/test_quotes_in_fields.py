@@ -3,14 +3,13 @@
 import csv
 import re
 
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fastbp.tables.options import ReadOptions
 from fastbp.tables.read.table import open_table
-from table_files import fails, rows_of
+from table_files import as_pandas, fails, rows_of
 
 FIELDS = {
     "inches": lambda n: f'{n}" pipe',
@@ -25,11 +24,6 @@ FIELDS = {
     "beside a quoted line end": lambda n: '"a\nb"' if n % 2 else f'{n}"',
 }
 FORMS = {"last": "{0}.5,{1}", "first": "{1},{0}.5", "between": "{0}.5,{1},x"}
-
-
-def as_pandas(path, separator=","):
-    frame = pd.read_csv(path, dtype=str, sep=separator)
-    return list(frame.columns), list(frame.itertuples(index=False, name=None))
 
 
 @pytest.mark.parametrize("field", FIELDS.values(), ids=FIELDS)

@@ -1,11 +1,10 @@
 """Fields that hold what separates fields elsewhere: colours, lists, names of users."""
 
-import pandas as pd
 import pytest
 
 from fastbp.tables.options import ReadOptions, TrainOptions
 from fastbp.tables.read.table import open_table
-from table_files import fails, rows_of
+from table_files import as_pandas, fails, rows_of
 
 
 def written(path, header, rows, separator=","):
@@ -13,11 +12,6 @@ def written(path, header, rows, separator=","):
     lines = [separator.join(map(str, row)) for row in [header, *rows]]
     path.write_text("\n".join(lines) + "\n")
     return path
-
-
-def as_pandas(path, separator=","):
-    frame = pd.read_csv(path, sep=separator, dtype=str)
-    return list(frame.columns), list(frame.itertuples(index=False, name=None))
 
 
 FIELDS = {

@@ -13,6 +13,7 @@ from pandas.api.extensions import ExtensionArray, ExtensionDtype
 from fastbp import DataError, train
 from fastbp.tables.read.frames import of_pandas
 from fastbp.tables.read.table import open_table
+from foreign_frames import Placed, Places, Streamed
 
 ROWS = 300
 X = np.random.default_rng(0).normal(50, 20, ROWS)
@@ -167,18 +168,7 @@ def test_predictions_of_a_frame_of_pandas_are_one_with_its_index(index):
     assert "row" not in found
 
 
-class Sub(pd.DataFrame):
-    @property
-    def _constructor(self):
-        return Sub
-
-
-class Own(pd.DataFrame):
-    def __init__(self, data, place):
-        super().__init__(data)
-
-
-@pytest.mark.parametrize("subclass", [Sub, lambda frame: Own(frame, place="Oslo")])
+@pytest.mark.parametrize("subclass", [Places, lambda frame: Placed(frame, place="Oslo")])
 def test_a_subclass_of_pandas_frames_is_one_of_pandas(subclass):
     frame = frame_of(o=pd.Categorical(cycle("a", "b"))).set_axis(range(5, ROWS + 5))
     model = train(subclass(frame), "y", epochs=2, hidden=4, seed=0)
@@ -188,16 +178,6 @@ def test_a_subclass_of_pandas_frames_is_one_of_pandas(subclass):
     found = model.predict(subclass(frame))
     assert type(found) is pd.DataFrame
     pd.testing.assert_frame_equal(found, known.predict(frame))
-
-
-class Streamed:
-    """A table of a library that is known by its stream alone, such as a relation of DuckDB."""
-
-    def __init__(self, frame):
-        self._frame, self.columns = frame, frame.columns
-
-    def __arrow_c_stream__(self, requested_schema=None):
-        return self._frame.__arrow_c_stream__(requested_schema)
 
 
 STREAMS = {

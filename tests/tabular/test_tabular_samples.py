@@ -10,6 +10,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from fastbp import DataError, TabularClassifier, TabularRegressor, train
+from foreign_frames import Placed, Places, Streamed
 from tabular_data import INCOME, PEOPLE, RICH, ROWS
 
 RNG = np.random.default_rng(1)
@@ -62,35 +63,6 @@ def in_polars(frame):
     return pl.from_pandas(columns).with_columns(
         pl.col("floor").cast(pl.Categorical), pl.col("size").cast(pl.Enum(["L", "M", "S"]))
     )
-
-
-class Places(pd.DataFrame):
-    """As geopandas makes its frames: what is cut from one is one."""
-
-    @property
-    def _constructor(self):
-        return Places
-
-
-class Placed(pd.DataFrame):
-    """A subclass that is made in a way of its own, and whose method does something else."""
-
-    def __init__(self, data, place):
-        super().__init__(data)
-        self.attrs["place"] = place
-
-    def rename(self, *args, **kwargs):
-        raise AssertionError
-
-
-class Streamed:
-    """A table of a library that is known by its stream alone, such as a relation of DuckDB."""
-
-    def __init__(self, frame):
-        self._frame, self.columns = frame, frame.columns
-
-    def __arrow_c_stream__(self, requested_schema=None):
-        return self._frame.__arrow_c_stream__(requested_schema)
 
 
 @pytest.mark.parametrize(

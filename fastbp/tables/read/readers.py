@@ -212,10 +212,9 @@ def _of_objects(name, key, array):
 def _native(array):
     """Return an array that polars takes: contiguous, of this machine's byte order."""
     kind = array.dtype.kind
-    # polars has days of dates alone
-    units = ("ms", "us", "ns", "D")[: 4 if kind == "M" else 3]
-    if kind in "mM" and np.datetime_data(array.dtype)[0] not in units:
-        array = array.astype(f"{array.dtype.kind}8[us]")
+    units = {"m": ("ms", "us", "ns"), "M": ("D", "ms", "us", "ns")}
+    if kind in units and np.datetime_data(array.dtype)[0] not in units[kind]:
+        array = array.astype(f"{kind}8[us]")
     elif array.dtype == np.float16 or array.dtype == np.longdouble:
         array = array.astype(np.float64)
     return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
