@@ -27,6 +27,7 @@ class Begun(Struct):
     `data` are the hashes of the encoded rows, in hexadecimal digits, one for each table. `options`
     are those that were given, and `settled` what they were with those of the preset.
     Rows in a file were trained on in windows of `window_rows`, None where these are as usual.
+    `sums` are hashes that are the same for any number of ranks, empty in earlier versions.
     """
 
     data: str
@@ -34,6 +35,11 @@ class Begun(Struct):
     streamed: bool
     settled: dict[str, Any] = {}
     window_rows: int | None = None
+    sums: str = ""
+
+    def is_of(self, data: str, sums: str) -> bool:
+        """Return whether a training began with rows of such hashes."""
+        return self.sums == sums if self.sums and sums else self.data == data
 
     def continued(self, options: TrainOptions) -> TrainOptions:
         """Return the settled options, with those given now that may change."""

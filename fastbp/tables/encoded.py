@@ -96,7 +96,7 @@ class Encoded:
     A source in a scratch file, `X`, has targets and weights too; rows in memory are an array or,
     of numbers with ramps, `RampRows`. `valid` is (X, y), or (X, y, weights). `no_target` rows are
     left out. `own_weight` are the weights of the training rows in memory without those of their
-    classes.
+    classes. `sums` is a hash that any number of ranks finds, empty where none was asked for.
     """
 
     X: Any
@@ -107,6 +107,7 @@ class Encoded:
     no_target: int
     digest: str
     own_weight: npt.NDArray | None = None
+    sums: str = ""
 
     def check_weights(self, table_name: str) -> None:
         """Raise DataError if all rows that train, or all that validate, have a weight of 0."""
@@ -150,12 +151,13 @@ def encode_table(
     budget: Budget,
     class_weight: npt.NDArray | None = None,
     digest: Digest | None = None,
+    sums: Digest | None = None,
 ) -> Encoded:
     """Encode the rows of a table that have a target; DataError if there are none.
 
     The weight of a row is that in the schema's column of weights, for training times
     the weight (n_classes,) of its class. Rows far from those that train or validate are not read
-    where a `digest` hashes a share of the rows; by default it hashes all.
+    where a `digest` hashes a share of the rows; by default it hashes all. `sums` hashes them too.
     """
     schema, weight = encoder.schema, encoder.schema.weight
     in_file = budget.streamed and bool(split.trains.any())
@@ -166,6 +168,7 @@ def encode_table(
     among = split.trains | split.validates
     encoded = encoder.encoded(table, weight, None if digest is None else among)
     digest = digest or Digest()
+    hashes = [digest] if sums is None else [digest, sums]
     no_target = 0
     for first, (X, y, kept, weights) in encoded:
         rows = slice(first, first + len(kept))
@@ -178,18 +181,20 @@ def encode_table(
         weights_train = _weights(weights_own, y_train, class_weight)
         if weights_own is not None and not in_file:
             own.append(weights_own)
-        digest.add(first + np.flatnonzero(trains), X_train, y_train, weights_train)
+        for each in hashes:
+            each.add(first + np.flatnonzero(trains), X_train, y_train, weights_train)
         train.append(X[trains] if in_file else X_train, y_train, weights_train)
         validates = kept & split.validates[rows]
         held_weights = None if weights is None else weights[validates]
         of_held = (in_memory[validates], y[validates], held_weights)
-        digest.hold(first + np.flatnonzero(validates), *of_held)
+        for each in hashes:
+            each.hold(first + np.flatnonzero(validates), *of_held)
         held.append(*of_held)
     if not train.rows and not held.rows:
         raise DataError(
             f"{table.name} has no row with a value of {listed(schema.target_names)}: give some"
         )
-    told = digest.end(held.arrays())
+    told, *more = [each.end(held.arrays()) for each in hashes]
     valid = held.samples() if held.rows else None
     trained: tuple[Any, Any, Any] = (np.empty(0), None, None)
     if train.rows:
@@ -199,7 +204,7 @@ def encode_table(
             else (*train.samples(), None)[:3]
         )
     own_weight = np.concatenate(own) if own else None
-    return Encoded(*trained, valid, train.rows, no_target, told, own_weight)
+    return Encoded(*trained, valid, train.rows, no_target, told, own_weight, *more)
 
 
 def _weights(weights, labels, class_weight):

@@ -288,7 +288,7 @@ class Job:
         if not progress:
             several = f"training {o.ensemble} networks" if parts else "training"
             _steps.info("%s, at most %s", several, counted(o.epochs, "epoch"))
-        kept = self._kept(rows.digest)
+        kept = self.shares.ranks.together(lambda: self._kept(rows))
         trained: One | Several
         if parts:
             members = train_members(self, parts, rows, rows.valid, kept, callbacks, progress)
@@ -348,7 +348,8 @@ class Job:
         if self.valid_table is not None and rows.count:
             all_rows = np.ones(self.valid_table.require_rows(), bool)
             more = self._encoded(self.valid_table, Split(~all_rows, all_rows))
-            rows = replace(rows, valid=more.valid, digest=rows.digest + more.digest)
+            digest, sums = rows.digest + more.digest, rows.sums + more.sums
+            rows = replace(rows, valid=more.valid, digest=digest, sums=sums)
         return rows
 
     def held(self, among: Mask) -> tuple[Any, ...]:
@@ -372,23 +373,24 @@ class Job:
         encoder = Encoder(self.schema, table.name, self.network.dtype, split.trains, groups)
         weights = weights_of(self.options.class_weight, table, encoder, split.trains)
         own = self.shares.own(split)
-        given = (self.shares.budget(self.budget, own), weights, self.shares.digest())
+        hashes = self.shares.digest(), self.shares.sums(self.checkpoints is not None)
+        given = (self.shares.budget(self.budget, own), weights, *hashes)
         rows = encode_table(table, encoder, own, *given)
         tell_unknown(encoder)
         return rows
 
-    def _kept(self, digest):
+    def _kept(self, rows):
         """Return the checkpoints, with the sections of a training on a table."""
         if self.checkpoints is None:
             return None
-        if self._own and self._own.data != digest:
+        if self._own and not self._own.is_of(rows.digest, rows.sums):
             raise DataError(
                 f"resume: {self.table.name} does not hold the rows that the training began with; "
                 "give it the same, or begin anew in an empty folder of checkpoints"
             )
         asked, options = self.asked.to_data(), self.options.to_data()
         budget = self.budget
-        own = Begun(digest, asked, budget.streamed, options, budget.window_rows)
+        own = Begun(rows.digest, asked, budget.streamed, options, budget.window_rows, rows.sums)
         sections = {
             SECTION: self.schema.to_data(),
             READING: to_builtins(self.table.reading),

@@ -95,6 +95,10 @@ class Shares:
         """Return what hashes the rows of a share; None where one has all."""
         return None if self.ranks.count == 1 else _Sums()
 
+    def sums(self, are_kept: bool) -> Digest | None:
+        """Return what hashes all rows as ranks do, whose checkpoints one process may go on from."""
+        return _Sums() if are_kept and self.ranks.count == 1 else None
+
     def rows(self, encode: Callable[[], Encoded], schema: Schema, count: int) -> Encoded:
         """Return the rows of a share, as it encodes them, with the counts and the hash of all.
 
@@ -103,13 +107,14 @@ class Shares:
         """
         rows = self.ranks.together(encode)
         if self.ranks.count == 1:
-            return rows
+            return replace(rows, sums=_Sums.joined([rows.sums])) if rows.sums else rows
         columns = [(each.name, each.kind, each.width) for each in schema.columns]
         self.ranks.expect_same({"the number of rows": count, "the columns": columns})
         every = self.ranks.all((rows.count, rows.no_target, rows.digest))
         counts, lacking, digests = zip(*every, strict=True)
         digest = _Sums.joined(digests)
-        return replace(rows, count=sum(counts), no_target=sum(lacking), digest=digest)
+        rows = replace(rows, count=sum(counts), no_target=sum(lacking))
+        return replace(rows, digest=digest, sums=digest)
 
     def whole(self, rows: Encoded) -> Encoded:
         """Return the rows of a share with the validation rows of all."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import polars as pl
@@ -259,17 +260,23 @@ def test_the_command_averages_local_steps_where_it_is_asked_to(folder, tmp_path)
 
 @needs_mpi
 @pytest.mark.slow
-def test_a_training_goes_on_with_another_number_of_ranks(folder, tmp_path):
+@pytest.mark.parametrize(("first", "then"), [(2, 3), (3, 1), (1, 2)])
+def test_a_training_goes_on_with_another_number_of_ranks(folder, tmp_path, first, then):
     words = (folder / "whole", "--target", "kind", "--preset", "fast", "--dtype", "float64")
     names = {"through": (), "begun": ("--checkpoint", tmp_path / "kept", "--max-time", "1ms")}
     for name, more in names.items():
         status, _, errors = command(
-            tmp_path, 2, *words, "--epochs", 6, *more, "-o", tmp_path / name
+            tmp_path, first, *words, "--epochs", 6, *more, "-o", tmp_path / name
         )
         assert status == 0, errors
     assert os.listdir(tmp_path / "kept")
     more = ("--checkpoint", tmp_path / "kept", "--resume", "-o", tmp_path / "ended")
-    status, output, errors = command(tmp_path, 3, *words, "--epochs", 6, *more, "--log", "json")
+    shutil.copytree(folder / "whole", tmp_path / "whole")
+    part = tmp_path / "whole" / "part-6.csv"
+    pl.read_csv(part).with_columns(number=-pl.col("number")).write_csv(part)
+    status, _, errors = command(tmp_path, then, "whole", *words[1:], "--epochs", 6, *more)
+    assert status == 3 and errors.count("does not hold the rows that the training") == 1
+    status, output, errors = command(tmp_path, then, *words, "--epochs", 6, *more, "--log", "json")
     assert status == 0, errors
     events = [json.loads(line) for line in output.splitlines()]  # of rank 0 alone
     assert [event["event"] for event in events].count("saved") == 1
