@@ -16,6 +16,13 @@ _AGAIN_SECONDS = 0.2
 class Terminated(BaseException):
     """SIGTERM; schedulers send it when the time of a job is over."""
 
+    #: With which it ends the ranks of a job, which cannot go on without this one.
+    exit_code = int(Code.TERMINATED)
+
+    def __str__(self) -> str:
+        """Return what is said of it where nothing can be kept."""
+        return "terminated, and nothing was kept: give it --checkpoint DIR"
+
 
 _SIGNALS: dict[type[BaseException], signal.Signals] = {
     KeyboardInterrupt: signal.SIGINT,

@@ -105,11 +105,11 @@ def train(
             at = "" if values["dry_run"] else values["dask"]
             with unwrapped(), connected(at, values["search"]) as client:
                 _train(out, data, values, client)
-        except Terminated:
+        except Terminated as error:
             code, why = (
                 (Code.PREEMPTED, "terminated outside of training: run it again with --resume")
                 if kept
-                else (Code.TERMINATED, "terminated, and nothing was kept: give it --checkpoint DIR")
+                else (Code.TERMINATED, str(error))
             )
             raise Ended(code, why) from None
 

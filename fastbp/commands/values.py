@@ -1,5 +1,6 @@
 """What several commands take: paths to write, threads, precisions, a model file."""
 
+import errno
 import os
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,12 +22,26 @@ def _path(metavar, fault):
     """Return the kind of a path that has no `fault(path)`; an empty path is not given."""
 
     def check(name, value):
-        reason = "a path cannot hold a NUL character" if "\0" in value else fault(value)
-        if value and reason:
+        if reason := _reason(value, fault) if value else None:
             raise ValueError(f"{name}={quoted_path(value)}: {reason}")
         return value
 
     return Kind(metavar, str, check)
+
+
+def _reason(path, fault):
+    """Return the `fault(path)`, or why the path leads nowhere."""
+    if "\0" in path:
+        return "a path cannot hold a NUL character"
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "it leads through a loop of links"
+    try:
+        return fault(path)
+    except FileNotFoundError:
+        return "the working folder is gone; give a path that begins with /"
 
 
 def _file_fault(path):

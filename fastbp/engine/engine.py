@@ -234,12 +234,14 @@ class Engine(Steps, Dropped):
     def evaluate(self, data, n_threads="auto", go_on=None):
         """Return the outputs (n, n_out) for the rows of `data`, and their weighted mean loss.
 
-        `go_on` is called between slices; if it returns False, the result is None.
+        The loss is 0 where no row has a weight, as in a part of the data. `go_on` is called between
+        slices; if it returns False, the result is None.
         """
         out, total = self.plan.new_outputs(len(data)), np.zeros(1)
         if not self._infer(LOSS, data, out, total, n_threads, go_on):
             return None
-        return out, float(total[0] / data.total_weight)
+        weight = data.total_weight
+        return out, float(total[0] / weight) if weight else 0.0
 
     def scoring(self, data):
         """Return what `loop.infer` takes to score dense `data`: layers, run, work, batch."""

@@ -152,10 +152,7 @@ class Ranks(Alone):
             yield
         except BaseException as error:
             if not is_known(error):
-                print(f"fastbp: rank {self.number} of {self.count} failed:", file=sys.stderr)
-                traceback.print_exc()
-                sys.stderr.flush()
-                self._comm.Abort(ABORTED)
+                self._end_all(error)
             raise
         finally:
             self._comm.Free()
@@ -301,6 +298,17 @@ class Ranks(Alone):
     def scores(self, metric: Any, data: Samples) -> OwnScore | JointScore:
         """Return what scores the validation rows of all ranks."""
         return JointScore(self, metric.kind, data)
+
+    def _end_all(self, error):
+        """Say why this rank fails, and end all; a signal, with an `exit_code`, is no bug."""
+        code, who = getattr(error, "exit_code", None), f"rank {self.number} of {self.count}"
+        if code is None:
+            print(f"fastbp: {who} failed:", file=sys.stderr)
+            traceback.print_exc()
+        else:
+            print(f"fastbp: {who}: {error}", file=sys.stderr)
+        sys.stderr.flush()
+        self._comm.Abort(ABORTED if code is None else code)
 
     def _all_here(self, value):
         """Return the values of the ranks on this machine."""

@@ -50,8 +50,7 @@ class JointScore:
         scored = engine.evaluate(self._data, threads, goes_on)
         own = None
         if scored is not None:
-            weight = self._weight.sum()  # 0 where those of another rank count alone
-            own = np.append(scored[1] * weight if weight else 0.0, self._sums(scored[0]))
+            own = np.append(scored[1] * self._weight.sum(), self._sums(scored[0]))
         found = self._ranks.all(own)
         if any(each is None for each in found):
             return None

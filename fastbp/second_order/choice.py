@@ -33,7 +33,7 @@ def with_all_rows(
         return options
     name = type(optimizer).__name__
     if comm is not None:
-        raise ValueError(f"comm={quoted(comm)}: {name} trains on one process; expected None")
+        raise ValueError(f"comm: {name} trains on one process; expected None")
     if checkpoints is not None and isinstance(optimizer, LBFGS):
         raise ValueError(
             f"checkpoints={quoted(checkpoints)}: {name} remembers steps that no checkpoint has; "

@@ -28,8 +28,5 @@ def overflows(engine: Engine, data: Samples, n_threads: Threads) -> bool:
 
 def loss_of(engine: Engine, data: Samples, n_threads: Threads) -> float:
     """Return the loss of `data`, 0 if no row has a weight; infinity if an output is not finite."""
-    if data.total_weight:
-        outputs, loss = engine.evaluate(data, n_threads)
-    else:
-        outputs, loss = engine.forward(data, n_threads), 0.0
-    return float(loss) if np.isfinite(outputs).all() else np.inf
+    outputs, loss = engine.evaluate(data, n_threads)
+    return loss if np.isfinite(outputs).all() else np.inf

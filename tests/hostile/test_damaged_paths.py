@@ -171,6 +171,8 @@ OUTPUTS = {
     "a pipe": _made("pipe", getattr(os, "mkfifo", None)),
     "a link to a folder": lambda bench: _link("out", _folder()(bench))(bench),
     "a name too long": lambda bench: "x" * 300,
+    "a loop of links": _link("loop", "loop"),
+    "through a loop": lambda bench: _link("loop", "loop")(bench) + "/out",
 }
 
 

@@ -12,7 +12,7 @@ BEGIN = """
 import json, os, signal
 import numpy as np
 from mpi4py import MPI
-from fastbp import SGD, Adam, Network
+from fastbp import LBFGS, SGD, Adam, LevenbergMarquardt, Network
 comm = MPI.COMM_WORLD
 me = comm.rank
 rng = np.random.default_rng(me)
@@ -52,6 +52,9 @@ def moved():
     net.parameters[0] += on(2, 1, 0)
     return net
 
+for kind in (LBFGS, LevenbergMarquardt):
+    net = Network([4, 5, 3], loss="mse", optimizer=kind(), seed=0)
+    refused(kind.__name__, net, y=Y)
 refused("batch_size", batch_size=on(1, 64, 32))
 refused("epochs", epochs=on(0, 3, 2))
 refused("invalid_everywhere", epochs=0)
@@ -147,6 +150,8 @@ SAID = {
     "null": "ValueError: comm=MPI.COMM_NULL: expected a communicator that this process is in",
     "text": "TypeError: comm='world': expected a communicator, such as MPI.COMM_WORLD",
     "number": "TypeError: comm=3: expected a communicator, such as MPI.COMM_WORLD",
+    "LBFGS": "ValueError: comm: LBFGS trains on one process; expected None",
+    "LevenbergMarquardt": "ValueError: comm: LevenbergMarquardt trains on one process",
     "two groups": "TypeError: comm=<mpi4py.MPI.Intercomm",
     "callback": "RuntimeError: rank 1 of 3: KeyError: 'no such key'",
 }
@@ -221,3 +226,22 @@ if comm.rank == 0:
 def test_ranks_train_and_resume_a_network_with_formulas_of_ones_own(tmp_path):
     one, other = json.loads(run_ranks(2, OWN, tmp_path))
     assert one == other and one[0] != one[1] == one[2]
+
+
+UNWEIGHTED = (
+    BEGIN
+    + """
+import warnings
+warnings.simplefilter("error")
+weights = np.ones(len(X)) * on(1, 0, 1)
+net = Network([4, 5, 3], loss="cross_entropy", seed=0)
+options = {"epochs": 2, "shuffle": False, "batch_size": 8, "comm": comm}
+net.fit(X, labels, validation_data=(X, labels, weights), **options)
+tell("val_loss", net.history["val_loss"])
+"""
+)
+
+
+def test_a_rank_whose_validation_rows_have_no_weight_divides_nothing(tmp_path):
+    _, found = json.loads(run_ranks(3, UNWEIGHTED, tmp_path))
+    assert found[0] == found[1] == found[2] and all(0 < loss < 10 for loss in found[0])

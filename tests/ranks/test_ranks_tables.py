@@ -242,6 +242,38 @@ def test_what_is_refused_is_said_once_and_ends_all(folder, count, words, code, m
     assert message in line and not output
 
 
+TERMINATED = """
+import os, signal, sys
+from fastbp.cli import main
+from fastbp.training.loop import Loop
+
+judged = Loop._judged
+
+def slowly(self):
+    if os.environ["OMPI_COMM_WORLD_RANK"] == "1" and self.state.epoch == 3:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return judged(self)
+
+Loop._judged = slowly
+main()
+"""
+
+
+@needs_mpi
+@pytest.mark.slow
+def test_sigterm_of_one_rank_ends_all_with_its_code(folder, tmp_path):
+    (tmp_path / "script.py").write_text(TERMINATED)
+    words = ("train", folder / "whole", "--target", "kind", "--preset", "fast", "--distributed")
+    program = [tmp_path / "script.py", *words, "--epochs", 1000, "-o", tmp_path / "model"]
+    status, _, errors = ended(started(2, program, tmp_path))
+    assert status == 143
+    (line,) = lines(errors)
+    assert line == (
+        "fastbp: rank 1 of 2: terminated, and nothing was kept: give it --checkpoint DIR"
+    )
+    assert "Traceback" not in errors and not (tmp_path / "model").exists()
+
+
 @needs_mpi
 @pytest.mark.slow
 def test_the_command_averages_local_steps_where_it_is_asked_to(folder, tmp_path):
