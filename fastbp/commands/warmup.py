@@ -77,3 +77,5 @@ def warmup(
 
             why = f"{report.folder} cannot be written" if report.folder else find_place().none
             raise Ended(Code.FAILED, f"{why}; set FASTBP_CACHE_DIR")
+        if report.unkept:
+            raise Ended(Code.FAILED, f"not all kernels were kept: {report.unkept}")

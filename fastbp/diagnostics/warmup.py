@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
@@ -9,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,8 @@ class WarmUpReport:
         Duration.
     pruned : tuple of pathlib.Path
         Folders of other versions that were removed.
+    unkept : str
+        Why some kernels could not be kept; "" if all were.
     """
 
     folder: Path | None
@@ -66,6 +69,7 @@ class WarmUpReport:
     kept: int
     seconds: float
     pruned: tuple[Path, ...] = ()
+    unkept: str = ""
 
 
 def warm_up(
@@ -96,7 +100,7 @@ def warm_up(
         If there is no such level, this processor lacks some of it, `to` is missing, or is a folder
         that a process would not trust.
     OSError
-        If `to` cannot be written.
+        If `to` cannot be written, or not all of it, as where its disk is full.
     """
     started = time.perf_counter()
     if to is None:
@@ -113,16 +117,39 @@ def warm_up(
 def _warm_up(dtypes: Iterable[str]) -> WarmUpReport:
     folder = cache_folder()
     before = _files(folder)
-    fill_permutation.serial(0, 0, 0, np.arange(1))
-    for dtype in dtypes:
-        for threads in (1, 2):
-            _use_everything(dtype, threads)
-        _compile_formulas(np.dtype(dtype))
-        _train_together(dtype)
-        measure_peak(dtype)
+    with _told_of_unkept() as reasons:
+        fill_permutation.serial(0, 0, 0, np.arange(1))
+        for dtype in dtypes:
+            for threads in (1, 2):
+                _use_everything(dtype, threads)
+            _compile_formulas(np.dtype(dtype))
+            _train_together(dtype)
+            measure_peak(dtype)
     after = _files(folder)
     names = sorted(name.rpartition("-")[0] for name in after - before)
-    return WarmUpReport(folder, tuple(names), len(after), 0.0)
+    return WarmUpReport(folder, tuple(names), len(after), 0.0, unkept="; ".join(reasons))
+
+
+class _Unkept(logging.Handler):
+    """Collects why kernels could not be kept: whoever compiles them goes on, and warns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reasons: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if why := getattr(record, "unkept", ""):
+            self.reasons.append(why)
+
+
+@contextlib.contextmanager
+def _told_of_unkept() -> Iterator[list[str]]:
+    unkept, log = _Unkept(), logging.getLogger("fastbp.cache")
+    log.addHandler(unkept)
+    try:
+        yield unkept.reasons
+    finally:
+        log.removeHandler(unkept)
 
 
 def _files(folder: Path | None) -> set[str]:
@@ -181,13 +208,14 @@ def _fill(root: Path, dtypes: tuple[str, ...], cpu: str | None) -> WarmUpReport:
     if done.returncode:
         raise ChildProcessError(f"the process that compiles ended with status {done.returncode}")
     answer = json.loads(done.stdout.splitlines()[-1])
-    if isinstance(answer, str):
-        raise ValueError(answer)
-    compiled, kept = answer
+    if why := answer["refused"]:
+        raise ValueError(why)
     folder = root.absolute() / DIGEST
-    if kept:
+    if answer["kept"]:
         share_folder(folder)
-    return WarmUpReport(folder, tuple(compiled), kept, 0.0)
+    if why := answer["unkept"]:
+        raise OSError(f"to={str(root)!r} is not complete: {why}")
+    return WarmUpReport(folder, tuple(answer["compiled"]), answer["kept"], 0.0)
 
 
 _SCRIPT = """
@@ -195,14 +223,17 @@ import json, sys
 sys.path[:], dtypes, for_level = json.loads(sys.argv[1])
 from fastbp import warm_up
 from fastbp.kernels.compiler.target import host, set_level_of_cache
+answer = {"refused": "", "unkept": ""}
 try:
     report = warm_up(dtypes)
-except ValueError as error:
-    print(json.dumps(str(error)))
-else:
+    answer.update(compiled=report.compiled, kept=report.kept, unkept=report.unkept)
     if for_level and report.kept:
         set_level_of_cache(host())
-    print(json.dumps([report.compiled, report.kept]))
+except ValueError as error:
+    answer["refused"] = str(error)
+except OSError as error:
+    answer["unkept"] = answer["unkept"] or str(error)
+print(json.dumps(answer))
 """
 
 

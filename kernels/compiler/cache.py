@@ -28,7 +28,7 @@ from .target import host, refused_level, target
 _log = logging.getLogger("fastbp.cache")
 # told of what begins and may take long, at the level of information
 _steps = logging.getLogger("fastbp.steps")
-_COMPILING = "every process compiles kernels, about 8 s: {}; set FASTBP_CACHE_DIR"
+_COMPILING = "every process compiles kernels, about 8 s: %s; set FASTBP_CACHE_DIR"
 _RARELY = 0.1  # seconds between two times of telling
 # Numba's settings that change machine code; the processor is in Numba's own key
 _SETTINGS = (
@@ -63,6 +63,11 @@ _begin_compiling = _Beginning()
 @cache
 def _warn_once(message):
     _log.warning(message)
+
+
+@cache
+def _warn_of_compiling(why):
+    _log.warning(_COMPILING, why, extra={"unkept": why})
 
 
 _note_use = cache(note_use)
@@ -120,7 +125,7 @@ class DiskCache:
         """Write a compiled signature, or say once that this cannot be done."""
         if self._folder is None:
             if self._untold:
-                _warn_once(_COMPILING.format(self._untold))
+                _warn_of_compiling(self._untold)
             return
         arguments, _ = normalize_signature(wanted)
         try:
@@ -128,15 +133,14 @@ class DiskCache:
         except RuntimeError:  # a signal met LLVM's callback, where Python drops it: nothing to keep
             return
         except MISTAKES as error:  # a Numba whose compiled functions have other parts
-            _warn_once(_COMPILING.format(f"Numba is not as expected: {error}"))
+            _warn_of_compiling(f"Numba is not as expected: {error}")
             return
         if payload is None:
             return
         try:
             self._write(*self._path(arguments, host()), payload)
         except OSError as error:
-            why = f"{self._folder} cannot be written ({error.strerror or error})"
-            _warn_once(_COMPILING.format(why))
+            _warn_of_compiling(f"{self._folder} cannot be written ({error.strerror or error})")
 
     def _write(self, path, key, payload):
         if make_folder(path.parent) and (removed := prune(path.parent.parent)):

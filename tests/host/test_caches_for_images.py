@@ -5,6 +5,8 @@ import os
 import platform
 import shutil
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -168,6 +170,23 @@ def test_a_level_needs_a_folder():
 def test_an_unknown_dtype_is_refused_in_the_other_process_too(tmp_path):
     with pytest.raises(ValueError, match="float16"):
         warm_up(["float16"], to=tmp_path / "cache")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limits of files")
+@pytest.mark.parametrize("to", [True, False])
+def test_a_folder_that_cannot_hold_all_kernels_is_not_called_filled(tmp_path, to):
+    # a full disk takes small files and no large ones, as this limit does
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
+    run = "from fastbp import warm_up"
+    words = f"to={str(tmp_path / 'cache')!r}" if to else ""
+    code = f"{limit}; {run}; r = warm_up([], {words}); print(r.kept, r.unkept)"
+    env = {**os.environ, "FASTBP_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    if to:
+        assert done.returncode == 1 and "OSError: to=" in done.stderr
+        assert "cache' is not complete: " in done.stderr and "File too large" in done.stderr
+    else:
+        assert done.returncode == 0 and "File too large" in done.stdout
 
 
 def test_pruning_is_said(image, tmp_path):
