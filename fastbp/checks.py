@@ -18,6 +18,11 @@ _OR_MISSING = f"{_IMPUTE}, or give missing_targets=True where it is taken: NaN t
 _NUMBERS_AT_ONCE = 65536
 
 
+def computed(value: Any) -> Any:
+    """Return what a lazy array or frame of Dask computes to; anything else as it is."""
+    return value.compute() if hasattr(value, "__dask_graph__") else value
+
+
 def as_array(name: str, value: Any) -> Array:
     """Return `value` as an array; raise ValueError if rows are ragged or values masked.
 

@@ -220,8 +220,9 @@ def _not_begun(task, reason):
     return ((job, job.result(stopped=reason)) for job in task.jobs)
 
 
-def _ended(task, found):
+def _ended(task, answer):
     """Yield each job of a task with the result that a worker sent, as that of this process."""
+    found, error = answer
     for place, result in found:
         job = task.jobs[place]
         if result is not None and isinstance(job.model, Network):
@@ -230,6 +231,8 @@ def _ended(task, found):
             job.model.history = there.history
             result = replace(result, network=job.model)
         yield job, None if result is None else replace(result, settings=job.settings)
+    if error is not None:
+        raise error  # which is that of the jobs left
 
 
 def pickled(task: Any, objects: Sequence[Any]) -> bytes:
@@ -259,6 +262,9 @@ def unpickled(content: bytes, objects: Sequence[Any]) -> Any:
 
 # ------------------------------------------------------------------ on a worker
 
+# results by the places of their jobs, and the error that ended the task before the others
+Trained = tuple[list[tuple[int, Result | None]], BaseException | None]
+
 # what must end on this worker, and why: names of tasks, and of all tasks of a call
 _noted: dict[str, Stopped] = {}
 
@@ -283,9 +289,17 @@ class _Told(Stop):
         return super().seen
 
 
-def _trained(data: Sent, content: bytes, names: Iterable[str]) -> list[tuple[int, Result | None]]:
-    """Train a task; return the places of its jobs with their results."""
+def _trained(data: Sent, content: bytes, names: Iterable[str]) -> Trained:
+    """Train a task; return the places of its jobs with their results, and what ended it.
+
+    A worker that raised SystemExit or KeyboardInterrupt, as a callback may, would end by it.
+    """
     task = unpickled(content, data.objects)
     places = {id(job): place for place, job in enumerate(task.jobs)}
-    found = task.run(data.shared, _Told(names), 1)
-    return [(places[id(job)], result and replace(result, settings={})) for job, result in found]
+    done: list[tuple[int, Result | None]] = []
+    try:
+        for job, result in task.run(data.shared, _Told(names), 1):
+            done.append((places[id(job)], result and replace(result, settings={})))
+    except (SystemExit, KeyboardInterrupt) as error:
+        return done, error
+    return done, None

@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_method_params
 
 from ..annotations import ArrayLike, Matrix, Threads
+from ..checks import computed
 from ..estimators import MLPClassifier, MLPRegressor
 from ..kernels.compiler.processors import available_threads
 from ..kernels.support.scalars import a_whole_number
@@ -151,7 +152,7 @@ class MLPSearchCV(GridSearchCV):
         own = [name for name in asked.get_params() if name.rpartition("__")[2] == "n_threads"]
         # each fit on one thread, and the scores are the same
         alone = clone(asked).set_params(**dict.fromkeys(own, 1))
-        X, y = indexable(X, y)
+        X, y = indexable(computed(X), computed(y))
         params = _check_method_params(X, params)
         routed = self._get_routed_params_for_fit(params)
         scorers, metric = self._get_scorers()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..checks import as_array, float_array
+from ..checks import as_array, computed, float_array
 from ..data.samples import Samples, samples, validation_samples
 from ..engine.engine import Engine
 from ..kernels.support.ramp_rows import RampRows
@@ -129,6 +129,7 @@ def taken(array: Any, rows: Rows | Sequence[int]) -> Any:
 
 def shared_of(X: Any, y: Any, weight: Any) -> Shared:
     """Return the data of all jobs; ValueError if their rows do not fit."""
+    X = computed(X)  # its blocks may not know how many rows they have
     X = as_array("X", X) if not hasattr(X, "shape") else X
     X = X.tocsr() if hasattr(X, "tocsr") else X
     if len(X.shape) != 2:

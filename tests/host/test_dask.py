@@ -10,7 +10,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 
 from command_line import fastbp
 from dask_clusters import cluster
-from fastbp import MLPClassifier, MLPSearchCV, Network, TableModel, train
+from fastbp import MLPClassifier, MLPSearchCV, Network, TableModel, fit_many, train
 
 distributed = pytest.importorskip("distributed", reason="needs fastbp[dask]")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Stochastic Optimizer")]
@@ -123,6 +123,39 @@ def test_blocks_of_an_array_train_and_are_scored_where_they_are(client):
     assert network.parameters.tobytes() == twin.parameters.tobytes()
     predicted = rows.map_blocks(network.predict, dtype=int, drop_axis=1)
     assert (predicted.compute() == twin.predict(X)).all()
+    high = rows[rows[:, 0] > X[80:, 0].max()]  # whose blocks but the first have no rows
+    some = high.map_blocks(
+        lambda rows: network.predict(rows) if len(rows) else np.zeros(0, int),
+        dtype=int,
+        drop_axis=1,
+    )
+    assert (some.compute() == twin.predict(high.compute())).all()
+
+
+def test_arrays_of_blocks_of_unknown_length_and_frames_are_brought_here(client):
+    array = pytest.importorskip("dask.array")
+    frames = pytest.importorskip("dask.dataframe")
+    pandas = pytest.importorskip("pandas")
+    rows, labels = array.from_array(X, chunks=(80, 3)), array.from_array(Y, chunks=80)
+    known = rows[:, 0] > 0
+    lazy, up = rows[known], labels[known]
+    here, there = X[X[:, 0] > 0], Y[X[:, 0] > 0]
+    net = {"sizes": [3, 4, 2], "loss": "cross_entropy", "seed": 0}
+    tables = [(lazy, up == "up"), (frames.from_pandas(pandas.DataFrame(here), 3), up == "up")]
+    (expected,) = fit_many([net], here, there == "up", epochs=2, folds=None).wait()
+    for x, y in tables:
+        weight = array.ones(len(there), chunks=50)
+        options = {"epochs": 2, "sample_weight": weight, "client": client}
+        (found,) = fit_many([net], x, y, **options).wait()
+        assert found.error is None
+        assert found.network.parameters.tobytes() == expected.network.parameters.tobytes()
+    model = MLPClassifier((4,), max_iter=2, random_state=0)
+    searches = [MLPSearchCV(model, {"alpha": [1e-3, 1.0]}, cv=2) for _ in range(2)]
+    scores = [
+        s.fit(*data).cv_results_["mean_test_score"]
+        for s, data in zip(searches, [(lazy, up), (here, there)], strict=True)
+    ]
+    np.testing.assert_array_equal(*scores)
 
 
 def test_partitions_of_a_frame_are_predicted_where_they_are(client):

@@ -116,6 +116,20 @@ def test_an_error_of_the_caller_is_that_of_its_job(there):
     assert str(bad.error) in [f"in process {pid}" for pid in there.run(os.getpid).values()]
 
 
+@pytest.mark.parametrize("error", [SystemExit("enough"), KeyboardInterrupt("enough")])
+def test_an_error_that_would_end_a_worker_is_that_of_its_job(there, error):
+    def leave(entry):
+        raise error
+
+    workers = there.run(os.getpid)
+    for client in (there, None):
+        jobs = [{**SIZES, "callbacks": leave}, SIZES]
+        bad, good = fit_many(jobs, X, Y, client=client).wait()
+        assert type(bad.error) is type(error) and bad.error.args == ("enough",)
+        assert good.stopped == "epochs" and good.error is None
+    assert there.run(os.getpid) == workers
+
+
 def test_data_are_sent_and_converted_once_and_a_task_has_one_thread(there):
     class Asked:
         jobs = (Job(0, None, {}, None, {}, {}),)
