@@ -63,9 +63,21 @@ class Shares:
 
     def expect_one_task(self, job: Any) -> None:
         """Raise ValueError on every rank if one was given another table, or other options."""
+        if self.ranks.count == 1:
+            return
         asked = {name: v for name, v in asdict(job.asked).items() if name not in _OF_A_MACHINE}
-        more = {"the number of rows": job.rows, "the columns": job.table.types}
-        self.ranks.expect_same({**more, "resume": job.resumes, **asked})
+        valid = job.valid_table
+        rows, columns = (None, None) if valid is None else (valid.require_rows(), valid.types)
+        self.ranks.expect_same(
+            {
+                "the number of rows": job.rows,
+                "the columns": job.table.types,
+                "the number of rows of valid": rows,
+                "the columns of valid": columns,
+                "resume": job.resumes,
+                **asked,
+            }
+        )
 
     def own(self, split: Split) -> Split:
         """Return the rows of a split that are of this rank."""

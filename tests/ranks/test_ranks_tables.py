@@ -142,6 +142,11 @@ def on(rank, then, otherwise):
 said = refused(max_categories=on(1, 3, 4))
 assert said == "max_categories differs between the ranks: it is 4 on ranks 0, 2 and 3, 3 on rank 1"
 assert refused(drop=on(2, ("word",), ())).startswith("drop differs between the ranks: it is () on")
+part = PATH + "/part-1.csv"
+said = refused(valid=on(0, part, PATH + "/part-2.csv"))
+assert said.startswith("the number of rows of valid differs between the ranks: it is 290 on rank 0")
+said = refused(valid=on(3, None, part))
+assert said.endswith("of valid differs between the ranks: it is 290 on ranks 0, 1 and 2, None on rank 3")
 folder = f"kept-{world.rank}"  # a folder of each, as on machines of their own
 fastbp.train(PATH, "kind", comm=world, checkpoints=folder, **common)
 assert refused(checkpoints=folder, resume=True).startswith("resume differs between the ranks:")
