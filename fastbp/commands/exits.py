@@ -9,7 +9,7 @@ import typer
 
 from ..errors import DataError, DivergenceError, ModelFileError
 from .codes import Code
-from .log import Log, Mode, listening
+from .log import Log, Mode, drop_output, listening
 from .signals import Terminated, told, told_once, unwrapped
 
 
@@ -124,7 +124,7 @@ def ending(log: Log) -> Iterator[None]:
         with unwrapped():
             yield
     except BrokenPipeError:
-        _drop_output()
+        drop_output(sys.stdout)
         raise typer.Exit(Code.CLOSED_PIPE) from None
     except _EXPECTED as error:
         reason = explain(error)
@@ -153,12 +153,4 @@ def _say(log, code, line):
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:  # stdout cannot be written: its disk is full, or this is the error
-        _drop_output()
-
-
-def _drop_output():
-    """Discard what stdout still holds, or Python prints an error when it exits."""
-    with contextlib.suppress(OSError, ValueError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
+        drop_output(sys.stdout)

@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import math
+import os
 import sys
 import threading
 import warnings
@@ -191,7 +192,8 @@ class Log:
         if sys.stderr is not None:  # closed by the parent process
             # over the remains of a progress bar, or the echo of ^C
             start = "\r\x1b[K" if self.shows_progress else ""
-            self._print(f"{start}fastbp: {message}", sys.stderr)
+            with going_on(sys.stderr):
+                self._print(f"{start}fastbp: {message}", sys.stderr)
 
     def _print(self, text, stream=None):
         if not isinstance(threading.current_thread(), threading.Timer):
@@ -200,6 +202,28 @@ class Log:
             if self._is_hushed:
                 return
             print(text, file=stream, flush=True)
+
+
+@contextlib.contextmanager
+def going_on(stream: Any) -> Iterator[None]:
+    """Drop what a stream holds and gets if it cannot be written: the work of hours goes on.
+
+    Its disk may be full. A reader that is gone ends the command, as BrokenPipeError.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError:
+        drop_output(stream)
+
+
+def drop_output(stream: Any) -> None:
+    """Discard what a stream still holds, or Python prints an error when it exits."""
+    with contextlib.suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
 
 
 class _Handler(logging.Handler):

@@ -14,7 +14,7 @@ from ..tables.wording import named
 from .codes import Code
 from .distributed import follows
 from .exits import ending
-from .log import Log, Mode, asks_for_json
+from .log import Log, Mode, asks_for_json, going_on
 from .spelling import know
 
 # the error that typer.BadParameter is one of; Typer does not name it
@@ -177,6 +177,9 @@ class Group(TyperGroup):
             if is_follower:
                 out.follow()
             out.error(_usage(error), code)
+        if sys.stderr is not None:  # here: at Python's exit no error can be handled
+            with going_on(sys.stderr):
+                sys.stderr.flush()
         sys.exit(code or Code.DONE)
 
 

@@ -73,7 +73,7 @@ def _kernels(facts: Facts) -> Finding | None:
     text = "see the message; or python -m pip install --force-reinstall fastbp numba"
     if facts.environment.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         text = "unset NUMBA_DISABLE_JIT"
-    elif "NUMBA_NUM_THREADS" in facts.environment and "threads" in facts.broken:
+    elif "NUMBA_NUM_THREADS" in facts.broken:
         text = "set NUMBA_NUM_THREADS to at least 1, or unset it"
     return Finding("kernels", "broken", f"kernels cannot run: {facts.broken}", text)
 

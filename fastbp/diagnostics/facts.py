@@ -135,11 +135,11 @@ def _version(package: str) -> str | None:
 
 
 def _threads() -> Threads:
-    import numba
-
     from ..kernels.compiler import processors
     from ..kernels.compiler.tbb import load_tbb
     from ..kernels.compiler.threads import choose_threads
+
+    import numba  # isort: skip - after the kernels, which check what it would read
 
     limits = processors.thread_limits()
     numbas = limits["NUMBA_NUM_THREADS"]

@@ -56,6 +56,10 @@ def whole_file(path, sync=False, mode=0o666):
                 os.replace(temporary, path)
         if sync:
             _sync_folder(path.parent)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # such as that of a full disk
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)  # it exists if something failed
 

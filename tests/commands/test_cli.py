@@ -102,9 +102,34 @@ def test_a_model_that_cannot_be_saved_exits_with_1_and_says_why(tmp_path):
         "train", "digits", "--epochs", 1, "-o", "model", folder=tmp_path, before=before
     )
     assert done.code == 1
-    assert done.complaint == "fastbp: File too large"
+    # kernels that were not in the cache cannot be kept either, which a warning says
+    assert done.err.splitlines()[-1] == f"fastbp: {(tmp_path / 'model').resolve()}: File too large"
     assert "out of fold: accuracy" in done.out
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@posix
+def test_a_lack_of_handles_of_files_is_not_called_damage(tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n" + "1,2\n3,5\n" * 50)
+    words = ("train", "t.csv", "--target", "y", "--preset", "fast", "--epochs", 1, "-o", "m")
+    codes = set()
+    for count in range(5, 13):
+        before = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({count}, {count}))"
+        done = in_a_process(*words, folder=tmp_path, before=before)
+        codes.add(done.code)
+        if done.code:
+            assert done.err.splitlines()[-1].endswith("Too many open files"), done.err
+    assert 1 in codes and codes <= {0, 1}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads", ["0", "-1"])
+def test_no_threads_for_numba_are_one_line(tmp_path, threads):
+    done = in_a_process("train", "digits", "-o", "m", folder=tmp_path, NUMBA_NUM_THREADS=threads)
+    assert done.code == 1
+    told = f"fastbp: NUMBA_NUM_THREADS={threads}: set it to at least 1, or unset it"
+    assert done.err.splitlines()[-1] == told
 
 
 # ------------------------------------------------------------------------------------ signals

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import typer
 
+from command_line import command
 from fastbp import DivergenceError, ModelFileError
 from fastbp.commands.exits import Code, Ended, explain, guarded
 from fastbp.commands.log import Log, Mode, listening, plain
@@ -232,6 +233,32 @@ def test_a_full_disk_under_stdout_is_one_line_and_1(tmp_path, body, mode):
     assert done.returncode == 1
     reason = "not enough memory" if "Memory" in body else os.strerror(28)
     assert done.stderr == f"fastbp: {reason}\n"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.parametrize(
+    ("words", "code", "out"),
+    [
+        (
+            ("train", "digits", "--preset", "fast", "--epochs", 1, "-o", "model"),
+            0,
+            "saved to model",
+        ),
+        (("info", "gone.safetensors"), 3, ""),
+        (("info", "--gone"), 2, ""),
+    ],
+    ids=["done", "failed", "misused"],
+)
+def test_a_full_disk_under_stderr_neither_ends_the_work_nor_changes_its_code(
+    tmp_path, words, code, out
+):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command(*words), stdout=subprocess.PIPE, stderr=full, cwd=tmp_path, text=True
+        )
+    assert done.returncode == code
+    assert out in done.stdout and bool(done.stdout) is bool(out)
 
 
 @pytest.mark.slow

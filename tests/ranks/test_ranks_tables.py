@@ -146,7 +146,7 @@ part = PATH + "/part-1.csv"
 said = refused(valid=on(0, part, PATH + "/part-2.csv"))
 assert said.startswith("the number of rows of valid differs between the ranks: it is 290 on rank 0")
 said = refused(valid=on(3, None, part))
-assert said.endswith("of valid differs between the ranks: it is 290 on ranks 0, 1 and 2, None on rank 3")
+assert "of valid differs between" in said and said.endswith(" 1 and 2, None on rank 3"), said
 folder = f"kept-{world.rank}"  # a folder of each, as on machines of their own
 fastbp.train(PATH, "kind", comm=world, checkpoints=folder, **common)
 assert refused(checkpoints=folder, resume=True).startswith("resume differs between the ranks:")

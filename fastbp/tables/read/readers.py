@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
+import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,12 +38,24 @@ Span: TypeAlias = tuple[int, int]
 _BAD_ARRAYS = (ValueError, RuntimeError, MemoryError, OverflowError, SyntaxError, TokenError)
 
 
+# what this process or machine lacks, and no file is to blame for: handles, threads, disk, memory
+_LACKS = {errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM}
+# how polars tells the number of an error of the system
+_NUMBER = re.compile(r"Os \{ code: (\d+)|\(os error (\d+)\)")
+
+
 @contextmanager
 def reported(name):
-    """Turn what polars, zlib and the system raise into a `DataError` that names the part."""
+    """Turn what polars, zlib and the system raise into a `DataError` that names the part.
+
+    A lack of the process or the machine, such as of handles of files, is an OSError that names it.
+    """
     try:
         yield
     except _FAILURES as error:
+        number = getattr(error, "errno", None) or _number_in(error)
+        if number in _LACKS:
+            raise OSError(number, os.strerror(number), str(name)) from error
         reason = getattr(error, "strerror", None)  # of the system, in its words
         if reason:
             raise DataError(f"{name} cannot be opened: {reason}") from error
@@ -48,6 +63,11 @@ def reported(name):
             f"{name} cannot be read, it may be damaged or of another format than its name says: "
             f"{one_line(error) or type(error).__name__}"
         ) from error
+
+
+def _number_in(error):
+    found = _NUMBER.search(str(error))
+    return int(found[1] or found[2]) if found else None
 
 
 def cut(frames: Iterable[pl.DataFrame], first: int, last: int) -> Iterator[pl.DataFrame]:
