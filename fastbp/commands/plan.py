@@ -10,7 +10,7 @@ from .config import ConfigOption
 from .distributed import follows, on_ranks
 from .exits import guarded, usage
 from .options import made, with_options
-from .rows import DataArgument, open_rows, target_of
+from .rows import DataArgument, open_rows, refuse_standard_input, target_of
 from .values import LogOption
 
 
@@ -80,6 +80,8 @@ def _asked(data, values):
     values["target"] = values["target"] or target_of(data)
     with usage():
         asked, given = made(TrainOptions, values), made(PlanOptions, values)
+        if given.distributed:
+            refuse_standard_input(*data)
         table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
         job = Job(table, asked)
         check_task(job.options, job.schema)

@@ -43,6 +43,12 @@ def target_of(data: list[str]):
     raise Ended(Code.USAGE, "--target: name the column to learn, --target COL")
 
 
+def refuse_standard_input(*sources: str):
+    """Raise ValueError if a source is standard input, which mpiexec gives to one process alone."""
+    if "-" in sources:
+        raise ValueError("-: the processes of mpiexec do not share standard input; give a file")
+
+
 def open_rows(data: list[str], open_table):
     """Return the `Table` that a function opens of files, or of a data set by its name."""
     dataset = dataset_of(data)

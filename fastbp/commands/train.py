@@ -24,7 +24,7 @@ from .describe import (
 from .distributed import follows, on_ranks
 from .exits import Code, Ended, guarded, usage
 from .options import made, with_options
-from .rows import DataArgument, dataset_of, open_rows, target_of
+from .rows import DataArgument, dataset_of, open_rows, refuse_standard_input, target_of
 from .signals import Terminated, unwrapped
 from .values import LogOption, QuietOption, file_to_write, folder_to_write, not_the_input
 
@@ -163,6 +163,8 @@ def _job_of(data, values, comm):
         way = {"sync": given.sync, "average_every": given.average_every}
         if not given.distributed and way != {"sync": "step", "average_every": None}:
             raise ValueError(f"sync={given.sync}: one process has nothing to add; give distributed")
+        if given.distributed:
+            refuse_standard_input(*data, given.valid)
         shard = _shard_of(given, asked.search)
         table = open_rows(data, lambda rows: open_table(rows, asked.missing, asked))
         job = Job(table, asked, given.valid or None, kept, given.resume, comm=comm, **way)

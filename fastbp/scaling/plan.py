@@ -12,11 +12,14 @@ from ..kernels.compiler.processors import available_threads
 from ..kernels.support.scalars import a_number, a_whole_number
 from ..kernels.tuning import SLICE_SECONDS
 from ..network import Network
+from ..quoted import quoted
 from ..ranks.comm import as_ranks
 from ..ranks.cost import EXCHANGES, NETWORK, SHARED, Costs, Link, seconds_of_exchange, work_of_sum
 from ..ranks.local import averaged
 from .trials import Trials, sample_of
 
+# the longest message, and the slowest link, that a prediction is made for
+_LONGEST, _SLOWEST = 3600.0, 1.0
 # the fewest ranks are best that take at most this multiple of the shortest time
 _NEAR = 1.1
 
@@ -145,7 +148,7 @@ def plan_ranks(
     rows: int,
     batch_size: int = 128,
     *,
-    ranks: Iterable[int] | None = None,
+    ranks: int | Iterable[int] | None = None,
     comm: Any = None,
     latency: float | None = None,
     bandwidth: float | None = None,
@@ -170,16 +173,16 @@ def plan_ranks(
         It stays as it is.
     rows, batch_size : int
         Rows that train, and samples per step, of all ranks together.
-    ranks : iterable of int, optional
+    ranks : int or iterable of int, optional
         Numbers of ranks, each at most `batch_size`. Default: the powers of 2 to 64.
     comm : mpi4py.MPI.Intracomm, optional
         All its ranks call this function, with the same arguments. They measure their link, and
         take their steps at the same time. Where all are on one machine that is the link within it,
         else between machines.
     latency : float, optional
-        Seconds of a message between machines. Default: measured, or 3e-5.
+        Seconds of a message between machines, at most 3600. Default: measured, or 3e-5.
     bandwidth : float, optional
-        Bytes per second between two machines. Default: measured, or 1.25e9, 10 Gbit/s.
+        Bytes per second between two machines, at least 1. Default: measured, or 1.25e9, 10 Gbit/s.
     per_machine : int, optional
         Ranks of a machine. Default: those of `comm` on one machine, or the processors here.
     n_threads : int, default 1
@@ -196,6 +199,8 @@ def plan_ranks(
     ValueError, TypeError
         If an argument is invalid.
     """
+    if not isinstance(network, Network):
+        raise TypeError(f"network={quoted(network)}: expected a Network")
     every = as_ranks(comm)
     machine = (latency, bandwidth, per_machine, n_threads)
     with every.joined():
@@ -225,13 +230,15 @@ def _checked(rows, batch_size, ranks, latency, bandwidth, per_machine, n_threads
     rows = a_whole_number("rows", rows, least=1)
     batch = min(a_whole_number("batch_size", batch_size, least=1), rows)
     a_whole_number("n_threads", n_threads, least=1)
-    for name, value in (("latency", latency), ("bandwidth", bandwidth)):
-        if value is not None:
-            a_number(name, value, above=0)
+    if latency is not None:
+        a_number("latency", latency, above=0, most=_LONGEST)
+    if bandwidth is not None:
+        a_number("bandwidth", bandwidth, low=_SLOWEST)
     if per_machine is not None:
         a_whole_number("per_machine", per_machine, least=1)
     if ranks is None:
         return rows, batch, [2**power for power in range(7) if 2**power <= batch]
+    ranks = ranks if isinstance(ranks, Iterable) else [ranks]
     counts = {a_whole_number("ranks", each, least=1) for each in ranks}
     if counts and max(counts) > batch:
         raise ValueError(

@@ -98,6 +98,7 @@ def test_it_tells_where_sums_take_over_and_the_fewest_ranks_near_the_best():
 
 def test_default_numbers_of_ranks_are_powers_of_two_to_the_batch(net):
     assert [each.ranks for each in plan_ranks(net, 20, 100).entries] == [1, 2, 4, 8, 16]
+    assert [each.ranks for each in plan_ranks(net, 20, 100, ranks=3).entries] == [1, 3]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +111,11 @@ def test_default_numbers_of_ranks_are_powers_of_two_to_the_batch(net):
         ({"ranks": [65]}, ValueError, "65 for batches of 64 rows"),
         ({"latency": 0}, ValueError, "latency=0"),
         ({"latency": float("nan")}, ValueError, "latency=nan"),
+        ({"latency": 1e308}, ValueError, "latency=1e+308: expected a number greater than 0 and at"),
+        ({"ranks": 65}, ValueError, "65 for batches of 64 rows"),
+        ({"ranks": 2.0}, TypeError, "ranks=2.0"),
+        ({"network": None}, TypeError, "network=None: expected a Network"),
+        ({"bandwidth": 1e-320}, ValueError, "bandwidth=1e-320: expected a number at least 1"),
         ({"bandwidth": -1}, ValueError, "bandwidth=-1"),
         ({"bandwidth": "fast"}, TypeError, "bandwidth='fast'"),
         ({"per_machine": 0}, ValueError, "per_machine=0"),
@@ -122,7 +128,7 @@ def test_default_numbers_of_ranks_are_powers_of_two_to_the_batch(net):
 )
 def test_bad_arguments_are_named(net, bad, error, words):
     with pytest.raises(error, match=re.escape(words)):
-        plan_ranks(net, **{"rows": 640, "batch_size": 64, **bad})
+        plan_ranks(**{"network": net, "rows": 640, "batch_size": 64, **bad})
 
 
 def test_trials_take_the_rows_that_are_given(net, monkeypatch):

@@ -237,6 +237,18 @@ def command(folder, count, *words):
         ),
         (2, ("nothing.csv", "--target", "kind"), 3, "nothing.csv does not exist: expected a file"),
         (2, ("whole", "--sync", "never"), 2, "--sync never: expected one of step, local, auto"),
+        (
+            2,
+            ("-", "--target", "kind"),
+            2,
+            "-: the processes of mpiexec do not share standard input",
+        ),
+        (
+            2,
+            ("whole", "--target", "kind", "--valid", "-"),
+            2,
+            "do not share standard input; give a",
+        ),
         (4, ("whole", "--epoch", "3"), 2, "no such option: --epoch"),
     ],
 )
