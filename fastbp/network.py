@@ -149,14 +149,14 @@ class Network(Stepping, Differentiable, Saved):
         self, X: Matrix, n_threads: Threads = "auto", *, dropout: Literal[True], samples: int = 50
     ) -> tuple[Floats, Floats]: ...
     def forward(
-        self, X: Matrix, n_threads: Threads = "auto", *, dropout: bool = False, samples: int = 50
+        self, X: Matrix, n_threads: Threads = "auto", *, dropout: bool = False, samples: Any = None
     ) -> Floats | tuple[Floats, Floats]:
         """Run the forward pass: return the outputs A(L) (n, n_out), dropout inactive.
 
-        With ``dropout=True`` it runs `samples` times with dropout, and returns the mean and the
-        standard deviation of the outputs over the samples, each (n, n_out): how sure the network
-        is of each row. The masks are those of the seed: a second call returns the same. While
-        another thread trains the network, the outputs are of the weights as they change.
+        With ``dropout=True`` it runs `samples` times with dropout, by default 50, and returns mean
+        and standard deviation of the outputs, each (n, n_out): how sure the network is of each row.
+        The masks are those of the seed: a second call returns the same. While another thread trains
+        the network, the outputs are of the weights as they change.
 
         Reference: Gal and Ghahramani, Dropout as a Bayesian approximation, ICML 2016.
 
@@ -167,13 +167,13 @@ class Network(Stepping, Differentiable, Saved):
         """
         plan = self._engine.plan
         if not a_flag("dropout", dropout):
-            return self._engine.forward(features(X, plan), n_threads)
-        samples = a_whole_number("samples", samples, least=2)
+            if samples is None:
+                return self._engine.forward(features(X, plan), n_threads)
+            raise ValueError(f"samples={quoted(samples)}: give dropout=True, by which they differ")
+        samples = 50 if samples is None else a_whole_number("samples", samples, least=2)
         if not (plan.input_drop or any(spec.dropout for spec in plan.specs)):
-            raise ValueError(
-                "dropout=True: the network has none, and all samples would be equal: expected a "
-                "network with Dropout layers"
-            )
+            equal = "the network has none, and all samples would be equal"
+            raise ValueError(f"dropout=True: {equal}: expected a network with Dropout layers")
         return self._engine.forward_dropped(features(X, plan), samples, n_threads)
 
     def fit(

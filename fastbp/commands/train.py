@@ -162,7 +162,10 @@ def _job_of(data, values, comm):
         kept = Checkpoints(folder, given.every) if folder else None
         way = {"sync": given.sync, "average_every": given.average_every}
         if not given.distributed and way != {"sync": "step", "average_every": None}:
-            raise ValueError(f"sync={given.sync}: one process has nothing to add; give distributed")
+            name = "average_every" if given.sync == "step" else "sync"
+            raise ValueError(
+                f"{name}={way[name]}: one process has nothing to add; give `distributed`"
+            )
         if given.distributed:
             refuse_standard_input(*data, given.valid)
         shard = _shard_of(given, asked.search)

@@ -60,9 +60,7 @@ class Alone:
 
     def set_sync(self, sync: str, average_every: int | None, engine: Engine, batch: int) -> None:
         """Check and take the arguments `sync` and `average_every` of `Network.fit`."""
-        a_sync(sync)
-        if average_every is not None:
-            a_whole_number("average_every", average_every, least=1)
+        a_way(sync, average_every)
 
     def check_allowed(self, allowed: Any) -> None:
         """Raise ValueError if these processes cannot allow what `data.weights.Allowed` says."""
@@ -350,11 +348,18 @@ def named(numbers: list[int]) -> str:
     return f"ranks {', '.join(most)} and {last}" if most else f"rank {last}"
 
 
-def a_sync(sync: str) -> str:
-    """Return the argument `sync` of `Network.fit`, or raise ValueError."""
+def a_way(sync: str, average_every: int | None) -> dict[str, Any]:
+    """Return the arguments `sync` and `average_every` of `Network.fit`, or raise."""
     if sync not in ("step", "local", "auto"):
         raise ValueError(f'sync={quoted(sync)}: expected "step", "local" or "auto"')
-    return sync
+    if average_every is not None:
+        a_whole_number("average_every", average_every, least=1)
+        if sync == "step":
+            raise ValueError(
+                f"average_every={average_every}: with sync=step all add their gradients at every "
+                "step; give sync=local or sync=auto, or leave it out"
+            )
+    return {"sync": sync, "average_every": average_every}
 
 
 def as_ranks(comm: Any) -> Alone:

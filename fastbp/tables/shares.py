@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..errors import DataError
 from ..kernels.support.ramp_rows import RampRows
-from ..ranks.comm import Alone, a_sync
+from ..ranks.comm import Alone, a_way
 from .begun import DIGEST_BYTES
 from .columns.schema import Schema
 from .encoded import Budget, Digest, Encoded
@@ -32,7 +32,7 @@ class Shares:
     ):
         self.ranks = ranks
         #: arguments of ``fit``
-        self.of_fit = {"comm": comm, "sync": a_sync(sync), "average_every": every}
+        self.of_fit = {"comm": comm, **a_way(sync, every)}
 
     def check(self, job: Any) -> None:
         """Raise ValueError, or DataError of too few rows, unless the ranks can train a `Job`."""

@@ -78,6 +78,7 @@ def test_it_leaves_the_network_as_it_was_and_takes_sparse_rows():
     [
         ({"samples": 1}, ValueError, "samples=1: expected at least 2"),
         ({"samples": 2.5}, TypeError, "samples=2.5"),
+        ({"samples": 3, "dropout": False}, ValueError, "samples=3: give dropout=True"),
         ({"dropout": "yes"}, TypeError, "dropout='yes'"),
         ({"n_threads": 0}, ValueError, "n_threads=0"),
     ],

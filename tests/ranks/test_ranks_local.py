@@ -73,7 +73,7 @@ tell("bits", [one.parameters.tobytes().hex() + repr(one.history["loss"]) for one
 other = trained(deep(), 4, True, uneven, **{**kept, "average_every": EVERY + 1})
 tell("went on", other.parameters.tobytes() == two[0].parameters.tobytes())
 tell("steps", [two[0].steps, 4 * -(-n // (BATCH * comm.size))])
-for given in ({"sync": "never"}, {"average_every": 0}):
+for given in ({"sync": "never"}, {"average_every": 0}, {"sync": "step"}):
     try:
         trained(net(), **given)
     except ValueError as error:
@@ -90,3 +90,5 @@ def test_weights_and_moments_are_those_averaged_by_hand_in_a_quarter_of_the_sums
     assert all(steps == expected for steps, expected in found["steps"])
     assert set(found["{'sync': 'never'}"]) == {'sync=\'never\': expected "step", "local" or "auto"'}
     assert set(found["{'average_every': 0}"]) == {"average_every=0: expected at least 1"}
+    (said,) = set(found["{'sync': 'step'}"])  # which has no averages
+    assert said.startswith("average_every=4: with sync=step all add their gradients at every step")
