@@ -66,7 +66,30 @@ def as_known(data: Any) -> Any:
     try:
         return pl.DataFrame(data)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise DataError(f"the table cannot be read: {one_line(error)}") from error
+        raise DataError(_unheld(data) or f"the table cannot be read: {one_line(error)}") from error
+
+
+def _unheld(table):
+    """Return which column of a table of pyarrow polars cannot hold, "" of what is no such table."""
+    if type(table).__module__.partition(".")[0] != "pyarrow" or not hasattr(table, "select"):
+        return ""
+    fields = enumerate(table.schema)
+    return next((_unreadable(f.name, f.type) for n, f in fields if not _holds(table, n)), "")
+
+
+def _holds(table, place):
+    try:
+        pl.DataFrame(table.select([place]))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        return False
+    return True
+
+
+def _unreadable(name, dtype):
+    return (
+        f"the table: column {shown(name)} holds {dtype}, which cannot be read: convert it to "
+        "numbers, text or dates, or drop it"
+    )
 
 
 def of_pandas(frame: Any) -> pl.DataFrame:
@@ -128,10 +151,7 @@ def _of_its_objects(name, column):
     try:
         objects = column.astype(object)
     except _REFUSALS as error:
-        raise DataError(
-            f"the table: column {shown(name)} holds {column.dtype}, which cannot be read: convert "
-            "it to numbers, text or dates, or drop it"
-        ) from error
+        raise DataError(_unreadable(name, column.dtype)) from error
     return of_objects(name, objects, objects.isna())
 
 
