@@ -213,7 +213,7 @@ def test_a_frame_that_cannot_be_read_is_named():
     arrow = pytest.importorskip("pyarrow")
     spans = arrow.table({"o": arrow.nulls(3, arrow.month_day_nano_interval())})
     with pytest.raises(
-        DataError, match="column .o. holds month_day_nano_interval, which cannot be"
+        DataError, match="column 'o' holds month_day_nano_interval, which cannot be"
     ):
         open_table(spans)
 
