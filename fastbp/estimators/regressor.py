@@ -25,11 +25,13 @@ from ..training.metrics import metric_of
 from .base import BaseMLP
 from .checked import Held
 from .fitted import samples_of
-from .parameters import CONSTRAINTS, fitting, keep_arguments, stochastic_only
-
-# what scikit-learn says, and what to do
-_NAN = "Input y contains NaN."
-_SWITCH = "With missing_targets=True it counts for nothing."
+from .parameters import (
+    CONSTRAINTS,
+    fitting,
+    keep_arguments,
+    naming_missing_targets,
+    stochastic_only,
+)
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -272,12 +274,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def _check_data(self, X, y, reset):
         if not self.missing_targets:
-            try:
+            with naming_missing_targets():
                 return super()._check_data(X, _numbers(y), reset)
-            except ValueError as error:
-                if str(error) == _NAN:
-                    raise ValueError(f"{_NAN}\n{_SWITCH}") from error
-                raise
         if isinstance(self.scoring, str):
             raise ValueError(
                 f"scoring={quoted(self.scoring)} does not know of missing targets: expected None, "

@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..annotations import Floats, Matrix, Weights
+from ..checks import as_array
 from ..ensemble import Ensemble, ensemble_of, mean_and_spread_of
 from ..estimators.parameters import CONSTRAINTS as OF_MEMBERS
 from ..estimators.parameters import fitting
@@ -50,6 +51,9 @@ class MLPEnsemble(BaseEstimator, ABC):
     @abstractmethod
     def _template(self):
         """Return the estimator that the members are clones of."""
+
+    def _missing(self, y):
+        """Return where targets are missing, None where that is not allowed."""
 
     @abstractmethod
     def _meet(self, y):
@@ -118,16 +122,23 @@ class MLPEnsemble(BaseEstimator, ABC):
         return seeds, bags_of(seeds, len(y), weight) if self.members == "bags" else folds
 
     def _meet_data(self, X, y, weight, dtype):
-        """Return X, y and the weights, checked once for all members."""
+        """Return X, y and the weights, checked once for all members, and learn of them."""
+        X, y, weight = self._checked(X, y, weight, dtype)
+        self._meet(y)
+        return X, y.toarray() if issparse(y) else y, weight
+
+    def _checked(self, X, y, weight, dtype, reset=True):
         is_single = str(dtype) == "float32" or dtype is np.float32
         floats = np.float32 if is_single else (np.float64, np.float32)
-        of_y = {"multi_output": True, "y_numeric": not self._classifies}
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=floats, **of_y)
+        of_y = {"multi_output": True, "y_numeric": not self._classifies, "reset": reset}
+        missing = self._missing(y)
+        known = y if missing is None else np.where(missing, 0, as_array("y", y))
+        X, y = validate_data(self, X, known, accept_sparse="csr", dtype=floats, **of_y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y.toarray() if issparse(y) else y, warn=True)
-        self._meet(y)
-        weight = None if weight is None else _check_sample_weight(weight, X)
-        return X, y.toarray() if issparse(y) else y, weight
+        if missing is not None:
+            y = np.where(missing.reshape(y.shape), np.nan, y)
+        return X, y, None if weight is None else _check_sample_weight(weight, X)
 
     def _predict_the_unseen(self, X, y, weight):
         """Keep for each row the mean of the members that have not seen it."""

@@ -6,17 +6,16 @@ from typing import Any, ClassVar, Literal, overload
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
 
-from ..annotations import Floats, Matrix, Threads
+from ..annotations import ArrayLike, Floats, Matrix, Threads, Weights
+from ..checks import as_array
+from ..data.samples import Samples
 from ..ensemble import mean_and_spread_of, mean_of
 from ..estimators import MLPRegressor
-from ..estimators.parameters import keep_arguments
-from ..quoted import quoted
+from ..estimators.parameters import keep_arguments, naming_missing_targets
+from ..training.metrics import metric_of
 from .ensemble import CONSTRAINTS, MLPEnsemble
-
-# parameters of an MLPRegressor by which its targets or predictions are of another kind
-_OF_ONE = ("missing_targets", "loss_parameter")
 
 
 class MLPEnsembleRegressor(RegressorMixin, MLPEnsemble):
@@ -99,25 +98,63 @@ class MLPEnsembleRegressor(RegressorMixin, MLPEnsemble):
         keep_arguments(self, locals())
 
     def _template(self):
-        if self.estimator is None:
-            return MLPRegressor()
-        told = {name: getattr(self.estimator, name, None) for name in _OF_ONE}
-        for name, value in told.items():
-            if value is True or isinstance(value, (list, tuple)):
-                raise ValueError(
-                    f"estimator: {name}={quoted(value)}: an ensemble does not have it; fit several "
-                    "estimators with other random_state, or leave it out"
-                )
-        return self.estimator
+        return MLPRegressor() if self.estimator is None else self.estimator
+
+    def _missing(self, y):
+        if not self._template().missing_targets:
+            return None
+        numbers = as_array("y", y)
+        return np.isnan(numbers) if numbers.dtype.kind == "f" else None
+
+    def _checked(self, *data, **more):
+        with naming_missing_targets():
+            return super()._checked(*data, **more)
 
     def _meet(self, y):
-        self.n_outputs_ = 1 if y.ndim == 1 else y.shape[1]
+        levels = self._levels
+        self.n_outputs_ = len(levels) if levels else 1 if y.ndim == 1 else y.shape[1]
+
+    @property
+    def _levels(self):
+        """The levels of the quantiles that a member predicts, if it does."""
+        given = self._template().loss_parameter
+        return given if isinstance(given, (list, tuple)) else ()
 
     def _of_member(self, member, X):
         return member.predict(X)
 
     def _score_of(self, y, means, weight):
-        return r2_score(y, means, sample_weight=weight)
+        if self._levels:
+            there = ~np.isnan(y)
+            weight = None if weight is None else weight[there]
+            columns = zip(self._levels, means[there].reshape(-1, len(self._levels)).T, strict=True)
+            scored = [
+                d2_pinball_score(y[there], q, sample_weight=weight, alpha=a) for a, q in columns
+            ]
+            return float(np.mean(scored))
+        there = ~np.isnan(y)
+        if there.all():
+            return r2_score(y, means, sample_weight=weight)
+        outputs, counts = means.reshape(len(y), -1), there.reshape(len(y), -1).astype(means.dtype)
+        counts = counts if weight is None else counts * weight[:, None]
+        targets = np.where(there, y, 0).reshape(outputs.shape).astype(means.dtype)
+        return metric_of("squared_error").score(
+            outputs, Samples(outputs, targets, output_weight=counts)
+        )
+
+    def score(self, X: Matrix, y: ArrayLike, sample_weight: Weights = None) -> float:
+        """Return R2 of the mean predictions, or of several quantiles the mean of their D2.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for the `score` of a member.
+        """
+        means = self.predict(X)
+        if not (self._levels or self._template().missing_targets):
+            return float(r2_score(y, means, sample_weight=sample_weight))
+        X, y, weight = self._checked(X, y, sample_weight, self._template().dtype, reset=False)
+        return float(self._score_of(y, means, weight))
 
     def _keep_oob(self, means):
         self.oob_prediction_ = means

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.model_selection import GridSearchCV
 
 from fastbp import MLPEnsembleRegressor, MLPRegressor, MLPSearchCV
@@ -148,8 +148,63 @@ def test_solver_lm_leaves_them_out():
     assert np.mean(error**2) < 0.01 * np.var(Y[there])
 
 
-def test_ensembles_refuse_what_they_do_not_have():
-    for name, value in (("missing_targets", True), ("loss_parameter", [0.1, 0.9])):
-        model = MLPEnsembleRegressor(MLPRegressor("quantile").set_params(**{name: value}), 2)
-        with pytest.raises(ValueError, match=f"estimator: {name}=.*: an ensemble does not have"):
-            model.fit(X, Y[:, 0])
+@pytest.mark.parametrize("members", ["seeds", "bags", "folds"])
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["alike", "weighted"])
+def test_ensembles_of_them_are_the_mean_of_members_fitted_alone(members, weight):
+    net = regressor(max_iter=5)
+    ensemble = MLPEnsembleRegressor(net, 3, members=members, random_state=0)
+    ensemble.fit(X, NANS, weight)
+    rows = [np.arange(120)] * 3 if members == "seeds" else ensemble.estimators_samples_
+    total, times = np.zeros(Y.shape), np.zeros(120)
+    for member, drawn in zip(ensemble.estimators_, rows, strict=True):
+        counts = np.bincount(drawn, minlength=120)
+        kept, given = counts > 0, np.ones(120) if weight is None else weight
+        alone = regressor(max_iter=5, random_state=member.random_state)
+        times_drawn = counts * given if counts.max() > 1 or weight is not None else None
+        alone.fit(X[kept], NANS[kept], None if times_drawn is None else times_drawn[kept])
+        assert np.array_equal(alone.coefs_[0], member.coefs_[0])
+        total[~kept] += member.predict(X[~kept]) if (~kept).any() else 0
+        times += ~kept
+    one = MLPEnsembleRegressor(net, 1, random_state=0).fit(X, NANS, weight)
+    assert one.score(X, NANS, weight) == pytest.approx(one.estimators_[0].score(X, NANS, weight))
+    if members != "seeds":
+        known, r2 = times > 0, []
+        for j in range(3):
+            there = known & ~GAPS[:, j]
+            given = None if weight is None else weight[there]
+            held = total[there, j] / times[there]
+            r2.append(r2_score(Y[there, j], held, sample_weight=given))
+        assert ensemble.oob_score_ == pytest.approx(np.mean(r2), rel=1e-9)
+
+
+def test_an_ensemble_of_quantiles_is_scored_by_their_pinball_losses():
+    levels, y = [0.1, 0.5, 0.9], NANS[:, 0]
+    for missing in (True, False):
+        net = regressor(
+            loss="quantile", loss_parameter=levels, max_iter=30, missing_targets=missing
+        )
+        rows = slice(None) if missing else THERE
+        ensemble = MLPEnsembleRegressor(net, 3, members="folds", random_state=0)
+        ensemble.fit(X[rows], y[rows], WEIGHT[rows])
+        found = ensemble.predict(X)
+        mean = np.mean([member.predict(X) for member in ensemble.estimators_], axis=0)
+        np.testing.assert_allclose(found, mean, rtol=1e-12)
+        assert found.shape == (120, 3) and ensemble.n_outputs_ == 3
+        assert (np.diff(found, axis=1) >= 0).all()
+        for means, score in (
+            (found[THERE], ensemble.score(X[rows], y[rows], WEIGHT[rows])),
+            (ensemble.oob_prediction_[THERE if missing else slice(None)], ensemble.oob_score_),
+        ):
+            known, weight = Y[THERE, 0], WEIGHT[THERE]
+            expected = [
+                d2_pinball_score(known, means[:, k], sample_weight=weight, alpha=level)
+                for k, level in enumerate(levels)
+            ]
+            assert score == pytest.approx(np.mean(expected), rel=1e-12)
+
+
+def test_an_ensemble_without_the_switch_names_it():
+    with pytest.raises(ValueError, match=r"Input y contains NaN\.\n.*missing_targets=True"):
+        MLPEnsembleRegressor(regressor(missing_targets=False), 2).fit(X, NANS)
+    with pytest.raises(ValueError, match="Input y contains infinity"):
+        MLPEnsembleRegressor(regressor(), 2).fit(X, np.where(GAPS, np.inf, Y))
