@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils import column_or_1d
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..data.samples import Samples
 from ..network import Network
 from .fitted import FittedMLP, samples_of
+from .missing import gaps_of, name_switch
 from .parameters import is_stochastic
 
 _SPARSE = ["csr", "csc"]
@@ -92,8 +93,25 @@ class CheckingMLP(FittedMLP, ABC):
         self.n_outputs_ = self._count(targets)
         return Known(X, targets, weight)
 
+    def _may_lack(self, y):
+        """Return whether some of such targets may be missing, where it is allowed."""
+        return y is not None
+
     def _check_data(self, X, y, reset):
         y = self._read(y)
+        if not self._may_lack(y):
+            return self._checked(X, y, reset)
+        if not self.missing_targets:
+            try:
+                return self._checked(X, y, reset)
+            except ValueError as error:
+                name_switch(error)
+                raise
+        there, gaps = gaps_of(y, self.scoring)
+        X, y = self._checked(X, there, reset)
+        return X, np.where(gaps.reshape(y.shape), np.nan, y)
+
+    def _checked(self, X, y, reset):
         if not reset and self._are_plain(X, y):
             return X, y
         floats = (np.float64, np.float32) if self.dtype is None else np.dtype(self.dtype).type
@@ -128,6 +146,12 @@ class CheckingMLP(FittedMLP, ABC):
             )
         return X, targets, None if weight is None else _check_sample_weight(weight, X)
 
+    def _score_present(self, X, y, weight):
+        """Return the score of predictions on the targets that are not missing."""
+        check_is_fitted(self)
+        data = self._samples(*self._check_held_out(X, y, weight, "score"))
+        return float(self._score_outputs(self._outputs(X), data))
+
     def _count(self, targets):
         """Return how many outputs encoded targets ask for."""
         return len(self.classes_) if "labels" in targets else targets["y"].shape[1]
@@ -149,6 +173,9 @@ class CheckingMLP(FittedMLP, ABC):
     def _held(self, learned, X, y, weight, dtype):
         """Return rows to score on as `Held`; ValueError if their targets are of another kind."""
         self.__dict__.update(learned)
+        if self.missing_targets:
+            X, targets, weight = self._check_held_out(X, y, weight, "score")
+            return Held(samples_of(X, targets, weight, dtype, missing=True), X.dtype)
         y = self._read(y)
         X = validate_data(self, X, accept_sparse=_SPARSE, reset=False)
         targets = {"y": y}

@@ -111,6 +111,11 @@ class MLPClassifier(LabelledMLP):
         the predictions of another model. The classes are the columns, 0 to n_classes - 1. Then
         validation and `score` take rows, whose most likely class is right, or labels; so does
         `scoring` by a name. It excludes `class_weight`.
+    missing_targets : bool, default False
+        Whether an indicator matrix of several labels may hold NaN, which counts for nothing: in
+        training, in `score`, where a row is right if all labels that it has are, and counts by
+        their number, and in the scores of early stopping. Then `scoring` must be None or a function
+        that knows of NaN.
     scoring : str, callable or None, default None
         Score that early stopping monitors, as in scikit-learn; None: accuracy, or R2. It gets
         the weights of the samples if it takes `sample_weight`.
@@ -182,6 +187,7 @@ class MLPClassifier(LabelledMLP):
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "soft_labels": ["boolean"],
+        "missing_targets": ["boolean"],
     }
 
     def __init__(
@@ -221,6 +227,7 @@ class MLPClassifier(LabelledMLP):
         class_weight: ClassWeight | None = None,
         label_smoothing: float = 0.0,
         soft_labels: bool = False,
+        missing_targets: bool = False,
         scoring: str | Callable[..., float] | None = None,
         callbacks: Callable[..., object] | Sequence[Callable[..., object]] | None = None,
         max_time: float | None = None,
@@ -264,9 +271,10 @@ class MLPClassifier(LabelledMLP):
             if self.soft_labels and classes is None and not hasattr(self, "classes_"):
                 classes = self._columns_of(targets)
             if _check_partial_fit_first_call(self, classes):
-                multilabel = type_of_target(targets).startswith("multilabel")
+                there = self._there(targets)
+                multilabel = type_of_target(there).startswith("multilabel")
                 of_columns = multilabel and not self.soft_labels
-                self._label_binarizer = LabelBinarizer().fit(targets if of_columns else classes)
+                self._label_binarizer = LabelBinarizer().fit(there if of_columns else classes)
             self._fit(part, targets, weight, span)
         return self
 

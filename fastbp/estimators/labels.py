@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import unique_labels
 
 from ..kernels.formulas.losses import LOSSES
 from ..quoted import quoted
+from ..training.metrics import metric_of
 from .base import BaseMLP
 from .class_weights import weigh_classes
+from .missing import gaps_of
 from .soft_labels import Labelled, probabilities_of, smoothed
 
 
@@ -21,6 +24,7 @@ class LabelledMLP(Labelled, BaseMLP):
     class_weight: Any
     label_smoothing: float
     soft_labels: bool
+    missing_targets: bool
     _label_binarizer: LabelBinarizer
     _numeric_targets = False
 
@@ -29,10 +33,26 @@ class LabelledMLP(Labelled, BaseMLP):
         return self.soft_labels
 
     def _read(self, y):
+        if self.missing_targets and self.soft_labels:
+            raise ValueError("missing_targets=True: with soft_labels=True no target may be missing")
         # labels may be held out to score on where those to train on are soft
         return probabilities_of(y) if self.soft_labels and np.ndim(y) > 1 else y
 
+    def _may_lack(self, y):
+        is_wide = getattr(y, "ndim", 1) > 1 or (self.missing_targets and np.ndim(y) > 1)
+        return is_wide and not issparse(y)
+
+    def _score_there(self, X, y, weight):
+        if self.missing_targets and self._may_lack(y):
+            return self._score_present(X, y, weight)
+        return None
+
+    def _there(self, y):
+        """Return labels with 0 in place of those that are missing."""
+        return gaps_of(y, None)[0] if self.missing_targets and self._may_lack(y) else y
+
     def _meet(self, y, incremental):
+        y = self._there(y)
         is_new = not hasattr(self, "classes_") or not (self.warm_start or incremental)
         if self.soft_labels and (is_new or y.ndim == 1):
             self._learn(self._columns_of(y))
@@ -56,6 +76,7 @@ class LabelledMLP(Labelled, BaseMLP):
         return np.arange(probabilities_of(y).shape[1])
 
     def _check_known(self, y):
+        y = self._there(y)
         if self.soft_labels and y.ndim == 2:
             if self._kind() == "multilabel-indicator" or y.shape[1] != len(self.classes_):
                 raise ValueError(
@@ -77,6 +98,11 @@ class LabelledMLP(Labelled, BaseMLP):
     def _weights(self, y, weight, incremental):
         if self.class_weight is None:
             return weight
+        if self._has_gaps(y):
+            raise ValueError(
+                f"class_weight={quoted(self.class_weight)}: with missing targets no column has "
+                "shares of its classes; give sample_weight"
+            )
         if self.soft_labels:
             raise ValueError(
                 f"class_weight={quoted(self.class_weight)}: with soft_labels=True a row has no one "
@@ -99,7 +125,11 @@ class LabelledMLP(Labelled, BaseMLP):
             return {"labels": np.searchsorted(self.classes_, y).astype(np.int64)}
         if y.ndim == 1 and len(self.classes_) == 2:  # as the binarizer, which takes 0.4 ms
             return {"y": (y == self.classes_[1]).astype(np.int64)[:, None]}
-        return {"y": self._label_binarizer.transform(y)}
+        targets = self._label_binarizer.transform(self._there(y))
+        return {"y": np.where(np.isnan(y), np.nan, targets) if self._has_gaps(y) else targets}
+
+    def _has_gaps(self, y):
+        return self.missing_targets and self._may_lack(y) and bool(gaps_of(y, None)[1].any())
 
     def _to_learn(self, targets, dtype):
         if self.label_smoothing == 0:
@@ -119,6 +149,8 @@ class LabelledMLP(Labelled, BaseMLP):
         return ("softmax" if several else "logistic"), loss
 
     def _score_outputs(self, outputs, data):
+        if data.output_weight is not None:
+            return metric_of("binary_cross_entropy").score(outputs, data)
         if self._kind() != "multiclass":
             right = ((outputs > 0.5) == (data.y > 0.5)).all(axis=1)
         else:

@@ -1,7 +1,6 @@
 """Constraints of the constructors' parameters, and the decorators of the fitting methods."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from numbers import Integral, Real
 from typing import Any, TypeVar
 
@@ -97,15 +96,3 @@ def _check_stochastic(estimator):
             f"{estimator.solver} is not stochastic."
         )
     return True
-
-
-@contextmanager
-def naming_missing_targets() -> Iterator[None]:
-    """Let scikit-learn's error of a target that is NaN name the parameter that allows it."""
-    try:
-        yield
-    except ValueError as error:
-        if str(error) == "Input y contains NaN.":
-            allows = "With missing_targets=True it counts for nothing."
-            raise ValueError(f"{error}\n{allows}") from error
-        raise

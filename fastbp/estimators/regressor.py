@@ -7,15 +7,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.sparse import issparse
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.validation import check_is_fitted
 
 from ..annotations import Floats, FloatType, Matrix, Stream, Threads, Weights
-from ..checks import as_array
 from ..components.optimizers import Optimizer
 from ..components.schedules import Schedule
 from ..data.samples import check_range
@@ -23,15 +20,8 @@ from ..kernels.formulas.losses import LOSSES
 from ..quoted import quoted
 from ..training.metrics import metric_of
 from .base import BaseMLP
-from .checked import Held
-from .fitted import samples_of
-from .parameters import (
-    CONSTRAINTS,
-    fitting,
-    keep_arguments,
-    naming_missing_targets,
-    stochastic_only,
-)
+from .missing import numbers_of
+from .parameters import CONSTRAINTS, fitting, keep_arguments, stochastic_only
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -272,19 +262,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             self._fit(part, targets, weight, span)
         return self
 
-    def _check_data(self, X, y, reset):
-        if not self.missing_targets:
-            with naming_missing_targets():
-                return super()._check_data(X, _numbers(y), reset)
-        if isinstance(self.scoring, str):
-            raise ValueError(
-                f"scoring={quoted(self.scoring)} does not know of missing targets: expected None, "
-                "or a function that does"
-            )
-        array = as_array("y", _numbers(y))
-        is_missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
-        X, filled = super()._check_data(X, np.where(is_missing, 0, array), reset)
-        return X, np.where(is_missing.reshape(filled.shape), np.nan, filled)
+    def _read(self, y):
+        return numbers_of(y)
 
     def _encode(self, y):
         targets = y[:, None] if y.ndim == 1 else y
@@ -323,13 +302,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             return metric_of("squared_error").score(outputs, data)
         return r2_score(data.y, outputs, sample_weight=data.weight)
 
-    def _held(self, learned, X, y, weight, dtype):
-        if not self.missing_targets:
-            return super()._held(learned, X, y, weight, dtype)
-        self.__dict__.update(learned)
-        X, y = self._check_data(X, y, reset=False)
-        return Held(samples_of(X, self._encode(y), weight, dtype, missing=True), X.dtype)
-
     def _pinball_score(self, y, outputs, weight):
         columns = outputs.reshape(len(outputs), -1).T
         if len(columns) != len(self.loss_parameter):
@@ -354,9 +326,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             Weights of the samples.
         """
         if self.missing_targets:
-            check_is_fitted(self)
-            data = self._samples(*self._check_held_out(X, y, sample_weight, "score"))
-            return float(self._score_outputs(self._outputs(X), data))
+            return self._score_present(X, y, sample_weight)
         if self._has_levels():
             return self._pinball_score(column_or_1d(y), self.predict(X), sample_weight)
         return float(super().score(X, y, sample_weight))
@@ -371,18 +341,3 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         outputs = self._outputs(X)
         return outputs[:, 0] if outputs.shape[1] == 1 else outputs
-
-
-def _numbers(y):
-    """Return targets, which scikit-learn checks, with objects as numbers; ValueError for text."""
-    array = np.empty(0) if y is None or issparse(y) else as_array("y", y)
-    if array.dtype.kind not in "OUSmM":
-        return y
-    why = None
-    if array.dtype.kind == "O":
-        try:
-            return array.astype(float)
-        except (TypeError, ValueError) as error:
-            why = error
-    told = "" if why is None else f" ({why})"
-    raise ValueError(f"y has dtype {array.dtype}: expected numbers{told}") from why

@@ -78,6 +78,9 @@ class Labelled(ClassifierMixin):
             return self.classes_[probabilities_of(y).argmax(axis=1)]
         return y
 
+    def _score_there(self, X, y, weight):
+        """Return the score on labels of which some may be missing, None where none may be."""
+
     def score(self, X: Matrix, y: ArrayLike, sample_weight: Weights = None) -> float:
         """Return the share of samples whose labels, or all columns of labels, are predicted.
 
@@ -91,4 +94,7 @@ class Labelled(ClassifierMixin):
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the samples.
         """
+        present = self._score_there(X, y, sample_weight)
+        if present is not None:
+            return present
         return float(super().score(X, self._as_labels(y), sample_weight))

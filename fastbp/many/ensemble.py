@@ -16,8 +16,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from ..annotations import Floats, Matrix, Weights
-from ..checks import as_array
 from ..ensemble import Ensemble, ensemble_of, mean_and_spread_of
+from ..estimators.missing import gaps_of, name_switch
 from ..estimators.parameters import CONSTRAINTS as OF_MEMBERS
 from ..estimators.parameters import fitting
 from ..network import Network
@@ -52,8 +52,10 @@ class MLPEnsemble(BaseEstimator, ABC):
     def _template(self):
         """Return the estimator that the members are clones of."""
 
-    def _missing(self, y):
-        """Return where targets are missing, None where that is not allowed."""
+    @property
+    def _takes_gaps(self) -> bool:
+        """Whether targets may be missing."""
+        return False
 
     @abstractmethod
     def _meet(self, y):
@@ -131,13 +133,17 @@ class MLPEnsemble(BaseEstimator, ABC):
         is_single = str(dtype) == "float32" or dtype is np.float32
         floats = np.float32 if is_single else (np.float64, np.float32)
         of_y = {"multi_output": True, "y_numeric": not self._classifies, "reset": reset}
-        missing = self._missing(y)
-        known = y if missing is None else np.where(missing, 0, as_array("y", y))
-        X, y = validate_data(self, X, known, accept_sparse="csr", dtype=floats, **of_y)
+        there, gaps = gaps_of(y, None) if self._takes_gaps else (y, None)
+        try:
+            X, y = validate_data(self, X, there, accept_sparse="csr", dtype=floats, **of_y)
+        except ValueError as error:
+            if not self._classifies:
+                name_switch(error)
+            raise
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y.toarray() if issparse(y) else y, warn=True)
-        if missing is not None:
-            y = np.where(missing.reshape(y.shape), np.nan, y)
+        if gaps is not None:
+            y = np.where(gaps.reshape(y.shape), np.nan, y)
         return X, y, None if weight is None else _check_sample_weight(weight, X)
 
     def _predict_the_unseen(self, X, y, weight):

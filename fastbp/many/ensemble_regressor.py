@@ -9,11 +9,10 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 
 from ..annotations import ArrayLike, Floats, Matrix, Threads, Weights
-from ..checks import as_array
 from ..data.samples import Samples
 from ..ensemble import mean_and_spread_of, mean_of
 from ..estimators import MLPRegressor
-from ..estimators.parameters import keep_arguments, naming_missing_targets
+from ..estimators.parameters import keep_arguments
 from ..training.metrics import metric_of
 from .ensemble import CONSTRAINTS, MLPEnsemble
 
@@ -100,15 +99,9 @@ class MLPEnsembleRegressor(RegressorMixin, MLPEnsemble):
     def _template(self):
         return MLPRegressor() if self.estimator is None else self.estimator
 
-    def _missing(self, y):
-        if not self._template().missing_targets:
-            return None
-        numbers = as_array("y", y)
-        return np.isnan(numbers) if numbers.dtype.kind == "f" else None
-
-    def _checked(self, *data, **more):
-        with naming_missing_targets():
-            return super()._checked(*data, **more)
+    @property
+    def _takes_gaps(self):
+        return self._template().missing_targets
 
     def _meet(self, y):
         levels = self._levels
