@@ -276,7 +276,7 @@ class Network(Stepping, Differentiable, Saved):
         order = (batch_size, shuffle, steps_per_epoch, resume, missing_targets, signed)
         with ranks.joined(), ExitStack() as held:
             options = ranks.together(lambda: options_of(epochs, *arguments, *order))
-            task = (self.optimizer, comm, checkpoints, (X, y, sample_weight))
+            task = (self.optimizer, comm, (X, y, sample_weight))
             options = ranks.together(lambda: with_all_rows(options, *task))
             ranks.together(lambda: ranks.check_allowed(options.allowed))
             way = (sync, average_every, self._engine, options.batch_size)

@@ -7,7 +7,6 @@ from typing import Any
 
 from ..components.second_order import LBFGS, WholeBatch
 from ..data.feed import is_stream
-from ..quoted import quoted
 from .lbfgs import LBFGSSteps
 from .marquardt import MarquardtSteps
 
@@ -22,9 +21,7 @@ def steps_of(optimizer: Any) -> type[LBFGSSteps] | type[MarquardtSteps] | None:
     return LBFGSSteps if isinstance(optimizer, LBFGS) else MarquardtSteps
 
 
-def with_all_rows(
-    options: Any, optimizer: Any, comm: Any, checkpoints: Any, given: tuple[Any, Any, Any]
-) -> Any:
+def with_all_rows(options: Any, optimizer: Any, comm: Any, given: tuple[Any, Any, Any]) -> Any:
     """Return the options of a fit, whose batch is all rows if the optimizer takes them at once.
 
     `given` are X, y and the weights. It raises ValueError if the optimizer cannot serve the fit.
@@ -34,11 +31,6 @@ def with_all_rows(
     name = type(optimizer).__name__
     if comm is not None:
         raise ValueError(f"comm: {name} trains on one process; expected None")
-    if checkpoints is not None and isinstance(optimizer, LBFGS):
-        raise ValueError(
-            f"checkpoints={quoted(checkpoints)}: {name} remembers steps that no checkpoint has; "
-            "leave them out, or use LevenbergMarquardt or Adam"
-        )
     if options.allowed.signed:
         raise ValueError(
             f"signed=True: {name} minimizes a loss that negative weights leave without a minimum; "

@@ -12,6 +12,7 @@ import numpy as np
 from ..annotations import Floats
 from ..data.windows import Feed
 from ..engine.engine import Engine
+from ..errors import ModelFileError
 from ..kernels.compiler.threads import compile_twins
 from ..kernels.net.loop import gradient
 from .line_search import Trial, line_search
@@ -20,6 +21,7 @@ from .whole import WholeSteps
 # steps and changes of the gradient whose product is no more than this share of their lengths'
 # would make an H that is not positive definite
 _LEAST_CURVATURE = 1e-12
+_NOTHING = np.empty(0)
 
 
 class LBFGSSteps(WholeSteps):
@@ -36,6 +38,27 @@ class LBFGSSteps(WholeSteps):
         """Compile or load what an iteration runs."""
         arrays = self.engine.arrays()
         compile_twins(gradient, (*arrays, 0, len(self.data)), parallel=threads > 1)
+
+    def remembered(self) -> dict[str, Floats]:
+        """Return the last steps with the changes of the gradient, and where the last one ended."""
+        if self._last is None:
+            return {}
+        weights, value, slope = self._last
+        pairs = np.array(self._pairs, np.float64).reshape(-1, 2, len(weights))
+        return {"pairs": pairs, "end": np.stack([weights, slope]), "value": np.array([value])}
+
+    def recall(self, kept: dict[str, Floats]) -> None:
+        """Go on from what `remembered` returned; ModelFileError if it is of another optimizer."""
+        if not kept:
+            return
+        size, most = self.engine.plan.size, self._pairs.maxlen
+        pairs, end, value = (kept.get(name, _NOTHING) for name in ("pairs", "end", "value"))
+        shapes = [pairs.shape[1:], end.shape, value.shape]
+        is_whole = shapes == [(2, size), (2, size), (1,)] and len(pairs) <= (most or 0)
+        if not (is_whole and all(a.dtype == np.float64 for a in (pairs, end, value))):
+            raise ModelFileError("the checkpoint does not hold the last steps of LBFGS")
+        self._pairs.extend((step, change) for step, change in pairs)
+        self._last = end[0], float(value[0]), end[1]
 
     def iterate(self, weights: Floats, threads: int) -> float:
         """Make a step along the direction of descent; return the objective before it."""

@@ -72,6 +72,13 @@ class WholeSteps:
         """Make an iteration from the parameters `weights`; return the objective before it."""
         raise NotImplementedError
 
+    def remembered(self) -> dict[str, Floats]:
+        """Return what a checkpoint must hold for the same steps to follow, beside the network."""
+        return {}
+
+    def recall(self, kept: dict[str, Floats]) -> None:
+        """Go on from what `remembered` returned; ModelFileError if it is of another optimizer."""
+
     def penalty_of(self, weights: Floats) -> float:
         """Return ``l2 / 2 sum W^2``."""
         return 0.5 * float(self.penalties @ (weights * weights)) if self._l2 else 0.0

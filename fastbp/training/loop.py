@@ -134,6 +134,9 @@ class Loop:
         step += tuning.UPDATE_FLOPS_FROM_MEMORY * engine.plan.size
         self._pace = self.ranks.pace(step, self.threads)
         self._steps = (steps_of or self.ranks.steps)(engine, feed)
+        if steps_of is not None:
+            self._steps.recall(state.recalled)
+            state.remembers = self._steps.remembered
         self._all_busy = 1 < self.threads >= available_threads()
         self._max_time = np.inf if max_time is None else max_time
         self._reason: Stopped | None = None

@@ -1,6 +1,7 @@
 """Where a training stands: what a checkpoint holds beside the network."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,7 @@ from .history import History
 from .stopped import Stopped
 
 SECTION = "training"
+_STEPS = f"{SECTION}.steps."
 # what a history has of every epoch, validation data or not
 _OF_AN_EPOCH = {"epoch", "loss", "learning_rate", "seconds", "samples_per_second", "gflops"}
 
@@ -30,6 +32,9 @@ class State:
     losses: np.ndarray = field(default_factory=lambda: np.zeros(0))
     weight: float = 0.0
     seconds: float = 0.0
+    # what the steps remember beside the network: asked for by a checkpoint, and as one has it
+    remembers: Callable[[], dict[str, np.ndarray]] = dict
+    recalled: dict[str, np.ndarray] = field(default_factory=dict)
 
     def begin(self, batches):
         """Make room for the losses of an epoch, keeping those of its trained batches."""
@@ -58,7 +63,7 @@ class State:
             "entries": [{name: to_json(v) for name, v in e.items()} for e in history.epochs],
         }
         tensors = {f"{SECTION}.best": self.best, f"{SECTION}.losses": self.losses[: self.done]}
-        return data, tensors
+        return data, tensors | {f"{_STEPS}{name}": a for name, a in self.remembers().items()}
 
 
 def from_model(model, key, history):
@@ -82,6 +87,11 @@ def from_model(model, key, history):
             done=a_whole_number("done", data["done"], **count),
             weight=a_number("weight", data["weight"], low=0),
             seconds=a_number("seconds", data["seconds"], low=0),
+            recalled={
+                name.removeprefix(_STEPS): tensor
+                for name, tensor in model.tensors.items()
+                if name.startswith(_STEPS)
+            },
         )
         history.epochs = [
             {name: _number(name, value, math.nan) for name, value in entry.items()}

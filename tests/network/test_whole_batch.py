@@ -202,17 +202,6 @@ def test_histories_have_validation_stopping_callbacks_and_limits(optimizer):
     assert net(optimizer).fit(X, Y, epochs=10**6, max_time=0.2).stopped in ("time", "converged")
 
 
-def test_a_training_of_marquardt_goes_on_with_the_same_bits(tmp_path):
-    whole, parts = net(LevenbergMarquardt()), net(LevenbergMarquardt())
-    whole.fit(X, Y, epochs=12)
-    parts.fit(X, Y, epochs=5, checkpoints=tmp_path)
-    parts = net(LevenbergMarquardt())
-    parts.fit(X, Y, epochs=12, checkpoints=tmp_path, resume=True)
-    assert parts.parameters.tobytes() == whole.parameters.tobytes()
-    whole.fit(X, Y, epochs=3)  # and with the damping that it had
-    assert whole.steps == 15
-
-
 @both
 def test_files_copies_and_pickles_keep_the_optimizer(optimizer, tmp_path):
     network = net(type(optimizer)(l2=0.01, tol=1e-6))
@@ -284,7 +273,6 @@ def test_it_converges_where_no_step_changes_the_parameters(scale):
         ({}, {"X": iter([(X, Y)]), "y": None}, ValueError, "X is a stream: Levenberg"),
         ({}, {"X": iter([]), "y": None}, ValueError, "X is a stream: Levenberg"),
         ({}, {"X": scipy.sparse.csr_array(X)}, ValueError, "X is sparse: LevenbergMarquardt takes"),
-        ({"optimizer": LBFGS()}, {"checkpoints": "folder"}, ValueError, "remembers steps"),
     ],
 )
 def test_what_it_cannot_train_is_refused_by_name(make, fit, error, words, tmp_path, monkeypatch):
