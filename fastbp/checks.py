@@ -83,19 +83,19 @@ def settle(instance: Any, **values: Any) -> None:
 
 
 def float_array(
-    name: str, value: Any, dtype: DTypeLike, rank: int, missing: bool | None = None
+    name: str, value: Any, dtype: DTypeLike, rank: int, missing: bool | None = None, shape: str = ""
 ) -> Floats:
     """Return `value` as a C-contiguous array of floats; copy it only if necessary.
 
     It raises TypeError for objects, complex numbers, text and dates, and ValueError for another
     rank, no element, infinity and, unless they may be `missing`, NaN. With False the message names
-    the switch.
+    the switch. `shape` is what a message expects; that of samples by default.
     """
     array = as_array(name, value)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} has dtype {array.dtype}: expected real numbers")
     if array.ndim != rank:
-        shape = "(n_samples, n_features)" if rank == 2 else "(n_samples,)"
+        shape = shape or ("(n_samples, n_features)" if rank == 2 else "(n_samples,)")
         raise ValueError(f"{name} has shape {array.shape}: expected {rank} dimensions, {shape}")
     if array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}: expected at least one sample and column")

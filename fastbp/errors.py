@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 class DivergenceError(ArithmeticError):
     """The loss became NaN or infinite; the network holds its best weights.
 
+    If they are those from before the fit, so are its optimizer's moments and its count of steps;
+    else these begin anew.
+
     Attributes
     ----------
     epoch, step : int

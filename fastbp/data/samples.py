@@ -224,7 +224,7 @@ def _labels(array, n_out, name):
 def _targets(array, n_out, dtype, name, missing):
     if array.ndim == 1 and n_out == 1:
         array = array[:, None]
-    targets = float_array(name, array, dtype, rank=2, missing=missing)
+    targets = float_array(name, array, dtype, 2, missing, "(n_samples, n_out)")
     if targets.shape[1] != n_out:
         raise ValueError(
             f"{name} has {targets.shape[1]} columns but the network has {n_out} outputs"

@@ -275,7 +275,7 @@ class Differentiable(Described):
 
     def _direction(self, name, value):
         """Return a direction of the parameters, checked."""
-        v = float_array(name, value, self.dtype, rank=1)
+        v = float_array(name, value, self.dtype, rank=1, shape="(n_parameters,)")
         size = self._engine.plan.size
         if v.size != size:
             raise ValueError(f"{name} has {v.size} numbers but the network {size} parameters")
@@ -303,7 +303,7 @@ class Differentiable(Described):
         outputs = self._engine.plan.specs[-1].n_out
         array = as_array(name, value)
         array = array[:, None] if array.ndim == 1 and outputs == 1 else array
-        array = float_array(name, array, self.dtype, rank=2)
+        array = float_array(name, array, self.dtype, rank=2, shape="(n_samples, n_out)")
         same_rows(name, array, rows)
         if array.shape[1] != outputs:
             raise ValueError(

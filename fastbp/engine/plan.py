@@ -6,6 +6,7 @@ A `Plan` fixes where each weight lies in the one array of parameters; a
 
 import math
 from dataclasses import FrozenInstanceError, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -94,12 +95,30 @@ class Gradients:
         ``weights[l]`` (n_in, n_out) is dL/dW(l), ``biases[l]`` (n_out,) is dL/db(l):
         views of `flat`.
     flat : numpy.ndarray
-        All gradients in the order of ``Network.parameters``.
+        All gradients in the order of ``Network.parameters``; `Network.update` takes these.
     """
 
     weights: tuple[Floats, ...]
     biases: tuple[Floats, ...]
     flat: Floats
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let copies and pickles hold `flat`, which alone is used, and make the views anew."""
+        owner = self.flat if self.flat.base is None else self.flat.base
+        if any(each.base is not owner for each in (*self.weights, *self.biases)):
+            return Gradients, (self.weights, self.biases, self.flat)  # not of `backward`
+        shapes = [(w.shape, b.shape) for w, b in zip(self.weights, self.biases, strict=True)]
+        return _gradients_of, (self.flat, shapes)
+
+
+def _gradients_of(flat, shapes):
+    layers, place = [], 0
+    for pair in shapes:
+        for shape in pair:
+            size = math.prod(shape)
+            layers.append(flat[place : place + size].reshape(shape))
+            place += size
+    return Gradients(tuple(layers[::2]), tuple(layers[1::2]), flat)
 
 
 class Plan:

@@ -65,6 +65,11 @@ def check_combination(e, incremental):
                 raise ValueError(f"{name}={quoted(value)}: only solvers 'sgd' and 'adam' have it")
         if e.early_stopping and e.solver == "lm":  # lbfgs passes it over, as scikit-learn does
             raise ValueError("early_stopping=True: only solvers 'sgd' and 'adam' have it")
+        if e.warm_start == "exact":
+            raise ValueError(
+                "warm_start='exact': only solvers 'sgd' and 'adam' have it; expected True, which "
+                "starts from the weights alone"
+            )
 
 
 def check_shapes(e, shapes):

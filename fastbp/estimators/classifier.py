@@ -58,7 +58,7 @@ class MLPClassifier(LabelledMLP):
     warm_start : bool or "exact", default False
         True: start from the weights of the last fit. "exact": also from its moments, learning
         rate, order and split, so that two fits of 10 epochs equal one of 20, unless the loss,
-        the layers or the optimizer have changed.
+        the layers or the optimizer have changed; of solvers of mini-batches.
     momentum : float, default 0.9
         Momentum of "sgd".
     nesterovs_momentum : bool, default True

@@ -16,11 +16,14 @@ from ..errors import ModelFileError
 from ..kernels.compiler.threads import compile_twins
 from ..kernels.net.loop import gradient
 from .line_search import Trial, line_search
-from .whole import WholeSteps
+from .whole import WholeSteps, no_warnings
 
 # steps and changes of the gradient whose product is no more than this share of their lengths'
 # would make an H that is not positive definite
 _LEAST_CURVATURE = 1e-12
+# a first step of length 1 at most is lost in the rounding of a large loss; one is tried that is
+# to lower it by so many units in its last place
+_UNITS = 1000
 _NOTHING = np.empty(0)
 
 
@@ -60,6 +63,7 @@ class LBFGSSteps(WholeSteps):
         self._pairs.extend((step, change) for step, change in pairs)
         self._last = end[0], float(value[0]), end[1]
 
+    @no_warnings
     def iterate(self, weights: Floats, threads: int) -> float:
         """Make a step along the direction of descent; return the objective before it."""
         value, slope = self._known(weights, threads)
@@ -106,13 +110,15 @@ class LBFGSSteps(WholeSteps):
 
         def at(length):
             new = weights + length * direction
-            with np.errstate(over="ignore", invalid="ignore"):  # the search takes shorter steps
-                new_value, new_slope = self._evaluated(new, threads)
-                along_there = float(direction @ new_slope)
+            new_value, new_slope = self._evaluated(new, threads)
+            along_there = float(direction @ new_slope)
             return Trial(length, new_value, along_there, (new, new_value, new_slope))
 
         first = 1.0 if self._pairs else min(1.0, 1 / np.abs(slope).sum())
         trial = line_search(at, Trial(0.0, value, along), first)
+        if trial is None and self._last is None:
+            seen = _UNITS * np.finfo(self.engine.plan.dtype).eps * abs(value) / -along
+            trial = line_search(at, Trial(0.0, value, along), seen) if seen > first else None
         return None if trial is None or not trial.value < value else trial.found
 
     def _times_inverse(self, slope):

@@ -29,7 +29,7 @@ from ..kernels.support.arrays import address, aligned_zeros
 from ..kernels.support.ramp_rows import RampRows
 from ..kernels.tuning import CACHE_LINE
 from ..memory import require_memory
-from .whole import WholeSteps
+from .whole import WholeSteps, no_warnings
 
 # a block of rows takes about so many bytes: it stays in a cache
 _BLOCK_BYTES = 1 << 18
@@ -90,6 +90,7 @@ class MarquardtSteps(WholeSteps):
         if not engine.steps or not engine.moments[0] > 0:
             engine.moments[0] = engine.optimizer.hyper_parameters["damping"]
 
+    @no_warnings
     def compile(self, threads: int) -> None:
         """Compile or load what an iteration runs."""
         weights = self.engine.params.astype(np.float64)
@@ -99,6 +100,7 @@ class MarquardtSteps(WholeSteps):
             self._curved(equations, step, ones, threads)
         self.engine.set_parameters(weights)
 
+    @no_warnings
     def iterate(self, weights: Floats, threads: int) -> float:
         """Make the first step that lowers the objective; return what it was before."""
         engine, last = self.engine, self._last

@@ -15,6 +15,10 @@ from ..engine.engine import Engine
 SQUARES = ("squared_error", "mean_squared_error")
 
 
+#: Of numbers that overflow: a search takes shorter steps then, and a loss that is not finite ends.
+no_warnings = np.errstate(over="ignore", invalid="ignore")
+
+
 def require_whole(engine: Engine) -> None:
     """Raise ValueError unless an optimizer of all rows can train this network."""
     optimizer, plan = engine.optimizer, engine.plan

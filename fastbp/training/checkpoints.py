@@ -161,13 +161,24 @@ def resumed(latest, key, model):
     state = from_model(latest, key, History(latest.dtype))
     mine = model_file.description(model)
     theirs = model_file.description(latest)
-    for name in mine:
-        if mine[name] != theirs[name]:
-            raise ValueError(
-                f"resume: {name} of the checkpoint is {quoted(theirs[name])}, but the network has "
-                f"{quoted(mine[name])}; expected the network that was trained"
-            )
+    for name, theirs_is, mine_is in _differing(theirs, mine):
+        raise ValueError(
+            f"resume: {name} of the checkpoint is {quoted(theirs_is)}, but the network has "
+            f"{quoted(mine_is)}; expected the network that was trained"
+        )
     return state
+
+
+def _differing(one, other, name=""):
+    """Yield the names of what differs in two structures of JSON, with both values."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        for key in one:
+            yield from _differing(one[key], other[key], f"{name}.{key}" if name else key)
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for place, pair in enumerate(zip(one, other, strict=True)):
+            yield from _differing(*pair, f"{name}[{place}]")
+    elif one != other:
+        yield name, one, other
 
 
 class Keeper:

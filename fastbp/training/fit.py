@@ -95,7 +95,10 @@ class Training:
         self.history = self.state.history
         feed.skip(self.state.epoch)
         interrupt = Interrupt(terminable=keeper is not None)
-        self._policy = FitPolicy(engine, self.state, options, feed, validation, keeper, ranks)
+        # of a network that has made steps, which a fit that comes to nothing leaves as it was
+        before = engine.progress() if state is None and engine.steps else None
+        given = (options, feed, validation, keeper, ranks, before)
+        self._policy = FitPolicy(engine, self.state, *given)
         limits = (options.epochs, options.n_threads, options.max_time)
         self._loop = Loop(
             engine, feed, self._policy, self.state, interrupt, *limits, ranks, steps_of
@@ -149,7 +152,7 @@ class Training:
 class FitPolicy(Policy):
     """Rates of the optimizer, scores of the validation data, early stopping and callbacks."""
 
-    def __init__(self, engine, state, options, feed, validation, keeper, ranks):
+    def __init__(self, engine, state, options, feed, validation, keeper, ranks, before):
         self.engine = engine
         self._ranks = ranks
         self.state = state
@@ -159,6 +162,7 @@ class FitPolicy(Policy):
         self._validation = validation
         self._keeper = keeper
         self._is_scored = True
+        self._before = before
         self._metric = metric_of(engine.loss)
         rules = [each for each in options.callbacks if isinstance(each, ReduceLROnPlateau)]
         self._callbacks = [each for each in options.callbacks if each not in rules]
@@ -310,7 +314,10 @@ class FitPolicy(Policy):
         engine = self.engine
         state = self.state
         rate = epoch.rates[batch]
-        engine.set_progress(state.best)  # moments and their bias corrections start anew together
+        if state.history.best_epoch is None and self._before is not None:
+            engine.set_progress(*self._before)
+        else:
+            engine.set_progress(state.best)  # moments and their bias corrections begin anew
         state.history.stopped = Stopped.DIVERGED
         takes_all = isinstance(engine.optimizer, WholeBatch)
         cause = _likely_cause(epoch.data, None if takes_all else rate, self._ranks)
@@ -337,7 +344,9 @@ class FitPolicy(Policy):
             if loss > first + abs(first):
                 best = f"the weights after epoch {history.best_epoch + 1}"
                 return f"{best}, whose loss is {loss:.3g}: begin with new ones"
-        return "its best weights so far"
+        if history.best_epoch is None:
+            return "its best weights so far, those from before"
+        return "its best weights so far, and its optimizer begins anew"
 
 
 def _monitored(entry):

@@ -1,5 +1,6 @@
 """Trainings with `LevenbergMarquardt` and `LBFGS` that go on from checkpoints."""
 
+import contextlib
 import signal
 import subprocess
 import sys
@@ -8,7 +9,15 @@ from functools import partial
 import numpy as np
 import pytest
 
-from fastbp import LBFGS, LevenbergMarquardt, ModelFileError, Network, fit_many, model_file
+from fastbp import (
+    LBFGS,
+    DivergenceError,
+    LevenbergMarquardt,
+    ModelFileError,
+    Network,
+    fit_many,
+    model_file,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, (200, 2))
@@ -56,6 +65,34 @@ def test_a_checkpoint_of_other_steps_is_refused(spoil, tmp_path):
     with pytest.raises(ModelFileError, match="does not hold the last steps of LBFGS"):
         network.fit(X, Y, epochs=5, checkpoints=tmp_path, resume=True)
     np.testing.assert_array_equal(network.parameters, before)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (LBFGS(memory=3), r"optimizer\.hyper_parameters\.memory of the checkpoint is 10, but .* 3"),
+        (LevenbergMarquardt(), r"optimizer\.name of the checkpoint is 'lbfgs'"),
+    ],
+)
+def test_what_differs_from_the_checkpoint_is_named(other, words, tmp_path):
+    net(LBFGS()).fit(X, Y, epochs=3, checkpoints=tmp_path)
+    with pytest.raises(ValueError, match=words):
+        net(other).fit(X, Y, epochs=5, checkpoints=tmp_path, resume=True)
+
+
+@both
+@pytest.mark.parametrize("scale", [1e30, 1e100, 1e200])
+def test_targets_far_out_warn_of_no_overflow(optimizer, scale):
+    with contextlib.suppress(DivergenceError):  # pytest makes each warning an error
+        net(optimizer).fit(X, Y * scale, epochs=5)
+
+
+def test_a_first_step_is_not_lost_in_the_rounding_of_a_large_loss():
+    rows = RNG.uniform(-1, 1, (80, 3))
+    y = 1e8 * (np.sin(2 * rows[:, 0]) + rows[:, 1] ** 2)
+    network = Network([3, 6, 1], "tanh", optimizer=LBFGS(), dtype="float32", seed=0)
+    network.fit(rows, y, epochs=200)
+    assert network.evaluate(rows, y)["r2"] > 0.3
 
 
 KILLED = """

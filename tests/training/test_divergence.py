@@ -1,9 +1,11 @@
 """A training that diverges: which weights the network holds then, and what is said of them."""
 
+import copy
+
 import numpy as np
 import pytest
 
-from fastbp import SGD, DivergenceError, Network, Step
+from fastbp import LBFGS, SGD, Adam, DivergenceError, Network, Step
 
 RNG = np.random.default_rng(0)
 LARGE = RNG.uniform(0, 1000, size=(200, 5))
@@ -46,6 +48,28 @@ def test_good_weights_are_the_best_so_far():
     assert error.history.best_epoch == 19
     loss = net.evaluate(X, X[:, :1])["loss"]
     assert loss < error.history["loss"][19] < error.history["loss"][0]
+
+
+@pytest.mark.parametrize("optimizer", [Adam(1e-3), SGD(1e-3, momentum=0.9), LBFGS()], ids=repr)
+def test_a_fit_that_comes_to_nothing_leaves_a_trained_network_as_it_was(optimizer):
+    X = RNG.normal(size=(64, 3))
+    net = Network([3, 8, 1], "tanh", optimizer=optimizer, dtype="float64", seed=0)
+    net.fit(X, X[:, :1], epochs=3, batch_size=16)
+    twin, steps = copy.deepcopy(net), net.steps
+    with pytest.raises(DivergenceError, match="best weights so far, those from before") as caught:
+        net.fit(X, X[:, :1] * 1e200, epochs=2)
+    assert caught.value.history.best_epoch is None and net.steps == steps and net.epochs == 3
+    for each in (net, twin):
+        each.fit(X, X[:, :1], epochs=2, batch_size=16)
+    assert net.parameters.tobytes() == twin.parameters.tobytes()
+
+
+def test_after_epochs_of_its_own_the_optimizer_begins_anew_and_this_is_said():
+    X = RNG.normal(size=(64, 3))
+    net = Network([3, 8, 1], optimizer=SGD(0.05, schedule=Step(every=20, factor=1e30)), seed=0)
+    with pytest.raises(DivergenceError, match="so far, and its optimizer begins anew"):
+        net.fit(X, X[:, :1], epochs=40)
+    assert net.steps == 0
 
 
 def test_validation_data_judge_the_weights_after_an_epoch():
