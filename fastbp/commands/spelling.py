@@ -8,7 +8,7 @@ from ..tables.declared import names_of
 # quoted text, which is left as it is; name=value; `name`
 _PARTS = re.compile(
     r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
-    r"|(?<![\w/.=-])(?P<given>[a-z_]\w*)=(?P<value>\S?)"
+    r"|(?<![\w/.=-])(?P<given>[a-z_]\w*)=(?=(?P<value>\S?))"
     r"|`(?P<alone>[a-z_]\w*)`"
 )
 _BEGINNING = re.compile(r"(?P<resume>resume: )?(?P<name>\w+)(?=: | was )")
@@ -37,5 +37,5 @@ def _spelled(found):
     name = _names.get(found["given"] or found["alone"] or "")
     if name is None:
         return found[0]
-    value = found["value"] or ""
-    return f"{name} {value}" if value not in ("", ",", ".", ";", ":") else f"{name}{value}"
+    has_value = (found["value"] or "") not in ("", ",", ".", ";", ":")
+    return f"{name} " if has_value else name

@@ -122,6 +122,7 @@ logging.basicConfig(level="INFO", format="%(message)s")
         ("give more rows, or valid_share=0", "give more rows, or --valid-share 0"),
         ("categorical= and numeric= keep it", "--categorical and --numeric keep it"),
         ("say n_threads=1, or ids=['a']", "say --threads 1, or --id ['a']"),
+        ("give missing='Do, you?', or say ids='a'", "give --missing 'Do, you?', or say --id 'a'"),
         ("where `valid` gives them", "where --valid gives them"),
         ("resume: epochs was 5, and is 6", "--resume: --epochs was 5, and is 6"),
         ("a column 'target=1' and \"task=2\"", "a column 'target=1' and \"task=2\""),

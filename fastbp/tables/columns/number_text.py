@@ -28,6 +28,8 @@ _UNITS = frozenset(
 _MULTIPLES = frozenset(("K", "M", "B", "k", "tsd", "bn", "mn", "mio", "mrd", "million", "billion"))
 _PREFIX = rf"(?:[A-Z]{{1,3}})?\p{{Sc}}|(?i:{'|'.join(_CODES.split())})|Rs\.?|kr\.?"
 _SUFFIX = r"[\p{L}%\u2030\u00b0\p{Sc}][\p{L}%\u00b0/\u00b7.\p{Sc}\u00b2\u00b3]{0,11}[23]?"
+# credit and debit, each the other's sign: which is negative, only the bank knows
+_SIDES = frozenset(("cr", "dr"))
 # what no unit is: 1st, 2nd
 _NO_UNITS = ("st", "nd", "rd", "th")
 _GROUPED = r"[1-9][0-9]{0,2}(?:MARK[0-9]{2,3})*MARK[0-9]{3}"
@@ -63,6 +65,10 @@ def _pattern(decimal):
 
 
 _PATTERNS = {decimal: _pattern(decimal) for decimal in (".", ",")}
+# how accountants write no money
+_NO_MONEY = (
+    rf"^(?:(?P<before>{_PREFIX})\s*--?|--?\s*(?P<after>\p{{Sc}}|(?i:{'|'.join(_CODES.split())})))$"
+)
 
 
 class NumberText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -114,7 +120,7 @@ class NumberText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     def parts(self, series: pl.Series) -> tuple[pl.Series, pl.Series]:
         """Return the numbers and their units, (n,) each: null and empty where there are none."""
-        if not series.str.contains(r"\d").any():
+        if not series.str.contains(rf"\d|{_NO_MONEY}").any():
             nothing = pl.repeat(None, len(series), dtype=pl.Float64, eager=True)
             return nothing, pl.repeat("", len(series), eager=True)
         text = series.str.replace_all(_SPACES, " ").str.replace_all(_MINUS, "-").str.strip_chars()
@@ -130,7 +136,12 @@ class NumberText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         minuses = _places_of(found, "-") + opened
         values = values.set((opened != closed) | (minuses > 1), None)
         values = (-values).zip_with(minuses == 1, values)
-        units = _canonical(found["before"].fill_null("") + found["after"].fill_null(""))
+        no_money = text.str.extract_groups(_NO_MONEY).struct.unnest()
+        sides = [
+            found[side].fill_null(no_money[side]).fill_null("") for side in ("before", "after")
+        ]
+        values = values.set(text.str.contains(_NO_MONEY).fill_null(False), 0.0)
+        units = _canonical(sides[0] + sides[1])
         values = values.set(units.is_in(_NO_UNITS), None)
         seconds = _seconds(text.str.extract_groups(_CLOCK).struct.unnest())
         units = units.set(seconds.is_not_null(), CLOCK)
@@ -139,8 +150,9 @@ class NumberText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 
 def are_comparable(units: Sequence[str]) -> bool:
-    """Return whether a column of these units mixes them: all are known, or all multiples."""
-    return all(map(is_known_unit, units)) or _MULTIPLES.issuperset(units)
+    """Return whether a column of these units mixes them: all known, all multiples, or sides."""
+    groups = (_MULTIPLES, _SIDES)
+    return all(map(is_known_unit, units)) or any(group.issuperset(units) for group in groups)
 
 
 def is_known_unit(unit: str) -> bool:

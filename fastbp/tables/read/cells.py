@@ -24,6 +24,15 @@ _TYPED = re.compile(
 _WORDS = re.compile(r"[\w .'()/-]+")
 _WHOLE = re.compile(r"\d+")
 _LEAST_YEAR, _MOST_YEAR = 1800, 2199
+# how the last row begins that adds up the others
+_TOTALS = frozenset(
+    (
+        *("total", "totals", "grand total", "subtotal", "sub total", "sum", "summe", "gesamt"),
+        *("gesamtsumme", "insgesamt", "somme", "total general", "total g\u00e9n\u00e9ral"),
+        *("totale", "totaal", "suma", "soma", "razem", "celkem", "\u5408\u8a08", "\u603b\u8ba1"),
+        *("\u0438\u0442\u043e\u0433\u043e", "\u0432\u0441\u0435\u0433\u043e"),
+    )
+)
 # if this share of a column looks like numbers or dates, it is one
 _MOSTLY = 0.9
 
@@ -31,6 +40,16 @@ _MOSTLY = 0.9
 def is_typed(field: str) -> bool:
     """Return whether a field looks like a number, a date or a time."""
     return bool(_TYPED.fullmatch(field.strip()))
+
+
+def total_in(fields: Sequence[str]) -> str:
+    """Return the word by which a row says that it adds up others, "" if it does not.
+
+    It stands before all else in the row, and beside numbers.
+    """
+    first, *others = [field.strip() for field in fields if field.strip()] or [""]
+    adds_up = first.rstrip(":").casefold() in _TOTALS and any(map(is_typed, others))
+    return first if adds_up else ""
 
 
 def is_missing(field: str) -> bool:

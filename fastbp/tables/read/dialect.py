@@ -30,6 +30,9 @@ _TITLES = 20  # of them, among which is the header
 _HEAD = 4096  # characters in which an unusual separator must occur
 # the share of the rows that must have the same number of fields
 _LEAST_REGULAR = 0.5
+_IDENTIFIER = re.compile(r'\{"ImportId":')
+_FEWEST = 20  # rows in which a word is rare that is there once,
+_REPEATED = 4  # and others are there so many times on average
 _NEARLY = 0.9  # a row that does not fit is to be mended
 
 
@@ -41,6 +44,8 @@ class Dialect(Struct, frozen=True):
     Where rows have a field more than the header has names, `beyond` says which has no name: the
     "first", or the "last", as after a separator that ends each row. If it is "name", the header
     ends in a separator, and the rows do not; if "sign", it begins with that of a comment.
+    `under` is the number of rows below the header that describe it, as survey tools write them;
+    `doubt` says that the first row may be one of them.
     `loose` says that the file must be written anew for polars: lines end in CR, or fields are
     apart by several blanks, or have blanks around quotes, or quotes within.
     """
@@ -50,6 +55,8 @@ class Dialect(Struct, frozen=True):
     header: bool = True
     beyond: Literal["", "first", "last", "name", "sign"] = ""
     loose: bool = False
+    under: int = 0
+    doubt: bool = False
 
 
 class Known(NamedTuple):
@@ -98,13 +105,46 @@ def sniff(text: str, whole: bool, known: Known, suffix: str = "") -> Dialect:
         beyond: Any = "sign" if _is_sign_apart(comments, above, fit, known, suffix) else ""
         return Dialect(fit.separator, skip + above, True, beyond, loose)
     header = known.header if known.header is not None else _has_header(fit, evidence, known)
+    under = _under(fit.rows) if header else 0
     return Dialect(
         separator=fit.separator,
         skip=skip + len(comments) + fit.start,
         header=header,
         beyond=_beyond(fit, known) if header else "",
         loose=loose,
+        under=under,
+        doubt=header and not under and not known.names and _is_second(fit.rows),
     )
+
+
+def _under(rows):
+    """Return how many rows below the header describe it: up to that of Qualtrics' identifiers."""
+    for place, row in enumerate(rows[1:4], 1):
+        fields = [field.strip() for field in row if field.strip()]
+        if fields and all(_IDENTIFIER.match(field) for field in fields):
+            return place
+    return 0
+
+
+def _is_second(rows):
+    """Return whether the first row below the header may be one more: its words are there once.
+
+    Else each column has numbers and dates, or few distinct words.
+    """
+    if len(rows) < _FEWEST or any(len(row) != len(rows[0]) for row in rows):
+        return False
+    columns = [(first.strip(), Counter(rest)) for first, *rest in zip(*rows[1:], strict=True)]
+    named = [(first, counts) for first, counts in columns if first]
+    return (
+        len(named) > 1
+        and not any(first in counts or is_typed(first) for first, counts in named)
+        and all(_repeats(counts) for _, counts in named)
+    )
+
+
+def _repeats(counts):
+    typed = sum(count for field, count in counts.items() if not field.strip() or is_typed(field))
+    return typed >= _NEARLY * counts.total() or len(counts) <= counts.total() // _REPEATED
 
 
 def _comments(lines):

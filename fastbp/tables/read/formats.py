@@ -12,10 +12,11 @@ import polars as pl
 from ...errors import DataError
 from ..options import ReadOptions
 from ..wording import listed
+from .cells import total_in
 from .encodings import decoded, encoding_of
 from .foreign import foreign
 from .naming import Like
-from .notes import step, warn
+from .notes import step, warn, warn_of_total
 from .objects import as_lines, holds_words
 from .pieces import ArrowGroups, GroupReader, ParquetGroups
 from .plain import in_utf8
@@ -116,6 +117,9 @@ def open_part(
         elif found == _SHEETS:
             frame, others = sheet_of(name, path, like.names if like else how.named_columns)
             reader = FrameReader(name, frame)
+            last = [str(cell) for row in frame.tail(1).rows() for cell in row if cell is not None]
+            if like is None and (total := total_in(last)):
+                warn_of_total(name, total)
             hint = f"; other sheets: {listed(others)}" if others else ""
         else:
             reader = _READERS[found](name, path, kept)

@@ -18,6 +18,11 @@ def warn(name: object, fact: str) -> None:
     _log.warning("%s: %s", name, fact)
 
 
+def warn_of_total(name: object, word: str) -> None:
+    """Warn of a last row that begins with such a word."""
+    warn(name, f"the last row begins with '{word}': leave it out if it adds up the others")
+
+
 def left_out(message: str) -> None:
     """Warn a caller of Python that something of a table is left out.
 

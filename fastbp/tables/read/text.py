@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -16,16 +17,18 @@ from ...kernels.support.once import cached_property
 from ...memory import bytes_shown
 from ..options import ReadOptions
 from ..wording import counted, listed, shown
+from .cells import total_in
 from .delimited import Shape, Unfit, first_row, look_through
 from .dialect import OF_SUFFIX, RUNS, SEPARATORS, Dialect, Known, sniff
 from .encodings import UTF8, decoded, encoding_of
 from .naming import Like, distinct, names_of
-from .notes import say, step, warn
+from .notes import say, step, warn, warn_of_total
 from .plain import in_utf8, tidied
 from .readers import Span, cut, reported
 from .scratch import Scratch
 
 SAMPLE = 1 << 18
+_TAIL = 1 << 12  # bytes in which the last row lies, if it is one of totals
 # a longer first line is the header of no table
 _LONGEST_LINE = 1 << 24
 # what polars takes of memory for a piece of text, in its bytes: 8 to 16
@@ -130,6 +133,8 @@ class TextReader:
         names = names_of(self.name, row.fields, dialect, self._like)
         distinct(self.name, names.all)
         self._start = row.after if dialect.header else row.before
+        for _ in range(dialect.under):
+            self._start = first_row(self.name, path, self._separator, self._start.lines).after
         self.unnamed = names.unnamed
         self.schema = dict.fromkeys(names.all, pl.String)
 
@@ -150,6 +155,14 @@ class TextReader:
         if dialect.beyond == "sign" and dialect.separator in SEPARATORS:
             sign = "the sign of a comment before the header left out"
             warn(self.name, f"{sign}; `skip_rows` settles it")
+        if dialect.under:
+            rows = counted(dialect.under, "row")
+            warn(self.name, f"{rows} below the header left out, which describe it")
+        if dialect.doubt and how.skip_rows is None:
+            what = f"leave it out, or skip_rows={dialect.skip + 1} takes it as the header"
+            warn(self.name, f"row 1 may be a second header, its words are there once: {what}")
+        if self._like is None and (total := total_in(_last_row(self._path, self._separator))):
+            warn_of_total(self.name, total)
         if self.unnamed:
             tell = warn if self._like is None else say
             tell(self.name, f"columns without a name are called {listed(self.unnamed)}")
@@ -258,6 +271,18 @@ class TextReader:
         keep = np.ones(frame.height, bool)
         keep[blank[leading:] - leading] = False
         return frame.filter(keep)
+
+
+def _last_row(path, separator):
+    """Return the fields of the last line of a file that is not blank."""
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL))
+        lines = file.read().decode(errors="replace").split("\n")
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    try:
+        return next(csv.reader([last], delimiter=separator[0], skipinitialspace=True), [])
+    except csv.Error:
+        return []
 
 
 def _sample_of(path):
