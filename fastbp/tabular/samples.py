@@ -9,7 +9,15 @@ from sklearn.utils.validation import validate_data
 
 from ..annotations import Array
 from ..tables.read.forked import require_polars
-from ..tables.read.frames import as_known, is_pandas, kind_of, native, of_objects, of_pandas
+from ..tables.read.frames import (
+    as_known,
+    is_pandas,
+    kind_of,
+    native,
+    of_objects,
+    of_pandas,
+    require_names_of_their_own,
+)
 from ..tables.read.readers import from_arrays
 
 # of pandas' types of missing values, neither of which is a scalar to NumPy
@@ -46,6 +54,8 @@ def samples_of(estimator: Any, X: Any, names: list[str] | None = None) -> Sample
     if not (is_pandas(X) or isinstance(X, pl.DataFrame)):
         return _of_array(estimator, X, names)
     _check_size(estimator, X)
+    if is_pandas(X):
+        require_names_of_their_own(X, "X")
     validate_data(estimator, X, reset=names is None, skip_check_array=True)
     names = names or [str(name) for name in X.columns]
     if is_pandas(X):

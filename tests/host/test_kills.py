@@ -169,7 +169,7 @@ _WRITERS = {
     "diagnostics/facts.py": "a look whether a folder can be written, without a name",
     "ranks/reduction.py": "memory that ranks share, without a name once all have it",
     "commands/native.py": "the null device",
-    "commands/exits.py": "the null device",
+    "commands/log.py": "the null device",
 }
 
 

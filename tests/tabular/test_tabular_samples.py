@@ -139,7 +139,7 @@ def test_the_names_of_targets_and_weights_are_free():
 @pytest.mark.parametrize(
     "frame, error, words",
     [
-        (pd.DataFrame(X, columns=["a", "b", "a"]), ValueError, "'a'"),
+        (pd.DataFrame(X, columns=["a", "b", "a"]), DataError, "X: two columns have the same name"),
         (pd.DataFrame(X, columns=["a", "b", 1]), TypeError, "all input features have string names"),
         (pd.DataFrame(X)[:0], ValueError, "Found array with 0 sample(s) (shape=(0, 3))"),
         (pd.DataFrame(index=range(9)), ValueError, "Found array with 0 feature(s) (shape=(9, 0))"),

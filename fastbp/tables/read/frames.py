@@ -100,12 +100,17 @@ def of_pandas(frame: Any) -> pl.DataFrame:
     index that is more than row numbers. DataError if a name is there twice.
     """
     frame = frame.rename(columns=str)
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise DataError(f"the table: two columns have the same name, {shown(twice)}: rename one")
+    require_names_of_their_own(frame)
     _tell_index(frame.index)
     columns = {name: _series(name, column) for name, column in frame.items()}
     return pl.DataFrame([series for series in columns.values() if series is not None])
+
+
+def require_names_of_their_own(frame: Any, name: str = "the table") -> None:
+    """Raise DataError, a ValueError, if two columns of a frame of pandas have the same name."""
+    if not frame.columns.is_unique:
+        twice = str(frame.columns[frame.columns.duplicated()][0])
+        raise DataError(f"{name}: two columns have the same name, {shown(twice)}: rename one")
 
 
 def with_index(predictions: pl.DataFrame, frame: Any) -> Any:
