@@ -169,7 +169,7 @@ OTHERS = {
     "window_rows was None and is 40": {"data": "source"},
     "seed of the checkpoint is 5, but the network has 6": {"net": {"seed": 6}},
     "dtype of the checkpoint is 'float32'": {"net": {"dtype": "float64"}},
-    "optimizer of the checkpoint is": {"net": {"optimizer": "nesterov"}},
+    "optimizer.name of the checkpoint is": {"net": {"optimizer": "nesterov"}},
 }
 
 
