@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 class DivergenceError(ArithmeticError):
     """The loss became NaN or infinite; the network holds its best weights.
 
-    If they are those from before the fit, so are its optimizer's moments and its count of steps;
-    else these begin anew.
+    If they are those from before a fit that does not resume one, so are its optimizer's moments
+    and its count of steps; else these begin anew.
 
     Attributes
     ----------

@@ -250,7 +250,7 @@ class Network(Stepping, Differentiable, Saved):
             each batch; then all average. "auto" is "local" where steps are shorter than their
             joining, by the cost model of ``fastbp.ranks``, else "step".
         average_every : int, optional
-            Steps between two averages. Default: 4 to 32, by the cost model.
+            Steps between two averages, not with "step". Default: 4 to 32, by the cost model.
         missing_targets : bool, default False
             Let NaN in `y`, and in that of `validation_data`, count for nothing: as a weight of
             0 of that output.

@@ -64,7 +64,7 @@ class JobOptions(Declared):
         With distributed, add the gradients at every step, or average the networks after some
         steps; auto averages where steps are short. Plan with fastbp plan.
     average_every : int, optional
-        Steps between two averages. Default: 4 to 32, by a cost model.
+        Steps between two averages, with sync local or auto. Default: 4 to 32, by a cost model.
     dry_run : bool, default False
         Print the plan and end: columns, network, FLOPs, memory, expected time.
     """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import logging
@@ -10,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 
 from ..components.optimizers import Adam
 from ..kernels.activation import ACTIVATE
+from ..kernels.compiler.cache import unkept
 from ..kernels.compiler.cache_folder import (
     DIGEST,
     cache_folder,
@@ -61,7 +61,7 @@ class WarmUpReport:
     pruned : tuple of pathlib.Path
         Folders of other versions that were removed.
     unkept : str
-        Why some kernels could not be kept; "" if all were.
+        Why some kernels of this process could not be kept; "" if all were.
     """
 
     folder: Path | None
@@ -117,39 +117,16 @@ def warm_up(
 def _warm_up(dtypes: Iterable[str]) -> WarmUpReport:
     folder = cache_folder()
     before = _files(folder)
-    with _told_of_unkept() as reasons:
-        fill_permutation.serial(0, 0, 0, np.arange(1))
-        for dtype in dtypes:
-            for threads in (1, 2):
-                _use_everything(dtype, threads)
-            _compile_formulas(np.dtype(dtype))
-            _train_together(dtype)
-            measure_peak(dtype)
+    fill_permutation.serial(0, 0, 0, np.arange(1))
+    for dtype in dtypes:
+        for threads in (1, 2):
+            _use_everything(dtype, threads)
+        _compile_formulas(np.dtype(dtype))
+        _train_together(dtype)
+        measure_peak(dtype)
     after = _files(folder)
     names = sorted(name.rpartition("-")[0] for name in after - before)
-    return WarmUpReport(folder, tuple(names), len(after), 0.0, unkept="; ".join(reasons))
-
-
-class _Unkept(logging.Handler):
-    """Collects why kernels could not be kept: whoever compiles them goes on, and warns."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.reasons: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if why := getattr(record, "unkept", ""):
-            self.reasons.append(why)
-
-
-@contextlib.contextmanager
-def _told_of_unkept() -> Iterator[list[str]]:
-    unkept, log = _Unkept(), logging.getLogger("fastbp.cache")
-    log.addHandler(unkept)
-    try:
-        yield unkept.reasons
-    finally:
-        log.removeHandler(unkept)
+    return WarmUpReport(folder, tuple(names), len(after), 0.0, unkept=str(unkept))
 
 
 def _files(folder: Path | None) -> set[str]:
@@ -223,7 +200,7 @@ import json, sys
 sys.path[:], dtypes, for_level = json.loads(sys.argv[1])
 from fastbp import warm_up
 from fastbp.kernels.compiler.target import host, set_level_of_cache
-answer = {"refused": "", "unkept": ""}
+answer = {"compiled": [], "kept": 0, "refused": "", "unkept": ""}
 try:
     report = warm_up(dtypes)
     answer.update(compiled=report.compiled, kept=report.kept, unkept=report.unkept)

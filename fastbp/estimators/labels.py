@@ -9,6 +9,7 @@ from scipy.sparse import issparse
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.multiclass import unique_labels
 
+from ..checks import as_array
 from ..kernels.formulas.losses import LOSSES
 from ..quoted import quoted
 from ..training.metrics import metric_of
@@ -39,8 +40,9 @@ class LabelledMLP(Labelled, BaseMLP):
         return probabilities_of(y) if self.soft_labels and np.ndim(y) > 1 else y
 
     def _may_lack(self, y):
-        is_wide = getattr(y, "ndim", 1) > 1 or (self.missing_targets and np.ndim(y) > 1)
-        return is_wide and not issparse(y)
+        known = np.empty(0) if issparse(y) or not self.missing_targets else as_array("y", y)
+        shape = getattr(y, "shape", known.shape)
+        return len(shape) > 1 and shape[1] > 1 and not issparse(y)
 
     def _score_there(self, X, y, weight):
         if self.missing_targets and self._may_lack(y):
@@ -48,7 +50,7 @@ class LabelledMLP(Labelled, BaseMLP):
         return None
 
     def _there(self, y):
-        """Return labels with 0 in place of those that are missing."""
+        """Return labels with the smallest in place of those that are missing."""
         return gaps_of(y, None)[0] if self.missing_targets and self._may_lack(y) else y
 
     def _meet(self, y, incremental):

@@ -34,7 +34,7 @@ def numbers_of(y: Any) -> Any:
 
 
 def gaps_of(y: Any, scoring: Any) -> tuple[Any, NDArray[np.bool_]]:
-    """Return targets with 0 in place of those that are missing, and where these are.
+    """Return targets with the smallest in place of those that are missing, and where these are.
 
     ValueError if `scoring` is a name: scikit-learn's scores know of no missing targets.
     """
@@ -45,4 +45,5 @@ def gaps_of(y: Any, scoring: Any) -> tuple[Any, NDArray[np.bool_]]:
         )
     array = as_array("y", numbers_of(y))
     gaps = np.isnan(array) if array.dtype.kind == "f" else np.zeros(array.shape, bool)
-    return np.where(gaps, 0, array), gaps
+    there = array[~gaps]
+    return np.where(gaps, there.min() if there.size else 0, array), gaps

@@ -168,6 +168,8 @@ class MLPEnsemble(BaseEstimator, ABC):
         means = (total.T / np.maximum(times, 1)).T
         weight = np.where(known, 1.0 if weight is None else weight, 0)
         scored = weight != 0
+        if self._takes_gaps:
+            scored &= ~np.isnan(y).reshape(len(y), -1).all(axis=1)
         score = np.nan  # of fewer than two rows, or outputs that overflow, there is no R2
         if np.count_nonzero(scored) > 1 and np.isfinite(means[scored]).all():
             score = self._score_of(y[scored], means[scored], weight[scored])

@@ -147,6 +147,8 @@ class MLPEnsembleRegressor(RegressorMixin, MLPEnsemble):
         if not (self._levels or self._template().missing_targets):
             return float(r2_score(y, means, sample_weight=sample_weight))
         X, y, weight = self._checked(X, y, sample_weight, self._template().dtype, reset=False)
+        if np.isnan(y).all():
+            raise ValueError("y: all targets are NaN: expected some that are not")
         return float(self._score_of(y, means, weight))
 
     def _keep_oob(self, means):

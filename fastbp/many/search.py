@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_method_params
 from ..annotations import ArrayLike, Matrix, Threads
 from ..checks import computed
 from ..estimators import MLPClassifier, MLPRegressor
+from ..estimators.missing import gaps_of
 from ..kernels.compiler.processors import available_threads
 from ..kernels.support.scalars import a_whole_number
 from ..quoted import quoted
@@ -173,7 +174,10 @@ class MLPSearchCV(GridSearchCV):
         return self
 
     def _splits(self, X, y, options):
-        """Return the folds, as ``GridSearchCV`` makes them."""
+        """Return the folds, as ``GridSearchCV`` makes them; missing targets are as others to it."""
+        asked = self.estimator.get_params()
+        if any(v is True and n.rpartition("__")[2] == "missing_targets" for n, v in asked.items()):
+            y, _ = gaps_of(y, None)
         cv = self._checked_cv_orig = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         self.n_splits_ = cv.get_n_splits(X, y, **options)
         splits = list(cv.split(X, y, **options))

@@ -65,9 +65,22 @@ def _warn_once(message):
     _log.warning(message)
 
 
-@cache
-def _warn_of_compiling(why):
-    _log.warning(_COMPILING, why, extra={"unkept": why})
+class _Unkept:
+    """Why kernels of this process could not be kept; each reason is told once."""
+
+    def __init__(self):
+        self._reasons = {}
+
+    def tell(self, why):
+        if why not in self._reasons:
+            self._reasons[why] = True
+            _log.warning(_COMPILING, why)
+
+    def __str__(self):
+        return "; ".join(self._reasons)
+
+
+unkept = _Unkept()
 
 
 _note_use = cache(note_use)
@@ -125,7 +138,7 @@ class DiskCache:
         """Write a compiled signature, or say once that this cannot be done."""
         if self._folder is None:
             if self._untold:
-                _warn_of_compiling(self._untold)
+                unkept.tell(self._untold)
             return
         arguments, _ = normalize_signature(wanted)
         try:
@@ -133,14 +146,14 @@ class DiskCache:
         except RuntimeError:  # a signal met LLVM's callback, where Python drops it: nothing to keep
             return
         except MISTAKES as error:  # a Numba whose compiled functions have other parts
-            _warn_of_compiling(f"Numba is not as expected: {error}")
+            unkept.tell(f"Numba is not as expected: {error}")
             return
         if payload is None:
             return
         try:
             self._write(*self._path(arguments, host()), payload)
         except OSError as error:
-            _warn_of_compiling(f"{self._folder} cannot be written ({error.strerror or error})")
+            unkept.tell(f"{self._folder} cannot be written ({error.strerror or error})")
 
     def _write(self, path, key, payload):
         if make_folder(path.parent) and (removed := prune(path.parent.parent)):

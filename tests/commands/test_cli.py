@@ -124,7 +124,7 @@ def test_a_lack_of_handles_of_files_is_not_called_damage(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("threads", ["0", "-1"])
+@pytest.mark.parametrize("threads", ["0", "-1", " 0", "+0"])
 def test_no_threads_for_numba_are_one_line(tmp_path, threads):
     done = in_a_process("train", "digits", "-o", "m", folder=tmp_path, NUMBA_NUM_THREADS=threads)
     assert done.code == 1

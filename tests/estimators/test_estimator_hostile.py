@@ -30,6 +30,14 @@ def test_a_net_cannot_go_on_with_other_outputs(first, then):
         assert np.array_equal(now, before)
 
 
+@pytest.mark.parametrize("solver", ["lbfgs", "lm"])
+def test_solvers_that_keep_weights_alone_do_not_go_on_exactly(solver):
+    net = MLPRegressor(solver=solver, warm_start="exact", **FEW)
+    with pytest.raises(ValueError, match="warm_start='exact': only solvers 'sgd' and 'adam'"):
+        net.fit(X, Y)
+    assert net.set_params(warm_start=True).fit(X, Y).fit(X, Y).loss_ < np.inf
+
+
 @pytest.mark.parametrize("first, then", [(np.c_[Y, Y], Y), (Y, np.c_[Y, Y])])
 def test_an_eval_set_has_the_outputs_of_the_data(first, then):
     with pytest.raises(ValueError, match="eval_set: y has"):

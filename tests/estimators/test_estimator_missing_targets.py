@@ -203,6 +203,19 @@ def test_an_ensemble_of_quantiles_is_scored_by_their_pinball_losses():
             assert score == pytest.approx(np.mean(expected), rel=1e-12)
 
 
+@pytest.mark.parametrize("options", [{}, {"loss": "quantile", "loss_parameter": [0.1, 0.9]}])
+def test_an_ensemble_has_no_score_on_targets_that_are_all_missing(options):
+    ensemble = MLPEnsembleRegressor(regressor(max_iter=2, **options), 2, members="folds")
+    ensemble.fit(X, NANS[:, 0])
+    for model in (ensemble, ensemble.estimators_[0]):
+        with pytest.raises(ValueError, match="y: all targets are NaN"):
+            model.score(X, np.full(120, np.nan))
+    few = np.where(np.arange(120) < 118, Y[:, 0], np.nan)
+    folds = [(np.arange(118), np.arange(118, 120)), (np.arange(120), np.arange(118, 120))]
+    lone = MLPEnsembleRegressor(regressor(max_iter=2, **options), members="folds", cv=folds)
+    assert np.isnan(lone.fit(X, few).oob_score_)
+
+
 def test_an_ensemble_without_the_switch_names_it():
     with pytest.raises(ValueError, match=r"Input y contains NaN\.\n.*missing_targets=True"):
         MLPEnsembleRegressor(regressor(missing_targets=False), 2).fit(X, NANS)

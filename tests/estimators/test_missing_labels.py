@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
+from sklearn.exceptions import DataConversionWarning
+from sklearn.model_selection import GridSearchCV, KFold
 
 from fastbp import MLPClassifier, MLPSearchCV
 
@@ -72,6 +73,27 @@ def test_early_stopping_searches_and_smoothing_take_them():
     for key in ("split0_test_score", "split1_test_score"):
         assert np.isfinite(theirs.cv_results_[key]).all()
         np.testing.assert_allclose(ours.cv_results_[key], theirs.cv_results_[key], rtol=1e-12)
+
+
+def test_a_search_splits_them_as_others():
+    grid, net = {"alpha": [1e-4, 10.0]}, classifier(max_iter=5)
+    ours = MLPSearchCV(net, grid, cv=2).fit(X, NANS)
+    theirs = GridSearchCV(net, grid, cv=KFold(2)).fit(X, NANS)
+    for key in ("split0_test_score", "split1_test_score"):
+        np.testing.assert_allclose(ours.cv_results_[key], theirs.cv_results_[key], rtol=1e-12)
+
+
+def test_one_column_has_no_missing_labels():
+    with pytest.raises(ValueError, match=r"Input y contains NaN\.$"):
+        classifier(missing_targets=False).fit(X, NANS[:, :1])
+    with pytest.raises(ValueError, match=r"Input y contains NaN\.$"):
+        classifier().fit(X, NANS[:, :1])
+    words = np.where(MARKS[:, :1] > 0, "a", "b")
+    with pytest.warns(DataConversionWarning):
+        assert classifier(max_iter=2).fit(X, words).score(X, words) > 0
+    polars = pytest.importorskip("polars")
+    with pytest.raises(ValueError, match="With missing_targets=True it counts for nothing"):
+        classifier(missing_targets=False).fit(X, polars.DataFrame(NANS))
 
 
 def test_frames_and_objects_may_hold_them():

@@ -11,6 +11,7 @@ import pytest
 
 from fastbp import (
     LBFGS,
+    Checkpoints,
     DivergenceError,
     LevenbergMarquardt,
     ModelFileError,
@@ -129,7 +130,18 @@ def test_a_training_that_is_killed_goes_on_with_the_same_bits(tmp_path):
 
 def test_many_of_them_go_on(tmp_path):
     jobs = [{"sizes": [2, 6, 2], "optimizer": LBFGS(), "seed": n} for n in range(3)]
-    expected = [r.network.parameters.tobytes() for r in fit_many(jobs, X, Y, epochs=9).wait()]
-    for _ in range(2):
-        found = fit_many(jobs, X, Y, epochs=9, checkpoints=tmp_path / "kept").wait()
-        assert [r.network.parameters.tobytes() for r in found] == expected
+    expected = [r.network.parameters.tobytes() for r in fit_many(jobs, X, Y, epochs=19).wait()]
+    ends = [True]
+
+    def end(entry):
+        if ends and entry["epoch"] == 7:
+            raise KeyboardInterrupt
+
+    kept = Checkpoints(tmp_path / "kept", every=0)
+    options = {"epochs": 19, "checkpoints": kept, "callbacks": end}
+    halves = fit_many(jobs, X, Y, **options).wait()
+    assert all(isinstance(each.error, KeyboardInterrupt) for each in halves)
+    ends.clear()
+    found = fit_many(jobs, X, Y, **options).wait()
+    assert [each.network.parameters.tobytes() for each in found] == expected
+    assert {len(each.history) for each in found} == {19}

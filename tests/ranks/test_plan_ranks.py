@@ -216,6 +216,17 @@ def test_ranks_measure_their_link_and_agree_on_the_plan(tmp_path):
 
 @pytest.mark.slow
 @needs_mpi
+def test_standard_input_is_of_one_process_alone(tmp_path):
+    status, output, errors = ended(
+        started(2, ["-m", "fastbp", "plan", "-", "--target", "y", "--distributed"], tmp_path)
+    )
+    assert status == 2 and not output
+    (line,) = lines(errors)
+    assert "-: the processes of mpiexec do not share standard input" in line
+
+
+@pytest.mark.slow
+@needs_mpi
 def test_the_command_plans_on_ranks_and_one_of_them_prints(tmp_path):
     (tmp_path / "line.csv").write_text(table(200))
     command = ["-m", "fastbp", "plan", "line.csv", "--target", "y", "--preset", "fast"]

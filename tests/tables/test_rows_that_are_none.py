@@ -54,6 +54,8 @@ def test_rows_that_describe_the_columns_of_a_survey_are_left_out(tmp_path, caplo
         (("Good", "Open-Ended Response", "x"), False),  # the first is there again
         (("Response", "", ""), False),
         (("Response", "0.5", "Other"), False),
+        (("NA", "null", "nan"), False),
+        (("NA", "null", "rare"), False),
     ],
 )
 def test_a_second_header_is_warned_of(tmp_path, caplog, first, is_said):
@@ -67,6 +69,17 @@ def test_text_of_its_own_in_each_row_is_no_second_header(tmp_path, caplog):
     rows = [(f"comment {n}", f"{n / 7:.3f}", f"name {n}") for n in range(60)]
     open_table(written(tmp_path / "rows.csv", *rows))
     assert "second header" not in caplog.text
+
+
+def test_a_second_header_is_said_of_its_own_file_and_of_whole_lines(tmp_path, caplog):
+    first = written(tmp_path / "a.csv", ("Response", "Response", "Other"), *ROWS)
+    open_table([first, written(tmp_path / "b.csv", *ROWS)])
+    assert caplog.text.count("may be a second header") == 1 and "b.csv" not in caplog.text
+    caplog.clear()
+    text = first.read_text().replace("Q1", '"Q1\nlong"', 1)
+    (tmp_path / "long.csv").write_text(text)
+    open_table(tmp_path / "long.csv")
+    assert "leave it out" in caplog.text and "skip_rows" not in caplog.text
 
 
 # ------------------------------------------------------------------ workbooks
@@ -102,6 +115,46 @@ def test_the_header_of_a_sheet_is_found_below_titles(tmp_path, caplog, above):
     assert "before the table left out" in caplog.text
 
 
+def sheets(path, **content):
+    with xlsxwriter.Workbook(path) as workbook:
+        for name, rows in content.items():
+            sheet = workbook.add_worksheet(name)
+            for place, row in enumerate(rows):
+                sheet.write_row(place, 0, row)
+    return path
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        [("Column", "Description"), ("reg", "a place"), ("target", "what to learn"), ("q1", "5")],
+        [("Notes",), ("target",), ("q1",), ("reg",)],
+    ],
+    ids=["codebook", "notes"],
+)
+def test_a_sheet_that_speaks_of_the_columns_is_not_taken_for_the_table(tmp_path, caplog, first):
+    path = sheets(tmp_path / "rows.xlsx", Codebook=first, Data=[NAMES, *DATA])
+    table = open_table(path, how=TrainOptions(target="target"))
+    assert rows_of(table) == DATA and "left out" not in caplog.text
+    below = sheets(tmp_path / "below.xlsx", Cover=[("My report",)], Data=[("T",), NAMES, *DATA])
+    assert rows_of(open_table(below, how=TrainOptions(target="target"))) == DATA
+
+
+def test_a_cell_like_a_name_is_no_header(tmp_path):
+    rows = [(n, "target" if n == 1 else "other", n / 8) for n in range(9)]
+    path = book(tmp_path / "rows.xlsx", ("a", "kind", "y"), *rows)
+    with pytest.raises(DataError, match="has no column 'target'"):
+        fastbp.train(path, "target", **OPTIONS)
+
+
+def test_years_may_be_names_below_a_title(tmp_path):
+    names = ("name", 2020, 2021, "target")
+    path = book(tmp_path / "rows.xlsx", ("Report",), names, *DATA)
+    for how in (None, TrainOptions(target="target")):
+        table = open_table(path, how=how) if how else open_table(path)
+        assert table.columns == ["name", "2020", "2021", "target"] and rows_of(table) == DATA
+
+
 def test_groups_with_names_of_their_own_are_left_out_where_options_name_columns(tmp_path):
     path = book(tmp_path / "rows.xlsx", ("Sales", "x", "Info", "y"), NAMES, *DATA)
     assert rows_of(open_table(path, how=TrainOptions(target="target"))) == DATA
@@ -114,6 +167,11 @@ def test_a_column_of_a_sheet_without_a_name_is_called_by_its_place(tmp_path, cap
     path = book(tmp_path / "rows.xlsx", ("q1", None, "reg", "target"), *DATA)
     assert open_table(path).columns == ["q1", "column_2", "reg", "target"]
     assert "columns without a name are called 'column_2'" in caplog.text
+    path = book(tmp_path / "twice.xlsx", ("q1", None, "column_2", "target"), *DATA)
+    assert open_table(path).columns == ["q1", "column_2_", "column_2", "target"]
+    numbered = [(n, *row) for n, row in enumerate(DATA)]
+    path = book(tmp_path / "numbered.xlsx", (None, *NAMES), *numbered)
+    assert open_table(path).row_numbers == ("column_1",)
     words = [(a, b, "v") for a, b in zip("abcd" * 20, "efgh" * 20, strict=True)]
     table = open_table(book(tmp_path / "words.xlsx", ("reg", None, "target"), *words))
     assert table.columns == ["reg", "column_2", "target"] and rows_of(table) == words
@@ -157,7 +215,8 @@ def test_the_dash_of_accountants_is_no_money(mark):
     values, units = NumberText(mark).parts(pl.Series([*found]))
     assert values.to_list() == [*found.values()]
     assert all((unit == "") is (value is None) for unit, value in zip(units, values, strict=True))
-    assert NumberText(mark).parts(pl.Series(["$ -", "$-"]))[0].to_list() == [0.0, 0.0]
+    for alone in ("$ -", "$-", " $ -   ", "$ \u2013", "\u2212 \u20ac", "$\u00a0-"):
+        assert NumberText(mark).parts(pl.Series([alone]))[0].to_list() == [0.0]
 
 
 def test_a_column_of_money_with_dashes_is_one_of_numbers():

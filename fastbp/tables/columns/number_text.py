@@ -120,10 +120,10 @@ class NumberText(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
     def parts(self, series: pl.Series) -> tuple[pl.Series, pl.Series]:
         """Return the numbers and their units, (n,) each: null and empty where there are none."""
-        if not series.str.contains(rf"\d|{_NO_MONEY}").any():
+        text = series.str.replace_all(_SPACES, " ").str.replace_all(_MINUS, "-").str.strip_chars()
+        if not text.str.contains(rf"\d|{_NO_MONEY}").any():
             nothing = pl.repeat(None, len(series), dtype=pl.Float64, eager=True)
             return nothing, pl.repeat("", len(series), eager=True)
-        text = series.str.replace_all(_SPACES, " ").str.replace_all(_MINUS, "-").str.strip_chars()
         found = text.str.extract_groups(_PATTERNS[self.decimal]).struct.unnest()
         digits = found["digits"].str.replace_all(r"[ '\u2019]|-+$", "")
         if self.decimal == ",":

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
-from .cells import clean_share, is_typed, naming
+from .cells import clean_share, is_missing, is_typed, naming
 
 SEPARATORS = ",;\t|"
 # what else may separate fields, where none of the first does: no letter, digit, sign or quote
@@ -134,7 +134,7 @@ def _is_second(rows):
     if len(rows) < _FEWEST or any(len(row) != len(rows[0]) for row in rows):
         return False
     columns = [(first.strip(), Counter(rest)) for first, *rest in zip(*rows[1:], strict=True)]
-    named = [(first, counts) for first, counts in columns if first]
+    named = [(first, counts) for first, counts in columns if not is_missing(first)]
     return (
         len(named) > 1
         and not any(first in counts or is_typed(first) for first, counts in named)

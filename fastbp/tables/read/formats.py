@@ -115,12 +115,14 @@ def open_part(
             reader = TextReader(name, path, how, like, suffix, text)
             hint = reader.hint
         elif found == _SHEETS:
-            frame, others = sheet_of(name, path, like.names if like else how.named_columns)
-            reader = FrameReader(name, frame)
-            last = [str(cell) for row in frame.tail(1).rows() for cell in row if cell is not None]
+            sheet = sheet_of(name, path, like.names if like else how.named_columns)
+            reader = FrameReader(name, sheet.frame, sheet.unnamed)
+            last = [
+                str(cell) for row in sheet.frame.tail(1).rows() for cell in row if cell is not None
+            ]
             if like is None and (total := total_in(last)):
                 warn_of_total(name, total)
-            hint = f"; other sheets: {listed(others)}" if others else ""
+            hint = f"; other sheets: {listed(sheet.others)}" if sheet.others else ""
         else:
             reader = _READERS[found](name, path, kept)
     if expected and found != expected:

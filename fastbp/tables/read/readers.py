@@ -83,13 +83,14 @@ def cut(frames: Iterable[pl.DataFrame], first: int, last: int) -> Iterator[pl.Da
 
 
 class FrameReader:
-    """Reads a frame in memory."""
+    """Reads a frame in memory; `unnamed` are the columns that its file had no name for."""
 
     row_bytes = bytes_at_once = 0
 
-    def __init__(self, name: str, frame: pl.DataFrame) -> None:
+    def __init__(self, name: str, frame: pl.DataFrame, unnamed: tuple[str, ...] = ()) -> None:
         self.name = name
         self.frame = frame
+        self.unnamed = unnamed
         self.schema = dict(frame.schema)
 
     def count(self) -> int:

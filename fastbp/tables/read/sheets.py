@@ -3,13 +3,13 @@
 from collections.abc import Collection
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from ...errors import DataError
 from ..wording import counted, listed, one_line, shown
-from .cells import naming
+from .cells import is_typed, naming
 from .notes import step, warn
 
 _TITLES = 20  # rows among which is the header
@@ -17,8 +17,16 @@ _LOOKED_AT = 200
 _UNNAMED = "__UNNAMED__"  # what the reader calls a column without a name
 
 
-def sheet_of(name: str, path: Path, columns: Collection[str]) -> tuple[pl.DataFrame, list[str]]:
-    """Return the sheet that holds most of some columns, or is not empty, and the other names.
+class Sheet(NamedTuple):
+    """The table of a workbook, the names of its other sheets, and those given to columns."""
+
+    frame: pl.DataFrame
+    others: list[str]
+    unnamed: tuple[str, ...]
+
+
+def sheet_of(name: str, path: Path, columns: Collection[str]) -> Sheet:
+    """Return the sheet that holds most of some columns, or is not empty.
 
     It is the first of several. DataError if all are empty.
 
@@ -37,7 +45,7 @@ def sheet_of(name: str, path: Path, columns: Collection[str]) -> tuple[pl.DataFr
         raise DataError(f"{name} cannot be read as a workbook: {one_line(error)}") from error
     chosen, frame, most = "", pl.DataFrame(), -1
     for sheet in sheets:
-        found = _below_titles(name, path, sheet, columns)
+        found = _read(path, sheet)
         held = len({*columns} & {*found.columns})
         if found.width and held > most:
             chosen, frame, most = sheet, found, held
@@ -45,47 +53,54 @@ def sheet_of(name: str, path: Path, columns: Collection[str]) -> tuple[pl.DataFr
             break
     if not chosen:
         raise DataError(f"{name} is a workbook of empty sheets")
+    is_doubtful = any(_UNNAMED in each for each in frame.columns)
+    searched = [] if most else sheets if columns else [chosen] * is_doubtful
+    for sheet in searched:  # below titles
+        place = _header_of(path, sheet, columns)
+        if place:
+            chosen, frame = sheet, _read(path, sheet, header_row=place)
+            told = f"{counted(place, 'row')} before the table left out"
+            warn(name, f"the sheet {shown(sheet)}: {told}")
+            break
     others = [sheet for sheet in sheets if sheet != chosen]
     if others:
         warn(name, f"the sheet {shown(chosen)} is read, and not {listed(others)}")
-    return frame, others
-
-
-def _below_titles(name, path, sheet, columns):
-    """Return a sheet whose header is its first row, or one below titles."""
-    how: dict[str, Any] = {"sheet_name": sheet, "raise_if_empty": False}
-    whole = pl.read_excel(path, drop_empty_rows=False, **how)
-    place, names = _header_of(whole, columns)
-    frame = whole.filter(pl.any_horizontal(pl.all().is_not_null())) if whole.width else whole
-    if place:
-        # the reader counts from the first row of the sheet, of which it leaves out empty ones
-        for row in range(place, place + _TITLES):
-            below = pl.read_excel(path, read_options={"header_row": row}, **how)
-            if names <= {each.strip() for each in below.columns}:
-                frame = below
-                told = f"{counted(place, 'row')} before the table left out"
-                warn(name, f"the sheet {shown(sheet)}: {told}")
-                break
-    lacking = {each: f"column_{n}" for n, each in enumerate(frame.columns, 1) if _UNNAMED in each}
+    lacking = _names_for(frame.columns)
     if lacking and frame.width > len(lacking):
         warn(name, f"columns without a name are called {listed([*lacking.values()])}")
-    return frame.rename(lacking)
+    return Sheet(frame.rename(lacking), others, tuple(lacking.values()))
 
 
-def _header_of(frame, columns):
-    """Return the row of a sheet that is its header, counted from 0, and its names.
+def _read(path, sheet, **options):
+    how: Any = {"sheet_name": sheet, "raise_if_empty": False}
+    return pl.read_excel(path, read_options=options, **how)
 
-    It is the first, or the one that has most of `columns`; or where some columns have no name, the
-    first with text in each that stands over numbers or dates.
+
+def _names_for(columns):
+    """Return names for the columns that have none, by their places."""
+    found: dict[str, str] = {}
+    for place, column in enumerate(columns, 1):
+        if _UNNAMED in column:
+            called = f"column_{place}"
+            while called in columns:
+                called += "_"
+            found[column] = called
+    return found
+
+
+def _header_of(path, sheet, columns):
+    """Return the row of a sheet that is its header below titles, counted from 0; 0 for none.
+
+    Each column has text of its own there, over numbers or dates, or one of `columns` among words.
     """
-    known, held = {*columns}, len({*columns} & {*frame.columns})
-    found: tuple[int, set[str]] = (0, set())
-    rows = [["" if c is None else str(c) for c in row] for row in frame.head(_LOOKED_AT).rows()]
-    for place, row in enumerate(rows[:_TITLES], 1):
+    whole: Any = {"has_header": False, "drop_empty_rows": False}
+    options = {"header_row": None, "skip_rows": 0, "n_rows": _LOOKED_AT, "dtypes": "string"}
+    how = {"sheet_name": sheet, "raise_if_empty": False, "read_options": options}
+    rows = [[cell or "" for cell in row] for row in pl.read_excel(path, **how, **whole).rows()]
+    for place, row in enumerate(rows[:_TITLES]):
         names = {field.strip() for field in row} - {""}
-        if len(known & names) > held:
-            return place, names
-        if not found[0] and len(names) == frame.width and naming(rows[place - 1 :]) > 0:
-            found = place, names
-    is_doubtful = not held and any(_UNNAMED in each for each in frame.columns)
-    return found if is_doubtful else (0, set())
+        if place and len(names) == len(row) and (not columns or names & {*columns}):
+            evidence = naming(rows[place:])
+            if evidence > 0 or (columns and evidence == 0 and not any(map(is_typed, row))):
+                return place
+    return 0

@@ -109,9 +109,7 @@ class Table:
     @cached_property
     def row_numbers(self) -> tuple[str, ...]:
         """The columns that have no name and only number or name the rows."""
-        reader = self._parts[0].reader
-        unnamed = reader.unnamed if isinstance(reader, TextReader) else ()
-        names = may_number_rows(self.columns, unnamed)
+        names = may_number_rows(self.columns, getattr(self._parts[0].reader, "unnamed", ()))
         first = next(self.frames(names, _MOST_ROWS), None) if names else None
         if first is None:
             return ()

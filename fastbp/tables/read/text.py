@@ -73,7 +73,8 @@ class TextReader:
         self.encoding: str
         self.dialect: Dialect
         if before is not None and before.begins(path):
-            self.encoding, self.dialect = before.encoding, before.dialect
+            self.encoding = before.encoding
+            self.dialect = structs.replace(before.dialect, doubt=False)  # of its first row
         else:
             self._look(suffix)
         try:
@@ -159,7 +160,9 @@ class TextReader:
             rows = counted(dialect.under, "row")
             warn(self.name, f"{rows} below the header left out, which describe it")
         if dialect.doubt and how.skip_rows is None:
-            what = f"leave it out, or skip_rows={dialect.skip + 1} takes it as the header"
+            is_line = self._start.lines == dialect.skip + 1 and not dialect.loose
+            header = f", or skip_rows={dialect.skip + 1} takes it as the header" * is_line
+            what = f"leave it out{header}"
             warn(self.name, f"row 1 may be a second header, its words are there once: {what}")
         if self._like is None and (total := total_in(_last_row(self._path, self._separator))):
             warn_of_total(self.name, total)
