@@ -93,13 +93,13 @@ class CheckingMLP(FittedMLP, ABC):
         self.n_outputs_ = self._count(targets)
         return Known(X, targets, weight)
 
-    def _may_lack(self, y):
+    def _may_have_gaps(self, y):
         """Return whether some of such targets may be missing, where it is allowed."""
         return y is not None
 
     def _check_data(self, X, y, reset):
         y = self._read(y)
-        if not self._may_lack(y):
+        if not self._may_have_gaps(y):
             return self._checked(X, y, reset)
         if not self.missing_targets:
             try:

@@ -271,7 +271,7 @@ class MLPClassifier(LabelledMLP):
             if self.soft_labels and classes is None and not hasattr(self, "classes_"):
                 classes = self._columns_of(targets)
             if _check_partial_fit_first_call(self, classes):
-                there = self._there(targets)
+                there = self._without_gaps(targets)
                 multilabel = type_of_target(there).startswith("multilabel")
                 of_columns = multilabel and not self.soft_labels
                 self._label_binarizer = LabelBinarizer().fit(there if of_columns else classes)

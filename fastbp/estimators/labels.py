@@ -39,22 +39,22 @@ class LabelledMLP(Labelled, BaseMLP):
         # labels may be held out to score on where those to train on are soft
         return probabilities_of(y) if self.soft_labels and np.ndim(y) > 1 else y
 
-    def _may_lack(self, y):
+    def _may_have_gaps(self, y):
         known = np.empty(0) if issparse(y) or not self.missing_targets else as_array("y", y)
         shape = getattr(y, "shape", known.shape)
         return len(shape) > 1 and shape[1] > 1 and not issparse(y)
 
-    def _score_there(self, X, y, weight):
-        if self.missing_targets and self._may_lack(y):
+    def _score_with_gaps(self, X, y, weight):
+        if self.missing_targets and self._may_have_gaps(y):
             return self._score_present(X, y, weight)
         return None
 
-    def _there(self, y):
+    def _without_gaps(self, y):
         """Return labels with the smallest in place of those that are missing."""
-        return gaps_of(y, None)[0] if self.missing_targets and self._may_lack(y) else y
+        return gaps_of(y, None)[0] if self.missing_targets and self._may_have_gaps(y) else y
 
     def _meet(self, y, incremental):
-        y = self._there(y)
+        y = self._without_gaps(y)
         is_new = not hasattr(self, "classes_") or not (self.warm_start or incremental)
         if self.soft_labels and (is_new or y.ndim == 1):
             self._learn(self._columns_of(y))
@@ -78,7 +78,7 @@ class LabelledMLP(Labelled, BaseMLP):
         return np.arange(probabilities_of(y).shape[1])
 
     def _check_known(self, y):
-        y = self._there(y)
+        y = self._without_gaps(y)
         if self.soft_labels and y.ndim == 2:
             if self._kind() == "multilabel-indicator" or y.shape[1] != len(self.classes_):
                 raise ValueError(
@@ -127,11 +127,11 @@ class LabelledMLP(Labelled, BaseMLP):
             return {"labels": np.searchsorted(self.classes_, y).astype(np.int64)}
         if y.ndim == 1 and len(self.classes_) == 2:  # as the binarizer, which takes 0.4 ms
             return {"y": (y == self.classes_[1]).astype(np.int64)[:, None]}
-        targets = self._label_binarizer.transform(self._there(y))
+        targets = self._label_binarizer.transform(self._without_gaps(y))
         return {"y": np.where(np.isnan(y), np.nan, targets) if self._has_gaps(y) else targets}
 
     def _has_gaps(self, y):
-        return self.missing_targets and self._may_lack(y) and bool(gaps_of(y, None)[1].any())
+        return self.missing_targets and self._may_have_gaps(y) and bool(gaps_of(y, None)[1].any())
 
     def _to_learn(self, targets, dtype):
         if self.label_smoothing == 0:

@@ -78,7 +78,7 @@ class Labelled(ClassifierMixin):
             return self.classes_[probabilities_of(y).argmax(axis=1)]
         return y
 
-    def _score_there(self, X, y, weight):
+    def _score_with_gaps(self, X, y, weight):
         """Return the score on labels of which some may be missing, None where none may be."""
 
     def score(self, X: Matrix, y: ArrayLike, sample_weight: Weights = None) -> float:
@@ -94,7 +94,7 @@ class Labelled(ClassifierMixin):
         sample_weight : array-like of shape (n_samples,), optional
             Weights of the samples.
         """
-        present = self._score_there(X, y, sample_weight)
+        present = self._score_with_gaps(X, y, sample_weight)
         if present is not None:
             return present
         return float(super().score(X, self._as_labels(y), sample_weight))
