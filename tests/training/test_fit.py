@@ -273,12 +273,19 @@ def test_weights_that_one_update_makes_infinite_are_never_the_best():
     assert np.isfinite(net.fit(X, TARGETS, epochs=1, batch_size=60)["loss"]).all()
 
 
-def test_after_divergence_adam_starts_afresh():
+def test_after_epochs_and_a_divergence_adam_starts_afresh():
     rate = 1e-3
     net = regressor(Adam(rate))
     net.fit(X, TARGETS, epochs=1000)
-    with pytest.raises(DivergenceError):
-        net.fit(X * 1e30, TARGETS * 1e30)
+
+    def spoil(entry):
+        if entry["epoch"] == 3:
+            net.parameters[:] = 1e38
+
+    first_is_best = EarlyStopping(patience=99, min_delta=1e9)
+    with pytest.raises(DivergenceError) as caught:
+        net.fit(X, TARGETS, epochs=9, callbacks=spoil, early_stopping=first_is_best)
+    assert caught.value.history.best_epoch == 0 and net.steps == 0
     before = net.parameters.copy()
     net.fit(X, TARGETS, epochs=1, batch_size=60)
     # Adam's first step moves no weight by more than the rate: m and v correct each other
