@@ -182,7 +182,8 @@ def test_a_folder_that_cannot_hold_all_kernels_is_not_called_filled(tmp_path, to
     # once more: what was told before is still so
     code = f"{limit}; {run}; warm_up([], {words}); r = warm_up([]); print(r.kept, r.unkept)"
     env = {**os.environ, "FASTBP_CACHE_DIR": str(tmp_path / "cache")}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+    told = {"env": env, "capture_output": True, "text": True, "cwd": tmp_path}
+    done = subprocess.run([sys.executable, "-c", code], **told)
     if to:
         assert done.returncode == 1 and "OSError: to=" in done.stderr
         assert "cache' is not complete: " in done.stderr and "File too large" in done.stderr

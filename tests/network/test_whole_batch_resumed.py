@@ -121,7 +121,7 @@ print(net.parameters.tobytes().hex())
 def test_a_training_that_is_killed_goes_on_with_the_same_bits(tmp_path):
     for last in (4, 11, 23, 99):
         command = [sys.executable, "-c", KILLED, str(tmp_path / "kept"), str(last)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == (0 if last == 99 else -signal.SIGKILL), done.stderr
     whole = net(LBFGS())
     whole.fit(X, Y, epochs=30)
