@@ -81,7 +81,7 @@ def test_a_seed_that_is_given_must_be_that_of_the_checkpoint(monkeypatch, tmp_pa
     assert other.seed == 6 and np.array_equal(other.parameters, before)
     drawn = network(seed=None, optimizer="nesterov")
     seed = drawn.seed
-    with pytest.raises(ValueError, match="optimizer of the checkpoint"):
+    with pytest.raises(ValueError, match=r"optimizer\.name of the checkpoint"):
         train(drawn, checkpoints=tmp_path, resume=True)
     assert drawn.seed == seed, "a training that is refused changes nothing"
 
