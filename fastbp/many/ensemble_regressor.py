@@ -117,15 +117,14 @@ class MLPEnsembleRegressor(RegressorMixin, MLPEnsemble):
         return member.predict(X)
 
     def _score_of(self, y, means, weight):
+        there = ~np.isnan(y)
         if self._levels:
-            there = ~np.isnan(y)
             weight = None if weight is None else weight[there]
             columns = zip(self._levels, means[there].reshape(-1, len(self._levels)).T, strict=True)
             scored = [
                 d2_pinball_score(y[there], q, sample_weight=weight, alpha=a) for a, q in columns
             ]
             return float(np.mean(scored))
-        there = ~np.isnan(y)
         if there.all():
             return r2_score(y, means, sample_weight=weight)
         outputs, counts = means.reshape(len(y), -1), there.reshape(len(y), -1).astype(means.dtype)

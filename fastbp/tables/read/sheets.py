@@ -13,7 +13,7 @@ from .cells import is_typed, naming
 from .notes import step, warn
 
 _TITLES = 20  # rows among which is the header
-_LOOKED_AT = 200
+_LOOKED_AT = 200  # rows by which it is told
 _UNNAMED = "__UNNAMED__"  # what the reader calls a column without a name
 
 
